@@ -1,0 +1,95 @@
+/**
+ * Counter-based random streams: a draw is a pure function of (seed, stream, counter), so there is no state to keep, a run
+ * resumes anywhere, and the GPU draws the very batches that TypeScript draws.
+ *
+ * Threefry-2x32 with 20 rounds; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). `WGSL` is the same in WGSL.
+ */
+
+/** What a stream is for; the number is half of the generator's key, the run's seed the other half. */
+export const STREAM = { init: 1, split: 2, batch: 3, labels: 4 } as const;
+export type Stream = keyof typeof STREAM;
+
+const PARITY = 0x1bd11bda;
+const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
+
+/** Two 32-bit words from a key of two and a counter of two. */
+export function threefry(k0: number, k1: number, c0: number, c1: number): [number, number] {
+  const key = [k0, k1, k0 ^ k1 ^ PARITY];
+  let x = (c0 + k0) | 0, y = (c1 + k1) | 0;
+  for (let group = 0; group < 5; group++) {
+    const at = (group & 1) * 4;
+    for (let i = at; i < at + 4; i++) {
+      x = (x + y) | 0;
+      y = ((y << ROTATIONS[i]) | (y >>> (32 - ROTATIONS[i]))) ^ x;
+    }
+    x = (x + key[(group + 1) % 3]) | 0;
+    y = (y + key[(group + 2) % 3] + group + 1) | 0;
+  }
+  return [x >>> 0, y >>> 0];
+}
+
+/** `threefry` in WGSL: `fn threefry(key: vec2u, counter: vec2u) -> vec2u`. */
+export const WGSL = `
+fn threefry(key: vec2u, counter: vec2u) -> vec2u {
+  var x = counter.x + key.x;
+  var y = counter.y + key.y;
+  let parity = key.x ^ key.y ^ ${PARITY}u;
+${
+  [0, 1, 2, 3, 4].map((group) => {
+    const rounds = [0, 1, 2, 3].map((i) => ROTATIONS[(group & 1) * 4 + i])
+      .map((rotation) => `  x += y; y = ((y << ${rotation}u) | (y >> ${32 - rotation}u)) ^ x;`);
+    const key = ["key.x", "key.y", "parity"];
+    return [...rounds, `  x += ${key[(group + 1) % 3]}; y += ${key[(group + 2) % 3]} + ${group + 1}u;`].join("\n");
+  }).join("\n")
+}
+  return vec2u(x, y);
+}`;
+
+/** The draw number `at` of batch `step`: an index below `n`. The same expression stands in the sampling kernel. */
+export function batchIndex(seed: number, step: number, at: number, n: number): number {
+  return threefry(seed, STREAM.batch, step, at)[0] % n;
+}
+
+/** A stream read from its start, for what is drawn once: initial weights, splits, labels. */
+export class Random {
+  #seed: number;
+  #stream: number;
+  #block = 0;
+  #left: number[] = [];
+
+  constructor(seed: number, stream: Stream) {
+    this.#seed = seed;
+    this.#stream = STREAM[stream];
+  }
+
+  /** A 32-bit word. */
+  word(): number {
+    if (this.#left.length === 0) this.#left = threefry(this.#seed, this.#stream, this.#block++, 0);
+    return this.#left.shift()!;
+  }
+
+  /** Uniform in the open interval (0, 1), 32 bits. */
+  uniform(): number {
+    return (this.word() + 0.5) / 4294967296;
+  }
+
+  /** A whole number below `n`. */
+  below(n: number): number {
+    return Math.floor(this.uniform() * n);
+  }
+
+  /** Standard normal, Box–Muller; two words a draw. */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  /** A random order of 0 … n − 1 (Fisher–Yates). */
+  permutation(n: number): Uint32Array {
+    const order = Uint32Array.from({ length: n }, (_, i) => i);
+    for (let i = n - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  }
+}
