@@ -1,0 +1,67 @@
+/** When a run memorised and when it grokked: pure functions over its evaluations. */
+import type { Metrics } from "../trainer.ts";
+
+/** What counts as having grokked: the validation accuracy of so many consecutive evaluations. The first of them is the grokking step. */
+export interface Rule {
+  readonly accuracy: number;
+  /** Whether an accuracy of exactly this counts too. */
+  readonly inclusive: boolean;
+  /** Consecutive evaluations, at least 1. */
+  readonly times: number;
+}
+
+/** `first`: the AI-Scientist template's, the first evaluation above 99 %. `sustained`: the boundary map's, ten in a row at 95 % or more. */
+export const RULES = {
+  first: { accuracy: 0.99, inclusive: false, times: 1 },
+  sustained: { accuracy: 0.95, inclusive: true, times: 10 },
+} as const satisfies Record<string, Rule>;
+export type RuleName = keyof typeof RULES;
+
+/** A run has memorised at its first evaluation with a train accuracy above this. */
+export const MEMORISED = 0.99;
+
+/** What the steps are read from; both accuracies are shares of 1. */
+export type Accuracies = Pick<Metrics, "step" | "trainAcc" | "valAcc">;
+
+// Engines hold accuracies as f32; the f32 nearest to 0.95 is not the double 0.95, and a tie must be one either way.
+const above = (value: number, threshold: number) => Math.fround(value) > Math.fround(threshold);
+const atLeast = (value: number, threshold: number) => Math.fround(value) >= Math.fround(threshold);
+
+/** The step of the first evaluation with a train accuracy above the threshold; `null` where there is none. */
+export function memorisationStep(metrics: readonly Accuracies[], threshold = MEMORISED): number | null {
+  return metrics.find(({ trainAcc }) => above(trainAcc, threshold))?.step ?? null;
+}
+
+/** The step of the first evaluation from which the rule holds; `null` where it never does within these evaluations. */
+export function grokkingStep(metrics: readonly Accuracies[], rule: Rule = RULES.first): number | null {
+  const passes = rule.inclusive ? atLeast : above;
+  let streak = 0;
+  for (const [i, { valAcc }] of metrics.entries()) {
+    streak = passes(valAcc, rule.accuracy) ? streak + 1 : 0;
+    if (streak === rule.times) return metrics[i - rule.times + 1].step;
+  }
+  return null;
+}
+
+export interface Milestones {
+  readonly memorisationStep: number | null;
+  readonly grokkingStep: number | null;
+  /** Updates from memorising to grokking; `null` unless both happened. Negative where validation came first. */
+  readonly delay: number | null;
+  /** True where the run was watched only until `lastStep` and hadn't grokked: its grokking step is larger than that, not missing. */
+  readonly censored: boolean;
+  /** The step of the last evaluation; `null` where there is none. */
+  readonly lastStep: number | null;
+}
+
+/** All of a run's milestones at once. `metrics` in the order of their steps. */
+export function milestones(metrics: readonly Accuracies[], rule: Rule = RULES.first, memorised = MEMORISED): Milestones {
+  const memorisation = memorisationStep(metrics, memorised), grokking = grokkingStep(metrics, rule);
+  return {
+    memorisationStep: memorisation,
+    grokkingStep: grokking,
+    delay: memorisation === null || grokking === null ? null : grokking - memorisation,
+    censored: grokking === null,
+    lastStep: metrics.at(-1)?.step ?? null,
+  };
+}
