@@ -1,0 +1,153 @@
+/** `deno task doctor [--json]`: what this machine offers the lab, what is missing, and the command that gets it. */
+import { statfs } from "node:fs/promises";
+import config from "../../deno.json" with { type: "json" };
+import type { AdapterInfo } from "../engine/adapter.ts";
+import { output, ROOT } from "./process.ts";
+import { installCommand, LACK, look, type Machine, type Need, plan, unmet } from "./setup.ts";
+
+const HELP = `deno task doctor [--json]
+
+Describes the graphics adapter, its driver, limits and features, the versions in use, Jupyter and its kernel, and says
+what is missing and how to get it. Exit code 0 when WebGPU has an adapter, so that the demo can run on it; 1 when not.`;
+
+const NEEDS: readonly Need[] = ["vulkan", "jupyter", "kernel"];
+
+export interface Report {
+  /** WebGPU has an adapter. */
+  readonly ready: boolean;
+  readonly adapter: AdapterInfo | null;
+  /** Threads and bytes of memory, which are what a software adapter has. */
+  readonly processor: { readonly threads: number; readonly memory: number };
+  readonly versions: { readonly deno: string; readonly v8: string; readonly typescript: string };
+  /** The pinned packages: name to version. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** The Jupyter programs found, and whether Jupyter's kernel starts this Deno. */
+  readonly jupyter: { readonly programs: readonly string[]; readonly kernel: boolean };
+  /** Python packages that fixtures and benchmark peers use where they are: name to version. */
+  readonly python: Readonly<Record<string, string>>;
+  /** Bytes free where the project lies. */
+  readonly diskFree: number;
+  /** What is missing, and the command that gets it. */
+  readonly missing: readonly { readonly need: Need; readonly what: string; readonly command: string }[];
+}
+
+export async function examine(): Promise<Report> {
+  const [machine, python, disk] = await Promise.all([look(NEEDS), pythonPackages(), statfs(ROOT)]);
+  const { deno, v8, typescript } = Deno.version;
+  return {
+    ready: machine.adapter !== null,
+    adapter: machine.adapter,
+    processor: { threads: navigator.hardwareConcurrency, memory: Deno.systemMemoryInfo().total },
+    versions: { deno, v8, typescript },
+    packages: pinned(config.imports),
+    jupyter: { programs: machine.jupyter, kernel: machine.kernel },
+    python,
+    diskFree: disk.bavail * disk.bsize,
+    missing: remedies(machine),
+  };
+}
+
+/** What `machine` lacks, and the command that gets it. */
+export function remedies(machine: Machine): Report["missing"] {
+  const { packages, byHand } = plan(NEEDS, machine);
+  return unmet(NEEDS, machine).map((need) => {
+    const names = packages.filter((entry) => entry.need === need).map(({ name }) => name);
+    const hand = byHand.find((entry) => entry.need === need);
+    const command = need === "kernel" ? "deno task lab" : hand ? hand.how : installCommand(names, machine.rights);
+    return { need, what: LACK[need], command };
+  });
+}
+
+/** Name to version, from specifiers such as `npm:danfojs@1.1.2`. */
+export const pinned = (imports: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(imports).map(([name, specifier]) => [name, specifier.slice(specifier.lastIndexOf("@") + 1)]));
+
+async function pythonPackages(): Promise<Record<string, string>> {
+  const script = `
+import importlib.metadata as m
+for name in ("torch", "jax"):
+  try: print(name, m.version(name))
+  except m.PackageNotFoundError: pass`;
+  // Debian's packages belong to its own Python, which need not be the first on PATH
+  for (const python of ["python3", "/usr/bin/python3"]) {
+    const found = await output(python, ["-c", script]);
+    if (found) return Object.fromEntries(found.split("\n").map((line) => line.split(" ") as [string, string]));
+  }
+  return {};
+}
+
+/** Bytes as people read them, e.g. `128 MiB`. */
+export function size(bytes: number): string {
+  const power = Math.min(3, Math.floor(Math.log2(Math.max(1, bytes)) / 10 + 1e-9));
+  return `${Number((bytes / 1024 ** power).toPrecision(3))} ${["B", "KiB", "MiB", "GiB"][power]}`;
+}
+
+/** The report as a page of plain text. */
+export function page(report: Report): string {
+  const { adapter, processor, versions, packages, jupyter, python, missing } = report;
+  const line = (ok: boolean | null, name: string, ...text: string[]) =>
+    text.map((part, i) => `  ${i > 0 ? " " : ok === null ? "·" : ok ? "✓" : "✗"} ${(i > 0 ? "" : name).padEnd(10)} ${part}`).join("\n");
+  const has = (feature: string) => adapter?.features.includes(feature) ? "yes" : "no";
+  const list = (names: Readonly<Record<string, string>>) => Object.entries(names).map(([name, version]) => `${name} ${version}`);
+
+  const gpu = adapter
+    ? [
+      line(true, "Adapter", adapter.name),
+      line(
+        null,
+        "Kind",
+        adapter.software ? `software, on ${processor.threads} threads with ${size(processor.memory)}` : `GPU by ${adapter.vendor}`,
+      ),
+      line(null, "Driver", adapter.driver),
+      line(
+        null,
+        "Limits",
+        `a buffer ${size(adapter.limits.maxBufferSize)}, a binding ${size(adapter.limits.maxStorageBufferBindingSize)}`,
+        `${adapter.limits.maxStorageBuffersPerShaderStage} storage buffers a stage`,
+        `workgroup memory ${
+          size(adapter.limits.maxComputeWorkgroupStorageSize)
+        }, ${adapter.limits.maxComputeInvocationsPerWorkgroup} invocations`,
+      ),
+      line(
+        null,
+        "Features",
+        `subgroups ${has("subgroups")}${
+          adapter.features.includes("subgroups") ? ` (${[...new Set(adapter.subgroup)].join("–")} lanes)` : ""
+        }`,
+        `shader-f16 ${has("shader-f16")}`,
+        `timestamp-query ${has("timestamp-query")}`,
+      ),
+    ]
+    : [line(false, "Adapter", "none")];
+  const remedy = missing.flatMap(({ what, command }) => [`  ${what}. To get it:`, `      ${command}`]);
+  return [
+    "Graphics",
+    ...gpu,
+    "",
+    "Software",
+    line(null, "Deno", `${versions.deno}, V8 ${versions.v8}, TypeScript ${versions.typescript}`),
+    line(null, "Packages", ...list(packages)),
+    line(!missing.some(({ need }) => need === "jupyter"), "Jupyter", jupyter.programs.join(", ") || "none"),
+    line(jupyter.kernel, "Kernel", jupyter.kernel ? "starts this Deno" : "does not start this Deno"),
+    line(null, "Python", list(python).join(", ") || "no torch, no jax (optional: fixtures and benchmark peers)"),
+    line(null, "Disk", `${size(report.diskFree)} free`),
+    "",
+    ...(remedy.length > 0 ? ["Missing (demo, test and lab install what they need where they can)", ...remedy, ""] : []),
+    report.ready ? "Ready: deno task demo" : "Not ready: WebGPU has no adapter; the demo will try to install one, or use TensorFlow.js.",
+  ].join("\n");
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    console.log(HELP);
+    Deno.exit(0);
+  }
+  const unknown = Deno.args.find((arg) => arg !== "--json");
+  if (unknown !== undefined) {
+    console.error(`Cannot examine the machine: unknown argument, current value is ${unknown}, must be --json or --help`);
+    Deno.exit(2);
+  }
+  const report = await examine();
+  console.log(Deno.args.includes("--json") ? JSON.stringify(report, null, 2) : page(report));
+  Deno.exit(report.ready ? 0 : 1);
+}

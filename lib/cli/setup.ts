@@ -1,0 +1,196 @@
+/**
+ * What a command needs of the machine, installed where it is missing: a Vulkan driver for WebGPU, Jupyter, and this Deno as its kernel.
+ * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
+ */
+import { dirname, join } from "node:path";
+import { homedir, tmpdir } from "node:os";
+import type { AdapterInfo } from "../engine/adapter.ts";
+import { output } from "./process.ts";
+
+export type Need = "vulkan" | "jupyter" | "kernel";
+
+/** What decides what there is to install and whether it can be. */
+export interface Machine {
+  /** May install system packages: as root, with a sudo that asks nothing, or not. */
+  readonly rights: "root" | "sudo" | "none";
+  /** Has apt-get. */
+  readonly apt: boolean;
+  readonly adapter: AdapterInfo | null;
+  /** The Jupyter programs that are on PATH. */
+  readonly jupyter: readonly string[];
+  /** Jupyter's kernel `deno` starts this very Deno, with all that it needs in its environment. */
+  readonly kernel: boolean;
+}
+
+export interface Plan {
+  /** Debian's packages to install, each with the reason. */
+  readonly packages: readonly { readonly name: string; readonly need: Need; readonly why: string }[];
+  /** Write the kernel's description. */
+  readonly kernel: boolean;
+  /** What has to be done by hand, and how. */
+  readonly byHand: readonly { readonly need: Need; readonly how: string }[];
+}
+
+const JUPYTER = ["jupyter-nbconvert", "jupyter-notebook"] as const;
+const PACKAGES: Readonly<Record<string, { readonly need: Need; readonly why: string }>> = {
+  "mesa-vulkan-drivers": { need: "vulkan", why: "WebGPU finds no adapter; this driver runs it on the processor" },
+  "jupyter-nbconvert": { need: "jupyter", why: "runs the notebooks from the command line" },
+  "jupyter-notebook": { need: "jupyter", why: "opens the notebooks in the browser" },
+};
+/** What to do where there is no apt-get. */
+const BY_HAND: Readonly<Record<"vulkan" | "jupyter", string>> = {
+  vulkan: "a Vulkan driver, for example Mesa's lavapipe, from the system's package manager",
+  jupyter: "pip install notebook nbconvert",
+};
+/** What is missing where a need is unmet. */
+export const LACK: Readonly<Record<Need, string>> = {
+  vulkan: "WebGPU finds no adapter",
+  jupyter: "Jupyter is not installed",
+  kernel: "Jupyter doesn't know this Deno",
+};
+
+/** The command that installs these packages, as a person types it. */
+export const installCommand = (packages: readonly string[], rights: Machine["rights"]) => {
+  const sudo = rights === "root" ? "" : "sudo ";
+  return `${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+};
+
+/** The needs that `machine` doesn't meet. */
+export const unmet = (needs: readonly Need[], machine: Machine): Need[] =>
+  needs.filter((need) =>
+    need === "vulkan" ? !machine.adapter : need === "jupyter" ? machine.jupyter.length < JUPYTER.length : !machine.kernel
+  );
+
+/** What has to be done on `machine` for `needs`; nothing is looked up. */
+export function plan(needs: readonly Need[], machine: Machine): Plan {
+  const lacking = unmet(needs, machine);
+  const missing = Object.entries(PACKAGES)
+    .filter(([name, { need }]) => lacking.includes(need) && !machine.jupyter.includes(name))
+    .map(([name, entry]) => ({ name, ...entry }));
+  const kernel = lacking.includes("kernel");
+  if (machine.apt && machine.rights !== "none") return { packages: missing, kernel, byHand: [] };
+  const byHand = (["vulkan", "jupyter"] as const).filter((need) => lacking.includes(need)).map((need) => {
+    const packages = missing.filter((entry) => entry.need === need).map(({ name }) => name);
+    return { need, how: machine.apt ? installCommand(packages, machine.rights) : BY_HAND[need] };
+  });
+  return { packages: [], kernel, byHand };
+}
+
+/** The environment of programs that use WebGPU or Jupyter: Deno's folder on PATH, and a value that the Vulkan loader asks for. */
+export function environment(): Record<string, string> {
+  const here = dirname(Deno.execPath());
+  const path = Deno.env.get("PATH") ?? "";
+  return {
+    PATH: path.split(":").includes(here) ? path : `${here}:${path}`,
+    XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") || "/tmp",
+  };
+}
+
+/** Describes the machine; only what `needs` ask about is looked at, the rest reads as missing. */
+export async function look(needs: readonly Need[]): Promise<Machine> {
+  const apt = onPath("apt-get");
+  return {
+    rights: !apt
+      ? "none"
+      : Deno.uid() === 0
+      ? "root"
+      : onPath("sudo") && await output("sudo", ["-n", "echo", "yes"]) === "yes"
+      ? "sudo"
+      : "none",
+    apt,
+    adapter: needs.includes("vulkan") ? await probeAdapter() : null,
+    jupyter: JUPYTER.filter(onPath),
+    kernel: needs.includes("kernel") && await kernelIsOurs(),
+  };
+}
+
+/**
+ * Installs what is missing and says so, one line each; quick and silent where all is there. Returns the needs that are still unmet
+ * (each was explained in a line), so that a program can go on without.
+ */
+export async function ensure(needs: readonly Need[], say: (line: string) => void = console.error): Promise<Need[]> {
+  for (const [name, value] of Object.entries(environment())) Deno.env.set(name, value);
+  if (unmet(needs, await look(needs)).length === 0) return [];
+
+  using lock = await Deno.open(join(tmpdir(), `grokbook-setup-${Deno.uid()}.lock`), { create: true, write: true });
+  await lock.lock(true);
+  const machine = await look(needs); // someone else may have installed it while this waited
+  const { packages, kernel, byHand } = plan(needs, machine);
+  for (const { name, why } of packages) say(`Installing ${name}: ${why}.`);
+  if (packages.length > 0) await install(packages.map(({ name }) => name), machine.rights, say);
+  if (kernel) await writeKernel(say);
+  for (const { need, how } of byHand) say(`${LACK[need]}. To get it: ${how}`);
+
+  const left = unmet(needs, await look(needs));
+  const explained = byHand.map(({ need }) => need);
+  for (const need of left.filter((need) => !explained.includes(need))) say(`${LACK[need]}, still. \`deno task doctor\` tells more.`);
+  return left;
+}
+
+async function install(packages: readonly string[], rights: Machine["rights"], say: (line: string) => void): Promise<void> {
+  const started = performance.now();
+  const apt = async (...args: string[]) => {
+    const command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", ...args];
+    // sudo drops the environment, so `env` sets it on the other side
+    const [program, ...rest] = [...(rights === "sudo" ? ["sudo", "-n"] : []), "env", "DEBIAN_FRONTEND=noninteractive", ...command];
+    return await new Deno.Command(program, { args: rest, stdin: "null" }).output();
+  };
+  await apt("update"); // where it fails, the lists that are there may still do
+  const { success, stderr } = await apt("install", "--no-install-recommends", ...packages);
+  if (success) return say(`Installed in ${Math.round((performance.now() - started) / 1000)} s.`);
+  const error = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+  say(`Cannot install ${packages.join(", ")}: ${error || "apt-get failed"}. Try: ${installCommand(packages, rights)}`);
+}
+
+/** Looks in a process of its own: this one would not see a driver that is installed later, and a broken driver can't end it. */
+async function probeAdapter(): Promise<AdapterInfo | null> {
+  const probe = new URL("../engine/adapter.ts", import.meta.url);
+  const text = await output(Deno.execPath(), ["run", "--allow-all", "--no-check", probe.href], environment());
+  return text ? JSON.parse(text) : null;
+}
+
+/** Where Jupyter looks for a user's kernels. */
+function kernelFile(): string {
+  const data = Deno.env.get("JUPYTER_DATA_DIR") ??
+    (Deno.build.os === "darwin"
+      ? join(homedir(), "Library", "Jupyter")
+      : join(Deno.env.get("XDG_DATA_HOME") ?? join(homedir(), ".local", "share"), "jupyter"));
+  return join(data, "kernels", "deno", "kernel.json");
+}
+
+async function kernelIsOurs(): Promise<boolean> {
+  try {
+    const { argv, env } = JSON.parse(await Deno.readTextFile(kernelFile()));
+    return await Deno.realPath(argv[0]) === await Deno.realPath(Deno.execPath()) && Boolean(env?.XDG_RUNTIME_DIR);
+  } catch {
+    return false;
+  }
+}
+
+async function writeKernel(say: (line: string) => void): Promise<void> {
+  const file = kernelFile();
+  const kernel = {
+    argv: [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"],
+    display_name: "Deno",
+    language: "typescript",
+    env: { XDG_RUNTIME_DIR: environment().XDG_RUNTIME_DIR },
+  };
+  try {
+    await Deno.mkdir(dirname(file), { recursive: true });
+    await Deno.writeTextFile(`${file}.part`, JSON.stringify(kernel, null, 2) + "\n");
+    await Deno.rename(`${file}.part`, file);
+    say(`Jupyter's kernel "Deno" now starts Deno ${Deno.version.deno}.`);
+  } catch (error) {
+    say(`Cannot write ${file}: ${(error as Error).message}. It must be writable for Jupyter to find this Deno.`);
+  }
+}
+
+function onPath(program: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return folder !== "" && Deno.statSync(join(folder, program)).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

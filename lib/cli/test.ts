@@ -1,0 +1,85 @@
+/** `deno task test [names…]`: installs what the tests need, runs them, and ends with the plain line `N passed, N failed`. */
+import { join, relative } from "node:path";
+import { ROOT } from "./process.ts";
+import { ensure } from "./setup.ts";
+
+const HELP = `deno task test [names…]
+
+Runs all tests, or those in files whose path contains one of the names. Installs a Vulkan driver and Jupyter where they are
+missing and it can. The last line is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
+
+export interface Count {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/**
+ * Counts from what `deno test` printed: its last summary, `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. Where it failed
+ * without counting a failure (a file that can't be loaded, a crash), that is one failure.
+ */
+export function count(printed: string, exitCode: number): Count {
+  // deno-lint-ignore no-control-regex
+  const plain = printed.replaceAll(/\x1b\[[0-9;]*m/g, "");
+  const summary = plain.match(/^(?:ok|FAILED) \| .*$/gm)?.at(-1) ?? "";
+  const number = (word: string) => Number(summary.match(new RegExp(`\\b(\\d+) ${word}\\b`))?.[1] ?? 0);
+  const failed = number("failed");
+  return { passed: number("passed"), failed: failed === 0 && exitCode !== 0 ? 1 : failed, skipped: number("ignored") };
+}
+
+/** The plain last line. */
+export const countLine = ({ passed, failed, skipped }: Count) =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+
+/** The test files whose path contains one of the names; all of them without names. */
+export function testFiles(names: readonly string[], folder = join(ROOT, "tests")): string[] {
+  return [...walk(folder)].filter((file) => file.endsWith("_test.ts")).map((file) => relative(ROOT, file))
+    .filter((file) => names.length === 0 || names.some((name) => file.includes(name))).sort();
+}
+
+function* walk(folder: string): Generator<string> {
+  for (const entry of Deno.readDirSync(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* walk(path);
+    else yield path;
+  }
+}
+
+/** Runs these files one after the other (GPU tests side by side only wait for each other) while showing what they print. */
+async function runTests(files: readonly string[]): Promise<Count> {
+  const ci = Boolean(Deno.env.get("CI"));
+  const colours = Deno.stdout.isTerminal() && !ci && !Deno.env.get("NO_COLOR");
+  const child = new Deno.Command(Deno.execPath(), {
+    // types are checked by `deno task ok`; in CI, a lock file that is out of date is an error
+    args: ["test", "--allow-all", "--no-check", ...(ci ? ["--frozen"] : []), ...files],
+    cwd: ROOT,
+    env: colours ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let tail = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    Deno.stdout.writeSync(chunk);
+    tail = (tail + decoder.decode(chunk, { stream: true })).slice(-65536);
+  }
+  return count(tail, (await child.status).code);
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    console.log(HELP);
+    Deno.exit(0);
+  }
+  const files = testFiles(Deno.args);
+  if (files.length === 0) {
+    console.error(`Cannot run tests: no test file's path contains ${Deno.args.join(" or ")}, names must be parts of tests/…_test.ts`);
+    Deno.exit(1);
+  }
+  const missing = await ensure(["vulkan", "jupyter", "kernel"]);
+  if (missing.length > 0) console.error(`Tests that need ${missing.join(" and ")} will fail.`);
+  const counted = await runTests(files);
+  console.log(countLine(counted));
+  Deno.exit(counted.failed > 0 || counted.passed === 0 ? 1 : 0);
+}
