@@ -1,0 +1,173 @@
+/** Accuracy and loss over training: median and middle half of the seeds, with the moments of memorisation and of grokking. */
+import * as Plot from "@observablehq/plot";
+import type { Metrics } from "../trainer.ts";
+import { placeNames } from "./labels.ts";
+import { type Band, bands, type Curve, finding, medianStep, thin } from "./runs.ts";
+import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
+import { stepsPanel } from "./steps.ts";
+import * as theme from "./theme.ts";
+import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+
+export interface CurveOptions extends StepOptions {
+  /** What was learned, as people say it: `x + y mod 97`. */
+  readonly task?: string;
+  /** Number of possible answers: marks what guessing gets, 1 / classes in accuracy and ln(classes) in loss. */
+  readonly classes?: number;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** Accuracy over steps. */
+export function learningCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
+  return figure(runs, options, [accuracyPanel(runs, options, { height: 320, place: "only" })]);
+}
+
+/** Cross-entropy over steps, on a logarithmic scale. */
+export function lossCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
+  return figure(runs, options, [lossPanel(runs, options, { height: 320, place: "only" })]);
+}
+
+/** Accuracy above, loss below, over the same steps. */
+export function trainingCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
+  return figure(runs, options, [
+    accuracyPanel(runs, options, { height: 255, place: "first" }),
+    lossPanel(runs, options, { height: 250, place: "last" }),
+  ]);
+}
+
+/** Accuracy above, and below it when each seed memorised and grokked, over the same steps. */
+export function grokkingCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
+  return figure(runs, options, [
+    accuracyPanel(runs, options, { height: 285, place: "first" }),
+    stepsPanel(runs, scaleOfSteps(runs, options)),
+  ]);
+}
+
+function figure(runs: readonly Curve[], { task, title }: CurveOptions, panels: readonly Panel[]): Figure {
+  const reading = runs.length > 1 ? `Lines: median of ${runs.length} seeds; bands: the middle half of them.` : "One seed.";
+  return compose({ title: title ?? finding(runs), subtitle: `${task ? `${task}. ` : ""}${reading}`, panels });
+}
+
+/** Where a panel stands: the first says when the runs memorised and grokked, the last names the axis of steps. */
+interface Stand {
+  readonly height: number;
+  readonly place: "only" | "first" | "last";
+}
+
+/** One pair of metrics over steps. */
+interface Pair {
+  readonly fields: readonly [train: keyof Metrics, validation: keyof Metrics];
+  readonly label: string;
+  readonly guess?: { readonly value: number; readonly text: string } | undefined;
+  /** The scale of y, its ticks and its domain, from all values that are drawn. */
+  readonly y: (values: readonly number[]) => {
+    readonly type: "log" | "linear";
+    readonly domain: readonly [number, number];
+    readonly ticks: readonly number[];
+    readonly format: (value: number) => string;
+  };
+}
+
+function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+  return pairPanel(runs, options, stand, {
+    fields: ["trainAcc", "valAcc"],
+    label: "Accuracy",
+    guess: options.classes ? { value: 1 / options.classes, text: `guessing: 1 in ${options.classes}` } : undefined,
+    y: () => ({ type: "linear", domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share) => `${Math.round(share * 100)} %` }),
+  });
+}
+
+function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+  return pairPanel(runs, options, stand, {
+    fields: ["trainLoss", "valLoss"],
+    label: "Loss (cross-entropy, nats)",
+    guess: options.classes ? { value: Math.log(options.classes), text: `guessing: ln ${options.classes}` } : undefined,
+    y: (values) => {
+      const domain = [Math.min(1, ...values) * 0.7, Math.max(1, ...values) * 1.6] as const;
+      const [from, to] = [Math.ceil(Math.log10(domain[0])), Math.floor(Math.log10(domain[1]))];
+      const every = Math.ceil((to - from + 1) / 6);
+      const ticks = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((e) => e % every === 0).map((e) => Number(`1e${e}`));
+      return { type: "log", domain, ticks, format: power };
+    },
+  });
+}
+
+function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, place }: Stand, pair: Pair): Panel {
+  const x = scaleOfSteps(runs, options);
+  const drawn = pair.fields.map((field) => thin(bands(runs, field).filter((band) => band.step >= x.domain[0]), x.pixel));
+  // A loss of exactly 0 has no logarithm: it lies on the floor.
+  const y = pair.y(drawn.flat().flatMap((band) => [band.low, band.high]).filter((value) => value > 0));
+  const named = place !== "first";
+  const bottom = named ? MARGIN.bottom : 32;
+  const top = place === "last" ? MARGIN.close : MARGIN.top;
+  const moments = medianMoments(runs, x);
+  const along = y.type === "log" ? (value: number) => Math.log(Math.max(value, y.domain[0])) : (value: number) => value;
+  const names = placeNames(drawn[0], drawn[1], {
+    x: x.pixel,
+    y: (value) =>
+      height - bottom - (height - bottom - top) * (along(value) - along(y.domain[0])) / (along(y.domain[1]) - along(y.domain[0])),
+    rules: moments.map((moment) => x.pixel(moment.step)),
+  });
+  return theme.panel({
+    height,
+    marginTop: top,
+    marginBottom: bottom,
+    x: { type: x.type, domain: x.domain },
+    y: { type: y.type, domain: y.domain, clamp: true },
+    marks: [
+      ...theme.axes(stepAxis(x, named), { ticks: y.ticks, format: y.format, label: pair.label }, top),
+      ...(pair.guess ? guessing(pair.guess, x) : []),
+      ...curve(TRAIN, drawn[0]),
+      ...curve(VALIDATION, drawn[1]),
+      ...moments.map(({ series, step, verb }) =>
+        Plot.ruleX([step], { stroke: series.color, strokeDasharray: series.dash, ariaDescription: `median ${verb}` })
+      ),
+      ...(place === "last" ? [] : moments.map(({ text, series, ...at }) => Plot.text([text], { ...at, ...ABOVE, fill: series.text }))),
+      ...names.map(({ series, step, value, ...at }) =>
+        Plot.text([series.name], { x: [step], y: [value], ...at, fill: series.text, fontWeight: 600, fontSize: 13.5, ...HALO })
+      ),
+    ],
+  });
+}
+
+/** 0.001 → `10⁻³`; 1 and 10 stay as they are. */
+function power(value: number): string {
+  const e = Math.round(Math.log10(value));
+  const superscript = String(e).replaceAll(/./g, (digit) => digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
+  return e === 0 ? "1" : e === 1 ? "10" : `10${superscript}`;
+}
+
+const curve = ({ name, color, dash, width }: Series, data: readonly Band[]) => [
+  Plot.areaY(data, { x: "step", y1: "low", y2: "high", fill: color, fillOpacity: 0.2, ariaDescription: `${name} band` }),
+  Plot.lineY(data, { x: "step", y: "mid", stroke: color, strokeWidth: width, strokeDasharray: dash, ariaDescription: `${name} median` }),
+];
+
+const guessing = ({ value, text }: { value: number; text: string }, x: StepScale) => [
+  Plot.ruleY([value], { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" }),
+  Plot.text([text], { x: x.domain[0], y: value, textAnchor: "start", lineAnchor: "bottom", dx: 6, dy: -4, fill: FAINT, ...HALO }),
+];
+
+const ABOVE = { frameAnchor: "top", dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;
+
+/** The median steps of memorising and grokking, with their words side by side. */
+function medianMoments(runs: readonly Curve[], scale: StepScale) {
+  const moment = (series: Series, verb: string, steps: (number | null)[]) => {
+    const step = medianStep(steps);
+    return step === null ? [] : [{ series, verb, step: Math.max(step, scale.domain[0]), text: `${verb}: ${count(step)}` }];
+  };
+  const all = [
+    ...moment(TRAIN, "memorised", runs.map((run) => run.memorisationStep)),
+    ...moment(VALIDATION, "grokked", runs.map((run) => run.grokkingStep)),
+  ];
+  const needed = all.reduce((sum, { text }) => sum + textWidth(text) / 2, 12);
+  const close = all.length === 2 && Math.abs(scale.pixel(all[1].step) - scale.pixel(all[0].step)) < needed;
+  return all.map((one, i) => ({
+    ...one,
+    x: one.step,
+    textAnchor: !close ? edge(scale.pixel(one.step), textWidth(one.text)) : i === 0 ? "end" as const : "start" as const,
+    dx: !close ? 0 : i === 0 ? 4 : -4,
+  }));
+}
+
+/** A word whose middle would leave the panel to the left begins at its line. */
+const edge = (x: number, width: number) => (x - width / 2 < MARGIN.left ? "start" as const : "middle" as const);

@@ -1,0 +1,76 @@
+/** Where the names of two curves go, so that no legend is needed. All pure. */
+import type { Band } from "./runs.ts";
+import { MARGIN, type Series, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+
+/** A panel's pixels: of a step, of a value, and of the upright lines that words should not stand on. */
+export interface Frame {
+  readonly x: (step: number) => number;
+  readonly y: (value: number) => number;
+  readonly rules: readonly number[];
+}
+
+export interface Place {
+  readonly series: Series;
+  readonly step: number;
+  readonly value: number;
+  readonly dx: number;
+  readonly dy: number;
+  readonly textAnchor: "start" | "middle" | "end";
+}
+
+/** Half of the longer name, and some air, in pixels. */
+const HALF = 48;
+/** Curves this far apart have room for both names between them. */
+const APART = 70;
+
+/**
+ * Where the curves part, both names stand between them, each at its curve. Where they never part but cross the middle of the panel, they
+ * stand on the outer sides of the slope. Else, when training has just begun, they stand at the curves' end, one above the other.
+ */
+export function placeNames(train: readonly Band[], validation: readonly Band[], { x, y, rules }: Frame): Place[] {
+  if (train.length === 0 || validation.length === 0) return [];
+  const other = new Map(validation.map((band) => [band.step, band]));
+  const both = train.flatMap((t) => other.has(t.step) ? [{ step: t.step, t: t.mid, v: other.get(t.step)!.mid }] : []);
+  const gap = (at: typeof both[number]) => Math.abs(y(at.t) - y(at.v));
+  const around = (at: typeof both[number], reach: number) => both.filter(({ step }) => Math.abs(x(step) - x(at.step)) < reach);
+  /** Whether the lowest of the upper curve and the highest of the lower one leave room for two lines of text. */
+  const clear = (some: typeof both) => {
+    const [t, v] = [some.map((at) => y(at.t)), some.map((at) => y(at.v))];
+    return Math.max(Math.min(...v) - Math.max(...t), Math.min(...t) - Math.max(...v)) >= 50;
+  };
+  const inside = both.filter((at) =>
+    gap(at) >= APART && x(at.step) > MARGIN.left + HALF && x(at.step) < WIDTH - MARGIN.right - HALF &&
+    clear(around(at, HALF))
+  );
+  if (inside.length > 0) {
+    const widest = Math.max(...inside.map(gap));
+    const wide = inside.filter((at) => gap(at) >= 0.8 * widest);
+    const free = wide.filter(({ step }) => rules.every((rule) => Math.abs(rule - x(step)) > HALF));
+    const choice = free.length > 0 ? free : wide;
+    const middle = (x(choice[0].step) + x(choice.at(-1)!.step)) / 2;
+    const at = choice.reduce((best, one) => Math.abs(x(one.step) - middle) < Math.abs(x(best.step) - middle) ? one : best);
+    const inwards = y(at.t) < y(at.v) ? 15 : -15;
+    // On a slope, a name clears the curve along its whole length.
+    const near = around(at, 0.8 * HALF);
+    const innermost = (values: number[], side: number) => values.reduce((a, b) => ((y(b) - y(a)) * side > 0 ? b : a));
+    return [
+      { series: TRAIN, step: at.step, value: innermost(near.map(({ t }) => t), inwards), dx: 0, dy: inwards, textAnchor: "middle" },
+      { series: VALIDATION, step: at.step, value: innermost(near.map(({ v }) => v), -inwards), dx: 0, dy: -inwards, textAnchor: "middle" },
+    ];
+  }
+  const first = both[0], last = both.at(-1)!;
+  const half = (y(first.t) + y(last.t)) / 2;
+  const crossing = (of: "t" | "v") => both.find((at) => (y(at[of]) - half) * (y(first[of]) - half) < 0);
+  const [a, b] = [crossing("t"), crossing("v")];
+  if (Math.abs(y(first.t) - y(last.t)) >= APART && a && b && x(a.step) - MARGIN.left > 2 * HALF) {
+    return [
+      { series: TRAIN, step: a.step, value: a.t, dx: -10, dy: 0, textAnchor: "end" },
+      { series: VALIDATION, step: b.step, value: b.v, dx: 10, dy: 0, textAnchor: "start" },
+    ];
+  }
+  const room = x(last.step) - MARGIN.left > 2 * HALF;
+  const up = Math.min(y(last.t), y(last.v)) > MARGIN.top + 50;
+  const value = (y(last.t) < y(last.v)) === up ? last.t : last.v;
+  const rest = { step: last.step, value, dx: room ? -4 : 8, textAnchor: room ? "end" : "start" } as const;
+  return [{ series: TRAIN, dy: up ? -32 : 16, ...rest }, { series: VALIDATION, dy: up ? -14 : 34, ...rest }];
+}

@@ -1,0 +1,34 @@
+/** The axis of optimiser steps, shared by all panels of a figure. */
+import { type Curve, lastStep } from "./runs.ts";
+import { MARGIN, ticks, WIDTH } from "./theme.ts";
+
+export interface StepOptions {
+  /** Scale of the steps; logarithmic by default. */
+  readonly x?: "log" | "linear";
+  /** The step at which a logarithmic axis begins; by default the first one evaluated after step 0, which has no place on it. */
+  readonly from?: number;
+  /** The step at which the axis ends; by default the last one evaluated. Give it while a run goes on, so that the axis stays. */
+  readonly until?: number;
+}
+
+/** The axis of steps: where it begins and ends, and the pixel of a step. */
+export interface StepScale {
+  readonly type: "log" | "linear";
+  readonly domain: readonly [number, number];
+  readonly pixel: (step: number) => number;
+}
+
+export function scaleOfSteps(runs: readonly Curve[], { x: type = "log", until = lastStep(runs), from: begin }: StepOptions): StepScale {
+  const first = begin ?? Math.min(...runs.flatMap((run) => run.metrics.map((row) => row.step).find((step) => step > 0) ?? []));
+  const from = type === "linear" ? 0 : Math.min(Number.isFinite(first) ? first : 1, Math.max(1, until / 10));
+  const domain = [from, Math.max(until, from * 10 ** 0.1, 1)] as const;
+  const place = type === "log" ? Math.log : (step: number) => step;
+  const share = (step: number) => (place(step) - place(domain[0])) / (place(domain[1]) - place(domain[0]));
+  return { type, domain, pixel: (step) => MARGIN.left + share(step) * (WIDTH - MARGIN.left - MARGIN.right) };
+}
+
+/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. */
+export const stepAxis = (scale: StepScale, named = true) => ({
+  ticks: ticks(...scale.domain, scale.type),
+  label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,
+});

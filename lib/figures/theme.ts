@@ -1,0 +1,149 @@
+/**
+ * How every figure of the house looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
+ * states the finding, a line that says how to read it, and panels below each other. No GPU, no SQL, no notebook.
+ */
+import * as Plot from "@observablehq/plot";
+import { DOMParser } from "linkedom";
+
+/**
+ * One colour for training and one for validation through the whole project. Blue and vermilion stay apart for every common colour
+ * blindness; in grey, the dash and the width of the lines tell them apart. `text` is darker: words need more contrast than lines.
+ */
+export const TRAIN = { name: "training", color: "#0b5394", text: "#0b5394", dash: "5 3", width: 1.6 } as const;
+export const VALIDATION = { name: "validation", color: "#d55e00", text: "#b34700", dash: "none", width: 2.4 } as const;
+export type Series = typeof TRAIN | typeof VALIDATION;
+
+export const INK = "#1a1a1a";
+export const FAINT = "#6b6b6b";
+const GRID = "#e4e4e4";
+/** A white outline keeps words readable where a line crosses them. */
+export const HALO = { stroke: "white", strokeWidth: 4, paintOrder: "stroke", strokeLinejoin: "round" } as const;
+
+export const FONT = "Inter, 'Helvetica Neue', Arial, sans-serif";
+export const WIDTH = 720;
+/** `top` has room for words above the frame, below the name of y; `close` has not. */
+export const MARGIN = { left: 62, right: 72, top: 42, close: 30, bottom: 46 } as const;
+const SIZE = { title: 16, subtitle: 12.5, text: 12.5 };
+const LINE = 1.35;
+
+/** A panel is what Plot takes: a plain object. */
+export type Panel = Plot.PlotOptions & { readonly height: number };
+
+/** A finished figure: pixels at scale 1, and the SVG text. */
+export class Figure {
+  constructor(readonly svg: string, readonly title: string, readonly width: number, readonly height: number) {}
+
+  /** How a notebook cell shows it. */
+  [Symbol.for("Jupyter.display")](): Record<string, string> {
+    return { "image/svg+xml": this.svg };
+  }
+}
+
+/** 12345 → `12,345`. */
+export const count = (n: number) => Math.round(n).toLocaleString("en-US");
+
+/** The part of Plot's options that all panels share. */
+export function panel(options: Panel): Panel {
+  return {
+    width: WIDTH,
+    marginLeft: MARGIN.left,
+    marginRight: MARGIN.right,
+    marginTop: MARGIN.top,
+    marginBottom: MARGIN.bottom,
+    style: { fontFamily: FONT, fontSize: `${SIZE.text}px`, color: INK, background: "white" },
+    ...options,
+  };
+}
+
+/** The marks of a frame: rules of the grid, the axes' ticks, and the axes' names at their ends. */
+export function axes(
+  x: { ticks: readonly number[]; label: string | null },
+  y: { ticks: readonly number[]; format: (y: number) => string; label: string },
+  marginTop: number = MARGIN.top,
+) {
+  return [
+    Plot.gridY(y.ticks, { stroke: GRID, strokeOpacity: 1 }),
+    Plot.gridX(x.ticks, { stroke: GRID, strokeOpacity: 1 }),
+    Plot.axisY(y.ticks, { tickSize: 0, tickFormat: y.format, label: null, color: FAINT }),
+    Plot.axisX(x.ticks, { tickSize: 4, text: count, label: null, color: FAINT }),
+    Plot.text(x.label ? [x.label] : [], { frameAnchor: "bottom-right", dy: 38, lineAnchor: "bottom", textAnchor: "end", fill: FAINT }),
+    Plot.text([y.label], {
+      frameAnchor: "top-left",
+      dx: 16 - MARGIN.left,
+      dy: 4 - marginTop,
+      lineAnchor: "top",
+      textAnchor: "start",
+      fontWeight: 600,
+    }),
+  ];
+}
+
+/** Round numbers for an axis: 1, 2, 5 times powers of ten on a logarithmic one, thinned to the powers where there are many. */
+export function ticks(from: number, to: number, type: "log" | "linear"): number[] {
+  if (type === "linear") {
+    const rough = (to - from) / 6;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((m) => m >= rough)!;
+    const first = Math.ceil(from / step);
+    return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+  }
+  const all: number[] = [];
+  for (let e = Math.floor(Math.log10(from)); e <= Math.log10(to); e++) {
+    for (const m of [1, 2, 5]) if (m * 10 ** e >= from * 0.999 && m * 10 ** e <= to * 1.001) all.push(Number(`${m}e${e}`));
+  }
+  const powers = all.filter((n) => Number.isInteger(Math.log10(n)));
+  return powers.length >= 4 ? powers : all;
+}
+
+/** Roughly how many pixels a text takes in the figure's font. */
+export const textWidth = (text: string, size: number = SIZE.text, bold = false) => text.length * size * (bold ? 0.54 : 0.5);
+
+function wrap(text: string, size: number, bold: boolean, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && textWidth(longer, size, bold) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/** Hundredths of a pixel are enough, and the same on every machine. */
+const rounded = (svg: string) => svg.replaceAll(/-?\d+\.\d{3,}(e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100));
+
+/** Draws panels below each other under a title and a line that says how to read them. */
+export function compose({ title, subtitle, panels }: { title: string; subtitle: string; panels: readonly Panel[] }): Figure {
+  const inner = WIDTH - 2 * 16;
+  let y = 12;
+  const parts: string[] = [];
+  const words = (text: string, size: number, weight: number, fill: string) => {
+    for (const line of wrap(text, size, weight > 500, inner)) {
+      y += size * LINE;
+      parts.push(`<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${fill}">${escape(line)}</text>`);
+    }
+  };
+  words(title, SIZE.title, 700, INK);
+  y += 4;
+  words(subtitle, SIZE.subtitle, 400, FAINT);
+  y += 12;
+  for (const options of panels) {
+    parts.push(drawn(options).replace("<svg ", `<svg y="${y}" `));
+    y += options.height;
+  }
+  const height = Math.ceil(y + 6);
+  const svg = rounded(
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="${FONT}" role="img">` +
+      `<title>${escape(title)}</title><rect width="100%" height="100%" fill="white"/>${parts.join("")}</svg>`,
+  );
+  return new Figure(svg, title, WIDTH, height);
+}
+
+function drawn(options: Panel): string {
+  const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml");
+  const svg = Plot.plot({ ...options, document: document as unknown as NonNullable<Plot.PlotOptions["document"]> });
+  // Plot's own style sheet speaks to a page; inside a page it would also reach other figures.
+  svg.querySelector("style")?.remove();
+  svg.removeAttribute("class");
+  return svg.outerHTML;
+}
