@@ -1,6 +1,6 @@
 /** `deno task ok`: format, lint, types (also of the notebooks' code), then the tests; stops at the first that fails. */
 import { basename, join } from "node:path";
-import { ROOT, run } from "./process.ts";
+import { filesIn, ROOT, run } from "./process.ts";
 
 const HELP = `deno task ok [--checks]
 
@@ -20,13 +20,12 @@ export function script(notebook: Notebook): string {
 
 /** Writes the notebooks' code beside `notebooks/`, so that relative imports and the import map hold, while `use` looks at it. */
 async function withNotebooks(use: (files: string[]) => Promise<void>): Promise<void> {
-  const notebooks = [...Deno.readDirSync(join(ROOT, "notebooks"))].map(({ name }) => name).filter((name) => name.endsWith(".ipynb"));
   const folder = await Deno.makeTempDir({ dir: ROOT, prefix: ".notebooks-" });
   try {
     await use(
-      notebooks.sort().map((name) => {
-        const file = join(folder, `${basename(name, ".ipynb")}.ts`);
-        Deno.writeTextFileSync(file, script(JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", name)))));
+      filesIn("notebooks", ".ipynb").filter((notebook) => !notebook.includes(".ipynb_checkpoints")).map((notebook) => {
+        const file = join(folder, `${basename(notebook, ".ipynb")}.ts`);
+        Deno.writeTextFileSync(file, script(JSON.parse(Deno.readTextFileSync(join(ROOT, notebook)))));
         return file;
       }),
     );
