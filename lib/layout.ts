@@ -1,8 +1,8 @@
 /**
  * From a run's model to its parameters: named tensors, each a strided view into one flat `f32[P]`.
  *
- * The flat order serves the kernels: matrices first (so that "decay on matrices" is one comparison), every row padded to a
- * multiple of four floats (so that all loads are `vec4f`), W_Q W_K W_V side by side as one matrix [D, 3·H·K]. Padding is zero, its
+ * The flat order serves the kernels: matrices first (so that "decay on matrices" is one comparison), rows and columns padded
+ * to multiples of four (so that all loads are `vec4f`), W_Q W_K W_V side by side as one matrix [D, 3·H·K]. Padding is zero, its
  * gradient is zero, and it stays zero. The names, dimensions and order of axes are TransformerLens's.
  */
 import { Random } from "./random.ts";
@@ -54,9 +54,10 @@ export function layout(spec: RunSpec): Layout {
   /** Lays out a block of rows and the named tensors in it, whose offsets count from the block's start. */
   const block = (name: string, rows: number, columns: number, views: readonly Tensor[]) => {
     const offset = length;
-    blocks.set(name, { offset, rows, stride: pad4(columns) });
+    const padded = rows === 1 ? 1 : pad4(rows);
+    blocks.set(name, { offset, rows: padded, stride: pad4(columns) });
     tensors.push(...views.map((view) => ({ ...view, offset: view.offset + offset })));
-    length += rows * pad4(columns);
+    length += padded * pad4(columns);
   };
   const matrix = (name: string, tensor: string, rows: number, columns: number) =>
     block(name, rows, columns, [{ name: tensor, dims: [rows, columns], strides: [pad4(columns), 1], offset: 0 }]);

@@ -1,6 +1,9 @@
 /**
- * A kernel is plain data before a device exists: code, bindings, grid. Tests read it, benchmarks cost it,
- * and `gpu.ts` turns it into a pipeline and a bind group.
+ * A kernel is plain data before a device exists: code, bindings, grid. Tests read it, benchmarks cost it, and `gpu.ts` turns it
+ * into a pipeline and a bind group.
+ *
+ * A kernel is written for one run. Its grid is one run's; the dispatch repeats it along z for every row, and `r` is the row.
+ * So no code depends on R, and a run's bits don't either.
  */
 
 /** One storage buffer that a kernel reads or writes; `shape` is the legend's, for people. */
@@ -16,24 +19,82 @@ export interface Binding {
   readonly shape: string;
 }
 
-/** One dispatch: what it runs, on which buffers, over which grid, and what it costs. */
+/** One dispatch: what it runs, on which buffers, over which grid, and what it costs a run. */
 export interface Kernel {
-  /** What it computes, e.g. `blocks.0.mlp.pre = resid_mid · W_in + b_in`. */
+  /** What it computes, e.g. `0.mlp_pre = mid · W_in + b_in`. */
   readonly label: string;
   /** WGSL with an entry point `main`; the binding declarations are prepended by `source`. */
   readonly code: string;
   readonly bindings: readonly Binding[];
+  /** Workgroups of one run; `main` has the row in z, divided by the grid's own z. */
   readonly grid: readonly [number, number, number];
-  /** Floating-point operations of one dispatch. */
+  /** Floating-point operations of one run. */
   readonly flop: number;
-  /** Bytes that one dispatch must at least move. */
+  /** Bytes that one run must at least move. */
   readonly bytes: number;
 }
 
 /** The kernel's complete WGSL: its bindings, each line ending in the shape, then its code. */
 export function source(kernel: Kernel): string {
   const lines = kernel.bindings.map(({ buffer, as, access, type, shape }, i) =>
-    `@group(0) @binding(${i}) var<storage, ${access}> ${as ?? buffer}: ${type}; // ${shape}`
+    `@group(0) @binding(${i}) var<storage, ${access}> ${as ?? name(buffer)}: ${type}; // ${shape}`
   );
-  return `// ${kernel.label}\n${lines.join("\n")}\n${kernel.code}`;
+  return `${lines.join("\n")}\n${kernel.code}`;
+}
+
+/** A buffer's name as a WGSL identifier: `0.mid` is `mid`, `eval.mid` too. */
+export const name = (buffer: string) => buffer.split(".").at(-1)!;
+
+const reading = (type: string) => (buffer: string, shape: string, as?: string): Binding => ({
+  buffer,
+  access: "read",
+  type,
+  shape,
+  ...(as === undefined ? {} : { as }),
+});
+const writing = (type: string) => (buffer: string, shape: string, as?: string): Binding => ({
+  ...reading(type)(buffer, shape, as),
+  access: "read_write",
+});
+
+/** Bindings by type and access: `read.vec4f("mid", "[R, B, T, D]")`, with another name in the code as the third argument. */
+export const read = {
+  vec4f: reading("array<vec4f>"),
+  vec2f: reading("array<vec2f>"),
+  u32: reading("array<u32>"),
+  f32: reading("array<f32>"),
+};
+export const write = {
+  vec4f: writing("array<vec4f>"),
+  vec2f: writing("array<vec2f>"),
+  u32: writing("array<u32>"),
+  f32: writing("array<f32>"),
+};
+
+/** Threads of a workgroup in kernels with one thread an element. */
+export const THREADS = 64;
+/** Workgroups along one axis of a grid, at most: the limit of WebGPU. */
+const AXIS = 65535;
+
+/** One thread for each of `count` elements of a run: `body` sees `i`, the element, and `r`, the row. */
+export function elementwise(
+  { label, count, bindings, body, functions = "", flop = 0, bytes = 0 }: {
+    readonly label: string;
+    readonly count: number;
+    readonly bindings: readonly Binding[];
+    readonly body: string;
+    readonly functions?: string;
+    readonly flop?: number;
+    readonly bytes?: number;
+  },
+): Kernel {
+  const groups = Math.ceil(count / THREADS);
+  const code = `${functions}
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let r = id.z;
+  let i = id.x${groups > AXIS ? ` + id.y * ${AXIS * THREADS}u` : ""};
+  if (i >= ${count}u) { return; }
+${body}
+}`;
+  return { label, code, bindings, grid: [Math.min(groups, AXIS), Math.ceil(groups / AXIS), 1], flop, bytes };
 }

@@ -1,0 +1,107 @@
+/**
+ * Which rows an activation has. The plan computes what the loss sees, once.
+ *
+ * Needed: each layer is asked for the positions that the next one reads; the last one for those that are pooled.
+ * Shared: an activation at position t depends on a alone, on b alone, or on both. Where a batch has more examples than there are
+ * elements, what depends on a alone is stored once per value of a, not once per example. Both are exact: the same sums, fewer times.
+ *
+ * Invariant: the row of example i at a position is `base + a[i]`, `base + b[i]` or `base + i`, by what the position depends on.
+ */
+import { type RunSpec, sizes, tokenNames } from "../spec.ts";
+
+export type Depends = "a" | "b" | "ab";
+
+/** The rows of one position. */
+export interface Segment {
+  readonly position: number;
+  readonly depends: Depends;
+  /** Its first row, and how many. */
+  readonly base: number;
+  readonly count: number;
+}
+
+export interface Rows {
+  readonly segments: readonly Segment[];
+  readonly count: number;
+}
+
+/** Query positions of a layer that depend on the same; they run in one dispatch, one thread for index × head. */
+export interface Group {
+  readonly depends: Depends;
+  readonly count: number;
+  readonly queries: readonly Segment[];
+}
+
+/** What goes into a layer and what comes out of it. */
+export interface LayerRows {
+  /** Rows of `resid_pre`: every position that is attended to. */
+  readonly input: Rows;
+  /** Rows of `resid_mid` and `resid_post`: the positions that are needed afterwards. */
+  readonly output: Rows;
+  readonly groups: readonly Group[];
+}
+
+/** The positions that position t attends to. */
+export const visible = (spec: RunSpec, t: number) => sequence(spec.model.mask === "causal" ? t + 1 : tokenNames(spec.model.tokens).length);
+
+const sequence = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** The rows of every layer for a batch of so many examples. */
+export function layerRows(spec: RunSpec, examples: number): LayerRows[] {
+  const { L, T, C } = sizes(spec);
+  const names = tokenNames(spec.model.tokens);
+  const shared = examples > C;
+  const rows = (positions: readonly number[], depends: readonly Depends[]): Rows => {
+    let count = 0;
+    const segments = positions.map((position) => {
+      const segment = { position, depends: depends[position], base: count, count: depends[position] === "ab" ? examples : C };
+      count += segment.count;
+      return segment;
+    });
+    return { segments, count };
+  };
+
+  // What each position depends on before layer 0, then after each layer. A constant token counts as depending on a.
+  const depends: Depends[][] = [names.map((name) => (!shared ? "ab" : name === "b" ? "b" : "a"))];
+  for (const l of sequence(L)) {
+    depends.push(names.map((_, t) => {
+      const seen = new Set(visible(spec, t).map((s) => depends[l][s]));
+      return seen.size === 1 ? [...seen][0] : "ab";
+    }));
+  }
+
+  const layers: LayerRows[] = [];
+  let needed = spec.model.pooling === "last" ? [T - 1] : sequence(T);
+  for (const l of sequence(L).reverse()) {
+    const attended = sequence(Math.max(...needed.map((t) => visible(spec, t).length)));
+    const output = rows(needed, depends[l + 1]);
+    const groups = (["a", "b", "ab"] as const).flatMap((what) => {
+      const queries = output.segments.filter((segment) => segment.depends === what);
+      return queries.length === 0 ? [] : [{ depends: what, count: queries[0].count, queries }];
+    });
+    layers.unshift({ input: rows(attended, depends[l]), output, groups });
+    needed = attended;
+  }
+  return layers;
+}
+
+export const segmentAt = (rows: Rows, position: number) => rows.segments.find((segment) => segment.position === position)!;
+
+/** Whether row i of both is the same position of the same example. */
+export const sameRows = (a: Rows, b: Rows) =>
+  a.count === b.count &&
+  a.segments.every(({ position, depends }, i) => position === b.segments[i].position && depends === b.segments[i].depends);
+
+/** WGSL: the row of index `i` of a dispatch over `from` in a segment; `pair` names the example's packed pair where `from` is `ab`. */
+export function rowOf(segment: Segment, from: Depends, i: string, pair: string): string {
+  if (segment.depends === from) return `(${segment.base}u + ${i})`;
+  if (from !== "ab") throw new Error(`Cannot find a row of what depends on ${segment.depends} from what depends on ${from}`);
+  return `(${segment.base}u + ${segment.depends === "a" ? `a_of(${pair})` : `b_of(${pair})`})`;
+}
+
+/** A pair (a, b) and its answer in 32 bits: ten each. */
+export const pack = (a: number, b: number, target: number) => (a | (b << 10) | (target << 20)) >>> 0;
+export const UNPACK = `
+fn a_of(pair: u32) -> u32 { return pair & 1023u; }
+fn b_of(pair: u32) -> u32 { return (pair >> 10u) & 1023u; }
+fn target_of(pair: u32) -> u32 { return pair >> 20u; }`;

@@ -1,0 +1,163 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
+import { type Kernel, read, source, write } from "../lib/engine/kernels/kernel.ts";
+
+const adapter = await navigator.gpu?.requestAdapter();
+const ignore = !adapter;
+const tiles = [{ ...SOFTWARE_TILE, columns: 4, depth: 32 }, GPU_TILE];
+const pad = (n: number) => 4 * Math.ceil(n / 4);
+const noise = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(12.9898 * i + seed) * 4 % 1);
+
+/** Runs the kernels in order on named buffers and returns the buffers' contents. */
+async function execute(runs: number, kernels: Kernel[], data: Record<string, Float32Array>): Promise<Record<string, Float32Array>> {
+  const device = await adapter!.requestDevice();
+  const failures: string[] = [];
+  device.addEventListener("uncapturederror", (event) => failures.push((event as GPUUncapturedErrorEvent).error.message));
+  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  const buffer = (size: number, usage: number) => device.createBuffer({ size, usage });
+  const buffers = Object.fromEntries(Object.entries(data).map(([name, x]) => [name, buffer(x.byteLength, STORAGE | COPY_SRC | COPY_DST)]));
+  for (const [name, x] of Object.entries(data)) device.queue.writeBuffer(buffers[name], 0, x as Float32Array<ArrayBuffer>);
+  const encoder = device.createCommandEncoder();
+  for (const kernel of kernels) {
+    const module = device.createShaderModule({ code: source(kernel) });
+    const pipeline = device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
+    const entries = kernel.bindings.map((b, binding) => ({ binding, resource: { buffer: buffers[b.buffer] } }));
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+    pass.dispatchWorkgroups(kernel.grid[0], kernel.grid[1], kernel.grid[2] * runs);
+    pass.end();
+  }
+  const staged = Object.entries(data).map(([name, x]) => {
+    const copy = buffer(x.byteLength, MAP_READ | COPY_DST);
+    encoder.copyBufferToBuffer(buffers[name], 0, copy, 0, x.byteLength);
+    return [name, copy] as const;
+  });
+  device.queue.submit([encoder.finish()]);
+  const result: Record<string, Float32Array> = {};
+  for (const [name, copy] of staged) {
+    await copy.mapAsync(GPUMapMode.READ);
+    result[name] = new Float32Array(copy.getMappedRange().slice(0));
+  }
+  device.destroy();
+  assertEquals(failures, []);
+  return result;
+}
+
+type Case = Pick<Gemm, "form" | "m" | "n" | "k"> & { runs?: number; splits?: number };
+
+/** Views with an offset and a margin, data to fill them, and the product in double precision. */
+function problem({ form, m, n, k, runs = 3 }: Case) {
+  const view = (buffer: string, rows: number, cols: number): View => {
+    const stride = pad(cols) + 4;
+    return { buffer, offset: 8, runStride: rows * stride + 12, stride, shape: "[R, rows, cols]" };
+  };
+  const a = form === "tn" ? view("a", k, m) : view("a", m, k), b = form === "nt" ? view("b", n, k) : view("b", k, n), c = view("c", m, n);
+  const data = { a: noise(a.runStride * runs + 64, 1), b: noise(b.runStride * runs + 64, 2) };
+  const expected = (r: number, i: number, j: number) => {
+    let sum = 0;
+    for (let x = 0; x < k; x++) {
+      const [ai, aj] = form === "tn" ? [x, i] : [i, x], [bi, bj] = form === "nt" ? [j, x] : [x, j];
+      sum += data.a[a.offset + r * a.runStride + ai * a.stride + aj] * data.b[b.offset + r * b.runStride + bi * b.stride + bj];
+    }
+    return sum;
+  };
+  return { a, b, c, data, runs, expected };
+}
+
+/** Compares a sample of C, its corners included, and asserts that all outside its view kept the value `outside`. */
+function compare(
+  got: Float32Array,
+  c: View,
+  { m, n, k, runs = 3 }: Case,
+  expected: (r: number, i: number, j: number) => number,
+  outside = 7,
+) {
+  const inside = new Set<number>();
+  for (let r = 0; r < runs; r++) {
+    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) inside.add(c.offset + r * c.runStride + i * c.stride + j);
+    for (let s = 0; s < 400; s++) {
+      const [i, j] = [s < 2 ? m - 1 : (s * 7919) % m, s % 2 ? n - 1 : (s * 104729) % n];
+      const error = Math.abs(got[c.offset + r * c.runStride + i * c.stride + j] - expected(r, i, j));
+      assert(error < 1e-5 * (1 + Math.sqrt(k)), `run ${r}, (${i}, ${j}) is off by ${error}`);
+    }
+  }
+  got.forEach((x, i) => inside.has(i) || assertEquals(x, outside, `wrote outside at ${i}`));
+}
+
+const cases: Case[] = [
+  { form: "nn", m: 5, n: 12, k: 12 },
+  { form: "nn", m: 130, n: 36, k: 100, splits: 2 },
+  { form: "nn", m: 1218, n: 100, k: 12 },
+  { form: "nn", m: 37, n: 100, k: 512, splits: 16 },
+  { form: "nt", m: 37, n: 36, k: 100 },
+  { form: "nt", m: 130, n: 12, k: 12 },
+  { form: "nt", m: 5, n: 100, k: 512, splits: 15 },
+  { form: "tn", m: 12, n: 36, k: 5 },
+  { form: "tn", m: 100, n: 12, k: 37 },
+  { form: "tn", m: 36, n: 100, k: 1218, splits: 40 },
+  { form: "tn", m: 512, n: 36, k: 130, splits: 4 },
+];
+
+for (const tile of tiles) {
+  for (const sizes of cases) {
+    const { form, m, n, k, splits = 1 } = sizes;
+    Deno.test({ name: `gemm ${tile.kind} ${form} ${m} × ${n} × ${k} in ${splits}`, ignore }, async () => {
+      const { a, b, c, data, runs, expected } = problem(sizes), label = "c = a · b";
+      const target = splits > 1 ? { ...c, buffer: "parts", runStride: splits * c.runStride } : c;
+      const kernels = [gemm({ label, m, n, k, a, b, c: target, form, splits, tile })];
+      if (splits > 1) kernels.push(sumSplits({ label, m, n, splits, partial: target, c }));
+      const blank = (copies: number) => new Float32Array(c.runStride * runs * copies + 64).fill(7);
+      const result = await execute(runs, kernels, { ...data, c: blank(1), parts: blank(splits) });
+      compare(result.c, c, sizes, expected);
+    });
+  }
+
+  Deno.test(
+    { name: `gemm ${tile.kind} epilogue: weight and bias in one buffer, two outputs, a residual, accumulation`, ignore },
+    async () => {
+      const sizes: Case = { form: "nn", m: 37, n: 36, k: 12 }, { m, n, k } = sizes;
+      const { a, b, c, data, runs, expected } = problem(sizes);
+      const bias: View = { ...b, offset: b.offset + 4 * b.stride }; // a row of the weights serves as the bias
+      const pre = { ...c, buffer: "pre" }, skip = { ...c, buffer: "1.skip" };
+      const index = (v: View, r: string, row: string, col4: string) =>
+        `(${r} * ${v.runStride}u + ${row} * ${v.stride}u + ${v.offset}u) / 4u + ${col4}`;
+      const kernel = gemm({
+        ...{ label: "c += relu(pre = a · b + bias) + skip", m, n, k, a, b, c, form: "nn", tile },
+        epilogue: {
+          bindings: [read.vec4f("1.skip", "[R, m, n]", "around"), write.vec4f("pre", "[R, m, n]")],
+          functions: "fn relu(x: vec4f) -> vec4f { return max(x, vec4f()); }",
+          store: (value, row, col4, r, at) =>
+            `let y = ${value} + b[${index(bias, r, "0u", col4)}]; pre[${index(pre, r, row, col4)}] = y;
+           ${at} += relu(y) + around[${index(skip, r, row, col4)}];`,
+        },
+      });
+      assertEquals(kernel.bindings.map((x) => x.buffer), ["a", "b", "1.skip", "pre", "c"]);
+      const blank = () => new Float32Array(c.runStride * runs + 64).fill(7);
+      const result = await execute(runs, [kernel], { ...data, "1.skip": noise(c.runStride * runs + 64, 3), pre: blank(), c: blank() });
+      const y = (r: number, i: number, j: number) => expected(r, i, j) + data.b[bias.offset + r * bias.runStride + j];
+      compare(result.pre, pre, sizes, y);
+      compare(
+        result.c,
+        c,
+        sizes,
+        (r, i, j) => 7 + Math.max(y(r, i, j), 0) + result["1.skip"][c.offset + r * c.runStride + i * c.stride + j],
+      );
+    },
+  );
+
+  Deno.test({ name: `gemm ${tile.kind}: a run's product is the same bits alone and among others`, ignore }, async () => {
+    const sizes: Case = { form: "tn", m: 36, n: 36, k: 37 }, { a, b, c, data } = problem(sizes);
+    const product = async (runs: number) => {
+      const kernel = gemm({ label: "c", m: 36, n: 36, k: 37, a, b, c, form: "tn", tile });
+      return (await execute(runs, [kernel], { ...data, c: new Float32Array(c.runStride * 3 + 64) })).c.slice(0, c.runStride);
+    };
+    assertEquals(await product(1), await product(3));
+  });
+}
+
+Deno.test("gemm refuses what vec4f cannot address", () => {
+  const { a, b, c } = problem({ form: "nn", m: 4, n: 4, k: 4 }), sizes = { label: "c", m: 4, n: 4, k: 4, form: "nn" as const };
+  assertThrows(() => gemm({ ...sizes, a: { ...a, offset: 2 }, b, c, tile: GPU_TILE }));
+  assertThrows(() => gemm({ ...sizes, n: 6, a, b, c, tile: GPU_TILE }));
+});
