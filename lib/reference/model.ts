@@ -1,0 +1,135 @@
+/**
+ * A run's model written once in TensorFlow.js: from named parameters to logits, and the two losses. Gradients are TensorFlow.js's own.
+ *
+ * It computes every position and takes no short cut: what it says is what the native engine is tested against.
+ */
+import * as tf from "@tensorflow/tfjs";
+import type { Layout, Tensor } from "../layout.ts";
+import { type RunSpec, sizes, tokenNames } from "../spec.ts";
+
+/** Added to the variance of a LayerNorm before its root, as in PyTorch. */
+const LAYER_NORM_EPS = 1e-5;
+/** Added to the scores of positions that the mask hides; their weight is exactly 0 after the softmax. */
+const HIDDEN = -1e9;
+
+/** Parameters by their TransformerLens names, in the dims that `layout` gives. */
+export type Parameters = Readonly<Record<string, tf.Tensor>>;
+
+/**
+ * The named parameters in flat f32[P], as differentiable views: the gradient with respect to `flat` comes out flat, its padding zero.
+ */
+export function views(flat: tf.Tensor1D, { blocks, tensors }: Layout): Parameters {
+  const all = [...blocks.values()];
+  const parts = tf.split(flat, all.map(({ rows, stride }) => rows * stride));
+  return Object.fromEntries(tensors.map((tensor) => {
+    const at = all.findLastIndex(({ offset }) => offset <= tensor.offset);
+    return [tensor.name, view(parts[at] as tf.Tensor1D, tensor, tensor.offset - all[at].offset)];
+  }));
+}
+
+/** One tensor of a block: peels off its axes from the widest stride to the narrowest, then puts them into their order. */
+function view(block: tf.Tensor1D, { dims, strides }: Tensor, offset: number): tf.Tensor {
+  const axes = dims.map((_, axis) => axis).sort((i, j) => strides[j] - strides[i]);
+  let x: tf.Tensor = block;
+  for (const axis of axes) {
+    const outer = x.shape.slice(0, -1), stride = strides[axis];
+    x = x.reshape([...outer, x.shape.at(-1)! / stride, stride]);
+    x = x.slice([...outer.map(() => 0), Math.floor(offset / stride), 0], [...outer, dims[axis], stride]);
+    offset %= stride;
+  }
+  return x.reshape(axes.map((axis) => dims[axis])).transpose(dims.map((_, axis) => axes.indexOf(axis)));
+}
+
+/** The tokens of pairs (a, b), [B, T] row-major. */
+export function tokens(spec: RunSpec, a: ArrayLike<number>, b: ArrayLike<number>): Int32Array {
+  const { firstElement, op, equals } = sizes(spec);
+  const names = tokenNames(spec.model.tokens);
+  const token = { a: (i: number) => firstElement + a[i], b: (i: number) => firstElement + b[i], op: () => op, "=": () => equals };
+  return Int32Array.from({ length: a.length * names.length }, (_, at) => token[names[at % names.length]](Math.floor(at / names.length)));
+}
+
+export interface Forward {
+  /** [B, C] */
+  readonly logits: tf.Tensor2D;
+  /** Attention weights of each layer, [B, H, T query, T key]. */
+  readonly patterns: readonly tf.Tensor4D[];
+}
+
+/** The forward pass for pairs (a, b). Call it inside `tf.tidy`. */
+export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
+  const { L, D, H, K, M, T, V, C } = sizes(spec);
+  const { norm, mask, pooling, biases, activation } = spec.model;
+  const B = a.length;
+  const patterns: tf.Tensor4D[] = [];
+
+  const linear = (x: tf.Tensor, weight: tf.Tensor, bias: string) => {
+    const y = tf.matMul(x.reshape([-1, weight.shape[0]]), weight as tf.Tensor2D);
+    return biases ? y.add(parameters[bias].reshape([-1])) : y;
+  };
+  const layerNorm = (x: tf.Tensor, name: string) => {
+    const centred = x.sub(x.mean(-1, true));
+    const variance = centred.square().mean(-1, true);
+    return centred.mul(variance.add(LAYER_NORM_EPS).rsqrt()).mul(parameters[`${name}.w`]).add(parameters[`${name}.b`]);
+  };
+  const hidden = tf.tensor2d(Array.from({ length: T * T }, (_, i) => mask === "causal" && i % T > Math.floor(i / T) ? HIDDEN : 0), [T, T]);
+
+  const attention = (x: tf.Tensor, at: string) => {
+    const [q, k, v] = ["Q", "K", "V"].map((name) => {
+      const weight = parameters[`${at}.W_${name}`].transpose([1, 0, 2]).reshape([D, H * K]);
+      return linear(x, weight, `${at}.b_${name}`).reshape([B, T, H, K]).transpose([0, 2, 1, 3]);
+    });
+    const scores = tf.matMul(q, k, false, true).div(Math.sqrt(K)).add(hidden);
+    const pattern = tf.softmax(scores) as tf.Tensor4D;
+    patterns.push(pattern);
+    const z = tf.matMul(pattern, v).transpose([0, 2, 1, 3]);
+    return linear(z, parameters[`${at}.W_O`].reshape([H * K, D]), `${at}.b_O`).reshape([B, T, D]);
+  };
+  const mlp = (x: tf.Tensor, at: string) => {
+    const pre = linear(x, parameters[`${at}.W_in`], `${at}.b_in`);
+    // tfjs's erf is right to 2e-7 on every backend.
+    const post = activation === "relu" ? pre.relu() : pre.mul(0.5).mul(pre.div(Math.SQRT2).erf().add(1));
+    return linear(post.reshape([B, T, M]), parameters[`${at}.W_out`], `${at}.b_out`).reshape([B, T, D]);
+  };
+
+  // A product with one-hot rows rather than a gather: its gradient is a product too, with a fixed order of sums on every backend.
+  const oneHot = tf.oneHot(tf.tensor1d(tokens(spec, a, b), "int32"), V).cast("float32");
+  let x: tf.Tensor = tf.matMul(oneHot, parameters["embed.W_E"] as tf.Tensor2D).reshape([B, T, D]);
+  x = x.add(parameters["pos_embed.W_pos"].slice([0, 0], [T, D]));
+  for (let l = 0; l < L; l++) {
+    const part = (name: string, f: (x: tf.Tensor, at: string) => tf.Tensor, ln: string) => {
+      const y = f(norm === "pre" ? layerNorm(x, ln) : x, name).add(x);
+      return norm === "post" ? layerNorm(y, ln) : y;
+    };
+    x = part(`blocks.${l}.attn`, attention, `blocks.${l}.ln1`);
+    x = part(`blocks.${l}.mlp`, mlp, `blocks.${l}.ln2`);
+  }
+  if (norm !== "none") x = layerNorm(x, "ln_final");
+  const pooled = pooling === "mean" ? x.mean(1) : x.slice([0, T - 1, 0], [B, 1, D]);
+  const logits = linear(pooled, parameters["unembed.W_U"], "unembed.b_U").reshape([B, C]) as tf.Tensor2D;
+  return { logits, patterns };
+}
+
+/** Cross-entropy of each example in nats, [B]; `target` int32[B]. */
+export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D {
+  const right = tf.oneHot(target, logits.shape[1]).cast("float32");
+  if (kind === "torch") return tf.logSoftmax(logits).mul(right).sum<tf.Tensor1D>(1).neg();
+  // log(1 + Σ_{j≠y} e^{d_j}) with d_j = z_j − z_y, shifted by s = max(0, d) so that nothing overflows: s + log(e^{−s} + Σ e^{d_j − s}).
+  const d = logits.sub(logits.mul(right).sum(1, true));
+  const s = constant(d.max(1, true)); // d_y = 0, so this is never below 0
+  const others = d.sub(s).exp().mul(tf.sub(1, right)).sum(1, true);
+  return s.add(log1p(others.add(s.neg().expm1()))).squeeze([1]);
+}
+
+/** 1 for each example whose largest logit is the right one, else 0; [B]. */
+export const rightAnswers = (logits: tf.Tensor2D, target: tf.Tensor1D) => logits.argMax(1).equal(target).cast("float32");
+
+/** `x`, through which no gradient flows. */
+const constant = tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy) }));
+
+/** log(1 + x) to the last digits; tfjs's own is log of the rounded sum on wasm and webgpu. Kahan's way: what 1 + x lost, log(u) / (u − 1) gives back. */
+const log1p = tf.customGrad((x, save) => {
+  const value = x as tf.Tensor, u = value.add(1);
+  (save as tf.GradSaveFunc)([u]);
+  const ratio = tf.where(u.equal(1), tf.onesLike(u), u.log().div(tf.where(u.equal(1), tf.onesLike(u), u.sub(1))));
+  return { value: value.mul(ratio), gradFunc: (dy: tf.Tensor, [u]: tf.Tensor[]) => dy.div(u) };
+});
