@@ -1,5 +1,6 @@
 /** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
-import type { RunSpec } from "../spec.ts";
+import { OPERATIONS } from "../operations.ts";
+import { type RunSpec, sizes } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
 import { count } from "./theme.ts";
 
@@ -24,7 +25,7 @@ export interface Band {
 /** The quantile q of sorted values, linear between neighbours. */
 export function quantile(sorted: readonly number[], q: number): number {
   const at = (sorted.length - 1) * q, below = Math.floor(at);
-  const [a, b] = [sorted[below], sorted[Math.min(below + 1, sorted.length - 1)]];
+  const [a, b] = [sorted[below], sorted[Math.ceil(at)]];
   return a === b ? a : a + (b - a) * (at - below);
 }
 
@@ -97,4 +98,24 @@ export function finding(runs: readonly Curve[]): string {
     return `${networks} memorise${s}${when}; ${n === 1 ? "it does not generalise" : "none generalises"} within ${last} steps`;
   }
   return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise within ${last} steps`;
+}
+
+/** How far unfinished runs are: the title of their figure meanwhile. */
+export function progress(runs: readonly Curve[], steps: number): string {
+  const [memorised, grokked] = [runs.filter((run) => run.memorisationStep !== null), runs.filter((run) => run.grokkingStep !== null)];
+  return `Step ${count(lastStep(runs))} of ${
+    count(steps)
+  }: of ${runs.length} networks ${memorised.length} memorised, ${grokked.length} grokked`;
+}
+
+/** What these runs learn, and how many answers there are, where all agree: options of their figure. */
+export function about(specs: readonly RunSpec[]): { task?: string; classes?: number } {
+  const same = <T>(of: (spec: RunSpec) => T) => (new Set(specs.map(of)).size === 1 ? of(specs[0]) : undefined);
+  const task = same(({ data }) =>
+    OPERATIONS[data.operation].formula + (OPERATIONS[data.operation].elements === "S5" ? "" : ` mod ${data.prime}`)
+  );
+  const share = same(({ data }) => data.trainFraction);
+  const classes = same((spec) => sizes(spec).C);
+  const trained = share === undefined ? "" : `, trained on ${Number((100 * share).toPrecision(3))} % of all pairs`;
+  return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
 }

@@ -2,28 +2,29 @@
  * The part of jsr:@std/assert that the tests use, on node:assert/strict, for places where JSR can't be reached. With the line
  * `"links"` deleted from deno.json, the same specifier resolves to the published package.
  */
+// `message!`: newer types of Node, which npm packages bring along, want a text or nothing, and undefined is nothing.
 import strict from "node:assert/strict";
 
 export { AssertionError } from "node:assert/strict";
 
 /** Fails unless `condition` is truthy. */
 export function assert(condition: unknown, message?: string): asserts condition {
-  strict.ok(condition, message);
+  strict.ok(condition, message!);
 }
 
 /** Fails unless both are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  strict.deepStrictEqual(actual, expected, message);
+  strict.deepStrictEqual(actual, expected, message!);
 }
 
 /** Fails if both are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
-  strict.notDeepStrictEqual(actual, expected, message);
+  strict.notDeepStrictEqual(actual, expected, message!);
 }
 
 /** Fails unless the text matches. */
 export function assertMatch(actual: string, expected: RegExp, message?: string): void {
-  strict.match(actual, expected, message);
+  strict.match(actual, expected, message!);
 }
 
 /** Fails unless the text contains the other. */
@@ -32,7 +33,7 @@ export function assertStringIncludes(actual: string, expected: string, message?:
 }
 
 /** Fails unless |actual − expected| ≤ tolerance (default: a 10⁻⁷ part of what is expected). */
-export function assertAlmostEquals(actual: number, expected: number, tolerance = Math.abs(expected * 1e-7), message?: string): void {
+export function assertAlmostEquals(actual: number, expected: number, tolerance: number = Math.abs(expected * 1e-7), message?: string): void {
   strict.ok(
     Object.is(actual, expected) || Math.abs(actual - expected) <= tolerance,
     message ?? `Expected ${actual} to be within ${tolerance} of ${expected}`,
