@@ -71,8 +71,11 @@ const PIECE = 400;
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 type State = Writable<Omit<Run, "metrics">> & { metrics: Metrics[] };
 
+export const ENGINES = ["webgpu", "tfjs"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
 /** The engine asked for. Without a name: WebGPU, or TensorFlow.js where there is no adapter, which `say` is told. */
-export async function openEngine(name?: "webgpu" | "tfjs", say: (line: string) => void = console.error): Promise<Engine> {
+export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
   if (name !== "tfjs") {
     try {
       return await (await import("./engine/trainer.ts")).webgpuEngine();
@@ -111,6 +114,10 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
   const queue = [...group];
   const rows: (State | null)[] = queue.splice(0, engine.rowsThatFit(group[0].spec));
   const trainer = await engine.open(rows.map((run) => start(run!, options)));
+  // Where the driver refuses so much memory, the trainer has fewer rows than were asked for.
+  const left = rows.splice(trainer.rows.length).map((run) => run!);
+  for (const run of left) run.status = "waiting";
+  queue.unshift(...left);
   try {
     let piece = 1, saved = performance.now();
     while (true) {

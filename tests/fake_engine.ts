@@ -6,6 +6,8 @@ import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from 
 export interface FakeOptions {
   /** How many runs fit at once. */
   readonly fit?: number;
+  /** How many the driver gives memory for, where that is fewer. */
+  readonly allocates?: number;
   /** The step at which a run generalises; it memorises at a tenth of it. */
   readonly groksAt?: (spec: RunSpec) => number;
   /** The step from which a run's loss is NaN. */
@@ -23,7 +25,7 @@ export function fakeEngine(options: FakeOptions = {}): Engine & { readonly log: 
     info: INFO,
     log,
     rowsThatFit: () => options.fit ?? 1000,
-    open: (runs) => Promise.resolve(new FakeTrainer(runs, options, log)),
+    open: (runs) => Promise.resolve(new FakeTrainer(runs.slice(0, options.allocates), options, log)),
   };
 }
 

@@ -61,11 +61,11 @@ Deno.test("a run that ends makes room for the next, until all are done", async (
   assertEquals(engine.log.filter((line) => line.startsWith("drop")).length, 2);
 });
 
-Deno.test("a run has the same bits and metrics alone, among others, and refilled into another's row", async () => {
+Deno.test("a run has the same bits and metrics alone, among others, refilled into another's row, and where the driver gives less memory", async () => {
   const options = (more: FakeOptions) => ({ engine: fakeEngine({ groksAt, ...more }), untilGrokked: true });
   const together = await train(seeds(6), options({}));
-  const queued = await train(seeds(6), options({ fit: 2 }));
-  assertEquals(queued, together);
+  assertEquals(await train(seeds(6), options({ fit: 2 })), together);
+  assertEquals(await train(seeds(6), options({ fit: 5, allocates: 3 })), together);
   for (const spec of seeds(6)) assertEquals((await train([spec], options({})))[0].snapshot, together[spec.seed].snapshot);
 });
 

@@ -1,0 +1,111 @@
+/** `deno task demo`: several seeds of modular addition, trained at once until each has grokked; the figure and the runs in a folder. */
+import { join, relative } from "node:path";
+import { grokkingCurves } from "../figures/curves.ts";
+import { writeFigure } from "../figures/render.ts";
+import { metricsCsv } from "../lab/metrics.ts";
+import { parameterCount } from "../layout.ts";
+import { OPERATIONS } from "../operations.ts";
+import { type RunInput, runSpec } from "../spec.ts";
+import { ENGINES, openEngine, type Run, train } from "../train.ts";
+import type { EngineInfo } from "../trainer.ts";
+import { saveWeights } from "../weights.ts";
+import { prepareFolder, writeWhole } from "./files.ts";
+import { choice, type Flag, flagHelp, parse } from "./flags.ts";
+import { run, stoppable } from "./main.ts";
+import { ROOT } from "./process.ts";
+import { Progress } from "./progress.ts";
+import { seedFile } from "./request.ts";
+import { ensure } from "./setup.ts";
+import { resultTable } from "./train.ts";
+
+/**
+ * Small enough for two cores, and every seed groks: memorised after some hundred updates, then chance for a while, then the jump. Strong
+ * weight decay makes the wait short; with less, the same happens later.
+ */
+const DEMO: RunInput = {
+  preset: "nanda",
+  model: { dModel: 48, dMlp: 96, initSigma: 1 / Math.sqrt(48) },
+  data: { prime: 53, trainFraction: 0.4 },
+  optim: { lr: 5e-3, weightDecay: 2 },
+  schedule: { steps: 3000, evalEvery: 20 },
+};
+const SEEDS = [0, 1, 2, 3, 4];
+
+/** For TensorFlow.js on the processor, which trains row after row. */
+const SMALL: RunInput = { ...DEMO, model: { dModel: 32, dMlp: 64, initSigma: 1 / Math.sqrt(32) } };
+const SMALL_SEEDS = [0, 1, 2];
+
+const HELP = `Trains several seeds of modular addition until they grok, draws the figure, and says what to do next.
+
+  deno task demo [flags]
+
+Installs a software Vulkan driver where there is no adapter and apt-get can (as root or with sudo). Where there is none
+even so, TensorFlow.js trains a smaller setting. Everything goes to data/out/demo.`;
+const FLAGS: Record<string, Flag> = {
+  engine: { value: "NAME", help: "webgpu or tfjs [webgpu where there is an adapter]" },
+  help: { help: "this text" },
+};
+
+async function main(args: string[]): Promise<number> {
+  const given = parse(args, FLAGS);
+  if (given.has("help")) {
+    console.log(`${HELP}\n\n${flagHelp("Flags", Object.entries(FLAGS))}`);
+    return 0;
+  }
+  const name = given.has("engine") ? choice("engine", given.get("engine") as string, ENGINES) : undefined;
+  const folder = join(ROOT, "data", "out", "demo");
+  await prepareFolder("the demo's folder", folder);
+  if (name !== "tfjs") await ensure(["vulkan"]);
+  const engine = await openEngine(name);
+  const small = engine.info.engine === "tfjs";
+  const specs = (small ? SMALL_SEEDS : SEEDS).map((seed) => runSpec({ ...small ? SMALL : DEMO, seed }));
+  const [spec] = specs, { prime, operation, trainFraction } = spec.data;
+  const task = `${OPERATIONS[operation].formula} mod ${prime}`;
+  console.log(
+    `${specs.length} transformers of ${parameterCount(spec)} parameters learn ${task} from ${
+      Math.round(100 * trainFraction)
+    } % of all pairs.\n` +
+      `Watch: they memorise these soon, know nothing of the others for long, and then understand.\n`,
+  );
+
+  const progress = new Progress(engine.info, { untilGrokked: true });
+  const began = performance.now();
+  const { result: runs, code } = await stoppable(async (signal) => {
+    try {
+      return await train(specs, { engine, signal, untilGrokked: true, onProgress: (news, runs) => progress.update(news, runs) });
+    } finally {
+      progress.done();
+    }
+  });
+  if (code !== undefined) return code;
+  const seconds = (performance.now() - began) / 1000;
+
+  const figure = await writeFigure(grokkingCurves(runs, { task, classes: prime }), join(folder, "grokking"));
+  const { seed: _, ...setting } = spec;
+  await writeWhole(join(folder, "spec.json"), `${JSON.stringify(setting, null, 2)}\n`);
+  await writeWhole(join(folder, "metrics.csv"), metricsCsv(runs.map(({ spec, metrics }) => ({ seed: spec.seed, metrics }))));
+  for (const { spec, snapshot } of runs) if (snapshot) await saveWeights(seedFile(folder, spec.seed), spec, snapshot.params);
+
+  console.log(`${resultTable(runs)}\n`);
+  console.log(closing(runs, seconds, engine.info, figure));
+  return runs.every((run) => run.grokkingStep !== null) ? 0 : 1;
+}
+
+function closing(runs: readonly Run[], seconds: number, info: EngineInfo, figure: { svg: string; png: string }): string {
+  const grokked = runs.filter((run) => run.grokkingStep !== null).length;
+  const updates = runs.reduce((sum, { step }) => sum + step, 0);
+  const here = (path: string) => relative(Deno.cwd(), path) || path;
+  return `${grokked} of ${runs.length} grokked: ${updates} updates in ${seconds.toFixed(0)} s on ${info.engine}, ${info.adapter}.
+
+Figure   ${here(figure.png)}, ${here(figure.svg)}
+Runs     ${here(join(ROOT, "data", "out", "demo"))}: metrics.csv, spec.json, weights of every seed
+
+Next
+  Turn a knob       deno task train --config ${
+    here(join(ROOT, "data", "out", "demo", "spec.json"))
+  } --weight-decay 1 --seeds 0..4 --until-grokked
+  All the knobs     deno task train --help
+  The notebooks     deno task lab, then open 01_first_grok.ipynb`;
+}
+
+await run(main);

@@ -1,0 +1,88 @@
+/** Files as a command line meets them: checked before the work starts, written whole or not at all, errors in one line. */
+import { dirname, join, resolve } from "node:path";
+
+const reason = (error: unknown) => error instanceof Error ? error.message.replace(/, \w+ '.*'$/, "") : String(error);
+
+/** The text of a file that a flag names. */
+export async function readText(flag: string, path: string): Promise<string> {
+  await mustBeFile(flag, path);
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw new Error(`Cannot read ${flag} ${path}: ${reason(error)}`);
+  }
+}
+
+/** The JSON object in a file that a flag names. */
+export async function readJson(flag: string, path: string): Promise<object> {
+  const text = await readText(flag, path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${reason(error)}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${text.trim().slice(0, 40)}`);
+  }
+  return value;
+}
+
+/** Fails unless the path is a file that is there. */
+export async function mustBeFile(flag: string, path: string): Promise<void> {
+  const info = await stat(path);
+  if (!info?.isFile) throw new Error(`Cannot read ${flag} ${path}: must be a file, ${info ? "it is a folder" : "there is none"}`);
+}
+
+/** Fails unless the path is a folder that is there. */
+export async function mustBeFolder(flag: string, path: string): Promise<void> {
+  const info = await stat(path);
+  if (!info?.isDirectory) throw new Error(`Cannot read ${flag} ${path}: must be a folder, ${info ? "it is a file" : "there is none"}`);
+}
+
+/** Makes the folder if need be; fails unless files can be written in it. */
+export async function prepareFolder(flag: string, path: string): Promise<void> {
+  const info = await stat(path);
+  if (info && !info.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a folder, it is a file`);
+  try {
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
+  } catch (error) {
+    throw new Error(`Cannot write ${flag} ${path}: must be a folder that can be written in, ${reason(error)}`);
+  }
+}
+
+/** Makes the file's folder if need be; fails unless the file can be written. */
+export async function prepareFile(flag: string, path: string): Promise<void> {
+  const info = await stat(path);
+  if (info?.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a file, it is a folder`);
+  if (info && !info.isFile) return;
+  await prepareFolder(flag, dirname(resolve(path)));
+}
+
+/** Writes a file under a temporary name and renames it: whoever reads it finds the old one or the new one, never a part. */
+export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  // A link stays one; what isn't a file (a pipe, /dev/stdout) is written to, not replaced.
+  const target = await Deno.realPath(path).catch(() => path);
+  const info = await stat(target);
+  const temporary = info && !info.isFile ? undefined : join(dirname(target), `.${crypto.randomUUID()}.part`);
+  try {
+    await Deno.writeFile(temporary ?? target, bytes);
+    if (temporary) await Deno.rename(temporary, target);
+  } catch (error) {
+    if (temporary) await Deno.remove(temporary).catch(() => {});
+    throw new Error(`Cannot write ${path}: ${reason(error)}`);
+  }
+}
+
+/** Whether there is anything at the path. */
+export const exists = async (path: string) => await stat(path) !== null;
+
+async function stat(path: string): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,218 @@
+/** Training as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
+import process from "node:process";
+import { createLogUpdate } from "log-update";
+import { groups, type News, type Run } from "../train.ts";
+import type { EngineInfo, Metrics } from "../trainer.ts";
+
+/** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
+const DRAW = 100, LINE = 10_000, WINDOW = 10_000;
+
+/** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
+export class Meter {
+  #last: number[] | undefined;
+  #marks: { at: number; steps: number; runSteps: number }[] = [];
+  #steps = 0;
+  #runSteps = 0;
+
+  look(runs: readonly Run[]): void {
+    const moved = runs.map(({ step }, i) => this.#last ? Math.max(0, step - this.#last[i]) : 0);
+    // Runs that wait begin, when resumed, at a later step; that isn't work done here.
+    const worked = moved.map((n, i) => runs[i].status === "waiting" ? 0 : n);
+    this.#last = runs.map(({ step }) => step);
+    this.#steps += Math.max(0, ...worked);
+    this.#runSteps += worked.reduce((sum, n) => sum + n, 0);
+    this.#marks.push({ at: performance.now(), steps: this.#steps, runSteps: this.#runSteps });
+    // Marks in between are dropped, so that there are never many.
+    if (this.#marks.length > 400) this.#marks = this.#marks.filter((_, i, { length }) => i === 0 || i > length - 200);
+  }
+
+  /** Over all that was seen. */
+  get total(): Speed {
+    return speed(this.#marks[0], this.#marks.at(-1));
+  }
+
+  /** Over the last seconds. */
+  get recent(): Speed {
+    const now = this.#marks.at(-1);
+    return speed(this.#marks.find(({ at }) => now && now.at - at <= WINDOW), now);
+  }
+}
+
+export interface Speed {
+  /** Updates of a trainer, which are one of each of its runs, per second; 0 where nothing can be said yet. */
+  readonly steps: number;
+  /** Updates of single runs per second. */
+  readonly runSteps: number;
+}
+
+function speed(from?: { at: number; steps: number; runSteps: number }, to?: typeof from): Speed {
+  const seconds = from && to ? (to.at - from.at) / 1000 : 0;
+  if (!from || !to || seconds === 0) return { steps: 0, runSteps: 0 };
+  return { steps: (to.steps - from.steps) / seconds, runSteps: (to.runSteps - from.runSteps) / seconds };
+}
+
+/** Where it is shown: a terminal that can be drawn over, or a log. */
+export interface Screen {
+  readonly terminal: boolean;
+  readonly columns: number;
+  /** Draws the block over the last one. */
+  draw(text: string): void;
+  /** Writes a line that stays. */
+  line(text: string): void;
+  /** Leaves the block as it is and gives the cursor back. */
+  done(): void;
+}
+
+/** The standard error stream. */
+export function stderrScreen(): Screen {
+  const stream = process.stderr;
+  const log = createLogUpdate(stream);
+  return {
+    terminal: stream.isTTY === true,
+    columns: stream.columns ?? 80,
+    draw: log,
+    line: (text) => {
+      if (stream.isTTY) log.clear();
+      stream.write(`${text}\n`);
+    },
+    done: () => log.done(),
+  };
+}
+
+export interface ProgressOptions {
+  /** Whether runs end when they have grokked: then the time left is at most what is shown. */
+  readonly untilGrokked: boolean;
+  readonly screen?: Screen;
+}
+
+/** Shows runs while they train; give its `update` to `train` as `onProgress`, and call `done` whatever happens. */
+export class Progress {
+  readonly meter = new Meter();
+  readonly #screen: Screen;
+  readonly #told = new Set<number>();
+  #drawn = -Infinity;
+  #runs: readonly Run[] = [];
+
+  constructor(readonly info: EngineInfo, readonly options: ProgressOptions) {
+    this.#screen = options.screen ?? stderrScreen();
+  }
+
+  update(news: readonly News[], runs: readonly Run[]): void {
+    this.#runs = runs;
+    this.meter.look(runs);
+    for (const run of new Set(news.map(({ run }) => run))) this.#tell(run);
+    const now = performance.now(), { terminal } = this.#screen;
+    if (now - this.#drawn < (terminal ? DRAW : LINE)) return;
+    this.#drawn = now;
+    if (terminal) this.#screen.draw(this.#block());
+    else if (runs.some(({ metrics }) => metrics.length > 0)) this.#screen.line(logLine(runs, this.meter.recent, this.#left()));
+  }
+
+  /** A line that stays above the block. */
+  line(text: string): void {
+    this.#screen.line(text);
+    if (this.#screen.terminal && this.#runs.length > 0) this.#screen.draw(this.#block());
+  }
+
+  /** Shows the last state and ends. */
+  done(): void {
+    if (this.#runs.length > 0) {
+      if (this.#screen.terminal) this.#screen.draw(this.#block());
+      else this.#screen.line(logLine(this.#runs, this.meter.total));
+    }
+    this.#screen.done();
+  }
+
+  /** Says once that a run has grokked. */
+  #tell(run: Run): void {
+    if (run.grokkingStep === null || this.#told.has(run.index)) return;
+    this.#told.add(run.index);
+    const memorised = run.memorisationStep === null ? "" : `, memorised at ${run.memorisationStep}`;
+    this.line(`seed ${run.spec.seed} grokked at step ${run.grokkingStep}${memorised}`);
+  }
+
+  #left(): string {
+    const left = this.#runs.reduce((sum, run) => sum + (isDone(run) ? 0 : run.spec.schedule.steps - run.step), 0);
+    const { runSteps } = this.meter.recent;
+    if (left === 0 || runSteps === 0) return "";
+    return `${this.options.untilGrokked ? "at most " : ""}${duration(left / runSteps)} left`;
+  }
+
+  #block(): string {
+    const all = groups(this.#runs);
+    const at = Math.max(0, all.findIndex((group) => group.some((run) => !isDone(run))));
+    const group = all[at] ?? [];
+    const { steps, runSteps } = this.meter.recent;
+    const share = mean(group.map((run) => isDone(run) ? 1 : run.step / run.spec.schedule.steps));
+    const last = Math.max(...group.map(({ spec }) => spec.schedule.steps));
+    const lines = [
+      `${plural(this.#runs.length, "run")} on ${this.info.engine}, ${this.info.adapter}`,
+      `${all.length > 1 ? `group ${at + 1}/${all.length} ` : ""}${bar(share)} step ${
+        range(group.map(({ step }) => step), String)
+      } of ${last}`,
+      ...table(group),
+      [tally(this.#runs), `${figure(steps)} steps/s`, `${figure(runSteps)} run-steps/s`, this.#left()].filter(Boolean).join("  "),
+    ];
+    return lines.map((line) => line.slice(0, this.#screen.columns - 1)).join("\n");
+  }
+}
+
+const isDone = ({ status }: Run) => status !== "waiting" && status !== "training";
+const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
+const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / Math.max(1, values.length);
+const figure = (x: number) => x === 0 ? "–" : x < 10 ? x.toPrecision(2) : Math.round(x).toString();
+const percent = (x: number) => `${(100 * x).toFixed(x > 0.9 && x < 1 ? 1 : 0)} %`;
+
+function bar(share: number, width = 24): string {
+  const full = Math.round(share * width);
+  return "█".repeat(full) + "░".repeat(width - full);
+}
+
+function duration(seconds: number): string {
+  const s = Math.round(seconds), two = (n: number) => String(n).padStart(2, "0");
+  return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+/** Median, and smallest and largest where they differ. */
+function range(values: readonly number[], show: (x: number) => string): string {
+  if (values.length === 0) return "–";
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, middle, high] = [0, (sorted.length - 1) >> 1, sorted.length - 1].map((i) => show(sorted[i]));
+  return low === high ? middle : `${middle} (${low}–${high})`;
+}
+
+function tally(runs: readonly Run[]): string {
+  const count = (test: (run: Run) => boolean) => runs.filter(test).length;
+  const failed = count(({ status }) => status === "failed");
+  return `memorised ${count((run) => run.memorisationStep !== null)}/${runs.length}  grokked ${
+    count((run) => run.grokkingStep !== null)
+  }/${runs.length}` +
+    (failed > 0 ? `  failed ${failed}` : "");
+}
+
+const latest = (runs: readonly Run[]) => runs.flatMap(({ metrics }) => metrics.slice(-1));
+const column = (metrics: readonly Metrics[], field: "trainLoss" | "trainAcc" | "valLoss" | "valAcc") =>
+  range(metrics.map((row) => row[field]), field.endsWith("Acc") ? percent : (x) => x.toPrecision(3));
+
+function table(runs: readonly Run[]): string[] {
+  const metrics = latest(runs);
+  const row = (name: string, loss: "trainLoss" | "valLoss", acc: "trainAcc" | "valAcc") =>
+    `${name} loss ${column(metrics, loss).padEnd(28)} accuracy ${column(metrics, acc)}`;
+  return metrics.length === 0 ? [] : [row("train     ", "trainLoss", "trainAcc"), row("validation", "valLoss", "valAcc")];
+}
+
+function logLine(runs: readonly Run[], { steps, runSteps }: Speed, left = ""): string {
+  const active = runs.some((run) => run.status === "training") ? runs.filter((run) => run.status === "training") : runs;
+  const metrics = latest(active);
+  return [
+    `step ${range(active.map(({ step }) => step), String)}`,
+    `train loss ${column(metrics, "trainLoss")}`,
+    `train accuracy ${column(metrics, "trainAcc")}`,
+    `validation loss ${column(metrics, "valLoss")}`,
+    `validation accuracy ${column(metrics, "valAcc")}`,
+    tally(runs),
+    `${figure(steps)} steps/s`,
+    `${figure(runSteps)} run-steps/s`,
+    left,
+  ].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,46 @@
+/** Evaluations as a CSV file: what `deno task train --metrics` writes. */
+import type { Metrics } from "../trainer.ts";
+
+const COLUMNS = {
+  step: "step",
+  trainLoss: "train_loss",
+  trainAcc: "train_acc",
+  valLoss: "val_loss",
+  valAcc: "val_acc",
+  weightNorm: "weight_norm",
+} as const satisfies { readonly [K in keyof Metrics]?: string };
+const FIELDS = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+
+export const METRICS_HEADER = `seed,${Object.values(COLUMNS).join(",")}`;
+
+export interface SeedMetrics {
+  readonly seed: number;
+  readonly metrics: readonly Metrics[];
+}
+
+/** The file's text: by seed as given, then by step. Numbers are written so that reading them gives the same bits. */
+export function metricsCsv(runs: readonly SeedMetrics[]): string {
+  const rows = runs.flatMap(({ seed, metrics }) => metrics.map((row) => `${seed},${FIELDS.map((field) => row[field]).join(",")}\n`));
+  return `${METRICS_HEADER}\n${rows.join("")}`;
+}
+
+/**
+ * The evaluations of each seed in a file's text; what the file doesn't have is NaN.
+ * @throws Error where the header is another or a row isn't numbers.
+ */
+export function parseMetrics(text: string): Map<number, Metrics[]> {
+  const [header, ...lines] = text.split(/\r?\n/);
+  if (header !== METRICS_HEADER) throw new Error(`the header must be ${METRICS_HEADER}, current value is ${JSON.stringify(header)}`);
+  const seeds = new Map<number, Metrics[]>();
+  for (const [i, line] of lines.entries()) {
+    if (line === "") continue;
+    const [seed, ...values] = line.split(",").map(Number);
+    if (values.length !== FIELDS.length || !Number.isInteger(seed) || values.some(Number.isNaN)) {
+      throw new Error(`line ${i + 2} must be ${FIELDS.length + 1} numbers, current value is ${JSON.stringify(line)}`);
+    }
+    const known = Object.fromEntries(FIELDS.map((field, at) => [field, values[at]])) as Pick<Metrics, keyof typeof COLUMNS>;
+    if (!seeds.has(seed)) seeds.set(seed, []);
+    seeds.get(seed)!.push({ ...known, gradNorm: NaN, batchLoss: NaN, batchAcc: NaN });
+  }
+  return seeds;
+}
