@@ -38,7 +38,7 @@ class Failure extends Error {}
 
 async function deno(what: string, args: readonly string[]): Promise<void> {
   const code = await run(Deno.execPath(), args);
-  if (code !== 0) throw new Failure(`Not ok: ${what} failed with exit code ${code}, must be 0. Again: deno ${args.join(" ")}`);
+  if (code !== 0) throw new Failure(`Not ok: ${what} failed, exit code is ${code}, must be 0`);
 }
 
 async function main(): Promise<void> {

@@ -117,17 +117,18 @@ export async function ensure(needs: readonly Need[], say: (line: string) => void
   const machine = await look(needs); // someone else may have installed it while this waited
   const { packages, kernel, byHand } = plan(needs, machine);
   for (const { name, why } of packages) say(`Installing ${name}: ${why}.`);
-  if (packages.length > 0) await install(packages.map(({ name }) => name), machine.rights, say);
+  const installed = packages.length === 0 || await install(packages.map(({ name }) => name), machine.rights, say);
   if (kernel) await writeKernel(say);
   for (const { need, how } of byHand) say(`${LACK[need]}. To get it: ${how}`);
 
   const left = unmet(needs, await look(needs));
-  const explained = byHand.map(({ need }) => need);
+  const explained = [...byHand, ...(installed ? [] : packages)].map(({ need }) => need);
   for (const need of left.filter((need) => !explained.includes(need))) say(`${LACK[need]}, still. \`deno task doctor\` tells more.`);
   return left;
 }
 
-async function install(packages: readonly string[], rights: Machine["rights"], say: (line: string) => void): Promise<void> {
+/** Returns whether it could; says how it went in a line. */
+async function install(packages: readonly string[], rights: Machine["rights"], say: (line: string) => void): Promise<boolean> {
   const started = performance.now();
   const apt = async (...args: string[]) => {
     const command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", ...args];
@@ -137,9 +138,13 @@ async function install(packages: readonly string[], rights: Machine["rights"], s
   };
   await apt("update"); // where it fails, the lists that are there may still do
   const { success, stderr } = await apt("install", "--no-install-recommends", ...packages);
-  if (success) return say(`Installed in ${Math.round((performance.now() - started) / 1000)} s.`);
+  if (success) {
+    say(`Installed in ${Math.round((performance.now() - started) / 1000)} s.`);
+    return true;
+  }
   const error = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
   say(`Cannot install ${packages.join(", ")}: ${error || "apt-get failed"}. Try: ${installCommand(packages, rights)}`);
+  return false;
 }
 
 /** Looks in a process of its own: this one would not see a driver that is installed later, and a broken driver can't end it. */
