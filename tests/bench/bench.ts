@@ -1,0 +1,91 @@
+/** `deno task bench`: every peer that is installed, on the same work, on this machine, in one run. */
+import { prepareFile, writeWhole } from "../../lib/cli/files.ts";
+import { run } from "../../lib/cli/main.ts";
+import { type Machine, machine } from "./machine.ts";
+import { Contest } from "./contest.ts";
+import { HELP, options } from "./options.ts";
+import { OURS } from "./peers.ts";
+import { profile } from "./profile.ts";
+import { type Ready, workOf } from "./protocol.ts";
+import { isMissing, reference, type Result, summarise, table } from "./table.ts";
+
+await run(async (args) => {
+  const chosen = options(args);
+  if (chosen === "help") {
+    console.log(HELP);
+    return 0;
+  }
+  if (chosen.json) await prepareFile("--json", chosen.json);
+  const here = await machine();
+  console.log(heading(here));
+  const record: object[] = [];
+  const keep = async (finished: object, peers: Readonly<Record<string, Ready>> = {}) => {
+    record.push(finished);
+    if (!chosen.json) return;
+    const document = {
+      date: new Date().toISOString(),
+      command: ["deno", "task", "bench", ...args].join(" "),
+      machine: here,
+      peers,
+      results: record,
+    };
+    await writeWhole(chosen.json, JSON.stringify(document, null, 2) + "\n");
+  };
+
+  if (chosen.profile) {
+    for (const preset of chosen.work) {
+      for (const rows of chosen.rows) {
+        const { text, kernels } = await profile(preset, rows);
+        console.log(`\n${preset}, R = ${rows}: where a step's time goes\n${text}`);
+        await keep({ work: preset, rows, kernels });
+      }
+    }
+    return 0;
+  }
+
+  const contest = await Contest.open(chosen, (line) => console.error(line));
+  try {
+    for (const preset of chosen.work) {
+      const work = workOf(preset);
+      for (const rows of chosen.rows) {
+        const results = await contest.measure(work, rows);
+        console.log(
+          `\n${preset}, R = ${rows}: a step is ${work.examples} examples a run, forward, backward and AdamW, fp32\n${table(results, OURS)}`,
+        );
+        await keep({ work, rows, results: results.map(withSummary(results)) }, contest.peers);
+      }
+    }
+    console.log(`\n${notes(contest.peers).join("\n")}`);
+  } finally {
+    await contest.close();
+  }
+  return 0;
+});
+
+/** What is written for a result: all turns, and the figures that the table shows. */
+function withSummary(results: readonly Result[]) {
+  const summaries = results.flatMap((result) => isMissing(result) ? [] : [summarise(result)]);
+  const { label, ratio } = reference(summaries, OURS);
+  return (result: Result) => {
+    if (isMissing(result)) return result;
+    const summary = summarise(result);
+    return { ...result, runStepsPerSecond: summary, ratio: { of: label, value: ratio(summary) } };
+  };
+}
+
+/** Versions, devices and cautions, a line a peer. */
+function notes(peers: Readonly<Record<string, Ready>>): string[] {
+  return Object.entries(peers).map(([name, { version, device, sequential, note }]) =>
+    `${name}: ${version}, ${device}${sequential ? ", one run after another" : ""}${note ? `; ${note}` : ""}`
+  );
+}
+
+function heading({ processor, cores, memory, system, deno, adapter, nvidia, commit }: Machine): string {
+  const on = adapter ? `${adapter.name}, ${adapter.driver}` : "none";
+  return [
+    `processor  ${processor}, ${cores} cores, ${memory} GiB, ${system}`,
+    `adapter    ${on}`,
+    ...(nvidia ? [`card       ${nvidia}`] : []),
+    `Deno       ${deno}, commit ${commit}`,
+  ].join("\n");
+}

@@ -1,0 +1,162 @@
+/** The bench's arithmetic, its table, and how it deals with peers that are absent, fail or end. Nothing here is timed. */
+import { assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { Contest } from "./bench/contest.ts";
+import { type Options, options } from "./bench/options.ts";
+import { Absent, OURS, PeerProcess, PEERS } from "./bench/peers.ts";
+import { roofline } from "./bench/profile.ts";
+import { type Request, workOf } from "./bench/protocol.ts";
+import { digits, type Measurement, median, reference, summarise, table } from "./bench/table.ts";
+
+/** Seconds that a peer may take here; far more than it needs. */
+const PATIENCE = 60;
+
+const measurement = (peer: string, rows: number, seconds: readonly number[]): Measurement => ({
+  peer,
+  turns: seconds.map((each) => ({ seconds: each, steps: 10, rows })),
+  firstLoss: 4.75,
+  lastLoss: 4.5,
+  updates: 32,
+  warmUp: 1,
+});
+
+Deno.test("run-steps a second are R × steps / s, and the median of the turns stands for them", () => {
+  assertEquals(median([5, 1, 3]), 3);
+  assertEquals(median([4, 1, 3, 2]), 2.5);
+  const { median: middle, min, max, milliseconds } = summarise(measurement("a", 8, [4, 1, 2]));
+  assertEquals([middle, min, max, milliseconds], [40, 20, 80, 25]);
+});
+
+Deno.test("ratios are ours ÷ peer where ours ran, else peer ÷ the slowest", () => {
+  const [ours, fast, slow] = [measurement(OURS, 1, [1]), measurement("fast", 1, [0.5]), measurement("slow", 1, [4])].map(summarise);
+  const first = reference([ours, fast, slow], OURS);
+  assertEquals([first.label, ...[ours, fast, slow].map(first.ratio)], [`${OURS} ÷ peer`, 1, 0.5, 4]);
+  const second = reference([fast, slow], OURS);
+  assertEquals([second.label, ...[fast, slow].map(second.ratio)], ["peer ÷ slow", 8, 1]);
+});
+
+Deno.test("the table has the fastest first and says why a peer is absent", () => {
+  const text = table(
+    [measurement("slow", 1, [4]), { peer: "gone", absent: "no such module; install it" }, measurement(OURS, 1, [1])],
+    OURS,
+  );
+  const lines = text.split("\n");
+  assertEquals(lines.map((line) => line.split(/ +/)[0]), ["peer", OURS, "slow", "absent:"]);
+  assertStringIncludes(lines[2], "2.50  (2.50–2.50)");
+  assertStringIncludes(lines[2], "4.00×");
+  assertEquals(lines[3], "absent: gone (no such module; install it)");
+  assertEquals(table([{ peer: "gone", absent: "away" }], OURS), "absent: gone (away)");
+});
+
+Deno.test("numbers show three digits that count", () => {
+  assertEquals([123456, 123.4, 12.34, 1.234, 0.01234, 0, NaN].map(digits), ["123456", "123", "12.3", "1.23", "0.0123", "0", "–"]);
+});
+
+Deno.test("the roofline adds up time and gives GFLOP/s and GB/s, the longest kernel first", () => {
+  const lines = roofline([
+    { label: "short", milliseconds: 1, flop: 2e9, bytes: 3e6 },
+    { label: "long", milliseconds: 3, flop: 6e9, bytes: 3e6 },
+  ]).split("\n").map((line) => line.split(/ +/));
+  assertEquals(lines[1], ["long", "3.00", "75.0", "%", "2000", "1.00"]);
+  assertEquals(lines[2], ["short", "1.00", "25.0", "%", "2000", "3.00"]);
+  assertEquals(lines[3], ["all", "4.00", "100", "%", "2000", "1.50"]);
+});
+
+Deno.test("the work that peers get is the preset, to the letter", () => {
+  const { words, V, C, examples, trainPairs, batch, weightDecay, warmup } = workOf("ai-scientist");
+  assertEquals({ words, V, C, examples, trainPairs, batch, weightDecay, warmup }, {
+    words: ["a", 0, "b", 1],
+    V: 99,
+    C: 97,
+    examples: 512,
+    trainPairs: 4704,
+    batch: 512,
+    weightDecay: 0.5,
+    warmup: 50,
+  });
+  assertEquals([workOf("boundaries").examples, workOf("boundaries").words], [4704, ["a", "b"]]);
+});
+
+Deno.test("flags choose peers; what can't be used is named", () => {
+  const chosen = options(["--only", "torch-eager,jax", "--rows", "3"]) as Options;
+  assertEquals([chosen.peers.map(({ name }) => name), chosen.rows], [["torch-eager", "jax-highest", "jax-default"], [3]]);
+  assertEquals((options(["--only", "torch-eager", "--pruned"]) as Options).peers.map(({ name }) => name), [
+    "torch-eager",
+    "torch-eager-pruned",
+  ]);
+  assertEquals((options([]) as Options).peers.some(({ pruned }) => pruned), false);
+  assertEquals(options(["--help"]), "help");
+  assertThrows(() => options(["--rows", "1,0"]), Error, "Cannot use --rows: it must be whole numbers from 1");
+  assertThrows(() => options(["--only", "torch,theano"]), Error, "current value is theano");
+  assertThrows(() => options(["--work", "grokking"]), Error, "current value is grokking");
+  assertThrows(() => options(["--seconds", "soon"]), Error, "Cannot use --seconds");
+});
+
+const torch = PEERS.find(({ name }) => name === "torch-eager")!;
+
+Deno.test("a peer that isn't installed is a line of the table, not an error", async () => {
+  const chosen = { ...options(["--python", "no-such-python"]) as Options, peers: [torch] };
+  const contest = await Contest.open(chosen, () => {});
+  const results = await contest.measure(workOf("ai-scientist"), 1);
+  await contest.close();
+  assertEquals(results, [{ peer: "torch-eager", absent: `there is no Python; ${torch.get}` }]);
+});
+
+Deno.test({
+  name: "a Python without the framework says so",
+  ignore: !await works("python3"),
+  async fn() {
+    const folder = decodeURIComponent(new URL("bench/peers", import.meta.url).pathname);
+    const hidden = `import sys, runpy; sys.modules["torch"] = None; sys.path.insert(0, ${JSON.stringify(folder)}); sys.argv = ["", "eager"]
+runpy.run_path(${JSON.stringify(`${folder}/torch_peer.py`)}, run_name="__main__")`;
+    await assertRejects(() => PeerProcess.start([["python3", "-c", hidden]], PATIENCE), Absent, "import of torch halted");
+  },
+});
+
+/** A peer with a device that is a counter. */
+const peer = (body: string) => [
+  Deno.execPath(),
+  "eval",
+  "--no-check",
+  `import { serve } from ${JSON.stringify(new URL("bench/peers/serve.ts", import.meta.url).href)}; ${body}`,
+];
+const COUNTS = `let count = 0;
+console.log("a library's banner");
+await serve(() => Promise.resolve({ version: "1", device: "counter", sequential: false }), (_work, rows) => {
+  if (rows === 7) throw new Error("seven rows don't fit");
+  if (rows === 9) { console.error("Killed for memory"); Deno.exit(9); }
+  return { advance: (n) => Promise.resolve((count += n, n)), loss: () => Promise.resolve(count), dispose() { count = 0; } };
+});`;
+const request = (rows: number, steps: number): Request => ({ work: workOf("ai-scientist"), rows, steps });
+
+Deno.test("a peer warms up once a job, goes on between turns, and survives a job that it can't do", async () => {
+  const running = await PeerProcess.start([["no-such-program"], peer(COUNTS)], PATIENCE);
+  assertEquals(running.ready, { version: "1", device: "counter", sequential: false });
+  const { steps, firstLoss, warmUp } = await running.ask(request(1, 3), PATIENCE);
+  assertEquals([steps, firstLoss], [3, 2]);
+  await running.ask(request(1, 5), PATIENCE);
+  assertEquals((await running.ask(request(1, 0), PATIENCE)).loss, 10);
+  assertAlmostEquals((await running.ask(request(1, 0), PATIENCE)).warmUp, warmUp, 0);
+  await assertRejects(() => running.ask(request(7, 1), PATIENCE), Error, "seven rows don't fit");
+  assertEquals((await running.ask(request(1, 0), PATIENCE)).loss, 2);
+  await running.stop();
+});
+
+Deno.test("a peer that dies gives its last complaint, one that is too slow is ended", async () => {
+  const dying = await PeerProcess.start([peer(COUNTS)], PATIENCE);
+  await assertRejects(() => dying.ask(request(9, 1), PATIENCE), Error, "Killed for memory");
+  assertEquals(dying.ended, true);
+  await dying.stop();
+  await assertRejects(
+    () => PeerProcess.start([peer("await new Promise((done) => setTimeout(done, 1e6));")], 0.5),
+    Absent,
+    "no answer in 0.5 s",
+  );
+});
+
+async function works(program: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).output()).success;
+  } catch {
+    return false;
+  }
+}
