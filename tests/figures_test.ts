@@ -8,7 +8,7 @@ import { about, bands, type Curve, finding, medianStep, progress, quantile, thin
 import { scaleOfSteps } from "../lib/figures/scale.ts";
 import { grokkingByGroup, grokkingSteps, groupFinding, groupsBy, stripRows } from "../lib/figures/steps.ts";
 import { type Figure, ticks, TRAIN, VALIDATION } from "../lib/figures/theme.ts";
-import { runSpec } from "../lib/spec.ts";
+import { type RunInput, runSpec } from "../lib/spec.ts";
 import type { Metrics } from "../lib/trainer.ts";
 
 const CLASSES = 29;
@@ -30,7 +30,12 @@ function run(seed: number, memorised: number | null, grokked: number | null, las
       valLoss: understands ? 1e-3 : 9,
     });
   });
-  return { spec: { seed }, metrics: rows, memorisationStep: memorised, grokkingStep: grokked };
+  return {
+    spec: runSpec({ preset: "nanda", data: { prime: CLASSES }, seed }),
+    metrics: rows,
+    memorisationStep: memorised,
+    grokkingStep: grokked,
+  };
 }
 
 const ten = Array.from({ length: 10 }, (_, seed) => run(seed, 100 + 10 * seed, 2000 + 200 * seed));
@@ -120,11 +125,14 @@ Deno.test("titles state what the runs show", () => {
 });
 
 Deno.test("a figure says what was learned, where all runs agree on it", () => {
-  const specs = [0.3, 0.5].map((trainFraction) => runSpec({ preset: "nanda", data: { trainFraction } }));
-  assertEquals(about(specs.slice(0, 1)), { task: "x + y mod 113, trained on 30 % of all pairs", classes: 113 });
-  assertEquals(about(specs), { task: "x + y mod 113", classes: 113 });
-  assertEquals(about([runSpec({ data: { operation: "permutation" } })]).task, "a · b in S5, trained on 50 % of all pairs");
-  assertEquals(about([...specs, runSpec()]), {});
+  const of = (...inputs: RunInput[]) =>
+    about(inputs.map((input) => ({ ...run(0, null, null), spec: runSpec({ preset: "nanda", ...input }) })));
+  const [third, half]: RunInput[] = [0.3, 0.5].map((trainFraction) => ({ data: { trainFraction } }));
+  assertEquals(of(third), { task: "x + y mod 113, trained on 30 % of all pairs", classes: 113 });
+  assertEquals(of(third, half), { task: "x + y mod 113", classes: 113 });
+  assertEquals(of({ data: { operation: "permutation" } }).task, "a · b in S5, trained on 30 % of all pairs");
+  assertEquals(of(third, { preset: "boundaries" }), {});
+  assertEquals(of(), {});
 });
 
 Deno.test("the axis of steps has round ticks, begins at the first evaluation where it is logarithmic, and its pixels grow", () => {
@@ -140,7 +148,7 @@ Deno.test("the axis of steps has round ticks, begins at the first evaluation whe
 });
 
 Deno.test("accuracy: a line and a band for either set, guessing, and the median run's moments with their steps", () => {
-  const figure = learningCurves(ten, { classes: CLASSES, task: "x + y mod 29" });
+  const figure = learningCurves(ten);
   for (const set of [TRAIN.name, VALIDATION.name]) {
     assertEquals(marks(figure, `${set} median`), 1);
     assertEquals(marks(figure, `${set} band`), 1);
@@ -151,7 +159,7 @@ Deno.test("accuracy: a line and a band for either set, guessing, and the median 
   for (const words of ["memorised: 145", "grokked: 2,900", "guessing: 1 in 29", "Accuracy", "100 %"]) {
     assert(texts(figure).includes(words), words);
   }
-  assertMatch(texts(figure).join("\n"), /x \+ y mod 29\. Lines: median of 10 seeds; bands: the middle half/);
+  assertMatch(texts(figure).join("\n"), /x \+ y mod 29, trained on 30 % of all pairs\. Lines: median of 10 seeds; bands: the middle half/);
 });
 
 Deno.test("where most runs don't grok there is no line for grokking, and each of them is shown as not grokked", () => {
@@ -169,7 +177,7 @@ Deno.test("where most runs don't grok there is no line for grokking, and each of
 
 Deno.test("loss is drawn on a logarithmic axis, and a loss of 0 lies on its floor", () => {
   const zero = ten.map((curve) => ({ ...curve, metrics: curve.metrics.map((row) => (row.step > 4000 ? { ...row, trainLoss: 0 } : row)) }));
-  const figure = lossCurves(zero, { classes: CLASSES });
+  const figure = lossCurves(zero);
   assert(texts(figure).includes("10⁻⁴") && texts(figure).includes("guessing: ln 29"));
   assertEquals(marks(figure, "training median"), 1);
   assertEquals(marks(trainingCurves(ten), "training median"), 2);
@@ -180,7 +188,7 @@ Deno.test("figures of runs that have just begun, or of none, are whole", () => {
   const begun = ten.map((curve) => ({ ...curve, metrics: curve.metrics.slice(0, 1), memorisationStep: null, grokkingStep: null }));
   for (const runs of [[], begun, begun.map((curve) => ({ ...curve, metrics: [] })), ten.slice(0, 1)]) {
     for (const draw of [learningCurves, lossCurves, trainingCurves, grokkingCurves]) {
-      for (const x of ["log", "linear"] as const) parsed(draw(runs, { classes: CLASSES, until: 5000, x, title: "<begun> & running" }));
+      for (const x of ["log", "linear"] as const) parsed(draw(runs, { until: 5000, x, title: "<begun> & running" }));
     }
   }
 });
@@ -206,7 +214,7 @@ function pngInfo(bytes: Uint8Array) {
 }
 
 Deno.test("PNG: two pixels for one, with text drawn from the project's own font", () => {
-  const figure = learningCurves(ten, { classes: CLASSES });
+  const figure = learningCurves(ten);
   const { width, height, size } = pngInfo(png(figure));
   assertEquals([width, height], [2 * figure.width, 2 * figure.height]);
   // The same picture without its words is smaller by what the words take: they were drawn.

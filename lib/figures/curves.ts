@@ -2,17 +2,15 @@
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../trainer.ts";
 import { placeNames } from "./labels.ts";
-import { type Band, bands, type Curve, finding, medianStep, thin } from "./runs.ts";
+import { about, type Band, bands, type Curve, finding, medianStep, thin } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { stepsPanel } from "./steps.ts";
 import * as theme from "./theme.ts";
 import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, textWidth, TRAIN, VALIDATION } from "./theme.ts";
 
 export interface CurveOptions extends StepOptions {
-  /** What was learned, as people say it: `x + y mod 97`. */
+  /** What was learned, as people say it; by default as the runs' specs say it. */
   readonly task?: string;
-  /** Number of possible answers: marks what guessing gets, 1 / classes in accuracy and ln(classes) in loss. */
-  readonly classes?: number;
   /** Instead of the finding. */
   readonly title?: string;
 }
@@ -43,7 +41,7 @@ export function grokkingCurves(runs: readonly Curve[], options: CurveOptions = {
   ]);
 }
 
-function figure(runs: readonly Curve[], { task, title }: CurveOptions, panels: readonly Panel[]): Figure {
+function figure(runs: readonly Curve[], { task = about(runs).task, title }: CurveOptions, panels: readonly Panel[]): Figure {
   const reading = runs.length > 1 ? `Lines: median of ${runs.length} seeds; bands: the middle half of them.` : "One seed.";
   return compose({ title: title ?? finding(runs), subtitle: `${task ? `${task}. ` : ""}${reading}`, panels });
 }
@@ -58,6 +56,7 @@ interface Stand {
 interface Pair {
   readonly fields: readonly [train: keyof Metrics, validation: keyof Metrics];
   readonly label: string;
+  /** What guessing gets: 1 / classes, ln(classes). */
   readonly guess?: { readonly value: number; readonly text: string } | undefined;
   /** The scale of y, its ticks and its domain, from all values that are drawn. */
   readonly y: (values: readonly number[]) => {
@@ -69,19 +68,21 @@ interface Pair {
 }
 
 function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+  const { classes } = about(runs);
   return pairPanel(runs, options, stand, {
     fields: ["trainAcc", "valAcc"],
     label: "Accuracy",
-    guess: options.classes ? { value: 1 / options.classes, text: `guessing: 1 in ${options.classes}` } : undefined,
+    guess: classes ? { value: 1 / classes, text: `guessing: 1 in ${classes}` } : undefined,
     y: () => ({ type: "linear", domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share) => `${Math.round(share * 100)} %` }),
   });
 }
 
 function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+  const { classes } = about(runs);
   return pairPanel(runs, options, stand, {
     fields: ["trainLoss", "valLoss"],
     label: "Loss (cross-entropy, nats)",
-    guess: options.classes ? { value: Math.log(options.classes), text: `guessing: ln ${options.classes}` } : undefined,
+    guess: classes ? { value: Math.log(classes), text: `guessing: ln ${classes}` } : undefined,
     y: (values) => {
       const domain = [Math.min(1, ...values) * 0.7, Math.max(1, ...values) * 1.6] as const;
       const [from, to] = [Math.ceil(Math.log10(domain[0])), Math.floor(Math.log10(domain[1]))];

@@ -6,7 +6,7 @@ import { count } from "./theme.ts";
 
 /** A run as figures see it; what `train` gives is one. */
 export interface Curve {
-  readonly spec: Pick<RunSpec, "seed">;
+  readonly spec: RunSpec;
   /** By step, ascending. */
   readonly metrics: readonly Metrics[];
   /** `null` where that was not seen. */
@@ -108,9 +108,9 @@ export function progress(runs: readonly Curve[], steps: number): string {
   }: of ${runs.length} networks ${memorised.length} memorised, ${grokked.length} grokked`;
 }
 
-/** What these runs learn, and how many answers there are, where all agree: options of their figure. */
-export function about(specs: readonly RunSpec[]): { task?: string; classes?: number } {
-  const same = <T>(of: (spec: RunSpec) => T) => (new Set(specs.map(of)).size === 1 ? of(specs[0]) : undefined);
+/** What these runs learn, and how many answers there are, where all agree. */
+export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
+  const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
   const task = same(({ data }) =>
     OPERATIONS[data.operation].formula + (OPERATIONS[data.operation].elements === "S5" ? "" : ` mod ${data.prime}`)
   );

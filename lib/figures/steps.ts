@@ -1,6 +1,6 @@
 /** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
 import * as Plot from "@observablehq/plot";
-import { type Curve, finding, lastStep, medianStep } from "./runs.ts";
+import { about, type Curve, finding, lastStep, medianStep } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
 
@@ -34,6 +34,11 @@ export function stripRows(runs: readonly Curve[]): StripRow[] {
       watched: run.metrics.at(-1)?.step ?? 0,
     }))
     .sort((a, b) => late(a) - late(b) || a.seed - b.seed);
+}
+
+/** The task, and a full stop. */
+function taskOf(runs: readonly Curve[], { task = about(runs).task }: StepsOptions): string {
+  return task ? `${task}. ` : "";
 }
 
 interface StepsOptions extends StepOptions {

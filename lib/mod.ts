@@ -1,0 +1,34 @@
+/**
+ * Grokbook for notebooks: the one door. Ten networks learn to add modulo 37; you watch them memorise, wait, and understand:
+ *
+ * ```ts
+ * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "../lib/mod.ts";
+ *
+ * const networks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((seed) => runSpec({
+ *   preset: "nanda",
+ *   model: { dModel: 32, dMlp: 64 },
+ *   data: { prime: 37, trainFraction: 0.4 },
+ *   optim: { lr: 1e-2, weightDecay: 2 },
+ *   schedule: { steps: 1500, evalEvery: 20 },
+ *   seed,
+ * }));
+ * const runs = await watch(networks, { untilGrokked: true }); // a figure that moves; the interrupt button stops training and keeps what is done
+ * await show(trainingCurves(runs));
+ * await show(grokkingFrame(runs));
+ * ```
+ *
+ * @module
+ */
+export { type OperationName, OPERATIONS } from "./operations.ts";
+export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes } from "./spec.ts";
+export { parameterCount } from "./layout.ts";
+export type { Engine, EngineInfo, Metrics } from "./trainer.ts";
+export { openEngine, type Run, train, type TrainOptions } from "./train.ts";
+export { grokkingStep, memorisationStep, milestones, RULES } from "./lab/grokking.ts";
+export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
+
+export { type CurveOptions, grokkingCurves, learningCurves, lossCurves, trainingCurves } from "./figures/curves.ts";
+export { grokkingByGroup, grokkingSteps, type Group, groupsBy } from "./figures/steps.ts";
+export { type Curve, medianStep } from "./figures/runs.ts";
+export type { Figure } from "./figures/theme.ts";
+export { engine, frame, grokkingFrame, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
