@@ -55,12 +55,12 @@ export function backward(pass: Pass): Kernel[] {
 
   // The output head.
   const last = rows.at(-1)!.output;
-  const out = model.norm === "none" ? at(sizes.L, "resid_pre") : end("final");
+  const out = model.norm === "none" ? at(sizes.L, "resid_pre") : end("ln_final");
   const pooled = model.pooling === "mean" ? end("pooled") : out;
   const top = (name: string) => buffer(name, last.count * D);
   const dResid = (l: number) => `d.${l % 2}.resid`;
   weightGradient("W_U", 0, whole(pooled, examples, { stride: D }), whole("d.logits", examples, { stride: C }), "b_U");
-  const dFinal = top(model.norm === "none" ? dResid(sizes.L) : "d.final");
+  const dFinal = top(model.norm === "none" ? dResid(sizes.L) : "d.ln_final");
   const dPooled = model.pooling === "mean" ? buffer("d.pooled", examples * D) : dFinal;
   inputGradient(
     `${dPooled} = d.logits · W_Uᵀ`,

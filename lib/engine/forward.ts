@@ -171,7 +171,7 @@ export function forward(pass: Pass): Kernel[] {
   const last = rows.at(-1)!.output;
   let out = at(sizes.L, "resid_pre");
   if (model.norm !== "none") {
-    const final = buffer(end("final"), last.count * D);
+    const final = buffer(end("ln_final"), last.count * D);
     kernels.push(norm(layerNorm(pass, "ln_final", last.count, out, end("stats_final")), final));
     out = final;
   }
