@@ -169,15 +169,20 @@ Deno.test("reference: evaluations come at step 0, at multiples of evalEvery and 
   trainer.dispose();
 });
 
-Deno.test("reference: full batches are the train set, so their loss is the train loss before the update", async () => {
-  const spec = runSpec({ ...small, data: { prime: 11, batch: "full" }, schedule: { steps: 2, evalEvery: 1 } });
-  const trainer = await engine.open([spec]);
-  const metrics = await metricsOf(trainer, 2);
-  for (const step of [1, 2]) {
-    assertAlmostEquals(metrics[step].batchLoss, metrics[step - 1].trainLoss, 1e-6); // float32 sums
-    assertEquals(metrics[step].batchAcc, metrics[step - 1].trainAcc);
+Deno.test("reference: batch metrics are means over the batches since the last evaluation, before their updates", async () => {
+  const run = { ...small, data: { prime: 11, batch: "full" } } as const;
+  const [every, second] = await Promise.all([1, 2].map(async (evalEvery) => {
+    const trainer = await engine.open([runSpec({ ...run, schedule: { steps: 4, evalEvery } })]);
+    const metrics = await metricsOf(trainer, 4);
+    trainer.dispose();
+    return metrics;
+  }));
+  for (const step of [2, 4]) {
+    const [one, two] = [every[step - 2], every[step - 1]]; // full batches are the train set
+    const { batchLoss, batchAcc } = second[step / 2];
+    assertAlmostEquals(batchLoss, (one.trainLoss + two.trainLoss) / 2, 1e-6); // float32 sums
+    assertAlmostEquals(batchAcc, (one.trainAcc + two.trainAcc) / 2, 1e-6);
   }
-  trainer.dispose();
 });
 
 Deno.test("reference: a run stopped, snapshotted and placed among others goes on bit for bit", async () => {
