@@ -8,8 +8,8 @@
  *   preset: "nanda",
  *   model: { dModel: 32, dMlp: 64 },
  *   data: { prime: 37, trainFraction: 0.4 },
- *   optim: { lr: 1e-2, weightDecay: 2 },
- *   schedule: { steps: 1500, evalEvery: 20 },
+ *   optim: { lr: 1e-2 },
+ *   schedule: { steps: 2000, evalEvery: 20 },
  *   seed,
  * }));
  * const runs = await watch(networks, { untilGrokked: true }); // a figure that moves; the interrupt button stops training and keeps what is done

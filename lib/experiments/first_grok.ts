@@ -5,7 +5,7 @@ import { type RunInput, type RunSpec, runSpec } from "../spec.ts";
 export const SEEDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /**
- * Nanda's model, smaller, on a smaller modulus; a higher learning rate and a stronger weight decay shorten the wait. `change` says what is
+ * Nanda's model, smaller, on a smaller modulus; a higher learning rate shortens the wait. `change` says what is
  * to differ, in the words of a run's spec.
  */
 export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
@@ -15,7 +15,7 @@ export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
     preset: "nanda",
     model: { dModel, dMlp: 2 * dModel, initSigma: 1 / Math.sqrt(dModel), ...change.model },
     data: { prime: 37, trainFraction: 0.4, ...change.data },
-    optim: { lr: 1e-2, weightDecay: 2, ...change.optim },
-    schedule: { steps: 1500, evalEvery: 20, ...change.schedule },
+    optim: { lr: 1e-2, ...change.optim },
+    schedule: { steps: 2000, evalEvery: 20, ...change.schedule },
   });
 }

@@ -72,7 +72,7 @@ function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Sta
   return pairPanel(runs, options, stand, {
     fields: ["trainAcc", "valAcc"],
     label: "Accuracy",
-    guess: classes ? { value: 1 / classes, text: `guessing: 1 in ${classes}` } : undefined,
+    guess: classes ? { value: 1 / classes, text: `1 in ${classes}` } : undefined,
     y: () => ({ type: "linear", domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share) => `${Math.round(share * 100)} %` }),
   });
 }
@@ -82,7 +82,7 @@ function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand):
   return pairPanel(runs, options, stand, {
     fields: ["trainLoss", "valLoss"],
     label: "Loss (cross-entropy, nats)",
-    guess: classes ? { value: Math.log(classes), text: `guessing: ln ${classes}` } : undefined,
+    guess: classes ? { value: Math.log(classes), text: `ln ${classes}` } : undefined,
     y: (values) => {
       const domain = [Math.min(1, ...values) * 0.7, Math.max(1, ...values) * 1.6] as const;
       const [from, to] = [Math.ceil(Math.log10(domain[0])), Math.floor(Math.log10(domain[1]))];
@@ -143,9 +143,10 @@ const curve = ({ name, color, dash, width }: Series, data: readonly Band[]) => [
   Plot.lineY(data, { x: "step", y: "mid", stroke: color, strokeWidth: width, strokeDasharray: dash, ariaDescription: `${name} median` }),
 ];
 
+/** The line of guessing, named in the margin, where no curve goes. */
 const guessing = ({ value, text }: { value: number; text: string }, x: StepScale) => [
   Plot.ruleY([value], { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" }),
-  Plot.text([text], { x: x.domain[0], y: value, textAnchor: "start", lineAnchor: "bottom", dx: 6, dy: -4, fill: FAINT, ...HALO }),
+  Plot.text([`guessing\n${text}`], { x: x.domain[1], y: value, textAnchor: "start", dx: 8, fill: FAINT }),
 ];
 
 const ABOVE = { frameAnchor: "top", dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;

@@ -50,9 +50,7 @@ interface StepsOptions extends StepOptions {
 export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}): Figure {
   return compose({
     title: options.title ?? finding(runs),
-    subtitle: `${
-      options.task ? `${options.task}. ` : ""
-    }A row a seed. Circle: memorised; dot: grokked; open triangle: not grokked when training ended.`,
+    subtitle: `${taskOf(runs, options)}A row a seed. Circle: memorised; dot: grokked; open triangle: not grokked when training ended.`,
     panels: [stepsPanel(runs, scaleOfSteps(runs, options))],
   });
 }
@@ -96,9 +94,11 @@ export interface Group {
   readonly runs: readonly Curve[];
 }
 
-/** Runs by what sets them apart, in the order in which they come. */
-export const groupsBy = <T extends Curve>(runs: readonly T[], nameOf: (run: T) => string | number): Group[] =>
-  [...Map.groupBy(runs, (run) => String(nameOf(run)))].map(([name, runs]) => ({ name, runs }));
+/** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
+export function groupsBy<T extends Curve, Key extends string | number>(runs: readonly T[], keyOf: (run: T) => Key): Group[] {
+  const size = (key: Key) => (typeof key === "number" ? key : 0);
+  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
+}
 
 export interface GroupOptions extends StepsOptions {
   /** What the groups differ in: `Weight decay`. */
@@ -121,7 +121,7 @@ export function grokkingByGroup(groups: readonly Group[], options: GroupOptions)
   return compose({
     title: options.title ?? groupFinding(groups, options.knob),
     subtitle: `${
-      options.task ? `${options.task}. ` : ""
+      taskOf(groups.flatMap((group) => group.runs), options)
     }Circle: memorised; dot: grokked; bar: median; triangle: not grokked when training ended.`,
     panels: [panel({
       marginTop: MARGIN.close,
