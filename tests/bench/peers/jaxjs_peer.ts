@@ -1,5 +1,6 @@
 /**
- * jax-js: `jaxjs_peer.ts webgpu|wasm`. R runs by `vmap`, the whole step with its AdamW in one `jit`; the batches of 64 steps lie on the device.
+ * jax-js: `jaxjs_peer.ts webgpu|wasm`. The whole step with its AdamW in one `jit`; the batches of 64 steps lie on the device. R runs by
+ * `vmap` on webgpu; one after another on wasm, where products over two runs take more than twenty times those of one.
  * Its functions consume their arguments; `.ref` keeps one for another use.
  */
 import * as jax from "@jax-js/jax";
@@ -20,7 +21,7 @@ async function ready() {
   if (!found.includes(backend)) throw new Error(`jax-js has no ${backend} backend here`);
   jax.defaultDevice(backend);
   const { default: { imports } } = await import("../../../deno.json", { with: { type: "json" } });
-  return { version: imports["@jax-js/jax"].split("@").at(-1)!, device: backend, sequential: false };
+  return { version: imports["@jax-js/jax"].split("@").at(-1)!, device: backend, sequential: backend === "wasm" };
 }
 
 /** Parameters of R runs, each [R, …]; Linear weights are [in, out]. */
