@@ -1,6 +1,6 @@
 /**
  * jax-js: `jaxjs_peer.ts webgpu|wasm`. The whole step with its AdamW in one `jit`; the batches of 64 steps lie on the device. R runs by
- * `vmap` on webgpu; one after another on wasm, where products over two runs take more than twenty times those of one.
+ * `vmap` on webgpu; one after another on wasm, where two at once had not warmed up after two minutes and one had after ten seconds.
  * Its functions consume their arguments; `.ref` keeps one for another use.
  */
 import * as jax from "@jax-js/jax";
