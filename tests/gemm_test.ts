@@ -1,46 +1,27 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
-import { type Kernel, read, source, write } from "../lib/engine/kernels/kernel.ts";
+import { Gpu } from "../lib/engine/gpu.ts";
+import { type Kernel, read, write } from "../lib/engine/kernels/kernel.ts";
 
-const adapter = await navigator.gpu?.requestAdapter();
-const ignore = !adapter;
+const gpu = await Gpu.open().catch(() => null);
+const ignore = gpu === null;
 const tiles = [{ ...SOFTWARE_TILE, columns: 4, depth: 32 }, GPU_TILE];
 const pad = (n: number) => 4 * Math.ceil(n / 4);
-const noise = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(12.9898 * i + seed) * 4 % 1);
+const noise = (n: number, seed: number): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin(12.9898 * i + seed) * 4 % 1);
 
 /** Runs the kernels in order on named buffers and returns the buffers' contents. */
-async function execute(runs: number, kernels: Kernel[], data: Record<string, Float32Array>): Promise<Record<string, Float32Array>> {
-  const device = await adapter!.requestDevice();
-  const failures: string[] = [];
-  device.addEventListener("uncapturederror", (event) => failures.push((event as GPUUncapturedErrorEvent).error.message));
-  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
-  const buffer = (size: number, usage: number) => device.createBuffer({ size, usage });
-  const buffers = Object.fromEntries(Object.entries(data).map(([name, x]) => [name, buffer(x.byteLength, STORAGE | COPY_SRC | COPY_DST)]));
-  for (const [name, x] of Object.entries(data)) device.queue.writeBuffer(buffers[name], 0, x as Float32Array<ArrayBuffer>);
-  const encoder = device.createCommandEncoder();
-  for (const kernel of kernels) {
-    const module = device.createShaderModule({ code: source(kernel) });
-    const pipeline = device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
-    const entries = kernel.bindings.map((b, binding) => ({ binding, resource: { buffer: buffers[b.buffer] } }));
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(kernel.grid[0], kernel.grid[1], kernel.grid[2] * runs);
-    pass.end();
-  }
-  const staged = Object.entries(data).map(([name, x]) => {
-    const copy = buffer(x.byteLength, MAP_READ | COPY_DST);
-    encoder.copyBufferToBuffer(buffers[name], 0, copy, 0, x.byteLength);
-    return [name, copy] as const;
-  });
-  device.queue.submit([encoder.finish()]);
-  const result: Record<string, Float32Array> = {};
-  for (const [name, copy] of staged) {
-    await copy.mapAsync(GPUMapMode.READ);
-    result[name] = new Float32Array(copy.getMappedRange().slice(0));
-  }
-  device.destroy();
-  assertEquals(failures, []);
+async function execute(runs: number, kernels: Kernel[], data: Record<string, Float32Array<ArrayBuffer>>) {
+  const buffers = (await gpu!.allocate(new Map(Object.entries(data).map(([name, x]) => [name, x.byteLength]))))!;
+  for (const [name, x] of Object.entries(data)) gpu!.write(buffers.get(name)!, 0, x);
+  const encoder = gpu!.device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  gpu!.encode(pass, await gpu!.prepare(kernels, buffers), runs);
+  pass.end();
+  gpu!.device.queue.submit([encoder.finish()]);
+  const result: Record<string, Float32Array<ArrayBuffer>> = {};
+  for (const [name, x] of Object.entries(data)) result[name] = new Float32Array(await gpu!.read(buffers.get(name)!, 0, x.byteLength));
+  for (const buffer of buffers.values()) buffer.destroy();
   return result;
 }
 
@@ -119,22 +100,28 @@ for (const tile of tiles) {
       const sizes: Case = { form: "nn", m: 37, n: 36, k: 12 }, { m, n, k } = sizes;
       const { a, b, c, data, runs, expected } = problem(sizes);
       const bias: View = { ...b, offset: b.offset + 4 * b.stride }; // a row of the weights serves as the bias
-      const pre = { ...c, buffer: "pre" }, skip = { ...c, buffer: "1.skip" };
-      const index = (v: View, r: string, row: string, col4: string) =>
-        `(${r} * ${v.runStride}u + ${row} * ${v.stride}u + ${v.offset}u) / 4u + ${col4}`;
+      const pre = { ...c, buffer: "pre" };
+      const params = { ...b, buffer: "params" };
       const kernel = gemm({
-        ...{ label: "c += relu(pre = a · b + bias) + skip", m, n, k, a, b, c, form: "nn", tile },
+        ...{ label: "c += relu(pre = a · b + bias) + skip", m, n, k, a, b: params, c, form: "nn", tile },
         epilogue: {
-          bindings: [read.vec4f("1.skip", "[R, m, n]", "around"), write.vec4f("pre", "[R, m, n]")],
+          bindings: [read.vec4f("params", "[R, P]"), read.vec4f("1.skip", "[R, m, n]", "around"), write.vec4f("pre", "[R, m, n]")],
           functions: "fn relu(x: vec4f) -> vec4f { return max(x, vec4f()); }",
-          store: (value, row, col4, r, at) =>
-            `let y = ${value} + b[${index(bias, r, "0u", col4)}]; pre[${index(pre, r, row, col4)}] = y;
-           ${at} += relu(y) + around[${index(skip, r, row, col4)}];`,
+          constants: { bias: bias.offset / 4 },
+          store: (value, _row, col4, r, index) =>
+            `let sum = ${value} + params[${r} * u.b_run + u.bias + ${col4}]; pre[${index}] = sum;
+           out[${index}] += relu(sum) + around[${index}];`,
         },
       });
-      assertEquals(kernel.bindings.map((x) => x.buffer), ["a", "b", "1.skip", "pre", "c"]);
+      assertEquals(kernel.bindings.map((x) => x.buffer), ["a", "params", "1.skip", "pre", "c"]);
       const blank = () => new Float32Array(c.runStride * runs + 64).fill(7);
-      const result = await execute(runs, [kernel], { ...data, "1.skip": noise(c.runStride * runs + 64, 3), pre: blank(), c: blank() });
+      const result = await execute(runs, [kernel], {
+        a: data.a,
+        params: data.b,
+        "1.skip": noise(c.runStride * runs + 64, 3),
+        pre: blank(),
+        c: blank(),
+      });
       const y = (r: number, i: number, j: number) => expected(r, i, j) + data.b[bias.offset + r * bias.runStride + j];
       compare(result.pre, pre, sizes, y);
       compare(

@@ -7,7 +7,7 @@ import { attentionBackward, type Partial, sharedPositions } from "./kernels/atte
 import { addParts, type Area, biasGradient, normGradient, whole } from "./kernels/columns.ts";
 import { embedBackward } from "./kernels/embed.ts";
 import { fold, type Source } from "./kernels/fold.ts";
-import { type Epilogue, gemm, sumSplits, type View } from "./kernels/gemm.ts";
+import { type Epilogue, product, type View } from "./kernels/gemm.ts";
 import { type Kernel, read } from "./kernels/kernel.ts";
 import { normBackward } from "./kernels/norm.ts";
 import { poolBackward } from "./kernels/pool.ts";
@@ -17,36 +17,18 @@ export function backward(pass: Pass): Kernel[] {
   const { blocks, sizes } = layout;
   const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes), C = blocks.get("W_U")!.stride;
   const kernels: Kernel[] = [];
+  const scratch = (floats: number) => buffer("partial", floats);
 
   /** dx = dy · Wᵀ, then what the epilogue makes of it. */
   const inputGradient = (label: string, m: number, n: number, k: number, dy: View, W: View, dx: View, epilogue?: Epilogue) =>
-    kernels.push(gemm({ label, m, n, k, a: dy, b: W, c: dx, form: "nt", tile, ...(epilogue ? { epilogue } : {}) }));
+    kernels.push(...product({ label, m, n, k, a: dy, b: W, c: dx, form: "nt", tile, ...(epilogue ? { epilogue } : {}) }, scratch));
   /** dW = xᵀ · dy and db = Σ dy; the contraction runs over rows, cut into parts that are added in order. */
   const weightGradient = (name: string, column: number, x: Area, dy: Area, bias: string) => {
     const block = blocks.get(name)!;
     const view = (area: Area) => activation(area.buffer, area.allRows, area.stride, area.firstRow, area.column);
-    const dW = parameter(pass, block, column, "grads");
-    kernels.push(
-      ...weights({ label: `d${name} = ${x.buffer}ᵀ · ${dy.buffer}`, m: x.width, n: dy.width, k: x.rows, a: view(x), b: view(dy), c: dW }),
-    );
+    const label = `d${name} = ${x.buffer}ᵀ · ${dy.buffer}`, c = parameter(pass, block, column, "grads");
+    kernels.push(...product({ label, m: x.width, n: dy.width, k: x.rows, a: view(x), b: view(dy), c, form: "tn", tile }, scratch));
     if (model.biases) kernels.push(biasGradient(layout, dy, blocks.get(bias)!.offset + column));
-  };
-  const weights = (product: { label: string; m: number; n: number; k: number; a: View; b: View; c: View }): Kernel[] => {
-    const splits = tile.splits(product.k);
-    if (splits === 1) return [gemm({ ...product, form: "tn", tile })];
-    const { label, m, n, c } = product;
-    const floats = m * n;
-    const partial = {
-      buffer: buffer("partial", splits * floats),
-      offset: 0,
-      runStride: splits * floats,
-      stride: n,
-      shape: "[R, split, m, n]",
-    };
-    return [
-      gemm({ ...product, c: partial, form: "tn", splits, tile }),
-      sumSplits({ label: `${label}, Σ splits`, m, n, splits, partial, c }),
-    ];
   };
   const normGradients = (name: string, rows: number, x: string, stats: string, dy: string, dx: string, add?: string) => {
     const norm = layerNorm(pass, name, rows, x, stats);
@@ -80,17 +62,15 @@ export function backward(pass: Pass): Kernel[] {
     const X = layer.input.count, Y = layer.output.count;
     const matrix = (name: string, column = 0) => parameter(pass, blocks.get(`${l}.${name}`)!, column);
     const dY = (name: string) => buffer(`d.${name}`, Y * D);
-    const index = (count: number, stride: number, r: string, row: string, col4: string) =>
-      `(${r} * ${count}u + ${row}) * ${stride / 4}u + ${col4}`;
 
     // The feed-forward part.
     let dSum = dResid(l + 1);
     if (model.norm === "post") normGradients(`${l}.ln2`, Y, at(l, "sum_post"), at(l, "stats2"), dSum, dSum = dY("sum_post"));
     const dPre = buffer("d.mlp_pre", Y * M), pre = at(l, "mlp_pre");
     inputGradient(`${dPre} = act'(${pre}) ∘ ${dSum} · W_outᵀ`, Y, M, D, activation(dSum, Y, D), matrix("W_out"), activation(dPre, Y, M), {
-      bindings: [read.vec4f(pre, "[R, rows, M]", "pre_act")],
+      bindings: [read.vec4f(pre, "[R, rows, M]", "pre")],
       functions: ACTIVATION[model.activation],
-      store: (value, row, col4, r, at) => `${at} = ${value} * dact(pre_act[${index(Y, M, r, row, col4)}]);`,
+      store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} * dact(pre[${index}]);`,
     });
     weightGradient(`${l}.W_out`, 0, whole(at(l, "mlp_post"), Y, { stride: M }), whole(dSum, Y, { stride: D }), `${l}.b_out`);
     const mlpIn = at(l, model.norm === "pre" ? "ln2" : "mid");
@@ -106,7 +86,7 @@ export function backward(pass: Pass): Kernel[] {
       activation(dMlpIn, Y, D),
       model.norm === "pre" ? undefined : {
         bindings: [read.vec4f(dSum, "[R, rows, D]", "around")],
-        store: (value, row, col4, r, at) => `${at} = ${value} + around[${index(Y, D, r, row, col4)}];`,
+        store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + around[${index}];`,
       },
     );
     if (model.norm === "pre") normGradients(`${l}.ln2`, Y, at(l, "mid"), at(l, "stats2"), dMlpIn, dMid, dSum);
@@ -141,11 +121,7 @@ export function backward(pass: Pass): Kernel[] {
         dy,
         `${l}.b_QKV`,
       );
-      const adds = i > 0
-        ? (_: string, at: string) => ` + ${at}`
-        : model.norm === "pre"
-        ? () => ""
-        : (where: string) => ` + around[${where}]`;
+      const plus = i > 0 ? "out" : model.norm === "pre" ? null : "around";
       inputGradient(
         `${dSource} = ${dqkv} · W_QKVᵀ`,
         rows,
@@ -155,8 +131,8 @@ export function backward(pass: Pass): Kernel[] {
         matrix("W_QKV", column),
         activation(dSource, X, D, firstRow),
         {
-          bindings: i > 0 || model.norm === "pre" ? [] : [read.vec4f(dAround, "[R, input rows, D]", "around")],
-          store: (value, row, col4, r, at) => `${at} = ${value}${adds(index(X, D, r, `(${firstRow}u + ${row})`, col4), at)};`,
+          bindings: plus === "around" ? [read.vec4f(dAround, "[R, input rows, D]", "around")] : [],
+          store: (value, _row, _col4, _r, index) => `out[${index}] = ${value}${plus ? ` + ${plus}[${index}]` : ""};`,
         },
       );
     });

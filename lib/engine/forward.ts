@@ -4,11 +4,11 @@ import { type RunSpec, tokenNames } from "../spec.ts";
 import { ACTIVATION } from "./kernels/activation.ts";
 import { attention } from "./kernels/attention.ts";
 import { type Embed, embed } from "./kernels/embed.ts";
-import { type Epilogue, gemm, type Tile, type View } from "./kernels/gemm.ts";
-import { type Kernel, name, read, write } from "./kernels/kernel.ts";
+import { type Epilogue, product, type Tile, type View } from "./kernels/gemm.ts";
+import { type Kernel, read, write } from "./kernels/kernel.ts";
 import { type Norm, norm } from "./kernels/norm.ts";
 import { pool } from "./kernels/pool.ts";
-import { type LayerRows, rowOf, sameRows, segmentAt, UNPACK } from "./rows.ts";
+import { type LayerRows, sameRows, segmentAt, UNPACK } from "./rows.ts";
 
 /** One pass through the model: for the batch of an update, or a chunk of an evaluation. */
 export interface Pass {
@@ -77,38 +77,45 @@ export function projections({ input, output }: LayerRows, columns: number) {
   ];
 }
 
-/** WGSL: `fn input_row(r, row)`, the layer's input row that an output row's residual stream comes from. */
-function inputRow({ input, output }: LayerRows, batch: string, examples: number): string {
-  const lines = output.segments.map((segment) => {
-    const own = rowOf(
-      segmentAt(input, segment.position),
-      segment.depends,
-      `(row - ${segment.base}u)`,
-      `${name(batch)}[r * ${examples}u + row - ${segment.base}u]`,
-    );
-    return `if (row >= ${segment.base}u) { own = ${own}; }`;
+/** The input row that an output row's residual stream comes from, as `fn input_row(r, row)` in WGSL, and the constants it reads. */
+function inputRow({ input, output }: LayerRows, examples: number): Required<Pick<Epilogue, "functions" | "constants">> {
+  const lines = output.segments.map(({ position, depends }, i) => {
+    const own = `row - u.from_${i}`, pair = `batch[r * u.examples + ${own}]`;
+    const to = segmentAt(input, position).depends;
+    return `if (row >= u.from_${i}) { at = u.to_${i} + ${depends === to ? own : `${to}_of(${pair})`}; }`;
   });
-  return `${UNPACK}
+  const bases = output.segments.flatMap(({ position, base }, i) => [[`from_${i}`, base], [`to_${i}`, segmentAt(input, position).base]]);
+  return {
+    functions: `${UNPACK}
 fn input_row(r: u32, row: u32) -> u32 {
-  var own = 0u;
+  var at = 0u;
   ${lines.join("\n  ")}
-  return own;
-}`;
+  return at;
+}`,
+    constants: { examples, input_rows: input.count, ...Object.fromEntries(bases) },
+  };
 }
 
 export function forward(pass: Pass): Kernel[] {
-  const { spec: { model }, layout: { length: P, blocks, sizes }, tile, examples, rows, at, end, buffer, batch } = pass;
+  const { spec: { model }, layout, tile, examples, rows, at, end, buffer, batch } = pass;
+  const { blocks, sizes } = layout;
   const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes);
-  const bias = (name: string, column = 0) =>
-    model.biases
-      ? (col4: string, r: string) => ` + params[${r} * ${P / 4}u + ${(blocks.get(name)!.offset + column) / 4}u + ${col4}]`
-      : () => "";
-  const index = (rows: number, stride: number) => (r: string, row: string, col4: string) =>
-    `(${r} * ${rows}u + ${row}) * ${stride / 4}u + ${col4}`;
+  /** An epilogue that adds the bias, where there is one, and does `store` with the sum. */
+  const biased = (name: string, column: number, { bindings = [], constants = {}, store, ...rest }: Epilogue): Epilogue => {
+    const block = blocks.get(name);
+    if (!block) return { bindings, constants, store, ...rest };
+    return {
+      ...rest,
+      bindings: [read.vec4f("params", "[R, P]"), ...bindings],
+      constants: { ...constants, P4: layout.length / 4, bias: (block.offset + column) / 4 },
+      store: (value, row, col4, r, index) => store(`(${value} + params[${r} * u.P4 + u.bias + ${col4}])`, row, col4, r, index),
+    };
+  };
+  const plain: Epilogue = { store: (value, _row, _col4, _r, index) => `out[${index}] = ${value};` };
   const kernels: Kernel[] = [];
-  /** out = x · W + …: `plus` is what is added to the product, `store` what becomes of it. */
+  /** c = a · W, then what the epilogue makes of it. */
   const linear = (label: string, m: number, n: number, k: number, a: View, W: View, c: View, epilogue: Epilogue) =>
-    kernels.push(gemm({ label, m, n, k, a, b: W, c, form: "nn", epilogue, tile }));
+    kernels.push(...product({ label, m, n, k, a, b: W, c, form: "nn", epilogue, tile }, (floats) => buffer("partial", floats)));
 
   kernels.push(embed(embedding(pass), batch, buffer(at(0, "resid_pre"), rows[0].input.count * D)));
 
@@ -126,10 +133,8 @@ export function forward(pass: Pass): Kernel[] {
     const qkv = layerBuffer("qkv", X * 3 * HK);
     for (const { firstRow, rows, column, width } of projections(layer, HK)) {
       const c = activation(qkv, X, 3 * HK, firstRow, column);
-      const add = bias(`${l}.b_QKV`, column);
-      linear(`${qkv} = ${source} · W_QKV`, rows, width, D, activation(source, X, D, firstRow), matrix("W_QKV", column), c, {
-        store: (value, row, col4, r, at) => `${at} = ${value}${add(col4, r)};`,
-      });
+      const W = matrix("W_QKV", column);
+      linear(`${qkv} = ${source} · W_QKV`, rows, width, D, activation(source, X, D, firstRow), W, c, biased(`${l}.b_QKV`, column, plain));
     }
     const pattern = layerBuffer("pattern", Y * sizes.H * 4), z = layerBuffer("z", Y * HK);
     for (const group of layer.groups) kernels.push(attention(pass.spec, layer, group, { batch, examples, qkv, pattern, z }));
@@ -137,13 +142,24 @@ export function forward(pass: Pass): Kernel[] {
     // The residual stream goes around the attention; where rows are shared below and not above, it fans out.
     const mid = layerBuffer("mid", Y * D), attended = model.norm === "post" ? layerBuffer("sum_mid", Y * D) : mid;
     const direct = sameRows(layer.input, layer.output);
-    const addO = bias(`${l}.b_O`);
-    linear(`${attended} = ${resid} + ${z} · W_O`, Y, D, HK, activation(z, Y, HK), matrix("W_O"), activation(attended, Y, D), {
-      bindings: [read.vec4f(resid, "[R, input rows, D]", "resid"), ...(direct ? [] : [read.u32(batch, "[R, B]")])],
-      functions: direct ? "" : inputRow(layer, batch, examples),
-      store: (value, row, col4, r, at) =>
-        `${at} = ${value}${addO(col4, r)} + resid[${index(X, D)(r, direct ? row : `input_row(${r}, ${row})`, col4)}];`,
-    });
+    const around: Epilogue = direct ? { store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + resid[${index}];` } : {
+      ...inputRow(layer, examples),
+      store: (value, row, col4, r, index) =>
+        `out[${index}] = ${value} + resid[(${r} * u.input_rows + input_row(${r}, ${row})) * u.c_row + ${col4}];`,
+    };
+    linear(
+      `${attended} = ${resid} + ${z} · W_O`,
+      Y,
+      D,
+      HK,
+      activation(z, Y, HK),
+      matrix("W_O"),
+      activation(attended, Y, D),
+      biased(`${l}.b_O`, 0, {
+        ...around,
+        bindings: [read.vec4f(resid, "[R, input rows, D]", "resid"), ...(direct ? [] : [read.u32(batch, "[R, B]", "batch")])],
+      }),
+    );
     if (model.norm === "post") kernels.push(norm(layerNorm(pass, `${l}.ln1`, Y, attended, at(l, "stats1")), mid));
 
     let mlpIn = mid;
@@ -152,19 +168,34 @@ export function forward(pass: Pass): Kernel[] {
       kernels.push(norm(layerNorm(pass, `${l}.ln2`, Y, mid, at(l, "stats2")), mlpIn));
     }
     const pre = layerBuffer("mlp_pre", Y * M), post = layerBuffer("mlp_post", Y * M);
-    const addIn = bias(`${l}.b_in`);
-    linear(`${post} = act(${mlpIn} · W_in)`, Y, M, D, activation(mlpIn, Y, D), matrix("W_in"), activation(pre, Y, M), {
-      bindings: [write.vec4f(post, "[R, rows, M]", "post")],
-      functions: ACTIVATION[model.activation],
-      store: (value, row, col4, r, at) =>
-        `let pre_act = ${value}${addIn(col4, r)}; ${at} = pre_act; post[${index(Y, M)(r, row, col4)}] = act(pre_act);`,
-    });
+    linear(
+      `${post} = act(${mlpIn} · W_in)`,
+      Y,
+      M,
+      D,
+      activation(mlpIn, Y, D),
+      matrix("W_in"),
+      activation(pre, Y, M),
+      biased(`${l}.b_in`, 0, {
+        bindings: [write.vec4f(post, "[R, rows, M]", "post")],
+        functions: ACTIVATION[model.activation],
+        store: (value, _row, _col4, _r, index) => `let pre = ${value}; out[${index}] = pre; post[${index}] = act(pre);`,
+      }),
+    );
     const next = buffer(at(l + 1, "resid_pre"), Y * D), summed = model.norm === "post" ? layerBuffer("sum_post", Y * D) : next;
-    const addOut = bias(`${l}.b_out`);
-    linear(`${summed} = ${mid} + ${post} · W_out`, Y, D, M, activation(post, Y, M), matrix("W_out"), activation(summed, Y, D), {
-      bindings: [read.vec4f(mid, "[R, rows, D]", "mid")],
-      store: (value, row, col4, r, at) => `${at} = ${value}${addOut(col4, r)} + mid[${index(Y, D)(r, row, col4)}];`,
-    });
+    linear(
+      `${summed} = ${mid} + ${post} · W_out`,
+      Y,
+      D,
+      M,
+      activation(post, Y, M),
+      matrix("W_out"),
+      activation(summed, Y, D),
+      biased(`${l}.b_out`, 0, {
+        bindings: [read.vec4f(mid, "[R, rows, D]", "resid")],
+        store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + resid[${index}];`,
+      }),
+    );
     if (model.norm === "post") kernels.push(norm(layerNorm(pass, `${l}.ln2`, Y, summed, at(l, "stats2")), next));
   });
 
@@ -177,20 +208,17 @@ export function forward(pass: Pass): Kernel[] {
   }
   if (model.pooling === "mean") kernels.push(pool(last, { batch, examples, D, x: out, out: buffer(end("pooled"), examples * D) }));
   const pooled = model.pooling === "mean" ? end("pooled") : out;
-  const addU = bias("b_U");
-  const W_U = blocks.get("W_U")!;
-  const logits = buffer(end("logits"), examples * W_U.stride);
+  const W_U = blocks.get("W_U")!, C = W_U.stride;
+  const logits = activation(buffer(end("logits"), examples * C), examples, C);
   linear(
-    `${logits} = ${pooled} · W_U`,
+    `logits = ${pooled} · W_U`,
     examples,
-    W_U.stride,
+    C,
     D,
     activation(pooled, examples, D),
     parameter(pass, W_U),
-    activation(logits, examples, W_U.stride),
-    {
-      store: (value, _row, col4, r, at) => `${at} = ${value}${addU(col4, r)};`,
-    },
+    logits,
+    biased("b_U", 0, plain),
   );
   return kernels;
 }

@@ -1,6 +1,6 @@
 /** The device: the only file that allocates, compiles, dispatches and reads back. Everything else about the GPU is plain data. */
 import { type AdapterInfo, describeAdapter, requestGpuAdapter } from "./adapter.ts";
-import { type Kernel, source } from "./kernels/kernel.ts";
+import { type Constants, type Kernel, source } from "./kernels/kernel.ts";
 
 /** A kernel with its pipeline and buffers: what a pass replays. */
 export interface Dispatch {
@@ -18,14 +18,15 @@ export interface Timing {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterInfo;
-  /** The reason, once the device is lost. */
-  lost: string | null = null;
+  /** What went wrong, once something did that no scope has caught: the device was lost, or a command was refused. */
+  #fault: string | null = null;
   #pipelines = new Map<string, { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>();
 
   private constructor(device: GPUDevice, adapter: AdapterInfo) {
     this.device = device;
     this.adapter = adapter;
-    device.lost.then(({ message, reason }) => this.lost = message || reason);
+    device.lost.then(({ message, reason }) => this.#fault ??= `the device was lost: ${message || reason}`);
+    device.addEventListener("uncapturederror", (event) => this.#fault ??= (event as GPUUncapturedErrorEvent).error.message);
   }
 
   /** Opens the best adapter with all that it can do. @throws Error where there is none, with how to get one. */
@@ -74,8 +75,8 @@ export class Gpu {
         entries: kernel.bindings.map(({ buffer }, binding) => {
           const bound = buffers.get(buffer);
           if (!bound) throw new Error(`Cannot bind ${kernel.label}: the plan has no buffer ${buffer}`);
-          return { binding, resource: { buffer: bound } };
-        }),
+          return { binding, resource: { buffer: bound } as GPUBindingResource };
+        }).concat(kernel.constants ? [{ binding: kernel.bindings.length, resource: { buffer: this.#uniforms(kernel.constants) } }] : []),
       });
       dispatches.push({ kernel, pipeline, bindGroup });
     }
@@ -88,10 +89,13 @@ export class Gpu {
     if (known) return known;
     this.device.pushErrorScope("validation");
     const layout = this.device.createBindGroupLayout({
-      entries: kernel.bindings.map(({ access }, binding) => ({
+      entries: [...kernel.bindings.map(({ access }) => access), ...(kernel.constants ? ["uniform" as const] : [])].map((
+        access,
+        binding,
+      ) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: access === "read" ? "read-only-storage" as const : "storage" as const },
+        buffer: { type: ({ read: "read-only-storage", read_write: "storage", uniform: "uniform" } as const)[access] },
       })),
     });
     const pipeline = this.device.createComputePipeline({
@@ -105,6 +109,16 @@ export class Gpu {
     return { pipeline, layout };
   }
 
+  #uniforms(constants: Constants): GPUBuffer {
+    const values = Uint32Array.from(Object.values(constants));
+    const buffer = this.device.createBuffer({
+      size: 16 * Math.ceil(values.length / 4),
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.write(buffer, 0, values);
+    return buffer;
+  }
+
   /** Records dispatches for so many rows. */
   encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], rows: number): void {
     for (const { kernel: { grid }, pipeline, bindGroup } of dispatches) {
@@ -112,6 +126,23 @@ export class Gpu {
       pass.setBindGroup(0, bindGroup);
       pass.dispatchWorkgroups(grid[0], grid[1], grid[2] * rows);
     }
+  }
+
+  /** @throws Error where something has gone wrong on the device. */
+  check(): void {
+    if (this.#fault !== null) {
+      throw new Error(`Cannot go on with ${this.adapter.name}: a working device is needed, current state is ${this.#fault.trim()}`);
+    }
+  }
+
+  /** Moves bytes within a buffer, which WebGPU doesn't copy onto itself. */
+  move(buffer: GPUBuffer, source: number, target: number, bytes: number): void {
+    const between = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, source, between, 0, bytes);
+    encoder.copyBufferToBuffer(between, 0, buffer, target, bytes);
+    this.device.queue.submit([encoder.finish()]);
+    between.destroy();
   }
 
   /** Writes into a buffer, at a byte offset. */
@@ -133,15 +164,14 @@ export class Gpu {
     return this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   }
 
-  /** @throws Error where the device was lost on the way. */
+  /** @throws Error where something went wrong on the way. */
   async take(staging: GPUBuffer): Promise<ArrayBuffer> {
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (error) {
-      throw new Error(
-        `Cannot read results from ${this.adapter.name}: ${this.lost ?? (error as Error).message}; a working device is needed`,
-      );
+      this.#fault ??= (error as Error).message;
     }
+    this.check();
     const copy = staging.getMappedRange().slice(0);
     staging.unmap();
     staging.destroy();

@@ -174,12 +174,10 @@ export class WebGpuTrainer implements Trainer {
     if (slot === last) return;
     this.#slots[slot] = moved;
     this.#batchIsCurrent = false;
-    const encoder = this.#gpu.device.createCommandEncoder();
     for (const name of STATE_BUFFERS) {
-      const buffer = this.#buffers.get(name)!, bytes = 4 * this.#plan.buffers.get(name)!;
-      encoder.copyBufferToBuffer(buffer, bytes * last, buffer, bytes * slot, bytes);
+      const bytes = 4 * this.#plan.buffers.get(name)!;
+      this.#gpu.move(this.#buffers.get(name)!, bytes * last, bytes * slot, bytes);
     }
-    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
@@ -208,7 +206,7 @@ export class WebGpuTrainer implements Trainer {
           dispatches += this.#lists.chunk.length * this.#plan.chunks;
         }
       }
-      this.#checkDevice();
+      this.#gpu.check();
       this.#gpu.device.queue.submit([encoder.finish()]);
       for (const evaluation of pending) yield await this.#take(evaluation);
       pending = recorded;
@@ -224,7 +222,7 @@ export class WebGpuTrainer implements Trainer {
     const fresh = new Set(this.#fresh);
     const pending = this.#evaluate(encoder, [...this.#slots]);
     this.#fresh = fresh;
-    this.#checkDevice();
+    this.#gpu.check();
     this.#gpu.device.queue.submit([encoder.finish()]);
     return await this.#take(pending);
   }
@@ -282,12 +280,6 @@ export class WebGpuTrainer implements Trainer {
 
   async #read(name: string, row: number, words: number): Promise<Float32Array<ArrayBuffer>> {
     return new Float32Array(await this.#gpu.read(this.#buffers.get(name)!, 4 * words * this.#slot(row), 4 * words));
-  }
-
-  #checkDevice(): void {
-    if (this.#gpu.lost !== null) {
-      throw new Error(`Cannot go on training on ${this.info.adapter}: a working device is needed, it was lost (${this.#gpu.lost})`);
-    }
   }
 
   #running = () => this.#slots.filter((row) => this.steps[row] < this.rows[row]!.schedule.steps);

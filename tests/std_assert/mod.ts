@@ -33,7 +33,12 @@ export function assertStringIncludes(actual: string, expected: string, message?:
 }
 
 /** Fails unless |actual − expected| ≤ tolerance (default: a 10⁻⁷ part of what is expected). */
-export function assertAlmostEquals(actual: number, expected: number, tolerance: number = Math.abs(expected * 1e-7), message?: string): void {
+export function assertAlmostEquals(
+  actual: number,
+  expected: number,
+  tolerance: number = Math.abs(expected * 1e-7),
+  message?: string,
+): void {
   strict.ok(
     Object.is(actual, expected) || Math.abs(actual - expected) <= tolerance,
     message ?? `Expected ${actual} to be within ${tolerance} of ${expected}`,

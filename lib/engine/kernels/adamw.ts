@@ -22,6 +22,7 @@ export function adamw({ P, vectorsFrom }: Flat): Kernel {
       write.vec4f("m", "[R, P]"),
       write.vec4f("v", "[R, P]"),
     ],
+    constants: { matrices: vectorsFrom / 4 },
     functions: `${HYPER}${STATE}
 /** 1 − exp(x) for x ≤ 0, without losing small x. */
 fn one_minus_exp(x: f32) -> f32 {
@@ -35,8 +36,8 @@ fn one_minus_exp(x: f32) -> f32 {
   let lr = h.lr * select(1.0, min(f32(step) / f32(h.warmup), 1.0), h.warmup > 0u);
   let correction1 = one_minus_exp(f32(step + 1u) * h.log_beta1);
   let correction2 = sqrt(one_minus_exp(f32(step + 1u) * h.log_beta2));
-  let decay = select(0.0, h.weight_decay, i < ${vectorsFrom / 4}u || h.decay_vectors == 1u);
-  let at = r * ${P / 4}u + i;
+  let decay = select(0.0, h.weight_decay, i < u.matrices || h.decay_vectors == 1u);
+  let at = r * u.count + i;
   let g = grads[at];
   let m1 = h.beta1 * m[at] + h.one_minus_beta1 * g;
   let v1 = h.beta2 * v[at] + h.one_minus_beta2 * g * g;
@@ -68,9 +69,9 @@ export function endOfEvaluation(P: number): Kernel {
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let r = group.z;
   var mine = vec2f(0.0);
-  for (var i = thread; i < ${P / 4}u; i += 256u) {
-    let w = params[r * ${P / 4}u + i];
-    let g = grads[r * ${P / 4}u + i];
+  for (var i = thread; i < u.P4; i += 256u) {
+    let w = params[r * u.P4 + i];
+    let g = grads[r * u.P4 + i];
     mine += vec2f(dot(w, w), dot(g, g));
   }
   let norms = sqrt(tree_sum(thread, mine));
@@ -85,6 +86,7 @@ export function endOfEvaluation(P: number): Kernel {
     state[r].chunk = 0u;
   }
 }`,
+    constants: { P4: P / 4 },
     grid: [1, 1, 1],
     flop: 4 * P,
     bytes: 8 * P,

@@ -14,11 +14,12 @@ export function sample(B: number, pairs: number): Kernel {
     count: B,
     bindings: [hyper, state, read.u32("pairs", "[R, pairs]"), write.u32("batch", "[R, B]")],
     functions: HYPER + STATE + THREEFRY,
+    constants: { pairs },
     body: `
   let h = hyper[r];
   var at = i;
   if (h.full_batch == 0u) { at = threefry(vec2u(h.seed, ${STREAM.batch}u), vec2u(state[r].step, i)).x % h.train_pairs; }
-  batch[r * ${B}u + i] = pairs[r * ${pairs}u + at];`,
+  batch[r * u.count + i] = pairs[r * u.pairs + at];`,
     bytes: 8 * B,
   });
 }
@@ -30,9 +31,10 @@ export function chunk(E: number, pairs: number): Kernel {
     count: E,
     bindings: [hyper, state, read.u32("pairs", "[R, pairs]"), write.u32("eval.batch", "[R, E]")],
     functions: HYPER + STATE,
+    constants: { pairs },
     body: `
-  let at = state[r].chunk * ${E}u + i;
-  batch[r * ${E}u + i] = pairs[r * ${pairs}u + select(0u, at, at < hyper[r].pairs)];`,
+  let at = state[r].chunk * u.count + i;
+  batch[r * u.count + i] = pairs[r * u.pairs + select(0u, at, at < hyper[r].pairs)];`,
     bytes: 8 * E,
   });
 }
@@ -48,25 +50,25 @@ fn list_at(r: u32, side: u32, k: u32) -> u32 { return lists[r * ${listWords(B, C
 /** Sorts the batch by a and by b: one workgroup a side, each thread the values v, v + 256, …; count, prefix sum, fill. */
 export function lists(B: number, C: number): Kernel {
   const code = `${UNPACK}
-var<workgroup> counts: array<u32, ${C}>;
+var<workgroup> counts: array<u32, 1024>;
 fn value(side: u32, pair: u32) -> u32 { return select(b_of(pair), a_of(pair), side == 0u); }
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let r = group.z;
   let side = group.x;
-  let start = r * ${listWords(B, C)}u + side * ${C + 1 + B}u;
-  for (var v = thread; v < ${C}u; v += 256u) {
+  let start = r * u.words + side * u.side;
+  for (var v = thread; v < u.C; v += 256u) {
     var count = 0u;
-    for (var i = 0u; i < ${B}u; i++) { count += select(0u, 1u, value(side, batch[r * ${B}u + i]) == v); }
+    for (var i = 0u; i < u.B; i++) { count += select(0u, 1u, value(side, batch[r * u.B + i]) == v); }
     counts[v] = count;
   }
   workgroupBarrier();
-  for (var v = thread; v < ${C}u; v += 256u) {
+  for (var v = thread; v < u.C; v += 256u) {
     var at = 0u;
-    for (var u = 0u; u < v; u++) { at += counts[u]; }
+    for (var w = 0u; w < v; w++) { at += counts[w]; }
     lists[start + v] = at;
-    if (v == ${C - 1}u) { lists[start + ${C}u] = ${B}u; }
-    for (var i = 0u; i < ${B}u; i++) {
-      if (value(side, batch[r * ${B}u + i]) == v) { lists[start + ${C + 1}u + at] = i; at++; }
+    if (v == u.C - 1u) { lists[start + u.C] = u.B; }
+    for (var i = 0u; i < u.B; i++) {
+      if (value(side, batch[r * u.B + i]) == v) { lists[start + u.C + 1u + at] = i; at++; }
     }
   }
 }`;
@@ -74,6 +76,7 @@ fn value(side: u32, pair: u32) -> u32 { return select(b_of(pair), a_of(pair), si
     label: "lists = examples by a and by b",
     code,
     bindings: [read.u32("batch", "[R, B]"), write.u32("lists", "[R, 2, C + 1 + B]")],
+    constants: { B, C, side: C + 1 + B, words: listWords(B, C) },
     grid: [2, 1, 1],
     flop: 0,
     bytes: 12 * B,

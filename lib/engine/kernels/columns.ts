@@ -27,16 +27,20 @@ export interface Area {
 const shape = "[R, part, vectors]";
 
 /** WGSL: runs `body` over the rows of this thread's part; `k` is the vec4 column, `s` the part, `row` the row within the area. */
-const parts = (rows: number, W4: number, before: string, body: string) => `
-  let s = i / ${W4}u;
-  let k = i % ${W4}u;
+const parts = (before: string, body: string) => `
+  let s = i / u.W4;
+  let k = i % u.W4;
   ${before}
-  for (var row = s * ${Math.ceil(rows / PARTS)}u; row < min((s + 1u) * ${Math.ceil(rows / PARTS)}u, ${rows}u); row++) {
+  let part = (u.rows + ${PARTS - 1}u) / ${PARTS}u;
+  for (var row = s * part; row < min((s + 1u) * part, u.rows); row++) {
     ${body}
   }`;
 
-const target = ({ length, vectorsFrom }: Layout, offset: number) =>
-  `vector_sums[(r * ${PARTS}u + s) * ${(length - vectorsFrom) / 4}u + ${(offset - vectorsFrom) / 4}u + k]`;
+const target = (constant: string) => `vector_sums[(r * ${PARTS}u + s) * u.vectors + u.${constant} + k]`;
+
+/** Vec4s of all vectors, and where one of them lies among them. */
+const vectors = ({ length, vectorsFrom }: Layout) => (length - vectorsFrom) / 4;
+const among = ({ vectorsFrom }: Layout, offset: number) => (offset - vectorsFrom) / 4;
 
 /** db = Σ_rows dy, into the vector whose column 0 lies at `offset` of the parameters. */
 export function biasGradient(layout: Layout, dy: Area, offset: number): Kernel {
@@ -45,15 +49,18 @@ export function biasGradient(layout: Layout, dy: Area, offset: number): Kernel {
     label: `bias gradient = sums of ${buffer}`,
     count: (width / 4) * PARTS,
     bindings: [read.vec4f(buffer, "[R, rows, columns]", "dy"), write.vec4f("vector_sums", shape)],
-    body: `${
-      parts(
-        rows,
-        width / 4,
-        "var sum = vec4f(0.0);",
-        `sum += dy[(r * ${allRows}u + ${firstRow}u + row) * ${stride / 4}u + ${column / 4}u + k];`,
-      )
-    }
-  ${target(layout, offset)} = sum;`,
+    constants: {
+      W4: width / 4,
+      rows,
+      all_rows: allRows,
+      first_row: firstRow,
+      stride: stride / 4,
+      column: column / 4,
+      vectors: vectors(layout),
+      bias: among(layout, offset),
+    },
+    body: `${parts("var sum = vec4f(0.0);", "sum += dy[(r * u.all_rows + u.first_row + row) * u.stride + u.column + k];")}
+  ${target("bias")} = sum;`,
     flop: rows * width,
     bytes: 4 * rows * width,
   });
@@ -71,19 +78,18 @@ export function normGradient(layout: Layout, { rows, w, b, x, stats }: Norm, dy:
       read.vec4f(dy, "[R, rows, D]", "dy"),
       write.vec4f("vector_sums", shape),
     ],
+    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, w.offset), b: among(layout, b.offset) },
     body: `${
       parts(
-        rows,
-        D4,
         "var dw = vec4f(0.0);\n  var db = vec4f(0.0);",
-        `let at = r * ${rows}u + row;
-    let g = dy[at * ${D4}u + k];
-    dw += g * (x[at * ${D4}u + k] - stats[at].x) * stats[at].y;
+        `let at = r * u.rows + row;
+    let g = dy[at * u.W4 + k];
+    dw += g * (x[at * u.W4 + k] - stats[at].x) * stats[at].y;
     db += g;`,
       )
     }
-  ${target(layout, w.offset)} = dw;
-  ${target(layout, b.offset)} = db;`,
+  ${target("w")} = dw;
+  ${target("b")} = db;`,
     flop: 5 * rows * D4 * 4,
     bytes: 32 * rows * D4,
   });
@@ -91,15 +97,16 @@ export function normGradient(layout: Layout, { rows, w, b, x, stats }: Norm, dy:
 
 /** grads of all vectors = their parts, added in order. */
 export function addParts(layout: Layout): Kernel {
-  const count = (layout.length - layout.vectorsFrom) / 4;
+  const count = vectors(layout);
   return elementwise({
     label: "vector gradients = Σ parts",
     count,
     bindings: [read.vec4f("vector_sums", shape), write.vec4f("grads", "[R, P]")],
+    constants: { P4: layout.length / 4, vectors_from: layout.vectorsFrom / 4 },
     body: `
   var sum = vec4f(0.0);
-  for (var s = 0u; s < ${PARTS}u; s++) { sum += vector_sums[(r * ${PARTS}u + s) * ${count}u + i]; }
-  grads[r * ${layout.length / 4}u + ${layout.vectorsFrom / 4}u + i] = sum;`,
+  for (var s = 0u; s < ${PARTS}u; s++) { sum += vector_sums[(r * ${PARTS}u + s) * u.count + i]; }
+  grads[r * u.P4 + u.vectors_from + i] = sum;`,
     flop: PARTS * count * 4,
     bytes: 4 * (PARTS + 1) * count * 4,
   });

@@ -3,7 +3,7 @@ import type { Block } from "../../layout.ts";
 import { type Sizes, tokenNames } from "../../spec.ts";
 import { rowOf, type Rows, type Segment, UNPACK } from "../rows.ts";
 import { LISTS } from "./batch.ts";
-import { elementwise, type Kernel, name, read, write } from "./kernel.ts";
+import { elementwise, type Kernel, read, write } from "./kernel.ts";
 
 export interface Embed {
   readonly sizes: Sizes;
@@ -32,7 +32,7 @@ export function embed(e: Embed, batch: string, out: string): Kernel {
   return elementwise({
     label: `${out} = W_E[token] + W_pos[position]`,
     count: rows.count * D4,
-    bindings: [read.vec4f("params", "[R, P]"), read.u32(batch, "[R, B]"), write.vec4f(out, "[R, rows, D]", "out")],
+    bindings: [read.vec4f("params", "[R, P]"), read.u32(batch, "[R, B]", "batch"), write.vec4f(out, "[R, rows, D]", "out")],
     functions: UNPACK,
     body: `
   let row = i / ${D4}u;
@@ -52,38 +52,40 @@ export function embed(e: Embed, batch: string, out: string): Kernel {
 export function embedBackward(e: Embed, dIn: string): Kernel {
   const { rows, sizes: { V, C, T, firstElement, op, equals }, W_E, W_pos, P, names, examples } = e;
   const D4 = W_E.stride / 4;
-  const at = (row: string) => `${name(dIn)}[r * ${rows.count * D4}u + ${row} * ${D4}u + d4]`;
-  const every = ({ base, count }: Segment) => `for (var k = 0u; k < ${count}u; k++) { sum += ${at(`(${base}u + k)`)}; }`;
-  const ofValue = (segment: Segment) => {
+  const at = (row: string) => `dx[(r * u.rows + ${row}) * u.D4 + d4]`;
+  const element = (segment: Segment) => {
     const what = names[segment.position];
     if (segment.depends !== "ab") return `sum += ${at(rowOf(segment, segment.depends, "v", ""))};`;
-    const side = what === "a" ? "0u" : "1u";
-    return `for (var k = list_start(r, ${side}, v); k < list_start(r, ${side}, v + 1u); k++) { sum += ${
-      at(`(${segment.base}u + list_at(r, ${side}, k))`)
-    }; }`;
+    const side = what === "a" ? "0u" : "1u", row = `${segment.base}u + list_at(r, ${side}, k)`;
+    return `for (var k = list_start(r, ${side}, v); k < list_start(r, ${side}, v + 1u); k++) { sum += ${at(row)}; }`;
   };
-  const elements = rows.segments.filter(({ position }) => ["a", "b"].includes(names[position])).map(ofValue);
-  const constants = rows.segments.flatMap((segment) => {
+  const elements = rows.segments.filter(({ position }) => ["a", "b"].includes(names[position])).map(element);
+  // A position and a constant token are used by the same rows: all of a segment.
+  const runs = rows.segments.map((segment) => {
     const what = names[segment.position];
-    return what === "a" || what === "b" ? [] : [`if (row == ${what === "op" ? op : equals}u) { ${every(segment)} }`];
+    const token = what === "a" || what === "b" ? "" : ` || row == ${what === "op" ? op : equals}u`;
+    return `if (row == ${V + segment.position}u${token}) { first = ${segment.base}u; end = ${segment.base + segment.count}u; }`;
   });
-  const positions = rows.segments.map((segment) => `if (row == ${V + segment.position}u) { ${every(segment)} }`);
   return elementwise({
     label: `dW_E, dW_pos = sums of ${dIn}`,
     count: (V + T) * D4,
-    bindings: [read.vec4f(dIn, "[R, rows, D]"), read.u32("lists", "[R, 2, C + 1 + B]"), write.vec4f("grads", "[R, P]")],
+    bindings: [read.vec4f(dIn, "[R, rows, D]", "dx"), read.u32("lists", "[R, 2, C + 1 + B]"), write.vec4f("grads", "[R, P]")],
+    constants: { rows: rows.count, D4, P4: P / 4, W_E: W_E.offset / 4, W_pos: W_pos.offset / 4 },
     functions: LISTS(examples, C),
     body: `
-  let row = i / ${D4}u;
-  let d4 = i % ${D4}u;
+  let row = i / u.D4;
+  let d4 = i % u.D4;
   var sum = vec4f(0.0);
   let v = row - ${firstElement}u;
   if (row >= ${firstElement}u && v < ${C}u) {
     ${elements.join("\n    ")}
   }
-  ${[...constants, ...positions].join("\n  ")}
-  let target_row = select(${W_pos.offset / 4}u + (row - ${V}u) * ${D4}u, ${W_E.offset / 4}u + row * ${D4}u, row < ${V}u);
-  grads[r * ${P / 4}u + target_row + d4] = sum;`,
+  var first = 0u;
+  var end = 0u;
+  ${runs.join("\n  ")}
+  for (var k = first; k < end; k++) { sum += ${at("k")}; }
+  let target_row = select(u.W_pos + (row - ${V}u) * u.D4, u.W_E + row * u.D4, row < ${V}u);
+  grads[r * u.P4 + target_row + d4] = sum;`,
     bytes: 16 * (rows.count + V) * D4,
   });
 }

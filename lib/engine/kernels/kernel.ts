@@ -19,6 +19,8 @@ export interface Binding {
   readonly shape: string;
 }
 
+export type Constants = Readonly<Record<string, number>>;
+
 /** One dispatch: what it runs, on which buffers, over which grid, and what it costs a run. */
 export interface Kernel {
   /** What it computes, e.g. `0.mlp_pre = mid · W_in + b_in`. */
@@ -26,6 +28,8 @@ export interface Kernel {
   /** WGSL with an entry point `main`; the binding declarations are prepended by `source`. */
   readonly code: string;
   readonly bindings: readonly Binding[];
+  /** Sizes and offsets that the code reads as `u.name`: numbers that differ while the code doesn't, so that it is compiled once. */
+  readonly constants?: Constants;
   /** Workgroups of one run; `main` has the row in z, divided by the grid's own z. */
   readonly grid: readonly [number, number, number];
   /** Floating-point operations of one run. */
@@ -34,11 +38,16 @@ export interface Kernel {
   readonly bytes: number;
 }
 
-/** The kernel's complete WGSL: its bindings, each line ending in the shape, then its code. */
+/** The kernel's complete WGSL: its bindings, each line ending in the shape, its constants after them, then its code. */
 export function source(kernel: Kernel): string {
   const lines = kernel.bindings.map(({ buffer, as, access, type, shape }, i) =>
     `@group(0) @binding(${i}) var<storage, ${access}> ${as ?? name(buffer)}: ${type}; // ${shape}`
   );
+  const names = Object.keys(kernel.constants ?? {});
+  if (names.length > 0) {
+    lines.push(`struct Constants { ${names.map((name) => `${name}: u32`).join(", ")} }`);
+    lines.push(`@group(0) @binding(${lines.length - 1}) var<uniform> u: Constants;`);
+  }
   return `${lines.join("\n")}\n${kernel.code}`;
 }
 
@@ -78,12 +87,13 @@ const AXIS = 65535;
 
 /** One thread for each of `count` elements of a run: `body` sees `i`, the element, and `r`, the row. */
 export function elementwise(
-  { label, count, bindings, body, functions = "", flop = 0, bytes = 0 }: {
+  { label, count, bindings, body, functions = "", constants = {}, flop = 0, bytes = 0 }: {
     readonly label: string;
     readonly count: number;
     readonly bindings: readonly Binding[];
     readonly body: string;
     readonly functions?: string;
+    readonly constants?: Constants;
     readonly flop?: number;
     readonly bytes?: number;
   },
@@ -93,8 +103,16 @@ export function elementwise(
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   let r = id.z;
   let i = id.x${groups > AXIS ? ` + id.y * ${AXIS * THREADS}u` : ""};
-  if (i >= ${count}u) { return; }
+  if (i >= u.count) { return; }
 ${body}
 }`;
-  return { label, code, bindings, grid: [Math.min(groups, AXIS), Math.ceil(groups / AXIS), 1], flop, bytes };
+  return {
+    label,
+    code,
+    bindings,
+    constants: { count, ...constants },
+    grid: [Math.min(groups, AXIS), Math.ceil(groups / AXIS), 1],
+    flop,
+    bytes,
+  };
 }

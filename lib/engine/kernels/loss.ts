@@ -9,20 +9,20 @@ import { elementwise, type Kernel, read, write } from "./kernel.ts";
  * label's gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. Which of them, is the run's choice.
  */
 export function loss(examples: number, C: number, buffers: { batch: string; logits: string; stats: string; dlogits?: string }): Kernel {
-  const C4 = pad4(C) / 4;
   const { batch, logits, stats, dlogits } = buffers;
-  const inside = C % 4 === 0 ? "" : `let inside = vec4<bool>(${[0, 1, 2, 3].map((j) => `4u * c + ${j}u < ${C}u`).join(", ")});`;
+  const inside = C % 4 === 0 ? "" : `let inside = vec4<bool>(${[0, 1, 2, 3].map((j) => `4u * c + ${j}u < u.C`).join(", ")});`;
   const z = (fill: string) => C % 4 === 0 ? "logits[at + c]" : `select(vec4f(${fill}), logits[at + c], inside)`;
   return elementwise({
     label: `${stats}${dlogits ? ", d" : ""} = cross-entropy of ${logits}`,
     count: examples,
     bindings: [
       { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
-      read.u32(batch, "[R, B]"),
+      read.u32(batch, "[R, B]", "batch"),
       read.vec4f(logits, "[R, B, C]", "logits"),
       write.vec2f(stats, "[R, B, (loss, right)]", "stats"),
       ...(dlogits ? [write.vec4f(dlogits, "[R, B, C]", "dlogits")] : []),
     ],
+    constants: { C, C4: pad4(C) / 4 },
     functions: HYPER + UNPACK + `
 /** log(1 + x) without losing small x. */
 fn log1p(x: f32) -> f32 {
@@ -30,18 +30,18 @@ fn log1p(x: f32) -> f32 {
   return select(log(u) * (x / (u - 1.0)), x, u == 1.0);
 }`,
     body: `
-  let y = target_of(batch[r * ${examples}u + i]);
-  let at = (r * ${examples}u + i) * ${C4}u;
+  let y = target_of(batch[r * u.count + i]);
+  let at = (r * u.count + i) * u.C4;
   var best = -3.4e38;
   var answer = 0u;
-  for (var c = 0u; c < ${C4}u; c++) {
+  for (var c = 0u; c < u.C4; c++) {
     ${inside}
     let z = ${z("-3.4e38")};
     for (var j = 0u; j < 4u; j++) { if (z[j] > best) { best = z[j]; answer = 4u * c + j; } }
   }
   let z_y = logits[at + y / 4u][y % 4u];
   var others = vec4f(0.0);
-  for (var c = 0u; c < ${C4}u; c++) {
+  for (var c = 0u; c < u.C4; c++) {
     ${inside}
     let label = 4u * vec4u(c) + vec4u(0u, 1u, 2u, 3u) == vec4u(y);
     others += select(exp(${z("-3.4e38")} - best), vec4f(0.0), label);
@@ -52,15 +52,15 @@ fn log1p(x: f32) -> f32 {
   // With the label far below the best, Σ exp(z_j − z_y) overflows, and there the plain form has all its digits.
   let plain = (best + log(total)) - z_y;
   let value = select(plain, log1p(rest / exp(z_y - best)), stable && best - z_y < 60.0);
-  stats[r * ${examples}u + i] = vec2f(value, select(0.0, 1.0, answer == y));${
+  stats[r * u.count + i] = vec2f(value, select(0.0, 1.0, answer == y));${
       dlogits
         ? `
   let p_y = exp(z_y - best) / total;
   let d_y = select(p_y - 1.0, -rest / total, stable);
-  for (var c = 0u; c < ${C4}u; c++) {
+  for (var c = 0u; c < u.C4; c++) {
     ${inside}
     let label = 4u * vec4u(c) + vec4u(0u, 1u, 2u, 3u) == vec4u(y);
-    dlogits[at + c] = select(exp(${z("-3.4e38")} - best) / total, vec4f(d_y), label) * ${1 / examples};
+    dlogits[at + c] = select(exp(${z("-3.4e38")} - best) / total, vec4f(d_y), label) / f32(u.count);
   }`
         : ""
     }`,
@@ -95,13 +95,14 @@ export function endOfStep(B: number): Kernel {
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let r = group.z;
   var mine = vec2f(0.0);
-  for (var i = thread; i < ${B}u; i += 256u) { mine += stats[r * ${B}u + i]; }
+  for (var i = thread; i < u.B; i += 256u) { mine += stats[r * u.B + i]; }
   let sum = tree_sum(thread, mine);
   if (thread == 0u && state[r].step < state[r].steps) {
-    batch_sums[r] += vec4f(sum, ${B}.0, 0.0);
+    batch_sums[r] += vec4f(sum, f32(u.B), 0.0);
     state[r].step += 1u;
   }
 }`,
+    constants: { B },
     grid: [1, 1, 1],
     flop: 2 * B,
     bytes: 8 * B,
@@ -121,10 +122,10 @@ export function endOfChunk(E: number): Kernel {
     code: `${HYPER}${STATE}${TREE("vec4f")}
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let r = group.z;
-  let first = state[r].chunk * ${E}u;
+  let first = state[r].chunk * u.E;
   var mine = vec4f(0.0);
-  for (var i = thread; i < ${E}u && first + i < hyper[r].pairs; i += 256u) {
-    let s = stats[r * ${E}u + i];
+  for (var i = thread; i < u.E && first + i < hyper[r].pairs; i += 256u) {
+    let s = stats[r * u.E + i];
     mine += select(vec4f(0.0, 0.0, s), vec4f(s, 0.0, 0.0), first + i < hyper[r].train_pairs);
   }
   let sum = tree_sum(thread, mine);
@@ -133,6 +134,7 @@ export function endOfChunk(E: number): Kernel {
     state[r].chunk += 1u;
   }
 }`,
+    constants: { E },
     grid: [1, 1, 1],
     flop: 2 * E,
     bytes: 8 * E,
