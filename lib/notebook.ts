@@ -12,13 +12,21 @@ import { openEngine, type Run, train, type TrainOptions } from "./train.ts";
 import type { Engine } from "./trainer.ts";
 
 const DISPLAY = Symbol.for("Jupyter.display");
-const inJupyter = () => "jupyter" in Deno;
+/** Deno's Jupyter functions; outside its kernel, where even asking for them throws, nothing. */
+function jupyter(): typeof Deno.jupyter | undefined {
+  try {
+    return Deno.jupyter;
+  } catch {
+    return undefined;
+  }
+}
 /** The kernel says that it is idle before what was displayed has gone out, and a front end may drop what comes later; so cells wait. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
 
 /** Shows a figure or a dataframe below the cell. Await it. */
 export async function show(thing: unknown): Promise<void> {
-  if (inJupyter()) await Deno.jupyter.display(thing);
+  const kernel = jupyter();
+  if (kernel) await kernel.display(thing);
   else console.log(String(thing));
   await settled();
 }
@@ -41,8 +49,10 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   const draw = async (data: Data) => {
     const began = performance.now();
     const figure = figureOf(data);
-    if (inJupyter()) await Deno.jupyter.display(figure, { display_id, update: shown });
+    await jupyter()?.display(figure, { display_id, update: shown });
     shown = true;
+    // Lets the kernel hear the interrupt button, whatever the engine does between two frames.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     next = performance.now() + Math.max(FRAME, REST * (performance.now() - began));
   };
   let last: Data | undefined;

@@ -33,6 +33,11 @@ export type Panel = Plot.PlotOptions & { readonly height: number };
 export class Figure {
   constructor(readonly svg: string, readonly title: string, readonly width: number, readonly height: number) {}
 
+  /** Printed, it says its finding. */
+  toString(): string {
+    return this.title;
+  }
+
   /** How a notebook cell shows it. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
     return { "image/svg+xml": this.svg };
