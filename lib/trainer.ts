@@ -43,9 +43,12 @@ export interface EngineInfo {
 /** A way to train; `webgpuEngine()` in `engine/` and `tfjsEngine()` in `reference/` make one, or say why they can't. */
 export interface Engine {
   readonly info: EngineInfo;
-  /** How many runs of this shape fit at once, at least 1. */
+  /** How many runs of this shape should fit at once, at least 1. */
   rowsThatFit(spec: RunSpec): number;
-  /** A trainer with these runs in its rows; all have the same shape key and `evalEvery`. */
+  /**
+   * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
+   * `evalEvery`. @throws Error where not one fits.
+   */
   open(runs: readonly (RunSpec | Snapshot)[]): Promise<Trainer>;
 }
 

@@ -4,7 +4,7 @@
  * The format (https://github.com/huggingface/safetensors): the header's length in 8 bytes, little-endian; the header, JSON, padded with
  * spaces to a multiple of 8; the tensors end to end, in the order of their names.
  */
-import { dirname } from "node:path";
+import { writeWhole } from "./files.ts";
 import { layout, read, write } from "./layout.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "./spec.ts";
 import type { Snapshot } from "./trainer.ts";
@@ -107,15 +107,7 @@ async function writeFile(path: string, { metadata, tensors }: Content): Promise<
     at += byteLength;
   }
 
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-  try {
-    await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeFile(temporary, file);
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw new Error(`Cannot write ${path}: ${(error as Error).message}`);
-  }
+  await writeWhole(path, file);
 }
 
 async function readFile(path: string): Promise<{ metadata: Metadata; tensors: ReadonlyMap<string, Stored> }> {

@@ -234,7 +234,7 @@ Deno.test("files are written whole or not at all", async () => {
     assertEquals([...Deno.readDirSync(`${folder}/new`)].length, 2);
     await Deno.mkdir(`${folder}/taken.svg/full`, { recursive: true });
     const error = await writeFigure(figure, `${folder}/taken`).then(() => undefined, (error: Error) => error);
-    assertStringIncludes(error?.message ?? "", `Cannot write figure ${folder}/taken.svg`);
+    assertStringIncludes(error?.message ?? "", `Cannot write ${folder}/taken.svg`);
     assertEquals([...Deno.readDirSync(folder)].map((entry) => entry.name).sort(), ["new", "taken.svg"]);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,7 +1,6 @@
-/** Files as a command line meets them: checked before the work starts, written whole or not at all, errors in one line. */
-import { dirname, join, resolve } from "node:path";
-
-const reason = (error: unknown) => error instanceof Error ? error.message.replace(/, \w+ '.*'$/, "") : String(error);
+/** Files as a command line meets them: read and checked before the work starts, errors in one line. */
+import { dirname, resolve } from "node:path";
+import { reason } from "../files.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {
@@ -58,22 +57,6 @@ export async function prepareFile(flag: string, path: string): Promise<void> {
   if (info?.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a file, it is a folder`);
   if (info && !info.isFile) return;
   await prepareFolder(flag, dirname(resolve(path)));
-}
-
-/** Writes a file under a temporary name and renames it: whoever reads it finds the old one or the new one, never a part. */
-export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  // A link stays one; what isn't a file (a pipe, /dev/stdout) is written to, not replaced.
-  const target = await Deno.realPath(path).catch(() => path);
-  const info = await stat(target);
-  const temporary = info && !info.isFile ? undefined : join(dirname(target), `.${crypto.randomUUID()}.part`);
-  try {
-    await Deno.writeFile(temporary ?? target, bytes);
-    if (temporary) await Deno.rename(temporary, target);
-  } catch (error) {
-    if (temporary) await Deno.remove(temporary).catch(() => {});
-    throw new Error(`Cannot write ${path}: ${reason(error)}`);
-  }
 }
 
 /** Whether there is anything at the path. */

@@ -145,7 +145,7 @@ export function backward(pass: Pass): Kernel[] {
 }
 
 /** dqkv of rows that examples share: the sum over the groups of queries, and in them over the index. */
-function foldShared({ spec, layout: { sizes }, rows, examples }: Pass, l: number, partials: readonly Partial[], dqkv: string): Kernel {
+function foldShared({ layout: { sizes }, rows, examples }: Pass, l: number, partials: readonly Partial[], dqkv: string): Kernel {
   const HK4 = headColumns(sizes) / 4;
   const using = partials.filter(({ positions }) => positions.length > 0);
   return fold({

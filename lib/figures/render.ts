@@ -1,4 +1,5 @@
 /** A figure as files: SVG, and PNG drawn with a font of the project, so that it looks the same on a machine without any. */
+import { writeWhole } from "../files.ts";
 import { Resvg } from "@resvg/resvg-js";
 // Importing a file of the package makes Deno fetch it; the fonts are then found beside it.
 import "@expo-google-fonts/inter/package.json" with { type: "json" };
@@ -23,21 +24,8 @@ export function png(figure: Figure, scale = 2): Uint8Array {
  */
 export async function writeFigure(figure: Figure, path: string): Promise<{ svg: string; png: string }> {
   const stem = path.replace(/\.(svg|png)$/, "");
-  const slash = Math.max(stem.lastIndexOf("/"), stem.lastIndexOf("\\"));
-  if (slash > 0) await Deno.mkdir(stem.slice(0, slash), { recursive: true });
   const files = { svg: `${stem}.svg`, png: `${stem}.png` };
-  await write(files.svg, new TextEncoder().encode(figure.svg));
-  await write(files.png, png(figure));
+  await writeWhole(files.svg, figure.svg);
+  await writeWhole(files.png, png(figure));
   return files;
-}
-
-async function write(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-  try {
-    await Deno.writeFile(temporary, bytes);
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw new Error(`Cannot write figure ${path}: ${(error as Error).message}`);
-  }
 }

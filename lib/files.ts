@@ -1,0 +1,24 @@
+/** Writing files whole or not at all. */
+import { dirname, join } from "node:path";
+
+/** What the system says is wrong, without the path that it adds. */
+export const reason = (error: unknown) => error instanceof Error ? error.message.replace(/[,:] \w+ '.*'$/, "") : String(error);
+
+/**
+ * Writes a file under a temporary name and renames it: whoever reads it finds the old one or the new one, never a part. Makes its folder if
+ * need be. A link stays one; what isn't a file (a pipe, /dev/stdout) is written to, not replaced.
+ */
+export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  const target = await Deno.realPath(path).catch(() => path);
+  const special = await Deno.stat(target).then((info) => !info.isFile, () => false);
+  const temporary = special ? null : join(dirname(target), `.${crypto.randomUUID()}.part`);
+  try {
+    if (temporary) await Deno.mkdir(dirname(temporary), { recursive: true });
+    await Deno.writeFile(temporary ?? target, bytes);
+    if (temporary) await Deno.rename(temporary, target);
+  } catch (error) {
+    if (temporary) await Deno.remove(temporary).catch(() => {});
+    throw new Error(`Cannot write ${path}: ${reason(error)}`);
+  }
+}
