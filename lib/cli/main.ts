@@ -1,5 +1,7 @@
 /** What every command shares: its exit code, one line for an error, and a clean stop. */
 
+import process from "node:process";
+
 /** The environment variable that asks for stack traces. */
 const DEBUG = "GROKBOOK_DEBUG";
 
@@ -30,8 +32,9 @@ export async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): P
       code = number;
       controller.abort();
     };
-    Deno.addSignalListener(signal, listener);
-    return () => Deno.removeSignalListener(signal, listener);
+    // Of `process`, not of Deno: the library that gives the cursor back ends the process at a signal unless it finds a listener here.
+    process.on(signal, listener);
+    return () => process.off(signal, listener);
   };
   const unlisten = [listen("SIGINT", 130), ...Deno.build.os === "windows" ? [] : [listen("SIGTERM", 143)]];
   try {

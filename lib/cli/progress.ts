@@ -67,15 +67,17 @@ export interface Screen {
 export function stderrScreen(): Screen {
   const stream = process.stderr;
   const log = createLogUpdate(stream);
+  // A terminal that doesn't know its size can't be drawn over.
+  const terminal = stream.isTTY === true && stream.rows !== 0 && stream.columns !== 0;
   return {
-    terminal: stream.isTTY === true,
+    terminal,
     columns: stream.columns ?? 80,
     draw: log,
     line: (text) => {
-      if (stream.isTTY) log.clear();
+      if (terminal) log.clear();
       stream.write(`${text}\n`);
     },
-    done: () => log.done(),
+    done: () => terminal && log.done(),
   };
 }
 
@@ -143,11 +145,11 @@ export class Progress {
     const at = Math.max(0, all.findIndex((group) => group.some((run) => !isDone(run))));
     const group = all[at] ?? [];
     const { steps, runSteps } = this.meter.recent;
-    const share = mean(group.map((run) => isDone(run) ? 1 : run.step / run.spec.schedule.steps));
+    const done = mean(group.map(share));
     const last = Math.max(...group.map(({ spec }) => spec.schedule.steps));
     const lines = [
       `${plural(this.#runs.length, "run")} on ${this.info.engine}, ${this.info.adapter}`,
-      `${all.length > 1 ? `group ${at + 1}/${all.length} ` : ""}${bar(share)} step ${
+      `${all.length > 1 ? `group ${at + 1}/${all.length} ` : ""}${bar(done)} step ${
         range(group.map(({ step }) => step), String)
       } of ${last}`,
       ...table(group),
@@ -158,6 +160,7 @@ export class Progress {
 }
 
 const isDone = ({ status }: Run) => status !== "waiting" && status !== "training";
+const share = ({ status, step, spec }: Run) => status === "grokked" || status === "failed" ? 1 : step / Math.max(1, spec.schedule.steps);
 const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / Math.max(1, values.length);
 const figure = (x: number) => x === 0 ? "–" : x < 10 ? x.toPrecision(2) : Math.round(x).toString();
@@ -192,7 +195,7 @@ function tally(runs: readonly Run[]): string {
 
 const latest = (runs: readonly Run[]) => runs.flatMap(({ metrics }) => metrics.slice(-1));
 const column = (metrics: readonly Metrics[], field: "trainLoss" | "trainAcc" | "valLoss" | "valAcc") =>
-  range(metrics.map((row) => row[field]), field.endsWith("Acc") ? percent : (x) => x.toPrecision(3));
+  range(metrics.map((row) => row[field]), field.endsWith("Acc") ? percent : (x) => x < 1e-3 ? x.toExponential(1) : x.toPrecision(3));
 
 function table(runs: readonly Run[]): string[] {
   const metrics = latest(runs);
