@@ -181,30 +181,28 @@ function software({ m, n, k, b, form }: Gemm, tile: SoftwareTile, splits: number
   const tn = form === "tn", nt = form === "nt", n4 = n / 4;
   // Equal blocks: 388 rows become 2 × 224 lanes, not 2 × 256. Whole steps, so that other sizes find the code compiled.
   const blocks = Math.ceil(m / tile.rows), lanes = up(Math.ceil(m / blocks), 32);
-  const share = tn ? up(Math.ceil(k / splits), 32) : up(Math.ceil(k / splits), 4), ragged = tn || share * splits !== k;
+  // A part that would reach beyond the end begins early enough to end with it, and counts nothing twice: no load of A needs a bound.
+  const share = splits === 1 ? k : up(Math.ceil(k / splits), tn ? 32 : 4), ragged = share * splits !== k;
   const widest = Math.max(1, Math.min(tile.columns, Math.floor(tile.unroll / share))), width = Math.ceil(n4 / Math.ceil(n4 / widest));
   const columns = range(width), B = alias(b, "y");
 
-  /** Copies depth [k0, k0 + depth) of B's columns; past the end of the contraction it writes zeros. */
+  /** Copies depth [k0, k0 + depth) of B's columns; what the part before has counted becomes zero. */
   const stage = (k0: number, depth: number) => {
     const items = width * depth;
     return lines(range(Math.ceil(items / lanes)), (i) => {
-      const s = `min(lane + ${i * lanes}u, ${items - 1}u)`, per = nt ? 4 * width : width, step = nt ? k0 / 4 : k0;
-      const end = nt ? "u.k / 4u" : "u.k", deep = `start${nt ? " / 4u" : ""} + ${step}u + s / ${per}u`;
+      const s = `min(lane + ${i * lanes}u, ${items - 1}u)`, per = nt ? 4 * width : width;
+      const d = nt ? `start / 4u + ${k0 / 4}u + s / ${per}u` : `start + ${k0}u + s / ${per}u`;
       const index = nt
-        ? at("b", "r", `min(4u * col0 + s % ${per}u, 4u * u.n4 - 1u)`, `min(d, ${end} - 1u)`)
-        : at("b", "r", `min(d, ${end} - 1u)`, `min(col0 + s % ${per}u, u.n4 - 1u)`);
-      const value = ragged ? `select(vec4f(), ${B}[${index}], d < ${end})` : `${B}[${index}]`;
-      return `  { let s = ${s}; let d = ${deep}; tile[lane + ${i * lanes}u] = ${value}; }`;
+        ? at("b", "r", `min(4u * col0 + s % ${per}u, 4u * u.n4 - 1u)`, "d")
+        : at("b", "r", "d", `min(col0 + s % ${per}u, u.n4 - 1u)`);
+      const value = ragged ? `select(vec4f(), ${B}[${index}], d >= first${nt ? " / 4u" : ""})` : `${B}[${index}]`;
+      return `  { let s = ${s}; let d = ${d}; tile[lane + ${i * lanes}u] = ${value}; }`;
     });
   };
-  const load = (d: number, depth: string) => {
-    const deep = ragged ? `min(${depth}, ${tn ? "u.k" : "u.k / 4u"} - 1u)` : depth;
-    return `  let a${d} = ${tn ? `x[${at("a", "r", deep, "row / 4u")}][row % 4u]` : `x[${at("a", "r", "row", deep)}]`};`;
-  };
+  const load = (d: number) => tn ? `  let a${d} = x[a][row % 4u]; a += u.a_row;` : `  let a${d} = x[a + ${d / 4}u];`;
   /** Up to four steps of the contraction at once, so that each accumulator leaves its register and returns once per four. */
   const body = (d: number, local: number, steps: number) => {
-    const quad = range(steps), loads = tn ? quad.map((q) => load(d + q, `start + ${d + q}u`)) : [load(d, `start / 4u + ${d / 4}u`)];
+    const quad = range(steps), loads = tn ? quad.map((q) => load(d + q)) : [load(d)];
     const sums = columns.map((j) => {
       const dots = range(4).map((q) => `dot(a${d}, tile[${local * width + 4 * j + q}])`);
       const products = quad.map((q) => `${tn ? `a${d + q}` : `a${d}.${"xyzw"[q]}`} * tile[${(local + q) * width + j}]`);
@@ -226,8 +224,10 @@ function software({ m, n, k, b, form }: Gemm, tile: SoftwareTile, splits: number
 var<workgroup> tile: array<vec4f, ${size}>;
 @compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   // Column blocks come first in the grid, so that neighbouring workgroups find A's rows in the cache.
-  let col0 = group.x * ${width}u; let part = group.z; let r = part / u.splits; let start = part % u.splits * u.share;
+  let col0 = group.x * ${width}u; let part = group.z; let r = part / u.splits;
+  let first = part % u.splits * u.share; let start = min(first, u.k - u.share);
   let own = group.y * ${lanes}u + lane; let row = min(own, u.m - 1u);
+  ${tn ? "var" : "let"} a = ${tn ? at("a", "r", "start", "row / 4u") : at("a", "r", "row", "start / 4u")};
 ${lines(columns, (j) => `  var c${j} = vec4f();`)}
 ${segments.join("\n")}
   if (own >= u.m) { return; }
