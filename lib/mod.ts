@@ -1,5 +1,5 @@
 /**
- * Grokbook for notebooks: the one door. Ten networks learn to add modulo 37; you watch them memorise, wait, and understand:
+ * Grokbook for notebooks: the one door. Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
  *
  * ```ts
  * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "../lib/mod.ts";
@@ -7,9 +7,9 @@
  * const networks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((seed) => runSpec({
  *   preset: "nanda",
  *   model: { dModel: 32, dMlp: 64 },
- *   data: { prime: 37, trainFraction: 0.4 },
+ *   data: { prime: 47, trainFraction: 0.5 },
  *   optim: { lr: 1e-2 },
- *   schedule: { steps: 2000, evalEvery: 20 },
+ *   schedule: { steps: 3000, evalEvery: 20 },
  *   seed,
  * }));
  * const runs = await watch(networks, { untilGrokked: true }); // a figure that moves; the interrupt button stops training and keeps what is done

@@ -14,8 +14,8 @@ export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
     ...change,
     preset: "nanda",
     model: { dModel, dMlp: 2 * dModel, initSigma: 1 / Math.sqrt(dModel), ...change.model },
-    data: { prime: 37, trainFraction: 0.4, ...change.data },
+    data: { prime: 47, trainFraction: 0.5, ...change.data },
     optim: { lr: 1e-2, ...change.optim },
-    schedule: { steps: 2000, evalEvery: 20, ...change.schedule },
+    schedule: { steps: 3000, evalEvery: 20, ...change.schedule },
   });
 }

@@ -120,9 +120,7 @@ export function grokkingByGroup(groups: readonly Group[], options: GroupOptions)
   const end = { dx: right - 16, textAnchor: "end", fontWeight: 600 } as const;
   return compose({
     title: options.title ?? groupFinding(groups, options.knob),
-    subtitle: `${
-      taskOf(groups.flatMap((group) => group.runs), options)
-    }Circle: memorised; dot: grokked; bar: median; triangle: not grokked when training ended.`,
+    subtitle: `${taskOf(groups.flatMap((group) => group.runs), options)}Circle: memorised; dot: grokked; triangle: not; bar: median.`,
     panels: [panel({
       marginTop: MARGIN.close,
       height: MARGIN.close + MARGIN.bottom + 46 * groups.length,
