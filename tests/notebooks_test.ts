@@ -64,7 +64,7 @@ function problems(notebook: Notebook): string[] {
 function differences(committed: Notebook, fresh: Notebook): string[] {
   if (committed.cells.length !== fresh.cells.length) return [`${fresh.cells.length} cells, must be ${committed.cells.length}`];
   const kinds = (outputs: readonly Output[] = []) =>
-    outputs.map(({ output_type, name, data = {} }) => [output_type, name, ...Object.keys(data).sort()].join(" "));
+    outputs.map(({ output_type, name, data = {} }) => [output_type, ...(name ? [name] : []), ...Object.keys(data).sort()].join(" "));
   return committed.cells.flatMap((cell, i) => {
     const other = fresh.cells[i];
     const [was, is] = [kinds(cell.outputs).join(", "), kinds(other.outputs).join(", ")];
