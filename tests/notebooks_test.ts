@@ -51,6 +51,7 @@ function problems(notebook: Notebook): string[] {
     const say = (what: string) => wrong.push(`cell ${i + 1}: ${what}`);
     for (const { output_type, name, ename, evalue, text } of outputs) {
       if (output_type === "error") say(`error ${ename}: ${evalue}`);
+      if (output_type === "execute_result") say("ends in a value, which the kernel may lose: show it, or give it a name");
       if (name === "stderr") say(`on stderr: ${joined(text).trim()}`);
     }
     const [shown, expected] = [pictures(outputs).length, declared(source)];
@@ -136,7 +137,7 @@ Deno.test("the checks catch an error, a lost figure, noise, a path, another kern
   const figure = { output_type: "display_data", data: { "image/svg+xml": "<svg/>" } };
   const cell = (source: string, ...outputs: Output[]) => ({ cell_type: "code", source, outputs });
   const book = (...cells: Notebook["cells"]): Notebook => ({ cells, metadata: { kernelspec: { name: "deno" } } });
-  const good = book(cell("await show(figure);", figure), cell("1 + 1", { output_type: "execute_result", data: { "text/plain": "2" } }));
+  const good = book(cell("await show(figure);", figure), cell("console.log(2)", { output_type: "stream", name: "stdout", text: "2\n" }));
   assertEquals(problems(good), []);
   assertEquals(differences(good, good), []);
   const caught = (notebook: Notebook, pattern: RegExp) => {
@@ -145,10 +146,11 @@ Deno.test("the checks catch an error, a lost figure, noise, a path, another kern
   };
   caught(book(cell("await show(figure);")), /cell 1: shows 0 figures/);
   caught(book(cell("x", { output_type: "error", ename: "ReferenceError", evalue: "x is not defined" })), /x is not defined/);
+  caught(book(cell("1 + 1", { output_type: "execute_result", data: { "text/plain": "2" } })), /ends in a value/);
   caught(book(cell("1", { output_type: "stream", name: "stderr", text: ["warning\n"] })), /on stderr: warning/);
   caught(book(cell("1", { output_type: "stream", name: "stdout", text: "at file:///home/me/lib/mod.ts" })), /a path of the machine/);
   caught({ ...good, metadata: { kernelspec: { name: "python3" } } }, /kernel must be deno/);
   assertEquals(differences(good, book(good.cells[0])).length, 1);
   assertEquals(differences(good, book(cell("await show(other);", figure), good.cells[1])), ["cell 1: its source changed"]);
-  assertEquals(differences(good, book(good.cells[0], cell("1 + 1"))), ["cell 2: outputs are [], must be [execute_result text/plain]"]);
+  assertEquals(differences(good, book(good.cells[0], cell("console.log(2)"))), ["cell 2: outputs are [], must be [stream stdout]"]);
 });
