@@ -52,7 +52,7 @@ interface SoftwareTile extends Omit<GpuTile, "kind"> {
 export type Tile = SoftwareTile | GpuTile;
 
 export const SOFTWARE_TILE: SoftwareTile = {
-  ...{ kind: "software", rows: 256, columns: 8, depth: 128, unroll: 1024 },
+  ...{ kind: "software", rows: 256, columns: 16, depth: 128, unroll: 1024 },
   splits: (_, k) => Math.ceil(k / 128),
 };
 export const GPU_TILE: GpuTile = { kind: "gpu", splits: (form, k) => (form === "tn" ? Math.ceil(k / 512) : 1) };
