@@ -44,12 +44,14 @@ const UNLISTED = ["subgroups", "shader-f16"] as const;
 
 /**
  * The fastest adapter, or `null`. On Linux only Vulkan counts: OpenGL, which would be the next best, lacks what the kernels need. Also
- * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set.
+ * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
  */
 export async function requestGpuAdapter(): Promise<GPUAdapter | null> {
   if (Deno.build.os === "linux") {
     if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
     if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+    // Mesa's software driver cuts a dispatch into one piece a thread, and waits for the last; two threads a core even that out.
+    if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
   }
   return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
 }
