@@ -42,8 +42,10 @@ async function deno(what: string, args: readonly string[]): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  await deno("format", ["fmt", "--quiet", "--check"]);
+  // Of a notebook the code is checked: asked about the file itself, Deno 2.9.6 says no even to what it has formatted.
+  await deno("format", ["fmt", "--quiet", "--check", "--ignore=notebooks"]);
   await withNotebooks(async (notebooks) => {
+    await deno("format", ["fmt", "--quiet", "--check", ...notebooks]);
     await deno("lint", ["lint", "--quiet", "lib", "tests", ...notebooks]);
     await deno("type check", ["check", "--quiet", "lib", "tests", ...notebooks]);
   });
