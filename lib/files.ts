@@ -1,4 +1,5 @@
-/** Writing files whole or not at all. */
+/** Writing files whole or not at all, and telling them apart. */
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 
 /** What the system says is wrong, without the path that it adds. */
@@ -16,9 +17,19 @@ export async function writeWhole(path: string, data: string | Uint8Array): Promi
   try {
     if (temporary) await Deno.mkdir(dirname(temporary), { recursive: true });
     await Deno.writeFile(temporary ?? target, bytes);
+    // Otherwise the new name may survive a power cut, and what it names not.
+    if (temporary) await flush(temporary);
     if (temporary) await Deno.rename(temporary, target);
   } catch (error) {
     if (temporary) await Deno.remove(temporary).catch(() => {});
     throw new Error(`Cannot write ${path}: ${reason(error)}`);
   }
 }
+
+async function flush(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  await file.sync();
+}
+
+/** SHA-256 of bytes, hexadecimal. */
+export const checksum = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

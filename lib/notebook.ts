@@ -87,7 +87,7 @@ let opened: Promise<Engine> | undefined;
 /** The engine of this notebook: opened once, WebGPU where there is an adapter, else TensorFlow.js. */
 export const engine = (): Promise<Engine> => opened ??= openEngine();
 
-export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule" | "initial">, Pick<CurveOptions, "x"> {
+export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule" | "begin">, Pick<CurveOptions, "x"> {
   /** Default: `engine()`. */
   readonly engine?: Engine;
   /** The figure that moves; by default accuracy over steps. */

@@ -4,6 +4,7 @@
  * Legend, in TypeScript, WGSL and prose alike: R runs · B examples · T positions · V vocabulary · C classes · D d_model ·
  * H heads · K d_head · M d_mlp · L layers · P parameters a run. Indices are the lower-case letters; gradients prefix `d`.
  */
+import { createHash } from "node:crypto";
 import { elementCount, type OperationName, OPERATIONS, pairCount, trainCount } from "./operations.ts";
 
 export interface ModelSpec {
@@ -62,7 +63,7 @@ export interface OptimSpec {
   readonly loss: "torch" | "stable";
 }
 
-/** How long a run lasts and how often it is looked at; not part of its identity. */
+/** How long a run lasts, which is not part of its identity, and how often it is looked at, which is: it decides what can be seen of it. */
 export interface ScheduleSpec {
   /** Updates. */
   readonly steps: number;
@@ -252,12 +253,13 @@ export function shapeKey(spec: RunSpec): string {
   return `L${layers} D${dModel} H${heads} M${dMlp} ${activation} ${words.join(" ")} context ${context} B${B} C${C}`;
 }
 
-/** The identity of a run: 16 hexadecimal digits of a SHA-256 over everything but the schedule, keys sorted. */
-export async function specHash(spec: RunSpec): Promise<string> {
-  const { schedule: _, ...identity } = spec;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(stableJson(identity)));
-  return Array.from(new Uint8Array(digest).subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** All that makes a run what it is: everything but the number of its steps, as JSON with sorted keys. */
+export function identity({ schedule: { evalEvery }, ...rest }: RunSpec): string {
+  return stableJson({ ...rest, schedule: { evalEvery } });
 }
+
+/** The identity in short: 16 hexadecimal digits of its SHA-256. A run that goes on for more steps keeps its hash. */
+export const specHash = (spec: RunSpec): string => createHash("sha256").update(identity(spec)).digest("hex").slice(0, 16);
 
 /** JSON with sorted keys: equal objects, equal text. */
 export function stableJson(value: unknown): string {

@@ -4,16 +4,16 @@
  * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
  */
-import { grokkingStep, memorisationStep, type Rule, RULES } from "./lab/grokking.ts";
+import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "./lab/grokking.ts";
 import { initialise, layout } from "./layout.ts";
 import { type RunSpec, shapeKey } from "./spec.ts";
 import type { Engine, Evaluation, Metrics, Snapshot, Trainer } from "./trainer.ts";
 
 /**
  * `waiting`: not begun. `finished`: did all its steps. `grokked`: ended early because it had grokked. `stopped`: the signal came first.
- * `failed`: its loss stopped being a number; `error` says where.
+ * `failed`: its loss stopped being a number; `error` says where. `elsewhere`: when its turn came, `begin` said that it isn't to be trained here.
  */
-export type Status = "waiting" | "training" | "finished" | "grokked" | "stopped" | "failed";
+export type Status = "waiting" | "training" | "finished" | "grokked" | "stopped" | "failed" | "elsewhere";
 
 /** A run as far as it has come. While training goes on, the same object changes in place. */
 export interface Run {
@@ -23,14 +23,24 @@ export interface Run {
   readonly status: Status;
   /** Updates done. */
   readonly step: number;
-  /** In the order of their steps, all finite. */
+  /** In the order of their steps, all finite; of a run that has ended only the last, where metrics aren't kept. */
   readonly metrics: readonly Metrics[];
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /** The step from which on every evaluation has passed the rule; `null` where the last one didn't. */
+  readonly passingSince: number | null;
   /** Present where the status is `failed`. */
   readonly error?: string;
   /** The last state; absent while it trains, where it failed or never began, and where snapshots aren't kept. */
   readonly snapshot?: Snapshot;
+}
+
+/** Where a run begins. */
+export interface Beginning {
+  /** Flat parameters f32[P] or a whole state; by default, what its seed gives. */
+  readonly from?: Float32Array<ArrayBuffer> | Snapshot;
+  /** The evaluations up to there, for a run that is taken up again. */
+  readonly history?: readonly Metrics[];
 }
 
 /** A new evaluation and whose it is. */
@@ -43,23 +53,25 @@ export interface TrainOptions {
   readonly engine: Engine;
   /** End a run at the first multiple of `DECISION` steps (rounded up to whole evaluations) at which it has grokked. Default: all steps. */
   readonly untilGrokked?: boolean;
+  /** With `untilGrokked`: a run must have grokked and every evaluation of the last so many updates must have passed. Default: 0. */
+  readonly margin?: number;
   /** What counts as having grokked. Default: `RULES.first`. */
   readonly rule?: Rule;
   /** Stops training within a second or so; what is done is kept, the states included. */
   readonly signal?: AbortSignal;
-  /** Where a run starts: flat parameters f32[P] or a whole state; by default, what its seed gives. */
-  readonly initial?: (spec: RunSpec, index: number) => Float32Array<ArrayBuffer> | Snapshot | undefined;
-  /** Evaluations made before this start, for a run that is taken up again. */
-  readonly history?: (spec: RunSpec, index: number) => readonly Metrics[];
+  /** Asked when a run's turn comes: where it begins, by default at its seed; `null` leaves it to whoever else trains it. */
+  readonly begin?: (spec: RunSpec, index: number) => Beginning | null | Promise<Beginning | null>;
   /** After every piece of work, a few times a second: the evaluations that are new (none where they are rare), and all runs. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly Run[]) => void | Promise<void>;
-  /** The state of every run in training, every `checkpointSeconds` (default 60). Awaited. */
+  /** The state of every run in training, every `checkpointSeconds` (default 60), rarer where that would take over 3 % of the time. Awaited. */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
   /** A run that began has ended, in whichever way. Awaited. */
   readonly onEnd?: (run: Run) => void | Promise<void>;
   /** Whether runs keep their last state after `onEnd`. Default: true; large sweeps save it there and say false. */
   readonly keepSnapshots?: boolean;
+  /** The same for all evaluations of a run but its last. */
+  readonly keepMetrics?: boolean;
 }
 
 /** With `untilGrokked`, a run may end at multiples of so many updates: rare enough to keep a GPU busy, often enough to waste little. */
@@ -70,6 +82,9 @@ const PIECE = 400;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 type State = Writable<Omit<Run, "metrics">> & { metrics: Metrics[] };
+
+/** Checkpoints are so many times as far apart as making them takes. */
+const REST = 30;
 
 export const ENGINES = ["webgpu", "tfjs"] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -99,39 +114,57 @@ export function groups<T extends { readonly spec: RunSpec }>(runs: readonly T[])
  */
 export async function train(specs: readonly RunSpec[], options: TrainOptions): Promise<readonly Run[]> {
   const runs = specs.map((spec, index): State => {
-    const metrics = [...options.history?.(spec, index) ?? []];
-    const steps = { memorisationStep: memorisationStep(metrics), grokkingStep: grokkingStep(metrics, options.rule) };
-    return { index, spec, status: "waiting", step: 0, metrics, ...steps };
+    return { index, spec, status: "waiting", step: 0, metrics: [], memorisationStep: null, grokkingStep: null, passingSince: null };
   });
   for (const group of groups(runs)) await trainGroup(group, runs, options);
   for (const run of runs) if (run.status === "waiting") run.status = "stopped";
   return runs;
 }
 
+/** A run whose turn has come, and what an engine starts it from. */
+interface Begun {
+  readonly run: State;
+  readonly from: RunSpec | Snapshot;
+}
+
 async function trainGroup(group: readonly State[], runs: readonly State[], options: TrainOptions): Promise<void> {
   const { engine, signal, onProgress, onCheckpoint, checkpointSeconds = 60 } = options;
-  if (signal?.aborted) return;
-  const queue = [...group];
-  const rows: (State | null)[] = queue.splice(0, engine.rowsThatFit(group[0].spec));
-  const trainer = await engine.open(rows.map((run) => start(run!, options)));
+  const queue: (State | Begun)[] = [...group];
+  const next = async (): Promise<Begun | null> => {
+    while (queue.length > 0 && !signal?.aborted) {
+      const first = queue.shift()!;
+      const begun = "run" in first ? first : await begin(first, options);
+      if (begun) return begun;
+    }
+    return null;
+  };
+  const first: Begun[] = [];
+  for (const fit = engine.rowsThatFit(group[0].spec); first.length < fit;) {
+    const begun = await next();
+    if (!begun) break;
+    first.push(begun);
+  }
+  if (first.length === 0) return;
+
+  const trainer = await engine.open(first.map(({ from }) => from));
   // Where the driver refuses so much memory, the trainer has fewer rows than were asked for.
-  const left = rows.splice(trainer.rows.length).map((run) => run!);
-  for (const run of left) run.status = "waiting";
-  queue.unshift(...left);
+  queue.unshift(...first.splice(trainer.rows.length));
+  const rows: (State | null)[] = first.map(({ run }) => run);
   try {
-    let piece = 1, saved = performance.now();
+    let piece = 1, save = performance.now() + checkpointSeconds * 1000;
     while (true) {
       for (let row = 0; row < rows.length; row++) {
         // A run that comes after one that ended may itself be at its end: a resumed one, say.
         for (let run = rows[row]; run && ended(run, options); run = rows[row]) {
           await end(trainer, row, run, options);
-          rows[row] = (signal?.aborted ? undefined : queue.shift()) ?? null;
-          if (rows[row]) trainer.place(row, start(rows[row]!, options));
+          const begun = await next();
+          rows[row] = begun?.run ?? null;
+          if (begun) trainer.place(row, begun.from);
           else trainer.drop(row);
         }
       }
       const active = rows.filter((run) => run !== null);
-      if (active.length === 0) return;
+      if (active.length === 0) break;
 
       const updates = Math.min(piece, ...active.map((run) => untilDecision(run, options)));
       const began = performance.now();
@@ -145,24 +178,45 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
       const took = performance.now() - began;
       if (took < PIECE / 2 && updates === piece) piece *= 2;
       else if (took > PIECE * 2) piece = Math.max(1, Math.floor(piece / 2));
-      if (onCheckpoint && !signal?.aborted && performance.now() - saved > checkpointSeconds * 1000) {
+      if (onCheckpoint && !signal?.aborted && performance.now() >= save) {
+        const saving = performance.now();
         for (const [row, run] of rows.entries()) if (run && !run.error) await onCheckpoint(run, await trainer.snapshot(row));
-        saved = performance.now();
+        save = performance.now() + Math.max(checkpointSeconds * 1000, REST * (performance.now() - saving));
       }
     }
   } finally {
     trainer.dispose();
   }
+  // Runs that were begun but never had a row: left as they were.
+  for (const item of queue) if ("run" in item) await stop(item, options);
 }
 
-/** Where a run begins, as an engine takes it. */
-function start(run: State, { initial }: TrainOptions): RunSpec | Snapshot {
+/** Takes a run up where it begins; `null` where it isn't to be trained here. */
+async function begin(run: State, { begin, rule }: TrainOptions): Promise<Begun | null> {
+  const { spec } = run;
+  const beginning = begin ? await begin(spec, run.index) : {};
+  if (beginning === null) {
+    run.status = "elsewhere";
+    return null;
+  }
+  const { from, history = [] } = beginning;
   run.status = "training";
-  const from = initial?.(run.spec, run.index);
-  if (from === undefined) return run.spec;
-  const state = from instanceof Float32Array ? snapshotOf(run.spec, from) : { ...from, spec: run.spec };
+  run.metrics = [...history];
+  run.memorisationStep = memorisationStep(history, rule?.memorised);
+  run.grokkingStep = grokkingStep(history, rule);
+  run.passingSince = passingSince(history, rule);
+  if (from === undefined) return { run, from: spec };
+  const state = from instanceof Float32Array ? snapshotOf(spec, from) : { ...from, spec };
   run.step = state.step;
-  return state;
+  return { run, from: state };
+}
+
+/** Ends a run that was begun when training stopped, before it had a row. */
+async function stop({ run, from }: Begun, { onEnd, keepSnapshots = true }: TrainOptions): Promise<void> {
+  run.status = "stopped";
+  run.snapshot = "params" in from ? from : snapshotOf(from);
+  await onEnd?.(run);
+  if (!keepSnapshots) delete run.snapshot;
 }
 
 /** The state of a run before its first update, with the parameters given (f32[P]; default: what its seed gives). */
@@ -183,22 +237,30 @@ function untilDecision({ spec, step }: State, { untilGrokked }: TrainOptions): n
   return untilGrokked ? Math.min(left, stride(spec) - step % stride(spec)) : left;
 }
 
-function ended({ spec, step, error, grokkingStep }: State, { untilGrokked, signal }: TrainOptions): boolean {
-  if (error !== undefined || step >= spec.schedule.steps || signal?.aborted) return true;
-  return untilGrokked === true && grokkingStep !== null && step % stride(spec) === 0;
+/** Whether a run may end early here: it stands where that is decided, has grokked, and stayed so for the margin. */
+function grokked(run: State, { untilGrokked, margin = 0 }: TrainOptions): boolean {
+  const { spec, step, grokkingStep, passingSince } = run;
+  if (!untilGrokked || grokkingStep === null || step % stride(spec) !== 0) return false;
+  return margin === 0 || (passingSince !== null && step - passingSince >= margin);
 }
 
-async function end(trainer: Trainer, row: number, run: State, { onEnd, keepSnapshots = true, ...options }: TrainOptions): Promise<void> {
+const ended = (run: State, options: TrainOptions) =>
+  run.error !== undefined || run.step >= run.spec.schedule.steps || options.signal?.aborted === true || grokked(run, options);
+
+async function end(trainer: Trainer, row: number, run: State, options: TrainOptions): Promise<void> {
+  const { onEnd, keepSnapshots = true, keepMetrics = true } = options;
   const done = run.step >= run.spec.schedule.steps;
-  const grokked = options.untilGrokked === true && run.grokkingStep !== null && run.step % stride(run.spec) === 0;
-  // What ends by itself ends with an evaluation of its last state. What is stopped doesn't, so that it can be taken up as if never stopped.
+  // Before the last evaluation, which empties the sums over the batches: so a run can be taken up for more steps as if never stopped.
+  if (run.error === undefined) run.snapshot = await trainer.snapshot(row);
+  // What ends by itself ends with an evaluation of its last state. What is stopped doesn't.
   if (done && run.error === undefined && run.metrics.at(-1)?.step !== run.step) {
     record((await trainer.evaluate()).filter((evaluation) => evaluation.row === row), { [row]: run }, options);
   }
-  run.status = run.error !== undefined ? "failed" : done ? "finished" : grokked ? "grokked" : "stopped";
-  if (run.status !== "failed") run.snapshot = await trainer.snapshot(row);
+  run.status = run.error !== undefined ? "failed" : done ? "finished" : grokked(run, options) ? "grokked" : "stopped";
+  if (run.status === "failed") delete run.snapshot;
   await onEnd?.(run);
   if (!keepSnapshots) delete run.snapshot;
+  if (!keepMetrics) run.metrics.splice(0, run.metrics.length - 1);
 }
 
 /** Adds the evaluations to their runs; returns those that count. */
@@ -222,8 +284,9 @@ function record(
       continue;
     }
     run.metrics.push(metrics);
-    run.memorisationStep ??= memorisationStep([metrics]);
+    run.memorisationStep ??= memorisationStep([metrics], rule.memorised);
     run.grokkingStep ??= grokkingStep(run.metrics.slice(-rule.times), rule);
+    run.passingSince = passes(metrics, rule) ? run.passingSince ?? metrics.step : null;
     news.push({ run, metrics });
   }
   return news;

@@ -40,11 +40,20 @@ export interface EngineInfo {
   readonly software: boolean;
 }
 
+/** What a run takes. */
+export interface Cost {
+  /** Of the device's memory. */
+  readonly bytes: number;
+  /** Floating-point operations of an update, its share of the evaluations included. */
+  readonly flop: number;
+}
+
 /** A way to train; `webgpuEngine()` in `engine/` and `tfjsEngine()` in `reference/` make one, or say why they can't. */
 export interface Engine {
   readonly info: EngineInfo;
   /** How many runs of this shape should fit at once, at least 1. */
   rowsThatFit(spec: RunSpec): number;
+  cost(spec: RunSpec): Cost;
   /**
    * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
    * `evalEvery`. @throws Error where not one fits.

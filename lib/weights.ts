@@ -11,7 +11,7 @@ import type { Snapshot } from "./trainer.ts";
 
 /** Saves flat parameters f32[P] under their names, whole or not at all; makes the folder. */
 export async function saveWeights(path: string, spec: RunSpec, flat: Float32Array): Promise<void> {
-  await writeFile(path, { metadata: { spec: stableJson(spec) }, tensors: named(spec, flat, "") });
+  await writeWhole(path, encode({ metadata: { spec: stableJson(spec) }, tensors: named(spec, flat, "") }));
 }
 
 /**
@@ -30,10 +30,15 @@ export async function loadWeights(path: string, spec: RunSpec): Promise<Float32A
 }
 
 /** Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches. */
-export async function saveCheckpoint(path: string, { spec, step, params, m, v, batchSums }: Snapshot): Promise<void> {
+export async function saveCheckpoint(path: string, snapshot: Snapshot): Promise<void> {
+  await writeWhole(path, checkpointFile(snapshot));
+}
+
+/** The bytes of a checkpoint. */
+export function checkpointFile({ spec, step, params, m, v, batchSums }: Snapshot): Uint8Array {
   const tensors = [...named(spec, params, ""), ...named(spec, m, M), ...named(spec, v, V)];
   tensors.push({ name: SUMS, shape: [batchSums.length], values: batchSums });
-  await writeFile(path, { metadata: { spec: stableJson(spec), step: String(step) }, tensors });
+  return encode({ metadata: { spec: stableJson(spec), step: String(step) }, tensors });
 }
 
 /**
@@ -91,7 +96,7 @@ function values(path: string, stored: ReadonlyMap<string, Stored>, name: string,
   return new Float32Array(bytes.slice().buffer);
 }
 
-async function writeFile(path: string, { metadata, tensors }: Content): Promise<void> {
+function encode({ metadata, tensors }: Content): Uint8Array {
   const sorted = tensors.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
@@ -106,8 +111,7 @@ async function writeFile(path: string, { metadata, tensors }: Content): Promise<
     file.set(new Uint8Array(buffer, byteOffset, byteLength), at);
     at += byteLength;
   }
-
-  await writeWhole(path, file);
+  return file;
 }
 
 async function readFile(path: string): Promise<{ metadata: Metadata; tensors: ReadonlyMap<string, Stored> }> {

@@ -10,6 +10,8 @@ export interface FakeOptions {
   readonly allocates?: number;
   /** The step at which a run generalises; it memorises at a tenth of it. */
   readonly groksAt?: (spec: RunSpec) => number;
+  /** Where a run that has generalised fails again. */
+  readonly dips?: (spec: RunSpec, step: number) => boolean;
   /** The step from which a run's loss is NaN. */
   readonly breaksAt?: (spec: RunSpec) => number;
   /** Called before every update of a trainer. */
@@ -25,6 +27,7 @@ export function fakeEngine(options: FakeOptions = {}): Engine & { readonly log: 
     info: INFO,
     log,
     rowsThatFit: () => options.fit ?? 1000,
+    cost: (spec) => ({ bytes: 4 * layout(spec).length, flop: layout(spec).length }),
     open: (runs) => Promise.resolve(new FakeTrainer(runs.slice(0, options.allocates), options, log)),
   };
 }
@@ -117,7 +120,7 @@ class FakeTrainer implements Trainer {
       trainLoss: loss,
       trainAcc: step >= grok / 10 ? 1 : 0.5,
       valLoss: loss + 1,
-      valAcc: step >= grok ? 1 : 0.1,
+      valAcc: step >= grok && !this.options.dips?.(spec, step) ? 1 : 0.1,
       weightNorm: Math.hypot(...params),
       gradNorm: step,
       batchLoss: loss,

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { type Accuracies, grokkingStep, memorisationStep, milestones, RULES } from "../lib/lab/grokking.ts";
 
 /** Evaluations every 10 steps with these validation accuracies; the train accuracy is 1 from the evaluation `memorised` on. */
@@ -49,9 +49,26 @@ Deno.test("milestones: delay, and runs that never grokked are censored at their 
     delay: 30,
     censored: false,
     lastStep: 40,
+    passingSince: 40,
+    stability: { dips: 0, depth: 0, timeBelow: 0 },
   });
-  assertEquals(milestones(curve([0, 0, 0.3], 2)), { memorisationStep: 20, grokkingStep: null, delay: null, censored: true, lastStep: 20 });
-  assertEquals(milestones([]), { memorisationStep: null, grokkingStep: null, delay: null, censored: true, lastStep: null });
+  const never = { grokkingStep: null, delay: null, censored: true, passingSince: null, stability: null };
+  assertEquals(milestones(curve([0, 0, 0.3], 2)), { ...never, memorisationStep: 20, lastStep: 20 });
+  assertEquals(milestones([]), { ...never, memorisationStep: null, lastStep: null });
+});
+
+Deno.test("stability: dips after grokking, how deep, and how long, whatever came before", () => {
+  const { grokkingStep, passingSince, stability } = milestones(curve([1, 0, 0, 1, 0.75, 0.5, 1, 0.9, 1, 1]), {
+    accuracy: 0.95,
+    inclusive: true,
+    times: 1,
+  });
+  assertEquals([grokkingStep, passingSince, stability?.dips, stability?.timeBelow], [0, 80, 3, 0.5]);
+  assertAlmostEquals(stability!.depth, 0.95, 1e-12);
+  const sustained = milestones(curve([0, ...repeat(1, 10), 0.5, 0.5]), RULES.sustained);
+  assertEquals([sustained.grokkingStep, sustained.passingSince, sustained.stability?.dips], [10, null, 1]);
+  assertAlmostEquals(sustained.stability!.timeBelow, 2 / 12, 1e-12);
+  assertAlmostEquals(sustained.stability!.depth, 0.45, 1e-12);
 });
 
 Deno.test("milestones: validation may come before memorisation", () => {

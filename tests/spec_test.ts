@@ -111,16 +111,20 @@ Deno.test("spec: the shape key holds what decides the shape, and nothing else", 
   assertEquals(new Set([key({}), ...different.map(key)]).size, different.length + 1);
 });
 
-Deno.test("spec: the hash tells runs apart, whatever the order of their fields or the length of their training", async () => {
+Deno.test("spec: the hash tells runs apart, whatever the order of their fields or the length of their training", () => {
   const hash = (input: RunInput) => specHash(runSpec(input));
-  const base = await hash({});
+  const base = hash({});
   assertMatch(base, /^[0-9a-f]{16}$/);
   // Stands in saved results: changing it orphans them.
-  assertEquals(base, "bdc7d41d7831bdc7");
-  assertEquals(await specHash(runSpec(JSON.parse(stableJson(runSpec())))), base);
-  assertEquals(await hash({ schedule: { steps: 5, evalEvery: 1 } }), base);
-  for (const input of [{ seed: 1 }, { optim: { lr: 2e-3 } }, { data: { batch: 511 } }, { model: { layers: 1 } }]) {
-    assertNotEquals(await hash(input), base);
+  assertEquals(base, "1201e101ec0ce406");
+  assertEquals(specHash(runSpec(JSON.parse(stableJson(runSpec())))), base);
+  assertEquals(hash({ schedule: { steps: 5 } }), base);
+  for (
+    const input of [{ seed: 1 }, { optim: { lr: 2e-3 } }, { data: { batch: 511 } }, { model: { layers: 1 } }, {
+      schedule: { evalEvery: 1 },
+    }]
+  ) {
+    assertNotEquals(hash(input), base);
   }
 });
 

@@ -19,6 +19,8 @@ const tiny = (seed: number, { model, schedule, ...input }: RunInput = {}): RunSp
 const seeds = (n: number, input?: RunInput) => Array.from({ length: n }, (_, seed) => tiny(seed, input));
 const summary = (runs: readonly Run[]) =>
   runs.map(({ status, step, memorisationStep, grokkingStep }) => [status, step, memorisationStep, grokkingStep]);
+/** Where a run goes on that was stopped. */
+const takenUp = ({ snapshot, metrics }: Run) => ({ history: metrics, ...snapshot && { from: snapshot } });
 /** Seed s groks at step 105 + 40 · s. */
 const groksAt = ({ seed }: RunSpec) => 105 + 40 * seed;
 
@@ -112,8 +114,7 @@ Deno.test("a stopped run keeps what is done, and taken up again becomes what it 
   assertEquals([stopped[2].step, stopped[2].snapshot, stopped[2].metrics], [0, undefined, []]);
   const resumed = await train(seeds(3), {
     engine: fakeEngine(),
-    initial: (_, index) => stopped[index].snapshot,
-    history: (_, index) => stopped[index].metrics,
+    begin: (_, index) => takenUp(stopped[index]),
   });
   assertEquals(resumed, whole);
 });
@@ -123,8 +124,7 @@ Deno.test("a run can be resumed for more steps, and one that is at its end isn't
   const short = await train(seeds(2, { schedule: { steps: 150 } }), { engine: fakeEngine() });
   const again = await train([short[0].spec, tiny(1)], {
     engine: fakeEngine(),
-    initial: (_, index) => short[index].snapshot,
-    history: (_, index) => short[index].metrics,
+    begin: (_, index) => takenUp(short[index]),
   });
   assertEquals(again[0], short[0]);
   assertEquals(again[1], whole[1]);
@@ -132,10 +132,10 @@ Deno.test("a run can be resumed for more steps, and one that is at its end isn't
 
 Deno.test("initial weights are the ones given", async () => {
   const params = initialise(tiny(77));
-  const [run] = await train([tiny(1, { schedule: { steps: 0 } })], { engine: fakeEngine(), initial: () => params });
+  const [run] = await train([tiny(1, { schedule: { steps: 0 } })], { engine: fakeEngine(), begin: () => ({ from: params }) });
   assertEquals(run.snapshot?.params, params);
-  const short = () => new Float32Array(3);
-  await assertRejects(() => train([tiny(1)], { engine: fakeEngine(), initial: short }), Error, "current value is 3");
+  const short = () => ({ from: new Float32Array(3) });
+  await assertRejects(() => train([tiny(1)], { engine: fakeEngine(), begin: short }), Error, "current value is 3");
 });
 
 Deno.test("a loss that is not a number ends its run alone, with a line that says where", async () => {
@@ -183,4 +183,45 @@ Deno.test("a state starts from its seed's parameters with empty moments", () => 
   const { params, m, v, step } = snapshotOf(tiny(5));
   assertEquals(params, initialise(tiny(5)));
   assert(step === 0 && m.every((x) => x === 0) && v.every((x) => x === 0));
+});
+
+Deno.test("until grokked with a margin: a run must stay so, and a dip starts the clock anew", async () => {
+  const groksAt = () => 105;
+  const dips = ({ seed }: RunSpec, step: number) => seed === 1 && step === 200;
+  const options = { engine: fakeEngine({ groksAt, dips }), untilGrokked: true };
+  assertEquals((await train(seeds(2), options)).map(({ step }) => step), [200, 200]);
+  assertEquals(summary(await train(seeds(2), { ...options, margin: 150 })), [["grokked", 300, 20, 110], ["grokked", 400, 20, 110]]);
+  assertEquals(summary(await train(seeds(1), { ...options, margin: 1000 })), [["finished", 450, 20, 110]]);
+});
+
+Deno.test("a run that is taken up again ends where it would have ended, whatever the margin saw before", async () => {
+  const options = { engine: fakeEngine({ groksAt: () => 105 }), untilGrokked: true, margin: 150 };
+  const [whole] = await train(seeds(1), options);
+  const [part] = await train(seeds(1, { schedule: { steps: 215 } }), options);
+  assertEquals([part.status, part.metrics.at(-1)?.step], ["finished", 215]);
+  const history = part.metrics.filter(({ step }) => step % 10 === 0);
+  assertEquals(await train(seeds(1), { ...options, begin: () => ({ ...takenUp(part), history }) }), [whole]);
+});
+
+Deno.test("a run that isn't to be trained here is left out when its turn comes", async () => {
+  const engine = fakeEngine({ fit: 2 });
+  const asked: number[] = [];
+  const begin = async (_: RunSpec, index: number) => {
+    asked.push(index);
+    await Promise.resolve();
+    return index % 2 === 1 ? null : {};
+  };
+  const runs = await train(seeds(5), { engine, begin });
+  assertEquals(runs.map(({ status }) => status), ["finished", "elsewhere", "finished", "elsewhere", "finished"]);
+  assertEquals([asked, engine.log[0]], [[0, 1, 2, 3, 4], "open 2"]);
+  assertEquals((await train(seeds(2), { engine: fakeEngine(), begin: () => null })).map(({ status }) => status), [
+    "elsewhere",
+    "elsewhere",
+  ]);
+});
+
+Deno.test("runs let go of their evaluations where asked to", async () => {
+  const seen: number[] = [];
+  const runs = await train(seeds(2), { engine: fakeEngine(), keepMetrics: false, onEnd: ({ metrics }) => void seen.push(metrics.length) });
+  assertEquals([seen, runs.map(({ metrics }) => metrics.map(({ step }) => step))], [[46, 46], [[450], [450]]]);
 });

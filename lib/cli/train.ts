@@ -50,7 +50,9 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
   let saved = performance.now();
   let seen: readonly Run[] = [];
   const saveMetrics = async (runs: readonly Run[]) => {
-    const csv = metricsCsv(runs.map(({ spec, metrics }) => ({ seed: spec.seed, metrics })));
+    // Of a run whose turn hasn't come, what an earlier start saw of it.
+    const seen = ({ spec: { seed }, metrics }: Run) => metrics.length > 0 ? metrics : history.get(seed) ?? [];
+    const csv = metricsCsv(runs.map((run) => ({ seed: run.spec.seed, metrics: seen(run) })));
     if (request.metrics !== undefined) await writeWhole(request.metrics, csv);
     if (checkpoint !== undefined) await writeWhole(metricsBeside(checkpoint), csv);
     saved = performance.now();
@@ -64,8 +66,10 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
       signal,
       untilGrokked: request.untilGrokked,
       rule: RULES[request.rule],
-      initial: (spec) => resume.get(spec.seed) ?? init,
-      history: (spec) => history.get(spec.seed) ?? [],
+      begin: ({ seed }) => {
+        const from = resume.get(seed) ?? init;
+        return { history: history.get(seed) ?? [], ...from && { from } };
+      },
       checkpointSeconds: SAVE_EVERY,
       ...checkpoint !== undefined && { onCheckpoint: saveState },
       onProgress: async (news, runs) => {
@@ -123,7 +127,7 @@ async function report(request: Request, { info }: Engine, runs: readonly Run[], 
       const last = metrics.at(-1);
       return {
         seed: spec.seed,
-        hash: await specHash(spec),
+        hash: specHash(spec),
         status,
         steps: step,
         memorisation_step: memorisationStep,

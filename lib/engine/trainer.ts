@@ -2,9 +2,10 @@
 import { dataset } from "../operations.ts";
 import { initialise, type Layout } from "../layout.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
-import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
 import { type Dispatch, Gpu, type Timing } from "./gpu.ts";
 import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
+import type { Kernel } from "./kernels/kernel.ts";
 import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./kernels/hyper.ts";
 import { METRIC_WORDS, type Plan, plan, STATE_BUFFERS } from "./plan.ts";
 import { pack } from "./rows.ts";
@@ -31,11 +32,19 @@ export class WebGpuEngine implements Engine {
 
   rowsThatFit(spec: RunSpec): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.adapter.limits;
-    const bytes = [...plan(spec, this.#tile).buffers.values()].map((words) => 4 * words);
-    const largest = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / Math.max(...bytes));
+    const buffers = [...plan(spec, this.#tile).buffers.values()];
+    const largest = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * Math.max(...buffers)));
     // A driver on the processor takes the machine's memory, and takes more than there is without a word.
     const room = this.info.software ? 0.6 * Deno.systemMemoryInfo().available : Infinity;
-    return Math.max(1, Math.min(largest, Math.floor(room / bytes.reduce((sum, each) => sum + each, 0))));
+    return Math.max(1, Math.min(largest, Math.floor(room / this.cost(spec).bytes)));
+  }
+
+  cost(spec: RunSpec): Cost {
+    const { buffers, batch, step, chunk, chunks, endOfEvaluation } = plan(spec, this.#tile);
+    const total = (numbers: Iterable<number>) => [...numbers].reduce((sum, each) => sum + each, 0);
+    const flop = (kernels: readonly Kernel[]) => total(kernels.map((kernel) => kernel.flop));
+    const evaluation = chunks * flop(chunk) + flop(endOfEvaluation);
+    return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
   }
 
   async open(runs: readonly (RunSpec | Snapshot)[]): Promise<WebGpuTrainer> {

@@ -8,13 +8,15 @@ export interface Rule {
   readonly inclusive: boolean;
   /** Consecutive evaluations, at least 1. */
   readonly times: number;
+  /** A run has memorised at its first evaluation with a train accuracy above this. Default: `MEMORISED`. */
+  readonly memorised?: number;
 }
 
 /** `first`: the AI-Scientist template's, the first evaluation above 99 %. `sustained`: the boundary map's, ten in a row at 95 % or more. */
 export const RULES = {
   first: { accuracy: 0.99, inclusive: false, times: 1 },
   sustained: { accuracy: 0.95, inclusive: true, times: 10 },
-} as const satisfies Record<string, Rule>;
+} as const satisfies Readonly<Record<string, Rule>>;
 export type RuleName = keyof typeof RULES;
 
 /** A run has memorised at its first evaluation with a train accuracy above this. */
@@ -27,6 +29,10 @@ export type Accuracies = Pick<Metrics, "step" | "trainAcc" | "valAcc">;
 const above = (value: number, threshold: number) => Math.fround(value) > Math.fround(threshold);
 const atLeast = (value: number, threshold: number) => Math.fround(value) >= Math.fround(threshold);
 
+/** Whether an evaluation reaches the rule's accuracy. */
+export const passes = ({ valAcc }: Pick<Accuracies, "valAcc">, { accuracy, inclusive }: Rule): boolean =>
+  inclusive ? atLeast(valAcc, accuracy) : above(valAcc, accuracy);
+
 /** The step of the first evaluation with a train accuracy above the threshold; `null` where there is none. */
 export function memorisationStep(metrics: readonly Accuracies[], threshold = MEMORISED): number | null {
   return metrics.find(({ trainAcc }) => above(trainAcc, threshold))?.step ?? null;
@@ -34,13 +40,18 @@ export function memorisationStep(metrics: readonly Accuracies[], threshold = MEM
 
 /** The step of the first evaluation from which the rule holds; `null` where it never does within these evaluations. */
 export function grokkingStep(metrics: readonly Accuracies[], rule: Rule = RULES.first): number | null {
-  const passes = rule.inclusive ? atLeast : above;
   let streak = 0;
-  for (const [i, { valAcc }] of metrics.entries()) {
-    streak = passes(valAcc, rule.accuracy) ? streak + 1 : 0;
+  for (const [i, evaluation] of metrics.entries()) {
+    streak = passes(evaluation, rule) ? streak + 1 : 0;
     if (streak === rule.times) return metrics[i - rule.times + 1].step;
   }
   return null;
+}
+
+/** The step from which on every evaluation passes; `null` where the last one doesn't. */
+export function passingSince(metrics: readonly Accuracies[], rule: Rule = RULES.first): number | null {
+  const last = metrics.findLastIndex((evaluation) => !passes(evaluation, rule));
+  return metrics[last + 1]?.step ?? null;
 }
 
 export interface Milestones {
@@ -52,16 +63,41 @@ export interface Milestones {
   readonly censored: boolean;
   /** The step of the last evaluation; `null` where there is none. */
   readonly lastStep: number | null;
+  /** The step from which on every evaluation passed; `null` where the last one didn't. */
+  readonly passingSince: number | null;
+  /** What came after grokking; `null` where it wasn't seen. */
+  readonly stability: Stability | null;
+}
+
+/** How a run held what it had understood, from its grokking step to its last evaluation. */
+export interface Stability {
+  /** Stretches of evaluations below the rule's accuracy. */
+  readonly dips: number;
+  /** How far below it the lowest evaluation lay, as a share of 1; 0 without a dip. */
+  readonly depth: number;
+  /** Share of the evaluations that lay below. */
+  readonly timeBelow: number;
 }
 
 /** All of a run's milestones at once. `metrics` in the order of their steps. */
-export function milestones(metrics: readonly Accuracies[], rule: Rule = RULES.first, memorised = MEMORISED): Milestones {
-  const memorisation = memorisationStep(metrics, memorised), grokking = grokkingStep(metrics, rule);
+export function milestones(metrics: readonly Accuracies[], rule: Rule = RULES.first): Milestones {
+  const memorisation = memorisationStep(metrics, rule.memorised), grokking = grokkingStep(metrics, rule);
   return {
     memorisationStep: memorisation,
     grokkingStep: grokking,
     delay: memorisation === null || grokking === null ? null : grokking - memorisation,
     censored: grokking === null,
     lastStep: metrics.at(-1)?.step ?? null,
+    passingSince: passingSince(metrics, rule),
+    stability: grokking === null ? null : stability(metrics.filter(({ step }) => step >= grokking), rule),
+  };
+}
+
+function stability(since: readonly Accuracies[], rule: Rule): Stability {
+  const below = since.map((evaluation) => !passes(evaluation, rule));
+  return {
+    dips: below.filter((is, i) => is && !below[i - 1]).length,
+    depth: Math.max(0, ...since.map(({ valAcc }) => rule.accuracy - valAcc).filter((_, i) => below[i])),
+    timeBelow: below.filter((is) => is).length / since.length,
   };
 }

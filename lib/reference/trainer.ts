@@ -7,7 +7,7 @@ import { initialise, type Layout, layout } from "../layout.ts";
 import { type Dataset, dataset } from "../operations.ts";
 import { batchIndex } from "../random.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
-import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, losses, rightAnswers, views } from "./model.ts";
 
@@ -26,9 +26,16 @@ export async function tfjsEngine(backend?: Backend): Promise<Engine> {
   const started = await startBackend(backend);
   return {
     info: started.info,
-    rowsThatFit: (spec) => Math.max(1, Math.floor(STATE_BYTES / (4 * 4 * layout(spec).length))),
+    rowsThatFit: (spec) => Math.max(1, Math.floor(STATE_BYTES / cost(spec).bytes)),
+    cost,
     open: (runs) => Promise.resolve(new ReferenceTrainer(started.backend, started.info, runs)),
   };
+}
+
+/** Parameters, gradient and moments; two operations a weight and position forward, four backward. */
+function cost(spec: RunSpec): Cost {
+  const { length, sizes: { B, T, pairs } } = layout(spec);
+  return { bytes: 4 * 4 * length, flop: T * length * (6 * B + 2 * pairs / spec.schedule.evalEvery) };
 }
 
 /** Mean loss and its gradient f32[P] (padding zero) at flat parameters, for the pairs given: what every other engine has to agree with. */

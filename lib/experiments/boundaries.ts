@@ -1,0 +1,61 @@
+/**
+ * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch). Steps are its
+ * epochs. Where it has one seed, that is 42.
+ */
+import { type Experiment, type Grid, grid } from "../lab/experiment.ts";
+
+const SEEDS = [42, 123, 456, 789, 1337];
+
+/** d_model at 0.75 to 4 times p = 97, rounded down to multiples of the four heads. */
+const RATIOS = [72, 96, 120, 144, 192, 240, 288, 388];
+/** The same at 8 and 16 times. */
+const EXTENDED = [776, 1552];
+
+/** An experiment of the preset in which grokking must last, and every run does all its steps: what comes after is part of the question. */
+const boundaries = (name: string, question: string, ...grids: Grid[]): Experiment => ({
+  name,
+  question,
+  rule: "sustained",
+  runs: grid(...grids.map((each) => ({ preset: "boundaries" as const, ...each }))),
+});
+
+const ratios = (dModel: readonly number[], weightDecay: number, steps: number): Grid => ({
+  optim: { weightDecay },
+  schedule: { steps },
+  model: { dModel },
+  seed: SEEDS,
+});
+
+const decays = [["wd1", 1, 20_000], ["wd0p1", 0.1, 100_000], ["wd0p01", 0.01, 200_000]] as const;
+
+export const BOUNDARIES: readonly Experiment[] = [
+  boundaries("exp1_weight_decay", "Does more weight decay shorten the wait at p = 97, d = 128?", {
+    optim: { weightDecay: [0.1, 0.5, 1, 3, 10] },
+  }),
+  boundaries("exp2_hidden_dim", "Does a wider network grok sooner at p = 97?", { model: { dModel: [32, 64, 128, 256] } }),
+  boundaries("exp3_prime", "Does a larger modulus take longer at d = 128?", { data: { prime: [23, 47, 59, 97] } }),
+  boundaries(
+    "exp4_matched",
+    "Is it the ratio d / p that decides, whatever the modulus?",
+    ...[[23, 32], [47, 64], [59, 64], [97, 128]].map(([prime, dModel]) => ({
+      data: { prime },
+      model: { dModel },
+      schedule: { steps: 20_000 },
+    })),
+  ),
+  ...decays.map(([name, decay, steps]) =>
+    boundaries(`exp5_ratio_${name}`, `At which ratios d / p do networks grok at weight decay ${decay}?`, ratios(RATIOS, decay, steps))
+  ),
+  boundaries("prime53_ratio", "Does the critical ratio hold at p = 53?", {
+    data: { prime: 53 },
+    schedule: { steps: 20_000 },
+    model: { dModel: [52, 56, 80, 92, 100, 104, 112, 120, 140, 160, 200] },
+  }),
+  ...decays.map(([name, decay, steps]) =>
+    boundaries(
+      `extended_ratio_${name}`,
+      `Does excess capacity delay grokking at weight decay ${decay}, at 8 and 16 times p?`,
+      ratios(EXTENDED, decay, steps),
+    )
+  ),
+];

@@ -1,0 +1,38 @@
+/** What trains here: all that explains a figure, nothing that names a person's machine. */
+import os from "node:os";
+import { fileURLToPath } from "node:url";
+import type { EngineInfo } from "../trainer.ts";
+
+export interface Environment extends EngineInfo {
+  /** e.g. `Linux 6.1.0 x64` */
+  readonly system: string;
+  readonly processor: string;
+  readonly cores: number;
+  /** Version. */
+  readonly deno: string;
+  /** This project's, with a `+` where files differ from it; `unknown` outside a checkout. */
+  readonly commit: string;
+}
+
+export async function environment(info: EngineInfo): Promise<Environment> {
+  const commit = await git("rev-parse", "--short", "HEAD");
+  return {
+    ...info,
+    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    processor: os.cpus()[0]?.model.trim() ?? "unknown",
+    cores: navigator.hardwareConcurrency,
+    deno: Deno.version.deno,
+    commit: commit ? `${commit}${await git("status", "--porcelain") ? "+" : ""}` : "unknown",
+  };
+}
+
+/** What git says of this project; "" where there is no git, or no checkout. */
+async function git(...args: string[]): Promise<string> {
+  const cwd = fileURLToPath(new URL("../..", import.meta.url));
+  try {
+    const { success, stdout } = await new Deno.Command("git", { args, cwd, stdin: "null", stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * The lab: one SQLite file with experiments, runs and their evaluations, and beside it a folder with their checkpoints. Opening, declaring and
+ * asking; what a sweep writes while it trains is in `session.ts`.
+ */
+import { basename, dirname, join } from "node:path";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { reason } from "../files.ts";
+import { parameterCount } from "../layout.ts";
+import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../spec.ts";
+import type { Metrics } from "../trainer.ts";
+import { checkExperiment, type Experiment, namedRule, swept } from "./experiment.ts";
+import { milestones, type Rule, RULES } from "./grokking.ts";
+import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
+
+/** A value of a row; what is missing is `null`. */
+export type Value = string | number | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** How long a writer waits for another one, in ms. */
+const PATIENCE = 30_000;
+
+/** A run as the lab holds it; figures take it for a curve. */
+export interface StoredRun {
+  readonly id: number;
+  readonly spec: RunSpec;
+  readonly status: string;
+  readonly step: number;
+  readonly metrics: readonly Metrics[];
+  readonly memorisationStep: number | null;
+  readonly grokkingStep: number | null;
+}
+
+export class Lab {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  private constructor(readonly path: string, db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  /**
+   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and can't be changed.
+   * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version. The file is left as it is.
+   */
+  static open(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Lab {
+    try {
+      if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
+      else Deno.statSync(path);
+      const db = connect(path, readOnly);
+      try {
+        check(db, readOnly);
+        if (!readOnly) {
+          db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+          migrate(db);
+        }
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+      return new Lab(path, db);
+    } catch (error) {
+      throw new Error(`Cannot open ${path}: ${reason(error)}`);
+    }
+  }
+
+  /** The folder of the files of its runs. */
+  get folder(): string {
+    return join(dirname(this.path), `${basename(this.path).replace(/\.db$/, "")}.files`);
+  }
+
+  /** The rows of a query. Parameters take the places of its question marks. @throws Error in one line. */
+  query<T extends Row = Row>(sql: string, ...parameters: readonly SQLInputValue[]): T[] {
+    try {
+      return this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T);
+    } catch (error) {
+      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
+    }
+  }
+
+  /** The names of a query's columns, also where there are no rows. */
+  columns(sql: string): string[] {
+    return this.#statement(sql).columns().map(({ name }) => name);
+  }
+
+  /** Changes something; how many rows, and the id of the last one inserted. */
+  run(sql: string, ...parameters: readonly SQLInputValue[]): { readonly changes: number; readonly id: number } {
+    const { changes, lastInsertRowid } = this.#statement(sql).run(...parameters);
+    return { changes: Number(changes), id: Number(lastInsertRowid) };
+  }
+
+  /** Does the work whole or not at all, after whoever writes now. @throws Error in one line; then nothing has changed. */
+  write<T>(work: () => T): T {
+    if (this.#db.isTransaction) return work();
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      const result = work();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw new Error(`Cannot write to ${this.path}: ${reason(error)}`);
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored is never taken away.
+   * @returns the ids of its runs, in their order.
+   * @throws Error where a rule of this name has other thresholds in this database.
+   */
+  declare(experiment: Experiment): number[] {
+    checkExperiment(experiment);
+    const { name, question = null, runs, rule = "first", margin = null, keep = "checkpoint" } = experiment;
+    const named = namedRule(rule);
+    return this.write(() => {
+      for (const each of [...Object.keys(RULES) as (keyof typeof RULES)[]].map(namedRule)) this.rule(each);
+      this.rule(named);
+      const known = this.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", name)[0];
+      const { id } = known ?? this.run(
+        "INSERT INTO experiments (name, question, rule, margin, keep, fixed, swept, declared_at) VALUES (?, ?, ?, ?, ?, '', '', ?)",
+        ...[name, question, named.name, margin, keep, new Date().toISOString()],
+      );
+      this.run("UPDATE experiments SET question = ?, rule = ?, margin = ?, keep = ? WHERE id = ?", question, named.name, margin, keep, id);
+      const ids = runs.map((spec) => this.enter(spec));
+      for (const [i, { schedule: { steps } }] of runs.entries()) {
+        this.run(
+          `INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps`,
+          ...[id, ids[i], steps],
+        );
+      }
+      this.#describe(id);
+      return ids;
+    });
+  }
+
+  /** The id of a run, which is entered where it isn't there. */
+  enter(spec: RunSpec): number {
+    const hash = specHash(spec);
+    const known = this.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash)[0];
+    return known?.id ??
+      this.run(
+        "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
+        ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
+      ).id;
+  }
+
+  /** Enters a rule. @throws Error where one of this name has other thresholds. */
+  rule({ name, accuracy, inclusive, times, memorised }: ReturnType<typeof namedRule>): void {
+    const wanted = { accuracy, inclusive: Number(inclusive), times, memorised };
+    const known = this.query("SELECT accuracy, inclusive, times, memorised FROM rules WHERE name = ?", name)[0];
+    if (!known) this.run("INSERT INTO rules VALUES (?, ?, ?, ?, ?)", name, ...Object.values(wanted));
+    else if (JSON.stringify(known) !== JSON.stringify(wanted)) {
+      throw new Error(`rule ${name} must be ${JSON.stringify(known)} as it is stored, current value is ${JSON.stringify(wanted)}`);
+    }
+  }
+
+  /** What all runs of an experiment share, and in what they differ. */
+  #describe(experiment: number): void {
+    const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
+      .map(({ id, steps }) => this.spec(id, steps));
+    const differ = swept(specs), [first] = specs;
+    const fixed = Object.entries(first).flatMap(([part, value]) =>
+      typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
+    ).filter(([field]) => !differ.has(field));
+    const json = [Object.fromEntries(fixed), Object.fromEntries(differ)].map((each) => JSON.stringify(each));
+    this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", ...json, experiment);
+  }
+
+  /** The spec of a run for so many steps. */
+  spec(run: number, steps: number): RunSpec {
+    const [row] = this.query<{ spec: string }>("SELECT spec FROM runs WHERE id = ?", run);
+    return specOf(row.spec, steps);
+  }
+
+  /** The evaluations of a run up to a step, in their order. */
+  metrics(run: number, until: number = Number.MAX_SAFE_INTEGER): Metrics[] {
+    return this.query("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).map((row) => metricsOf(row));
+  }
+
+  /** Stores evaluations of a run; one that is there is replaced. */
+  putMetrics(run: number, metrics: readonly Metrics[]): void {
+    for (const row of metrics) this.run(PUT_METRICS, run, ...METRICS.map((field) => Number.isNaN(row[field]) ? null : row[field]));
+  }
+
+  /** Computes a run's milestones by all rules anew; of runs whose evaluations are thinned, they stay as they are. */
+  putMilestones(run: number, metrics: readonly Metrics[] = this.metrics(run)): void {
+    if (this.query("SELECT 1 FROM runs WHERE id = ? AND thinned", run).length > 0) return;
+    for (const { name, inclusive, ...rule } of this.query<{ name: string } & Stored<Rule>>("SELECT * FROM rules")) {
+      const { memorisationStep, grokkingStep, delay, censored, lastStep, passingSince, stability } = milestones(metrics, {
+        ...rule,
+        inclusive: inclusive === 1,
+      });
+      const { dips = null, depth = null, timeBelow = null } = stability ?? {};
+      this.run(
+        "INSERT OR REPLACE INTO milestones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ...[run, name, memorisationStep, grokkingStep, delay, Number(censored), lastStep, passingSince, dips, depth, timeBelow],
+      );
+    }
+  }
+
+  /** An experiment's runs with all their evaluations, by its rule, as figures take them. @throws Error where there is none of this name. */
+  runs(experiment: string): StoredRun[] {
+    const rows = this.query<
+      { run: number; max_steps: number; memorisation_step: number | null; grokking_step: number | null; status: string }
+    >(
+      "SELECT run, max_steps, memorisation_step, grokking_step, status FROM run_summary WHERE experiment = ? ORDER BY run",
+      experiment,
+    );
+    if (rows.length === 0) {
+      const names = this.query<{ name: string }>("SELECT name FROM experiments ORDER BY name").map(({ name }) => name);
+      throw new Error(
+        `Cannot find experiment ${experiment} in ${this.path}: it must be one of ${names.join(", ") || "those in it, there are none"}`,
+      );
+    }
+    return rows.map(({ run, max_steps, memorisation_step, grokking_step, status }) => {
+      const metrics = this.metrics(run, max_steps);
+      const steps = { memorisationStep: memorisation_step, grokkingStep: grokking_step };
+      return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...steps };
+    });
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) this.#statements.set(sql, statement = this.#db.prepare(sql));
+    return statement;
+  }
+}
+
+type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
+
+/** The spec in a row's JSON, for so many steps. */
+export function specOf(json: string, steps: number): RunSpec {
+  const spec = JSON.parse(json) as RunInput;
+  return runSpec({ ...spec, schedule: { ...spec.schedule, steps } });
+}
+
+/** The fields of an evaluation, in the order of the table's columns. */
+const METRICS = [
+  "step",
+  "trainLoss",
+  "trainAcc",
+  "valLoss",
+  "valAcc",
+  "weightNorm",
+  "gradNorm",
+  "batchLoss",
+  "batchAcc",
+] as const satisfies readonly (keyof Metrics)[];
+const PUT_METRICS = `INSERT OR REPLACE INTO metrics VALUES (?${", ?".repeat(METRICS.length)})`;
+
+function metricsOf(row: Row): Metrics {
+  const columns = Object.keys(row).slice(1);
+  return Object.fromEntries(METRICS.map((field, i) => [field, row[columns[i]] ?? NaN])) as unknown as Metrics;
+}
+
+/** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
+function connect(path: string, readOnly: boolean): DatabaseSync {
+  const options = { readOnly, timeout: PATIENCE };
+  const db = new DatabaseSync(path, options);
+  if (!readOnly) return db;
+  try {
+    db.prepare("SELECT 1 FROM sqlite_schema").all();
+    return db;
+  } catch (error) {
+    db.close();
+    if (!/unable to open|readonly/.test(reason(error)) || exists(`${path}-wal`)) throw error;
+    return new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, options);
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).size > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** That it is a database, one of this lab, and not of a newer version. */
+function check(db: DatabaseSync, readOnly: boolean): void {
+  const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
+  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
+  if (empty && !readOnly) return;
+  const version = pragma("user_version");
+  if (pragma("application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
+  if (version > MIGRATIONS.length) {
+    throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
+  }
+  if (readOnly && version < MIGRATIONS.length) {
+    throw new Error(`its version must be ${MIGRATIONS.length}, current value is ${version}: open it once for writing`);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
+ * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
+ */
+import { groups, type News, type Run, train } from "../train.ts";
+import type { Engine } from "../trainer.ts";
+import type { RunSpec } from "../spec.ts";
+import { type Experiment, namedRule } from "./experiment.ts";
+import { Session } from "./session.ts";
+import type { Lab } from "./store.ts";
+
+/** Part `index` of `count`, counted from 0. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+/** A run of the experiment as a sweep sees it: those that it trains, and those that were done before or are trained elsewhere. */
+export type SweptRun = Pick<Run, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep">;
+
+export interface SweepOptions {
+  readonly lab: Lab;
+  readonly engine: Engine;
+  /** Stops within a second or so; what is done is kept. */
+  readonly signal?: AbortSignal;
+  /** When to have stopped, on the clock of `performance.now()`; the sweep leaves itself the time to store what is done. */
+  readonly deadline?: number;
+  /** Trains no more than so many runs. */
+  readonly limit?: number;
+  /** How it was started, for the record. Default: `sweep`. */
+  readonly command?: string;
+  /** After every piece of work, a few times a second: the new evaluations, and all runs of the experiment in its order. Awaited. */
+  readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
+  /** Hears of what went wrong but didn't stop the sweep. Default: `console.error`. */
+  readonly say?: (line: string) => void;
+  readonly checkpointSeconds?: number;
+}
+
+/** Runs dealt out to the parts in turn, shape by shape, so that each part gets its share of every shape. */
+export function part(runs: readonly RunSpec[], { index, count }: Shard): RunSpec[] {
+  const mine = new Set(
+    groups(runs.map((spec) => ({ spec }))).flat().filter((_, i) => i % count === index).map(({ spec }) => spec),
+  );
+  return runs.filter((spec) => mine.has(spec));
+}
+
+/**
+ * Trains the runs of an experiment that aren't done.
+ * @returns all runs of the experiment as they stand now, in its order.
+ * @throws what the engine, the disk or a callback throws; what was stored stays.
+ */
+export async function sweep(experiment: Experiment, options: SweepOptions): Promise<readonly SweptRun[]> {
+  const { lab, engine, command = "sweep", say, limit = Infinity } = options;
+  const ids = lab.declare(experiment);
+  const session = await Session.open(lab, { info: engine.info, command, ...say && { say } });
+  try {
+    const runs: SweptRun[] = experiment.runs.map((spec, i) => storedRun(lab, experiment, spec, ids[i]).run);
+    const tried = new Set<number>();
+    while (tried.size < limit && !options.signal?.aborted && !(performance.now() > (options.deadline ?? Infinity))) {
+      session.recover();
+      const open = ids.keys().filter((i) => !tried.has(i) && storedRun(lab, experiment, experiment.runs[i], ids[i]).open);
+      const todo = [...open.take(limit - tried.size)];
+      if (todo.length === 0) break;
+      for (const i of todo) tried.add(i);
+      await trainHere(experiment, { todo, ids, runs, session }, options);
+    }
+    // What others may have done meanwhile.
+    const now = experiment.runs.map((spec, i) =>
+      tried.has(i) && runs[i].status !== "elsewhere" ? runs[i] : storedRun(lab, experiment, spec, ids[i]).run
+    );
+    session.close();
+    return now;
+  } catch (error) {
+    try {
+      session.close();
+    } catch {
+      // The first error says more.
+    }
+    throw error;
+  }
+}
+
+interface Work {
+  /** Places in the experiment. */
+  readonly todo: readonly number[];
+  readonly ids: readonly number[];
+  readonly runs: SweptRun[];
+  readonly session: Session;
+}
+
+async function trainHere(experiment: Experiment, { todo, ids, runs, session }: Work, options: SweepOptions): Promise<void> {
+  const { rule = "first", margin = null, keep = "checkpoint" } = experiment;
+  const { engine, onProgress, checkpointSeconds } = options;
+  const idOf = (run: Run) => ids[todo[run.index]];
+  const budget = new Budget(options.deadline);
+  const saving = async (work: () => Promise<void>) => {
+    const began = performance.now();
+    await work();
+    budget.saved(performance.now() - began);
+  };
+  await train(todo.map((i) => experiment.runs[i]), {
+    engine,
+    signal: AbortSignal.any([...options.signal ? [options.signal] : [], budget.signal]),
+    rule: namedRule(rule),
+    untilGrokked: margin !== null,
+    margin: margin ?? 0,
+    keepSnapshots: false,
+    keepMetrics: false,
+    ...checkpointSeconds !== undefined && { checkpointSeconds },
+    begin: ({ schedule: { steps } }, index) => session.claim(ids[todo[index]], steps),
+    onCheckpoint: (run, snapshot) => saving(() => session.checkpoint(idOf(run), snapshot)),
+    onEnd: (run) => saving(() => session.end(idOf(run), run, keep === "checkpoint")),
+    onProgress: async (news, all) => {
+      for (const { run, metrics } of news) session.record(idOf(run), metrics);
+      session.flush();
+      for (const run of all) if (run.status !== "waiting") runs[todo[run.index]] = run;
+      budget.look(all);
+      await onProgress?.(news, runs);
+    },
+  });
+}
+
+/** Stops a sweep so early that what is in training can be stored in time. */
+class Budget {
+  readonly #controller = new AbortController();
+  /** The longest that storing a run has taken, in ms. */
+  #save = 20;
+
+  constructor(readonly deadline: number = Infinity) {}
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  saved(ms: number): void {
+    this.#save = Math.max(this.#save, ms);
+  }
+
+  look(runs: readonly Run[]): void {
+    const training = runs.filter(({ status }) => status === "training").length;
+    if (performance.now() + 1500 + 1.5 * this.#save * training > this.deadline) this.#controller.abort();
+  }
+}
+
+/** A run as the lab has it, and whether there is something left to do here: for these steps, under this rule, by nobody else. */
+function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec: RunSpec, id: number): { run: SweptRun; open: boolean } {
+  const [row] = lab.query<
+    {
+      status: string;
+      step: number;
+      session: number | null;
+      memorisation_step: number | null;
+      grokking_step: number | null;
+      last_step: number | null;
+      passing_since: number | null;
+    }
+  >(
+    `SELECT status, step, session, memorisation_step, grokking_step, last_step, passing_since
+     FROM runs LEFT JOIN milestones ON run = id AND rule = ? WHERE id = ?`,
+    namedRule(rule).name,
+    id,
+  );
+  const { step, grokking_step: grokkingStep, passing_since: since, last_step: last } = row;
+  const held = margin === 0 || (since !== null && last !== null && last - since >= margin!);
+  const early = margin !== null && row.status === "grokked" && grokkingStep !== null && held;
+  const done = row.status === "failed" || step >= spec.schedule.steps || early;
+  const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
+  return { run: { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep }, open: !done && row.session === null };
+}
