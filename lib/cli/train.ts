@@ -31,7 +31,7 @@ export async function main(args: string[]): Promise<number> {
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
   const { result: runs, code } = await stoppable((signal) => trainAndSave(request, engine, progress, signal));
-  await report(request, engine, runs, progress.meter.total, code !== undefined);
+  report(request, engine, runs, progress.meter.total, code !== undefined);
   for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
   return code ?? (runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
@@ -105,7 +105,7 @@ function dataCsv(specs: readonly RunSpec[]): string {
 }
 
 /** What came of it, on stdout: for people, or for programs. */
-async function report(request: Request, { info }: Engine, runs: readonly Run[], speed: Speed, stopped: boolean): Promise<void> {
+function report(request: Request, { info }: Engine, runs: readonly Run[], speed: Speed, stopped: boolean): void {
   if (!request.json) return console.log(resultTable(runs));
   const { seed: _, ...spec } = request.specs[0];
   const rule = RULES[request.rule];
@@ -122,7 +122,7 @@ async function report(request: Request, { info }: Engine, runs: readonly Run[], 
     stopped,
     steps_per_second: speed.steps,
     run_steps_per_second: speed.runSteps,
-    runs: await Promise.all(runs.map(async ({ spec, status, step, metrics, error }) => {
+    runs: runs.map(({ spec, status, step, metrics, error }) => {
       const { memorisationStep, grokkingStep, delay, censored } = milestones(metrics, rule);
       const last = metrics.at(-1);
       return {
@@ -146,7 +146,7 @@ async function report(request: Request, { info }: Engine, runs: readonly Run[], 
           : null,
         ...error !== undefined && { error },
       };
-    })),
+    }),
   };
   console.log(JSON.stringify(summary, null, 2));
 }
