@@ -66,6 +66,8 @@ export interface TrainOptions {
   /** The state of every run in training, every `checkpointSeconds` (default 60), rarer where that would take over 3 % of the time. Awaited. */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
+  /** An engine refused runs of one shape: too large, say. They end as `stopped` and the others go on; by default the error is thrown. */
+  readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
   /** A run that began has ended, in whichever way. Awaited. */
   readonly onEnd?: (run: Run) => void | Promise<void>;
   /** Whether runs keep their last state after `onEnd`. Default: true; large sweeps save it there and say false. */
@@ -146,7 +148,15 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
   }
   if (first.length === 0) return;
 
-  const trainer = await engine.open(first.map(({ from }) => from));
+  const trainer = await engine.open(first.map(({ from }) => from)).catch((error: unknown) => {
+    if (!options.onRefused) throw error;
+    options.onRefused(error, group);
+    return null;
+  });
+  if (!trainer) {
+    for (const begun of first) await stop(begun, options);
+    return;
+  }
   // Where the driver refuses so much memory, the trainer has fewer rows than were asked for.
   queue.unshift(...first.splice(trainer.rows.length));
   const rows: (State | null)[] = first.map(({ run }) => run);
@@ -211,10 +221,10 @@ async function begin(run: State, { begin, rule }: TrainOptions): Promise<Begun |
   return { run, from: state };
 }
 
-/** Ends a run that was begun when training stopped, before it had a row. */
+/** Ends a run that was begun but never had a row, and has no state if it was to start from its seed. */
 async function stop({ run, from }: Begun, { onEnd, keepSnapshots = true }: TrainOptions): Promise<void> {
   run.status = "stopped";
-  run.snapshot = "params" in from ? from : snapshotOf(from);
+  if ("params" in from) run.snapshot = from;
   await onEnd?.(run);
   if (!keepSnapshots) delete run.snapshot;
 }

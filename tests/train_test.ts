@@ -225,3 +225,28 @@ Deno.test("runs let go of their evaluations where asked to", async () => {
   const runs = await train(seeds(2), { engine: fakeEngine(), keepMetrics: false, onEnd: ({ metrics }) => void seen.push(metrics.length) });
   assertEquals([seen, runs.map(({ metrics }) => metrics.map(({ step }) => step))], [[46, 46], [[450], [450]]]);
 });
+
+Deno.test("where an engine refuses a shape, the runs of other shapes go on", async () => {
+  const engine = fakeEngine();
+  const small = {
+    ...engine,
+    open: (runs: Parameters<typeof engine.open>[0]) => {
+      const [{ model }] = runs.map((run) => "spec" in run ? run.spec : run);
+      return model.dModel > 4 ? Promise.reject(new Error("too large")) : engine.open(runs);
+    },
+  };
+  const specs = [tiny(0), tiny(1, { model: { dModel: 8 } }), tiny(2)];
+  await assertRejects(() => train(specs, { engine: small }), Error, "too large");
+  const refused: string[] = [], ends: string[] = [];
+  const runs = await train(specs, {
+    engine: small,
+    onRefused: (error, runs) => void refused.push(`${(error as Error).message} ${runs.length}`),
+    onEnd: ({ spec, status }) => void ends.push(`${spec.seed} ${status}`),
+  });
+  assertEquals([refused, ends.toSorted()], [["too large 1"], ["0 finished", "1 stopped", "2 finished"]]);
+  assertEquals(runs.map(({ status, step, snapshot }) => [status, step, snapshot !== undefined]), [
+    ["finished", 450, true],
+    ["stopped", 0, false],
+    ["finished", 450, true],
+  ]);
+});

@@ -84,11 +84,12 @@ export class Session {
 
   /**
    * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none or its file is broken, which is
-   * said; `null` where another session has it.
+   * said; `null` where it isn't open any more: another session has it, or has done it.
    */
-  async claim(run: number, steps: number): Promise<Beginning | null> {
+  async claim(run: number, steps: number, isOpen: () => boolean): Promise<Beginning | null> {
     const lab = this.#lab;
     const free = lab.write(() => {
+      if (!isOpen()) return 0;
       // A part of the evaluations of a run that was imported is no beginning for the whole.
       lab.run("DELETE FROM metrics WHERE run = (SELECT id FROM runs WHERE id = ? AND session IS NULL AND thinned)", run);
       const sql = "UPDATE runs SET session = ?, status = 'training', thinned = 0, error = NULL WHERE id = ? AND session IS NULL";
@@ -162,7 +163,8 @@ export class Session {
     const lab = this.#lab, last = run.metrics.at(-1);
     const done = run.status !== "stopped";
     this.flush(true);
-    await this.#save(id, run.step, done && !keep ? undefined : run.snapshot, () => {
+    const state = run.status === "failed" || (done && !keep) ? "none" : run.snapshot ?? "as stored";
+    await this.#save(id, run.step, state, () => {
       if (done && last) {
         lab.putMetrics(id, [last]);
         // Where it had come further, or ended off its grid, in another way to here.
@@ -180,15 +182,18 @@ export class Session {
   }
 
   /** Writes the state, then enters it with all that belongs to it, then removes the one before. */
-  async #save(id: number, step: number, snapshot: Snapshot | undefined, and: () => void): Promise<void> {
+  async #save(id: number, step: number, state: Snapshot | "none" | "as stored", and: () => void): Promise<void> {
     const lab = this.#lab;
     const [{ hash }] = lab.query<{ hash: string }>("SELECT hash FROM runs WHERE id = ?", id);
-    const old = lab.query<{ file: string }>("SELECT file FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id).map(({ file }) => file);
-    const bytes = snapshot && checkpointFile(snapshot), file = `${hash}-${step}.safetensors`;
-    if (bytes) await writeWhole(join(lab.folder, file), bytes);
+    const stored = lab.query<{ file: string }>("SELECT file FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id).map(({ file }) =>
+      file
+    );
+    const entry = typeof state === "object" ? { file: `${hash}-${step}.safetensors`, bytes: checkpointFile(state) } : null;
+    if (entry) await writeWhole(join(lab.folder, entry.file), entry.bytes);
     lab.write(() => {
-      lab.run("DELETE FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id);
-      if (bytes) {
+      if (state !== "as stored") lab.run("DELETE FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id);
+      if (entry) {
+        const { file, bytes } = entry;
         lab.run("INSERT INTO artifacts VALUES (?, 'checkpoint', ?, ?, ?, ?)", id, step, file, bytes.length, checksum(bytes));
       }
       lab.run("UPDATE runs SET step = ? WHERE id = ?", step, id);
@@ -196,7 +201,7 @@ export class Session {
       lab.run("UPDATE work SET to_step = ?, seconds = ? WHERE session = ? AND run = ? AND from_step = ?", step, seconds, this.id, id, from);
       and();
     });
-    for (const other of old) if (!bytes || other !== file) remove(join(lab.folder, other));
+    if (state !== "as stored") { for (const file of stored) if (file !== entry?.file) remove(join(lab.folder, file)); }
   }
 
   /** Removes what a killed session may have left in the folder: files that the database doesn't know. Not while others are at work. */

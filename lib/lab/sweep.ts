@@ -4,8 +4,10 @@
  */
 import { groups, type News, type Run, train } from "../train.ts";
 import type { Engine } from "../trainer.ts";
-import type { RunSpec } from "../spec.ts";
+import { reason } from "../files.ts";
+import { type RunSpec, shapeKey, specHash } from "../spec.ts";
 import { type Experiment, namedRule } from "./experiment.ts";
+import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";
 import type { Lab } from "./store.ts";
 
@@ -16,7 +18,7 @@ export interface Shard {
 }
 
 /** A run of the experiment as a sweep sees it: those that it trains, and those that were done before or are trained elsewhere. */
-export type SweptRun = Pick<Run, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep">;
+export type SweptRun = Pick<Run, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep" | "error">;
 
 export interface SweepOptions {
   readonly lab: Lab;
@@ -90,7 +92,7 @@ interface Work {
 
 async function trainHere(experiment: Experiment, { todo, ids, runs, session }: Work, options: SweepOptions): Promise<void> {
   const { rule = "first", margin = null, keep = "checkpoint" } = experiment;
-  const { engine, onProgress, checkpointSeconds } = options;
+  const { lab, engine, onProgress, checkpointSeconds, say = console.error } = options;
   const idOf = (run: Run) => ids[todo[run.index]];
   const budget = new Budget(options.deadline);
   const saving = async (work: () => Promise<void>) => {
@@ -107,8 +109,13 @@ async function trainHere(experiment: Experiment, { todo, ids, runs, session }: W
     keepSnapshots: false,
     keepMetrics: false,
     ...checkpointSeconds !== undefined && { checkpointSeconds },
-    begin: ({ schedule: { steps } }, index) => session.claim(ids[todo[index]], steps),
+    begin: (spec, index) => {
+      const id = ids[todo[index]];
+      return session.claim(id, spec.schedule.steps, () => storedRun(lab, experiment, spec, id).open);
+    },
     onCheckpoint: (run, snapshot) => saving(() => session.checkpoint(idOf(run), snapshot)),
+    onRefused: (error, { length, 0: { spec } }) =>
+      say(`Cannot train ${length} run${length === 1 ? "" : "s"} of shape ${shapeKey(spec)}: ${reason(error)}`),
     onEnd: (run) => saving(() => session.end(idOf(run), run, keep === "checkpoint")),
     onProgress: async (news, all) => {
       for (const { run, metrics } of news) session.record(idOf(run), metrics);
@@ -142,12 +149,23 @@ class Budget {
   }
 }
 
+/** What is left to do of an experiment's runs, of those that the lab has and those that it doesn't. */
+export function left(lab: Lab, experiment: Experiment): Left[] {
+  return experiment.runs.flatMap((spec) => {
+    const [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", specHash(spec));
+    if (!known) return [{ spec, updates: spec.schedule.steps }];
+    const { run, open } = storedRun(lab, experiment, spec, known.id);
+    return open ? [{ spec, updates: spec.schedule.steps - run.step }] : [];
+  });
+}
+
 /** A run as the lab has it, and whether there is something left to do here: for these steps, under this rule, by nobody else. */
 function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec: RunSpec, id: number): { run: SweptRun; open: boolean } {
   const [row] = lab.query<
     {
       status: string;
       step: number;
+      error: string | null;
       session: number | null;
       memorisation_step: number | null;
       grokking_step: number | null;
@@ -155,7 +173,7 @@ function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec
       passing_since: number | null;
     }
   >(
-    `SELECT status, step, session, memorisation_step, grokking_step, last_step, passing_since
+    `SELECT status, step, error, session, memorisation_step, grokking_step, last_step, passing_since
      FROM runs LEFT JOIN milestones ON run = id AND rule = ? WHERE id = ?`,
     namedRule(rule).name,
     id,
@@ -165,5 +183,6 @@ function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec
   const early = margin !== null && row.status === "grokked" && grokkingStep !== null && held;
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
   const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
-  return { run: { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep }, open: !done && row.session === null };
+  const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
+  return { run, open: !done && row.session === null };
 }

@@ -1,0 +1,281 @@
+/** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
+import { basename, join, relative } from "node:path";
+import { EXPERIMENTS } from "../experiments/mod.ts";
+import { checkExperiment, type Experiment, type Grid, grid, type NamedRule, swept } from "../lab/experiment.ts";
+import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
+import { RULES } from "../lab/grokking.ts";
+import { Lab } from "../lab/store.ts";
+import { left, part, type Shard, sweep, type SweptRun } from "../lab/sweep.ts";
+import { runSpec } from "../spec.ts";
+import { type EngineName, ENGINES, openEngine } from "../train.ts";
+import type { Engine } from "../trainer.ts";
+import { reason } from "../files.ts";
+import { exists, readJson } from "./files.ts";
+import { choice, type Flag, flagHelp, parse, seedsOf } from "./flags.ts";
+import { run, stoppable } from "./main.ts";
+import { ROOT } from "./process.ts";
+import { duration, figure, plural } from "./progress.ts";
+import { SweepProgress, tally } from "./sweep_progress.ts";
+
+const FLAGS: Record<string, Flag> = {
+  "experiment": { value: "NAME", help: "one of those below" },
+  "grid": { value: "FILE.json", help: "your own, like the one below" },
+  "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
+  "dry-run": { help: "what it would take: runs, shapes, parameters, memory, time on this adapter; trains for a moment to see" },
+  "steps": { value: "N", help: "updates of every run, in place of the experiment's; more can be added later" },
+  "limit": { value: "N", help: "train no more than so many runs" },
+  "budget": { value: "TIME", help: "stop in time and store what is done: 90s, 8m, 2.5h" },
+  "save-every": { value: "TIME", help: "store the states of the runs in training so often: what a power cut costs at most [60s]" },
+  "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
+  "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
+  "help": { help: "this text" },
+};
+
+interface Request {
+  readonly experiment: Experiment;
+  readonly db: string;
+  readonly engine: EngineName;
+  readonly dryRun: boolean;
+  readonly limit?: number;
+  /** Seconds. */
+  readonly budget?: number;
+  readonly saveEvery: number;
+}
+
+export async function main(args: string[]): Promise<number> {
+  const request = await readRequest(args);
+  if (typeof request === "string") {
+    console.log(request);
+    return 0;
+  }
+  const { experiment, db, budget, limit } = request;
+  if (request.dryRun) {
+    const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
+    const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
+    lab?.close();
+    await dryRun(experiment, todo, await openEngine(request.engine));
+    return 0;
+  }
+
+  using lab = Lab.open(db);
+  const engine = await openEngine(request.engine);
+  const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
+  let wrong = false;
+  const { result: runs, code } = await stoppable(async (signal) => {
+    try {
+      return await sweep(experiment, {
+        lab,
+        engine,
+        signal,
+        command: ["deno task sweep", ...args].join(" "),
+        say: (line) => {
+          wrong = true;
+          progress.line(`error: ${line}`);
+        },
+        onProgress: (news, runs) => progress.update(news, runs),
+        checkpointSeconds: request.saveEvery,
+        // The clock of performance.now() starts with the process.
+        ...budget !== undefined && { deadline: 1000 * budget },
+        ...limit !== undefined && { limit },
+      });
+    } finally {
+      progress.done();
+    }
+  });
+  for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
+  console.log(report(experiment, runs, db));
+  return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
+}
+
+async function readRequest(args: string[]): Promise<Request | string> {
+  const given = parse(args, FLAGS);
+  const text = (name: string) => given.get(name) as string | undefined;
+  if (given.has("help") || args.length === 0) return help();
+  if (given.has("experiment") === given.has("grid")) {
+    throw new Error("Cannot begin a sweep: must have either --experiment or --grid; --help lists the experiments");
+  }
+  let experiment = given.has("grid") ? await gridFile(text("grid")!) : named(text("experiment")!);
+  if (given.has("steps")) {
+    const steps = whole("steps", text("steps")!, 0);
+    experiment = { ...experiment, runs: experiment.runs.map((spec) => runSpec({ ...spec, schedule: { ...spec.schedule, steps } })) };
+  }
+  const shard = given.has("shard") ? shardOf(text("shard")!) : undefined;
+  if (shard) {
+    experiment = { ...experiment, runs: part(experiment.runs, shard) };
+    if (experiment.runs.length === 0) {
+      throw new Error(`Cannot read --shard: must have a run, part ${text("shard")} of ${experiment.name} has none`);
+    }
+  }
+  return {
+    experiment,
+    db: text("db") ?? join(ROOT, "data", shard ? `lab.shard-${shard.index}-of-${shard.count}.db` : "lab.db"),
+    engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
+    dryRun: given.has("dry-run"),
+    ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
+    saveEvery: seconds("save-every", text("save-every") ?? "60s"),
+    ...given.has("budget") && { budget: seconds("budget", text("budget")!) },
+  };
+}
+
+function named(name: string): Experiment {
+  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+  if (!found) {
+    const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
+    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${JSON.stringify(name)}`);
+  }
+  return found;
+}
+
+/** What a file of --grid may hold. */
+interface GridFile extends Omit<Experiment, "name" | "runs"> {
+  readonly name?: string;
+  readonly grid: Grid | readonly Grid[];
+}
+const GRID_FIELDS = ["name", "question", "rule", "margin", "keep", "grid"];
+
+async function gridFile(path: string): Promise<Experiment> {
+  const file = await readJson("--grid", path) as GridFile;
+  const fail = (what: string, requirement: string, value: unknown): never => {
+    throw new Error(`Cannot read --grid ${path}: ${what} must be ${requirement}, current value is ${JSON.stringify(value) ?? "none"}`);
+  };
+  for (const field of Object.keys(file)) if (!GRID_FIELDS.includes(field)) fail("its fields", `among ${GRID_FIELDS.join(", ")}`, field);
+  const { name = basename(path).replace(/\.json$/, ""), grid: grids, keep = "checkpoint", ...rest } = file;
+  if (typeof grids !== "object" || grids === null) fail("its grid", "an object, or a list of such", grids);
+  if (!["checkpoint", "nothing"].includes(keep)) fail("keep", "checkpoint or nothing", keep);
+  const { rule } = rest;
+  if (rule !== undefined && typeof rule !== "string") checkRule(rule, fail);
+  const list = (Array.isArray(grids) ? grids : [grids]) as Grid[];
+  // As on the command line, seeds may be written "0..4".
+  const runs = grid(...list.map((each) => typeof each.seed === "string" ? { ...each, seed: seedsOf(each.seed) } : each));
+  const experiment: Experiment = { name, keep, ...rest, runs };
+  checkExperiment(experiment);
+  return experiment;
+}
+
+function checkRule(rule: NamedRule, fail: (what: string, requirement: string, value: unknown) => never): void {
+  const { name, accuracy, inclusive, times, memorised = 0.99, ...more } = rule;
+  const ok = typeof name === "string" && typeof inclusive === "boolean" && Object.keys(more).length === 0 &&
+    [accuracy, times, memorised].every((value) => typeof value === "number");
+  if (!ok) {
+    fail(
+      "rule",
+      `${Object.keys(RULES).join(", ")}, or like {"name": "loose", "accuracy": 0.9, "inclusive": true, "times": 3, "memorised": 0.99}`,
+      rule,
+    );
+  }
+}
+
+function whole(flag: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
+    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
+function seconds(flag: string, text: string): number {
+  const [, number, unit] = text.match(/^(\d+(?:\.\d+)?)([smh])$/) ?? [];
+  const value = Number(number) * { s: 1, m: 60, h: 3600 }[unit as "s" | "m" | "h"];
+  if (!(value > 0)) throw new Error(`Cannot read --${flag}: must be a time like 90s, 8m or 2.5h, current value is ${JSON.stringify(text)}`);
+  return value;
+}
+
+function shardOf(text: string): Shard {
+  const [index, count] = (text.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
+  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${JSON.stringify(text)}`);
+  return { index, count };
+}
+
+async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {
+  const groups = forecast(todo, engine);
+  const { engine: name, adapter, driver } = engine.info;
+  const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${values.join(", ")}`);
+  console.log(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, ""));
+  for (const line of differ) console.log(`  ${line}`);
+  console.log(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
+  if (groups.length === 0) return;
+  console.error("measuring the speed …");
+  const speeds = await measured(groups, engine);
+  const mebi = (bytes: number) => `${figure(bytes / 2 ** 20)} MiB`;
+  const rows = groups.map(({ shape, runs, parameters, rows, bytes, updates, flop }, i) => [
+    String(runs),
+    parameters.toLocaleString("en"),
+    String(rows),
+    mebi(bytes),
+    updates.toLocaleString("en"),
+    `${speeds[i].tried ? "" : "~ "}${duration(flop / speeds[i].flops)}`,
+    shape,
+  ]);
+  const table = [["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows];
+  const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
+  for (const row of table) console.log(row.map((cell, i) => i === row.length - 1 ? cell : cell.padStart(widths[i])).join("   "));
+  const total = groups.reduce((sum, { flop }, i) => sum + flop / speeds[i].flops, 0);
+  const most = (experiment.margin ?? null) === null ? "About" : "At most about";
+  console.log(`\n${most} ${duration(total)} in all, compiling not included.`);
+  if (speeds.some(({ tried }) => !tried)) console.log("~: not tried; like the shape nearest in size that was.");
+}
+
+/** For so long, in ms, shapes are tried, those with the most work first. */
+const TRIES = 30_000;
+
+/** Operations per second of every shape; of those that there was no time to try, that of the one nearest in size. */
+async function measured(groups: readonly Forecast[], engine: Engine): Promise<{ flops: number; tried: boolean }[]> {
+  const began = performance.now();
+  const tried = new Map<Forecast, number>();
+  for (const group of groups.toSorted((a, b) => b.flop - a.flop)) {
+    if (performance.now() - began > TRIES && tried.size > 0) break;
+    try {
+      tried.set(group, await speedOf(group, engine));
+    } catch (error) {
+      console.error(`${group.shape}: ${reason(error)}`);
+    }
+  }
+  if (tried.size === 0) throw new Error("Cannot estimate the time: must have a shape that can be trained here, there is none");
+  const size = ({ flop, updates, rows }: Forecast) => Math.log(flop / updates * rows);
+  return groups.map((group) => {
+    const apart = (other: Forecast) => Math.abs(size(other) - size(group));
+    const nearest = [...tried.keys()].reduce((a, b) => (apart(a) <= apart(b) ? a : b));
+    return { flops: tried.get(nearest)!, tried: tried.has(group) };
+  });
+}
+
+/** What came of it, and what to do next. */
+function report({ name }: Experiment, runs: readonly SweptRun[], db: string): string {
+  const near = relative(Deno.cwd(), db), here = near.startsWith("..") ? db : near;
+  const flag = db === join(ROOT, "data", "lab.db") ? "" : ` --db ${here}`;
+  const open = runs.filter(({ status }) => status === "waiting" || status === "stopped").length;
+  return [
+    `${name}: ${plural(runs.length, "run")}, ${tally(runs).replaceAll("  ", ", ")}`,
+    ...open > 0 ? ["The same command goes on."] : [],
+    `deno task db${flag} query "SELECT * FROM ratio_sweep_stats WHERE experiment = '${name}'"`,
+  ].join("\n");
+}
+
+function help(): string {
+  const width = Math.max(...EXPERIMENTS.map(({ name }) => name.length));
+  const experiments = EXPERIMENTS.map(({ name, runs, question = "" }) =>
+    `  ${name.padEnd(width)}  ${String(runs.length).padStart(4)} runs  ${question}`
+  );
+  return `Trains the runs of an experiment that aren't done yet, as many at once as fit, and stores all of it in the lab's database.
+Stop it in whatever way; the same command goes on from there.
+
+  deno task sweep --experiment NAME | --grid FILE.json [flags]
+
+${flagHelp("Flags", Object.entries(FLAGS))}
+Experiments
+${experiments.join("\n")}
+
+A grid: every field of a run may be a list, which stands for all combinations; several grids in a list follow each other.
+  {
+    "question": "Does weight decay shorten the wait?",
+    "rule": "first",      what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more)
+    "margin": 300,        a run ends once it has stayed grokked for so many updates; without it, all do all their steps
+    "grid": {
+      "preset": "nanda", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
+      "optim": {"lr": 0.005, "weightDecay": [0.5, 1, 2]}, "schedule": {"steps": 1500, "evalEvery": 20}, "seed": "0..4"
+    }
+  }
+`;
+}
+
+if (import.meta.main) await run(main);

@@ -1,0 +1,149 @@
+/** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
+import type { SweptRun } from "../lab/sweep.ts";
+import { groups, type News } from "../train.ts";
+import type { Engine } from "../trainer.ts";
+import { bar, duration, figure, Meter, percent, plural, range, type Screen, stderrScreen } from "./progress.ts";
+
+/** Time, in ms: between two drawings of the block, and between two lines in a log. */
+const DRAW = 200, LINE = 30_000;
+
+export interface SweepProgressOptions {
+  readonly name: string;
+  /** Whether runs may end when they have grokked: then the time left is at most what is shown. */
+  readonly mayEndEarly: boolean;
+  readonly screen?: Screen;
+}
+
+/** Shows a sweep while it goes on; give its `update` to `sweep` as `onProgress`, and call `done` whatever happens. */
+export class SweepProgress {
+  readonly #screen: Screen;
+  readonly #meter: Meter;
+  readonly #cost = new Map<SweptRun["spec"], number>();
+  /** The latest validation accuracy of each run. */
+  readonly #accuracy = new Map<SweptRun["spec"], number>();
+  readonly #told = new Set<SweptRun["spec"]>();
+  #runs: readonly SweptRun[] = [];
+  #drawn = -Infinity;
+
+  constructor(readonly engine: Engine, readonly options: SweepProgressOptions) {
+    this.#screen = options.screen ?? stderrScreen();
+    this.#meter = new Meter(({ spec }) => this.#flop(spec));
+  }
+
+  update(news: readonly News[], runs: readonly SweptRun[]): void {
+    if (this.#runs.length === 0) { for (const run of runs.filter(isOver)) this.#told.add(run.spec); }
+    this.#runs = runs;
+    this.#meter.look(runs);
+    for (const { run, metrics } of news) this.#accuracy.set(run.spec, metrics.valAcc);
+    const now = performance.now(), { terminal } = this.#screen;
+    if (!terminal) { for (const run of runs) this.#tell(run); }
+    if (now - this.#drawn < (terminal ? DRAW : LINE)) return;
+    this.#drawn = now;
+    if (terminal) this.#screen.draw(this.#block());
+    else this.#screen.line(this.#line());
+  }
+
+  /** A line that stays above the block. */
+  line(text: string): void {
+    this.#screen.line(text);
+    if (this.#screen.terminal && this.#runs.length > 0) this.#screen.draw(this.#block());
+  }
+
+  /** Shows the last state and ends. */
+  done(): void {
+    if (this.#runs.length > 0) {
+      if (this.#screen.terminal) this.#screen.draw(this.#block());
+      else this.#screen.line(this.#line());
+    }
+    this.#screen.done();
+  }
+
+  /** In a log: says once how a run ended. */
+  #tell(run: SweptRun): void {
+    const { spec, step, memorisationStep, grokkingStep, error } = run;
+    if (!hasEnded(run) || this.#told.has(spec)) return;
+    this.#told.add(spec);
+    const { seed, model, data, optim } = spec;
+    const what = `${data.operation} p ${data.prime} L ${model.layers} d ${model.dModel} wd ${optim.weightDecay} seed ${seed}`;
+    const memorised = memorisationStep === null ? "not memorised" : `memorised at step ${memorisationStep}`;
+    const grokked = grokkingStep === null ? `not grokked by step ${step}` : `grokked at step ${grokkingStep}`;
+    this.#screen.line(`${what}: ${error ?? `${memorised}, ${grokked}`}`);
+  }
+
+  /** Work in an update of a run. */
+  #flop(spec: SweptRun["spec"]): number {
+    let flop = this.#cost.get(spec);
+    if (flop === undefined) this.#cost.set(spec, flop = this.engine.cost(spec).flop);
+    return flop;
+  }
+
+  /** Share of the work that is done, and the time that the rest takes at the speed of the last seconds. */
+  #share(): { readonly share: number; readonly left: string } {
+    let done = 0, left = 0;
+    for (const run of this.#runs) {
+      const { spec, step } = run, flop = this.#flop(spec);
+      done += flop * (isOver(run) ? spec.schedule.steps : step);
+      if (!isOver(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
+    }
+    const { work } = this.#meter.recent;
+    const time = left === 0 || work === 0 ? "" : `${this.options.mayEndEarly ? "at most " : ""}${duration(left / work)} left`;
+    return { share: done + left === 0 ? 1 : done / (done + left), left: time };
+  }
+
+  #block(): string {
+    const { share, left } = this.#share();
+    const { adapter, engine } = this.engine.info;
+    const training = this.#runs.filter(({ status }) => status === "training");
+    const lines = [
+      `${this.options.name}: ${plural(this.#runs.length, "run")} on ${engine}, ${adapter}`,
+      `${bar(share)} ${percent(share)}  ${tally(this.#runs)}`,
+      ...training.length > 0 ? [this.#group(training)] : [],
+      [`${figure(this.#meter.recent.runSteps)} run-steps/s`, left].filter(Boolean).join("  "),
+    ];
+    return lines.map((line) => line.slice(0, this.#screen.columns - 1)).join("\n");
+  }
+
+  /** What is in training now. */
+  #group(training: readonly SweptRun[]): string {
+    const all = groups(this.#runs), at = all.findIndex((group) => group.includes(training[0]));
+    const { model: { layers, dModel, heads }, data: { operation, prime } } = training[0].spec;
+    const accuracy = training.flatMap(({ spec }) => this.#accuracy.get(spec) ?? []);
+    return [
+      `shape ${at + 1}/${all.length}: ${layers} × ${dModel}, ${plural(heads, "head")}, ${operation}, p ${prime}`,
+      `step ${range(training.map(({ step }) => step), String)} of ${Math.max(...training.map(({ spec }) => spec.schedule.steps))}`,
+      `validation accuracy ${range(accuracy, percent)}`,
+    ].join("  ");
+  }
+
+  #line(): string {
+    const { share, left } = this.#share();
+    const training = this.#runs.filter(({ status }) => status === "training");
+    return [
+      `${percent(share)} done`,
+      tally(this.#runs),
+      ...training.length > 0 ? [this.#group(training)] : [],
+      `${figure(this.#meter.recent.runSteps)} run-steps/s`,
+      left,
+    ].filter(Boolean).join(" · ");
+  }
+}
+
+const hasEnded = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
+/** It may have done its last step and not be stored yet. */
+const isOver = (run: SweptRun) => hasEnded(run) || run.step >= run.spec.schedule.steps;
+
+/** `grokked 12  never 3  running 8  waiting 17`: every run once, those that never occur left out. */
+export function tally(runs: readonly SweptRun[]): string {
+  const counts = { grokked: 0, never: 0, diverged: 0, running: 0, elsewhere: 0, waiting: 0 };
+  for (const run of runs) {
+    const { status, grokkingStep } = run;
+    if (status === "training") counts.running++;
+    else if (grokkingStep !== null) counts.grokked++;
+    else if (status === "failed") counts.diverged++;
+    else if (isOver(run)) counts.never++;
+    else if (status === "elsewhere") counts.elsewhere++;
+    else counts.waiting++;
+  }
+  const always = ["grokked", "running", "waiting"];
+  return Object.entries(counts).filter(([word, n]) => n > 0 || always.includes(word)).map(([word, n]) => `${word} ${n}`).join("  ");
+}
