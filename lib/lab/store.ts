@@ -3,21 +3,18 @@
  * asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { reason } from "../files.ts";
 import { parameterCount } from "../layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
-import { checkExperiment, type Experiment, namedRule, swept } from "./experiment.ts";
-import { milestones, type Rule, RULES } from "./grokking.ts";
-import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
+import { openDatabase, prepare } from "./database.ts";
+import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
+import { type Accuracies, milestones, type Rule, RULES } from "./grokking.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
-
-/** How long a writer waits for another one, in ms. */
-const PATIENCE = 30_000;
 
 /** A run as the lab holds it; figures take it for a curve. */
 export interface StoredRun {
@@ -43,24 +40,7 @@ export class Lab {
    * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version. The file is left as it is.
    */
   static open(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Lab {
-    try {
-      if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
-      else Deno.statSync(path);
-      const db = connect(path, readOnly);
-      try {
-        check(db, readOnly);
-        if (!readOnly) {
-          db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-          migrate(db);
-        }
-      } catch (error) {
-        db.close();
-        throw error;
-      }
-      return new Lab(path, db);
-    } catch (error) {
-      throw new Error(`Cannot open ${path}: ${reason(error)}`);
-    }
+    return new Lab(path, openDatabase(path, readOnly));
   }
 
   /** The folder of the files of its runs. */
@@ -74,6 +54,28 @@ export class Lab {
       return this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T);
     } catch (error) {
       throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
+    }
+  }
+
+  /**
+   * The columns of a query, and its rows as they come, as lists: for results that are large, or whose columns share names.
+   * @throws Error in one line, also while the rows are read.
+   */
+  table(sql: string): { readonly columns: readonly string[]; readonly rows: Iterable<readonly SQLOutputValue[]> } {
+    const fail = (error: unknown) => new Error(`Cannot query ${this.path}: ${reason(error)}`);
+    const rows = function* (statement: StatementSync): Generator<readonly SQLOutputValue[]> {
+      try {
+        yield* statement.iterate() as Iterable<unknown> as Iterable<SQLOutputValue[]>;
+      } catch (error) {
+        throw fail(error);
+      }
+    };
+    try {
+      const statement = prepare(this.#db, sql) as StatementSync & { setReturnArrays(on: boolean): void }; // newer than its types
+      statement.setReturnArrays(true);
+      return { columns: statement.columns().map(({ name }) => name), rows: rows(statement) };
+    } catch (error) {
+      throw fail(error);
     }
   }
 
@@ -123,6 +125,7 @@ export class Lab {
     return this.write(() => {
       for (const each of [...Object.keys(RULES) as (keyof typeof RULES)[]].map(namedRule)) this.rule(each);
       this.rule(named);
+      this.completeMilestones();
       const known = this.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", name)[0];
       const { id } = known ?? this.run(
         "INSERT INTO experiments (name, question, rule, margin, keep, fixed, swept, declared_at) VALUES (?, ?, ?, ?, ?, '', '', ?)",
@@ -136,7 +139,7 @@ export class Lab {
           ...[id, ids[i], steps],
         );
       }
-      this.#describe(id);
+      this.describe(id);
       return ids;
     });
   }
@@ -153,7 +156,7 @@ export class Lab {
   }
 
   /** Enters a rule. @throws Error where one of this name has other thresholds. */
-  rule({ name, accuracy, inclusive, times, memorised }: ReturnType<typeof namedRule>): void {
+  rule({ name, accuracy, inclusive, times, memorised }: Required<NamedRule>): void {
     const wanted = { accuracy, inclusive: Number(inclusive), times, memorised };
     const known = this.query("SELECT accuracy, inclusive, times, memorised FROM rules WHERE name = ?", name)[0];
     if (!known) this.run("INSERT INTO rules VALUES (?, ?, ?, ?, ?)", name, ...Object.values(wanted));
@@ -162,8 +165,8 @@ export class Lab {
     }
   }
 
-  /** What all runs of an experiment share, and in what they differ. */
-  #describe(experiment: number): void {
+  /** Enters what all runs of an experiment share, and in what they differ. It must have at least one. */
+  describe(experiment: number): void {
     const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
       .map(({ id, steps }) => this.spec(id, steps));
     const differ = swept(specs), [first] = specs;
@@ -190,20 +193,27 @@ export class Lab {
     for (const row of metrics) this.run(PUT_METRICS, run, ...METRICS.map((field) => Number.isNaN(row[field]) ? null : row[field]));
   }
 
+  /** All rules that are stored, by name. */
+  rules(): Required<NamedRule>[] {
+    return this.query<Stored<NamedRule>>("SELECT * FROM rules ORDER BY name").map((rule) => ({ ...rule, inclusive: rule.inclusive === 1 }));
+  }
+
   /** Computes a run's milestones by all rules anew; of runs whose evaluations are thinned, they stay as they are. */
-  putMilestones(run: number, metrics: readonly Metrics[] = this.metrics(run)): void {
+  putMilestones(run: number, metrics: readonly Accuracies[] = this.metrics(run)): void {
     if (this.query("SELECT 1 FROM runs WHERE id = ? AND thinned", run).length > 0) return;
-    for (const { name, inclusive, ...rule } of this.query<{ name: string } & Stored<Rule>>("SELECT * FROM rules")) {
-      const { memorisationStep, grokkingStep, delay, censored, lastStep, passingSince, stability } = milestones(metrics, {
-        ...rule,
-        inclusive: inclusive === 1,
-      });
-      const { dips = null, depth = null, timeBelow = null } = stability ?? {};
-      this.run(
-        "INSERT OR REPLACE INTO milestones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ...[run, name, memorisationStep, grokkingStep, delay, Number(censored), lastStep, passingSince, dips, depth, timeBelow],
-      );
+    for (const rule of this.rules()) {
+      const row = Object.values(milestoneRow(metrics, rule));
+      this.run(`INSERT OR REPLACE INTO milestones VALUES (?, ?${", ?".repeat(row.length)})`, run, rule.name, ...row);
     }
+  }
+
+  /** Computes the milestones of runs that were stored before a rule was. */
+  completeMilestones(): void {
+    const without = this.query<{ id: number }>(
+      `SELECT id FROM runs WHERE NOT thinned AND EXISTS (SELECT 1 FROM metrics WHERE run = id)
+       AND (SELECT count(*) FROM milestones WHERE run = id) BETWEEN 1 AND (SELECT count(*) FROM rules) - 1`,
+    );
+    for (const { id } of without) this.putMilestones(id);
   }
 
   /** An experiment's runs with all their evaluations, by its rule, as figures take them. @throws Error where there is none of this name. */
@@ -229,12 +239,28 @@ export class Lab {
 
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
-    if (!statement) this.#statements.set(sql, statement = this.#db.prepare(sql));
+    if (!statement) this.#statements.set(sql, statement = prepare(this.#db, sql));
     return statement;
   }
 }
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
+
+/** What the table of milestones holds of a run by a rule: its columns after `run` and `rule`, in their order. */
+export function milestoneRow(metrics: readonly Accuracies[], rule: Rule): Row {
+  const { memorisationStep, grokkingStep, delay, censored, lastStep, passingSince, stability } = milestones(metrics, rule);
+  return {
+    memorisation_step: memorisationStep,
+    grokking_step: grokkingStep,
+    delay,
+    censored: Number(censored),
+    last_step: lastStep,
+    passing_since: passingSince,
+    dips: stability?.dips ?? null,
+    dip_depth: stability?.depth ?? null,
+    time_below: stability?.timeBelow ?? null,
+  };
+}
 
 /** The spec in a row's JSON, for so many steps. */
 export function specOf(json: string, steps: number): RunSpec {
@@ -259,42 +285,4 @@ const PUT_METRICS = `INSERT OR REPLACE INTO metrics VALUES (?${", ?".repeat(METR
 function metricsOf(row: Row): Metrics {
   const columns = Object.keys(row).slice(1);
   return Object.fromEntries(METRICS.map((field, i) => [field, row[columns[i]] ?? NaN])) as unknown as Metrics;
-}
-
-/** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
-function connect(path: string, readOnly: boolean): DatabaseSync {
-  const options = { readOnly, timeout: PATIENCE };
-  const db = new DatabaseSync(path, options);
-  if (!readOnly) return db;
-  try {
-    db.prepare("SELECT 1 FROM sqlite_schema").all();
-    return db;
-  } catch (error) {
-    db.close();
-    if (!/unable to open|readonly/.test(reason(error)) || exists(`${path}-wal`)) throw error;
-    return new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, options);
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).size > 0;
-  } catch {
-    return false;
-  }
-}
-
-/** That it is a database, one of this lab, and not of a newer version. */
-function check(db: DatabaseSync, readOnly: boolean): void {
-  const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
-  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
-  if (empty && !readOnly) return;
-  const version = pragma("user_version");
-  if (pragma("application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
-  if (version > MIGRATIONS.length) {
-    throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
-  }
-  if (readOnly && version < MIGRATIONS.length) {
-    throw new Error(`its version must be ${MIGRATIONS.length}, current value is ${version}: open it once for writing`);
-  }
 }

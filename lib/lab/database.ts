@@ -1,0 +1,84 @@
+/** The lab's SQLite file itself: opened with care, and asked one statement at a time. */
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { reason } from "../files.ts";
+import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
+
+/** How long a writer waits for another one, in ms. */
+const PATIENCE = 30_000;
+
+/** What `Lab.open` says. */
+export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
+  try {
+    if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
+    const isFolder = readOnly ? Deno.statSync(path).isDirectory : stat(path)?.isDirectory;
+    if (isFolder) throw new Error("it must be a file, it is a folder");
+    const db = connect(path, readOnly);
+    try {
+      check(db, readOnly);
+      if (!readOnly) {
+        db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+        migrate(db);
+      }
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } catch (error) {
+    throw new Error(`Cannot open ${path}: ${reason(error)}`);
+  }
+}
+
+/**
+ * A statement. SQLite itself leaves out all that comes after the first.
+ * @throws Error where there is none, or more than one.
+ */
+export function prepare(db: DatabaseSync, sql: string): StatementSync {
+  const text = fromNext(sql);
+  if (text === "") throw new Error(`it must be a statement, current value is ${JSON.stringify(sql)}`);
+  const statement = db.prepare(text), rest = fromNext(text.slice(statement.sourceSQL.length));
+  if (rest !== "") throw new Error(`it must be one statement, after it comes ${JSON.stringify(rest.slice(0, 40))}`);
+  return statement;
+}
+
+/** SQL from the first thing on that is part of a statement: no space, comment or semicolon. */
+const fromNext = (sql: string) => sql.replace(/^(\s|;|--[^\n]*|\/\*[^]*?(\*\/|$))+/, "");
+
+/** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
+function connect(path: string, readOnly: boolean): DatabaseSync {
+  const options = { readOnly, timeout: PATIENCE };
+  const db = new DatabaseSync(path, options);
+  if (!readOnly) return db;
+  try {
+    db.prepare("SELECT 1 FROM sqlite_schema").all();
+    return db;
+  } catch (error) {
+    db.close();
+    if (!/unable to open|readonly/.test(reason(error)) || stat(`${path}-wal`)?.size) throw error;
+    return new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, options);
+  }
+}
+
+function stat(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** That it is a database, one of this lab, and not of a newer version. */
+function check(db: DatabaseSync, readOnly: boolean): void {
+  const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
+  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
+  if (empty && !readOnly) return;
+  const version = pragma("user_version");
+  if (pragma("application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
+  if (version > MIGRATIONS.length) {
+    throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
+  }
+  if (readOnly && version < MIGRATIONS.length) {
+    throw new Error(`its version must be ${MIGRATIONS.length}, current value is ${version}: open it once for writing`);
+  }
+}
