@@ -95,21 +95,25 @@ export const FIELD_FLAGS: Readonly<Record<string, Flag>> = {
 export type Given = ReadonlyMap<string, string | true>;
 
 /**
- * The flags of a command line.
+ * The flags of a command line. Other words are added to `words`; without it, there must be none.
  * @throws Error for a flag that is not among `flags`, for a value that is missing or too much, and for other words.
  */
-export function parse(args: readonly string[], flags: Readonly<Record<string, Flag>>): Given {
+export function parse(args: readonly string[], flags: Readonly<Record<string, Flag>>, words?: string[]): Given {
   const valued = new Map(Object.entries(flags).map(([name, { value }]) => [name, value !== undefined]));
   const options = Object.fromEntries([...valued].map(([name, value]) => [name, { type: value ? "string" : "boolean" } as const]));
   const given = new Map<string, string | true>();
   for (const token of parseArgs({ args: [...args], options, strict: false, tokens: true }).tokens) {
     if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional" && words) {
+      words.push(token.value);
+      continue;
+    }
     if (token.kind === "positional") {
       throw new Error(`Cannot read the command line: must be flags, current value is ${JSON.stringify(token.value)}`);
     }
     const { name, rawName, value } = token;
     if (!valued.has(name)) {
-      throw new Error(`Cannot read ${rawName}: must be a known flag${nearest(name, [...valued.keys()])}; --help lists all`);
+      throw new Error(`Cannot read ${rawName}: must be a known flag${nearest(name, [...valued.keys()], "--")}; --help lists all`);
     }
     const missing = value === undefined || (!token.inlineValue && value.startsWith("--"));
     if (valued.get(name) && missing) throw new Error(`Cannot read ${rawName}: must have a value, there is none`);
@@ -119,9 +123,10 @@ export function parse(args: readonly string[], flags: Readonly<Record<string, Fl
   return given;
 }
 
-function nearest(name: string, known: readonly string[]): string {
+/** A question about the known name nearest to this one, where one is near. */
+export function nearest(name: string, known: readonly string[], dashes = ""): string {
   const near = closest(name, known);
-  return distance(name, near) <= Math.max(2, name.length / 3) ? `, did you mean --${near}?` : "";
+  return distance(name, near) <= Math.max(2, name.length / 3) ? `, did you mean ${dashes}${near}?` : "";
 }
 
 /** What the flags say about the run. */
@@ -157,7 +162,8 @@ function valueOf(flag: string, text: string, example: unknown): unknown {
   return text === "true";
 }
 
-function numberOf(flag: string, text: string, requirement = "a number"): number {
+/** The number that the value of a flag is. */
+export function numberOf(flag: string, text: string, requirement = "a number"): number {
   const value = Number(text);
   if (text.trim() === "" || Number.isNaN(value)) {
     throw new Error(`Cannot read --${flag}: must be ${requirement}, current value is ${JSON.stringify(text)}`);

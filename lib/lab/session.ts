@@ -71,7 +71,7 @@ export class Session {
       "SELECT id, name FROM sessions WHERE ended_at IS NULL AND id <> ?",
       this.id,
     );
-    const dead = others.filter(({ name }) => isFree(lockPath(this.#lab, name)));
+    const dead = others.filter(({ name }) => isGone(this.#lab, name));
     for (const { id, name } of dead) {
       this.#lab.write(() => {
         this.#lab.run("UPDATE sessions SET ended_at = seen_at WHERE id = ?", id);
@@ -246,10 +246,10 @@ function takeLock(lab: Lab, name: string): Lock {
   return { file, path };
 }
 
-/** Whether nobody holds the lock. */
-function isFree(path: string): boolean {
+/** Whether the process of a session that has no end is there no more: nobody holds its lock. */
+export function isGone(lab: Lab, name: string): boolean {
   try {
-    using file = Deno.openSync(path, { write: true });
+    using file = Deno.openSync(lockPath(lab, name), { write: true });
     return file.tryLockSync(true);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return true;
