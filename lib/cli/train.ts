@@ -12,6 +12,7 @@ import { prepareFile, prepareFolder } from "./files.ts";
 import { run, stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";
 import { metricsBeside, readRequest, type Request, seedFile } from "./request.ts";
+import { table } from "./table.ts";
 
 /** Seconds between checkpoints, and between versions of the metrics file. */
 const SAVE_EVERY = 60;
@@ -168,11 +169,10 @@ export function resultTable(runs: readonly Run[]): string {
       status,
     ];
   });
-  const table = [["seed", "memorised", "grokked", "delay", "updates", "train acc", "val acc", "status"], ...rows].map((row) =>
-    row.map(String)
-  );
-  const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
-  return table.map((row) => row.map((cell, i) => cell.padStart(widths[i])).join("   ")).join("\n");
+  return table([
+    ["seed", "memorised", "grokked", "delay", "updates", "train acc", "val acc", "status"],
+    ...rows.map((row) => row.map(String)),
+  ]);
 }
 
 if (import.meta.main) await run(main);
