@@ -129,8 +129,12 @@ class FakeTrainer implements Trainer {
   }
 }
 
-/** An update that depends on the run's seed, its step and its state, so that a state tells the way it came. */
+/** An update that depends on the run's seed, its step and its state, so that a state tells the way it came. Padding stays zero. */
 function update(state: Snapshot): Snapshot {
   const step = state.step + 1;
-  return { ...state, step, params: state.params.map((x, i) => Math.fround(x * 0.999 + Math.sin(state.spec.seed + step * (i % 7)))) };
+  return {
+    ...state,
+    step,
+    params: state.params.map((x, i) => x === 0 ? 0 : Math.fround(x * 0.999 + Math.sin(state.spec.seed + step * (i % 7)))),
+  };
 }

@@ -1,5 +1,6 @@
 /** Every experiment that `deno task sweep --experiment NAME` knows. */
 import type { Experiment } from "../lab/experiment.ts";
 import { BOUNDARIES } from "./boundaries.ts";
+import { SMALL_MAP } from "./small_map.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [...BOUNDARIES];
+export const EXPERIMENTS: readonly Experiment[] = [SMALL_MAP, ...BOUNDARIES];

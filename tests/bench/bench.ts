@@ -4,6 +4,7 @@ import { writeWhole } from "../../lib/files.ts";
 import { run } from "../../lib/cli/main.ts";
 import { type Machine, machine } from "./machine.ts";
 import { Contest } from "./contest.ts";
+import { labFigures, labTable } from "./lab.ts";
 import { HELP, options } from "./options.ts";
 import { OURS } from "./peers.ts";
 import { profile } from "./profile.ts";
@@ -33,6 +34,12 @@ await run(async (args) => {
     await writeWhole(chosen.json, JSON.stringify(document, null, 2) + "\n");
   };
 
+  if (chosen.lab) {
+    const figures = await labFigures(chosen.rounds, (line) => console.error(line));
+    console.log(`\n${labTable(figures)}`);
+    await keep({ work: "lab", ...figures });
+    return 0;
+  }
   if (chosen.profile) {
     for (const preset of chosen.work) {
       for (const rows of chosen.rows) {

@@ -17,6 +17,7 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --patience S     how long a peer may take to compile or for a turn before it is left out of the rows, default 300
   --python FILES   interpreters to look for PyTorch and JAX in, in this order, default python3,/usr/bin/python3
   --json FILE      writes all that was measured, with machine, versions and command
+  --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --profile        time, GFLOP/s and GB/s of each kernel of the native engine's step, in place of the comparison
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
@@ -32,6 +33,7 @@ export interface Options {
   readonly pythons: readonly string[];
   readonly json: string | null;
   readonly profile: boolean;
+  readonly lab: boolean;
 }
 
 /** @throws Error that names the flag, its value and what it must be. */
@@ -50,6 +52,7 @@ export function options(args: readonly string[]): Options | "help" {
       python: { ...text, default: "python3,/usr/bin/python3" },
       json: text,
       profile: flag,
+      lab: flag,
       help: { ...flag, short: "h" },
     },
   });
@@ -81,6 +84,7 @@ export function options(args: readonly string[]): Options | "help" {
     pythons: values.python.split(","),
     json: values.json ?? null,
     profile: values.profile ?? false,
+    lab: values.lab ?? false,
   };
 }
 

@@ -1,0 +1,119 @@
+/** What the lab adds to training, and how fast it takes and gives: `deno task bench --lab`. */
+import { join } from "node:path";
+import { firstGrok } from "../../lib/experiments/first_grok.ts";
+import { grid, range } from "../../lib/lab/experiment.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { sweep } from "../../lib/lab/sweep.ts";
+import { openEngine, train } from "../../lib/train.ts";
+import type { Metrics } from "../../lib/trainer.ts";
+
+export interface LabFigures {
+  /** Time of a sweep over that of the bare trainer on the same runs, of each round. */
+  readonly overhead: readonly number[];
+  /** Seconds for a million evaluations. */
+  readonly ingest: number;
+  /** Seconds that each view takes over 400 runs and 4 million evaluations: the median of five. */
+  readonly views: Readonly<Record<string, number>>;
+}
+
+const VIEWS = ["run_summary", "ratio_sweep_stats", "phase_boundary", "experiment_overview"];
+
+export async function labFigures(rounds: number, say: (line: string) => void): Promise<LabFigures> {
+  const folder = await Deno.makeTempDir({ prefix: "bench-" });
+  try {
+    say("overhead: sweep and bare trainer in turns");
+    const overhead = await overheads(rounds, folder);
+    say("4 million evaluations");
+    return { overhead, ...tables(join(folder, "large.db")) };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The lesson's setting, evaluated as often as the published experiments: every tenth update. */
+async function overheads(rounds: number, folder: string): Promise<number[]> {
+  const engine = await openEngine();
+  const runs = range(8).map((seed) => firstGrok({ seed, schedule: { steps: 600, evalEvery: 10 } }));
+  const bare = () => train(runs, { engine, keepSnapshots: false });
+  const swept = async (round: number) => {
+    using lab = Lab.open(join(folder, `${round}.db`));
+    await sweep({ name: "overhead", runs }, { lab, engine });
+  };
+  const time = async (work: () => Promise<unknown>) => {
+    const began = performance.now();
+    await work();
+    return performance.now() - began;
+  };
+  await bare();
+  const ratios: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    // Each comes first every other time, so that a machine's drift hits both.
+    const first = round % 2 === 0 ? await time(bare) : 0;
+    const sweeping = await time(() => swept(round));
+    ratios.push(sweeping / (first || await time(bare)));
+  }
+  return ratios;
+}
+
+function tables(path: string): Omit<LabFigures, "overhead"> {
+  using lab = Lab.open(path);
+  const runs = grid({
+    preset: "boundaries",
+    optim: { weightDecay: [0.01, 0.1, 1, 3] },
+    model: { dModel: [72, 96, 120, 144, 192, 240, 288, 388, 776, 1552] },
+    schedule: { steps: 99_990 },
+    seed: range(10),
+  });
+  const ids = lab.declare({ name: "large", rule: "sustained", runs });
+  const metrics = range(10_000).map((n): Metrics => {
+    const acc = n / 10_000;
+    return {
+      step: 10 * n,
+      trainLoss: 1 / (n + 1),
+      trainAcc: 1,
+      valLoss: 2,
+      valAcc: acc,
+      weightNorm: 30,
+      gradNorm: 1,
+      batchLoss: 0.1,
+      batchAcc: acc,
+    };
+  });
+  let ingest = NaN;
+  const began = performance.now();
+  for (const [i, id] of ids.entries()) {
+    // As much as a sweep stores at once when it evaluates often.
+    for (let from = 0; from < metrics.length; from += 1000) lab.write(() => lab.putMetrics(id, metrics.slice(from, from + 1000)));
+    if (i === 99) ingest = (performance.now() - began) / 1000;
+  }
+  lab.write(() => {
+    for (const id of ids) {
+      lab.putMilestones(id);
+      lab.run("UPDATE runs SET status = 'finished', step = 99990 WHERE id = ?", id);
+    }
+  });
+  const median = (sql: string) => {
+    const times = range(5).map(() => {
+      const began = performance.now();
+      lab.query(sql);
+      return (performance.now() - began) / 1000;
+    });
+    return times.sort((a, b) => a - b)[2];
+  };
+  return { ingest, views: Object.fromEntries(VIEWS.map((view) => [view, median(`SELECT * FROM ${view}`)])) };
+}
+
+/** The figures beside what they must be. */
+export function labTable({ overhead, ingest, views }: LabFigures): string {
+  const sorted = overhead.toSorted((a, b) => a - b), middle = sorted[(sorted.length - 1) >> 1];
+  const percent = (ratio: number) => `${(100 * (ratio - 1)).toFixed(1)} %`;
+  return [
+    `a sweep over the bare trainer     ${percent(middle)} (${percent(sorted[0])} to ${percent(sorted.at(-1)!)}), to be below 5 %`,
+    `1 million evaluations stored      ${ingest.toFixed(2)} s, to be below 5 s`,
+    ...Object.entries(views).map(([view, seconds]) =>
+      `${view.padEnd(33)} ${seconds.toFixed(3)} s over 400 runs and 4 million evaluations${
+        view === "phase_boundary" ? ", to be below 0.5 s" : ""
+      }`
+    ),
+  ].join("\n");
+}
