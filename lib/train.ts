@@ -182,7 +182,8 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
         const news = record(evaluations, rows, options);
         if (news.length > 0) await onProgress?.(news, runs);
       }
-      rows.forEach((run, row) => run && (run.step = trainer.steps[row]));
+      // A run that failed stays where that was seen, however far its row has gone on meanwhile.
+      rows.forEach((run, row) => run && run.error === undefined && (run.step = trainer.steps[row]));
       await onProgress?.([], runs);
 
       const took = performance.now() - began;

@@ -57,25 +57,16 @@ export class Lab {
     }
   }
 
-  /**
-   * The columns of a query, and its rows as they come, as lists: for results that are large, or whose columns share names.
-   * @throws Error in one line, also while the rows are read.
-   */
-  table(sql: string): { readonly columns: readonly string[]; readonly rows: Iterable<readonly SQLOutputValue[]> } {
-    const fail = (error: unknown) => new Error(`Cannot query ${this.path}: ${reason(error)}`);
-    const rows = function* (statement: StatementSync): Generator<readonly SQLOutputValue[]> {
-      try {
-        yield* statement.iterate() as Iterable<unknown> as Iterable<SQLOutputValue[]>;
-      } catch (error) {
-        throw fail(error);
-      }
-    };
+  /** The columns of a query and its rows as lists, for results whose columns share names, or hold bytes. @throws Error in one line. */
+  table(sql: string): { readonly columns: readonly string[]; readonly rows: readonly (readonly SQLOutputValue[])[] } {
     try {
       const statement = prepare(this.#db, sql) as StatementSync & { setReturnArrays(on: boolean): void }; // newer than its types
       statement.setReturnArrays(true);
-      return { columns: statement.columns().map(({ name }) => name), rows: rows(statement) };
+      // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
+      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all() : [];
+      return { columns, rows: rows as unknown[] as SQLOutputValue[][] };
     } catch (error) {
-      throw fail(error);
+      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
     }
   }
 
@@ -179,10 +170,12 @@ export class Lab {
   describe(experiment: number): void {
     const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
       .map(({ id, steps }) => this.spec(id, steps));
-    const differ = swept(specs), [first] = specs;
-    const fixed = Object.entries(first).flatMap(([part, value]) =>
-      typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
-    ).filter(([field]) => !differ.has(field));
+    const fields = (spec: RunSpec) =>
+      Object.entries(spec).flatMap(([part, value]) =>
+        typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
+      );
+    const all = specs.map((spec) => Object.fromEntries(fields(spec))), differ = swept(specs);
+    const fixed = Object.entries(all[0]).filter(([field, value]) => all.every((each) => each[field] === value));
     const json = [Object.fromEntries(fixed), Object.fromEntries(differ)].map((each) => JSON.stringify(each));
     this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", ...json, experiment);
   }
