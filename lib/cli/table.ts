@@ -1,9 +1,10 @@
 /** Text in columns that line up. */
 
-/** Characters that each column needs for these lines; at least so many as given. */
-export function widthsOf(lines: readonly (readonly string[])[], least: readonly number[] = []): number[] {
-  const columns = Math.max(least.length, ...lines.map((line) => line.length));
-  return Array.from({ length: columns }, (_, i) => lines.reduce((most, line) => Math.max(most, lengthOf(line[i] ?? "")), least[i] ?? 0));
+/** Characters that each column needs for these lines. */
+export function widthsOf(lines: Iterable<readonly string[]>): number[] {
+  const widths: number[] = [];
+  for (const line of lines) line.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, lengthOf(cell)));
+  return widths;
 }
 
 /** A line of cells, three spaces apart; those of the columns in `left` begin at the same place, the others end there. */

@@ -88,17 +88,26 @@ export function checkExperiment({ name, runs, margin = null, rule = "first" }: E
   const fail = (what: string, requirement: string, value: unknown) => {
     throw new Error(`Cannot use experiment ${name}: ${what} must be ${requirement}, current value is ${JSON.stringify(value) ?? value}`);
   };
-  if (typeof name !== "string" || !/^[\w][\w.-]{0,99}$/.test(name)) fail("its name", "letters, digits, _ . - and no more than 100", name);
+  if (typeof name !== "string" || !NAME.test(name)) fail("its name", NAME_IN_WORDS, name);
   if (runs.length === 0) fail("its runs", "at least one", []);
   const hashes = new Set(runs.map(specHash));
   if (hashes.size < runs.length) fail("its runs", "all different", `${runs.length - hashes.size} of ${runs.length} come twice`);
   if (margin !== null && !(Number.isInteger(margin) && margin >= 0)) fail("its margin", "null or a whole number of updates from 0", margin);
   if (typeof rule === "string" && !Object.hasOwn(RULES, rule)) fail("its rule", `one of ${Object.keys(RULES).join(", ")}`, rule);
-  const { accuracy, times, memorised } = namedRule(rule);
-  if (!(accuracy > 0 && accuracy <= 1)) fail("its rule's accuracy", "above 0 and at most 1", accuracy);
-  if (!(memorised > 0 && memorised <= 1)) fail("its rule's memorised", "above 0 and at most 1", memorised);
-  if (!(Number.isInteger(times) && times >= 1)) fail("its rule's times", "a whole number from 1", times);
+  checkRule(namedRule(rule), (field, requirement, value) => fail(`its rule's ${field}`, requirement, value));
 }
+
+/** Calls `fail` with the first field of a rule that can't be so, and what it must be. */
+export function checkRule(rule: Required<NamedRule>, fail: (field: string, requirement: string, value: unknown) => void): void {
+  const { name, accuracy, times, memorised } = rule;
+  if (!NAME.test(name)) fail("name", NAME_IN_WORDS, name);
+  if (!(accuracy > 0 && accuracy <= 1)) fail("accuracy", "above 0 and at most 1", accuracy);
+  if (!(memorised > 0 && memorised <= 1)) fail("memorised", "above 0 and at most 1", memorised);
+  if (!(Number.isInteger(times) && times >= 1)) fail("times", "a whole number from 1", times);
+}
+
+/** What experiments and rules may be called. */
+const NAME = /^[\w][\w.-]{0,99}$/, NAME_IN_WORDS = "letters, digits, _ . - and no more than 100";
 
 /** The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. */
 export function swept(runs: readonly RunSpec[]): Map<string, (string | number | boolean)[]> {

@@ -1,0 +1,288 @@
+/**
+ * One lab's content entered into another: shards of a sweep, or a colleague's runs. Doing it again changes nothing.
+ *
+ * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
+ * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
+ */
+import { isAbsolute, join, normalize, parse } from "node:path";
+import { checksum, reason, writeWhole } from "../files.ts";
+import type { Metrics } from "../trainer.ts";
+import { isGone } from "./session.ts";
+import type { Lab, Row, Value } from "./store.ts";
+
+export interface Merged {
+  /** Runs of the source: all, those that the target didn't have, and those of which the source had more. */
+  readonly runs: number;
+  readonly entered: number;
+  readonly further: number;
+  /** What was entered with them. */
+  readonly evaluations: number;
+  readonly files: number;
+}
+
+/**
+ * Enters all that one lab has into another, whole or not at all. Runs that are in training in the source come as stopped; those that are in
+ * training in the target stay as they are.
+ * @param say hears of what was left out or is worth knowing, a line each.
+ * @throws Error in one line where both are the same, or mean different things by one rule.
+ */
+export async function merge(from: Lab, into: Lab, say: (line: string) => void = console.error): Promise<Merged> {
+  if (Deno.realPathSync(from.path) === Deno.realPathSync(into.path)) {
+    throw new Error(`Cannot merge ${from.path} into ${into.path}: must be two databases, they are one`);
+  }
+  /** Files of the target that came, or that something else takes the place of: in the end, those that it doesn't know go. */
+  const touched: string[] = [];
+  try {
+    return await from.read(() => mergeInto(from, into, say, touched));
+  } finally {
+    const known = new Set(into.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
+    for (const file of touched) if (!known.has(file)) await Deno.remove(join(into.folder, file)).catch(() => {});
+  }
+}
+
+async function mergeInto(from: Lab, into: Lab, say: (line: string) => void, touched: string[]): Promise<Merged> {
+  checkRules(from, into);
+  const pairs = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").map((run) => pair(from, into, run));
+  const differ = pairs.filter(({ differing }) => differing > 0);
+  if (differ.length > 0) {
+    const evaluations = differ.reduce((sum, { differing }) => sum + differing, 0);
+    say(
+      `${from.path}: ${evaluations} evaluations of ${
+        runs(differ.length)
+      } differ from those in ${into.path}, as between different adapters; ` +
+        `of each run, those of one database stay`,
+    );
+  }
+  const files = await copyFiles(from, into, pairs, { say, touched });
+  const { left, ...merged } = into.write(() => enter(from, into, pairs, { files, touched }));
+  if (left > 0) say(`${from.path}: ${runs(left)} in training in ${into.path} stay as they are there; merge again when they have ended`);
+  return merged;
+}
+
+const runs = (n: number) => `${n} run${n === 1 ? "" : "s"}`;
+
+function checkRules(from: Lab, into: Lab): void {
+  const known = new Map(into.rules().map((rule) => [rule.name, JSON.stringify(rule)]));
+  for (const rule of from.rules()) {
+    const there = known.get(rule.name), here = JSON.stringify(rule);
+    if (there !== undefined && there !== here) {
+      throw new Error(
+        `Cannot merge ${from.path} into ${into.path}: rule ${rule.name} must be the same in both, it is ${here} and ${there}`,
+      );
+    }
+  }
+}
+
+type SourceRun = Row & {
+  readonly id: number;
+  readonly hash: string;
+  readonly spec: string;
+  readonly parameters: number;
+  readonly shape: string;
+  readonly status: string;
+  readonly step: number;
+  readonly session: number | null;
+  readonly thinned: number;
+  readonly error: string | null;
+};
+type TargetRun = Pick<SourceRun, "id" | "status" | "step" | "session" | "thinned">;
+
+/** By the source's runs, the files that are to be entered; and all that should be looked after in the end. */
+interface Copies {
+  readonly files: ReadonlyMap<number, readonly Artifact[]>;
+  readonly touched: string[];
+}
+
+/** A run of the source beside the target's. */
+interface Pair {
+  readonly run: SourceRun;
+  readonly known: TargetRun | undefined;
+  /** Evaluations at the same steps that aren't the same bits. */
+  readonly differing: number;
+  /** `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains there. */
+  readonly verdict: "new" | "further" | "same" | "less" | "busy";
+}
+
+const target = (into: Lab, hash: string) =>
+  into.query<TargetRun>("SELECT id, status, step, session, thinned FROM runs WHERE hash = ?", hash)[0] as TargetRun | undefined;
+
+function pair(from: Lab, into: Lab, run: SourceRun): Pair {
+  const known = target(into, run.hash);
+  if (!known) return { run, known, differing: 0, verdict: "new" };
+  const differing = differences(from, run.id, into, known.id);
+  const rank = ({ status, step, thinned }: TargetRun) => {
+    const done = Number(["finished", "grokked", "failed"].includes(status)), whole = 1 - thinned;
+    return differing === 0 ? [step, done, whole] : [done, step, whole];
+  };
+  const here = rank(run), there = rank(known), at = here.findIndex((value, i) => value !== there[i]);
+  const more = at !== -1 && here[at] > there[at];
+  const verdict = isBusy(into, known) ? "busy" : more ? "further" : differing === 0 && run.step === known.step ? "same" : "less";
+  return { run, known, differing, verdict };
+}
+
+/** How many evaluations of a run both have that aren't the same bits. */
+function differences(from: Lab, source: number, into: Lab, known: number): number {
+  const there = new Map(into.metrics(known).map((row) => [row.step, row]));
+  const differs = (a: Metrics, b: Metrics) => (Object.keys(a) as (keyof Metrics)[]).some((field) => !Object.is(a[field], b[field]));
+  return there.size === 0 ? 0 : from.metrics(source).filter((row) => there.has(row.step) && differs(row, there.get(row.step)!)).length;
+}
+
+/** Whether a session that is alive has it. */
+function isBusy(into: Lab, { session }: TargetRun): boolean {
+  if (session === null) return false;
+  const [found] = into.query<{ name: string; ended_at: string | null }>("SELECT name, ended_at FROM sessions WHERE id = ?", session);
+  return found !== undefined && found.ended_at === null && !isGone(into, found.name);
+}
+
+type Artifact = { readonly kind: string; readonly step: number; readonly file: string; readonly bytes: number; readonly sha256: string };
+
+/**
+ * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two runs
+ * of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
+ * @returns by the source's runs, what is to be entered.
+ */
+async function copyFiles(
+  from: Lab,
+  into: Lab,
+  pairs: readonly Pair[],
+  { say, touched }: { readonly say: (line: string) => void; readonly touched: string[] },
+): Promise<Map<number, Artifact[]>> {
+  const files = new Map<number, Artifact[]>();
+  for (const { run, known, verdict } of pairs) {
+    if (verdict === "less" || verdict === "busy") continue;
+    const there = verdict === "same" ? into.query<Artifact>("SELECT kind, step FROM artifacts WHERE run = ?", known!.id) : [];
+    const lacks = ({ kind, step }: Artifact) => !there.some((each) => each.kind === kind && each.step === step);
+    for (
+      const artifact of from.query<Artifact>("SELECT kind, step, file, bytes, sha256 FROM artifacts WHERE run = ?", run.id).filter(lacks)
+    ) {
+      let data;
+      try {
+        data = await read(from, artifact);
+      } catch (error) {
+        say(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`);
+        continue;
+      }
+      const { dir, name, ext } = parse(artifact.file), tag = `-${artifact.sha256.slice(0, 8)}`;
+      const file = join(dir, `${name.endsWith(tag) ? name : name + tag}${ext}`);
+      touched.push(file);
+      await writeWhole(join(into.folder, file), data);
+      files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file }]);
+    }
+  }
+  return files;
+}
+
+async function read(from: Lab, { file, bytes, sha256 }: Artifact): Promise<Uint8Array> {
+  const path = join(from.folder, file);
+  if (isAbsolute(file) || normalize(file).startsWith("..")) throw new Error(`${file} must be in ${from.folder}`);
+  const data = await Deno.readFile(path).catch((error) => {
+    throw new Error(`${path}: ${reason(error)}`);
+  });
+  if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
+  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${sha256}, it has another`);
+  return data;
+}
+
+/** All that is entered, in one transaction of the target. */
+function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }: Copies): Merged & { readonly left: number } {
+  for (const rule of from.rules()) into.rule(rule);
+  const sessions = enterSessions(from, into), ids = new Map<Value, number>();
+  const merged = { runs: pairs.length, entered: 0, further: 0, evaluations: 0, files: 0, left: 0 };
+  for (const each of pairs) {
+    const { run, known, differing } = each, now = target(into, run.hash);
+    const id = now?.id ?? insert(into, "runs", pick(run, ["hash", "spec", "parameters", "shape"])).id;
+    ids.set(run.id, id);
+    // Between the look at it and now, a session may have taken it.
+    const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
+    if (verdict === "busy") merged.left++;
+    else enterWork(from, into, { ...each, verdict }, id, sessions);
+    if (verdict === "busy" || verdict === "less") continue;
+    if (verdict === "new") merged.entered++;
+    if (verdict === "further") merged.further++;
+    if (verdict !== "same") merged.evaluations += enterState(from, into, run, id);
+    const taken = files.get(run.id) ?? [];
+    merged.files += taken.length;
+    if (verdict === "further") {
+      // What belongs to another way, or to an earlier step.
+      for (const { kind, step, file } of into.query<Artifact>("SELECT kind, step, file FROM artifacts WHERE run = ?", id)) {
+        if (differing === 0 && !taken.some((each) => each.kind === kind)) continue;
+        into.run("DELETE FROM artifacts WHERE run = ? AND kind = ? AND step = ?", id, kind, step);
+        touched.push(file);
+      }
+    }
+    for (const { kind, step, file, bytes, sha256 } of taken) insert(into, "artifacts", { run: id, kind, step, file, bytes, sha256 });
+  }
+  enterExperiments(from, into, ids);
+  into.completeMilestones();
+  return merged;
+}
+
+/** How far a run is, its evaluations and its milestones, in place of what is there. @returns how many evaluations. */
+function enterState(from: Lab, into: Lab, run: SourceRun, id: number): number {
+  const status = run.session !== null || run.status === "training" ? "stopped" : run.status;
+  into.run(
+    "UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?",
+    ...[status, run.step, run.thinned, run.error, id],
+  );
+  for (const table of ["metrics", "milestones"]) into.run(`DELETE FROM ${table} WHERE run = ?`, id);
+  for (const row of from.query("SELECT * FROM milestones WHERE run = ?", run.id)) insert(into, "milestones", { ...row, run: id });
+  const metrics = from.metrics(run.id);
+  into.putMetrics(id, metrics);
+  return metrics.length;
+}
+
+/** Who trained a run; of one in two ways, only who went the one that stays. */
+function enterWork(from: Lab, into: Lab, { run, verdict, differing }: Pair, id: number, sessions: ReadonlyMap<Value, number>): void {
+  if (differing > 0 && verdict !== "further") return;
+  if (differing > 0) into.run("DELETE FROM work WHERE run = ?", id);
+  for (const { session, from_step, to_step, seconds } of from.query("SELECT * FROM work WHERE run = ?", run.id)) {
+    into.run(
+      "INSERT INTO work VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_step = excluded.to_step, seconds = excluded.seconds WHERE excluded.to_step > to_step",
+      ...[sessions.get(session)!, id, from_step, to_step, seconds],
+    );
+  }
+}
+
+/** @returns the target's ids by the source's. */
+function enterSessions(from: Lab, into: Lab): Map<Value, number> {
+  const environments = new Map(
+    from.query("SELECT * FROM environments").map(({ id, ...row }) => {
+      const names = Object.keys(row).map((name) => `"${name}"`), values = Object.values(row);
+      const same = into.query<{ id: number }>(`SELECT id FROM environments WHERE (${names}) = (${values.map(() => "?")})`, ...values);
+      return [id, same[0]?.id ?? insert(into, "environments", row).id];
+    }),
+  );
+  return new Map(
+    from.query("SELECT * FROM sessions ORDER BY id").map(({ id, name, environment, command, started_at, seen_at, ended_at }) => {
+      // For the target it has ended, when it last wrote, until a later merge knows better.
+      into.run(
+        `INSERT INTO sessions (name, environment, command, started_at, seen_at, ended_at) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, ended_at = excluded.ended_at WHERE excluded.seen_at > seen_at`,
+        ...[name, environments.get(environment)!, command, started_at, seen_at, ended_at ?? seen_at],
+      );
+      return [id, into.query<{ id: number }>("SELECT id FROM sessions WHERE name = ?", name)[0].id];
+    }),
+  );
+}
+
+/** Experiments by name. Where both have one, the target's question, rule and margin stay; their runs come together, the larger number of steps each. */
+function enterExperiments(from: Lab, into: Lab, ids: ReadonlyMap<Value, number>): void {
+  for (const { id, ...row } of from.query<Row & { id: number; name: string }>("SELECT * FROM experiments ORDER BY id")) {
+    const [known] = into.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", row.name);
+    const experiment = known?.id ?? insert(into, "experiments", row).id;
+    const changes = from.query("SELECT run, steps FROM members WHERE experiment = ?", id).map(({ run, steps }) =>
+      into.run(
+        "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps",
+        ...[experiment, ids.get(run)!, steps],
+      ).changes
+    );
+    if (changes.some((n) => n > 0)) into.describe(experiment);
+  }
+}
+
+function insert(into: Lab, table: string, row: Row): { readonly id: number } {
+  const names = Object.keys(row).map((name) => `"${name}"`), values = Object.values(row);
+  return into.run(`INSERT INTO ${table} (${names}) VALUES (${values.map(() => "?")})`, ...values);
+}
+
+const pick = (row: Row, names: readonly string[]): Row => Object.fromEntries(names.map((name) => [name, row[name]]));
