@@ -207,7 +207,7 @@ Deno.test("a database that is corrupt, of something else, or of a newer version:
         /^error: Cannot open .*newer\.db: its version must be at most \d+, current value is \d+: it was made by a newer Grokbook$/,
       ],
       ["torn.db", /^error: Cannot open .*torn\.db: file is not a database$/],
-      ["folder.db", /^error: Cannot open .*folder\.db: unable to open database file/],
+      ["folder.db", /^error: Cannot open .*folder\.db: it must be a file, it is a folder$/],
     ];
     await Promise.all(cases.map(async ([name, says]) => {
       const before = await Deno.readFile(path(name)).catch(() => null);

@@ -27,7 +27,7 @@ export async function exportRecorded(
   folder: string,
   { metrics: kept, command }: RecordOptions,
 ): Promise<{ runs: number; evaluations: number; bytes: number }> {
-  const recorded = atOnce(lab, () => record(lab, experiment, kept, command));
+  const recorded = await lab.read(() => record(lab, experiment, kept, command));
   let bytes = 0;
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   for (const [name, text] of recordedFiles(recorded)) {
@@ -37,16 +37,6 @@ export async function exportRecorded(
   }
   if (kept === "none") await removeAll([join(folder, FILES.metrics)]);
   return { runs: recorded.runs.length, evaluations: recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0), bytes };
-}
-
-/** Reads the database as it is at one moment, whoever writes meanwhile. */
-function atOnce<T>(lab: Lab, read: () => T): T {
-  lab.run("BEGIN");
-  try {
-    return read();
-  } finally {
-    lab.run("COMMIT");
-  }
 }
 
 function record(lab: Lab, experiment: string, kept: Kept, command: string): Recorded {

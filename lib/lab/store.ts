@@ -87,7 +87,8 @@ export class Lab {
     try {
       return await work();
     } finally {
-      this.#db.exec("COMMIT");
+      // Not COMMIT, which a damaged database refuses.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     }
   }
 

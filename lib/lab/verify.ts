@@ -40,8 +40,14 @@ function readable(lab: Lab): Omit<Verified, "files"> & { readonly artifacts: rea
 }
 
 function integrity(lab: Lab): Finding[] {
-  const lines = lab.query<{ integrity_check: string }>("PRAGMA integrity_check").map((row) => row.integrity_check);
-  return lines[0] === "ok" ? [] : lines.map((text) => ({ about: "database", text: text.replaceAll("\n", " ") }));
+  const finding = (text: string): Finding => ({ about: "database", text: text.replaceAll("\n", " ") });
+  try {
+    const lines = lab.query<{ integrity_check: string }>("PRAGMA integrity_check").map((row) => row.integrity_check);
+    return lines[0] === "ok" ? [] : lines.map(finding);
+  } catch (error) {
+    // Some damage ends the check itself.
+    return [finding(reason(error))];
+  }
 }
 
 function references(lab: Lab): Finding[] {
