@@ -12,6 +12,7 @@ import { Session } from "../lib/lab/session.ts";
 import { Lab } from "../lib/lab/store.ts";
 import { sweep, type SweepOptions } from "../lib/lab/sweep.ts";
 import { recompute, verify } from "../lib/lab/verify.ts";
+import { snapshotOf } from "../lib/train.ts";
 import { fakeEngine } from "./fake_engine.ts";
 import { content, scratch } from "./lab_files.ts";
 
@@ -171,6 +172,46 @@ Deno.test("a session at work is no finding, one that was killed is", () =>
       findings[0].text,
       /^run [0-9a-f]{16} is in training at step 0, but session [0-9a-f-]{36} is gone; the next sweep frees it$/,
     );
+  }));
+
+Deno.test("what a killed session leaves is whole; milestones that are older than its last state are not", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    using lab = Lab.open(path("b.db"));
+    const [id] = lab.declare(small());
+    const session = await Session.open(lab, { info: engine().info, command: "killed" });
+    await session.claim(id, 200, () => true);
+    {
+      using whole = Lab.open(path("a.db"), { readOnly: true });
+      const evaluations = whole.metrics(whole.query<{ id: number }>("SELECT id FROM runs WHERE seed = 0")[0].id);
+      for (const evaluation of evaluations.slice(0, 11)) session.record(id, evaluation);
+      await session.checkpoint(id, { ...snapshotOf(runs()[0]), step: 100 });
+      for (const evaluation of evaluations.slice(11, 14)) session.record(id, evaluation);
+      session.flush(true);
+    }
+    // Lets its runs go as whoever finds that it was killed.
+    session.close();
+    assertEquals(lab.query("SELECT step, last_step FROM runs JOIN milestones ON run = id WHERE rule = 'first'"), [{
+      step: 100,
+      last_step: 100,
+    }]);
+    assertEquals(lab.metrics(id).at(-1)!.step, 130);
+    assertEquals((await verify(lab)).findings, []);
+    lab.putMilestones(id, lab.metrics(id, 60));
+    assertMatch(
+      (await verify(lab)).findings.map(({ text }) => text).join(),
+      /^run \w{16} by rule first: they must be of step 100, they are of 60,run/,
+    );
+
+    // An imported run that was begun anew, and nothing of it stored yet.
+    using source = Lab.open(path("a.db"));
+    await exportRecorded(source, "small", path("none"), { metrics: "none", command: "test" });
+    using other = Lab.open(path("c.db"));
+    await importRecorded(other, path("none"));
+    const begun = await Session.open(other, { info: engine().info, command: "killed" });
+    await begun.claim(1, 200, () => true);
+    begun.close();
+    assertEquals((await verify(other)).findings, []);
   }));
 
 /** Something that goes wrong, and all that verify says then. */

@@ -118,6 +118,7 @@ Deno.test("merging a second time changes nothing, be it a sweep that still goes 
       session.close();
     }
     assertEquals(ask(path("merged.db"), "SELECT count(*) AS n FROM runs WHERE session IS NOT NULL OR status = 'training'"), [{ n: 0 }]);
+    assertEquals(ask(path("merged.db"), "SELECT count(*) AS n FROM sessions WHERE ended_at IS NULL"), [{ n: 0 }]);
     assertEquals(ask(path("merged.db"), "SELECT status FROM runs JOIN members m ON m.run = id WHERE status = 'stopped'"), [{
       status: "stopped",
     }]);
