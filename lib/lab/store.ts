@@ -16,6 +16,11 @@ import { type Accuracies, milestones, type Rule, RULES } from "./grokking.ts";
 export type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
 
+export interface Table {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly SQLOutputValue[])[];
+}
+
 /** A run as the lab holds it; figures take it for a curve. */
 export interface StoredRun {
   readonly id: number;
@@ -57,13 +62,13 @@ export class Lab {
     }
   }
 
-  /** The columns of a query and its rows as lists, for results whose columns share names, or hold bytes. @throws Error in one line. */
-  table(sql: string): { readonly columns: readonly string[]; readonly rows: readonly (readonly SQLOutputValue[])[] } {
+  /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
+  table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
     try {
       const statement = prepare(this.#db, sql) as StatementSync & { setReturnArrays(on: boolean): void }; // newer than its types
       statement.setReturnArrays(true);
       // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
-      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all() : [];
+      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all(...parameters) : [];
       return { columns, rows: rows as unknown[] as SQLOutputValue[][] };
     } catch (error) {
       throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
@@ -189,7 +194,7 @@ export class Lab {
 
   /** The evaluations of a run up to a step, in their order. */
   metrics(run: number, until: number = Number.MAX_SAFE_INTEGER): Metrics[] {
-    return this.query("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).map((row) => metricsOf(row));
+    return this.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).rows.map(metricsOf);
   }
 
   /** Stores evaluations of a run; one that is there is replaced. */
@@ -296,7 +301,8 @@ const METRICS = [
 const TOGETHER = 50;
 const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRICS.length)})`).join(", "));
 
-function metricsOf(row: Row): Metrics {
-  const columns = Object.keys(row).slice(1);
-  return Object.fromEntries(METRICS.map((field, i) => [field, row[columns[i]] ?? NaN])) as unknown as Metrics;
+/** An evaluation as it is stored. Written out: there may be millions. */
+function metricsOf(row: readonly SQLOutputValue[]): Metrics {
+  const [, step, trainLoss, trainAcc, valLoss, valAcc, weightNorm, grad, loss, acc] = row as number[];
+  return { step, trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm: grad ?? NaN, batchLoss: loss ?? NaN, batchAcc: acc ?? NaN };
 }

@@ -104,7 +104,10 @@ function wholeRuns(lab: Lab): Finding[] {
 }
 
 const accuracies = (lab: Lab, run: number): Accuracies[] =>
-  lab.query<Row & Accuracies>("SELECT step, train_acc AS trainAcc, val_acc AS valAcc FROM metrics WHERE run = ? ORDER BY step", run);
+  lab.table("SELECT step, train_acc, val_acc FROM metrics WHERE run = ? ORDER BY step", run).rows.map((row) => {
+    const [step, trainAcc, valAcc] = row as number[];
+    return { step, trainAcc, valAcc };
+  });
 
 const isDone = ({ status }: StoredRun) => status === "finished" || status === "grokked" || status === "failed";
 
