@@ -1,5 +1,4 @@
 /** `deno task db`: what the lab's database holds, asked, checked, joined with others, carried out and in. Results go to stdout. */
-import { join, relative } from "node:path";
 import { writeWhole } from "../files.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
@@ -9,10 +8,10 @@ import { exportRecorded, importRecorded } from "../lab/recorded.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute, verify } from "../lab/verify.ts";
 import { answer, Closed, type Format, schema, stdout } from "./db_query.ts";
-import { exists } from "./files.ts";
+import { exists, here } from "./files.ts";
 import { choice, type Flag, flagHelp, type Given, nearest, numberOf, parse } from "./flags.ts";
 import { run } from "./main.ts";
-import { ROOT } from "./process.ts";
+import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
 
 /** A command line that has been read. */
@@ -137,7 +136,7 @@ export async function main(args: string[]): Promise<number> {
   }
   const command = ["deno task db", ...args].join(" ");
   try {
-    return await subcommand.run({ db: given.get("db") as string ?? join(ROOT, "data", "lab.db"), given, words: rest, command });
+    return await subcommand.run({ db: given.get("db") as string ?? LAB, given, words: rest, command });
   } catch (error) {
     if (error instanceof Closed) return 0;
     throw error;
@@ -148,12 +147,6 @@ export async function main(args: string[]): Promise<number> {
 async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
   if (!await exists(db)) throw new Error(`Cannot open ${here(db)}: it must be there, there is none; deno task sweep makes one`);
   return Lab.open(db, { readOnly });
-}
-
-/** A path as it is short from here. */
-function here(path: string): string {
-  const near = relative(Deno.cwd(), path);
-  return near === "" || near.startsWith("..") ? path : near;
 }
 
 /** The value of a flag that has to be given. */

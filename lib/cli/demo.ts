@@ -1,5 +1,5 @@
 /** `deno task demo`: several seeds of modular addition, trained at once until each has grokked; the figure and the runs in a folder. */
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { firstGrok, quickGrok, SEEDS } from "../experiments/first_grok.ts";
 import { grokkingCurves } from "../figures/curves.ts";
 import { writeFigure } from "../figures/render.ts";
@@ -10,7 +10,7 @@ import { ENGINES, openEngine, type Run, train } from "../train.ts";
 import type { EngineInfo } from "../trainer.ts";
 import { saveWeights } from "../weights.ts";
 import { writeWhole } from "../files.ts";
-import { prepareFolder } from "./files.ts";
+import { here, prepareFolder } from "./files.ts";
 import { choice, type Flag, flagHelp, parse } from "./flags.ts";
 import { run, stoppable } from "./main.ts";
 import { ROOT } from "./process.ts";
@@ -82,7 +82,6 @@ async function main(args: string[]): Promise<number> {
 function closing(runs: readonly Run[], seconds: number, info: EngineInfo, figure: { svg: string; png: string }): string {
   const grokked = runs.filter((run) => run.grokkingStep !== null).length;
   const updates = runs.reduce((sum, { step }) => sum + step, 0);
-  const here = (path: string) => relative(Deno.cwd(), path) || path;
   return `${grokked} of ${runs.length} grokked: ${updates} updates in ${seconds.toFixed(0)} s on ${info.engine}, ${info.adapter}.
 
 Figure   ${here(figure.png)}, ${here(figure.svg)}

@@ -1,5 +1,5 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
-import { dirname, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { reason } from "../files.ts";
 
 /** The text of a file that a flag names. */
@@ -57,6 +57,12 @@ export async function prepareFile(flag: string, path: string): Promise<void> {
   if (info?.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a file, it is a folder`);
   if (info && !info.isFile) return;
   await prepareFolder(flag, dirname(resolve(path)));
+}
+
+/** A path as one types it where one stands; as it is where that leads far away. */
+export function here(path: string): string {
+  const near = relative(Deno.cwd(), path) || ".";
+  return near.startsWith("..") ? path : near;
 }
 
 /** Whether there is anything at the path. */

@@ -1,5 +1,5 @@
 /** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
-import { basename, join, relative } from "node:path";
+import { basename } from "node:path";
 import { EXPERIMENTS } from "../experiments/mod.ts";
 import { checkExperiment, type Experiment, type Grid, grid, type NamedRule, swept } from "../lab/experiment.ts";
 import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
@@ -10,11 +10,12 @@ import { runSpec } from "../spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train.ts";
 import type { Engine } from "../trainer.ts";
 import { reason } from "../files.ts";
-import { exists, readJson } from "./files.ts";
+import { exists, here, readJson } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seedsOf } from "./flags.ts";
 import { run, stoppable } from "./main.ts";
-import { ROOT } from "./process.ts";
+import { LAB } from "./process.ts";
 import { duration, figure, plural } from "./progress.ts";
+import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 
 const FLAGS: Record<string, Flag> = {
@@ -108,7 +109,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
   }
   return {
     experiment,
-    db: text("db") ?? join(ROOT, "data", shard ? `lab.shard-${shard.index}-of-${shard.count}.db` : "lab.db"),
+    db: text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
@@ -206,9 +207,7 @@ async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Eng
     `${speeds[i].tried ? "" : "~ "}${duration(flop / speeds[i].flops)}`,
     shape,
   ]);
-  const table = [["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows];
-  const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
-  for (const row of table) console.log(row.map((cell, i) => i === row.length - 1 ? cell : cell.padStart(widths[i])).join("   "));
+  console.log(table([["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows], [6]));
   const total = groups.reduce((sum, { flop }, i) => sum + flop / speeds[i].flops, 0);
   const most = (experiment.margin ?? null) === null ? "About" : "At most about";
   console.log(`\n${most} ${duration(total)} in all, compiling not included.`);
@@ -241,8 +240,7 @@ async function measured(groups: readonly Forecast[], engine: Engine): Promise<{ 
 
 /** What came of it, and what to do next. */
 function report({ name }: Experiment, runs: readonly SweptRun[], db: string): string {
-  const near = relative(Deno.cwd(), db), here = near.startsWith("..") ? db : near;
-  const flag = db === join(ROOT, "data", "lab.db") ? "" : ` --db ${here}`;
+  const flag = db === LAB ? "" : ` --db ${here(db)}`;
   const open = runs.filter(({ status }) => status === "waiting" || status === "stopped").length;
   return [
     `${name}: ${plural(runs.length, "run")}, ${tally(runs).replaceAll("  ", ", ")}`,
