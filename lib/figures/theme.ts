@@ -114,11 +114,17 @@ function wrap(text: string, size: number, bold: boolean, width: number): string[
 }
 
 const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-/** Hundredths of a pixel are enough, and the same on every machine. */
-const rounded = (svg: string) => svg.replaceAll(/-?\d+\.\d{3,}(e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100));
+/** Hundredths of a pixel are enough, and the same on every machine. What the words say stays. */
+const rounded = (svg: string) =>
+  svg.replaceAll(
+    /<[^>]+>/g,
+    (tag) => tag.replaceAll(/-?\d+\.\d{3,}(e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100)),
+  );
 
-/** Draws panels below each other under a title and a line that says how to read them. */
-export function compose({ title, subtitle, panels }: { title: string; subtitle: string; panels: readonly Panel[] }): Figure {
+/** Draws panels below each other, those in a list side by side, under a title and a line that says how to read them. */
+export function compose(
+  { title, subtitle, panels }: { title: string; subtitle: string; panels: readonly (Panel | readonly Panel[])[] },
+): Figure {
   const inner = WIDTH - 2 * 16;
   let y = 12;
   const parts: string[] = [];
@@ -132,9 +138,13 @@ export function compose({ title, subtitle, panels }: { title: string; subtitle: 
   y += 4;
   words(subtitle, SIZE.subtitle, 400, FAINT);
   y += 12;
-  for (const options of panels) {
-    parts.push(drawn(options).replace("<svg ", `<svg y="${y}" `));
-    y += options.height;
+  for (const row of panels.map((each) => [each].flat() as Panel[])) {
+    let x = 0;
+    for (const options of row) {
+      parts.push(drawn(options).replace("<svg ", `<svg x="${x}" y="${y}" `));
+      x += options.width ?? WIDTH;
+    }
+    y += Math.max(...row.map(({ height }) => height));
   }
   const height = Math.ceil(y + 6);
   const svg = rounded(

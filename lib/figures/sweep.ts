@@ -1,0 +1,201 @@
+/** A whole sweep in one figure, while it goes on and at its end: what each setting came to, seed by seed. */
+import * as Plot from "@observablehq/plot";
+import { about } from "./runs.ts";
+import { scaleOfSteps, stepAxis, type StepOptions } from "./scale.ts";
+import {
+  type BoardRun,
+  boardTitle,
+  type Field,
+  grokkingQuantile,
+  isOpen,
+  medianWord,
+  type Outcome,
+  type Setting,
+  settingsOf,
+  shareWord,
+  type State,
+} from "./settings.ts";
+import { BETWEEN, CIRCLE, clamp, CROSS, DOT, edges, HEAD, names, THIN, TRIANGLE } from "./sweep_marks.ts";
+import { columnField, table } from "./sweep_table.ts";
+import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION } from "./theme.ts";
+
+export interface BoardOptions extends StepOptions {
+  /** What was learned, as people say it; by default as the runs' specs say it. */
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** So many settings have a row of their own, with its name; more are drawn compactly. */
+const ROWS = 40;
+
+/**
+ * A row a setting, a line a seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: a cell a setting
+ * where one field's values can make columns, else thin rows, in the order of grokking unless a single number differs.
+ */
+export function sweepBoard(runs: readonly BoardRun[], options: BoardOptions = {}): Figure {
+  const { fields, settings } = settingsOf(runs);
+  const { task = about(runs.map((run) => ({ ...run, metrics: [] }))).task, title = boardTitle(settings) } = options;
+  const columns = settings.length > ROWS ? columnField(fields, settings) : null;
+  const [drawn, reading] = columns
+    ? [
+      table(fields, settings, columns),
+      `A cell a setting, a mark a seed. ${
+        legend(settings, { first: [], open: "circle: in training, grey once it has memorised", median: "number: median" })
+      }`,
+    ]
+    : [
+      rows(fields, settings, runs, options),
+      `A row a setting, a line a seed. ${
+        legend(settings, { first: ["circle: memorised"], open: "tick: in training", median: "bar and band: median and middle half" })
+      }`,
+    ];
+  return compose({ title, subtitle: `${task ? `${task}. ` : ""}${reading}`, panels: [drawn] });
+}
+
+interface Words {
+  readonly first: readonly string[];
+  readonly open: string;
+  readonly median: string;
+}
+
+/** What the marks mean. While a sweep goes on this stays the same, so that the figure doesn't jump. */
+function legend(settings: readonly Setting[], { first, open, median }: Words): string {
+  const runs = settings.flatMap((setting) => setting.runs);
+  const words = [
+    ...first,
+    "dot: grokked",
+    "triangle: not",
+    ...(runs.some(({ state }) => state === "diverged") ? ["cross: diverged"] : []),
+    ...(runs.some(goesOn) ? [open] : []),
+    ...(runs.length > settings.length ? [median] : []),
+  ].join("; ");
+  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
+const goesOn = (run: Outcome) => isOpen(run) || run.active;
+
+/** A seed's line: its outcome, and the height at which it lies. */
+interface Lane extends Outcome {
+  readonly y: number;
+}
+
+function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readonly BoardRun[], options: BoardOptions): Panel {
+  const named = sorted.length <= ROWS, inOrder = named || (fields.length === 1 && fields[0].numeric);
+  const late = ({ runs }: Setting) => grokkingQuantile(runs, 0.5) ?? Infinity;
+  const known = ({ runs }: Setting) => runs.filter((run) => run.grokked !== null).length;
+  const settings = inOrder ? sorted : sorted.toSorted((a, b) => Math.sign(late(a) - late(b)) || known(b) - known(a));
+  const n = settings.length, seeds = Math.max(1, ...settings.map((setting) => setting.runs.length));
+  const going = settings.some(({ runs }) => runs.some(goesOn));
+  const scale = scaleOfSteps([], {
+    from: Math.min(...runs.map(({ spec }) => spec.schedule.evalEvery)),
+    until: Math.max(...runs.map(({ spec, step }) => going ? spec.schedule.steps : Math.min(step, spec.schedule.steps))),
+    ...options,
+  });
+  const at = (step: number) => Math.max(step, scale.domain[0]);
+  const height = clamp(named ? 15 : 2, (named ? 480 : 600) / Math.max(1, n), 44);
+  const apart = 0.76 / seeds, r = clamp(1.3, 0.62 * apart * height, 4.2);
+  const lanes = settings.flatMap(({ runs }, i) => runs.map((run, s): Lane => ({ ...run, y: i + apart * (s - (runs.length - 1) / 2) })));
+  const of = (state: State) => lanes.filter((lane) => lane.state === state);
+  const middles = settings.flatMap(({ runs }, y) => {
+    const [low, mid, high] = [0.25, 0.5, 0.75].map((q) => grokkingQuantile(runs, q));
+    return runs.length < 2 ? [] : [{ y, low, mid, high }];
+  });
+  const { left, top, marks } = names(inOrder ? fields : [], Math.ceil(15 / height));
+  const right = named ? 140 : MARGIN.right;
+  return panel({
+    height: top + MARGIN.bottom + height * Math.max(1, n),
+    marginTop: top,
+    marginLeft: left,
+    marginRight: right,
+    x: { type: scale.type, domain: scale.domain },
+    y: { domain: [n - 0.5, -0.5] },
+    marks: [
+      ...axes(stepAxis(scale), { ticks: [], format: String, label: inOrder ? "" : `${count(n)} settings, by median` }, top),
+      ...marks,
+      Plot.ruleY(named ? edges(fields) : [], {
+        y: (i: number) => i - 0.5,
+        stroke: BETWEEN,
+        insetLeft: 16 - left,
+        insetRight: 16 - right,
+      }),
+      // Where a quarter never grokked, the middle half has no end to draw.
+      Plot.rect(middles.filter(({ low, high }) => low !== null && high !== null && Number.isFinite(high)), {
+        x1: ({ low }) => at(low!),
+        x2: ({ high }) => at(high!),
+        y1: ({ y }) => y - 0.45,
+        y2: ({ y }) => y + 0.45,
+        fill: VALIDATION.color,
+        fillOpacity: 0.14,
+        ariaDescription: "middle half",
+      }),
+      Plot.ruleY(lanes.filter(({ watched }) => watched > 0), {
+        y: "y",
+        x1: scale.domain[0],
+        x2: ({ watched }) => at(watched),
+        stroke: height > 24 ? THIN : BETWEEN,
+        strokeWidth: clamp(0.5, height / 20, 1),
+        ariaDescription: "trained",
+      }),
+      Plot.ruleY(lanes.filter(({ memorised, grokked }) => memorised !== null && grokked !== null), {
+        y: "y",
+        x1: ({ memorised }) => at(memorised!),
+        x2: ({ grokked }) => at(grokked!),
+        stroke: FAINT,
+        strokeWidth: clamp(0.6, height / 14, 1.3),
+      }),
+      Plot.ruleX(middles.filter(({ mid }) => mid !== null && Number.isFinite(mid)), {
+        x: ({ mid }) => at(mid!),
+        y1: ({ y }) => y - 0.45,
+        y2: ({ y }) => y + 0.45,
+        stroke: INK,
+        strokeWidth: clamp(0.8, height / 12, 2),
+        ariaDescription: "median grokked",
+      }),
+      Plot.ruleX(lanes.filter(({ active }) => active), {
+        x: ({ watched }) => at(watched),
+        y1: ({ y }) => y - 0.4 * apart,
+        y2: ({ y }) => y + 0.4 * apart,
+        stroke: INK,
+        strokeWidth: 1.5,
+        ariaDescription: "in training",
+      }),
+      Plot.dot(lanes.filter(({ memorised }) => memorised !== null), {
+        x: ({ memorised }) => at(memorised!),
+        y: "y",
+        ...CIRCLE(r),
+        ariaDescription: "memorised",
+      }),
+      Plot.dot(of("grokked"), { x: ({ grokked }) => at(grokked!), y: "y", ...DOT(r) }),
+      Plot.dot(of("never"), { x: ({ watched }) => at(watched), y: "y", ...TRIANGLE(r) }),
+      Plot.dot(of("diverged"), { x: ({ watched }) => at(watched), y: "y", ...CROSS(r) }),
+      ...named ? results(settings, right) : [],
+    ],
+  });
+}
+
+/** How many seeds grokked, and when, right of the frame; paler while that may change. */
+function results(settings: readonly Setting[], right: number): Plot.Markish[] {
+  const column = (head: string, dx: number, word: (runs: readonly Outcome[]) => string, fill: string) => {
+    const place = { dx, textAnchor: "end" } as const;
+    const words = (of: (setting: Setting) => boolean, fill: string) =>
+      Plot.text(settings, {
+        ...place,
+        frameAnchor: "right",
+        y: (_, i) => i,
+        text: (each: Setting) => of(each) ? word(each.runs) : "",
+        fill,
+      });
+    const open = ({ runs }: Setting) => runs.some(isOpen);
+    return [
+      Plot.text([head], { ...HEAD, ...place, frameAnchor: "top-right" }),
+      words(open, FAINT),
+      words((each) => !open(each), fill),
+    ];
+  };
+  const single = settings.every(({ runs }) => runs.length === 1);
+  return [
+    ...column("Grokked", right - 82, shareWord, INK),
+    ...column(single ? "At step" : "Median", right - 16, medianWord, VALIDATION.text),
+  ];
+}
