@@ -17,6 +17,15 @@
  * await show(grokkingFrame(runs));
  * ```
  *
+ * A whole grid goes into the lab, an SQLite file, where it can be asked about; called again, a sweep goes on where it was:
+ *
+ * ```ts
+ * import { frame, grid, range, show, sweep } from "../lib/mod.ts";
+ *
+ * const lab = await sweep({ name: "decays", runs: grid({ preset: "nanda", optim: { weightDecay: [0.5, 1, 2] }, seed: range(5) }) });
+ * await show(frame(lab, "SELECT weight_decay, n_runs, n_grokked, median_grokking_step FROM ratio_sweep_stats"));
+ * ```
+ *
  * @module
  */
 export { type OperationName, OPERATIONS } from "./operations.ts";
@@ -25,10 +34,16 @@ export { parameterCount } from "./layout.ts";
 export type { Engine, EngineInfo, Metrics } from "./trainer.ts";
 export { openEngine, type Run, train, type TrainOptions } from "./train.ts";
 export { grokkingStep, memorisationStep, milestones, RULES } from "./lab/grokking.ts";
+export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
+export { Lab } from "./lab/store.ts";
 export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
+export { EXPERIMENTS } from "./experiments/mod.ts";
 
 export { type CurveOptions, grokkingCurves, learningCurves, lossCurves, trainingCurves } from "./figures/curves.ts";
 export { grokkingByGroup, grokkingSteps, type Group, groupsBy } from "./figures/steps.ts";
 export { type Curve, medianStep } from "./figures/runs.ts";
+export { type BoardOptions, sweepBoard } from "./figures/sweep.ts";
+export { type MapOptions, successMap } from "./figures/success_map.ts";
 export type { Figure } from "./figures/theme.ts";
-export { engine, frame, grokkingFrame, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
+export { engine, interruptible, live, type NotebookSweep, show, sweep, watch, type WatchOptions } from "./notebook.ts";
+export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";

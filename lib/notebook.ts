@@ -1,17 +1,21 @@
 /**
- * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the
+ * What a notebook cell needs: to show a figure or a table, to watch training or a whole sweep in a figure that moves in place, and to stop it with the
  * interrupt button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
  */
-import { DataFrame, NDframe } from "danfojs";
+import { fileURLToPath } from "node:url";
+import { EXPERIMENTS } from "./experiments/mod.ts";
 import { type CurveOptions, learningCurves } from "./figures/curves.ts";
 import { progress } from "./figures/runs.ts";
-import { count, type Figure } from "./figures/theme.ts";
-import { milestones } from "./lab/grokking.ts";
-import type { RunSpec } from "./spec.ts";
-import { openEngine, type Run, train, type TrainOptions } from "./train.ts";
+import type { BoardRun } from "./figures/settings.ts";
+import { type BoardOptions, sweepBoard } from "./figures/sweep.ts";
+import type { Figure } from "./figures/theme.ts";
+import type { Experiment } from "./lab/experiment.ts";
+import { Lab } from "./lab/store.ts";
+import { sweep as sweepLab, type SweptRun } from "./lab/sweep.ts";
+import { type RunSpec, specHash } from "./spec.ts";
+import { type News, openEngine, type Run, train, type TrainOptions } from "./train.ts";
 import type { Engine } from "./trainer.ts";
 
-const DISPLAY = Symbol.for("Jupyter.display");
 /** Deno's Jupyter functions; outside its kernel, where even asking for them throws, nothing. */
 function jupyter(): typeof Deno.jupyter | undefined {
   try {
@@ -116,49 +120,72 @@ export async function watch(specs: readonly RunSpec[], options: WatchOptions = {
   return runs;
 }
 
-/** What a cell of a table may hold. */
-export type Cell = string | number | boolean | null;
+/** The project's own lab. */
+const LAB = fileURLToPath(new URL("../data/lab.db", import.meta.url));
 
-/** A danfojs dataframe of rows with the same keys; in a notebook it shows itself as a table. */
-export const frame = (rows: readonly Record<string, Cell>[]): DataFrame => new DataFrame(rows.map((row) => ({ ...row })));
-
-/** A dataframe with a row a run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
-export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
-  return frame(runs.map(({ spec, metrics }) => {
-    const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);
-    return { ...more(spec), seed: spec.seed, memorised, grokked, delay, "watched until": lastStep };
-  }));
+export interface NotebookSweep extends Pick<BoardOptions, "x"> {
+  /** The lab's database, made where there is none. Default: the project's, `data/lab.db`. */
+  readonly db?: string;
+  /** Default: `engine()`. */
+  readonly engine?: Engine;
+  /** The figure that moves; by default `sweepBoard`. */
+  readonly figure?: (runs: readonly BoardRun[], options: BoardOptions) => Figure;
+  /** After every piece of work: the evaluations that are new, and all runs of the experiment. */
+  readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
 }
 
-/** Longer dataframes show their first rows, and say how many there are. */
-const ROWS = 50;
-
-/** An HTML table: numbers to the right and grouped by thousands, a dash for what is missing. */
-export function htmlTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const word = (value: unknown) =>
-    value === null || value === undefined || Number.isNaN(value)
-      ? "–"
-      : typeof value !== "number"
-      ? escape(String(value))
-      : Number.isInteger(value)
-      ? count(value)
-      : String(Number(value.toPrecision(4)));
-  const line = (tag: "th" | "td", values: readonly unknown[], sides: readonly string[]) =>
-    `<tr>${values.map((value, i) => `<${tag} style="text-align:${sides[i]}">${word(value)}</${tag}>`).join("")}</tr>`;
-  const sides = columns.map((_, c) => rows.every((row) => row[c] === null || typeof row[c] === "number") ? "right" : "left");
-  const body = rows.slice(0, ROWS).map((row) => line("td", row, sides)).join("");
-  const rest = rows.length > ROWS ? `<p>${count(rows.length)} rows, the first ${ROWS} shown</p>` : "";
-  return `<table><thead>${line("th", columns, sides)}</thead><tbody>${body}</tbody></table>${rest}`;
+/**
+ * Trains the runs of an experiment that the lab doesn't have yet, and shows the whole of it in a live figure. The interrupt button stops it; what is
+ * done is kept, and the next call goes on from there.
+ * @param experiment one of your own, or the name of one of `EXPERIMENTS`.
+ * @returns the lab, open, with all that was done.
+ */
+export async function sweep(experiment: Experiment | string, options: NotebookSweep = {}): Promise<Lab> {
+  const { db = LAB, engine: given, figure = sweepBoard, onProgress, x } = options;
+  const wanted = typeof experiment === "string" ? named(experiment) : experiment;
+  const lab = Lab.open(db);
+  try {
+    const moving = live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {}));
+    await moving.update(standing(lab, wanted));
+    const runs = await interruptible(async (signal) =>
+      await sweepLab(wanted, {
+        lab,
+        engine: given ?? await engine(),
+        signal,
+        command: `sweep of ${wanted.name} in a notebook`,
+        onProgress: async (news, runs) => {
+          await moving.update(runs);
+          await onProgress?.(news, runs);
+        },
+      })
+    );
+    await moving.done(runs);
+    return lab;
+  } catch (error) {
+    lab.close();
+    throw error;
+  }
 }
 
-// Every dataframe and series shows itself, those too that danfojs makes from others: sorted, filtered, grouped. An index that only counts
-// the rows is left out.
-Object.defineProperty(NDframe.prototype, DISPLAY, {
-  configurable: true,
-  value(this: DataFrame) {
-    const indexed = this.index.some((label, i) => label !== i);
-    const rows = (this.values as unknown[]).map((row, i) => [...(indexed ? [this.index[i]] : []), ...(Array.isArray(row) ? row : [row])]);
-    return { "text/html": htmlTable([...(indexed ? [""] : []), ...this.columns], rows), "text/plain": this.toString() };
-  },
-});
+function named(name: string): Experiment {
+  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+  if (found) return found;
+  const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
+  throw new Error(`Cannot sweep: the experiment must be one of ${names}, current value is ${JSON.stringify(name)}`);
+}
+
+/** The runs of an experiment as the lab has them, before anything is trained. */
+function standing(lab: Lab, experiment: Experiment): BoardRun[] {
+  lab.declare(experiment);
+  const rows = lab.query<
+    { hash: string; status: string; step: number; memorisation_step: number | null; grokking_step: number | null }
+  >(
+    "SELECT hash, status, watched_until AS step, memorisation_step, grokking_step FROM run_summary WHERE experiment = ?",
+    experiment.name,
+  );
+  const known = new Map(rows.map((row) => [row.hash, row]));
+  return experiment.runs.map((spec) => {
+    const { status, step, memorisation_step: memorisationStep, grokking_step: grokkingStep } = known.get(specHash(spec))!;
+    return { spec, status, step, memorisationStep, grokkingStep };
+  });
+}
