@@ -33,7 +33,7 @@ export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes }
 export { parameterCount } from "./layout.ts";
 export type { Engine, EngineInfo, Metrics } from "./trainer.ts";
 export { openEngine, type Run, train, type TrainOptions } from "./train.ts";
-export { grokkingStep, memorisationStep, milestones, RULES } from "./lab/grokking.ts";
+export { grokkingStep, memorisationStep, milestones, RULES } from "./grokking.ts";
 export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
 export { firstGrok, SEEDS } from "./experiments/first_grok.ts";

@@ -2,7 +2,7 @@
 import { DataFrame, NDframe } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
 import { count } from "./figures/theme.ts";
-import { milestones } from "./lab/grokking.ts";
+import { milestones } from "./grokking.ts";
 import { Lab } from "./lab/store.ts";
 import type { RunSpec } from "./spec.ts";
 import type { Run } from "./train.ts";

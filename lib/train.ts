@@ -4,7 +4,7 @@
  * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
  */
-import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "./lab/grokking.ts";
+import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "./grokking.ts";
 import { initialise, layout } from "./layout.ts";
 import { type RunSpec, shapeKey } from "./spec.ts";
 import type { Engine, Evaluation, Metrics, Snapshot, Trainer } from "./trainer.ts";

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Accuracies, grokkingStep, memorisationStep, milestones, RULES } from "../lib/lab/grokking.ts";
+import { type Accuracies, grokkingStep, memorisationStep, milestones, RULES } from "../lib/grokking.ts";
 
 /** Evaluations every 10 steps with these validation accuracies; the train accuracy is 1 from the evaluation `memorised` on. */
 const curve = (valAcc: readonly number[], memorised = 0): Accuracies[] =>

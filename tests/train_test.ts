@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { RULES } from "../lib/lab/grokking.ts";
+import { RULES } from "../lib/grokking.ts";
 import { initialise } from "../lib/layout.ts";
 import { type RunInput, type RunSpec, runSpec } from "../lib/spec.ts";
 import { groups, type News, type Run, snapshotOf, train } from "../lib/train.ts";

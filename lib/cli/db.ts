@@ -2,7 +2,7 @@
 import { writeWhole } from "../files.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
-import { RULES } from "../lab/grokking.ts";
+import { RULES } from "../grokking.ts";
 import { merge } from "../lab/merge.ts";
 import { exportRecorded, importRecorded } from "../lab/recorded.ts";
 import { Lab } from "../lab/store.ts";

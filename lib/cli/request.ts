@@ -1,6 +1,6 @@
 /** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
 import { join } from "node:path";
-import { type RuleName, RULES } from "../lab/grokking.ts";
+import { type RuleName, RULES } from "../grokking.ts";
 import { parseMetrics } from "../lab/metrics.ts";
 import { PRESETS, type RunInput, type RunSpec, runSpec } from "../spec.ts";
 import { type EngineName, ENGINES } from "../train.ts";

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { EXPERIMENTS } from "../experiments/mod.ts";
 import { checkExperiment, type Experiment, type Grid, grid, type NamedRule, swept } from "../lab/experiment.ts";
 import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
-import { RULES } from "../lab/grokking.ts";
+import { RULES } from "../grokking.ts";
 import { Lab } from "../lab/store.ts";
 import { left, part, type Shard, sweep, type SweptRun } from "../lab/sweep.ts";
 import { runSpec } from "../spec.ts";

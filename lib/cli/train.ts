@@ -1,5 +1,5 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
-import { milestones, RULES } from "../lab/grokking.ts";
+import { milestones, RULES } from "../grokking.ts";
 import { metricsCsv } from "../lab/metrics.ts";
 import { initialise, parameterCount } from "../layout.ts";
 import { dataset } from "../operations.ts";

@@ -3,7 +3,7 @@
  * list of runs with what counts as grokked in it and when a run may end.
  */
 import { type RunInput, type RunSpec, runSpec, specHash } from "../spec.ts";
-import { MEMORISED, type Rule, type RuleName, RULES } from "./grokking.ts";
+import { MEMORISED, type Rule, type RuleName, RULES } from "../grokking.ts";
 
 type Lists<T> = { readonly [K in keyof T]?: NonNullable<T[K]> extends infer V ? V | readonly V[] : never };
 

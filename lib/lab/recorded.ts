@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { reason, writeWhole } from "../files.ts";
 import type { Experiment } from "./experiment.ts";
-import { RULES } from "./grokking.ts";
+import { RULES } from "../grokking.ts";
 import { FILES, type Kept, MILESTONES, milliseconds, type Recorded, recordedFiles } from "./recorded_files.ts";
 import type { RecordedRun, RecordedSession } from "./recorded_files.ts";
 import { readRecorded } from "./recorded_read.ts";

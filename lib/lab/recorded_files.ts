@@ -11,7 +11,7 @@ import { type RunSpec, specHash } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
 import type { Environment } from "./environment.ts";
 import { type NamedRule, swept } from "./experiment.ts";
-import { RULES } from "./grokking.ts";
+import { RULES } from "../grokking.ts";
 import { milestoneRow, type Row } from "./store.ts";
 import { THINNING } from "./thin.ts";
 

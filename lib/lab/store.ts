@@ -10,7 +10,7 @@ import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } fr
 import type { Metrics } from "../trainer.ts";
 import { openDatabase, prepare } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
-import { type Accuracies, milestones, type Rule, RULES } from "./grokking.ts";
+import { type Accuracies, milestones, type Rule, RULES } from "../grokking.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;

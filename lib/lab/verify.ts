@@ -2,7 +2,7 @@
 import { join, relative } from "node:path";
 import { checksum, reason } from "../files.ts";
 import { type NamedRule, namedRule } from "./experiment.ts";
-import type { Accuracies } from "./grokking.ts";
+import type { Accuracies } from "../grokking.ts";
 import { isGone } from "./session.ts";
 import { type Lab, milestoneRow, type Row, type Value } from "./store.ts";
 

@@ -1,5 +1,5 @@
 /** When a run memorised and when it grokked: pure functions over its evaluations. */
-import type { Metrics } from "../trainer.ts";
+import type { Metrics } from "./trainer.ts";
 
 /** What counts as having grokked: the validation accuracy of so many consecutive evaluations. The first of them is the grokking step. */
 export interface Rule {

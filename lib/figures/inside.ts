@@ -1,0 +1,182 @@
+/**
+ * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head as a
+ * picture, where stripes form; and the norm of all its weights.
+ */
+import * as Plot from "@observablehq/plot";
+import { encode } from "fast-png";
+import { type Matrix, plane, powerSpectrum, strongest } from "../analysis/fourier.ts";
+import { bands, type Curve, thin } from "./runs.ts";
+import { stepAxis, type StepScale } from "./scale.ts";
+import {
+  axes,
+  compose,
+  count,
+  FAINT,
+  type Figure,
+  HALO,
+  INK,
+  MARGIN,
+  type Panel,
+  panel,
+  ticks,
+  TRAIN,
+  VALIDATION,
+  WIDTH,
+} from "./theme.ts";
+
+/** The weights of one network at one step. */
+export interface Inside {
+  readonly seed: number;
+  readonly step: number;
+  /** Of the elements 0 … C − 1, [C, D]. */
+  readonly embedding: Matrix;
+  /** [D, C]. */
+  readonly head: Matrix;
+}
+
+/** Width of the picture of the head, and of each of the two planes beside it. */
+const PICTURE = 292, PLANE = (WIDTH - PICTURE) / 2, HEIGHT = 262;
+
+/** The embedding's circles and the head's picture, of one network. */
+export function insideFigure(inside: Inside, title = insideFinding(inside)): Figure {
+  const { seed, step } = inside;
+  return compose({
+    title,
+    subtitle: `Seed ${seed} at step ${count(step)}. ${READING}`,
+    panels: [insidePanels(inside)],
+  });
+}
+
+export const READING =
+  "Left: the output head, a column an answer, a row a direction. Right: every number as the network embeds it, in the " +
+  "planes of its two strongest frequencies; a line joins numbers that are neighbours there once a circle has formed.";
+
+/** How much of the embedding its two strongest frequencies hold, in a sentence. */
+export function insideFinding({ embedding }: Inside): string {
+  const spectrum = powerSpectrum(embedding), two = strongest(spectrum, 2);
+  const share = two.reduce((sum, k) => sum + spectrum[k - 1], 0);
+  return `Two of ${spectrum.length} frequencies, ${two.join(" and ")}, hold ${Math.round(100 * share)} % of the embedding`;
+}
+
+/** The same as panels, side by side. */
+export function insidePanels({ embedding, head }: Inside): readonly Panel[] {
+  const spectrum = powerSpectrum(embedding);
+  return [headPanel(head), ...strongest(spectrum, 2).map((k) => planePanel(embedding, k, spectrum[k - 1]))];
+}
+
+/** W_U as an image of D × C pixels: vermilion above zero, blue below, the strongest colour at the largest weight. */
+export function headPanel(head: Matrix): Panel {
+  const { rows, columns } = head;
+  return panel({
+    ...{ width: PICTURE, height: HEIGHT, marginLeft: 40, marginRight: 14, marginTop: MARGIN.close, marginBottom: 44 },
+    x: { domain: [0, columns], axis: null },
+    y: { domain: [rows, 0], axis: null },
+    marks: [
+      Plot.image([0], {
+        ...{ x: columns / 2, y: rows / 2, width: PICTURE - 54, height: HEIGHT - MARGIN.close - 44 },
+        src: () => picture(head),
+        preserveAspectRatio: "none",
+        imageRendering: "pixelated",
+        ariaDescription: "output head",
+      }),
+      Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
+      ...name("Output head W_U", 40),
+      Plot.text(["answer →"], { frameAnchor: "bottom-right", dy: 22, fill: FAINT }),
+      Plot.text(["residual stream →"], { frameAnchor: "bottom-left", dx: -12, rotate: -90, textAnchor: "start", fill: FAINT }),
+    ],
+  });
+}
+
+/** The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. */
+export function planePanel(embedding: Matrix, k: number, share: number): Panel {
+  const p = embedding.rows, points = plane(embedding, k);
+  const reach = 1.2 * Math.max(1e-9, ...points.flatMap(({ x, y }) => [Math.abs(x), Math.abs(y)]));
+  const order = inOrder(k, p).map((a) => ({ a, ...points[a] }));
+  // So many numbers are named that their names don't cover each other, each on the outer side.
+  const named = order.filter((_, i) => i % Math.ceil(p / 16) === 0);
+  const outside = ({ x, y }: { x: number; y: number }) => 11 / Math.max(1e-9, Math.hypot(x, y));
+  return panel({
+    ...{ width: PLANE, height: HEIGHT, marginLeft: 6, marginRight: 14, marginTop: MARGIN.close, marginBottom: 44 },
+    x: { domain: [-reach, reach], axis: null },
+    y: { domain: [-reach, reach], axis: null },
+    marks: [
+      Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
+      Plot.line([...order, order[0]], { x: "x", y: "y", stroke: FAINT, strokeWidth: 0.8, strokeOpacity: 0.7 }),
+      Plot.dot(order, { x: "x", y: "y", r: 2.2, fill: VALIDATION.color, ariaDescription: `frequency ${k}` }),
+      ...named.map((point) => {
+        const far = outside(point);
+        return Plot.text([point], {
+          ...{ x: "x", y: "y", text: [String(point.a)], fontSize: 10.5, fill: INK, ...HALO },
+          ...{ dx: far * point.x, dy: -far * point.y },
+        });
+      }),
+      ...name(`Frequency ${k}`, 6),
+      Plot.text([`${Math.round(100 * share)} % of the embedding`], { frameAnchor: "bottom-right", dy: 22, fill: FAINT }),
+    ],
+  });
+}
+
+const name = (text: string, marginLeft: number) => [
+  Plot.text([text], {
+    ...{
+      frameAnchor: "top-left",
+      dx: marginLeft === 40 ? 16 - marginLeft : 0,
+      dy: 4 - MARGIN.close,
+      lineAnchor: "top",
+      textAnchor: "start",
+    },
+    fontWeight: 600,
+  }),
+];
+
+/** 0 … p − 1 as they follow each other on the circle of frequency k: number a stands at the angle 2πka / p. */
+export function inOrder(k: number, p: number): number[] {
+  return Array.from({ length: p }, (_, a) => a).sort((a, b) => (k * a % p) - (k * b % p));
+}
+
+/** A weight is a square of so many pixels: not every renderer leaves a picture's edges sharp when it makes them larger. */
+const SQUARE = 6;
+
+/** A PNG as a data URL. */
+function picture({ rows, columns, values }: Matrix): string {
+  const most = Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
+  const [width, height] = [SQUARE * columns, SQUARE * rows], data = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      data.set(tint(values[Math.floor(y / SQUARE) * columns + Math.floor(x / SQUARE)] / most), 3 * (y * width + x));
+    }
+  }
+  const png = encode({ width, height, data, channels: 3, depth: 8 });
+  return `data:image/png;base64,${btoa(Array.from(png, (byte) => String.fromCharCode(byte)).join(""))}`;
+}
+
+const [BELOW, ABOVE] = [TRAIN.color, VALIDATION.color].map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+/** −1 … 1 from blue over white to vermilion. */
+const tint = (x: number) => (x < 0 ? BELOW : ABOVE).map((full) => Math.round(255 + Math.abs(x) * (full - 255)));
+
+/** The Euclidean norm of all weights over the steps: median and middle half of the seeds. */
+export function weightNormPanel(runs: readonly Curve[], x: StepScale): Panel {
+  const drawn = thin(bands(runs, "weightNorm").filter((band) => band.step >= x.domain[0]), x.pixel);
+  const values = drawn.flatMap((band) => [band.low, band.high]);
+  const [low, high] = values.length > 0 ? [Math.min(...values), Math.max(...values)] : [0, 1];
+  const domain = [Math.max(0, low - 0.1 * (high - low)), high + 0.1 * (high - low) + 1e-6] as const;
+  return panel({
+    height: 150,
+    marginTop: MARGIN.close,
+    x: { type: x.type, domain: x.domain },
+    y: { domain },
+    marks: [
+      ...axes(
+        stepAxis(x),
+        {
+          ticks: ticks(...domain, "linear").filter((_, i, all) => all.length < 6 || i % 2 === 0),
+          format: (norm) => String(Number(norm.toPrecision(3))),
+          label: "Norm of all weights",
+        },
+        MARGIN.close,
+      ),
+      Plot.areaY(drawn, { x: "step", y1: "low", y2: "high", fill: INK, fillOpacity: 0.15, ariaDescription: "norm band" }),
+      Plot.lineY(drawn, { x: "step", y: "mid", stroke: INK, strokeWidth: 1.8, ariaDescription: "norm median" }),
+    ],
+  });
+}
