@@ -40,6 +40,9 @@ export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
 export { EXPERIMENTS } from "./experiments/mod.ts";
 
 export { type CurveOptions, grokkingCurves, learningCurves, lossCurves, trainingCurves } from "./figures/curves.ts";
+export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
+export { insideFigure } from "./figures/inside.ts";
+export { type Inside, inside } from "./analysis/weights.ts";
 export { grokkingByGroup, grokkingSteps, type Group, groupsBy } from "./figures/steps.ts";
 export { type Curve, medianStep } from "./figures/runs.ts";
 export { type BoardOptions, sweepBoard } from "./figures/sweep.ts";

@@ -66,6 +66,8 @@ export interface TrainOptions {
   /** The state of every run in training, every `checkpointSeconds` (default 60), rarer where that would take over 3 % of the time. Awaited. */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
+  /** Of which runs `onCheckpoint` is to hear. Default: all. */
+  readonly checkpointOf?: (run: Run) => boolean;
   /** An engine refused runs of one shape: too large, say. They end as `stopped` and the others go on; by default the error is thrown. */
   readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
   /** A run that began has ended, in whichever way. Awaited. */
@@ -130,7 +132,7 @@ interface Begun {
 }
 
 async function trainGroup(group: readonly State[], runs: readonly State[], options: TrainOptions): Promise<void> {
-  const { engine, signal, onProgress, onCheckpoint, checkpointSeconds = 60 } = options;
+  const { engine, signal, onProgress, onCheckpoint, checkpointSeconds = 60, checkpointOf = () => true } = options;
   const queue: (State | Begun)[] = [...group];
   const next = async (): Promise<Begun | null> => {
     while (queue.length > 0 && !signal?.aborted) {
@@ -191,7 +193,9 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
       else if (took > PIECE * 2) piece = Math.max(1, Math.floor(piece / 2));
       if (onCheckpoint && !signal?.aborted && performance.now() >= save) {
         const saving = performance.now();
-        for (const [row, run] of rows.entries()) if (run && !run.error) await onCheckpoint(run, await trainer.snapshot(row));
+        for (const [row, run] of rows.entries()) {
+          if (run && !run.error && checkpointOf(run)) await onCheckpoint(run, await trainer.snapshot(row));
+        }
         save = performance.now() + Math.max(checkpointSeconds * 1000, REST * (performance.now() - saving));
       }
     }

@@ -5,6 +5,8 @@ import * as tf from "@tensorflow/tfjs";
 import { join } from "node:path";
 import {
   type CurveOptions,
+  dashboard,
+  type DashboardOptions,
   type Experiment,
   firstGrok,
   frame,
@@ -63,6 +65,19 @@ Deno.test("watch trains, shows how far the runs are and at the end what they fou
   assert(/^Step [\d,]+ of 1,000: of 10 networks/.test(titles[0] ?? ""), titles[0]);
   assertEquals(titles.at(-1), undefined);
   assert(shown(grokkingFrame(runs)).startsWith("seed memorised grokked delay watched until 0 "));
+});
+
+Deno.test("watch looks into the first run where asked to, and at the end shows its last state", async () => {
+  const seen: (readonly [seed: number, step: number] | undefined)[] = [];
+  const figure = (runs: readonly Run[], options: DashboardOptions) => {
+    seen.push(options.inside && [options.inside.seed, options.inside.step]);
+    return dashboard(runs, options);
+  };
+  const networks = [4, 5].map(lesson);
+  await watch(networks, { engine: fakeEngine(), figure, inside: true });
+  assertEquals(seen.at(-1), [4, 1000]);
+  await watch(networks, { engine: fakeEngine(), figure });
+  assertEquals(seen.at(-1), undefined);
 });
 
 Deno.test("a live figure drops what comes too soon, and its last frame shows the last data", async () => {

@@ -158,6 +158,17 @@ Deno.test("checkpoints come now and then, for every run in training", async () =
   assert(steps.length > 1 && steps.every((step, i) => step > (steps[i - 1] ?? 0)));
 });
 
+Deno.test("checkpoints of some runs only, where that is asked for", async () => {
+  const saved: number[] = [];
+  const options = {
+    checkpointSeconds: 0,
+    onCheckpoint: (run: Run) => void saved.push(run.index),
+    checkpointOf: (run: Run) => run.index === 1,
+  };
+  await train(seeds(3), { engine: fakeEngine(), ...options });
+  assertEquals([...new Set(saved)], [1]);
+});
+
 Deno.test("runs let go of their states where asked to", async () => {
   const kept: boolean[] = [];
   const options = { keepSnapshots: false, onEnd: (run: Run) => void kept.push(run.snapshot !== undefined) };

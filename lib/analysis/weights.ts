@@ -1,7 +1,26 @@
 /** Named weights out of flat parameters, as matrices that can be looked at. */
 import { layout, read } from "../layout.ts";
 import { type RunSpec, sizes } from "../spec.ts";
+import type { Snapshot } from "../trainer.ts";
 import type { Matrix } from "./fourier.ts";
+
+/** The weights of one network at one step, as far as they are looked at. */
+export interface Inside {
+  readonly seed: number;
+  readonly step: number;
+  /** Of the elements 0 … C − 1, [C, D]. */
+  readonly embedding: Matrix;
+  /** The output head, [D, C]. */
+  readonly head: Matrix;
+}
+
+/** What can be looked at in a state. */
+export const inside = ({ spec, step, params }: Pick<Snapshot, "spec" | "step" | "params">): Inside => ({
+  seed: spec.seed,
+  step,
+  embedding: embedding(spec, params),
+  head: outputHead(spec, params),
+});
 
 /** A tensor by its name, row-major in its own dims. @throws Error where the model has none of this name. */
 function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array {

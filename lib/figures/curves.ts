@@ -47,9 +47,9 @@ function figure(runs: readonly Curve[], { task = about(runs).task, title }: Curv
 }
 
 /** Where a panel stands: the first says when the runs memorised and grokked, the last names the axis of steps. */
-interface Stand {
+export interface Stand {
   readonly height: number;
-  readonly place: "only" | "first" | "last";
+  readonly place: "only" | "first" | "middle" | "last";
 }
 
 /** One pair of metrics over steps. */
@@ -67,7 +67,8 @@ interface Pair {
   };
 }
 
-function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+/** Accuracies from 0 to 1. */
+export function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
   const { classes } = about(runs);
   return pairPanel(runs, options, stand, {
     fields: ["trainAcc", "valAcc"],
@@ -77,7 +78,8 @@ function accuracyPanel(runs: readonly Curve[], options: CurveOptions, stand: Sta
   });
 }
 
-function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
+/** Losses on a logarithmic scale. */
+export function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
   const { classes } = about(runs);
   return pairPanel(runs, options, stand, {
     fields: ["trainLoss", "valLoss"],
@@ -98,9 +100,9 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
   const drawn = pair.fields.map((field) => thin(bands(runs, field).filter((band) => band.step >= x.domain[0]), x.pixel));
   // A loss of exactly 0 has no logarithm: it lies on the floor.
   const y = pair.y(drawn.flat().flatMap((band) => [band.low, band.high]).filter((value) => value > 0));
-  const named = place !== "first";
+  const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
   const bottom = named ? MARGIN.bottom : 32;
-  const top = place === "last" ? MARGIN.close : MARGIN.top;
+  const top = topmost ? MARGIN.top : MARGIN.close;
   const moments = medianMoments(runs, x);
   const along = y.type === "log" ? (value: number) => Math.log(Math.max(value, y.domain[0])) : (value: number) => value;
   const names = placeNames(drawn[0], drawn[1], {
@@ -123,7 +125,7 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
       ...moments.map(({ series, step, verb }) =>
         Plot.ruleX([step], { stroke: series.color, strokeDasharray: series.dash, ariaDescription: `median ${verb}` })
       ),
-      ...(place === "last" ? [] : moments.map(({ text, series, ...at }) => Plot.text([text], { ...at, ...ABOVE, fill: series.text }))),
+      ...(!topmost ? [] : moments.map(({ text, series, ...at }) => Plot.text([text], { ...at, ...ABOVE, fill: series.text }))),
       ...names.map(({ series, step, value, ...at }) =>
         Plot.text([series.name], { x: [step], y: [value], ...at, fill: series.text, fontWeight: 600, fontSize: 13.5, ...HALO })
       ),

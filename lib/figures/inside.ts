@@ -5,6 +5,7 @@
 import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
 import { type Matrix, plane, powerSpectrum, strongest } from "../analysis/fourier.ts";
+import type { Inside } from "../analysis/weights.ts";
 import { bands, type Curve, thin } from "./runs.ts";
 import { stepAxis, type StepScale } from "./scale.ts";
 import {
@@ -24,18 +25,8 @@ import {
   WIDTH,
 } from "./theme.ts";
 
-/** The weights of one network at one step. */
-export interface Inside {
-  readonly seed: number;
-  readonly step: number;
-  /** Of the elements 0 … C − 1, [C, D]. */
-  readonly embedding: Matrix;
-  /** [D, C]. */
-  readonly head: Matrix;
-}
-
-/** Width of the picture of the head, and of each of the two planes beside it. */
-const PICTURE = 292, PLANE = (WIDTH - PICTURE) / 2, HEIGHT = 262;
+/** Width of the picture of the head, and of each of the two planes beside it, whose insides are square. */
+const PICTURE = 292, PLANE = (WIDTH - PICTURE) / 2, HEIGHT = PLANE - 20 + MARGIN.close + 44;
 
 /** The embedding's circles and the head's picture, of one network. */
 export function insideFigure(inside: Inside, title = insideFinding(inside)): Figure {
