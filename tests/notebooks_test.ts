@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../lib/cli/process.ts";
-import { environment } from "../lib/cli/setup.ts";
+import { execute, joined, type Notebook, notebookNames, type Output, pictures, problems } from "../lib/cli/notebooks.ts";
 
 /**
  * What the prose of a notebook claims, as it stands in the titles of its figures. Another driver rounds otherwise, and a run near the edge
@@ -18,48 +18,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
 };
 
-/** Seconds that a cell may take on a slow machine before nbconvert gives up. */
-const CELL_LIMIT = 900;
-
-type Text = string | readonly string[];
-interface Output {
-  readonly output_type: string;
-  readonly name?: string;
-  readonly text?: Text;
-  readonly ename?: string;
-  readonly evalue?: string;
-  readonly data?: Record<string, unknown>;
-}
-interface Notebook {
-  readonly cells: readonly { readonly cell_type: string; readonly source: Text; readonly outputs?: readonly Output[] }[];
-  readonly metadata: { readonly kernelspec?: { readonly name: string } };
-}
-
-const joined = (text: Text = "") => (typeof text === "string" ? text : text.join(""));
-const read = (path: string): Notebook => JSON.parse(Deno.readTextFileSync(path));
-/** Pictures and tables among a cell's outputs. */
-const pictures = (outputs: readonly Output[] = []) =>
-  outputs.filter(({ data = {} }) => "image/svg+xml" in data || "image/png" in data || "text/html" in data);
-/** A cell declares what it shows by how often it says `show` and `watch`. */
-const declared = (source: Text) => joined(source).match(/\bawait (?:show|watch)\(/g)?.length ?? 0;
-
-/** What is wrong with an executed notebook, cell by cell; empty where nothing is. */
-function problems(notebook: Notebook): string[] {
-  const wrong = notebook.metadata.kernelspec?.name === "deno" ? [] : ["its kernel must be deno"];
-  notebook.cells.forEach(({ cell_type, source, outputs = [] }, i) => {
-    if (cell_type !== "code") return;
-    const say = (what: string) => wrong.push(`cell ${i + 1}: ${what}`);
-    for (const { output_type, name, ename, evalue, text } of outputs) {
-      if (output_type === "error") say(`error ${ename}: ${evalue}`);
-      if (output_type === "execute_result") say("ends in a value, which the kernel may lose: show it, or give it a name");
-      if (name === "stderr") say(`on stderr: ${joined(text).trim()}`);
-    }
-    const [shown, expected] = [pictures(outputs).length, declared(source)];
-    if (shown !== expected) say(`shows ${shown} figures and tables, must show ${expected}`);
-    if (/file:\/\/|\/(?:home|root|work|Users)\//.test(JSON.stringify(outputs))) say("names a path of the machine that ran it");
-  });
-  return wrong;
-}
+const read = (name: string): Notebook => JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", name)));
 
 /** Where a fresh run and the committed notebook differ in structure. */
 function differences(committed: Notebook, fresh: Notebook): string[] {
@@ -76,44 +35,12 @@ function differences(committed: Notebook, fresh: Notebook): string[] {
   });
 }
 
-/** Runs a notebook where it stands and returns the executed copy. */
-async function execute(name: string): Promise<Notebook> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const { code, stderr } = await new Deno.Command("jupyter-nbconvert", {
-      args: [
-        "--to",
-        "notebook",
-        "--execute",
-        name,
-        "--output-dir",
-        folder,
-        `--ExecutePreprocessor.timeout=${CELL_LIMIT}`,
-        "--allow-errors",
-      ],
-      cwd: join(ROOT, "notebooks"),
-      env: environment(),
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (code !== 0) {
-      throw new Error(
-        `Cannot execute ${name}: nbconvert's exit code must be 0, current value is ${code}\n${new TextDecoder().decode(stderr)}`,
-      );
-    }
-    return read(join(folder, name));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-const notebooks = [...Deno.readDirSync(join(ROOT, "notebooks"))].map((entry) => entry.name).filter((name) => name.endsWith(".ipynb"))
-  .sort();
+const notebooks = notebookNames();
 
 Deno.test("there is a notebook", () => assert(notebooks.includes("01_first_grok.ipynb")));
 
 for (const name of notebooks) {
-  const committed = read(join(ROOT, "notebooks", name));
+  const committed = read(name);
 
   Deno.test(`${name}: committed with its figures, by the one door, with no training code`, () => {
     assertEquals(problems(committed), []);
@@ -126,7 +53,7 @@ for (const name of notebooks) {
   });
 
   Deno.test(`${name}: runs in the real kernel and shows the same`, async () => {
-    const fresh = await execute(name);
+    const fresh: Notebook = JSON.parse(await execute(name));
     assertEquals([...problems(fresh), ...differences(committed, fresh)], []);
     const shown = JSON.stringify(fresh.cells.map((cell) => cell.outputs));
     for (const claim of CLAIMS[name] ?? []) assert(claim.test(shown), `no figure says ${claim}`);
@@ -153,4 +80,17 @@ Deno.test("the checks catch an error, a lost figure, noise, a path, another kern
   assertEquals(differences(good, book(good.cells[0])).length, 1);
   assertEquals(differences(good, book(cell("await show(other);", figure), good.cells[1])), ["cell 1: its source changed"]);
   assertEquals(differences(good, book(good.cells[0], cell("console.log(2)"))), ["cell 2: outputs are [], must be [stream stdout]"]);
+});
+
+Deno.test("deno task notebooks: help, and one line for a name that no notebook has", async () => {
+  const call = async (...args: string[]) => {
+    const options = { args: ["run", "-A", "lib/cli/notebooks.ts", ...args], cwd: ROOT, env: { NO_COLOR: "1" } };
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), options).output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  };
+  const help = await call("--help");
+  assertEquals([help.code, help.stdout.includes("deno task notebooks [names…]")], [0, true]);
+  const none = await call("99_nothing");
+  assertEquals([none.code, none.stdout], [1, ""]);
+  assert(/^error: Cannot run 99_nothing: must be a part of one of 01_first_grok\.ipynb, /.test(none.stderr), none.stderr);
 });
