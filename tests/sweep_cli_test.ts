@@ -75,7 +75,7 @@ Deno.test("killed at twenty random moments and started again each time, a sweep 
     let killed = 0;
     for (let i = 0; i < 20; i++) {
       const child = command(...into(db, "--save-every", "0.1s")).spawn();
-      const timer = setTimeout(() => child.kill("SIGKILL"), 400 + 1300 * moments.next().value!);
+      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 1000 * moments.next().value!);
       const { code, stderr } = ended(await child.output());
       clearTimeout(timer);
       if (code === 0) break;
