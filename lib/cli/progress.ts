@@ -102,6 +102,32 @@ export function stderrScreen(): Screen {
   };
 }
 
+/** What is shown while work goes on: on a terminal a block that changes in place, in a log lines now and then. */
+export abstract class Display {
+  constructor(protected readonly screen: Screen = stderrScreen()) {}
+
+  /** Whether there is something to show yet. */
+  protected abstract get begun(): boolean;
+  protected abstract block(): string;
+  /** What a log ends with. */
+  protected abstract lastLine(): string;
+
+  /** A line that stays above the block. */
+  line(text: string): void {
+    this.screen.line(text);
+    if (this.screen.terminal && this.begun) this.screen.draw(this.block());
+  }
+
+  /** Shows the last state and ends. */
+  done(): void {
+    if (this.begun) {
+      if (this.screen.terminal) this.screen.draw(this.block());
+      else this.screen.line(this.lastLine());
+    }
+    this.screen.done();
+  }
+}
+
 export interface ProgressOptions {
   /** Whether runs end when they have grokked: then the time left is at most what is shown. */
   readonly untilGrokked: boolean;
@@ -109,41 +135,33 @@ export interface ProgressOptions {
 }
 
 /** Shows runs while they train; give its `update` to `train` as `onProgress`, and call `done` whatever happens. */
-export class Progress {
+export class Progress extends Display {
   readonly meter = new Meter();
-  readonly #screen: Screen;
   readonly #told = new Set<number>();
   #drawn = -Infinity;
   #runs: readonly Run[] = [];
 
   constructor(readonly info: EngineInfo, readonly options: ProgressOptions) {
-    this.#screen = options.screen ?? stderrScreen();
+    super(options.screen);
   }
 
   update(news: readonly News[], runs: readonly Run[]): void {
     this.#runs = runs;
     this.meter.look(runs);
     for (const run of new Set(news.map(({ run }) => run))) this.#tell(run);
-    const now = performance.now(), { terminal } = this.#screen;
+    const now = performance.now(), { terminal } = this.screen;
     if (now - this.#drawn < (terminal ? DRAW : LINE)) return;
     this.#drawn = now;
-    if (terminal) this.#screen.draw(this.#block());
-    else if (runs.some(({ metrics }) => metrics.length > 0)) this.#screen.line(logLine(runs, this.meter.recent, this.#left()));
+    if (terminal) this.screen.draw(this.block());
+    else if (runs.some(({ metrics }) => metrics.length > 0)) this.screen.line(logLine(runs, this.meter.recent, this.#left()));
   }
 
-  /** A line that stays above the block. */
-  line(text: string): void {
-    this.#screen.line(text);
-    if (this.#screen.terminal && this.#runs.length > 0) this.#screen.draw(this.#block());
+  protected override get begun(): boolean {
+    return this.#runs.length > 0;
   }
 
-  /** Shows the last state and ends. */
-  done(): void {
-    if (this.#runs.length > 0) {
-      if (this.#screen.terminal) this.#screen.draw(this.#block());
-      else this.#screen.line(logLine(this.#runs, this.meter.total));
-    }
-    this.#screen.done();
+  protected override lastLine(): string {
+    return logLine(this.#runs, this.meter.total);
   }
 
   /** Says once that a run has grokked. */
@@ -161,7 +179,7 @@ export class Progress {
     return `${this.options.untilGrokked ? "at most " : ""}${duration(left / runSteps)} left`;
   }
 
-  #block(): string {
+  protected override block(): string {
     const all = groups(this.#runs);
     const at = Math.max(0, all.findIndex((group) => group.some((run) => !isDone(run))));
     const group = all[at] ?? [];
@@ -176,7 +194,7 @@ export class Progress {
       ...table(group),
       [tally(this.#runs), `${figure(steps)} steps/s`, `${figure(runSteps)} run-steps/s`, this.#left()].filter(Boolean).join("  "),
     ];
-    return lines.map((line) => line.slice(0, this.#screen.columns - 1)).join("\n");
+    return lines.map((line) => line.slice(0, this.screen.columns - 1)).join("\n");
   }
 }
 

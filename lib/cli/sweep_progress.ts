@@ -2,7 +2,7 @@
 import type { SweptRun } from "../lab/sweep.ts";
 import { groups, type News } from "../train.ts";
 import type { Engine } from "../trainer.ts";
-import { bar, duration, figure, Meter, percent, plural, range, type Screen, stderrScreen } from "./progress.ts";
+import { bar, Display, duration, figure, Meter, percent, plural, range, type Screen } from "./progress.ts";
 
 /** Time, in ms: between two drawings of the block, and between two lines in a log. */
 const DRAW = 200, LINE = 30_000;
@@ -15,8 +15,7 @@ export interface SweepProgressOptions {
 }
 
 /** Shows a sweep while it goes on; give its `update` to `sweep` as `onProgress`, and call `done` whatever happens. */
-export class SweepProgress {
-  readonly #screen: Screen;
+export class SweepProgress extends Display {
   readonly #meter: Meter;
   readonly #cost = new Map<SweptRun["spec"], number>();
   /** The latest validation accuracy of each run. */
@@ -26,7 +25,7 @@ export class SweepProgress {
   #drawn = -Infinity;
 
   constructor(readonly engine: Engine, readonly options: SweepProgressOptions) {
-    this.#screen = options.screen ?? stderrScreen();
+    super(options.screen);
     this.#meter = new Meter(({ spec }) => this.#flop(spec));
   }
 
@@ -35,27 +34,20 @@ export class SweepProgress {
     this.#runs = runs;
     this.#meter.look(runs);
     for (const { run, metrics } of news) this.#accuracy.set(run.spec, metrics.valAcc);
-    const now = performance.now(), { terminal } = this.#screen;
+    const now = performance.now(), { terminal } = this.screen;
     if (!terminal) { for (const run of runs) this.#tell(run); }
     if (now - this.#drawn < (terminal ? DRAW : LINE)) return;
     this.#drawn = now;
-    if (terminal) this.#screen.draw(this.#block());
-    else this.#screen.line(this.#line());
+    if (terminal) this.screen.draw(this.block());
+    else this.screen.line(this.#line());
   }
 
-  /** A line that stays above the block. */
-  line(text: string): void {
-    this.#screen.line(text);
-    if (this.#screen.terminal && this.#runs.length > 0) this.#screen.draw(this.#block());
+  protected override get begun(): boolean {
+    return this.#runs.length > 0;
   }
 
-  /** Shows the last state and ends. */
-  done(): void {
-    if (this.#runs.length > 0) {
-      if (this.#screen.terminal) this.#screen.draw(this.#block());
-      else this.#screen.line(this.#line());
-    }
-    this.#screen.done();
+  protected override lastLine(): string {
+    return this.#line();
   }
 
   /** In a log: says once how a run ended. */
@@ -67,7 +59,7 @@ export class SweepProgress {
     const what = `${data.operation} p ${data.prime} L ${model.layers} d ${model.dModel} wd ${optim.weightDecay} seed ${seed}`;
     const memorised = memorisationStep === null ? "not memorised" : `memorised at step ${memorisationStep}`;
     const grokked = grokkingStep === null ? `not grokked by step ${step}` : `grokked at step ${grokkingStep}`;
-    this.#screen.line(`${what}: ${error ?? `${memorised}, ${grokked}`}`);
+    this.screen.line(`${what}: ${error ?? `${memorised}, ${grokked}`}`);
   }
 
   /** Work in an update of a run. */
@@ -90,7 +82,7 @@ export class SweepProgress {
     return { share: done + left === 0 ? 1 : done / (done + left), left: time };
   }
 
-  #block(): string {
+  protected override block(): string {
     const { share, left } = this.#share();
     const { adapter, engine } = this.engine.info;
     const training = this.#runs.filter(({ status }) => status === "training");
@@ -100,7 +92,7 @@ export class SweepProgress {
       ...training.length > 0 ? [this.#group(training)] : [],
       [`${figure(this.#meter.recent.runSteps)} run-steps/s`, left].filter(Boolean).join("  "),
     ];
-    return lines.map((line) => line.slice(0, this.#screen.columns - 1)).join("\n");
+    return lines.map((line) => line.slice(0, this.screen.columns - 1)).join("\n");
   }
 
   /** What is in training now. */
