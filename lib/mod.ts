@@ -43,6 +43,7 @@ export { knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from
 export { tinyTip } from "./experiments/tiny_live.ts";
 export {
   CAPACITY,
+  CAPACITY_BASELINE_JUMP,
   CAPACITY_IN_SMALL,
   CAPACITY_MATCHED,
   CAPACITY_NAMED,

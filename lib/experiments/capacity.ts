@@ -50,6 +50,23 @@ export const CAPACITY_NAMED: readonly Experiment[] = [
   template("capacity_large_wide", "The large pair's wide network, 4×512×16: when does it grok?", net(4, 512, 16)),
 ];
 
+/**
+ * The baseline as far as its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of every 10, each
+ * run ended once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; of stability it says nothing. Without
+ * the permutations, which don't grok.
+ */
+export const CAPACITY_BASELINE_JUMP: Experiment = {
+  name: "capacity_baseline_jump",
+  question: "The template's own network, 2×128×4, modulo 97: when does it jump?",
+  margin: 0,
+  runs: grid({
+    data: { operation: ["x_div_y", "x_minus_y", "x_plus_y"] },
+    model: net(2, 128, 4),
+    schedule: { evalEvery: 50 },
+    seed: range(3),
+  }),
+};
+
 export type CapacityPair = Pick<Pair, "deep" | "wide"> & { readonly bucket: Bucket };
 
 /**
@@ -98,4 +115,4 @@ export const CAPACITY_IN_SMALL: Experiment = {
   ),
 };
 
-export const CAPACITIES: readonly Experiment[] = [CAPACITY, ...CAPACITY_NAMED, CAPACITY_MATCHED, CAPACITY_IN_SMALL];
+export const CAPACITIES: readonly Experiment[] = [CAPACITY, ...CAPACITY_NAMED, CAPACITY_BASELINE_JUMP, CAPACITY_MATCHED, CAPACITY_IN_SMALL];
