@@ -3,9 +3,9 @@ import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows
 import { bootstrap, bootstrapMedian, cliffsDelta, hodgesLehmann, superiorityInterval } from "../lib/analysis/compare.ts";
 import { logRank, stratifiedLogRank } from "../lib/analysis/logrank.ts";
 import { benjaminiHochberg, holm } from "../lib/analysis/multiple.ts";
-import { gehanScores, logRankScores, type ObservedPair, permutationTest } from "../lib/analysis/permutation.ts";
+import { gehanScores, logRankScores, permutationTest } from "../lib/analysis/permutation.ts";
 import { fisherExact, rateDifference, wilson } from "../lib/analysis/rates.ts";
-import { complete, type Observation, order } from "../lib/analysis/sample.ts";
+import { complete, type Observation, type ObservedPair, order } from "../lib/analysis/sample.ts";
 
 /** "6 6+": an event at 6, and a time censored there. */
 const observe = (times: string): Observation[] => times.split(" ").map((t) => ({ time: parseFloat(t), event: !t.endsWith("+") }));

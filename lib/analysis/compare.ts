@@ -3,7 +3,7 @@
 import { median, quantile } from "d3-array";
 import { qwilcox } from "lib-r-math.js";
 import { Random } from "../random.ts";
-import { checkSample, complete, critical, type Interval, must, type Observation, order } from "./sample.ts";
+import { checkSample, complete, critical, type Interval, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** How a bootstrap is drawn: the same options give the same interval, on every machine. */
 export interface BootstrapOptions {
@@ -59,25 +59,41 @@ export interface Dominance extends Interval {
  * `bootstrap` does.
  */
 export function cliffsDelta(a: readonly Observation[], b: readonly Observation[], options: BootstrapOptions = {}): Dominance {
-  for (const sample of [a, b]) checkSample("compare two samples", sample);
-  const orders = a.map((x) => Int8Array.from(b, (y) => order(x, y)));
-  const delta = mean(a.map((_, i) => mean(orders[i])));
-  const hidden = a.map((x, i) => mean(b.map((y, j) => orders[i][j] === 0 && !(x.event && y.event) ? 1 : 0)));
-  const interval = bootstrap([a.length, b.length], ([rows, columns]) => {
-    let sum = 0;
-    for (const i of rows) {
-      const row = orders[i];
-      for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
-    }
-    return sum / (a.length * b.length);
-  }, options);
-  return { delta, superiority: (delta + 1) / 2, undecided: mean(hidden), ...interval };
+  return stratifiedDelta([{ a, b }], options);
 }
 
-function mean(values: ArrayLike<number>): number {
+/** Cliff's delta over the pairs within strata: only runs of the same stratum are ever compared, and each pair counts the same. */
+export function stratifiedDelta(strata: readonly ObservedPair[], options: BootstrapOptions = {}): Dominance {
+  must("compare two samples", "strata", strata.length > 0, "must be at least one", strata.length);
+  for (const { a, b } of strata) for (const sample of [a, b]) checkSample("compare two samples", sample);
+  const orders = strata.map(({ a, b }) => a.map((x) => Int8Array.from(b, (y) => order(x, y))));
+  const pairs = total(strata.map(({ a, b }) => a.length * b.length));
+  const hidden = strata.flatMap(({ a, b }, s) => a.map((x, i) => count(b, (y, j) => orders[s][i][j] === 0 && !(x.event && y.event))));
+  const interval = bootstrap(
+    strata.flatMap(({ a, b }) => [a.length, b.length]),
+    (places) => {
+      let sum = 0;
+      for (let s = 0; s < orders.length; s++) {
+        const columns = places[2 * s + 1];
+        for (const i of places[2 * s]) {
+          const row = orders[s][i];
+          for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
+        }
+      }
+      return sum / pairs;
+    },
+    options,
+  );
+  const delta = total(orders.flatMap((rows) => rows.map((row) => total(row)))) / pairs;
+  return { delta, superiority: (delta + 1) / 2, undecided: total(hidden) / pairs, ...interval };
+}
+
+const count = <T>(values: readonly T[], is: (value: T, i: number) => boolean) => values.filter(is).length;
+
+function total(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
+  return sum;
 }
 
 /** Halvings of an interval within [0, 1] until it is down to rounding. */

@@ -1,17 +1,11 @@
 /** Permutation tests: p-values that hold for five runs against five, where the normal and the chi-square distribution are no guide yet. */
 import { Random } from "../random.ts";
-import { checkSample, must, type Observation, order } from "./sample.ts";
+import { checkSample, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** A number for every run of two groups. */
 export interface Pair {
   readonly a: readonly number[];
   readonly b: readonly number[];
-}
-
-/** Two groups of runs that may be censored. */
-export interface ObservedPair {
-  readonly a: readonly Observation[];
-  readonly b: readonly Observation[];
 }
 
 /** How permutations are drawn where there are too many to go through: the same options give the same p, on every machine. */

@@ -12,6 +12,12 @@ export interface Observation {
   readonly event: boolean;
 }
 
+/** Two groups of runs that may be censored. */
+export interface ObservedPair {
+  readonly a: readonly Observation[];
+  readonly b: readonly Observation[];
+}
+
 /** A confidence interval; `null` for a limit that the data don't give (not reached, or no variance to tell it from). */
 export interface Interval {
   readonly low: number | null;

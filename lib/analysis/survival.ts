@@ -141,9 +141,22 @@ export interface RestrictedMeanDifference extends Interval {
 export function restrictedMeanDifference(a: SurvivalCurve, b: SurvivalCurve, tau: number): RestrictedMeanDifference {
   const first = restrictedMean(a, tau), second = restrictedMean(b, tau);
   const difference = first.mean - second.mean, standardError = Math.hypot(first.standardError, second.standardError);
-  return {
-    difference,
-    ...around(difference, standardError, a.level),
-    p: standardError > 0 ? 2 * pnorm(-Math.abs(difference / standardError)) : null,
-  };
+  return tested(difference, standardError, a.level);
+}
+
+const tested = (difference: number, standardError: number, level: number): RestrictedMeanDifference => ({
+  difference,
+  ...around(difference, standardError, level),
+  p: standardError > 0 ? 2 * pnorm(-Math.abs(difference / standardError)) : null,
+});
+
+/**
+ * The mean of differences from independent strata, each counting the same: its variance is the sum of theirs over the square of their number. So what
+ * strata differ in by themselves adds nothing to it. Throws where there is no stratum.
+ */
+export function stratifiedMeanDifference(strata: readonly RestrictedMeanDifference[], level = 0.95): RestrictedMeanDifference {
+  must("average differences", "strata", strata.length > 0, "must be at least one", strata.length);
+  const difference = strata.reduce((sum, each) => sum + each.difference, 0) / strata.length;
+  const standardError = Math.hypot(...strata.map((each) => each.standardError)) / strata.length;
+  return tested(difference, standardError, level);
 }
