@@ -84,5 +84,5 @@ export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./fi
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
-export { type NotebookSweep, recorded, sweep } from "./notebook_sweep.ts";
+export { done, type NotebookSweep, recorded, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";

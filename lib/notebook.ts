@@ -22,11 +22,14 @@ function jupyter(): typeof Deno.jupyter | undefined {
 /** The kernel says that it is idle before what was displayed has gone out, and a front end may drop what comes later; so cells wait. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
 
-/** Shows a figure or a dataframe below the cell. Await it. */
+/** Shows a figure or a dataframe below the cell, or a text, in Markdown. Await it. */
 export async function show(thing: unknown): Promise<void> {
   const kernel = jupyter();
-  if (kernel) await kernel.display(thing);
-  else console.log(String(thing));
+  if (kernel) {
+    await (typeof thing === "string"
+      ? kernel.display({ "text/markdown": thing, "text/plain": thing }, { raw: true })
+      : kernel.display(thing));
+  } else console.log(String(thing));
   await settled();
 }
 

@@ -91,8 +91,21 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
 export async function recorded(experiment: Experiment | string, options: Omit<NotebookSweep, "figure" | "x"> = {}): Promise<Lab> {
   // Where all is recorded anew, there is nothing yet to look at.
   if (Deno.env.get(RECORD)) return await sweep(experiment, { ...options, figure: null });
+  return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
+}
+
+/**
+ * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose, of two experiments with one question, the
+ * larger one where somebody had the machine for it. Trains nothing.
+ * @throws Error where `recorded` does.
+ */
+export async function done(experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<boolean> {
   const wanted = typeof experiment === "string" ? named(experiment) : experiment;
-  const { db = LAB, recorded = RECORDED } = options;
+  using lab = await found(wanted, options);
+  return left(lab, wanted).length === 0;
+}
+
+async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
   const lab = Lab.open(db);
   try {
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));

@@ -1,6 +1,6 @@
 /** Effect sizes, permutation tests, rates and corrections: against published examples, enumeration, and the definitions. */
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { bootstrap, bootstrapMedian, cliffsDelta, hodgesLehmann, superiorityInterval } from "../lib/analysis/compare.ts";
+import { bootstrap, bootstrapMedian, cliffsDelta, hodgesLehmann, meanPrediction, superiorityInterval } from "../lib/analysis/compare.ts";
 import { logRank, stratifiedLogRank } from "../lib/analysis/logrank.ts";
 import { benjaminiHochberg, holm } from "../lib/analysis/multiple.ts";
 import { gehanScores, logRankScores, permutationTest } from "../lib/analysis/permutation.ts";
@@ -141,6 +141,19 @@ Deno.test("permutation: drawn where there are too many ways, near the exact p, a
   assertEquals(permutationTest([pair], { enumerate: 0, draws, seed: 1 }), drawn);
   const never = permutationTest([logRankScores(FREIREICH)], { draws: 100 });
   assertEquals(never.p, 1 / 101); // no draw of a hundred comes near p = 0.00004, and p isn't 0 for that
+});
+
+Deno.test("compare: where the mean of further values would lie", () => {
+  // By hand: n 4, mean 5, s² 20/3, t(0.975, 3) = 3.182446 (R's qt); m 1 is R's predict(lm(x ~ 1), interval = "prediction").
+  const { mean, low, high } = meanPrediction([2, 4, 6, 8], 1);
+  assertEquals(mean, 5);
+  assertAlmostEquals(high! - 5, 3.182446305 * Math.sqrt(20 / 3) * Math.sqrt(1.25), 1e-6);
+  assertAlmostEquals(5 - low!, high! - 5, 1e-12);
+  // With ever more further values it is the interval of the mean itself.
+  assertAlmostEquals(meanPrediction([2, 4, 6, 8], 1e12).high! - 5, 3.182446305 * Math.sqrt(20 / 3) / 2, 1e-5);
+  assertEquals(meanPrediction([3, 3], 3), { mean: 3, low: null, high: null });
+  assertThrows(() => meanPrediction([1], 3), Error, "Cannot predict a mean: values must be at least 2, current value is 1");
+  assertThrows(() => meanPrediction([1, 2], 0), Error, "m must be a whole number from 1 on, current value is 0");
 });
 
 Deno.test("rates: Wilson's and Newcombe's intervals as printed by Newcombe (1998)", () => {

@@ -1,7 +1,7 @@
 /** Sweeps in a notebook and what was recorded: what there is isn't trained again, what is new is, and `deno task notebooks --record` makes the record. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { type Experiment, EXPERIMENTS, grid, range, recorded, sweep } from "../lib/mod.ts";
+import { done, type Experiment, EXPERIMENTS, grid, range, recorded, sweep } from "../lib/mod.ts";
 import { RECORD } from "../lib/notebook_sweep.ts";
 import { exportRecorded } from "../lib/lab/recorded.ts";
 import { fakeEngine } from "./fake_engine.ts";
@@ -65,6 +65,15 @@ Deno.test("recorded gives what there is and trains nothing", () =>
       n: 1,
     }]);
     assertEquals(trained(on), []);
+  }));
+
+Deno.test("done tells whether all of an experiment is there, in the lab or the record", () =>
+  scratch(async (path) => {
+    const folder = await recordedIn(path("")), db = path("lab.db");
+    assertEquals(await done({ ...small, runs: runs(3) }, { db, recorded: folder }), false);
+    assertEquals(await done(small, { db, recorded: folder }), true);
+    assertEquals(await done(small, { db: path("other.db"), recorded: false }), false);
+    assertEquals(await done(small, { db, recorded: false }), true);
   }));
 
 Deno.test("recording trains anew what has a name, and leaves its results to be kept; a hypothesis of one's own stays one's own", () =>

@@ -1,7 +1,7 @@
 /** How far two samples differ: effect sizes that need no normal distribution, with their intervals. */
 // @ts-types="@types/d3-array"
 import { median, quantile } from "d3-array";
-import { qwilcox } from "lib-r-math.js";
+import { qt, qwilcox } from "lib-r-math.js";
 import { Random } from "../random.ts";
 import { checkSample, complete, critical, type Interval, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
@@ -147,4 +147,19 @@ export function hodgesLehmann(a: readonly number[], b: readonly number[], level 
     low: turn > 0 ? differences[turn - 1] : null,
     high: turn > 0 ? differences[n * m - turn] : null,
   };
+}
+
+/**
+ * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean (Hahn &
+ * Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal values, none censored.
+ * Limits are `null` where all values are the same. Throws for fewer than two values and for m below 1.
+ */
+export function meanPrediction(values: readonly number[], m: number, level = 0.95): Interval & { readonly mean: number } {
+  checkSample("predict a mean", complete(values));
+  must("predict a mean", "values", values.length >= 2, "must be at least 2", values.length);
+  must("predict a mean", "m", Number.isInteger(m) && m >= 1, "must be a whole number from 1 on", m);
+  critical(level); // checks it
+  const n = values.length, mean = total(values) / n, s = Math.sqrt(total(values.map((x) => (x - mean) ** 2)) / (n - 1));
+  const width = qt((1 + level) / 2, n - 1) * s * Math.sqrt(1 / n + 1 / m);
+  return { mean, low: width > 0 ? mean - width : null, high: width > 0 ? mean + width : null };
 }

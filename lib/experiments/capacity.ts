@@ -88,8 +88,8 @@ export const CAPACITY_MATCHED: Experiment = template(
 /**
  * What two cores finish in an hour or two without a GPU: the grid in small, no part of the template's. It differs from it in this: modulo 31 instead of
  * 97 (961 pairs instead of 9409), trained on 70 % of the pairs instead of half; widths 16, 32 and 64, heads 2 and 4; learning rate 5e-3 instead of
- * 1e-3, weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated every 20 instead of every 10; and no permutations, whose 14,400
- * pairs are no fewer at any modulus.
+ * 1e-3, weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated every 20 instead of every 10;
+ * and no permutations, whose 14,400 pairs are no fewer at any modulus.
  */
 const IN_SMALL = {
   data: { operation: ["x_div_y", "x_minus_y", "x_plus_y"], prime: 31, trainFraction: 0.7, batch: 128 },
@@ -113,6 +113,30 @@ export const CAPACITY_IN_SMALL: Experiment = {
     { ...IN_SMALL, model: { layers: [1, 2, 4], dModel: [16, 32, 64], heads: [2, 4] } },
     { ...IN_SMALL, model: IN_SMALL_PAIRS[2].wide },
   ),
+};
+
+/** A grid with its pairs, and what its factors are compared at: their least and most. */
+export interface CapacityStudy {
+  /** What its runs have in common, for figures. */
+  readonly task: string;
+  /** The grid, and where its pairs aren't in it, they. */
+  readonly experiments: readonly Experiment[];
+  readonly pairs: readonly CapacityPair[];
+  readonly extremes: Readonly<Record<"layers" | "dModel" | "heads", readonly [least: number, most: number]>>;
+}
+
+export const FULL_STUDY: CapacityStudy = {
+  task: "Modulo 97 and S5, half of the pairs",
+  experiments: [CAPACITY, CAPACITY_MATCHED],
+  pairs: MATCHED,
+  extremes: { layers: [1, 4], dModel: [64, 256], heads: [2, 8] },
+};
+
+export const STUDY_IN_SMALL: CapacityStudy = {
+  task: "Modulo 31, 70 % of the pairs",
+  experiments: [CAPACITY_IN_SMALL],
+  pairs: IN_SMALL_PAIRS,
+  extremes: { layers: [1, 4], dModel: [16, 64], heads: [2, 4] },
 };
 
 export const CAPACITIES: readonly Experiment[] = [CAPACITY, ...CAPACITY_NAMED, CAPACITY_BASELINE_JUMP, CAPACITY_MATCHED, CAPACITY_IN_SMALL];

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Probe, probe, type ProbeOptions, type StoredCheckpoint } from "../probe.ts";
 import { loadWeights } from "../weights.ts";
-import { type Lab, specOf, type StoredRun } from "./store.ts";
+import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
 
 /** A run with its evaluations and its checkpoints; its milestones are by the rule of the experiment that watches it longest. */
 export interface CheckpointedRun extends StoredRun {
@@ -29,8 +29,8 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     throw new Error(`Cannot find run ${idOrHash} in ${lab.path}: it must be the id or the hash (or its first digits) of one run, ${are}`);
   }
   const [{ id, hash, spec: json, status, step }] = found, spec = specOf(json, step);
-  const [moments] = lab.query<{ memorisation_step: number | null; grokking_step: number | null }>(
-    "SELECT memorisation_step, grokking_step FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1",
+  const [row] = lab.query<MomentRow>(
+    `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1`,
     id,
   );
   const files = lab.query<{ step: number; file: string }>(
@@ -38,8 +38,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     id,
   );
   const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(join(lab.folder, file), spec) }));
-  const steps = { memorisationStep: moments?.memorisation_step ?? null, grokkingStep: moments?.grokking_step ?? null };
-  return { id, hash, spec, status, step, metrics: lab.metrics(id), ...steps, checkpoints };
+  return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints };
 }
 
 /**

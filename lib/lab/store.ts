@@ -10,7 +10,7 @@ import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } fr
 import type { Metrics } from "../trainer.ts";
 import { openDatabase, prepare } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
-import { type Accuracies, milestones, type Rule, RULES } from "../grokking.ts";
+import { type Accuracies, milestones, type Rule, RULES, type Stability } from "../grokking.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;
@@ -30,6 +30,21 @@ export interface StoredRun {
   readonly metrics: readonly Metrics[];
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /** Of all evaluations, also where only a part of them was recorded; `null` where it never grokked. */
+  readonly stability: Stability | null;
+}
+
+/** What `run_summary` tells of a run's way, and as which figures take it. */
+export const MOMENTS = "memorisation_step, grokking_step, dips, dip_depth, time_below";
+export type MomentRow = Record<"memorisation_step" | "grokking_step" | "dips" | "dip_depth" | "time_below", number | null>;
+
+export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisationStep" | "grokkingStep" | "stability"> {
+  const { memorisation_step = null, grokking_step = null, dips = null, dip_depth, time_below } = row ?? {};
+  return {
+    memorisationStep: memorisation_step,
+    grokkingStep: grokking_step,
+    stability: grokking_step === null || dips === null ? null : { dips, depth: dip_depth!, timeBelow: time_below! },
+  };
 }
 
 export class Lab {
@@ -235,10 +250,8 @@ export class Lab {
 
   /** An experiment's runs with all their evaluations, by its rule, as figures take them. @throws Error where there is none of this name. */
   runs(experiment: string): StoredRun[] {
-    const rows = this.query<
-      { run: number; max_steps: number; memorisation_step: number | null; grokking_step: number | null; status: string }
-    >(
-      "SELECT run, max_steps, memorisation_step, grokking_step, status FROM run_summary WHERE experiment = ? ORDER BY run",
+    const rows = this.query<MomentRow & { run: number; max_steps: number; status: string }>(
+      `SELECT run, max_steps, status, ${MOMENTS} FROM run_summary WHERE experiment = ? ORDER BY run`,
       experiment,
     );
     if (rows.length === 0) {
@@ -247,10 +260,9 @@ export class Lab {
         `Cannot find experiment ${experiment} in ${this.path}: it must be one of ${names.join(", ") || "those in it, there are none"}`,
       );
     }
-    return rows.map(({ run, max_steps, memorisation_step, grokking_step, status }) => {
+    return rows.map(({ run, max_steps, status, ...row }) => {
       const metrics = this.metrics(run, max_steps);
-      const steps = { memorisationStep: memorisation_step, grokkingStep: grokking_step };
-      return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...steps };
+      return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...moments(row) };
     });
   }
 

@@ -1,0 +1,65 @@
+/** What contrasts say, for the cells of a notebook: a dataframe with a row each, and a sentence each. */
+import type { DataFrame } from "danfojs";
+import { type ContrastRow, pWord } from "./analysis/contrasts.ts";
+import type { Interval } from "./analysis/sample.ts";
+import { count } from "./figures/theme.ts";
+import { frame } from "./notebook_frames.ts";
+
+/** Minus as people write it, no minus before a zero. */
+const signed = (value: number, digits: number) => {
+  const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+};
+
+const between = ({ low, high }: Interval, digits: number) =>
+  low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
+
+const digitsOf = ({ tau }: ContrastRow) => tau === null ? 2 : 0;
+
+/**
+ * A row a contrast. `event` is what happened to how many of each, where times are compared: `grok`. Differences are in steps, of the first minus the
+ * second; Cliff's delta says the same without a unit, from −1 to 1.
+ */
+export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
+  return frame(rows.map((row) => ({
+    "": row.of,
+    first: row.first,
+    second: row.second,
+    n: row.n.map(count).join(" v "),
+    ...event ? { [event]: row.events.map(count).join(" v ") } : {},
+    ...row.tau === null ? {} : { "difference, steps": signed(row.size, 0), "95 % interval": between(row.interval, 0) },
+    "Cliff's δ": signed(row.delta, 2),
+    ...row.tau === null ? { "95 % interval": between(row.interval, 2) } : {},
+    p: pShort(row.p),
+    "p, Holm": pShort(row.holm),
+  })));
+}
+
+const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
+
+export interface SentenceWords {
+  /** What happens: `grokking`; of values, what there is more of: `time below 99 %`. */
+  readonly what: string;
+  /** What those do to whom it happened: `grok`. Times only. */
+  readonly event?: string;
+}
+
+/**
+ * A sentence a contrast, in a list of Markdown: which is later, or has more, if they are told apart; by how much, with its interval, n, test and p
+ * after Holm's correction over all rows.
+ */
+export function contrastSentences(rows: readonly ContrastRow[], { what, event = "do" }: SentenceWords): string {
+  const tests = rows.filter(({ p }) => p !== null).length;
+  return rows.map((row) => {
+    const { of, first, second, n, events, tau, size, verdict, holm } = row, digits = digitsOf(row);
+    const [most, least] = verdict < 0 ? [second, first] : [first, second], than = `with ${most} than with ${least}`;
+    const finding = verdict === 0 ? `${first} and ${second} not told apart` : tau === null ? `more ${than}` : `later ${than}`;
+    const unit = tau === null ? `Cliff's δ ${signed(size, digits)}` : `Mean difference ${signed(size, digits)} of ${count(tau)} steps`;
+    const test = tau === null ? "rank-sum test" : "log-rank test";
+    const had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
+    return `- **${of}**, ${what}: ${finding}. ${unit} (95 % interval ${between(row.interval, digits)}; n = ${
+      n.map(count).join(" and ")
+    }${had}; ` +
+      `${test} by permutation, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
+  }).join("\n");
+}
