@@ -6,7 +6,7 @@
  */
 
 /** What a stream is for; the number is half of the generator's key, the run's seed the other half. */
-export const STREAM = { init: 1, split: 2, batch: 3, labels: 4, resample: 5 } as const;
+export const STREAM = { init: 1, split: 2, batch: 3, labels: 4, resample: 5, probe: 6 } as const;
 export type Stream = keyof typeof STREAM;
 
 const PARITY = 0x1bd11bda;
@@ -91,5 +91,15 @@ export class Random {
       [order[i], order[j]] = [order[j], order[i]];
     }
     return order;
+  }
+
+  /** `k` different numbers below `n` in random order; the first of them are those that a smaller `k` gives. */
+  sample(n: number, k: number): Uint32Array<ArrayBuffer> {
+    const moved = new Map<number, number>(); // a Fisher–Yates shuffle, as far as it has come
+    return Uint32Array.from({ length: k }, (_, i) => {
+      const j = i + this.below(n - i), drawn = moved.get(j) ?? j;
+      moved.set(j, moved.get(i) ?? i);
+      return drawn;
+    });
   }
 }

@@ -97,7 +97,7 @@ export type EngineName = (typeof ENGINES)[number];
 export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
   if (name !== "tfjs") {
     try {
-      return await (await import("./engine/trainer.ts")).webgpuEngine();
+      return await (await import("./engine/engine.ts")).webgpuEngine();
     } catch (error) {
       if (name === "webgpu") throw error;
       say(`${error instanceof Error ? error.message : error}. Going on with the TensorFlow.js engine.`);

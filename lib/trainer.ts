@@ -1,4 +1,5 @@
 /** What a trainer is, whichever engine is behind it: rows that train together, one run a row. */
+import type { AttentionOptions, AttentionReading } from "./attention.ts";
 import type { Layout } from "./layout.ts";
 import type { RunSpec } from "./spec.ts";
 
@@ -48,23 +49,31 @@ export interface Cost {
   readonly flop: number;
 }
 
+/** What a trainer looks at beside its runs' metrics; nothing by default. No bit of a run depends on it. */
+export interface Watched {
+  /** Attention at every evaluation, on a probe set drawn from each run's seed; `{}` for the default sizes. */
+  readonly attention?: AttentionOptions;
+}
+
 /** A way to train; `webgpuEngine()` in `engine/` and `tfjsEngine()` in `reference/` make one, or say why they can't. */
 export interface Engine {
   readonly info: EngineInfo;
   /** How many runs of this shape should fit at once, at least 1. */
-  rowsThatFit(spec: RunSpec): number;
-  cost(spec: RunSpec): Cost;
+  rowsThatFit(spec: RunSpec, watched?: Watched): number;
+  cost(spec: RunSpec, watched?: Watched): Cost;
   /**
    * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
    * `evalEvery`. @throws Error where not one fits.
    */
-  open(runs: readonly (RunSpec | Snapshot)[]): Promise<Trainer>;
+  open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<Trainer>;
 }
 
 /** A metric row as it arrives: which row of the trainer, and its state. */
 export interface Evaluation {
   readonly row: number;
   readonly metrics: Metrics;
+  /** Where the trainer watches it. */
+  readonly attention?: AttentionReading;
 }
 
 export interface Trainer {

@@ -2,7 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { linearTask, scores } from "../lib/analysis/progress.ts";
 import { requestGpuAdapter } from "../lib/engine/adapter.ts";
-import { webgpuEngine } from "../lib/engine/trainer.ts";
+import { webgpuEngine } from "../lib/engine/engine.ts";
 import { initialise, layout, read, write } from "../lib/layout.ts";
 import { probe } from "../lib/probe.ts";
 import { activations } from "../lib/reference/activations.ts";

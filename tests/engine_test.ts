@@ -1,6 +1,6 @@
 /** The native engine as a whole: against PyTorch, and against itself in other company, other rows and other sittings. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { webgpuEngine } from "../lib/engine/trainer.ts";
+import { webgpuEngine } from "../lib/engine/engine.ts";
 import { initialise, layout } from "../lib/layout.ts";
 import { dataset } from "../lib/operations.ts";
 import { type RunInput, type RunSpec, runSpec } from "../lib/spec.ts";

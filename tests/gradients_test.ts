@@ -1,7 +1,7 @@
 /** Every gradient of the native engine, tensor by tensor, against TensorFlow.js's automatic differentiation of the same model. */
 import { assert, assertThrows } from "@std/assert";
 import { GPU_TILE, SOFTWARE_TILE, type Tile } from "../lib/engine/kernels/gemm.ts";
-import { type WebGpuEngine, webgpuEngine } from "../lib/engine/trainer.ts";
+import { type WebGpuEngine, webgpuEngine } from "../lib/engine/engine.ts";
 import { initialise, layout, read } from "../lib/layout.ts";
 import { dataset } from "../lib/operations.ts";
 import { batchIndex } from "../lib/random.ts";

@@ -96,7 +96,8 @@ fn input_row(r: u32, row: u32) -> u32 {
   };
 }
 
-export function forward(pass: Pass): Kernel[] {
+/** From the pairs to their logits; or no further than the attention patterns of the last layer. */
+export function forward(pass: Pass, to: "logits" | "patterns" = "logits"): Kernel[] {
   const { spec: { model }, layout, tile, examples, rows, at, end, buffer, batch } = pass;
   const { blocks, sizes } = layout;
   const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes);
@@ -119,7 +120,7 @@ export function forward(pass: Pass): Kernel[] {
 
   kernels.push(embed(embedding(pass), batch, buffer(at(0, "resid_pre"), rows[0].input.count * D)));
 
-  rows.forEach((layer, l) => {
+  for (const [l, layer] of rows.entries()) {
     const X = layer.input.count, Y = layer.output.count;
     const layerBuffer = (name: string, floats: number) => buffer(at(l, name), floats);
     const matrix = (name: string, column = 0) => parameter(pass, blocks.get(`${l}.${name}`)!, column);
@@ -138,6 +139,7 @@ export function forward(pass: Pass): Kernel[] {
     }
     const pattern = layerBuffer("pattern", Y * sizes.H * 4), z = layerBuffer("z", Y * HK);
     for (const group of layer.groups) kernels.push(attention(pass.spec, layer, group, { batch, examples, qkv, pattern, z }));
+    if (to === "patterns" && l === rows.length - 1) return kernels;
 
     // The residual stream goes around the attention; where rows are shared below and not above, it fans out.
     const mid = layerBuffer("mid", Y * D), attended = model.norm === "post" ? layerBuffer("sum_mid", Y * D) : mid;
@@ -197,7 +199,7 @@ export function forward(pass: Pass): Kernel[] {
       }),
     );
     if (model.norm === "post") kernels.push(norm(layerNorm(pass, `${l}.ln2`, Y, summed, at(l, "stats2")), next));
-  });
+  }
 
   const last = rows.at(-1)!.output;
   let out = at(sizes.L, "resid_pre");

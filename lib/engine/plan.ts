@@ -2,11 +2,14 @@
  * From a run's shape to the flat lists of kernels that are encoded again and again: an update, and an evaluation.
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
+import { type AttentionOptions, probeSizes } from "../attention.ts";
 import { type Layout, layout as layoutOf } from "../layout.ts";
 import type { RunSpec } from "../spec.ts";
+import type { Watched } from "../trainer.ts";
 import { backward } from "./backward.ts";
 import { forward, type Pass } from "./forward.ts";
 import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
+import { attentionSummary, summaryWords } from "./kernels/attention_summary.ts";
 import { chunk, lists, listWords, sample } from "./kernels/batch.ts";
 import { vectorSumFloats } from "./kernels/columns.ts";
 import type { Tile } from "./kernels/gemm.ts";
@@ -35,10 +38,21 @@ export interface Plan {
   readonly endOfEvaluation: readonly Kernel[];
   /** Words of a row of pairs: every pair there could be. */
   readonly pairWords: number;
+  /** The attention log of an evaluation, from `attention.batch` to `attention`; absent where it isn't watched. */
+  readonly attention?: AttentionPlan;
+}
+
+export interface AttentionPlan {
+  readonly kernels: readonly Kernel[];
+  /** N and S, at most: a run of an operation with fewer pairs has fewer. */
+  readonly N: number;
+  readonly S: number;
+  /** Words of a run's summary. */
+  readonly words: number;
 }
 
 /** Buffers that hold a run's state: they move with it when its row changes. The others are scratch, or made anew every step. */
-export const STATE_BUFFERS = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums"] as const;
+export const STATE_BUFFERS = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"] as const;
 
 /** Floats of `metrics` a run. */
 export const METRIC_WORDS = 8;
@@ -46,7 +60,7 @@ export const METRIC_WORDS = 8;
 /** Pairs of a chunk of an evaluation, at most. */
 const CHUNK = 2048;
 
-export function plan(spec: RunSpec, tile: Tile): Plan {
+export function plan(spec: RunSpec, tile: Tile, { attention }: Watched = {}): Plan {
   const layout = layoutOf(spec);
   const { length: P, vectorsFrom, sizes: { B, C } } = layout;
   const pairWords = C * C;
@@ -107,5 +121,25 @@ export function plan(spec: RunSpec, tile: Tile): Plan {
     chunkPairs,
     endOfEvaluation: [endOfEvaluation(P)],
     pairWords,
+    ...attention && { attention: attentionPlan(evaluation, attention, pairWords) },
   };
+}
+
+/**
+ * The probe set through the model, as far as the patterns of the last layer, with every position a query; then their summaries. It borrows the
+ * buffers of an evaluation, which is over, and each layer keeps its pattern.
+ */
+function attentionPlan(evaluation: Pass, options: AttentionOptions, pairs: number): AttentionPlan {
+  const { spec, buffer } = evaluation, { N, S } = probeSizes(options, pairs), words = summaryWords(spec, S);
+  const patternOf = (l: number) => `attention.${l}.pattern`;
+  const pass: Pass = {
+    ...evaluation,
+    examples: N,
+    rows: layerRows(spec, N, "all"),
+    batch: buffer("attention.batch", N),
+    at: (l, name) => (name === "pattern" ? patternOf(l) : evaluation.at(l, name)),
+  };
+  const out = buffer("attention", words);
+  const summaries = pass.rows.map((layer, l) => attentionSummary(spec, layer, l, { pattern: patternOf(l), batch: pass.batch, out, N, S }));
+  return { kernels: [...forward(pass, "patterns"), ...summaries], N, S, words };
 }

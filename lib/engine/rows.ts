@@ -46,8 +46,8 @@ export const visible = (spec: RunSpec, t: number) => sequence(spec.model.mask ==
 
 const sequence = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/** The rows of every layer for a batch of so many examples. */
-export function layerRows(spec: RunSpec, examples: number): LayerRows[] {
+/** The rows of every layer for a batch of so many examples; after the last one, those of the positions that are pooled, or of all. */
+export function layerRows(spec: RunSpec, examples: number, wanted: "pooled" | "all" = "pooled"): LayerRows[] {
   const { L, T, C } = sizes(spec);
   const names = tokenNames(spec.model.tokens);
   const shared = examples > C;
@@ -71,7 +71,7 @@ export function layerRows(spec: RunSpec, examples: number): LayerRows[] {
   }
 
   const layers: LayerRows[] = [];
-  let needed = spec.model.pooling === "last" ? [T - 1] : sequence(T);
+  let needed = spec.model.pooling === "last" && wanted === "pooled" ? [T - 1] : sequence(T);
   for (const l of sequence(L).reverse()) {
     const attended = sequence(Math.max(...needed.map((t) => visible(spec, t).length)));
     const output = rows(needed, depends[l + 1]);

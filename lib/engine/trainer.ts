@@ -1,86 +1,44 @@
 /** R runs on the GPU: places them in rows, encodes updates and evaluations, reads metrics back, copies rows out and in. */
+import { type AttentionProbe, attentionProbe } from "../attention.ts";
 import { dataset } from "../operations.ts";
 import { initialise, type Layout } from "../layout.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
-import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
-import { type Dispatch, Gpu, type Timing } from "./gpu.ts";
-import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
-import type { Kernel } from "./kernels/kernel.ts";
+import type { EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import type { Dispatch, Gpu, Timing } from "./gpu.ts";
+import { unpackSummary } from "./kernels/attention_summary.ts";
 import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./kernels/hyper.ts";
-import { METRIC_WORDS, type Plan, plan, STATE_BUFFERS } from "./plan.ts";
+import { METRIC_WORDS, type Plan, STATE_BUFFERS } from "./plan.ts";
 import { pack } from "./rows.ts";
 
 /** Dispatches of one submission, at most; the next is recorded while it runs. */
 const SUBMISSION = 4000;
 
-/** The native engine on the best adapter. @throws Error where there is none. */
-export async function webgpuEngine(tile?: Tile): Promise<WebGpuEngine> {
-  return new WebGpuEngine(await Gpu.open(), tile);
-}
-
-export class WebGpuEngine implements Engine {
-  readonly info: EngineInfo;
-  readonly gpu: Gpu;
-  readonly #tile: Tile;
-
-  constructor(gpu: Gpu, tile?: Tile) {
-    const { name, driver, software } = gpu.adapter;
-    this.gpu = gpu;
-    this.info = { engine: "webgpu", adapter: name, driver, software };
-    this.#tile = tile ?? (software ? SOFTWARE_TILE : GPU_TILE);
-  }
-
-  rowsThatFit(spec: RunSpec): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.adapter.limits;
-    const buffers = [...plan(spec, this.#tile).buffers.values()];
-    const largest = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * Math.max(...buffers)));
-    // A driver on the processor takes the machine's memory, and takes more than there is without a word.
-    const room = this.info.software ? 0.6 * Deno.systemMemoryInfo().available : Infinity;
-    return Math.max(1, Math.min(largest, Math.floor(room / this.cost(spec).bytes)));
-  }
-
-  cost(spec: RunSpec): Cost {
-    const { buffers, batch, step, chunk, chunks, endOfEvaluation } = plan(spec, this.#tile);
-    const total = (numbers: Iterable<number>) => [...numbers].reduce((sum, each) => sum + each, 0);
-    const flop = (kernels: readonly Kernel[]) => total(kernels.map((kernel) => kernel.flop));
-    const evaluation = chunks * flop(chunk) + flop(endOfEvaluation);
-    return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
-  }
-
-  async open(runs: readonly (RunSpec | Snapshot)[]): Promise<WebGpuTrainer> {
-    const first = specOf(runs[0]);
-    const made = plan(first, this.#tile);
-    const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
-    const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
-    if (4 * words > maxStorageBufferBindingSize) {
-      throw new Error(
-        `Cannot train this model on ${this.gpu.adapter.name}: buffer ${name} must be at most ${maxStorageBufferBindingSize} bytes a run, current value is ${
-          4 * words
-        }`,
-      );
-    }
-    for (let capacity = Math.min(runs.length, this.rowsThatFit(first)); capacity >= 1; capacity = Math.floor(capacity / 2)) {
-      const buffers = await this.gpu.allocate(new Map([...made.buffers].map(([name, words]) => [name, 4 * words * capacity])));
-      if (buffers) return await WebGpuTrainer.open(this, made, buffers, runs.slice(0, capacity));
-    }
-    throw new Error(
-      `Cannot allocate one run on ${this.gpu.adapter.name}: ${
-        Math.ceil([...made.buffers.values()].reduce((a, b) => a + b) / 2 ** 18)
-      } MiB are needed, the driver refused`,
-    );
-  }
-}
-
 const isSnapshot = (run: RunSpec | Snapshot): run is Snapshot => "params" in run;
-const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec : run);
+export const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec : run);
 
 /** The dispatches of a plan. */
-type Lists = Record<"batch" | "step" | "chunk" | "forward" | "endOfEvaluation", Dispatch[]>;
+type Lists = Record<"batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention", Dispatch[]>;
 
-/** An evaluation under way: where its metrics arrive, and which rows were at which step. */
+/** A row that is evaluated. */
+interface Due {
+  readonly row: number;
+  readonly slot: number;
+  readonly step: number;
+  readonly spec: RunSpec;
+  readonly probe: AttentionProbe | undefined;
+}
+
+/** An evaluation under way: where the metrics of all slots arrive, then their attention where it is watched; and which rows were due. */
 interface Pending {
   readonly staging: GPUBuffer;
-  readonly due: readonly { readonly row: number; readonly slot: number; readonly step: number }[];
+  readonly slots: number;
+  readonly due: readonly Due[];
+}
+
+/** The engine that opens a trainer. */
+interface Opener {
+  readonly info: EngineInfo;
+  readonly gpu: Gpu;
 }
 
 /**
@@ -102,10 +60,12 @@ export class WebGpuTrainer implements Trainer {
   #slots: number[] = [];
   /** Rows not evaluated since they were placed at step 0. */
   #fresh = new Set<number>();
+  /** Of each row whose attention is watched. */
+  #probes = new Map<number, AttentionProbe>();
   #batchIsCurrent = false;
 
   static async open(
-    engine: WebGpuEngine,
+    engine: Opener,
     made: Plan,
     buffers: ReadonlyMap<string, GPUBuffer>,
     runs: readonly (RunSpec | Snapshot)[],
@@ -115,13 +75,14 @@ export class WebGpuTrainer implements Trainer {
     for (const name of ["batch", "step", "chunk", "forward", "endOfEvaluation"] as const) {
       lists[name] = await gpu.prepare(made[name], buffers);
     }
+    lists.attention = await gpu.prepare(made.attention?.kernels ?? [], buffers);
     const trainer = new WebGpuTrainer(engine, made, buffers, lists, runs);
     runs.forEach((run, row) => trainer.place(row, run));
     return trainer;
   }
 
   private constructor(
-    engine: WebGpuEngine,
+    engine: Opener,
     made: Plan,
     buffers: ReadonlyMap<string, GPUBuffer>,
     lists: Lists,
@@ -170,8 +131,12 @@ export class WebGpuTrainer implements Trainer {
     put("state", STATE_WORDS, Uint32Array.of(this.steps[row], spec.schedule.steps, 0, this.#evalEvery));
     put("batch_sums", 4, Float32Array.from([...from?.batchSums ?? [0, 0, 0], 0]));
     put("eval.sums", 4, new Float32Array(4));
-    const { a, b, target } = dataset(spec.data, spec.seed);
+    const data = dataset(spec.data, spec.seed), { a, b, target } = data, { attention } = this.#plan;
     put("pairs", this.#plan.pairWords, Uint32Array.from(a, (_, i) => pack(a[i], b[i], target[i])));
+    if (!attention) return;
+    const probe = attentionProbe(spec, { pairs: attention.N, full: attention.S }, data);
+    this.#probes.set(row, probe);
+    put("attention.batch", attention.N, Uint32Array.from(probe.a, (a, i) => pack(a, probe.b[i], 0)));
   }
 
   drop(row: number): void {
@@ -179,13 +144,14 @@ export class WebGpuTrainer implements Trainer {
     if (slot < 0) return;
     this.rows[row] = null;
     this.#fresh.delete(row);
+    this.#probes.delete(row);
     const last = this.#slots.length - 1, moved = this.#slots.pop()!;
     if (slot === last) return;
     this.#slots[slot] = moved;
     this.#batchIsCurrent = false;
     for (const name of STATE_BUFFERS) {
-      const bytes = 4 * this.#plan.buffers.get(name)!;
-      this.#gpu.move(this.#buffers.get(name)!, bytes * last, bytes * slot, bytes);
+      const buffer = this.#buffers.get(name), bytes = 4 * (this.#plan.buffers.get(name) ?? 0);
+      if (buffer) this.#gpu.move(buffer, bytes * last, bytes * slot, bytes);
     }
   }
 
@@ -212,7 +178,7 @@ export class WebGpuTrainer implements Trainer {
         const due = running.filter((row) => this.#isDue(row));
         if (due.length > 0) {
           recorded.push(this.#evaluate(encoder, due));
-          dispatches += this.#lists.chunk.length * this.#plan.chunks;
+          dispatches += this.#lists.chunk.length * this.#plan.chunks + this.#lists.attention.length;
         }
       }
       this.#gpu.check();
@@ -313,19 +279,29 @@ export class WebGpuTrainer implements Trainer {
   #evaluate(encoder: GPUCommandEncoder, rows: readonly number[]): Pending {
     this.#run(encoder, this.#lists.chunk, this.#plan.chunks);
     this.#run(encoder, this.#lists.endOfEvaluation, 1);
-    const bytes = 4 * METRIC_WORDS * this.#slots.length;
-    const staging = this.#gpu.stage(bytes);
-    encoder.copyBufferToBuffer(this.#buffers.get("metrics")!, 0, staging, 0, bytes);
+    const slots = this.#slots.length, metrics = 4 * METRIC_WORDS * slots, attention = 4 * (this.#plan.attention?.words ?? 0) * slots;
+    const staging = this.#gpu.stage(metrics + attention);
+    encoder.copyBufferToBuffer(this.#buffers.get("metrics")!, 0, staging, 0, metrics);
+    if (attention > 0) {
+      this.#run(encoder, this.#lists.attention, 1);
+      encoder.copyBufferToBuffer(this.#buffers.get("attention")!, 0, staging, metrics, attention);
+    }
     for (const row of rows) this.#fresh.delete(row);
-    return { staging, due: rows.map((row) => ({ row, slot: this.#slots.indexOf(row), step: this.steps[row] })) };
+    const due = rows.map((row): Due => {
+      return { row, slot: this.#slots.indexOf(row), step: this.steps[row], spec: this.rows[row]!, probe: this.#probes.get(row) };
+    });
+    return { staging, slots, due };
   }
 
-  async #take({ staging, due }: Pending): Promise<readonly Evaluation[]> {
+  async #take({ staging, slots, due }: Pending): Promise<readonly Evaluation[]> {
     const words = new Float32Array(await this.#gpu.take(staging));
-    return due.map(({ row, slot, step }) => {
+    return due.map(({ row, slot, step, spec, probe }) => {
       const [trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc] = words.subarray(slot * METRIC_WORDS);
       const metrics: Metrics = { step, trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc };
-      return { row, metrics };
+      if (!probe) return { row, metrics };
+      const { words: length } = this.#plan.attention!, at = slots * METRIC_WORDS + slot * length;
+      const summary = unpackSummary(spec, words.subarray(at, at + length), probe.full);
+      return { row, metrics, attention: { step, probe, ...summary } };
     });
   }
 }

@@ -3,11 +3,13 @@
  * It is the oracle of the tests, and the engine where there is no WebGPU adapter.
  */
 import * as tf from "@tensorflow/tfjs";
+import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../attention.ts";
 import { initialise, type Layout, layout } from "../layout.ts";
 import { type Dataset, dataset } from "../operations.ts";
 import { batchIndex } from "../random.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
 import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import { readAttention } from "./attention.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, losses, rightAnswers, views } from "./model.ts";
 
@@ -28,7 +30,7 @@ export async function tfjsEngine(backend?: Backend): Promise<Engine> {
     info: started.info,
     rowsThatFit: (spec) => Math.max(1, Math.floor(STATE_BYTES / cost(spec).bytes)),
     cost,
-    open: (runs) => Promise.resolve(new ReferenceTrainer(started.backend, started.info, runs)),
+    open: (runs, watched) => Promise.resolve(new ReferenceTrainer(started.backend, started.info, runs, watched?.attention)),
   };
 }
 
@@ -87,6 +89,8 @@ type State = {
 interface Row {
   readonly spec: RunSpec;
   readonly data: Dataset;
+  /** Where attention is watched. */
+  readonly probe?: AttentionProbe;
   step: number;
   /** Whether the state at step 0, where a row begins, has still to be evaluated. */
   fresh: boolean;
@@ -99,8 +103,9 @@ class ReferenceTrainer implements Trainer {
   readonly #backend: Backend;
   readonly #shape: string;
   readonly #rows: (Row | null)[];
+  readonly #attention: AttentionOptions | undefined;
 
-  constructor(backend: Backend, info: EngineInfo, runs: readonly (RunSpec | Snapshot)[]) {
+  constructor(backend: Backend, info: EngineInfo, runs: readonly (RunSpec | Snapshot)[], attention?: AttentionOptions) {
     if (runs.length === 0) throw new Error("Cannot open a trainer: it needs at least one run, current value is none");
     const first = specOf(runs[0]);
     this.#backend = backend;
@@ -108,6 +113,7 @@ class ReferenceTrainer implements Trainer {
     this.layout = layout(first);
     this.#shape = shapeOf(first);
     this.#rows = runs.map(() => null);
+    this.#attention = attention;
     runs.forEach((run, row) => this.place(row, run));
   }
 
@@ -137,7 +143,7 @@ class ReferenceTrainer implements Trainer {
 
   async evaluate(): Promise<readonly Evaluation[]> {
     const evaluations: Evaluation[] = [];
-    for (const [row, run] of this.#rows.entries()) if (run) evaluations.push({ row, metrics: await this.#metrics(run) });
+    for (const [row, run] of this.#rows.entries()) if (run) evaluations.push(await this.#evaluation(row, run));
     return evaluations;
   }
 
@@ -157,9 +163,11 @@ class ReferenceTrainer implements Trainer {
     select(this.#backend);
     const P = this.layout.length;
     const saved = "params" in run ? run : { step: 0, params: initialise(spec), m: empty(P), v: empty(P), batchSums: empty(3) };
+    const data = dataset(spec.data, spec.seed);
     this.#rows[row] = {
       spec,
-      data: dataset(spec.data, spec.seed),
+      data,
+      ...this.#attention && { probe: attentionProbe(spec, this.#attention, data) },
       step: saved.step,
       fresh: saved.step === 0,
       state: {
@@ -219,13 +227,20 @@ class ReferenceTrainer implements Trainer {
     const evaluations: Evaluation[] = [];
     for (const [i, row] of this.#rows.entries()) {
       if (!row || !due(row, i)) continue;
-      evaluations.push({ row: i, metrics: await this.#metrics(row) });
+      evaluations.push(await this.#evaluation(i, row));
       row.fresh = false;
       row.state.sums.dispose();
       select(this.#backend);
       row.state = { ...row.state, sums: tf.zeros([3]) };
     }
     return evaluations;
+  }
+
+  async #evaluation(row: number, run: Row): Promise<Evaluation> {
+    const { spec, step, state: { params }, probe } = run, metrics = await this.#metrics(run);
+    if (!probe) return { row, metrics };
+    select(this.#backend);
+    return { row, metrics, attention: await readAttention({ spec, step, params }, this.layout, probe) };
   }
 
   async #metrics({ spec, data, step, state }: Row): Promise<Metrics> {

@@ -1,7 +1,7 @@
 /** `deno task bench --profile`: where the time of the native engine's step goes, by kernel. */
 import { runSpec } from "../../lib/spec.ts";
 import type { PresetName } from "../../lib/spec.ts";
-import { webgpuEngine } from "../../lib/engine/trainer.ts";
+import { webgpuEngine } from "../../lib/engine/engine.ts";
 import { columns, digits } from "./table.ts";
 
 /** One kernel of a step, over all rows. */

@@ -69,12 +69,15 @@ fn log1p(x: f32) -> f32 {
   });
 }
 
-/** A sum over a run by one workgroup: every thread its share, then a tree; the order never changes. `T` is the WGSL type summed. */
-export const TREE = (type: string) => `
-var<workgroup> tree: array<${type}, 256>;
+/**
+ * A sum by one workgroup: every thread its share, then a tree; the order never changes. `type` is the WGSL type summed, `threads` a power of
+ * two. Between two sums there must be a barrier.
+ */
+export const TREE = (type: string, threads = 256) => `
+var<workgroup> tree: array<${type}, ${threads}>;
 fn tree_sum(thread: u32, mine: ${type}) -> ${type} {
   tree[thread] = mine;
-  for (var half = 128u; half > 0u; half /= 2u) {
+  for (var half = ${threads / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (thread < half) { tree[thread] += tree[thread + half]; }
   }

@@ -13,7 +13,7 @@ let engine: Engine;
 async function ready() {
   engine = name === "tfjs"
     ? await (await import("../../../lib/reference/trainer.ts")).tfjsEngine(backend as "webgpu")
-    : await (await import("../../../lib/engine/trainer.ts")).webgpuEngine();
+    : await (await import("../../../lib/engine/engine.ts")).webgpuEngine();
   const { adapter, driver } = engine.info;
   return { version: `Deno ${Deno.version.deno}`, device: `${adapter}, ${driver}`, sequential: name === "tfjs" };
 }

@@ -1,0 +1,66 @@
+/** The native engine: what fits on the adapter, what a run costs there, and trainers for it. */
+import type { RunSpec } from "../spec.ts";
+import type { Cost, Engine, EngineInfo, Snapshot, Watched } from "../trainer.ts";
+import { Gpu } from "./gpu.ts";
+import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
+import type { Kernel } from "./kernels/kernel.ts";
+import { plan } from "./plan.ts";
+import { specOf, WebGpuTrainer } from "./trainer.ts";
+
+/** The native engine on the best adapter. @throws Error where there is none. */
+export async function webgpuEngine(tile?: Tile): Promise<WebGpuEngine> {
+  return new WebGpuEngine(await Gpu.open(), tile);
+}
+
+export class WebGpuEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly gpu: Gpu;
+  readonly #tile: Tile;
+
+  constructor(gpu: Gpu, tile?: Tile) {
+    const { name, driver, software } = gpu.adapter;
+    this.gpu = gpu;
+    this.info = { engine: "webgpu", adapter: name, driver, software };
+    this.#tile = tile ?? (software ? SOFTWARE_TILE : GPU_TILE);
+  }
+
+  rowsThatFit(spec: RunSpec, watched?: Watched): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.adapter.limits;
+    const buffers = [...plan(spec, this.#tile, watched).buffers.values()];
+    const largest = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * Math.max(...buffers)));
+    // A driver on the processor takes the machine's memory, and takes more than there is without a word.
+    const room = this.info.software ? 0.6 * Deno.systemMemoryInfo().available : Infinity;
+    return Math.max(1, Math.min(largest, Math.floor(room / this.cost(spec, watched).bytes)));
+  }
+
+  cost(spec: RunSpec, watched?: Watched): Cost {
+    const { buffers, batch, step, chunk, chunks, endOfEvaluation, attention } = plan(spec, this.#tile, watched);
+    const total = (numbers: Iterable<number>) => [...numbers].reduce((sum, each) => sum + each, 0);
+    const flop = (kernels: readonly Kernel[]) => total(kernels.map((kernel) => kernel.flop));
+    const evaluation = chunks * flop(chunk) + flop(endOfEvaluation) + flop(attention?.kernels ?? []);
+    return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
+  }
+
+  async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<WebGpuTrainer> {
+    const first = specOf(runs[0]);
+    const made = plan(first, this.#tile, watched);
+    const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
+    const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
+    if (4 * words > maxStorageBufferBindingSize) {
+      throw new Error(
+        `Cannot train this model on ${this.gpu.adapter.name}: buffer ${name} must be at most ${maxStorageBufferBindingSize} bytes a run, current value is ${
+          4 * words
+        }`,
+      );
+    }
+    for (let capacity = Math.min(runs.length, this.rowsThatFit(first, watched)); capacity >= 1; capacity = Math.floor(capacity / 2)) {
+      const buffers = await this.gpu.allocate(new Map([...made.buffers].map(([name, words]) => [name, 4 * words * capacity])));
+      if (buffers) return await WebGpuTrainer.open(this, made, buffers, runs.slice(0, capacity));
+    }
+    throw new Error(
+      `Cannot allocate one run on ${this.gpu.adapter.name}: ${
+        Math.ceil([...made.buffers.values()].reduce((a, b) => a + b) / 2 ** 18)
+      } MiB are needed, the driver refused`,
+    );
+  }
+}
