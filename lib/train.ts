@@ -4,10 +4,11 @@
  * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
  */
+import { type AttentionOptions, type AttentionReading, keeper, type KeepOptions } from "./attention.ts";
 import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "./grokking.ts";
 import { initialise, layout } from "./layout.ts";
 import { type RunSpec, shapeKey } from "./spec.ts";
-import type { Engine, Evaluation, Metrics, Snapshot, Trainer } from "./trainer.ts";
+import type { Engine, Evaluation, Metrics, Snapshot, Trainer, Watched } from "./trainer.ts";
 
 /**
  * `waiting`: not begun. `finished`: did all its steps. `grokked`: ended early because it had grokked. `stopped`: the signal came first.
@@ -47,6 +48,8 @@ export interface Beginning {
 export interface News {
   readonly run: Run;
   readonly metrics: Metrics;
+  /** Where attention is watched and this reading of it is one to keep. */
+  readonly attention?: AttentionReading;
 }
 
 export interface TrainOptions {
@@ -59,6 +62,8 @@ export interface TrainOptions {
   readonly rule?: Rule;
   /** Stops training within a second or so; what is done is kept, the states included. */
   readonly signal?: AbortSignal;
+  /** Watches attention, `{}` for the defaults: the readings that `keeper` chooses come with the news. No bit of a run depends on it. */
+  readonly attention?: AttentionOptions & KeepOptions;
   /** Asked when a run's turn comes: where it begins, by default at its seed; `null` leaves it to whoever else trains it. */
   readonly begin?: (spec: RunSpec, index: number) => Beginning | null | Promise<Beginning | null>;
   /** After every piece of work, a few times a second: the evaluations that are new (none where they are rare), and all runs. Awaited. */
@@ -132,7 +137,8 @@ interface Begun {
 }
 
 async function trainGroup(group: readonly State[], runs: readonly State[], options: TrainOptions): Promise<void> {
-  const { engine, signal, onProgress, onCheckpoint, checkpointSeconds = 60, checkpointOf = () => true } = options;
+  const { engine, signal, onProgress, onCheckpoint, checkpointSeconds = 60, checkpointOf = () => true, attention } = options;
+  const watched: Watched = attention ? { attention } : {};
   const queue: (State | Begun)[] = [...group];
   const next = async (): Promise<Begun | null> => {
     while (queue.length > 0 && !signal?.aborted) {
@@ -143,14 +149,14 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
     return null;
   };
   const first: Begun[] = [];
-  for (const fit = engine.rowsThatFit(group[0].spec); first.length < fit;) {
+  for (const fit = engine.rowsThatFit(group[0].spec, watched); first.length < fit;) {
     const begun = await next();
     if (!begun) break;
     first.push(begun);
   }
   if (first.length === 0) return;
 
-  const trainer = await engine.open(first.map(({ from }) => from)).catch((error: unknown) => {
+  const trainer = await engine.open(first.map(({ from }) => from), watched).catch((error: unknown) => {
     if (!options.onRefused) throw error;
     options.onRefused(error, group);
     return null;
@@ -168,7 +174,7 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
       for (let row = 0; row < rows.length; row++) {
         // A run that comes after one that ended may itself be at its end: a resumed one, say.
         for (let run = rows[row]; run && ended(run, options); run = rows[row]) {
-          await end(trainer, row, run, options);
+          await end(trainer, row, run, runs, options);
           const begun = await next();
           rows[row] = begun?.run ?? null;
           if (begun) trainer.place(row, begun.from);
@@ -206,8 +212,11 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
   for (const item of queue) if ("run" in item) await stop(item, options);
 }
 
+/** Of each run in training, which readings of its attention to keep. */
+const keepers = new WeakMap<State, ReturnType<typeof keeper>>();
+
 /** Takes a run up where it begins; `null` where it isn't to be trained here. */
-async function begin(run: State, { begin, rule }: TrainOptions): Promise<Begun | null> {
+async function begin(run: State, { begin, rule, attention }: TrainOptions): Promise<Begun | null> {
   const { spec } = run;
   const beginning = begin ? await begin(spec, run.index) : {};
   if (beginning === null) {
@@ -215,6 +224,7 @@ async function begin(run: State, { begin, rule }: TrainOptions): Promise<Begun |
     return null;
   }
   const { from, history = [] } = beginning;
+  if (attention) keepers.set(run, keeper(attention, history));
   run.status = "training";
   run.metrics = [...history];
   run.memorisationStep = memorisationStep(history, rule?.memorised);
@@ -262,14 +272,15 @@ function grokked(run: State, { untilGrokked, margin = 0 }: TrainOptions): boolea
 const ended = (run: State, options: TrainOptions) =>
   run.error !== undefined || run.step >= run.spec.schedule.steps || options.signal?.aborted === true || grokked(run, options);
 
-async function end(trainer: Trainer, row: number, run: State, options: TrainOptions): Promise<void> {
-  const { onEnd, keepSnapshots = true, keepMetrics = true } = options;
+async function end(trainer: Trainer, row: number, run: State, runs: readonly State[], options: TrainOptions): Promise<void> {
+  const { onProgress, onEnd, keepSnapshots = true, keepMetrics = true } = options;
   const done = run.step >= run.spec.schedule.steps;
   // Before the last evaluation, which empties the sums over the batches: so a run can be taken up for more steps as if never stopped.
   if (run.error === undefined) run.snapshot = await trainer.snapshot(row);
   // What ends by itself ends with an evaluation of its last state. What is stopped doesn't.
   if (done && run.error === undefined && run.metrics.at(-1)?.step !== run.step) {
-    record((await trainer.evaluate()).filter((evaluation) => evaluation.row === row), { [row]: run }, options);
+    const news = record((await trainer.evaluate()).filter((evaluation) => evaluation.row === row), { [row]: run }, options);
+    if (news.length > 0) await onProgress?.(news, runs);
   }
   run.status = run.error !== undefined ? "failed" : done ? "finished" : grokked(run, options) ? "grokked" : "stopped";
   if (run.status === "failed") delete run.snapshot;
@@ -285,7 +296,7 @@ function record(
   { rule = RULES.first }: Pick<TrainOptions, "rule">,
 ): News[] {
   const news: News[] = [];
-  for (const { row, metrics } of evaluations) {
+  for (const { row, metrics, attention } of evaluations) {
     const run = rows[row];
     if (!run || run.error !== undefined || metrics.step <= (run.metrics.at(-1)?.step ?? -1)) continue;
     run.step = metrics.step;
@@ -302,7 +313,8 @@ function record(
     run.memorisationStep ??= memorisationStep([metrics], rule.memorised);
     run.grokkingStep ??= grokkingStep(run.metrics.slice(-rule.times), rule);
     run.passingSince = passes(metrics, rule) ? run.passingSince ?? metrics.step : null;
-    news.push({ run, metrics });
+    const keep = keepers.get(run)?.(metrics) ?? false;
+    news.push({ run, metrics, ...keep && attention && { attention } });
   }
   return news;
 }

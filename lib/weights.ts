@@ -1,7 +1,7 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
 import { writeWhole } from "./files.ts";
 import { layout, read, write } from "./layout.ts";
-import { encode, floats, readFile, type Stored } from "./safetensors.ts";
+import { encode, floats, type Metadata, readFile, type Stored } from "./safetensors.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "./spec.ts";
 import type { Snapshot } from "./trainer.ts";
 
@@ -47,15 +47,19 @@ export async function loadCheckpoint(path: string): Promise<Snapshot> {
     throw new Error(`Cannot load ${path}: ${what}, current value is ${JSON.stringify(value) ?? "none"}`);
   };
   const step = /^\d{1,15}$/.test(metadata.step) ? Number(metadata.step) : fail("a checkpoint's metadata must have its step", metadata.step);
-  let spec: RunSpec;
-  try {
-    spec = runSpec(JSON.parse(metadata.spec) as RunInput);
-  } catch (error) {
-    throw new Error(`Cannot load ${path}: a checkpoint's metadata must have its spec as JSON (${(error as Error).message})`);
-  }
+  const spec = storedSpec(path, metadata, "a checkpoint");
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
   return { spec, step, params, m, v, batchSums };
+}
+
+/** The spec that a file was made with, `what` being the kind of file. @throws Error in one line where it isn't one. */
+export function storedSpec(path: string, metadata: Metadata, what: string): RunSpec {
+  try {
+    return runSpec(JSON.parse(metadata.spec) as RunInput);
+  } catch (error) {
+    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${(error as Error).message})`);
+  }
 }
 
 const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums";

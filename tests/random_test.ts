@@ -48,6 +48,21 @@ Deno.test("random: a permutation has every number once, and every place is as li
   for (const count of first) assertAlmostEquals(count, rounds / n, 5 * deviation);
 });
 
+Deno.test("random: a sample has different numbers, begins with every smaller one, and every number is as likely", () => {
+  const sample = (k: number) => [...new Random(5, "probe").sample(50, k)];
+  assertEquals(sample(50).sort((a, b) => a - b), Array.from({ length: 50 }, (_, i) => i));
+  for (const k of [0, 1, 20]) assertEquals(sample(k), sample(50).slice(0, k));
+  const random = new Random(6, "probe"), n = 5, k = 2, rounds = 10_000;
+  const counts = Array.from({ length: k }, () => new Array(n).fill(0));
+  for (let i = 0; i < rounds; i++) random.sample(n, k).forEach((number, place) => counts[place][number]++);
+  const deviation = Math.sqrt(rounds * (1 / n) * (1 - 1 / n));
+  for (const count of counts.flat()) assertAlmostEquals(count, rounds / n, 5 * deviation);
+});
+
+Deno.test("random: the streams' numbers never change, or runs of old would have other bits", () => {
+  assertEquals(STREAM, { init: 1, split: 2, batch: 3, labels: 4, resample: 5, probe: 6 });
+});
+
 Deno.test("random: batches are independent draws with replacement, the same for the same seed and step", () => {
   const draw = (seed: number, step: number) => Array.from({ length: 512 }, (_, at) => batchIndex(seed, step, at, 97));
   assertEquals(draw(1, 2), draw(1, 2));
