@@ -124,10 +124,10 @@ export function silhouettes(points: Points, assigned: ArrayLike<number>): Float6
   });
 }
 
-/** One k that was tried. */
+/** One k that was tried, on the points that were drawn to choose by. */
 export interface Trial {
   readonly k: number;
-  /** The mean silhouette over the points. */
+  /** The mean silhouette over these points. */
   readonly silhouette: number;
   readonly inertia: number;
 }
@@ -136,12 +136,14 @@ export interface ChoiceOptions extends ClusterOptions {
   /** The least and the most clusters to try. Default: 2 and 8. */
   readonly from?: number;
   readonly to?: number;
-  /** The most points whose silhouettes are taken, drawn from the seed where there are more. Default: 2000. */
+  /** Where there are more points, k is chosen on so many of them, drawn from the seed; all are then sorted into as many clusters. Default: 2000. */
   readonly sample?: number;
 }
 
-/** The clusters with the k that the silhouettes choose, and all that were tried. */
-export interface Choice extends Clustering, Trial {
+/** The clusters of all points with the k that the silhouettes choose, and all that were tried. */
+export interface Choice extends Clustering {
+  readonly k: number;
+  readonly silhouette: number;
   readonly tried: readonly Trial[];
 }
 
@@ -151,22 +153,21 @@ export interface Choice extends Clustering, Trial {
  * the number of different points are not tried. Throws where that leaves none, and where `kMeans` does.
  */
 export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000, ...options }: ChoiceOptions = {}): Choice {
-  const action = "choose the number of clusters", different = new Set(points.map((point) => Array.from(point).join())).size;
+  const action = "choose the number of clusters", n = points.length;
   must(action, "the least k", Number.isInteger(from) && from >= 2 && from <= to, `must be a whole number from 2 to ${to}`, from);
-  must(action, "the number of different points", different >= from, `must be at least ${from}`, different);
   must(action, "sample", Number.isInteger(sample) && sample >= 2, "must be a whole number from 2 on", sample);
-  const n = points.length, drawn = n <= sample ? undefined : new Random(options.seed ?? 0, "resample").permutation(n).subarray(0, sample);
-  const places = Array.from(drawn ?? points.keys());
-  const tried: (Trial & { readonly clustering: Clustering })[] = [];
-  for (let k = from; k <= Math.min(to, different); k++) {
-    const clustering = kMeans(points, k, options), labels = places.map((i) => clustering.assigned[i]);
-    // A sample that lies in one cluster speaks for none.
-    const values = new Set(labels).size < 2 ? [0] : [...silhouettes(places.map((i) => points[i]), labels)];
-    const silhouette = values.reduce((sum, x) => sum + x, 0) / values.length;
-    tried.push({ k: clustering.centroids.length, silhouette, inertia: clustering.inertia, clustering });
-  }
-  const { clustering, ...best } = tried.reduce((best, trial) => trial.silhouette > best.silhouette ? trial : best);
-  return { ...clustering, ...best, tried: tried.map(({ k, silhouette, inertia }) => ({ k, silhouette, inertia })) };
+  const some = n <= sample
+    ? points
+    : Array.from(new Random(options.seed ?? 0, "resample").permutation(n).subarray(0, sample), (i) => points[i]);
+  const different = new Set(some.map((point) => Array.from(point).join())).size;
+  must(action, "the number of different points", different >= from, `must be at least ${from}`, different);
+  const trials = Array.from({ length: Math.min(to, different) - from + 1 }, (_, i) => {
+    const clusters = kMeans(some, from + i, options), widths = silhouettes(some, clusters.assigned);
+    return { k: clusters.counts.length, silhouette: widths.reduce((sum, x) => sum + x, 0) / widths.length, clusters };
+  });
+  const { k, silhouette, clusters } = trials.reduce((best, trial) => trial.silhouette > best.silhouette ? trial : best);
+  const tried = trials.map(({ k, silhouette, clusters: { inertia } }) => ({ k, silhouette, inertia }));
+  return { ...(some === points ? clusters : kMeans(points, k, options)), k, silhouette, tried };
 }
 
 /**

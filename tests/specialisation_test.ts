@@ -1,0 +1,134 @@
+/** Specialisation of heads, and phases held against each other, on attention made for it. */
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import type { Course } from "../lib/analysis/attention_change.ts";
+import { jensenShannon } from "../lib/analysis/distances.ts";
+import { comparePhases, phaseSeparation } from "../lib/analysis/phase_contrast.ts";
+import { specialisation } from "../lib/analysis/specialisation.ts";
+import { Random } from "../lib/random.ts";
+
+/** Weights are f32 in the log, and so are these. */
+const SINGLE = 1e-6;
+const close = (actual: readonly (number | null)[], expected: readonly number[], tolerance = SINGLE) => {
+  assertEquals(actual.length, expected.length);
+  expected.forEach((x, i) => assertAlmostEquals(actual[i]!, x, tolerance, `at ${i}: ${actual[i]} for ${x}`));
+};
+
+/** The statistics of one layer over examples, as the log has them: heads[example][head] are the patterns, query by query. */
+function statistics(examples: readonly (readonly number[][])[]) {
+  const T = Math.sqrt(examples[0][0].length), N = examples.length, flat = examples.map((heads) => heads.flat());
+  const mean = flat[0].map((_, at) => flat.reduce((sum, weights) => sum + weights[at] / N, 0));
+  const variance = mean.map((m, at) => flat.reduce((sum, weights) => sum + (weights[at] - m) ** 2 / N, 0));
+  const entropy = Array.from(
+    { length: mean.length / T },
+    (_, row) =>
+      flat.reduce(
+        (sum, weights) => sum - weights.slice(row * T, (row + 1) * T).reduce((h, p) => h + (p > 0 ? p * Math.log(p) : 0), 0) / N,
+        0,
+      ),
+  );
+  const single = (values: number[]) => Float32Array.from(values);
+  return { of: { mean: single(mean), variance: single(variance), entropy: single(entropy) }, sizes: { L: 1, H: examples[0].length, T } };
+}
+const measure = (examples: readonly (readonly number[][])[], queries = [2]) => {
+  const { of, sizes } = statistics(examples);
+  return specialisation(of, sizes, { mask: "none", queries })[0];
+};
+/** A pattern of three queries that all attend so. */
+const head = (...weights: number[]) => [...weights, ...weights, ...weights];
+const A = head(1, 0, 0), B = head(0, 1, 0), SELF = head(0, 0, 1), EVEN = head(1 / 3, 1 / 3, 1 / 3);
+
+Deno.test("specialisation: heads that share no key have index 1, heads that do the same 0, whatever that is", () => {
+  const apart = measure([[A, B, SELF]]);
+  close([apart.specialisation, apart.entropySpread, apart.position, apart.positionShare], [1, 0, 1, 1]);
+  close(apart.heads.map(({ distinctness }) => distinctness), [1, 1, 1]);
+  assertEquals([A, EVEN].map((same) => measure([[same, same, same]]).specialisation), [0, 0]);
+  assertEquals([measure([[A]]).specialisation, measure([[A]]).entropySpread, measure([[A]]).heads[0].distinctness], [null, null, null]);
+});
+
+Deno.test("specialisation: means over pairs; the head that differs is the distinct one", () => {
+  const { specialisation: index, entropySpread, heads } = measure([[A, A, EVEN]]), d = jensenShannon([1, 0, 0], [1 / 3, 1 / 3, 1 / 3]);
+  close([index, entropySpread], [2 * d / 3, 2 / 3]); // entropies 0, 0 and 1
+  close(heads.map(({ distinctness }) => distinctness), [d / 2, d / 2, d]);
+  close(heads.map(({ entropy }) => entropy), [0, 0, 1]);
+  assertEquals(heads.map(({ head, layer }) => [layer, head]), [[0, 0], [0, 1], [0, 2]]);
+  // Order doesn't matter.
+  close([measure([[EVEN, A, A]]).specialisation], [index!]);
+});
+
+Deno.test("specialisation: a head of positions, a head of contents, and one of both", () => {
+  const positional = measure([[A], [A]]).heads[0];
+  close([positional.position, positional.positionShare, positional.content, positional.entropy], [1, 1, 0, 0]);
+  // On each of three examples another key, with full weight: even on average, and all that varies is the example's doing.
+  const content = measure([[A], [B], [SELF]]).heads[0];
+  close([content.position, content.positionShare, content.content, content.entropy], [0, 0, 1, 0]);
+  const even = measure([[EVEN], [EVEN]]).heads[0];
+  close([even.position, even.content, even.entropy], [0, 0, 1]);
+  assertEquals(even.positionShare, null); // thirds in f32 are no thirds, and that is no variation
+  // Two examples, to a and to b: mean (½, ½, 0). m = 2 (1/6)² + (1/3)² = 1/6, v = 2 · ¼; information one bit of log₂ 3.
+  const both = measure([[A], [B]]).heads[0], most = Math.log2(3);
+  close([both.position, both.positionShare, both.content], [1 - 1 / most, (1 / 6) / (1 / 6 + 1 / 2), 1 / most]);
+});
+
+Deno.test("specialisation: a causal query is judged by what it sees, and the first not at all", () => {
+  const causal = [1, 0, 0, 0.5, 0.5, 0, 1 / 3, 1 / 3, 1 / 3], { of, sizes } = statistics([[causal, [1, 0, 0, 1, 0, 0, 1, 0, 0]]]);
+  const [layer] = specialisation(of, sizes, { mask: "causal" });
+  close(layer.heads.map(({ position }) => position), [0, 1]);
+  close(layer.heads.map(({ entropy }) => entropy), [1, 0]);
+  close([layer.specialisation], [(jensenShannon([0.5, 0.5, 0], [1, 0, 0]) + jensenShannon([1 / 3, 1 / 3, 1 / 3], [1, 0, 0])) / 2]);
+  const message = (f: () => unknown) => assertThrows(f, Error).message;
+  assertEquals(
+    message(() => specialisation(of, sizes, { mask: "causal", queries: [0, 1] })),
+    "Cannot measure specialisation: the queries must be some of 1, 2, which have a choice, current value is 0",
+  );
+  assertEquals(
+    message(() => specialisation({ ...of, entropy: [] }, sizes, { mask: "none" })),
+    "Cannot measure specialisation: the number of entropies must be 1·2·3, current value is 0",
+  );
+});
+
+Deno.test("specialisation: layers are kept apart", () => {
+  const one = statistics([[A, B]]).of, two = statistics([[EVEN, EVEN]]).of;
+  const both = (key: "mean" | "variance" | "entropy") => Float32Array.of(...one[key], ...two[key]);
+  const layers = specialisation({ mean: both("mean"), variance: both("variance"), entropy: both("entropy") }, { L: 2, H: 2, T: 3 }, {
+    mask: "none",
+  });
+  assertEquals(layers.map(({ layer }) => layer), [0, 1]);
+  close(layers.map(({ specialisation }) => specialisation), [1, 0]);
+  close(layers.map(({ position }) => position), [1, 0]);
+  assertEquals(layers[1].heads.map(({ layer, head }) => [layer, head]), [[1, 0], [1, 1]]);
+});
+
+/** Ten readings, the first five of one pattern and the rest of another, moved a little at random. */
+const random = new Random(3, "init");
+const twoPhases = (first: number, second: number): Course => ({
+  steps: Array.from({ length: 10 }, (_, i) => 10 * (i + 1)),
+  patterns: Array.from({ length: 10 }, (_, i) => {
+    const a = (i < 5 ? first : second) + 0.02 * random.normal();
+    return [a, 1 - a];
+  }),
+  T: 2,
+});
+const FIRST = { from: 0, to: 60 }, SECOND = { from: 60, to: null };
+
+Deno.test("phases: separation between and within, from patterns without noise", () => {
+  const steps = [1, 2, 3, 4], patterns = [[1, 0], [1, 0], [0, 1], [0, 1]];
+  assertEquals(phaseSeparation({ steps, patterns, T: 2 }, { from: 1, to: 3 }, { from: 3, to: null }), { between: 1, within: 0 });
+  // Each phase changes by itself as much as one differs from the other.
+  const mixed = phaseSeparation({ steps, patterns: [[1, 0], [0, 1], [1, 0], [0, 1]], T: 2 }, { from: 1, to: 3 }, { from: 3, to: null });
+  assertEquals(mixed, { between: 0.5, within: 1 });
+  assertEquals(phaseSeparation({ steps, patterns, T: 2 }, { from: 1, to: 2 }, { from: 2, to: null }), null);
+});
+
+Deno.test("phases: a change in every run is told from none; runs are the unit, and cases are corrected for", () => {
+  const changed = Array.from({ length: 8 }, () => phaseSeparation(twoPhases(0.8, 0.4), FIRST, SECOND));
+  const same = Array.from({ length: 8 }, () => phaseSeparation(twoPhases(0.6, 0.6), FIRST, SECOND));
+  const [first, second] = comparePhases([
+    { name: "layer 0", runs: [...changed, null] },
+    { name: "layer 1", runs: same },
+    { name: "layer 2", runs: [null] },
+  ]);
+  assertEquals([first.name, first.n, first.p, first.adjusted, first.rankBiserial], ["layer 0", 8, 2 / 256, 4 / 256, 1]);
+  assert(first.low! > 0.2 && first.high! < 0.5, `${first.low} ${first.high}`);
+  assertEquals([second.name, second.n], ["layer 1", 8]);
+  assert(second.adjusted > 0.05 && Math.abs(second.shift) < 0.02, `${second.adjusted} ${second.shift}`);
+});
