@@ -48,6 +48,13 @@ Deno.test("clusters: the same seed gives the same clusters, and one start may do
   assertEquals(kMeans(RUSPINI, 5, { seed: 3, starts: 2 }), kMeans(RUSPINI, 5, { seed: 3, starts: 2 }));
   const single = Array.from({ length: 12 }, (_, seed) => kMeans(RUSPINI, 6, { seed, starts: 1 }).inertia);
   assert(Math.max(...single) > Math.min(...single) * 1.01, "some start ends elsewhere");
+  // Wherever it ends, it is at rest: each point's own centroid is the nearest, and centroids are the means of their points.
+  for (const seed of [0, 1, 2, 3]) {
+    const { centroids, assigned } = kMeans(RUSPINI, 6, { seed, starts: 1 });
+    const nearest = RUSPINI.map(([x, y]) => centroids.map((c) => Math.hypot(x - c[0], y - c[1]))).map((d) => d.indexOf(Math.min(...d)));
+    assertEquals([...assigned], nearest);
+    centroids.forEach((c, k) => assertAlmostEquals(c[1], mean(RUSPINI.filter((_, i) => assigned[i] === k).map(([, y]) => y)), EXACT));
+  }
   assert(kMeans(RUSPINI, 6, { starts: 30 }).inertia <= Math.min(...single) * (1 + EXACT));
 });
 

@@ -73,6 +73,7 @@ Deno.test("specialisation: a causal query is judged by what it sees, and the fir
   const causal = [1, 0, 0, 0.5, 0.5, 0, 1 / 3, 1 / 3, 1 / 3], { of, sizes } = statistics([[causal, [1, 0, 0, 1, 0, 0, 1, 0, 0]]]);
   const [layer] = specialisation(of, sizes, { mask: "causal" });
   close(layer.heads.map(({ position }) => position), [0, 1]);
+  assertEquals(layer.heads[0].positionShare, null); // even over what is seen
   close(layer.heads.map(({ entropy }) => entropy), [1, 0]);
   close([layer.specialisation], [(jensenShannon([0.5, 0.5, 0], [1, 0, 0]) + jensenShannon([1 / 3, 1 / 3, 1 / 3], [1, 0, 0])) / 2]);
   const message = (f: () => unknown) => assertThrows(f, Error).message;

@@ -152,7 +152,7 @@ export function halfwayStep(
   for (let i = steps.findIndex((step) => step >= since); i >= 0 && i < steps.length; i++) {
     const beyond = Array.from({ length: Math.min(times, steps.length - i) }, (_, ahead) => done(i + ahead));
     if (!beyond.every((share) => share >= 0.5)) continue;
-    if (i === 0 || steps[i - 1] < since || done(i - 1) >= 0.5) return steps[i];
+    if (i === 0 || steps[i - 1] < since) return steps[i];
     const share = (0.5 - done(i - 1)) / (done(i) - done(i - 1)), before = decades(steps[i - 1]);
     return stepAt(before + share * (decades(steps[i]) - before));
   }

@@ -3,7 +3,7 @@
  * (log₁₀(1 + step)), positive where the first comes later: 0.3 is at twice the step.
  */
 // @ts-types="@types/d3-array"
-import { bisectRight } from "d3-array";
+import { bisectRight, maxIndex } from "d3-array";
 import { decades } from "./attention_change.ts";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import { type Interval, must } from "./sample.ts";
@@ -112,7 +112,7 @@ export interface SpeedLag extends Interval, Peak {
 }
 
 /**
- * The lag at which the speeds of two signals agree best: the peak of their cross-correlation, mean over runs; of equal peaks the one nearest to 0.
+ * The lag at which the speeds of two signals agree best: the peak of their cross-correlation, mean over runs.
  * Interval: percentile bootstrap over the runs, no finer than the spacing; `null` where all resamples give the same peak. It is `null`
  * altogether where no run is left. Throws where `speedsOf` and `bootstrap` do.
  */
@@ -142,9 +142,6 @@ export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 
 }
 
 function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
-  let best = (lags.length - 1) / 2;
-  correlations.forEach((x, i) => {
-    if (x > correlations[best] || x === correlations[best] && Math.abs(lags[i]) < Math.abs(lags[best])) best = i;
-  });
+  const best = maxIndex(correlations);
   return { lag: lags[best], correlation: correlations[best] };
 }
