@@ -47,28 +47,33 @@ export const LISTS = (B: number, C: number) => `
 fn list_start(r: u32, side: u32, v: u32) -> u32 { return lists[r * ${listWords(B, C)}u + side * ${C + 1 + B}u + v]; }
 fn list_at(r: u32, side: u32, k: u32) -> u32 { return lists[r * ${listWords(B, C)}u + side * ${C + 1 + B}u + ${C + 1}u + k]; }`;
 
-/** Sorts the batch by a and by b: one workgroup a side, each thread the values v, v + 256, …; count, prefix sum, fill. */
+/**
+ * Sorts the batch by a and by b: one workgroup a side, each thread the values v, v + 256, …; count, prefix sum, fill. Its sizes stand in the code, not
+ * among the constants: Mesa's software driver takes loops up to a constant for worth specialising, and compiled this kernel anew, 1 MiB that it
+ * never freed, each time its turn came.
+ */
 export function lists(B: number, C: number): Kernel {
+  const side = C + 1 + B;
   const code = `${UNPACK}
 var<workgroup> counts: array<u32, 1024>;
 fn value(side: u32, pair: u32) -> u32 { return select(b_of(pair), a_of(pair), side == 0u); }
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let r = group.z;
   let side = group.x;
-  let start = r * u.words + side * u.side;
-  for (var v = thread; v < u.C; v += 256u) {
+  let start = r * ${2 * side}u + side * ${side}u;
+  for (var v = thread; v < ${C}u; v += 256u) {
     var count = 0u;
-    for (var i = 0u; i < u.B; i++) { count += select(0u, 1u, value(side, batch[r * u.B + i]) == v); }
+    for (var i = 0u; i < ${B}u; i++) { count += select(0u, 1u, value(side, batch[r * ${B}u + i]) == v); }
     counts[v] = count;
   }
   workgroupBarrier();
-  for (var v = thread; v < u.C; v += 256u) {
+  for (var v = thread; v < ${C}u; v += 256u) {
     var at = 0u;
     for (var w = 0u; w < v; w++) { at += counts[w]; }
     lists[start + v] = at;
-    if (v == u.C - 1u) { lists[start + u.C] = u.B; }
-    for (var i = 0u; i < u.B; i++) {
-      if (value(side, batch[r * u.B + i]) == v) { lists[start + u.C + 1u + at] = i; at++; }
+    if (v == ${C - 1}u) { lists[start + ${C}u] = ${B}u; }
+    for (var i = 0u; i < ${B}u; i++) {
+      if (value(side, batch[r * ${B}u + i]) == v) { lists[start + ${C + 1}u + at] = i; at++; }
     }
   }
 }`;
@@ -76,7 +81,6 @@ fn value(side: u32, pair: u32) -> u32 { return select(b_of(pair), a_of(pair), si
     label: "lists = examples by a and by b",
     code,
     bindings: [read.u32("batch", "[R, B]"), write.u32("lists", "[R, 2, C + 1 + B]")],
-    constants: { B, C, side: C + 1 + B, words: listWords(B, C) },
     grid: [2, 1, 1],
     flop: 0,
     bytes: 12 * B,
