@@ -48,9 +48,25 @@ export {
   CAPACITY_MATCHED,
   CAPACITY_NAMED,
   type CapacityPair,
+  type CapacityStudy,
+  FULL_STUDY,
   IN_SMALL_PAIRS,
   MATCHED,
+  STUDY_IN_SMALL,
 } from "./experiments/capacity.ts";
+export {
+  besidePublished,
+  bucketName,
+  byFactor,
+  byOperation,
+  bySize,
+  deepOrWide,
+  inStability,
+  inTime,
+  type Moment,
+  type StudiedRun,
+  timesTo,
+} from "./experiments/capacity_findings.ts";
 export { PUBLISHED_CAPACITY, PUBLISHED_SEEDS, type PublishedMean } from "./experiments/capacity_published.ts";
 export {
   type Architecture,
@@ -71,6 +87,8 @@ export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./figures/inside.ts";
 export { type ProbedRun, progressFigure } from "./figures/progress.ts";
 export { representationFigure, similarityFigure } from "./figures/representations.ts";
+export { compareTimes } from "./analysis/comparison.ts";
+export { contrastTimes, contrastValues } from "./analysis/contrasts.ts";
 export { type Inside, inside } from "./analysis/weights.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps, type Group, groupsBy, type Knob, oneAtATime } from "./figures/steps.ts";
 export { type Curve, medianStep, watchedUntil } from "./figures/runs.ts";
@@ -84,5 +102,6 @@ export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./fi
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
-export { done, type NotebookSweep, recorded, sweep } from "./notebook_sweep.ts";
+export { done, type NotebookSweep, recorded, recordedRuns, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
+export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

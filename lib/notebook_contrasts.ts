@@ -63,3 +63,29 @@ export function contrastSentences(rows: readonly ContrastRow[], { what, event = 
       `${test} by permutation, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
   }).join("\n");
 }
+
+/** What somebody claimed, and the contrasts that bear on it. */
+export interface Claim {
+  readonly claim: string;
+  /** Which is larger (later) if the claim holds: 1 the first, −1 the second; 0: neither. */
+  readonly expects: -1 | 0 | 1;
+  readonly rows: readonly ContrastRow[];
+  readonly words: SentenceWords;
+}
+
+/** Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested. */
+export function claimTable(claims: readonly Claim[]): string {
+  const lines = claims.map(({ claim, expects, rows, words }) => {
+    const numbers = contrastSentences(rows, words).split("\n").map((line) => line.replace(/^- /, "")).join("<br>");
+    return `| ${claim} | ${answer(rows, expects)} | ${numbers} |`;
+  });
+  return ["| claimed | here | numbers |", "| :-- | :-- | :-- |", ...lines].join("\n");
+}
+
+function answer(rows: readonly ContrastRow[], expects: -1 | 0 | 1): string {
+  const yes = rows.filter(({ verdict }) => verdict === expects).length, no = rows.filter(({ verdict }) => verdict === -expects).length;
+  if (rows.length === 0) return "not tested";
+  if (yes === rows.length) return expects === 0 ? "not contradicted" : "yes";
+  if (expects === 0) return yes === 0 ? "no" : "not everywhere";
+  return no === rows.length ? "no, the opposite" : no > 0 || yes > 0 ? "in part" : "undecided";
+}

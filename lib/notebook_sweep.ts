@@ -11,7 +11,7 @@ import type { Figure } from "./figures/theme.ts";
 import type { Experiment } from "./lab/experiment.ts";
 import { exportRecorded, importRecorded } from "./lab/recorded.ts";
 import { FILES } from "./lab/recorded_files.ts";
-import { Lab } from "./lab/store.ts";
+import { Lab, type StoredRun } from "./lab/store.ts";
 import { left, sweep as sweepLab, type SweptRun } from "./lab/sweep.ts";
 import { engine, interruptible, live } from "./notebook.ts";
 import { specHash } from "./spec.ts";
@@ -92,6 +92,19 @@ export async function recorded(experiment: Experiment | string, options: Omit<No
   // Where all is recorded anew, there is nothing yet to look at.
   if (Deno.env.get(RECORD)) return await sweep(experiment, { ...options, figure: null });
   return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
+}
+
+/** The runs that `recorded` has of some experiments with all their evaluations, those that several share once. @throws Error where `recorded` does. */
+export async function recordedRuns(
+  experiments: readonly (Experiment | string)[],
+  options: Omit<NotebookSweep, "figure" | "x"> = {},
+): Promise<StoredRun[]> {
+  const runs = new Map<number, StoredRun>();
+  for (const experiment of experiments) {
+    using lab = await recorded(experiment, options);
+    for (const run of lab.runs(typeof experiment === "string" ? experiment : experiment.name)) runs.set(run.id, run);
+  }
+  return [...runs.values()];
 }
 
 /**

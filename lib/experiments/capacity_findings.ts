@@ -97,7 +97,10 @@ export function byFactor(runs: readonly StudiedRun[], { extremes }: CapacityStud
       of,
       first: say(most),
       second: say(least),
-      strata: strata(runs, side, ({ data, model: { layers, dModel, heads } }) => ({ data, layers, dModel, heads, [field]: 0 })),
+      // Of the feed-forward part its width in widths: so that networks of a pair, whose part is cut to fit, stay among themselves.
+      strata: strata(runs, side, ({ data, model: { layers, dModel, heads, dMlp } }) => {
+        return { data, layers, dModel, heads, ffn: dMlp / dModel, [field]: null };
+      }),
     };
   });
 }
