@@ -5,6 +5,7 @@ import { type Options, options } from "./bench/options.ts";
 import { Absent, OURS, PeerProcess, PEERS } from "./bench/peers.ts";
 import { roofline } from "./bench/profile.ts";
 import { type Request, workOf } from "./bench/protocol.ts";
+import { added, inTurns } from "./bench/turns.ts";
 import { digits, type Measurement, median, reference, summarise, table } from "./bench/table.ts";
 
 /** Seconds that a peer may take here; far more than it needs. */
@@ -32,6 +33,15 @@ Deno.test("ratios are ours ÷ peer where ours ran, else peer ÷ the slowest", ()
   assertEquals([first.label, ...[ours, fast, slow].map(first.ratio)], [`${OURS} ÷ peer`, 1, 0.5, 4]);
   const second = reference([fast, slow], OURS);
   assertEquals([second.label, ...[fast, slow].map(second.ratio)], ["peer ÷ slow", 8, 1]);
+});
+
+Deno.test("works take turns, each first in its turn, and what is added is a median with its range", async () => {
+  const order: string[] = [];
+  const works = ["a", "b", "c"].map((name) => (round: number) => Promise.resolve(order.push(`${name}${round}`)));
+  const times = await inTurns(works, 4);
+  assertEquals(order.join(" "), "a0 b0 c0 b1 c1 a1 c2 a2 b2 a3 b3 c3");
+  assertEquals(times.map(({ length }) => length), [3, 3, 3, 3]);
+  assertEquals(added([1.25, 1.01, 0.9]), "1.0 % (-10.0 % to 25.0 %)");
 });
 
 Deno.test("the table has the fastest first and says why a peer is absent", () => {

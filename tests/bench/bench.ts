@@ -2,6 +2,7 @@
 import { prepareFile } from "../../lib/cli/files.ts";
 import { writeWhole } from "../../lib/files.ts";
 import { run } from "../../lib/cli/main.ts";
+import { attentionFigures, attentionTable } from "./attention.ts";
 import { type Machine, machine } from "./machine.ts";
 import { Contest } from "./contest.ts";
 import { labFigures, labTable } from "./lab.ts";
@@ -38,6 +39,12 @@ await run(async (args) => {
     const figures = await labFigures(chosen.rounds, (line) => console.error(line));
     console.log(`\n${labTable(figures)}`);
     await keep({ work: "lab", ...figures });
+    return 0;
+  }
+  if (chosen.attention) {
+    const figures = await attentionFigures(chosen.rounds, (line) => console.error(line));
+    console.log(`\n${attentionTable(figures)}`);
+    await keep({ work: "attention", figures });
     return 0;
   }
   if (chosen.profile) {

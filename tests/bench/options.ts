@@ -18,6 +18,7 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --python FILES   interpreters to look for PyTorch and JAX in, in this order, default python3,/usr/bin/python3
   --json FILE      writes all that was measured, with machine, versions and command
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
+  --attention      what watching attention at every evaluation adds to training, in place of the comparison
   --profile        time, GFLOP/s and GB/s of each kernel of the native engine's step, in place of the comparison
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
@@ -34,6 +35,7 @@ export interface Options {
   readonly json: string | null;
   readonly profile: boolean;
   readonly lab: boolean;
+  readonly attention: boolean;
 }
 
 /** @throws Error that names the flag, its value and what it must be. */
@@ -53,6 +55,7 @@ export function options(args: readonly string[]): Options | "help" {
       json: text,
       profile: flag,
       lab: flag,
+      attention: flag,
       help: { ...flag, short: "h" },
     },
   });
@@ -85,6 +88,7 @@ export function options(args: readonly string[]): Options | "help" {
     json: values.json ?? null,
     profile: values.profile ?? false,
     lab: values.lab ?? false,
+    attention: values.attention ?? false,
   };
 }
 
