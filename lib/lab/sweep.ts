@@ -149,6 +149,17 @@ class Budget {
   }
 }
 
+/** The runs of an experiment as the lab has them, `waiting` where it doesn't; and of each whether it has ended, in whichever way. */
+export function standing(lab: Lab, experiment: Experiment): { readonly run: SweptRun; readonly ended: boolean }[] {
+  const fresh = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
+  return experiment.runs.map((spec) => {
+    const [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", specHash(spec));
+    if (!known) return { run: fresh(spec), ended: false };
+    const { run, done } = storedRun(lab, experiment, spec, known.id);
+    return { run, ended: done };
+  });
+}
+
 /** What is left to do of an experiment's runs, of those that the lab has and those that it doesn't. */
 export function left(lab: Lab, experiment: Experiment): Left[] {
   return experiment.runs.flatMap((spec) => {
@@ -160,7 +171,12 @@ export function left(lab: Lab, experiment: Experiment): Left[] {
 }
 
 /** A run as the lab has it, and whether there is something left to do here: for these steps, under this rule, by nobody else. */
-function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec: RunSpec, id: number): { run: SweptRun; open: boolean } {
+function storedRun(
+  lab: Lab,
+  { rule = "first", margin = null }: Experiment,
+  spec: RunSpec,
+  id: number,
+): { run: SweptRun; done: boolean; open: boolean } {
   const [row] = lab.query<
     {
       status: string;
@@ -184,5 +200,5 @@ function storedRun(lab: Lab, { rule = "first", margin = null }: Experiment, spec
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
   const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
   const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
-  return { run, open: !done && row.session === null };
+  return { run, done, open: !done && row.session === null };
 }
