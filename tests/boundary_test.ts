@@ -1,6 +1,6 @@
 /** Sweeps that seek a boundary: they train what it needs, go on where they were, and find what the full grid has. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { boundaryMap, knownMap, replay, sweepBoundary } from "../lib/lab/boundary.ts";
+import { boundaryMap, edgesOf, knownMap, replay, sweepBoundary } from "../lib/lab/boundary.ts";
 import { type Experiment, grid, range } from "../lib/lab/experiment.ts";
 import { Lab } from "../lib/lab/store.ts";
 import { sweep } from "../lib/lab/sweep.ts";
@@ -60,6 +60,24 @@ Deno.test("the boundary is the full grid's, for a part of its runs; both sides o
       map.cells.map((row) => row.map((cell) => cell.groks)),
     );
   }));
+
+Deno.test("edges: where it turns at each y, and which way", () => {
+  const runs = grid({
+    model: { heads: 1, dModel: 1 },
+    data: { prime: 5, trainFraction: [0.2, 0.3, 0.4, 0.5] },
+    optim: { weightDecay: [1, 2] },
+  });
+  const map = boundaryMap(
+    runs,
+    axes,
+    runs.map(({ data, optim }) => data.trainFraction > 0.25 && (optim.weightDecay === 1 || data.trainFraction < 0.45)),
+  );
+  assertEquals(edgesOf(map), [
+    { y: 1, from: 0.2, to: 0.3, rises: true },
+    { y: 2, from: 0.2, to: 0.3, rises: true },
+    { y: 2, from: 0.4, to: 0.5, rises: false },
+  ]);
+});
 
 Deno.test("stopped, it goes on where it was, and ends the same", () =>
   scratch(async (path) => {

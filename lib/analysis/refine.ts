@@ -15,7 +15,7 @@ export interface RefineOptions {
   readonly of: number;
   /** The edge is wanted to so many places: 1 to the next one, 2 to the next but one. A power of two. Default: 1. */
   readonly precision?: number;
-  /** The first lattice's step along both axes, a power of two; islands smaller than it may be missed. Default: a quarter of the longer axis. */
+  /** The first lattice's step along both axes, a power of two; islands smaller than it may be missed. Default: a third of the longer axis. */
   readonly stride?: number;
 }
 
@@ -47,7 +47,7 @@ export function refine(
   votes: (i: number, j: number) => Votes,
   options: RefineOptions,
 ): Refinement {
-  const { of, precision = 1, stride = 2 ** Math.max(0, Math.floor(Math.log2((Math.max(columns, rows) - 1) / 4 || 1))) } = options;
+  const { of, precision = 1, stride = 2 ** Math.max(0, Math.floor(Math.log2((Math.max(columns, rows) - 1) / 3 || 1))) } = options;
   const action = "refine a map";
   for (const n of [columns, rows, of]) must(action, "columns, rows and votes", Number.isInteger(n) && n > 0, "must be positive", n);
   for (const n of [precision, stride]) must(action, "a stride", Number.isInteger(Math.log2(n)) && n >= 1, "must be a power of two", n);

@@ -5,7 +5,8 @@ import { checkExperiment, type Experiment, type Grid, grid, type NamedRule, swep
 import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
 import { RULES } from "../grokking.ts";
 import { Lab } from "../lab/store.ts";
-import { left, part, type Shard, sweep, type SweptRun } from "../lab/sweep.ts";
+import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
+import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { runSpec } from "../spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train.ts";
 import type { Engine } from "../trainer.ts";
@@ -23,6 +24,11 @@ const FLAGS: Record<string, Flag> = {
   "grid": { value: "FILE.json", help: "your own, like the one below" },
   "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
   "dry-run": { help: "what it would take: runs, shapes, parameters, memory, time on this adapter; trains for a moment to see" },
+  "boundary": {
+    value: "X[,Y]",
+    help:
+      "train of the grid over these fields only what tells where success turns into failure, round after round: optim.weightDecay,model.dModel",
+  },
   "steps": { value: "N", help: "updates of every run, in place of the experiment's; more can be added later" },
   "limit": { value: "N", help: "train no more than so many runs" },
   "budget": { value: "TIME", help: "stop in time and store what is done: 90s, 8m, 2.5h" },
@@ -37,6 +43,7 @@ interface Request {
   readonly db: string;
   readonly engine: EngineName;
   readonly dryRun: boolean;
+  readonly boundary?: Axes;
   readonly limit?: number;
   /** Seconds. */
   readonly budget?: number;
@@ -61,10 +68,10 @@ export async function main(args: string[]): Promise<number> {
   using lab = Lab.open(db);
   const engine = await openEngine(request.engine);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
-  let wrong = false;
+  let wrong = false, map: BoundaryMap | undefined;
   const { result: runs, code } = await stoppable(async (signal) => {
     try {
-      return await sweep(experiment, {
+      const options: SweepOptions = {
         lab,
         engine,
         signal,
@@ -78,12 +85,20 @@ export async function main(args: string[]): Promise<number> {
         // The clock of performance.now() starts with the process.
         ...budget !== undefined && { deadline: 1000 * budget },
         ...limit !== undefined && { limit },
+      };
+      if (!request.boundary) return await sweep(experiment, options);
+      map = await sweepBoundary(experiment, {
+        ...options,
+        axes: request.boundary,
+        onRound: ({ wanted }) => progress.line(`next: ${plural(wanted.length, "run")} at the boundary, of ${experiment.runs.length}`),
       });
+      return standing(lab, experiment).map(({ run }) => run).filter(({ status }) => status !== "waiting");
     } finally {
       progress.done();
     }
   });
   for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
+  if (map && request.boundary) console.log(boundaryTable(map, request.boundary));
   console.log(report(experiment, runs, db));
   return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
@@ -107,8 +122,10 @@ async function readRequest(args: string[]): Promise<Request | string> {
       throw new Error(`Cannot read --shard: must have a run, part ${text("shard")} of ${experiment.name} has none`);
     }
   }
+  const boundary = given.has("boundary") ? axesOf(text("boundary")!, experiment) : undefined;
   return {
     experiment,
+    ...boundary && { boundary },
     db: text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
@@ -185,6 +202,30 @@ function shardOf(text: string): Shard {
   const [index, count] = (text.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
   if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${JSON.stringify(text)}`);
   return { index, count };
+}
+
+/** Two fields of the grid, checked before anything is opened. */
+function axesOf(text: string, { runs }: Experiment): Axes {
+  const [x, y, ...more] = text.split(",").map((part) => part.trim());
+  if (!x || y === "" || more.length > 0) {
+    throw new Error(
+      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${JSON.stringify(text)}`,
+    );
+  }
+  const axes = y === undefined ? { x } : { x, y };
+  boundaryMap(runs, axes, runs.map(() => null));
+  return axes;
+}
+
+/** At each y, between which values of x success turns. */
+function boundaryTable(map: BoundaryMap, { x, y }: Axes): string {
+  const edges = edgesOf(map), open = map.wanted.length > 0 ? ` (${plural(map.wanted.length, "run")} still wanted)` : "";
+  if (edges.length === 0) return `no boundary along ${x}${open}`;
+  const rows = edges.map((edge) => [
+    ...y === undefined ? [] : [String(edge.y)],
+    ...edge.rises ? [String(edge.to), String(edge.from)] : [String(edge.from), String(edge.to)],
+  ]);
+  return `${table([[...y === undefined ? [] : [y], `most grok at ${x}`, "and not at"], ...rows])}${open && `\n${open.trim()}`}`;
 }
 
 async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {

@@ -83,6 +83,22 @@ export function boundaryMap(
 
 const settingOf = (spec: RunSpec) => JSON.stringify({ ...spec, seed: null });
 
+/** Where success turns into failure along x, at one y: between these two values, which were both asked, or, coarser, lie next to each other. */
+export interface Edge {
+  readonly y: number;
+  readonly from: number;
+  readonly to: number;
+  /** Whether networks grok from `to` on; else up to `from`. */
+  readonly rises: boolean;
+}
+
+export function edgesOf({ cells }: BoundaryMap): Edge[] {
+  return cells.flatMap((row) => {
+    const known = row.filter(({ groks }) => groks !== null);
+    return known.slice(1).flatMap(({ x: to, y, groks }, i) => groks === known[i].groks ? [] : [{ y, from: known[i].x, to, rises: groks! }]);
+  });
+}
+
 function numberAt(spec: RunSpec, field: string): number {
   const [part, key] = field.split(".");
   const value = (spec as unknown as Record<string, Record<string, unknown> | undefined>)[part]?.[key];
@@ -96,6 +112,13 @@ export function knownMap(lab: SweepOptions["lab"], experiment: Experiment, axes:
   return boundaryMap(experiment.runs, axes, answers, precision);
 }
 
+export interface BoundaryOptions extends SweepOptions {
+  readonly axes: Axes;
+  readonly precision?: Precision;
+  /** Before each round: what is known, and wanted next. */
+  readonly onRound?: (map: BoundaryMap) => void;
+}
+
 /**
  * Trains of an experiment's grid what its boundary needs, round after round, until both sides of it are known, or the sweep is stopped. In the lab the
  * experiment has the runs that were trained for it; the rest of the grid can be added by `sweep` at any time.
@@ -104,12 +127,13 @@ export function knownMap(lab: SweepOptions["lab"], experiment: Experiment, axes:
  */
 export async function sweepBoundary(
   experiment: Experiment,
-  { axes, precision, ...options }: SweepOptions & { readonly axes: Axes; readonly precision?: Precision },
+  { axes, precision, onRound, ...options }: BoundaryOptions,
 ): Promise<BoundaryMap> {
   while (true) {
     const map = knownMap(options.lab, experiment, axes, precision);
     const runs = map.wanted;
     if (runs.length === 0) return map;
+    onRound?.(map);
     await sweep({ ...experiment, runs }, options);
     const next = knownMap(options.lab, experiment, axes, precision);
     // Stopped, out of time, or refused by the engine: nothing came of it that would lead on.
