@@ -248,6 +248,20 @@ Deno.test("the time given is kept, and the same command goes on; Ctrl-C stops cl
     assert(step() >= after);
   }));
 
+Deno.test("a boundary: what tells where success turns, and no more; the same command asks nothing twice", () =>
+  scratch(async (path) => {
+    const db = path("edge.db"), { grid } = GRID;
+    // Three seeds of each: without weight decay none of these groks in so few steps, so that two say enough.
+    const schedule = { steps: 40, evalEvery: 20 }, data = { ...grid.data, prime: 5 };
+    prepare(db, { ...GRID, name: "edge", grid: { ...grid, data, schedule, optim: { lr: 0.01, weightDecay: [0, 0.001, 0.002, 0.003] } } });
+    const args = into(db, "--boundary", "optim.weightDecay"), first = ended(await command(...args).output());
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stderr, "next: 8 runs at the boundary, of 12");
+    assertStringIncludes(first.stdout, "no boundary along optim.weightDecay\nedge: 8 runs, grokked 0, never 8");
+    const before = content(db), again = ended(await command(...args).output());
+    assertEquals([again.code, again.stdout, content(db)], [0, first.stdout, before]);
+  }));
+
 Deno.test("a dry run trains nothing and writes nothing, but says what it would take", () =>
   scratch(async (path) => {
     const { code, stdout, stderr } = await sweep(path("none.db"), "--dry-run", "--shard", "1/3");
@@ -261,6 +275,11 @@ Deno.test("a dry run trains nothing and writes nothing, but says what it would t
 
 /** Bad command lines, and what their one line must say. */
 const BAD: readonly (readonly [args: string, says: RegExp])[] = [
+  [
+    "--experiment small_map --boundary data.operation",
+    /^error: Cannot map a boundary: an axis must be a field that is a number, .* data\.operation$/,
+  ],
+  ["--experiment small_map --boundary model.dModel,", /^error: Cannot read --boundary: must be one field or two, .*"model\.dModel,"$/],
   ["--experiment exp6", /^error: Cannot read --experiment: must be one of small_map, .*exp1_weight_decay, .*, current value is "exp6"$/],
   ["--experiment exp1_weight_decay --grid x", /^error: Cannot begin a sweep: must have either --experiment or --grid/],
   ["--steps 5", /^error: Cannot begin a sweep: must have either --experiment or --grid/],
