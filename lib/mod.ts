@@ -65,6 +65,7 @@ export {
   byOperation,
   bySize,
   deepOrWide,
+  hasEnded,
   inStability,
   inTime,
   type Moment,

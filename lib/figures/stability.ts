@@ -32,6 +32,8 @@ export interface StabilityOptions {
 /** A group, and the row on which it stands. */
 interface Row {
   readonly name: string;
+  /** With its section, where others are called so too. */
+  readonly said: string;
   readonly y: number;
   readonly held: readonly Stability[];
   readonly never: number;
@@ -47,12 +49,14 @@ const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {
   const { task, title, threshold = 0.99 } = options;
   const heads: { name: string; y: number }[] = [], rows: Row[] = [];
+  const names = sections.flatMap(({ groups }) => groups.map(({ name }) => name));
   let y = 0;
-  for (const { name, groups } of sections) {
-    if (name !== "") heads.push({ name, y: y++ });
+  for (const { name: section, groups } of sections) {
+    if (section !== "") heads.push({ name: section, y: y++ });
     for (const { name, runs } of groups) {
       const held = runs.filter((run) => run !== null);
-      rows.push({ name, y: y++, held, never: runs.length - held.length });
+      const said = names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${section.toLowerCase()})`;
+      rows.push({ name, said, y: y++, held, never: runs.length - held.length });
     }
   }
   if (!rows.some(({ held, never }) => held.length + never > 0)) {
@@ -151,8 +155,8 @@ function finding(rows: readonly Row[], percent: string): string {
   const some = all.length === 1
     ? `The network that grokked ${dips === 1 ? "falls" : "does not fall"} ${again}`
     : `${dips === 0 ? "None" : count(dips)} of ${count(all.length)} networks that grokked fall${dips === 1 ? "s" : ""} ${again}`;
-  const ranked = rows.filter(({ held }) => held.length > 0).map(({ name, held }) => ({
-    name,
+  const ranked = rows.filter(({ held }) => held.length > 0).map(({ said, held }) => ({
+    name: said,
     share: medianOf(held, (run) => run.timeBelow),
   }))
     .sort((a, b) => b.share - a.share);
