@@ -188,3 +188,18 @@ test("more runs than fit become fewer rows; a model too large for the adapter is
   const tooLarge = runSpec({ model: { dModel: 4096 }, data: { batch: "full" } });
   await assertRejects(async () => await engine.open([tooLarge]), Error, "Cannot train this model on");
 });
+
+/** A driver that compiles a kernel anew whenever its turn comes keeps a megabyte each time, which is a hundred here. What is left is noise. */
+const GROWTH = 32 * 2 ** 20;
+
+test("a hundred updates and their evaluations leave the process as large as it was", async () => {
+  for (const input of [{}, { model: { mask: "none", tokens: "a b", pooling: "mean" }, data: { batch: "full" } }] satisfies RunInput[]) {
+    const trainer = await engine.open([run(5, { ...input, schedule: { steps: 300 } })], { attention: {} });
+    await advance(trainer, 20);
+    const before = Deno.memoryUsage().rss;
+    await advance(trainer, 100);
+    const grown = Deno.memoryUsage().rss - before;
+    assert(grown < GROWTH, `${(grown / 2 ** 20).toFixed(1)} MiB`);
+    trainer.dispose();
+  }
+});
