@@ -1,6 +1,6 @@
 /** Figures with a script: what a page holds of them, that they start, each once, and that what a page's text must not hold can't get into it. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { parseHTML } from "linkedom";
+import { DOMParser } from "linkedom";
 import { movable, type MovableFigure } from "../lib/figures/html.ts";
 import { Figure } from "../lib/figures/theme.ts";
 
@@ -22,9 +22,11 @@ const figure = (word: string) =>
     },
   });
 
+const parsed = (html: string) => new DOMParser().parseFromString(`<html><body>${html}</body></html>`, "text/html");
+
 /** The page after its scripts have run. */
 function opened(...figures: MovableFigure[]): string[] {
-  const { document } = parseHTML(`<html><body>${figures.map(({ html }) => html).join("")}</body></html>`);
+  const document = parsed(figures.map(({ html }) => html).join(""));
   const scripts = [...document.querySelectorAll("script")].map((script) => script.textContent!);
   const world = globalThis as { document?: unknown }, before = world.document;
   try {
@@ -37,7 +39,7 @@ function opened(...figures: MovableFigure[]): string[] {
 }
 
 Deno.test("a movable figure: a still picture without scripts, the figure itself with them, each on a page once", () => {
-  const { document } = parseHTML(figure("moves").html), picture = document.querySelector("img")!;
+  const document = parsed(figure("moves").html), picture = document.querySelector("img")!;
   assertEquals([picture.getAttribute("alt"), picture.getAttribute("width")], [still.title, "300"]);
   assertEquals(document.querySelector("svg"), null);
   assertEquals(opened(figure("a"), figure("b"), figure("a")), ["“still” · ü a 8", "“still” · ü b 8", "“still” · ü a 8"]);
