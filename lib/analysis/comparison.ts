@@ -63,7 +63,7 @@ export function compareTimes(strata: readonly ObservedPair[], options: Bootstrap
 }
 
 /** How far a curve tells anything: to its last time, or, once all have had the event, for ever. */
-function knownUntil({ points }: SurvivalCurve): number {
+export function knownUntil({ points }: SurvivalCurve): number {
   const last = points[points.length - 1];
   return last.survival === 0 ? Infinity : last.time;
 }

@@ -1,0 +1,90 @@
+/**
+ * The critical ratio: where along a setting, such as d_model / p, half of the networks grok. With its interval, which holds for few seeds and for data in
+ * which one value parts all failures from all successes; and with a word where there is no such value, or more than one.
+ */
+import { halfPoint, type Tries } from "./firth.ts";
+import { type Course, courseOf, type CourseOptions } from "./monotone.ts";
+import { type Interval, must } from "./sample.ts";
+
+export type { Tries };
+
+/** A value at which half of the networks grok, in the unit of the setting. */
+export interface Crossing extends Interval {
+  /** `null` where it lies beyond the values tried; then `low` or `high` says what it is above or below. */
+  readonly x: number | null;
+  /** Whether networks grok from here on, or up to here. */
+  readonly rises: boolean;
+  /** Of the test that success doesn't depend on the setting, on this side of the turn if there is one. */
+  readonly p: number;
+  /** The values tried between which the majority changes; `null` where it does not, or more than once. */
+  readonly between: readonly [number, number] | null;
+}
+
+/** What is known of success along a setting. */
+export interface Critical {
+  /**
+   * `rises`, `falls`: one crossing. `peak`, `trough`: success turns, two crossings (where the middle groks, or where it doesn't). `irregular`: it turns more
+   * than once, no crossing. `all`, `none` of the networks grok: a crossing beyond the values tried. `level`: it doesn't depend on the setting as far as these
+   * runs tell, no crossing.
+   */
+  readonly course: Course["shape"] | "all" | "none" | "level";
+  readonly crossings: readonly Crossing[];
+  readonly n: number;
+  readonly grokked: number;
+  /** Of the test that success is monotone along the setting; 1 where the rates seen are. */
+  readonly monotone: number;
+}
+
+export interface CriticalOptions extends Pick<CourseOptions, "seed" | "draws"> {
+  /** Of the intervals; tests are at 1 − level. Default: 0.95. */
+  readonly level?: number;
+  /** On which side networks grok where all do, or none. Default: `true`, on that of the larger values. */
+  readonly rises?: boolean;
+}
+
+/**
+ * Half-points of a logistic curve over the setting's logarithm, by Firth's penalised likelihood, with profile-likelihood intervals (`halfPoint`). Before
+ * that, success must pass for monotone (`courseOf`): where it doesn't but turns once, each side has its own curve and crossing, so that failure on both
+ * sides isn't averaged away.
+ * @param tries at each value of the setting, which must be positive: the runs that have ended, and how many of them grokked. One that diverged hasn't.
+ * @throws Error for fewer than two values, the same value twice, a value that isn't positive, and counts that aren't within n.
+ */
+export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = true, ...drawn }: CriticalOptions = {}): Critical {
+  const action = "find the critical value", sorted = tries.toSorted((a, b) => a.x - b.x), xs = sorted.map(({ x }) => x);
+  for (const x of xs) must(action, "a setting", Number.isFinite(x) && x > 0, "must be positive", x);
+  must(action, "values of the setting", xs.length > 1, "must be at least two", xs.length);
+  must(action, "a value of the setting", new Set(xs).size === xs.length, "must come once", xs.find((x, i) => x === xs[i - 1]));
+  const sum = (of: (each: Tries) => number) => sorted.reduce((total, each) => total + of(each), 0);
+  const n = sum((each) => each.n), grokked = sum(({ successes }) => successes), counts = { n, grokked };
+  const crossing = (some: readonly Tries[], rises: boolean) => crossingOf(some, rises, level);
+  if (grokked === 0 || grokked === n) {
+    return { course: grokked === 0 ? "none" : "all", crossings: [crossing(sorted, rises)], ...counts, monotone: 1 };
+  }
+  const { shape, rates, p: monotone } = courseOf(sorted, { ...drawn, alpha: 1 - level });
+  if (shape === "irregular") return { course: shape, crossings: [], ...counts, monotone };
+  if (shape === "peak" || shape === "trough") {
+    const turn = shape === "peak" ? Math.max(...rates) : Math.min(...rates);
+    const sides = [sorted.slice(0, rates.lastIndexOf(turn) + 1), sorted.slice(rates.indexOf(turn))];
+    return { course: shape, crossings: sides.map((side, i) => crossing(side, (shape === "peak") === (i === 0))), ...counts, monotone };
+  }
+  const only = crossing(sorted, shape === "rises");
+  return only.p < 1 - level
+    ? { course: shape, crossings: [only], ...counts, monotone }
+    : { course: "level", crossings: [], ...counts, monotone };
+}
+
+function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Crossing {
+  const least = tries[0].x, most = tries[tries.length - 1].x;
+  const found = halfPoint(tries.map((each) => ({ ...each, x: Math.log(each.x) })), { level, rises });
+  const [x, low, high] = [found.x, found.low, found.high].map((log) => log === null ? null : Math.exp(log));
+  const majority = tries.map(({ successes, n }) => 2 * successes > n),
+    turns = [...majority.keys()].filter((i) => i > 0 && majority[i] !== majority[i - 1]);
+  const between = turns.length === 1 && majority[turns[0]] === rises ? [tries[turns[0] - 1].x, tries[turns[0]].x] as const : null;
+  const shared = { rises, p: found.p, between };
+  if (x !== null && x >= least && x <= most) return { x, low, high, ...shared };
+  // Beyond what was tried only one side is known, and that no further than it was tried.
+  const above = x === null ? low !== null : x > most;
+  return above
+    ? { x: null, low: low === null ? null : Math.min(low, most), high: null, ...shared }
+    : { x: null, low: null, high: high === null ? null : Math.max(high, least), ...shared };
+}
