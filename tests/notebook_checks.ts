@@ -25,6 +25,12 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /with operation\srandom\slabels none does/,
     /All 5 networks memorise around step 140; none generalises within 2,000 steps/,
   ],
+  "03_capacity.ipynb": [
+    /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference −[\d,]+ of 3,000 steps/,
+    /In none of [23] panels can times to grok be told apart/,
+    /\d+ of \d+ networks that grokked fall\sbelow\s99\s%\sagain/,
+    /Addition groks soonest \| yes \|/,
+  ],
 };
 
 /** A notebook as it is committed. */
