@@ -59,7 +59,7 @@ export interface AttentionSummary {
   readonly variance: Float32Array<ArrayBuffer>;
   /** The mean over the pairs of the entropy of a query's weights in nats, [L, H, T query]. */
   readonly entropy: Float32Array<ArrayBuffer>;
-  /** The patterns of the first S pairs, [S, L, H, T query, T key]. */
+  /** The patterns of the first S pairs, [S, L, H, T query, T key]; empty where a record left them out. */
   readonly examples: Float32Array<ArrayBuffer>;
 }
 
@@ -74,6 +74,10 @@ export function attentionSizes(spec: RunSpec): { L: number; H: number; T: number
   const { L, H, T } = sizes(spec);
   return { L, H, T, queries: L * H * T };
 }
+
+/** Whether two probe sets are the same pairs, with as many of them given in full. */
+export const sameProbe = (one: AttentionProbe, other: AttentionProbe): boolean =>
+  one.full === other.full && one.a.join() === other.a.join() && one.b.join() === other.b.join();
 
 /** The summary of full patterns [N, L, H, T, T]; sums in double precision. */
 export function summarise(spec: RunSpec, patterns: Float32Array, S: number): AttentionSummary {
@@ -95,6 +99,9 @@ export interface KeepOptions {
   readonly move?: number;
 }
 
+/** What `keeper` goes by where it isn't told. */
+export const KEEP: Required<KeepOptions> = { perDecade: 24, move: 0.02 };
+
 /**
  * Which readings of a run are kept, asked evaluation by evaluation in the order of their steps: the first; the first beyond each mark of the
  * schedule; and wherever an accuracy has moved. It depends on nothing but the run's evaluations up to there, so a run that is stopped and
@@ -102,7 +109,7 @@ export interface KeepOptions {
  * @throws Error that names what can't be used.
  */
 export function keeper(
-  { perDecade = 24, move = 0.02 }: KeepOptions = {},
+  { perDecade = KEEP.perDecade, move = KEEP.move }: KeepOptions = {},
   history: readonly Accuracies[] = [],
 ): (evaluation: Accuracies) => boolean {
   if (!(perDecade > 0)) throw new Error(`Cannot choose readings: perDecade must be above 0, current value is ${perDecade}`);

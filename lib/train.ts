@@ -73,6 +73,10 @@ export interface TrainOptions {
   readonly checkpointSeconds?: number;
   /** Of which runs `onCheckpoint` is to hear. Default: all. */
   readonly checkpointOf?: (run: Run) => boolean;
+  /** Steps of a run at which `onStop` gets its state, in their order; pieces of work end there, and no bit of a run depends on it. */
+  readonly stops?: (spec: RunSpec) => readonly number[];
+  /** A run stands at one of its stops, be it where it begins. One state at a time. Awaited. */
+  readonly onStop?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   /** An engine refused runs of one shape: too large, say. They end as `stopped` and the others go on; by default the error is thrown. */
   readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
   /** A run that began has ended, in whichever way. Awaited. */
@@ -172,6 +176,7 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
     let piece = 1, save = performance.now() + checkpointSeconds * 1000;
     while (true) {
       for (let row = 0; row < rows.length; row++) {
+        await stopAt(trainer, row, rows[row], options);
         // A run that comes after one that ended may itself be at its end: a resumed one, say.
         for (let run = rows[row]; run && ended(run, options); run = rows[row]) {
           await end(trainer, row, run, runs, options);
@@ -179,6 +184,7 @@ async function trainGroup(group: readonly State[], runs: readonly State[], optio
           rows[row] = begun?.run ?? null;
           if (begun) trainer.place(row, begun.from);
           else trainer.drop(row);
+          await stopAt(trainer, row, rows[row], options);
         }
       }
       const active = rows.filter((run) => run !== null);
@@ -256,10 +262,15 @@ export function snapshotOf(spec: RunSpec, params: Float32Array<ArrayBuffer> = in
 /** Updates between the steps at which a run may end early. */
 const stride = ({ schedule: { evalEvery } }: RunSpec) => Math.ceil(DECISION / evalEvery) * evalEvery;
 
-/** Updates to the next step at which something about the run is decided. */
-function untilDecision({ spec, step }: State, { untilGrokked }: TrainOptions): number {
-  const left = spec.schedule.steps - step;
+/** Updates to the next step at which something about the run is decided, or its state is asked for. */
+function untilDecision({ spec, step }: State, { untilGrokked, stops }: TrainOptions): number {
+  const left = Math.min(spec.schedule.steps, stops?.(spec).find((at) => at > step) ?? Infinity) - step;
   return untilGrokked ? Math.min(left, stride(spec) - step % stride(spec)) : left;
+}
+
+/** Hands on the state of a run that stands at a stop. */
+async function stopAt(trainer: Trainer, row: number, run: State | null, { stops, onStop }: TrainOptions): Promise<void> {
+  if (run && run.error === undefined && stops?.(run.spec).includes(run.step)) await onStop?.(run, await trainer.snapshot(row));
 }
 
 /** Whether a run may end early here: it stands where that is decided, has grokked, and stayed so for the margin. */

@@ -7,7 +7,12 @@ import type { Snapshot } from "./trainer.ts";
 
 /** Saves flat parameters f32[P] under their names, whole or not at all; makes the folder. */
 export async function saveWeights(path: string, spec: RunSpec, flat: Float32Array): Promise<void> {
-  await writeWhole(path, encode({ metadata: { spec: stableJson(spec) }, tensors: named(spec, flat, "") }));
+  await writeWhole(path, weightsFile(spec, flat));
+}
+
+/** The bytes of a file of weights. */
+export function weightsFile(spec: RunSpec, flat: Float32Array): Uint8Array {
+  return encode({ metadata: { spec: stableJson(spec) }, tensors: named(spec, flat, "") });
 }
 
 /**

@@ -1,4 +1,5 @@
 /** An engine that trains nothing but keeps the contract to the letter: for fast tests of what stands around an engine. */
+import { type AttentionOptions, attentionProbe, type AttentionReading, attentionSizes, summarise } from "../lib/attention.ts";
 import { initialise, layout } from "../lib/layout.ts";
 import { type RunSpec, shapeKey } from "../lib/spec.ts";
 import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../lib/trainer.ts";
@@ -28,7 +29,7 @@ export function fakeEngine(options: FakeOptions = {}): Engine & { readonly log: 
     log,
     rowsThatFit: () => options.fit ?? 1000,
     cost: (spec) => ({ bytes: 4 * layout(spec).length, flop: layout(spec).length }),
-    open: (runs) => Promise.resolve(new FakeTrainer(runs.slice(0, options.allocates), options, log)),
+    open: (runs, watched) => Promise.resolve(new FakeTrainer(runs.slice(0, options.allocates), options, log, watched?.attention)),
   };
 }
 
@@ -37,7 +38,12 @@ class FakeTrainer implements Trainer {
   readonly layout;
   readonly #states: (Snapshot | null)[] = [];
 
-  constructor(runs: readonly (RunSpec | Snapshot)[], readonly options: FakeOptions, readonly log: string[]) {
+  constructor(
+    runs: readonly (RunSpec | Snapshot)[],
+    readonly options: FakeOptions,
+    readonly log: string[],
+    readonly attention?: AttentionOptions,
+  ) {
     log.push(`open ${runs.length}`);
     const specs = runs.map((run) => "spec" in run ? run.spec : run);
     const keys = new Set(specs.map((spec) => `${shapeKey(spec)} ${spec.schedule.evalEvery}`));
@@ -56,7 +62,7 @@ class FakeTrainer implements Trainer {
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
     const evaluate = (due: (state: Snapshot) => boolean) =>
-      this.#states.flatMap((state, row) => state && due(state) ? [{ row, metrics: this.#metrics(state) }] : []);
+      this.#states.flatMap((state, row) => state && due(state) ? [this.#evaluation(row, state)] : []);
     const first = evaluate(({ step }) => step === 0);
     if (first.length > 0) yield first;
     for (let i = 0; i < updates; i++) {
@@ -67,7 +73,7 @@ class FakeTrainer implements Trainer {
       const rows = new Set(moving.flatMap((moved, row) => moved ? [row] : []));
       const news = this.#states.flatMap((state, row) =>
         state && rows.has(row) && (state.step % evalEvery === 0 || state.step === state.spec.schedule.steps)
-          ? [{ row, metrics: this.#metrics(state) }]
+          ? [this.#evaluation(row, state)]
           : []
       );
       if (news.length > 0) yield news;
@@ -75,7 +81,7 @@ class FakeTrainer implements Trainer {
   }
 
   evaluate() {
-    return Promise.resolve(this.#states.flatMap((state, row) => state ? [{ row, metrics: this.#metrics(state) }] : []));
+    return Promise.resolve(this.#states.flatMap((state, row) => state ? [this.#evaluation(row, state)] : []));
   }
 
   snapshot(row: number) {
@@ -112,6 +118,10 @@ class FakeTrainer implements Trainer {
       : { spec: run, step: 0, params: initialise(run), m: new Float32Array(P), v: new Float32Array(P), batchSums: new Float32Array(3) };
   }
 
+  #evaluation(row: number, state: Snapshot): Evaluation {
+    return { row, metrics: this.#metrics(state), ...this.attention && { attention: reading(state, this.attention) } };
+  }
+
   #metrics({ spec, step, params }: Snapshot): Metrics {
     const grok = this.options.groksAt?.(spec) ?? Infinity, broken = step >= (this.options.breaksAt?.(spec) ?? Infinity);
     const loss = broken ? NaN : 1 / (1 + step);
@@ -127,6 +137,17 @@ class FakeTrainer implements Trainer {
       batchAcc: 0,
     };
   }
+}
+
+/** Attention that depends on the pair, the head and the state: the first key gets a share, the others what is left. */
+function reading({ spec, step, params }: Snapshot, options: AttentionOptions): AttentionReading {
+  const probe = attentionProbe(spec, options), { T, queries } = attentionSizes(spec);
+  const patterns = Float32Array.from({ length: probe.a.length * queries * T }, (_, i) => {
+    const pair = Math.floor(i / (queries * T)), query = Math.floor(i / T) % queries;
+    const share = 0.5 + 0.4 * Math.sin(params[0] + query + 3 * probe.a[pair] + 5 * probe.b[pair]);
+    return i % T === 0 ? share : (1 - share) / (T - 1);
+  });
+  return { step, probe, ...summarise(spec, patterns, probe.full) };
 }
 
 /** An update that depends on the run's seed, its step and its state, so that a state tells the way it came. Padding stays zero. */
