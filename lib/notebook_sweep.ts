@@ -8,6 +8,7 @@ import { EXPERIMENTS } from "./experiments/mod.ts";
 import type { BoardRun } from "./figures/settings.ts";
 import { type BoardOptions, sweepBoard } from "./figures/sweep.ts";
 import type { Figure } from "./figures/theme.ts";
+import { withoutAttention } from "./lab/attention.ts";
 import type { Experiment } from "./lab/experiment.ts";
 import { exportRecorded, importRecorded } from "./lab/recorded.ts";
 import { FILES } from "./lab/recorded_files.ts";
@@ -74,7 +75,12 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
       await moving?.done(runs);
     } else await moving?.done();
     if (folder && left(lab, wanted).length === 0) {
-      await exportRecorded(lab, wanted.name, join(folder, wanted.name), { metrics: "thin", command: "deno task notebooks --record" });
+      const attention = wanted.watch?.attention !== undefined;
+      await exportRecorded(lab, wanted.name, join(folder, wanted.name), {
+        metrics: "thin",
+        attention,
+        command: "deno task notebooks --record",
+      });
     }
     return lab;
   } catch (error) {
@@ -139,7 +145,7 @@ function named(name: string): Experiment {
 
 /** Enters what was recorded of an experiment, where there is such a record and the lab doesn't have all of it. */
 async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
-  if (left(lab, experiment).length === 0) return;
+  if (left(lab, experiment).length === 0 && withoutAttention(lab, experiment).length === 0) return;
   try {
     await Deno.stat(join(folder, FILES.experiment));
   } catch (error) {

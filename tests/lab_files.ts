@@ -12,7 +12,7 @@ export async function scratch<T>(work: (path: (name: string) => string) => T | P
   }
 }
 
-/** All that a lab knows of its runs, by their hashes: no ids, no times, no sessions. Checkpoints by their checksums. */
+/** All that a lab knows of its runs, by their hashes: no ids, no times, no sessions. Files by their checksums. */
 export function content(path: string): Record<string, Row[]> {
   using lab = Lab.open(path, { readOnly: true });
   return {
@@ -22,6 +22,10 @@ export function content(path: string): Record<string, Row[]> {
     milestones: lab.query(
       `SELECT hash, rule, memorisation_step, grokking_step, delay, censored, last_step, passing_since, dips, dip_depth, time_below
       FROM milestones JOIN runs ON id = run ORDER BY hash, rule`,
+    ),
+    phases: lab.query(
+      `SELECT hash, rule, first_step, memorised_step, transition_step, generalised_step, last_step FROM phases JOIN runs ON id = run
+      ORDER BY hash, rule`,
     ),
     artifacts: lab.query("SELECT hash, kind, a.step, bytes, sha256 FROM artifacts a JOIN runs ON id = run ORDER BY hash, kind, a.step"),
     members: lab.query(`SELECT name, hash, steps FROM members m JOIN experiments e ON e.id = m.experiment JOIN runs r ON r.id = run

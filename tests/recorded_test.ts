@@ -75,8 +75,8 @@ Deno.test("all of an experiment goes out and comes back: the same results, the s
     using a = Lab.open(path("a.db")), b = Lab.open(path("b.db"));
     const wrote = await record(a, "small", path("a"));
     const [{ evaluations }] = a.query<{ evaluations: number }>("SELECT count(*) AS evaluations FROM metrics");
-    assertEquals(wrote, { runs: 8, evaluations, bytes: Object.values(texts(path("a"))).join("").length });
-    assertEquals(await importRecorded(b, path("a")), { experiment: "small", runs: 8, entered: 7 });
+    assertEquals(wrote, { runs: 8, evaluations, logs: 0, bytes: Object.values(texts(path("a"))).join("").length });
+    assertEquals(await importRecorded(b, path("a")), { experiment: "small", runs: 8, entered: 7, files: 0 });
     await record(b, "small", path("b"));
     assertEquals(texts(path("b")), texts(path("a")));
     const [from, to] = [path("a.db"), path("b.db")].map((file) => ({ ...content(file), artifacts: [] }));
@@ -287,7 +287,7 @@ Deno.test("whatever is wrong with a file is said in a line with its place, and t
       text.split("\n").map((line, i) => i === n - 1 ? edit(line) : line).join("\n");
     const without = (n: number) => (text: string) => text.split("\n").toSpliced(n - 1, 1).join("\n");
     const cell = (n: number, column: number, value: string) => inLine(n, (text) => text.split(",").with(column, value).join());
-    await broken("experiment.json", swap('"version": 1', '"version": 2'), "line 3: version must be 1");
+    await broken("experiment.json", swap('"version": 2', '"version": 3'), "line 3: version must be 1 or 2");
     await broken("experiment.json", swap("grokbook-recorded", "table"), "line 2: format must be grokbook-recorded");
     await broken("experiment.json", cut(0, 500), /experiment.json, line \d+: it must be JSON/);
     await broken("experiment.json", swap('"adapter": "fake"', '"adapter": 7'), /line \d+: provenance.sessions.0.adapter must be a text/);
@@ -297,7 +297,7 @@ Deno.test("whatever is wrong with a file is said in a line with its place, and t
     await broken("runs.csv", cell(4, 1, "0123456789abcdef"), "line 4: hash must be ");
     await broken("runs.csv", cell(3, 2, "8"), "line 3: hash must be ");
     await broken("runs.csv", swap(",delay", ""), "line 1: its columns must include delay");
-    await broken("runs.csv", inLine(6, cut(0, 60)), "line 6: it must have 31 cells");
+    await broken("runs.csv", inLine(6, cut(0, 60)), "line 6: it must have 33 cells");
     await broken("runs.csv", cell(2, 12, "210"), "line 2: grokking_step must be 110 by rule first");
     await broken("runs.csv", cell(2, 6, "asleep"), "line 2: status must be one of");
     await broken("runs.csv", cut(0, -1), "line 9: it must end with a line break");

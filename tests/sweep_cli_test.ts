@@ -177,7 +177,7 @@ Deno.test("a truncated checkpoint is said, its run begins anew, and nothing that
     const [{ file }] = lab.query<{ file: string }>("SELECT file FROM artifacts ORDER BY file LIMIT 1");
     await Deno.truncate(`${lab.folder}/${file}`, 1000);
     const { code, stderr } = await sweep(db, "--steps", "130", "--limit", "6");
-    assertMatch(stderr, /^error: Cannot take up run [0-9a-f]{16} at step 120: .*must be the \d+ bytes that were written, it is 1000/m);
+    assertMatch(stderr, /^error: Cannot take up run [0-9a-f]{16} at step 120: .*must have \d+ bytes, it has 1000/m);
     assertEquals(code, 1);
     const after = new Map(content(db).metrics.map((row) => [`${row.hash} ${row.step}`, row]));
     for (const row of before) assertEquals(after.get(`${row.hash} ${row.step}`), row);
@@ -264,8 +264,10 @@ Deno.test("a boundary: what tells where success turns, and no more; the same com
 
 Deno.test("a dry run trains nothing and writes nothing, but says what it would take", () =>
   scratch(async (path) => {
-    const { code, stdout, stderr } = await sweep(path("none.db"), "--dry-run", "--shard", "1/3");
+    prepare(path("none.db"), { name: "night", ...GRID, watch: { attention: {}, weights: { perDecade: 4 } } });
+    const { code, stdout, stderr } = ended(await command(...into(path("none.db"), "--dry-run", "--shard", "1/3")).output());
     assertEquals(code, 0, stderr);
+    assertMatch(stdout, /\nOn disk: checkpoints [\d.]+ MiB, weights [\d.]+ MiB, attention about [\d.]+ MiB\.\n/);
     assertMatch(stdout, /^night: Does anything get lost\?\n/);
     assertMatch(stdout, /\n2 runs, 2 of them to do, on (webgpu|tfjs), /);
     assertMatch(stdout, /\n +1 +[\d,]+ +1 +[\d.]+ MiB +240 +\d:\d\d +L1 D8 H2 .* B15 |B7 C5\n/);
@@ -299,6 +301,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ],
   ["--grid DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
   ["--grid DIR/rule.json", /^error: Cannot read --grid .*: rule must be first, sustained, or like .*, current value is \{"name":"x"\}$/],
+  ["--grid DIR/watch.json", /^error: Cannot use experiment watch: watch must be attention, weights or both, current value is "heads"$/],
   [
     "--grid DIR/margin.json",
     /^error: Cannot use experiment margin: its margin must be null or a whole number of updates from 0, current value is -1$/,
@@ -312,6 +315,7 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
       empty: { grid: { model: { layers: [] } } },
       field: { grid: { optim: { learningRate: 1 } } },
       rule: { rule: { name: "x" }, grid: {} },
+      watch: { watch: { heads: {} }, grid: {} },
       margin: { margin: -1, grid: {} },
     };
     for (const [name, file] of Object.entries(files)) Deno.writeTextFileSync(path(`${name}.json`), JSON.stringify(file));

@@ -76,7 +76,7 @@ It changes nothing.`,
   },
   "recompute": {
     usage: "",
-    summary: "Computes all milestones from the evaluations anew, with a new rule if you give one",
+    summary: "Computes all milestones and phases from the evaluations anew, with a new rule if you give one",
     more: `Imported runs with a part of their evaluations keep the milestones that they came with.`,
     flags: {
       "rule": { value: "NAME", help: "a new rule's name; the table milestones then has rows by it" },
@@ -94,6 +94,7 @@ It changes nothing.`,
       "experiment": EXPERIMENT,
       "to": { value: "FOLDER", help: "where to; must be given" },
       "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
+      "attention": { help: "attention logs too, as much of them as figures need: a file a run" },
     },
     run: exportTo,
   },
@@ -250,16 +251,18 @@ function newRule(call: Call): NamedRule | undefined {
 async function exportTo(call: Call): Promise<number> {
   const experiment = needed(call, "experiment"), to = needed(call, "to");
   const metrics = choice("metrics", call.given.get("metrics") as string ?? "thin", METRICS);
+  const attention = call.given.has("attention");
   using lab = await open(call, true);
-  const { runs, evaluations, bytes } = await exportRecorded(lab, experiment, to, { metrics, command: call.command });
-  console.log(`${plural(runs, "run")} and ${plural(evaluations, "evaluation")} in ${to}, ${Math.ceil(bytes / 1024)} KiB`);
+  const { runs, evaluations, logs, bytes } = await exportRecorded(lab, experiment, to, { metrics, attention, command: call.command });
+  const what = [plural(runs, "run"), ...attention ? [plural(logs, "attention log")] : [], plural(evaluations, "evaluation")];
+  console.log(`${what.slice(0, -1).join(", ")} and ${what.at(-1)} in ${to}, ${Math.ceil(bytes / 1024)} KiB`);
   return 0;
 }
 
 async function importFrom({ db, words: [folder] }: Call): Promise<number> {
   using lab = Lab.open(db);
-  const { experiment, runs, entered } = await importRecorded(lab, folder);
-  console.log(`${experiment}: ${plural(runs, "run")}, ${entered} entered`);
+  const { experiment, runs, entered, files } = await importRecorded(lab, folder);
+  console.log(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
   return 0;
 }
 

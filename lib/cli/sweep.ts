@@ -7,9 +7,11 @@ import { RULES } from "../grokking.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
+import { withoutAttention } from "../lab/attention.ts";
+import { diskForecast } from "../lab/watch.ts";
 import { runSpec } from "../spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train.ts";
-import type { Engine } from "../trainer.ts";
+import type { Engine, Watched } from "../trainer.ts";
 import { reason } from "../files.ts";
 import { exists, here, readJson } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seedsOf } from "./flags.ts";
@@ -23,7 +25,7 @@ const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
   "grid": { value: "FILE.json", help: "your own, like the one below" },
   "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
-  "dry-run": { help: "what it would take: runs, shapes, parameters, memory, time on this adapter; trains for a moment to see" },
+  "dry-run": { help: "what it would take: runs, shapes, parameters, memory, disk, time on this adapter; trains for a moment to see" },
   "boundary": {
     value: "X[,Y]",
     help:
@@ -99,7 +101,7 @@ export async function main(args: string[]): Promise<number> {
   });
   for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
   if (map && request.boundary) console.log(boundaryTable(map, request.boundary));
-  console.log(report(experiment, runs, db));
+  console.log(report(experiment, runs, db, withoutAttention(lab, experiment).length));
   return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
 
@@ -149,7 +151,7 @@ interface GridFile extends Omit<Experiment, "name" | "runs"> {
   readonly name?: string;
   readonly grid: Grid | readonly Grid[];
 }
-const GRID_FIELDS = ["name", "question", "rule", "margin", "keep", "grid"];
+const GRID_FIELDS = ["name", "question", "rule", "margin", "keep", "watch", "grid"];
 
 async function gridFile(path: string): Promise<Experiment> {
   const file = await readJson("--grid", path) as GridFile;
@@ -229,7 +231,8 @@ function boundaryTable(map: BoundaryMap, { x, y }: Axes): string {
 }
 
 async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {
-  const groups = forecast(todo, engine);
+  const { watch = {} } = experiment, watched: Watched = watch.attention ? { attention: watch.attention } : {};
+  const groups = forecast(todo, engine, watched);
   const { engine: name, adapter, driver } = engine.info;
   const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${values.join(", ")}`);
   console.log(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, ""));
@@ -237,7 +240,7 @@ async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Eng
   console.log(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
   if (groups.length === 0) return;
   console.error("measuring the speed …");
-  const speeds = await measured(groups, engine);
+  const speeds = await measured(groups, engine, watched);
   const mebi = (bytes: number) => `${figure(bytes / 2 ** 20)} MiB`;
   const rows = groups.map(({ shape, runs, parameters, rows, bytes, updates, flop }, i) => [
     String(runs),
@@ -252,6 +255,12 @@ async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Eng
   const total = groups.reduce((sum, { flop }, i) => sum + flop / speeds[i].flops, 0);
   const most = (experiment.margin ?? null) === null ? "About" : "At most about";
   console.log(`\n${most} ${duration(total)} in all, compiling not included.`);
+  const { checkpoints, weights, attention } = diskForecast(todo, experiment);
+  const disk = [
+    ...watch.weights ? [`weights ${mebi(weights)}`] : [],
+    ...watch.attention ? [`attention about ${mebi(attention)}`] : [],
+  ];
+  if (disk.length > 0) console.log(`On disk: checkpoints ${mebi(checkpoints)}, ${disk.join(", ")}.`);
   if (speeds.some(({ tried }) => !tried)) console.log("~: not tried; like the shape nearest in size that was.");
 }
 
@@ -259,13 +268,13 @@ async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Eng
 const TRIES = 30_000;
 
 /** Operations per second of every shape; of those that there was no time to try, that of the one nearest in size. */
-async function measured(groups: readonly Forecast[], engine: Engine): Promise<{ flops: number; tried: boolean }[]> {
+async function measured(groups: readonly Forecast[], engine: Engine, watched: Watched): Promise<{ flops: number; tried: boolean }[]> {
   const began = performance.now();
   const tried = new Map<Forecast, number>();
   for (const group of groups.toSorted((a, b) => b.flop - a.flop)) {
     if (performance.now() - began > TRIES && tried.size > 0) break;
     try {
-      tried.set(group, await speedOf(group, engine));
+      tried.set(group, await speedOf(group, engine, watched));
     } catch (error) {
       console.error(`${group.shape}: ${reason(error)}`);
     }
@@ -280,12 +289,15 @@ async function measured(groups: readonly Forecast[], engine: Engine): Promise<{ 
 }
 
 /** What came of it, and what to do next. */
-function report({ name }: Experiment, runs: readonly SweptRun[], db: string): string {
+function report({ name }: Experiment, runs: readonly SweptRun[], db: string, bare: number): string {
   const flag = db === LAB ? "" : ` --db ${here(db)}`;
   const open = runs.filter(({ status }) => status === "waiting" || status === "stopped").length;
   return [
     `${name}: ${plural(runs.length, "run")}, ${tally(runs).replaceAll("  ", ", ")}`,
     ...open > 0 ? ["The same command goes on."] : [],
+    ...bare > 0
+      ? [`${plural(bare, "run")} without attention, trained before: --db NEW.db trains with it, and deno task db merge NEW.db brings it.`]
+      : [],
     `deno task db${flag} query "SELECT * FROM ratio_sweep_stats WHERE experiment = '${name}'"`,
   ].join("\n");
 }
@@ -309,6 +321,7 @@ A grid: every field of a run may be a list, which stands for all combinations; s
     "question": "Does weight decay shorten the wait?",
     "rule": "first",      what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more)
     "margin": 300,        a run ends once it has stayed grokked for so many updates; without it, all do all their steps
+    "watch": {"attention": {}, "weights": {}},   store these too while runs train: attention logs, weights on the way
     "grid": {
       "preset": "nanda", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
       "optim": {"lr": 0.005, "weightDecay": [0.5, 1, 2]}, "schedule": {"steps": 1500, "evalEvery": 20}, "seed": "0..4"

@@ -30,6 +30,21 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
   }
 }
 
+/** Whether it is a database of this lab that was made by an older version. */
+export function isOlder(path: string): boolean {
+  try {
+    const db = connect(path, true);
+    try {
+      return pragma(db, "application_id") === APPLICATION && pragma(db, "user_version") < MIGRATIONS.length;
+    } finally {
+      db.close();
+    }
+  } catch {
+    // Whoever opens it says what is wrong.
+    return false;
+  }
+}
+
 /**
  * A statement. SQLite itself leaves out all that comes after the first.
  * @throws Error where there is none, or more than one.
@@ -60,6 +75,8 @@ function connect(path: string, readOnly: boolean): DatabaseSync {
   }
 }
 
+const pragma = (db: DatabaseSync, name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
+
 function stat(path: string): Deno.FileInfo | null {
   try {
     return Deno.statSync(path);
@@ -70,15 +87,16 @@ function stat(path: string): Deno.FileInfo | null {
 
 /** That it is a database, one of this lab, and not of a newer version. */
 function check(db: DatabaseSync, readOnly: boolean): void {
-  const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
   const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
   if (empty && !readOnly) return;
-  const version = pragma("user_version");
-  if (pragma("application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
+  const version = pragma(db, "user_version");
+  if (pragma(db, "application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
   if (version > MIGRATIONS.length) {
     throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
   }
   if (readOnly && version < MIGRATIONS.length) {
-    throw new Error(`its version must be ${MIGRATIONS.length}, current value is ${version}: open it once for writing`);
+    throw new Error(
+      `its version must be ${MIGRATIONS.length}, current value is ${version}: it must be opened once where it can be written`,
+    );
   }
 }

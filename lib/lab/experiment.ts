@@ -4,6 +4,7 @@
  */
 import { type RunInput, type RunSpec, runSpec, specHash } from "../spec.ts";
 import { MEMORISED, type Rule, type RuleName, RULES } from "../grokking.ts";
+import { checkWatch, type Watch } from "./watch.ts";
 
 type Lists<T> = { readonly [K in keyof T]?: NonNullable<T[K]> extends infer V ? V | readonly V[] : never };
 
@@ -81,10 +82,12 @@ export interface Experiment {
   readonly margin?: number | null;
   /** What is kept of the state of a run that has ended; a checkpoint lets it go on for more steps, and be looked into. Default: `checkpoint`. */
   readonly keep?: "checkpoint" | "nothing";
+  /** What is stored of a run while it trains, beside its evaluations; runs that are done aren't trained anew for it. Default: nothing. */
+  readonly watch?: Watch;
 }
 
 /** @throws Error where the name can't be one, there are no runs, or two are the same. */
-export function checkExperiment({ name, runs, margin = null, rule = "first" }: Experiment): void {
+export function checkExperiment({ name, runs, margin = null, rule = "first", watch = {} }: Experiment): void {
   const fail = (what: string, requirement: string, value: unknown) => {
     throw new Error(`Cannot use experiment ${name}: ${what} must be ${requirement}, current value is ${JSON.stringify(value) ?? value}`);
   };
@@ -94,6 +97,7 @@ export function checkExperiment({ name, runs, margin = null, rule = "first" }: E
   if (hashes.size < runs.length) fail("its runs", "all different", `${runs.length - hashes.size} of ${runs.length} come twice`);
   if (margin !== null && !(Number.isInteger(margin) && margin >= 0)) fail("its margin", "null or a whole number of updates from 0", margin);
   if (typeof rule === "string" && !Object.hasOwn(RULES, rule)) fail("its rule", `one of ${Object.keys(RULES).join(", ")}`, rule);
+  checkWatch(watch, fail);
   checkRule(namedRule(rule), (field, requirement, value) => fail(`its rule's ${field}`, requirement, value));
 }
 

@@ -2,7 +2,7 @@
 import { parameterCount } from "../layout.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
 import { groups } from "../train.ts";
-import type { Engine } from "../trainer.ts";
+import type { Engine, Watched } from "../trainer.ts";
 
 /** A run, and how many updates of it are left to do. */
 export interface Left {
@@ -28,10 +28,10 @@ export interface Forecast {
 }
 
 /** By shape, in the order in which they would be trained. */
-export function forecast(left: readonly Left[], engine: Engine): Forecast[] {
+export function forecast(left: readonly Left[], engine: Engine, watched: Watched = {}): Forecast[] {
   return groups(left).map((group) => {
-    const [{ spec }] = group, { bytes, flop } = engine.cost(spec);
-    const rows = Math.min(group.length, engine.rowsThatFit(spec));
+    const [{ spec }] = group, { bytes, flop } = engine.cost(spec, watched);
+    const rows = Math.min(group.length, engine.rowsThatFit(spec, watched));
     const updates = group.reduce((sum, run) => sum + run.updates, 0);
     return {
       shape: shapeKey(spec),
@@ -53,14 +53,14 @@ const MEASURE = 1500;
  * Operations per second of a shape with its rows full, evaluations included: trains it for a moment. The first moment, in which kernels are compiled,
  * doesn't count.
  */
-export async function speedOf({ spec, rows, flop, updates }: Forecast, engine: Engine): Promise<number> {
+export async function speedOf({ spec, rows, flop, updates }: Forecast, engine: Engine, watched: Watched = {}): Promise<number> {
   // Evaluations are timed by themselves, so that rare ones count too.
   const runs = Array.from({ length: rows }, (_, i): RunSpec => ({
     ...spec,
     seed: i,
     schedule: { steps: 2 ** 31, evalEvery: 2 ** 31 },
   }));
-  const trainer = await engine.open(runs);
+  const trainer = await engine.open(runs, watched);
   const time = async (work: () => Promise<unknown>) => {
     const began = performance.now();
     await work();

@@ -4,9 +4,12 @@
  * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
  * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
  */
-import { isAbsolute, join, normalize, parse } from "node:path";
+import { join } from "node:path";
+import { attentionFile } from "../attention_file.ts";
 import { checksum, reason, writeWhole } from "../files.ts";
 import type { Metrics } from "../trainer.ts";
+import { type Artifact, artifacts, dropArtifact, enterArtifact, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
+import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./session.ts";
 import type { Lab, Row, Value } from "./store.ts";
 
@@ -35,8 +38,7 @@ export async function merge(from: Lab, into: Lab, say: (line: string) => void = 
   try {
     return await from.read(() => mergeInto(from, into, say, touched));
   } finally {
-    const known = new Set(into.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
-    for (const file of touched) if (!known.has(file)) await Deno.remove(join(into.folder, file)).catch(() => {});
+    removeUnknown(into, touched);
   }
 }
 
@@ -134,8 +136,6 @@ function isBusy(into: Lab, { session }: TargetRun): boolean {
   return found !== undefined && found.ended_at === null && !isGone(into, found.name);
 }
 
-type Artifact = { readonly kind: string; readonly step: number; readonly file: string; readonly bytes: number; readonly sha256: string };
-
 /**
  * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two runs
  * of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
@@ -148,39 +148,33 @@ async function copyFiles(
   { say, touched }: { readonly say: (line: string) => void; readonly touched: string[] },
 ): Promise<Map<number, Artifact[]>> {
   const files = new Map<number, Artifact[]>();
-  for (const { run, known, verdict } of pairs) {
+  for (const { run, known, differing, verdict } of pairs) {
     if (verdict === "less" || verdict === "busy") continue;
-    const there = verdict === "same" ? into.query<Artifact>("SELECT kind, step FROM artifacts WHERE run = ?", known!.id) : [];
-    const lacks = ({ kind, step }: Artifact) => !there.some((each) => each.kind === kind && each.step === step);
-    for (
-      const artifact of from.query<Artifact>("SELECT kind, step, file, bytes, sha256 FROM artifacts WHERE run = ?", run.id).filter(lacks)
-    ) {
+    const there = known ? artifacts(into, known.id) : [];
+    const lacks = ({ kind, step }: Artifact) => verdict !== "same" || !there.some((each) => each.kind === kind && each.step === step);
+    for (const artifact of artifacts(from, run.id).filter(lacks)) {
       let data;
       try {
-        data = await read(from, artifact);
+        data = await readArtifact(from, artifact);
+        const log = differing === 0 && artifact.kind === "attention" ? there.findLast(({ kind }) => kind === "attention") : undefined;
+        if (log) data = await joinedLogs(from, artifact, into, log) ?? data;
       } catch (error) {
         say(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`);
         continue;
       }
-      const { dir, name, ext } = parse(artifact.file), tag = `-${artifact.sha256.slice(0, 8)}`;
-      const file = join(dir, `${name.endsWith(tag) ? name : name + tag}${ext}`);
+      const sha256 = checksum(data), file = tagged(artifact.file, sha256);
       touched.push(file);
       await writeWhole(join(into.folder, file), data);
-      files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file }]);
+      files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file, sha256, bytes: data.length }]);
     }
   }
   return files;
 }
 
-async function read(from: Lab, { file, bytes, sha256 }: Artifact): Promise<Uint8Array> {
-  const path = join(from.folder, file);
-  if (isAbsolute(file) || normalize(file).startsWith("..")) throw new Error(`${file} must be in ${from.folder}`);
-  const data = await Deno.readFile(path).catch((error) => {
-    throw new Error(`${path}: ${reason(error)}`);
-  });
-  if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
-  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${sha256}, it has another`);
-  return data;
+/** The bytes of a log with what only the target's has; `null` where that is nothing. @throws Error in one line where they don't belong together. */
+async function joinedLogs(from: Lab, artifact: Artifact, into: Lab, there: Artifact): Promise<Uint8Array | null> {
+  const log = await storedLog(from, artifact), other = await storedLog(into, there).catch(() => log), both = joined(log, other);
+  return both === log ? null : attentionFile(both);
 }
 
 /** All that is entered, in one transaction of the target. */
@@ -204,28 +198,32 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     merged.files += taken.length;
     if (verdict === "further") {
       // What belongs to another way, or to an earlier step.
-      for (const { kind, step, file } of into.query<Artifact>("SELECT kind, step, file FROM artifacts WHERE run = ?", id)) {
-        if (differing === 0 && !taken.some((each) => each.kind === kind)) continue;
-        into.run("DELETE FROM artifacts WHERE run = ? AND kind = ? AND step = ?", id, kind, step);
+      for (const stored of artifacts(into, id)) {
+        const { kind, step, file } = stored;
+        // Weights at other steps belong to the same way.
+        if (differing === 0 && !taken.some((each) => each.kind === kind && (kind !== "weights" || each.step === step))) continue;
+        dropArtifact(into, id, stored);
         touched.push(file);
       }
     }
-    for (const { kind, step, file, bytes, sha256 } of taken) insert(into, "artifacts", { run: id, kind, step, file, bytes, sha256 });
+    for (const artifact of taken) enterArtifact(into, id, artifact);
   }
   enterExperiments(from, into, ids);
   into.completeMilestones();
   return merged;
 }
 
-/** How far a run is, its evaluations and its milestones, in place of what is there. @returns how many evaluations. */
+/** How far a run is, its evaluations, milestones and phases, in place of what is there. @returns how many evaluations. */
 function enterState(from: Lab, into: Lab, run: SourceRun, id: number): number {
   const status = run.session !== null || run.status === "training" ? "stopped" : run.status;
   into.run(
     "UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?",
     ...[status, run.step, run.thinned, run.error, id],
   );
-  for (const table of ["metrics", "milestones"]) into.run(`DELETE FROM ${table} WHERE run = ?`, id);
-  for (const row of from.query("SELECT * FROM milestones WHERE run = ?", run.id)) insert(into, "milestones", { ...row, run: id });
+  for (const table of ["metrics", "milestones", "phases"]) into.run(`DELETE FROM ${table} WHERE run = ?`, id);
+  for (const table of ["milestones", "phases"]) {
+    for (const row of from.query(`SELECT * FROM ${table} WHERE run = ?`, run.id)) insert(into, table, { ...row, run: id });
+  }
   const metrics = from.metrics(run.id);
   into.putMetrics(id, metrics);
   return metrics.length;

@@ -1,47 +1,82 @@
 /** Results that travel in git: an experiment of the lab as small text files, and back. What stands in them: `recorded_files.ts`. */
 import { join } from "node:path";
 import { reason, writeWhole } from "../files.ts";
+import { specHash } from "../spec.ts";
 import type { Experiment } from "./experiment.ts";
 import { RULES } from "../grokking.ts";
+import { artifacts, removeUnknown } from "./artifacts.ts";
+import { milestoneRow, phaseRow, recordedPhases } from "./milestones.ts";
+import { bringLogs, enterLogs, type RecordedLog, recordedLog, writeLogs } from "./recorded_attention.ts";
 import { FILES, type Kept, MILESTONES, milliseconds, type Recorded, recordedFiles } from "./recorded_files.ts";
 import type { RecordedRun, RecordedSession } from "./recorded_files.ts";
 import { readRecorded } from "./recorded_read.ts";
-import { type Lab, milestoneRow, type Row } from "./store.ts";
+import type { Lab, Row } from "./store.ts";
 import { thinned } from "./thin.ts";
+import type { Watch } from "./watch.ts";
 
 export interface RecordOptions {
   /** What goes along of the evaluations: all, as many as a figure needs, or none. */
   readonly metrics: Kept;
+  /** Whether attention logs go along, where there are any. */
+  readonly attention?: boolean;
   /** How the record is made, as typed. */
   readonly command: string;
+  /** Hears of logs that are left out, a line each. */
+  readonly say?: (line: string) => void;
 }
 
 /**
  * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are. A sweep may be at work meanwhile.
- * @returns how many runs and evaluations were written, in how many bytes.
+ * @returns how many runs, evaluations and attention logs were written, in how many bytes.
  * @throws Error in one line where there is no such experiment, or a file can't be written.
  */
 export async function exportRecorded(
   lab: Lab,
   experiment: string,
   folder: string,
-  { metrics: kept, command }: RecordOptions,
-): Promise<{ runs: number; evaluations: number; bytes: number }> {
-  const recorded = await lab.read(() => record(lab, experiment, kept, command));
-  let bytes = 0;
+  { metrics: kept, attention = false, command, say = console.error }: RecordOptions,
+): Promise<{ runs: number; evaluations: number; logs: number; bytes: number }> {
+  const logs: RecordedLog[] = [];
+  const recorded = await lab.read(async () => {
+    const { runs, ...rest } = record(lab, experiment, kept, command);
+    return { ...rest, runs: attention ? await withLogs(lab, runs, logs, say) : runs };
+  });
+  let bytes = logs.reduce((sum, { data }) => sum + data.length, 0);
+  await writeLogs(folder, logs);
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
-  for (const [name, text] of recordedFiles(recorded)) {
+  const texts = recordedFiles(recorded);
+  for (const [name, text] of texts) {
     const data = new TextEncoder().encode(text);
     await writeWhole(join(folder, name), data);
     bytes += data.length;
   }
-  if (kept === "none") await removeAll([join(folder, FILES.metrics)]);
-  return { runs: recorded.runs.length, evaluations: recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0), bytes };
+  await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => join(folder, name)));
+  const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
+  return { runs: recorded.runs.length, evaluations, logs: logs.length, bytes };
 }
 
+/** The runs with their attention logs, whose bytes `logs` takes. */
+async function withLogs(lab: Lab, runs: readonly RecordedRun[], logs: RecordedLog[], say: (line: string) => void): Promise<RecordedRun[]> {
+  const all: RecordedRun[] = [];
+  for (const run of runs) {
+    const hash = specHash(run.spec), [{ id }] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
+    const { memorisation_step, transition_step, grokking_step } = run.milestones[0];
+    const edges = [memorisation_step, transition_step, grokking_step].filter((step) => typeof step === "number");
+    const log = await recordedLog(lab, { id, hash, edges }, say);
+    if (log) logs.push(log);
+    all.push({ ...run, artifacts: log ? [log.entry] : [] });
+  }
+  return all;
+}
+
+/** What the lab says of an experiment. */
+type Declared = Pick<Recorded, "question" | "margin" | "keep"> & { readonly rule: string; readonly watch: string | null };
+
+const watchOf = ({ watch }: Pick<Declared, "watch">) => watch === null ? null : JSON.parse(watch) as Watch;
+
 function record(lab: Lab, experiment: string, kept: Kept, command: string): Recorded {
-  const [row] = lab.query<{ id: number; question: string | null; rule: string; margin: number | null; keep: string; declared_at: string }>(
-    "SELECT id, question, rule, margin, keep, declared_at FROM experiments WHERE name = ?",
+  const [row] = lab.query<Declared & { id: number; declared_at: string }>(
+    "SELECT id, question, rule, margin, keep, watch, declared_at FROM experiments WHERE name = ?",
     experiment,
   );
   if (!row) {
@@ -60,7 +95,7 @@ function record(lab: Lab, experiment: string, kept: Kept, command: string): Reco
   const members = lab.query<{ run: number; steps: number }>("SELECT run, steps FROM members WHERE experiment = ?", row.id);
   return {
     name: experiment,
-    ...{ question: row.question, rules, margin: row.margin, keep: row.keep as Recorded["keep"], declared: row.declared_at, kept, command },
+    ...{ question: row.question, rules, margin: row.margin, keep: row.keep, watch: watchOf(row), declared: row.declared_at, kept, command },
     sessions: sessions.map(({ id: _, software, ...session }) => ({ ...session, software: software === 1 }) as unknown as RecordedSession),
     runs: members.map(({ run, steps }) => recordRun(lab, run, steps, rules, kept, sessions.map(({ id }) => id))),
   };
@@ -72,10 +107,11 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
     run,
   );
   const all = lab.metrics(run);
-  const found = rules.map((rule) => {
-    if (!row.thinned) return milestoneRow(all, rule);
+  const found = rules.map((rule): Row => {
+    if (!row.thinned) return { ...milestoneRow(all, rule), transition_step: phaseRow(all, rule)?.transition_step ?? null };
     const [stored] = lab.query(`SELECT ${MILESTONES} FROM milestones WHERE run = ? AND rule = ?`, run, rule.name);
-    if (stored) return stored;
+    const [phases] = lab.query("SELECT transition_step FROM phases WHERE run = ? AND rule = ?", run, rule.name);
+    if (stored) return { ...stored, ...phases };
     throw new Error(
       `Cannot export run ${row.hash}: it must have milestones by rule ${rule.name}, it has none and a part of its evaluations`,
     );
@@ -89,7 +125,7 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
   // Figures show milestones on the curve, and tables what was reached at the end of the experiment's steps.
   const points = [
     all.findLast(({ step }) => step <= until)?.step,
-    ...found.flatMap((row) => [row.memorisation_step, row.grokking_step, row.passing_since]),
+    ...found.flatMap((row) => [row.memorisation_step, row.transition_step, row.grokking_step, row.passing_since]),
   ];
   const steps = new Set(points.filter((step) => typeof step === "number"));
   const metrics = kept === "none" ? [] : kept === "all" || row.thinned ? all : thinned(all, steps);
@@ -98,50 +134,65 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
     // Whoever reads this isn't training it.
     status: row.status === "training" ? "stopped" : row.status,
     ...{ step: row.step, error: row.error, thinned: row.thinned === 1 || metrics.length < all.length },
-    ...{ metrics, milestones: found, work },
+    ...{ metrics, milestones: found, work, artifacts: [] },
   };
 }
 
 /**
  * Enters the experiment in a folder's files, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the
  * lab has as far or further stays as it is, and so does one in training.
- * @returns how many runs the record has, and of how many the results were entered.
+ * A run that has no attention log gets the record's, where its evaluations are the same.
+ * @returns how many runs the record has, of how many the results were entered, and how many files.
  * @throws Error in one line.
  */
-export async function importRecorded(lab: Lab, folder: string): Promise<{ experiment: string; runs: number; entered: number }> {
-  let recorded: Recorded;
+export async function importRecorded(
+  lab: Lab,
+  folder: string,
+): Promise<{ experiment: string; runs: number; entered: number; files: number }> {
+  const text = (name: string) => {
+    try {
+      return Deno.readTextFileSync(join(folder, name));
+    } catch (error) {
+      throw new Error(`${name}: ${reason(error)}`);
+    }
+  };
+  let recorded: Recorded, logs: Awaited<ReturnType<typeof bringLogs>>;
+  /** Files of the lab that came, or that something else takes the place of: in the end, those that it doesn't know go. */
+  const touched: string[] = [];
   try {
-    recorded = readRecorded((name) => {
-      try {
-        return Deno.readTextFileSync(join(folder, name));
-      } catch (error) {
-        throw new Error(`${name}: ${reason(error)}`);
+    try {
+      recorded = readRecorded(text);
+      logs = await bringLogs(lab, folder, recorded.runs, touched);
+    } catch (error) {
+      throw new Error(`Cannot import ${folder}: ${reason(error)}`);
+    }
+    const { entered, files } = lab.write(() => {
+      const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
+      for (const [i, run] of recorded.runs.entries()) {
+        const own = logs.get(run) ?? [], before = artifacts(lab, ids[i]);
+        if (enterRun(lab, recorded, run, ids[i])) {
+          counts.entered++;
+          touched.push(...before.map(({ file }) => file));
+        }
+        counts.files += enterLogs(lab, ids[i], run, own);
       }
+      return counts;
     });
-  } catch (error) {
-    throw new Error(`Cannot import ${folder}: ${reason(error)}`);
+    return { experiment: recorded.name, runs: recorded.runs.length, entered, files };
+  } finally {
+    removeUnknown(lab, touched);
   }
-  const files: string[] = [];
-  const entered = lab.write(() => {
-    const ids = declare(lab, recorded, folder);
-    return recorded.runs.filter((run, i) => enterRun(lab, recorded, run, ids[i], files)).length;
-  });
-  await removeAll(files);
-  return { experiment: recorded.name, runs: recorded.runs.length, entered };
 }
 
 /** Enters the experiment and its rules. @returns the ids of its runs. */
-function declare(lab: Lab, { name, question, rules, margin, keep, declared, runs }: Recorded, folder: string): number[] {
+function declare(lab: Lab, { name, question, rules, margin, keep, watch, declared, runs }: Recorded, folder: string): number[] {
   const wanted = { rule: rules[0].name, margin };
-  const [known] = lab.query<typeof wanted & Pick<Recorded, "question" | "keep">>(
-    "SELECT rule, margin, question, keep FROM experiments WHERE name = ?",
-    name,
-  );
+  const [known] = lab.query<Declared>("SELECT rule, margin, question, keep, watch FROM experiments WHERE name = ?", name);
   if (known && (known.rule !== wanted.rule || known.margin !== margin)) {
     const { rule, margin } = known;
     throw new Error(`experiment ${name} must have ${JSON.stringify({ rule, margin })} as stored, ${folder} has ${JSON.stringify(wanted)}`);
   }
-  const asked = known ? known.question : question;
+  const asked = known ? known.question : question, watched = known ? watchOf(known) : watch;
   const specs = runs.map(({ spec }) => spec);
   const experiment: Experiment = {
     name,
@@ -150,6 +201,7 @@ function declare(lab: Lab, { name, question, rules, margin, keep, declared, runs
     margin,
     keep: known?.keep ?? keep,
     ...asked !== null && { question: asked },
+    ...watched && { watch: watched },
   };
   for (const rule of rules) lab.rule(rule);
   const ids = lab.declare(experiment);
@@ -157,8 +209,8 @@ function declare(lab: Lab, { name, question, rules, margin, keep, declared, runs
   return ids;
 }
 
-/** Enters what came of a run, unless the lab has as much. @returns whether it did. `files`: takes those that nothing refers to any more. */
-function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number, files: string[]): boolean {
+/** Enters what came of a run, unless the lab has as much. @returns whether it did. */
+function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number): boolean {
   const { status, step, error, metrics, work } = run;
   const [has] = lab.query<{ status: string; session: number | null; thinned: number; seen: number; evaluations: number }>(
     `SELECT status, session, thinned, max(step, coalesce(max(at), 0), coalesce((SELECT max(last_step) FROM milestones WHERE run = id), 0)) AS seen,
@@ -170,14 +222,14 @@ function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id:
   const more = has.status === "waiting" || seen > has.seen || (seen === has.seen && has.thinned === 1 && metrics.length > has.evaluations);
   if (status === "waiting" || has.session !== null || !more) return false;
   // A state belongs to the evaluations that led to it.
-  for (const { file } of lab.query<{ file: string }>("SELECT file FROM artifacts WHERE run = ?", id)) files.push(join(lab.folder, file));
-  for (const table of ["artifacts", "metrics", "milestones"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
+  for (const table of ["artifacts", "metrics", "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
   lab.run("UPDATE runs SET status = ?, step = ?, error = ?, thinned = ? WHERE id = ?", status, step, error, Number(run.thinned), id);
   lab.putMetrics(id, metrics);
   if (!run.thinned) lab.putMilestones(id, metrics);
   for (const [i, { name }] of run.thinned ? rules.entries() : []) {
-    const values = MILESTONES.map((column) => run.milestones[i][column]);
-    lab.run(`INSERT INTO milestones (run, rule, ${MILESTONES}) VALUES (?, ?${", ?".repeat(values.length)})`, id, name, ...values);
+    const row = run.milestones[i];
+    lab.putRow("milestones", id, name, Object.fromEntries(MILESTONES.map((column) => [column, row[column]])));
+    lab.putRow("phases", id, name, recordedPhases(row));
   }
   for (const { session, from, to, seconds } of work) {
     lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);

@@ -1,8 +1,9 @@
 /**
- * Recorded results as text: an experiment in three small files that a person can read, a spreadsheet can open and git can compare.
+ * Recorded results as text: an experiment in small files that a person can read, a spreadsheet can open and git can compare.
  *
  * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: a row a run, with the fields in which
- * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. What isn't there is an empty cell.
+ * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. `artifacts.csv`: files that go along
+ * with them, with their checksums. What isn't there is an empty cell.
  * Equal results give equal bytes: no times but those of the work, and runs in the order of what differs.
  */
 // @ts-types="@types/d3-dsv"
@@ -12,14 +13,17 @@ import type { Metrics } from "../trainer.ts";
 import type { Environment } from "./environment.ts";
 import { type NamedRule, swept } from "./experiment.ts";
 import { RULES } from "../grokking.ts";
-import { milestoneRow, type Row } from "./store.ts";
+import type { Artifact } from "./artifacts.ts";
+import { milestoneRow } from "./milestones.ts";
+import type { Row } from "./store.ts";
 import { THINNING } from "./thin.ts";
+import type { Watch } from "./watch.ts";
 
-export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv" } as const;
+export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv", artifacts: "artifacts.csv" } as const;
 
 export const FORMAT = "grokbook-recorded";
-/** Of the format; another one is refused. */
-export const VERSION = 1;
+/** Of the format: that which is written. Version 1 is read too; it had no `transition_step`, `watch` and `artifacts`. Another one is refused. */
+export const VERSION = 2;
 
 /** What a record has of the evaluations, and that in words. */
 export const KEPT = { all: "all evaluations", thin: THINNING, none: "no evaluations" } as const;
@@ -53,9 +57,11 @@ export interface RecordedRun {
   /** Whether these evaluations are a part of those that were made. */
   readonly thinned: boolean;
   readonly metrics: readonly Metrics[];
-  /** By the record's rules, in their order, over all evaluations that were made. */
+  /** By the record's rules, in their order, over all evaluations that were made, with `transition_step` where that is known. */
   readonly milestones: readonly Row[];
   readonly work: readonly Work[];
+  /** Files that go along, in the record's folder. */
+  readonly artifacts: readonly Artifact[];
 }
 
 type FullRule = Required<NamedRule>;
@@ -67,6 +73,7 @@ export interface Recorded {
   readonly rules: readonly [FullRule, ...FullRule[]];
   readonly margin: number | null;
   readonly keep: "checkpoint" | "nothing";
+  readonly watch: Watch | null;
   readonly declared: string;
   readonly kept: Kept;
   /** How the record was made, as typed. */
@@ -81,7 +88,7 @@ export type Field = string | number | boolean;
 export type Precision = "f32" | "f64";
 
 /** What stands in `experiment.json`. */
-export interface Header extends Pick<Recorded, "name" | "question" | "margin" | "keep"> {
+export interface Header extends Pick<Recorded, "name" | "question" | "margin" | "keep" | "watch"> {
   readonly format: typeof FORMAT;
   readonly version: number;
   readonly rule: FullRule;
@@ -97,6 +104,8 @@ export interface Header extends Pick<Recorded, "name" | "question" | "margin" | 
     readonly evaluations: number;
     readonly precision: Readonly<Record<string, Precision>>;
   };
+  /** Lines of `artifacts.csv`. */
+  readonly artifacts: number;
   readonly provenance: {
     readonly command: string;
     readonly declared: string;
@@ -117,16 +126,23 @@ export const METRICS = {
 export const METRIC_FIELDS = Object.keys(METRICS) as (keyof typeof METRICS)[];
 export const METRICS_HEADER = ["run", "step", ...Object.values(METRICS)];
 
-/** The columns of a run's milestones by a rule. */
+export const ARTIFACTS_HEADER = ["run", "kind", "step", "file", "bytes", "sha256"] as const;
+
+/** What the lab has of a run's milestones by a rule. */
 export const MILESTONES = Object.keys(milestoneRow([], RULES.first));
+/** The columns of a run's milestones by a rule. */
+export const milestoneColumns = (version = VERSION): string[] => version === 1 ? MILESTONES : [...MILESTONES, TRANSITION];
+export const TRANSITION = "transition_step";
+/** In place of a transition's step of a run with a part of its evaluations, where its record didn't say. */
+export const UNKNOWN = "unknown";
 
 /** Where a milestone stands in `runs.csv`: those of the experiment's own rule, the first, have plain names. */
 export const milestoneColumn = (name: string, rule: string, place: number) => place === 0 ? name : `${rule}.${name}`;
 
 /** The columns of `runs.csv`. */
-export const runsHeader = (fields: readonly string[], rules: readonly { readonly name: string }[]): string[] => [
+export const runsHeader = (fields: readonly string[], rules: readonly { readonly name: string }[], version = VERSION): string[] => [
   ...["run", "hash", ...fields, "seed", "steps", "status", "step", "error", "evaluations", "thinned"],
-  ...rules.flatMap(({ name }, place) => MILESTONES.map((column) => milestoneColumn(column, name, place))),
+  ...rules.flatMap(({ name }, place) => milestoneColumns(version).map((column) => milestoneColumn(column, name, place))),
   ...["seconds", "work"],
 ];
 
@@ -150,9 +166,9 @@ export function nested(fields: Iterable<readonly [string, Field]>, parts: Record
 /** Seconds, to a thousandth: clocks know no more. */
 export const milliseconds = (seconds: number) => Math.round(seconds * 1000) / 1000;
 
-/** The text of each file of a record, by its name; without evaluations there is no `metrics.csv`. */
+/** The text of each file of a record, by its name; without evaluations there is no `metrics.csv`, and without files no `artifacts.csv`. */
 export function recordedFiles(recorded: Recorded): Map<string, string> {
-  const { name, question, rules, margin, keep, kept, command, declared } = recorded;
+  const { name, question, rules, margin, keep, watch, kept, command, declared } = recorded;
   const differing = [...swept(recorded.runs.map(({ spec }) => spec)).keys()].filter((field) =>
     field !== "seed" && field !== "schedule.steps"
   );
@@ -162,15 +178,19 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
   ) as Record<string, Precision>;
   const lines = runs.flatMap(({ metrics }, i) => metrics.map((row) => metricsLine(i + 1, row, precision)));
   const rows = runs.map((run, i) => runCells(i + 1, run, differing).map((cell) => cell === null ? "" : String(cell)));
+  const files = runs.flatMap(({ artifacts }, i) =>
+    artifacts.map((each) => [i + 1, ...ARTIFACTS_HEADER.slice(1).map((name) => each[name])])
+  );
   const [rule, ...otherRules] = rules;
   const header: Header = {
     format: FORMAT,
     version: VERSION,
-    ...{ name, question, rule, otherRules, margin, keep },
+    ...{ name, question, rule, otherRules, margin, keep, watch },
     base: nested(shared(runs)),
     swept: differing,
     runs: runs.length,
     metrics: { kept, what: KEPT[kept], evaluations: lines.length, precision },
+    artifacts: files.length,
     provenance: {
       ...{ command, declared },
       sessions: recorded.sessions.map(({ name, command, started, ended, ...environment }) => ({
@@ -182,6 +202,9 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
   const metrics = `${METRICS_HEADER}\n${lines.join("")}`;
   return new Map([
     ...kept === "none" ? [] : [[FILES.metrics, metrics] as const],
+    ...files.length === 0
+      ? []
+      : [[FILES.artifacts, `${csvFormatRows([[...ARTIFACTS_HEADER], ...files.map((row) => row.map(String))])}\n`] as const],
     [FILES.runs, `${csvFormatRows([runsHeader(differing, rules), ...rows])}\n`],
     [FILES.experiment, `${JSON.stringify(header, null, 2)}\n`],
   ]);
@@ -209,7 +232,7 @@ function runCells(number: number, { spec, metrics, work, ...run }: RecordedRun, 
   return [
     ...[number, specHash(spec), ...differing.map((field) => fields.get(field)!), spec.seed, spec.schedule.steps],
     ...[run.status, run.step, run.error, metrics.length, Number(run.thinned)],
-    ...run.milestones.flatMap((each) => MILESTONES.map((name) => each[name])),
+    ...run.milestones.flatMap((each) => milestoneColumns().map((name) => Object.hasOwn(each, name) ? each[name] : UNKNOWN)),
     secondsOf(work),
     work.map(({ session, from, to, seconds }) => `${session + 1}:${from}-${to}:${seconds}`).join(" "),
   ];

@@ -3,8 +3,20 @@
 import { csvParseRows } from "d3-dsv";
 import { type RunInput, runSpec, specHash } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
+import type { Artifact } from "./artifacts.ts";
 import { checkExperiment } from "./experiment.ts";
-import { FILES, FORMAT, KEPT, METRIC_FIELDS, METRICS, METRICS_HEADER, milestoneColumn, MILESTONES, nested } from "./recorded_files.ts";
+import {
+  ARTIFACTS_HEADER,
+  FILES,
+  FORMAT,
+  KEPT,
+  METRIC_FIELDS,
+  METRICS,
+  METRICS_HEADER,
+  milestoneColumn,
+  milestoneColumns,
+  nested,
+} from "./recorded_files.ts";
 import {
   type Field,
   type Header,
@@ -13,10 +25,14 @@ import {
   type RecordedRun,
   runsHeader,
   secondsOf,
+  TRANSITION,
+  UNKNOWN,
   VERSION,
 } from "./recorded_files.ts";
 import type { Work } from "./recorded_files.ts";
-import { milestoneRow, type Row } from "./store.ts";
+import { milestoneRow, phaseRow } from "./milestones.ts";
+import type { Row, Value } from "./store.ts";
+import { checkWatch, type Watch } from "./watch.ts";
 
 const STATUSES = ["waiting", "stopped", "grokked", "finished", "failed"];
 const SESSION_TEXTS = ["name", "command", "started", "ended", "engine", "adapter", "driver", "system", "processor", "deno", "commit"];
@@ -29,9 +45,20 @@ const ALWAYS: ReadonlySet<string> = new Set(METRIC_FIELDS.slice(0, 5));
  */
 export function readRecorded(file: (name: string) => string): Recorded {
   const header = readHeader(file(FILES.experiment));
-  const { name, question, margin, keep, rule, otherRules, metrics: { kept }, provenance: { command, declared, ...provenance } } = header;
-  const table = new Table(FILES.runs, file(FILES.runs), runsHeader(header.swept, [rule, ...otherRules]), header.runs);
+  const {
+    name,
+    question,
+    margin,
+    keep,
+    watch = null,
+    rule,
+    otherRules,
+    metrics: { kept },
+    provenance: { command, declared, ...provenance },
+  } = header;
+  const table = new Table(FILES.runs, file(FILES.runs), runsHeader(header.swept, [rule, ...otherRules], header.version), header.runs);
   const metrics = kept === "none" ? new Map() : readMetrics(file(FILES.metrics), header);
+  const artifacts = header.artifacts > 0 ? readArtifacts(file(FILES.artifacts), header) : new Map<number, Artifact[]>();
   const runs: RecordedRun[] = [], lines = new Map<string, number>();
   for (const row of table.rows()) {
     const run = readRun(row, metrics.get(runs.length + 1) ?? [], header), hash = row.text("hash");
@@ -41,10 +68,10 @@ export function readRecorded(file: (name: string) => string): Recorded {
     for (const { session } of run.work) {
       row.check("work", provenance.sessions[session] !== undefined, `that of sessions of ${FILES.experiment}`);
     }
-    runs.push(run);
+    runs.push({ ...run, artifacts: artifacts.get(runs.length + 1) ?? [] });
   }
   const sessions = provenance.sessions.map(({ wallSeconds: _, ...session }) => session);
-  return { name, question, rules: [rule, ...otherRules], margin, keep, declared, kept, command, sessions, runs };
+  return { name, question, rules: [rule, ...otherRules], margin, keep, watch, declared, kept, command, sessions, runs };
 }
 
 function readHeader(text: string): Header {
@@ -67,7 +94,7 @@ function readHeader(text: string): Header {
   const isFlag = (value: unknown) => typeof value === "boolean";
   const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
   check(["format"], (value) => value === FORMAT, FORMAT);
-  check(["version"], (value) => value === VERSION, `${VERSION}, which is all that this Grokbook reads`);
+  check(["version"], (value) => value === 1 || value === VERSION, `1 or ${VERSION}, which is all that this Grokbook reads`);
   check(["name"], isText, "a text");
   check(["question"], (value) => value === null || isText(value), "null or a text");
   check(["keep"], (value) => value === "checkpoint" || value === "nothing", "checkpoint or nothing");
@@ -96,6 +123,10 @@ function readHeader(text: string): Header {
   check(["runs"], (value) => isCount(value) && value !== 0, "a whole number from 1");
   check(["metrics", "kept"], (value) => isText(value) && Object.hasOwn(KEPT, value as string), `one of ${Object.keys(KEPT).join(", ")}`);
   check(["metrics", "evaluations"], isCount, "a whole number");
+  if (header.version > 1) {
+    check(["artifacts"], isCount, "a whole number");
+    check(["watch"], isWatch, "null or what an experiment may watch");
+  }
   for (const name of Object.values(METRICS)) {
     check(["metrics", "precision", name], (value) => value === "f32" || value === "f64", "f32 or f64");
   }
@@ -108,6 +139,19 @@ function readHeader(text: string): Header {
     check([...path, "cores"], isCount, "a whole number");
   }
   return header;
+}
+
+function isWatch(value: unknown): boolean {
+  try {
+    if (value !== null) {
+      checkWatch(value as Watch, (part, requirement) => {
+        throw new Error(`${part} must be ${requirement}`);
+      });
+    }
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The line of a field of JSON, or of what is around it where it is missing. */
@@ -195,9 +239,28 @@ function readMetrics(text: string, { runs, metrics: { evaluations, precision } }
   return all;
 }
 
+/** The files of each run, by its number. */
+function readArtifacts(text: string, { runs, artifacts }: Header): Map<number, Artifact[]> {
+  const all = new Map<number, Artifact[]>();
+  for (const row of new Table(FILES.artifacts, text, ARTIFACTS_HEADER, artifacts).rows()) {
+    const run = row.whole("run"), file = row.text("file"), sha256 = row.text("sha256");
+    row.check("run", run >= 1 && run <= runs, `a run's number from 1 to ${runs}`);
+    row.check("kind", row.text("kind") === "attention-thin", "attention-thin");
+    row.check("file", /^\w+\/[0-9a-f]{16}\.safetensors$/.test(file), "a file of the record, like attention/0123456789abcdef.safetensors");
+    row.check("sha256", /^[0-9a-f]{64}$/.test(sha256), "64 hexadecimal digits");
+    const artifact = { kind: row.text("kind"), step: row.whole("step"), file, bytes: row.whole("bytes"), sha256 };
+    all.set(run, [...all.get(run) ?? [], artifact]);
+  }
+  return all;
+}
+
 const asStored = (value: number, precision: Precision) => precision === "f32" ? Math.fround(value) : value;
 
-function readRun(row: Line, metrics: readonly Metrics[], { rule, otherRules, base, swept }: Header): RecordedRun {
+function readRun(
+  row: Line,
+  metrics: readonly Metrics[],
+  { version, rule, otherRules, base, swept }: Header,
+): Omit<RecordedRun, "artifacts"> {
   const fields = swept.map((field): [string, Field] => [field, fieldOf(row.text(field))]);
   const { schedule, ...parts } = nested(fields, structuredClone(base) as Record<string, Record<string, Field>>);
   const input = { ...parts, schedule: { ...schedule, steps: row.whole("steps") }, seed: row.whole("seed") } as unknown as RunInput;
@@ -214,8 +277,12 @@ function readRun(row: Line, metrics: readonly Metrics[], { rule, otherRules, bas
   row.check("evaluations", row.whole("evaluations") === metrics.length, `${metrics.length}, as many as ${FILES.metrics} has of it`);
   const found = [rule, ...otherRules].map((each, place): Row => {
     const column = (name: string) => milestoneColumn(name, each.name, place);
-    const recorded = Object.fromEntries(MILESTONES.map((name) => [name, row.number(column(name))]));
-    const computed = thinned ? { censored: Number(recorded.grokking_step === null) } : milestoneRow(metrics, each);
+    const isUnknown = (name: string) => name === TRANSITION && thinned === 1 && row.text(column(name)) === UNKNOWN;
+    const recorded: Record<string, Value> = Object.fromEntries(
+      milestoneColumns(version).filter((name) => !isUnknown(name)).map((name) => [name, row.number(column(name))]),
+    );
+    const transition = version > 1 && { [TRANSITION]: phaseRow(metrics, each)?.transition_step ?? null };
+    const computed = thinned ? { censored: Number(recorded.grokking_step === null) } : { ...milestoneRow(metrics, each), ...transition };
     for (const [name, value] of Object.entries(computed)) {
       row.check(
         column(name),

@@ -173,6 +173,7 @@ WITH seen AS (
   SELECT e.name AS experiment, e.rule AS rule, m.steps AS max_steps, r.*, s.dips, s.dip_depth, s.time_below,
     CASE WHEN s.memorisation_step <= m.steps THEN s.memorisation_step END AS memorisation_step,
     CASE WHEN s.grokking_step <= m.steps THEN s.grokking_step END AS grokking_step,
+    CASE WHEN p.transition_step <= m.steps THEN p.transition_step END AS transition_step,
     min(coalesce(s.last_step, 0), m.steps) AS watched_until,
     (SELECT max(step) FROM metrics WHERE run = r.id AND step <= m.steps) AS final_step,
     (SELECT count(DISTINCT adapter || '; ' || driver) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
@@ -181,6 +182,7 @@ WITH seen AS (
   JOIN experiments e ON e.id = m.experiment
   JOIN runs r ON r.id = m.run
   LEFT JOIN milestones s ON s.run = r.id AND s.rule = e.rule
+  LEFT JOIN phases p ON p.run = r.id AND p.rule = e.rule
 )
 SELECT
   experiment, id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
@@ -189,6 +191,7 @@ SELECT
   grokking_step IS NOT NULL AS grokked,
   grokking_step IS NULL AS censored,
   memorisation_step,
+  transition_step,  -- NULL also where it isn't known: then the run has no row in phases
   grokking_step,
   grokking_step - memorisation_step AS delay,
   watched_until, max_steps, rule,
@@ -266,8 +269,25 @@ JOIN environments v ON v.id = s.environment
 GROUP BY e.id, v.id ORDER BY e.id, first_at;`,
 };
 
+/** Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to fill. */
+const WATCHED = `
+-- Where a run's phases begin, computed with its milestones (lib/analysis/phases.ts). Without a row, that isn't known.
+CREATE TABLE phases (
+  run              INTEGER NOT NULL REFERENCES runs,
+  rule             TEXT NOT NULL REFERENCES rules,
+  first_step       INTEGER NOT NULL,
+  memorised_step   INTEGER,
+  transition_step  INTEGER,
+  generalised_step INTEGER,
+  last_step        INTEGER NOT NULL,  -- of the last evaluation: what has no step had not happened by then
+  PRIMARY KEY (run, rule)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE experiments ADD COLUMN watch TEXT;  -- JSON: what is stored of its runs while they train
+`;
+
 /** What makes a database of version i one of version i + 1. Views are made anew after each, so they are never part of one. */
-export const MIGRATIONS: readonly string[] = [TABLES, "-- Views only: provenance, and the adapters of a run."];
+export const MIGRATIONS: readonly string[] = [TABLES, "-- Views only: provenance, and the adapters of a run.", WATCHED];
 
 /** Brings a database to the newest version, whole or not at all. */
 export function migrate(db: DatabaseSync, migrations: readonly string[] = MIGRATIONS): void {

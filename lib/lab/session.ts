@@ -6,12 +6,17 @@
  * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
  */
 import { join } from "node:path";
-import { checksum, reason, writeWhole } from "../files.ts";
+import type { AttentionReading } from "../attention.ts";
+import { reason } from "../files.ts";
+import type { RunSpec } from "../spec.ts";
 import type { Beginning, Run } from "../train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../trainer.ts";
-import { checkpointFile, loadCheckpoint } from "../weights.ts";
+import { checkpointFile, loadCheckpoint, weightsFile } from "../weights.ts";
+import { artifacts, isSessions, type Made, readArtifact, remove, removeUnknown, storeFiles } from "./artifacts.ts";
+import { beginningOf, logFile } from "./attention.ts";
 import { environment } from "./environment.ts";
-import { type Lab, specOf } from "./store.ts";
+import type { Experiment } from "./experiment.ts";
+import type { Lab } from "./store.ts";
 
 export interface SessionOptions {
   readonly info: EngineInfo;
@@ -21,12 +26,17 @@ export interface SessionOptions {
   readonly say?: (line: string) => void;
 }
 
+/** What of a run is stored while it trains and when it has ended, as its experiment says. */
+export type Stored = Pick<Experiment, "keep" | "watch">;
+
 export class Session {
   readonly #lab: Lab;
   readonly #lock: Lock;
   readonly #say: (line: string) => void;
   /** Of every run claimed: where it began here, and when. */
   readonly #claims = new Map<number, { readonly from: number; readonly since: number }>();
+  /** Of those whose attention is watched: their readings up to now. */
+  readonly #logs = new Map<number, AttentionReading[]>();
   #unstored: { readonly run: number; readonly metrics: Metrics }[] = [];
   #stored = performance.now();
 
@@ -86,7 +96,7 @@ export class Session {
    * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none or its file is broken, which is
    * said; `null` where it isn't open any more: another session has it, or has done it.
    */
-  async claim(run: number, steps: number, isOpen: () => boolean): Promise<Beginning | null> {
+  async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;
     const free = lab.write(() => {
       if (!isOpen()) return 0;
@@ -102,42 +112,42 @@ export class Session {
       lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, 0)", this.id, run, step, step);
     });
     this.#claims.set(run, { from: step, since: performance.now() });
-    if (!from) return {};
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
-    const history = lab.metrics(run, step).filter((row) => row.step % from.spec.schedule.evalEvery === 0);
-    return { from, history };
+    const history = from ? lab.metrics(run, step).filter((row) => row.step % from.spec.schedule.evalEvery === 0) : [];
+    if (watch.attention) {
+      const log = from && await beginningOf(lab, { id: run, hash: this.#hash(run), spec: from.spec, history }, watch.attention, this.#say);
+      if (log || !from) this.#logs.set(run, log ?? []);
+    }
+    return from ? { from, history } : {};
   }
 
   /** The last state that is stored of a run, if any. */
   async #state(run: number, steps: number): Promise<Snapshot | null> {
-    const [stored] = this.#lab.query<{ file: string; step: number; sha256: string; bytes: number; hash: string; spec: string }>(
-      `SELECT file, a.step, sha256, bytes, hash, spec FROM artifacts a JOIN runs ON id = run WHERE run = ? AND kind = 'checkpoint'
-       ORDER BY a.step DESC LIMIT 1`,
-      run,
-    );
+    const stored = artifacts(this.#lab, run, "checkpoint").at(-1);
     if (!stored) return null;
-    const path = join(this.#lab.folder, stored.file);
     try {
-      const bytes = await Deno.readFile(path);
-      if (checksum(bytes) !== stored.sha256) {
-        throw new Error(`${path} must be the ${stored.bytes} bytes that were written, it is ${bytes.length} and they differ`);
-      }
-      const snapshot = await loadCheckpoint(path);
-      return { ...snapshot, spec: specOf(stored.spec, steps) };
+      await readArtifact(this.#lab, stored);
+      const snapshot = await loadCheckpoint(join(this.#lab.folder, stored.file));
+      return { ...snapshot, spec: this.#lab.spec(run, steps) };
     } catch (error) {
       this.#say(
-        `Cannot take up run ${stored.hash} at step ${stored.step}: ${
+        `Cannot take up run ${this.#hash(run)} at step ${stored.step}: ${
           reason(error)
-        }. It begins anew; what is stored of it stays until it is ` +
-          `computed again`,
+        }. It begins anew; what is stored of it stays until it ` +
+          `is computed again`,
       );
       return null;
     }
   }
 
-  /** Takes an evaluation of a run, to be stored with others soon. */
-  record(run: number, metrics: Metrics): void {
+  #hash(run: number): string {
+    return this.#lab.query<{ hash: string }>("SELECT hash FROM runs WHERE id = ?", run)[0].hash;
+  }
+
+  /** Takes an evaluation of a run, to be stored with others soon, and a reading of its attention, to be stored with its state. */
+  record(run: number, metrics: Metrics, attention?: AttentionReading): void {
     this.#unstored.push({ run, metrics });
+    if (attention) this.#logs.get(run)?.push(attention);
   }
 
   /** Stores what was recorded, if a second has passed since the last time, or now. */
@@ -152,19 +162,33 @@ export class Session {
     this.#stored = performance.now();
   }
 
-  /** Stores the state of a run in training, its evaluations up to there, and what follows from them. */
+  /** Stores the state of a run in training, its evaluations and its attention up to there, and what follows from them. */
   async checkpoint(id: number, snapshot: Snapshot): Promise<void> {
     this.flush(true);
-    await this.#save(id, snapshot.step, snapshot, () => this.#lab.putMilestones(id));
+    const { spec, step } = snapshot;
+    const files: Made[] = [{ kind: "checkpoint", step, data: checkpointFile(snapshot) }, ...this.#log(id, spec, step)];
+    await this.#save(id, step, files, (kind) => files.some((made) => made.kind === kind), () => this.#lab.putMilestones(id));
   }
 
-  /** Stores how a run ended and lets it go. `keep`: whether the state of one that is done stays. */
-  async end(id: number, run: Run, keep: boolean): Promise<void> {
-    const lab = this.#lab, last = run.metrics.at(-1);
-    const done = run.status !== "stopped";
+  /** Stores the weights of a run in training. */
+  async weights(id: number, { spec, step, params }: Snapshot): Promise<void> {
+    await storeFiles(this.#lab, { id, hash: this.#hash(id) }, [weightsOf(spec, step, params)]);
+  }
+
+  /** Stores how a run ended and lets it go. */
+  async end(id: number, run: Run, { keep = "checkpoint", watch = {} }: Stored = {}): Promise<void> {
+    const lab = this.#lab, last = run.metrics.at(-1), { spec, step, snapshot } = run;
+    const done = run.status !== "stopped", stays = !done || (keep === "checkpoint" && run.status !== "failed");
     this.flush(true);
-    const state = run.status === "failed" || (done && !keep) ? "none" : run.snapshot ?? "as stored";
-    await this.#save(id, run.step, state, () => {
+    const files: Made[] = [
+      ...snapshot && stays ? [{ kind: "checkpoint" as const, step, data: checkpointFile(snapshot) }] : [],
+      ...snapshot && !stays && watch.weights ? [weightsOf(spec, step, snapshot.params)] : [],
+      ...this.#log(id, spec, step, done),
+    ];
+    const logged = files.at(-1)?.kind === "attention";
+    const replaces = (kind: string) =>
+      kind === "checkpoint" ? !stays || snapshot !== undefined : logged && (kind === "attention" || (done && kind === "attention-thin"));
+    await this.#save(id, step, files, replaces, () => {
       if (done && last) {
         lab.putMetrics(id, [last]);
         // Where it had come further, or ended off its grid, in another way to here.
@@ -172,46 +196,49 @@ export class Session {
           "DELETE FROM metrics WHERE run = ?1 AND (step > ?2 OR step < ?2 AND step % ?3 <> 0)",
           id,
           last.step,
-          run.spec.schedule.evalEvery,
+          spec.schedule.evalEvery,
         );
       }
       lab.putMilestones(id);
       lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", run.status, run.error ?? null, id);
     });
     this.#claims.delete(id);
+    this.#logs.delete(id);
   }
 
-  /** Writes the state, then enters it with all that belongs to it, then removes the one before. */
-  async #save(id: number, step: number, state: Snapshot | "none" | "as stored", and: () => void): Promise<void> {
+  /** The file of a run's log, if it has one. What is stored of it further on, of a run that began anew, stays until it has come as far. */
+  #log(id: number, spec: RunSpec, step: number, done = false): Made[] {
+    const log = this.#logs.get(id) ?? [], further = artifacts(this.#lab, id, "attention").some((stored) => stored.step > step);
+    return log.length === 0 || (further && !done) ? [] : [logFile(spec, step, log)];
+  }
+
+  /** Stores files of a run in place of those before, how far it is, and all that belongs to it. */
+  async #save(id: number, step: number, files: readonly Made[], replaces: (kind: string) => boolean, and: () => void): Promise<void> {
     const lab = this.#lab;
-    const [{ hash }] = lab.query<{ hash: string }>("SELECT hash FROM runs WHERE id = ?", id);
-    const stored = lab.query<{ file: string }>("SELECT file FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id).map(({ file }) =>
-      file
-    );
-    const entry = typeof state === "object" ? { file: `${hash}-${step}.safetensors`, bytes: checkpointFile(state) } : null;
-    if (entry) await writeWhole(join(lab.folder, entry.file), entry.bytes);
-    lab.write(() => {
-      if (state !== "as stored") lab.run("DELETE FROM artifacts WHERE run = ? AND kind = 'checkpoint'", id);
-      if (entry) {
-        const { file, bytes } = entry;
-        lab.run("INSERT INTO artifacts VALUES (?, 'checkpoint', ?, ?, ?, ?)", id, step, file, bytes.length, checksum(bytes));
-      }
-      lab.run("UPDATE runs SET step = ? WHERE id = ?", step, id);
-      const { from, since } = this.#claims.get(id)!, seconds = (performance.now() - since) / 1000;
-      lab.run("UPDATE work SET to_step = ?, seconds = ? WHERE session = ? AND run = ? AND from_step = ?", step, seconds, this.id, id, from);
-      and();
+    await storeFiles(lab, { id, hash: this.#hash(id) }, files, {
+      replaces: ({ kind }) => replaces(kind),
+      and: () => {
+        lab.run("UPDATE runs SET step = ? WHERE id = ?", step, id);
+        const { from, since } = this.#claims.get(id)!, seconds = (performance.now() - since) / 1000;
+        lab.run(
+          "UPDATE work SET to_step = ?, seconds = ? WHERE session = ? AND run = ? AND from_step = ?",
+          step,
+          seconds,
+          this.id,
+          id,
+          from,
+        );
+        and();
+      },
     });
-    if (state !== "as stored") { for (const file of stored) if (file !== entry?.file) remove(join(lab.folder, file)); }
   }
 
   /** Removes what a killed session may have left in the folder: files that the database doesn't know. Not while others are at work. */
   async #tidy(others: number): Promise<void> {
     if (others > 0) return;
-    const known = new Set(this.#lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
     try {
-      for await (const { name } of Deno.readDir(this.#lab.folder)) {
-        if (/(^[0-9a-f]{16}-\d+\.safetensors|\.part)$/.test(name) && !known.has(name)) remove(join(this.#lab.folder, name));
-      }
+      const entries = await Array.fromAsync(Deno.readDir(this.#lab.folder));
+      removeUnknown(this.#lab, entries.filter(({ name, isFile }) => isFile && isSessions(name)).map(({ name }) => name));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -262,10 +289,7 @@ function drop({ file, path }: Lock): void {
   file.close();
 }
 
-function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
+/** Weights after so many updates, however many the run is to have. */
+const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Made => {
+  return { kind: "weights", step, data: weightsFile({ ...spec, schedule: { ...spec.schedule, steps: step } }, params) };
+};

@@ -6,11 +6,12 @@ import { basename, dirname, join } from "node:path";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { reason } from "../files.ts";
 import { parameterCount } from "../layout.ts";
-import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../spec.ts";
+import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
-import { openDatabase, prepare } from "./database.ts";
+import { isOlder, openDatabase, prepare } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
-import { type Accuracies, milestones, type Rule, RULES, type Stability } from "../grokking.ts";
+import { type Accuracies, RULES, type Stability } from "../grokking.ts";
+import { milestoneRow, phaseRow } from "./milestones.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;
@@ -56,11 +57,26 @@ export class Lab {
   }
 
   /**
-   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and can't be changed.
+   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing else of it
+   * can be changed.
    * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version. The file is left as it is.
    */
   static open(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Lab {
-    return new Lab(path, openDatabase(path, readOnly));
+    if (readOnly && isOlder(path)) {
+      try {
+        Lab.open(path).close();
+      } catch {
+        // It can't be written: what is said of its version says enough.
+      }
+    }
+    const lab = new Lab(path, openDatabase(path, readOnly));
+    try {
+      if (!readOnly) lab.completeMilestones();
+      return lab;
+    } catch (error) {
+      lab.close();
+      throw error;
+    }
   }
 
   /** The folder of the files of its runs. */
@@ -143,7 +159,7 @@ export class Lab {
   declare(experiment: Experiment): number[] {
     checkExperiment(experiment);
     const { name, question = null, runs, rule = "first", margin = null, keep = "checkpoint" } = experiment;
-    const named = namedRule(rule);
+    const named = namedRule(rule), watch = experiment.watch ? stableJson(experiment.watch) : null;
     return this.write(() => {
       for (const each of [...Object.keys(RULES) as (keyof typeof RULES)[]].map(namedRule)) this.rule(each);
       this.rule(named);
@@ -153,7 +169,10 @@ export class Lab {
         "INSERT INTO experiments (name, question, rule, margin, keep, fixed, swept, declared_at) VALUES (?, ?, ?, ?, ?, '', '', ?)",
         ...[name, question, named.name, margin, keep, new Date().toISOString()],
       );
-      this.run("UPDATE experiments SET question = ?, rule = ?, margin = ?, keep = ? WHERE id = ?", question, named.name, margin, keep, id);
+      this.run(
+        "UPDATE experiments SET question = ?, rule = ?, margin = ?, keep = ?, watch = ? WHERE id = ?",
+        ...[question, named.name, margin, keep, watch, id],
+      );
       const ids = runs.map((spec) => this.enter(spec));
       for (const [i, { schedule: { steps } }] of runs.entries()) {
         this.run(
@@ -230,22 +249,35 @@ export class Lab {
     return this.query<Stored<NamedRule>>("SELECT * FROM rules ORDER BY name").map((rule) => ({ ...rule, inclusive: rule.inclusive === 1 }));
   }
 
-  /** Computes a run's milestones by all rules anew; of runs whose evaluations are thinned, they stay as they are. */
+  /** Computes a run's milestones and phases by all rules anew; of runs whose evaluations are thinned, they stay as they are. */
   putMilestones(run: number, metrics: readonly Accuracies[] = this.metrics(run)): void {
     if (this.query("SELECT 1 FROM runs WHERE id = ? AND thinned", run).length > 0) return;
     for (const rule of this.rules()) {
-      const row = Object.values(milestoneRow(metrics, rule));
-      this.run(`INSERT OR REPLACE INTO milestones VALUES (?, ?${", ?".repeat(row.length)})`, run, rule.name, ...row);
+      this.putRow("milestones", run, rule.name, milestoneRow(metrics, rule));
+      this.putRow("phases", run, rule.name, phaseRow(metrics, rule));
     }
   }
 
-  /** Computes the milestones of runs that were stored before a rule was. */
+  /** Stores what a table holds of a run by a rule; `null`: nothing. */
+  putRow(table: "milestones" | "phases", run: number, rule: string, row: Row | null): void {
+    if (!row) return void this.run(`DELETE FROM ${table} WHERE run = ? AND rule = ?`, run, rule);
+    const names = Object.keys(row);
+    this.run(
+      `INSERT OR REPLACE INTO ${table} (run, rule, ${names}) VALUES (?, ?${", ?".repeat(names.length)})`,
+      run,
+      rule,
+      ...Object.values(row),
+    );
+  }
+
+  /** Computes the milestones of runs that were stored before a rule was, and their phases, where an older version stored them without. */
   completeMilestones(): void {
     const without = this.query<{ id: number }>(
-      `SELECT id FROM runs WHERE NOT thinned AND EXISTS (SELECT 1 FROM metrics WHERE run = id)
-       AND (SELECT count(*) FROM milestones WHERE run = id) BETWEEN 1 AND (SELECT count(*) FROM rules) - 1`,
+      `SELECT id FROM runs WHERE NOT thinned AND EXISTS (SELECT 1 FROM metrics WHERE run = id) AND (
+         (SELECT count(*) FROM milestones WHERE run = id) BETWEEN 1 AND (SELECT count(*) FROM rules) - 1 OR
+         EXISTS (SELECT 1 FROM milestones m LEFT JOIN phases p USING (run, rule) WHERE run = id AND m.last_step IS NOT p.last_step))`,
     );
-    for (const { id } of without) this.putMilestones(id);
+    if (without.length > 0) this.write(() => without.forEach(({ id }) => this.putMilestones(id)));
   }
 
   /** An experiment's runs with all their evaluations, by its rule, as figures take them. @throws Error where there is none of this name. */
@@ -274,22 +306,6 @@ export class Lab {
 }
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
-
-/** What the table of milestones holds of a run by a rule: its columns after `run` and `rule`, in their order. */
-export function milestoneRow(metrics: readonly Accuracies[], rule: Rule): Row {
-  const { memorisationStep, grokkingStep, delay, censored, lastStep, passingSince, stability } = milestones(metrics, rule);
-  return {
-    memorisation_step: memorisationStep,
-    grokking_step: grokkingStep,
-    delay,
-    censored: Number(censored),
-    last_step: lastStep,
-    passing_since: passingSince,
-    dips: stability?.dips ?? null,
-    dip_depth: stability?.depth ?? null,
-    time_below: stability?.timeBelow ?? null,
-  };
-}
 
 /** The spec in a row's JSON, for so many steps. */
 export function specOf(json: string, steps: number): RunSpec {

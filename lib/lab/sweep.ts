@@ -10,6 +10,7 @@ import { type Experiment, namedRule } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";
 import type { Lab } from "./store.ts";
+import { weightSteps } from "./watch.ts";
 
 /** Part `index` of `count`, counted from 0. */
 export interface Shard {
@@ -91,7 +92,7 @@ interface Work {
 }
 
 async function trainHere(experiment: Experiment, { todo, ids, runs, session }: Work, options: SweepOptions): Promise<void> {
-  const { rule = "first", margin = null, keep = "checkpoint" } = experiment;
+  const { rule = "first", margin = null, watch: { attention, weights } = {} } = experiment;
   const { lab, engine, onProgress, checkpointSeconds, say = console.error } = options;
   const idOf = (run: Run) => ids[todo[run.index]];
   const budget = new Budget(options.deadline);
@@ -109,16 +110,19 @@ async function trainHere(experiment: Experiment, { todo, ids, runs, session }: W
     keepSnapshots: false,
     keepMetrics: false,
     ...checkpointSeconds !== undefined && { checkpointSeconds },
+    ...attention && { attention },
+    ...weights && { stops: (spec) => weightSteps(spec, weights) },
     begin: (spec, index) => {
       const id = ids[todo[index]];
-      return session.claim(id, spec.schedule.steps, () => storedRun(lab, experiment, spec, id).open);
+      return session.claim(id, spec.schedule.steps, () => storedRun(lab, experiment, spec, id).open, experiment);
     },
+    onStop: (run, snapshot) => saving(() => session.weights(idOf(run), snapshot)),
     onCheckpoint: (run, snapshot) => saving(() => session.checkpoint(idOf(run), snapshot)),
     onRefused: (error, { length, 0: { spec } }) =>
       say(`Cannot train ${length} run${length === 1 ? "" : "s"} of shape ${shapeKey(spec)}: ${reason(error)}`),
-    onEnd: (run) => saving(() => session.end(idOf(run), run, keep === "checkpoint")),
+    onEnd: (run) => saving(() => session.end(idOf(run), run, experiment)),
     onProgress: async (news, all) => {
-      for (const { run, metrics } of news) session.record(idOf(run), metrics);
+      for (const { run, metrics, attention } of news) session.record(idOf(run), metrics, attention);
       session.flush();
       for (const run of all) if (run.status !== "waiting") runs[todo[run.index]] = run;
       budget.look(all);

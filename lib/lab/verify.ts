@@ -4,7 +4,8 @@ import { checksum, reason } from "../files.ts";
 import { type NamedRule, namedRule } from "./experiment.ts";
 import type { Accuracies } from "../grokking.ts";
 import { isGone } from "./session.ts";
-import { type Lab, milestoneRow, type Row, type Value } from "./store.ts";
+import { milestoneRow, phaseRow } from "./milestones.ts";
+import type { Lab, Row, Value } from "./store.ts";
 
 /** Something that isn't as it should be. */
 export interface Finding {
@@ -129,18 +130,23 @@ function evaluationsOf(run: StoredRun, steps: readonly number[]): string | null 
   return says.length > 0 ? says.join("; ") : null;
 }
 
-/** In what the milestones of a run by a rule differ from what its evaluations give, if in anything. */
+/** In what the milestones and phases of a run by a rule differ from what its evaluations give, if in anything. */
 function milestonesOf(lab: Lab, run: StoredRun, metrics: readonly Accuracies[], rule: Required<NamedRule>): string | null {
   const [stored] = lab.query("SELECT * FROM milestones WHERE run = ? AND rule = ?", run.id, rule.name);
   if (!stored) return metrics.length > 0 && (isDone(run) || run.step > 0) ? "they are missing" : null;
   // Of a run that goes on they are as they were when its state was last stored; of its evaluations there may be more, or none yet.
   const seen = isDone(run) ? Infinity : stored.last_step as number | null ?? -1, last = metrics.at(-1)?.step ?? -1;
   if (!isDone(run) && seen > last) return null;
-  const computed = milestoneRow(metrics.filter(({ step }) => step <= seen), rule);
+  const watched = metrics.filter(({ step }) => step <= seen), computed = milestoneRow(watched, rule), edges = phaseRow(watched, rule);
   const due = metrics.findLast(({ step }) => step <= run.step)?.step ?? -1;
-  const differ = Object.entries(computed).filter(([name, value]) => !Object.is(stored[name], value));
+  const [phases] = lab.query("SELECT * FROM phases WHERE run = ? AND rule = ?", run.id, rule.name);
+  if (edges && !phases) return "its phases are missing";
   const show = (value: Value) => value ?? "none";
-  if (differ.length > 0) return differ.map(([name, value]) => `${name} must be ${show(value)}, it is ${show(stored[name])}`).join("; ");
+  const differ = (wanted: Row | null, is: Row) =>
+    Object.entries(wanted ?? {}).filter(([name, value]) => !Object.is(is[name], value))
+      .map(([name, value]) => `${name} must be ${show(value)}, it is ${show(is[name])}`);
+  const said = [...differ(computed, stored), ...differ(edges, phases)];
+  if (said.length > 0) return said.join("; ");
   return run.step > 0 && seen < due ? `they must be of step ${due}, they are of ${show(stored.last_step)}` : null;
 }
 
@@ -200,9 +206,10 @@ export interface Recomputed {
   readonly thinned: number;
 }
 
-/** Computes all milestones from the evaluations anew, with a new rule if one is given. @throws Error where a rule of its name has other thresholds. */
+/** Computes all milestones and phases from the evaluations anew, with a new rule if one is given. @throws Error where a rule of its name has other thresholds. */
 export function recompute(lab: Lab, rule?: NamedRule): Recomputed {
-  const stored = (run: number) => JSON.stringify(lab.query("SELECT * FROM milestones WHERE run = ? ORDER BY rule", run));
+  const stored = (run: number) =>
+    JSON.stringify(["milestones", "phases"].map((table) => lab.query(`SELECT * FROM ${table} WHERE run = ? ORDER BY rule`, run)));
   return lab.write(() => {
     if (rule) lab.rule(namedRule(rule));
     const runs = lab.query<{ id: number }>("SELECT id FROM runs WHERE NOT thinned AND EXISTS (SELECT 1 FROM metrics WHERE run = id)");

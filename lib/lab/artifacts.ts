@@ -1,0 +1,113 @@
+/**
+ * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
+ * entered is there, and what else lies there is nobody's.
+ */
+import { isAbsolute, join, normalize, parse } from "node:path";
+import { checksum, reason, writeWhole } from "../files.ts";
+import type { Lab, Row } from "./store.ts";
+
+/**
+ * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
+ * nothing can go on from.
+ */
+export type Kind = "checkpoint" | "weights" | "attention" | "attention-thin";
+
+/** A file as it is entered; `step` is that of the state, or up to which a log goes. */
+export interface Artifact extends Row {
+  readonly kind: string;
+  readonly step: number;
+  /** In the folder of the database's files. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A file that is to be one. */
+export interface Made {
+  readonly kind: Kind;
+  readonly step: number;
+  readonly data: Uint8Array;
+}
+
+/** The files of a run, of some kinds or of all, in the order of their steps. */
+export function artifacts(lab: Lab, run: number, ...kinds: Kind[]): Artifact[] {
+  const stored = lab.query<Artifact>("SELECT kind, step, file, bytes, sha256 FROM artifacts WHERE run = ? ORDER BY step, kind", run);
+  return kinds.length === 0 ? stored : stored.filter(({ kind }) => (kinds as string[]).includes(kind));
+}
+
+export function enterArtifact(lab: Lab, run: number, { kind, step, file, bytes, sha256 }: Artifact): void {
+  lab.run("INSERT INTO artifacts (run, kind, step, file, bytes, sha256) VALUES (?, ?, ?, ?, ?, ?)", run, kind, step, file, bytes, sha256);
+}
+
+export function dropArtifact(lab: Lab, run: number, { kind, step }: Artifact): void {
+  lab.run("DELETE FROM artifacts WHERE run = ? AND kind = ? AND step = ?", run, kind, step);
+}
+
+/** What a session calls a file. */
+const nameOf = (hash: string, { kind, step }: Made) => `${hash}-${step}${kind === "checkpoint" ? "" : `.${kind}`}.safetensors`;
+
+/** Whether a session calls a file so, or a part of one: where the database doesn't know it, a session that was killed left it. */
+export const isSessions = (name: string): boolean => /(^[0-9a-f]{16}-\d+(\.(weights|attention))?\.safetensors|\.part)$/.test(name);
+
+/** What a file is called that comes from elsewhere: no session's name, and another one for other bytes. */
+export function tagged(file: string, sha256: string): string {
+  const { dir, name, ext } = parse(file), tag = `-${sha256.slice(0, 8)}`;
+  return join(dir, `${name.endsWith(tag) ? name : name + tag}${ext}`);
+}
+
+/**
+ * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that `and`
+ * writes. @throws Error in one line; then the run is as it was.
+ */
+export async function storeFiles(
+  lab: Lab,
+  { id, hash }: { readonly id: number; readonly hash: string },
+  files: readonly Made[],
+  { replaces = () => false, and }: { readonly replaces?: (stored: Artifact) => boolean; readonly and?: () => void } = {},
+): Promise<void> {
+  const entries = files.map((each): Artifact => {
+    const { kind, step, data } = each;
+    return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
+  });
+  for (const [i, { file }] of entries.entries()) await writeWhole(join(lab.folder, file), files[i].data);
+  const gone = lab.write(() => {
+    const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
+    const gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
+    for (const stored of gone) dropArtifact(lab, id, stored);
+    for (const entry of entries) enterArtifact(lab, id, entry);
+    and?.();
+    return gone;
+  });
+  for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) remove(join(lab.folder, file));
+}
+
+/** The bytes of a file. @throws Error in one line where they aren't those that were written. */
+export async function readArtifact(lab: Lab, { file, bytes, sha256 }: Artifact): Promise<Uint8Array> {
+  if (isAbsolute(file) || normalize(file).startsWith("..")) throw new Error(`${file} must be in ${lab.folder}`);
+  return await readChecked(join(lab.folder, file), bytes, sha256);
+}
+
+/** The bytes of a file that is to have so many, with this checksum. @throws Error in one line. */
+export async function readChecked(path: string, bytes: number, sha256: string): Promise<Uint8Array> {
+  const data = await Deno.readFile(path).catch((error) => {
+    throw new Error(`${path}: ${reason(error)}`);
+  });
+  if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
+  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${sha256}, it has another`);
+  return data;
+}
+
+/** Removes files of the folder that the database doesn't know, of those named. */
+export function removeUnknown(lab: Lab, files: readonly string[]): void {
+  const known = new Set(lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
+  for (const file of files) if (!known.has(file)) remove(join(lab.folder, file));
+}
+
+/** Removes a file, if it is there. */
+export function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,95 @@
+/** The attention logs of the lab's runs: begun, taken up again, joined and read. */
+import { join } from "node:path";
+import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../attention.ts";
+import { attentionFile, type AttentionLog, loadAttention } from "../attention_file.ts";
+import { reason } from "../files.ts";
+import { type RunSpec, specHash } from "../spec.ts";
+import { type Artifact, artifacts, type Made, readArtifact } from "./artifacts.ts";
+import type { Experiment } from "./experiment.ts";
+import { type CheckpointedRun, findRun } from "./probe.ts";
+import type { Lab } from "./store.ts";
+
+/**
+ * A run of the lab with its attention, the whole log or what a record has of it; `run` is its id, or its hash or the first digits of that.
+ * @throws Error in one line where there is no such run, or its log isn't there or broken.
+ */
+export async function attentionRun(lab: Lab, run: number | string): Promise<CheckpointedRun & AttentionLog> {
+  const found = findRun(lab, run), { id, hash } = found;
+  const stored = artifacts(lab, id, "attention-thin", "attention").at(-1);
+  if (!stored) {
+    throw new Error(
+      `Cannot read the attention of run ${id} (${hash}): it must have a log in ${lab.folder}, there is none; watch "attention" stores one`,
+    );
+  }
+  const { readings } = await storedLog(lab, stored);
+  return { ...found, readings };
+}
+
+/** The log in a file of the lab. @throws Error in one line. */
+export async function storedLog(lab: Lab, stored: Artifact): Promise<AttentionLog> {
+  await readArtifact(lab, stored);
+  return await loadAttention(join(lab.folder, stored.file));
+}
+
+/** The file of a log up to a step. How many steps the run is to have doesn't show in it. */
+export function logFile(spec: RunSpec, step: number, readings: readonly AttentionReading[]): Made {
+  return { kind: "attention", step, data: attentionFile({ spec: { ...spec, schedule: { ...spec.schedule, steps: step } }, readings }) };
+}
+
+/** A run that goes on, at a state after `history`. */
+interface TakenUp {
+  readonly id: number;
+  readonly hash: string;
+  readonly spec: RunSpec;
+  readonly history: readonly { readonly step: number }[];
+}
+
+/**
+ * What a run that goes on has of its log: the readings of the evaluations up to there, none where there is no log, or a broken one, which is said;
+ * `null` where the log is of another probe set: it stays as it is, which is said too.
+ */
+export async function beginningOf(
+  lab: Lab,
+  { id, hash, spec, history }: TakenUp,
+  options: AttentionOptions,
+  say: (line: string) => void,
+): Promise<AttentionReading[] | null> {
+  const stored = artifacts(lab, id, "attention").at(-1);
+  if (!stored) return [];
+  const about = `the attention log of run ${hash}`;
+  try {
+    const { readings } = await storedLog(lab, stored), { probe } = readings[0], wanted = attentionProbe(spec, options);
+    if (!sameProbe(probe, wanted)) {
+      const words = ({ a, full }: typeof probe) => `${a.length} pairs, ${full} of them in full`;
+      say(
+        `Cannot go on with ${about}: its probe set must be ${words(wanted)}, it is ${
+          words(probe)
+        }. It stays as it is, up to step ${stored.step}`,
+      );
+      return null;
+    }
+    const steps = new Set(history.map(({ step }) => step));
+    return readings.filter(({ step }) => steps.has(step));
+  } catch (error) {
+    say(`Cannot go on with ${about}: ${reason(error)}. It begins anew, at step ${history.at(-1)?.step ?? 0}`);
+    return [];
+  }
+}
+
+/** A log with the readings of another one of the same run that it lacks. @throws Error where they are of two probe sets. */
+export function joined(log: AttentionLog, other: AttentionLog): AttentionLog {
+  const steps = new Set(log.readings.map(({ step }) => step)), lacking = other.readings.filter(({ step }) => !steps.has(step));
+  if (!sameProbe(log.readings[0].probe, other.readings[0].probe)) throw new Error("both logs must be of one probe set, they are of two");
+  return lacking.length === 0 ? log : { ...log, readings: [...log.readings, ...lacking].toSorted((a, b) => a.step - b.step) };
+}
+
+/** Runs of an experiment that watches attention which the lab has, as far as they were trained, without any. */
+export function withoutAttention(lab: Lab, { runs, watch }: Experiment): RunSpec[] {
+  if (!watch?.attention) return [];
+  const bare = new Set(
+    lab.query<{ hash: string }>(
+      "SELECT hash FROM runs WHERE step > 0 AND NOT EXISTS (SELECT 1 FROM artifacts WHERE run = id AND kind IN ('attention', 'attention-thin'))",
+    ).map(({ hash }) => hash),
+  );
+  return bare.size === 0 ? [] : runs.filter((spec) => bare.has(specHash(spec)));
+}
