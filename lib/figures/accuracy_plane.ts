@@ -1,0 +1,119 @@
+/** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
+import * as Plot from "@observablehq/plot";
+import { KINDS, percent, range, tight } from "./attention.ts";
+import { about, type Curve, quantile } from "./runs.ts";
+import type { Group } from "./steps.ts";
+import { list } from "./sweep_marks.ts";
+import { compose, FAINT, type Figure, INK, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+
+export interface PlaneOptions {
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** Panels in a row, at most. */
+const ACROSS = 4;
+/** Evaluations of a running median, so that a dip of one or two leaves the way as it is. */
+const SMOOTH = 5;
+
+/**
+ * A square a group, a line a run: across its train accuracy, upwards its validation accuracy, evaluation by evaluation; circles where runs
+ * memorised, dots where they grokked. @throws Error for no group, and for one without a run.
+ */
+export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOptions = {}): Figure {
+  if (groups.length === 0) throw new Error("Cannot draw accuracies: groups must be at least one, current value is 0");
+  for (const { name, runs } of groups) {
+    if (runs.length === 0) throw new Error(`Cannot draw accuracies: runs of ${name} must be at least one, current value is 0`);
+  }
+  const across = Math.min(ACROSS, groups.length), left = 54, width = groups.length === 1 ? 420 : (WIDTH - left + 16) / across;
+  return compose({
+    title: title ?? planeFinding(groups),
+    subtitle: `${task ? `${task}. ` : ""}A line a run, medians of ${SMOOTH} evaluations in a row. Circle: memorised; dot: grokked.`,
+    panels: range(Math.ceil(groups.length / across)).map((row) =>
+      groups.slice(row * across, (row + 1) * across).map((group, column) => {
+        const named = column === 0, i = row * across + column;
+        return square(group, KINDS[i % KINDS.length], { width: named ? width + left - 16 : width, left: named ? left : 16, named });
+      })
+    ),
+  });
+}
+
+interface Place {
+  readonly width: number;
+  readonly left: number;
+  /** Whether it names the axes. */
+  readonly named: boolean;
+}
+
+function square({ name, runs }: Group, { color, text }: typeof KINDS[number], { width, left, named }: Place): Panel {
+  const right = 10, top = 46, bottom = 44, ticks = width > 300 ? [0, 0.25, 0.5, 0.75, 1] : [0, 0.5, 1];
+  const at = (run: Curve, step: number | null) => step === null ? [] : run.metrics.filter((row) => row.step === step);
+  const { classes } = about(runs), grokked = runs.filter(({ grokkingStep }) => grokkingStep !== null).length;
+  const side = width - left - right, lines = runs.flatMap((each, run) => way(each, 1 / side).map((place) => ({ run, ...place })));
+  const x = "trainAcc", y = "valAcc", head = { frameAnchor: "top-left", lineAnchor: "top", textAnchor: "start" } as const;
+  return panel({
+    ...{ width, height: width - left - right + top + bottom, marginLeft: left, marginRight: right, marginTop: top, marginBottom: bottom },
+    x: { domain: [-0.02, 1.02], axis: null },
+    y: { domain: [-0.02, 1.02], axis: null },
+    marks: [
+      Plot.frame({ stroke: "#d0d0d0" }),
+      Plot.line([[0, 0], [1, 1]], { stroke: FAINT, strokeOpacity: 0.6, strokeDasharray: "1.5 3" }),
+      ...classes
+        ? [Plot.ruleY([1 / classes], { stroke: FAINT, strokeOpacity: 0.7, strokeDasharray: "1.5 3", ariaDescription: "guessing" })]
+        : [],
+      Plot.line(lines, { x, y, z: "run", stroke: color, strokeWidth: 1.1, strokeOpacity: 0.75, ariaDescription: "way of a run" }),
+      Plot.dot(runs.flatMap((run) => at(run, run.memorisationStep)), {
+        ...{ x, y, r: 3.4, stroke: TRAIN.color, strokeWidth: 1.6, fill: "white", ariaDescription: "memorised" },
+      }),
+      Plot.dot(runs.flatMap((run) => at(run, run.grokkingStep)), {
+        ...{ x, y, r: 3.6, fill: VALIDATION.color, stroke: "white", strokeWidth: 0.7, ariaDescription: "grokked" },
+      }),
+      Plot.text([name], { ...head, dx: named ? 16 - left : 0, dy: 4 - top, fill: text, fontWeight: 600 }),
+      Plot.text([`${grokked} of ${runs.length} grok`], { ...head, dx: named ? 16 - left : 0, dy: 20 - top, fill: FAINT }),
+      ...ticks.map((share) =>
+        Plot.text([percent(share)], {
+          ...{ x: [share], frameAnchor: "bottom", dy: 5, lineAnchor: "top", fill: FAINT },
+          textAnchor: share === 0 ? "start" : share === 1 ? "end" : "middle",
+        })
+      ),
+      Plot.text(named ? ticks : [], { y: (share) => share, text: percent, frameAnchor: "left", dx: -5, textAnchor: "end", fill: FAINT }),
+      ...named
+        ? [
+          Plot.text(["training →"], { frameAnchor: "bottom-right", dy: 36, lineAnchor: "bottom", textAnchor: "end", fill: INK }),
+          Plot.text(["↑ validation"], { frameAnchor: "top-left", dx: 6, dy: 8, lineAnchor: "top", textAnchor: "start", fill: INK }),
+        ]
+        : [],
+    ],
+  });
+}
+
+/** The running medians of a run's accuracies, without those nearer to the last than so much. */
+function way({ metrics }: Curve, near: number): { trainAcc: number; valAcc: number }[] {
+  const reach = (SMOOTH - 1) / 2, kept: { trainAcc: number; valAcc: number }[] = [];
+  metrics.forEach((_, i) => {
+    // Fewer at the ends, so that the first and the last are what they are.
+    const some = Math.min(reach, i, metrics.length - 1 - i), rows = metrics.slice(i - some, i + some + 1);
+    const median = (field: "trainAcc" | "valAcc") => quantile(rows.map((row) => row[field]).sort((a, b) => a - b), 0.5);
+    const place = { trainAcc: median("trainAcc"), valAcc: median("valAcc") }, last = kept.at(-1);
+    if (!last || i === metrics.length - 1 || Math.hypot(place.trainAcc - last.trainAcc, place.valAcc - last.valAcc) >= near) {
+      kept.push(place);
+    }
+  });
+  return kept;
+}
+
+/** What runs knew of the pairs they never saw when they had memorised the others: medians. */
+export function planeFinding(groups: readonly Group[]): string {
+  const known = groups.map(({ name, runs }) => {
+    const shares = runs.flatMap(({ metrics, memorisationStep }) =>
+      metrics.filter(({ step }) => step === memorisationStep).map(({ valAcc }) => valAcc)
+    );
+    return { name, share: shares.length > 0 ? quantile(shares.sort((a, b) => a - b), 0.5) : null };
+  });
+  const some = known.flatMap(({ name, share }) => (share === null ? [] : [`${percent(share)} for ${tight(name)}`]));
+  const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
+  if (some.length === 0) return `No network memorises ${list(none)}`;
+  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} never memorised` : "";
+  return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
+}

@@ -1,0 +1,126 @@
+/** Accuracy and loss of several operations, a row each: medians and bands over the seeds, with the step at which every seed grokked. */
+import * as Plot from "@observablehq/plot";
+import { percent, tight } from "./attention.ts";
+import { curve, lossScale } from "./curves.ts";
+import { placeNames } from "./labels.ts";
+import { about, type Band, bands, medianStep, thin } from "./runs.ts";
+import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
+import type { Group } from "./steps.ts";
+import { list } from "./sweep_marks.ts";
+import { axes, compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+
+export interface OperationOptions extends StepOptions {
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/**
+ * A row a group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
+ * for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
+ */
+export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {
+  if (groups.length === 0) throw new Error("Cannot draw curves: groups must be at least one, current value is 0");
+  for (const { name, runs } of groups) {
+    if (runs.length === 0) throw new Error(`Cannot draw curves: runs of ${name} must be at least one, current value is 0`);
+  }
+  const x = scaleOfSteps(groups.flatMap(({ runs }) => runs), options);
+  const drawn = groups.map(({ runs }) => {
+    const of = (field: Parameters<typeof bands>[1]) =>
+      thin(bands(runs, field).filter(({ step }) => step >= x.domain[0]), (s) => x.pixel(s) / 2);
+    return { acc: [of("trainAcc"), of("valAcc")], loss: [of("trainLoss"), of("valLoss")] } as const;
+  });
+  const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, high }) => [low, high])).filter((loss) => loss > 0));
+  return compose({
+    title: title ?? operationFinding(groups),
+    subtitle:
+      `${task ? `${task}. ` : ""}Lines: medians over the seeds; bands: the middle half. Loss: cross-entropy in nats. Dots above: the ` +
+      `step at which each seed groks; upright: their median.`,
+    panels: groups.map((group, i) => {
+      const place = { first: i === 0, last: i === groups.length - 1, x };
+      return [
+        half(group, drawn[i].acc, { ...place, left: MARGIN.left, width: WIDTH / 2 + 8, strip: true, label: `${group.name}: accuracy` }, {
+          ...{ type: "linear", domain: [0, 1.03], ticks: [0, 0.5, 1], format: percent },
+        }),
+        half(group, drawn[i].loss, { ...place, left: 46, width: WIDTH / 2 - 8, strip: false, label: "Loss" }, y),
+      ];
+    }),
+  });
+}
+
+interface Half {
+  readonly first: boolean;
+  readonly last: boolean;
+  readonly x: StepScale;
+  readonly left: number;
+  readonly width: number;
+  /** Whether it has the seeds' steps above. */
+  readonly strip: boolean;
+  readonly label: string;
+}
+
+type Scale = {
+  readonly type: "linear" | "log";
+  readonly domain: readonly [number, number];
+  readonly ticks: readonly number[];
+  readonly format: (value: number) => string;
+};
+
+function half({ runs }: Group, [train, validation]: readonly (readonly Band[])[], place: Half, y: Scale): Panel {
+  const { first, last, x, left, width, strip, label } = place, top = 40, bottom = last ? MARGIN.bottom : 26, right = 14;
+  const { classes } = about(runs), guess = classes ? [y.type === "log" ? Math.log(classes) : 1 / classes] : [];
+  const at = (step: number) => Math.max(step, x.domain[0]), median = medianStep(runs.map(({ grokkingStep }) => grokkingStep));
+  const pixel = (step: number) => left + (width - left - right) * (x.pixel(step) - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right);
+  const names = first && strip
+    ? placeNames(train, validation, {
+      x: pixel,
+      y: (share) => top + 110 * (1 - share / 1.03),
+      rules: median === null ? [] : [pixel(at(median))],
+    })
+    : [];
+  const axis = stepAxis(x, last);
+  return panel({
+    ...{ width, height: 110 + top + bottom, marginLeft: left, marginRight: right, marginTop: top, marginBottom: bottom },
+    x: { type: x.type, domain: x.domain },
+    y: { type: y.type, domain: y.domain, clamp: true },
+    marks: [
+      ...axes({ ...axis, ticks: few(axis.ticks) }, { ticks: y.ticks, format: y.format, label }, top),
+      ...guess.length > 0 ? [Plot.ruleY(guess, { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" })] : [],
+      ...median === null ? [] : [Plot.ruleX([at(median)], { stroke: VALIDATION.color, ariaDescription: "median grokked" })],
+      ...curve(TRAIN, train),
+      ...curve(VALIDATION, validation),
+      ...names.map(({ series, step, value, ...place }) =>
+        Plot.text([series.name], { x: [step], y: [value], ...place, fill: series.text, fontWeight: 600, ...HALO })
+      ),
+      ...strip ? seeds(runs, x) : [],
+    ],
+  });
+}
+
+/** At most five. */
+const few = (ticks: readonly number[]) => ticks.length <= 5 ? ticks : ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
+
+/** Above the frame: when each seed groks, and how many do. */
+function seeds(runs: Group["runs"], x: StepScale): Plot.Markish[] {
+  const grokked = runs.flatMap(({ grokkingStep }) => (grokkingStep === null ? [] : [Math.max(grokkingStep, x.domain[0])]));
+  return [
+    Plot.dot(grokked, {
+      ...{ frameAnchor: "top", dy: -9, x: (step: number) => step, r: 3.4, fill: VALIDATION.color, fillOpacity: 0.7 },
+      ...{ stroke: "white", strokeWidth: 0.6, ariaDescription: "grokked" },
+    }),
+    Plot.text([`${grokked.length} of ${runs.length} grok`], {
+      ...{ frameAnchor: "top-right", dy: -20, lineAnchor: "bottom", textAnchor: "end", fill: VALIDATION.text },
+    }),
+  ];
+}
+
+/** In which order groups grok, and which don't: medians over the seeds. */
+export function operationFinding(groups: readonly Group[]): string {
+  const medians = groups.map(({ name, runs }) => ({ name, step: medianStep(runs.map(({ grokkingStep }) => grokkingStep)) }));
+  const grok = medians.filter(({ step }) => step !== null).sort((a, b) => a.step! - b.step!),
+    rest = medians.filter(({ step }) => step === null);
+  const first = grok.map(({ name, step }, i) => `${tight(name)} ${i === 0 ? "groks around step" : "around"} ${count(step!)}`);
+  const never = `most networks don't grok ${list(rest.map(({ name }) => tight(name)))}`;
+  if (grok.length === 0) return never[0].toUpperCase() + never.slice(1);
+  return `${list(first)}${rest.length > 0 ? `; ${never}` : ""}`;
+}
