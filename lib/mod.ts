@@ -95,6 +95,22 @@ export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./figures/inside.ts";
 export { type ProbedRun, progressFigure } from "./figures/progress.ts";
 export { representationFigure, similarityFigure } from "./figures/representations.ts";
+export { type AttentionRun, typicalRun } from "./figures/attention.ts";
+export { patternFigure, type PatternOptions, phasePatterns } from "./figures/attention_patterns.ts";
+export { clusterFigure, type ClusterOptions, type PatternClusters, patternClusters } from "./figures/attention_clusters.ts";
+export { entropyFigure, type EntropyOptions, headEntropies } from "./figures/attention_entropy.ts";
+export { type DatedRun, datedRun, type DatingOptions, lagFigure, type LagFigureOptions } from "./figures/attention_lag.ts";
+export {
+  type AttentionGroup,
+  layerCourse,
+  type LayerMeasure,
+  specialisationByGroup,
+  specialisationFigure,
+  type SpecialisationFigureOptions,
+} from "./figures/attention_specialisation.ts";
+export { attentionFilm, type FilmOptions } from "./figures/attention_film.ts";
+export { accuracyPlane, type PlaneOptions } from "./figures/accuracy_plane.ts";
+export { operationCurves, type OperationOptions } from "./figures/operation_curves.ts";
 export { compareTimes } from "./analysis/comparison.ts";
 export { contrastTimes, contrastValues } from "./analysis/contrasts.ts";
 export { type Inside, inside } from "./analysis/weights.ts";
