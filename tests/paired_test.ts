@@ -102,3 +102,15 @@ Deno.test("paired: what can't be compared says so", () => {
     "Cannot compare entropy within runs: the second's length must be 1 as the first's, current value is 0",
   );
 });
+
+Deno.test("paired: an interval doesn't hang on the numbers asked about before", () => {
+  // R's qsignrank(0.025, n): the place of the lower limit among the ordered means. None for 5 and 4.
+  const outside = (n: number) => Math.round(pseudomedian(Array.from({ length: n }, (_, i) => 2 ** i)).low ?? -1);
+  const alone = [5, 11, 8, 15, 4, 9].map((n) => [n, outside(n)]);
+  const means = (n: number) =>
+    Array.from({ length: n }, (_, i) => Array.from({ length: n - i }, (_, j) => (2 ** i + 2 ** (i + j)) / 2)).flat().sort((a, b) => a - b);
+  assertEquals(
+    alone,
+    [[5, 0], [11, 11], [8, 4], [15, 26], [4, 0], [9, 6]].map(([n, turn]) => [n, turn === 0 ? -1 : Math.round(means(n)[turn - 1])]),
+  );
+});

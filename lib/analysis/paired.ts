@@ -5,7 +5,6 @@
  */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
-import { qsignrank } from "lib-r-math.js";
 import { Random } from "../random.ts";
 import { bootstrapMedian, type BootstrapOptions } from "./compare.ts";
 import { holm } from "./multiple.ts";
@@ -46,6 +45,19 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
   return { statistic, p: (hits + 1) / (draws + 1), exact: false, arrangements };
 }
 
+/**
+ * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That of lib-r-math.js
+ * 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8, then 13).
+ */
+function signedRankQuantile(p: number, n: number): number {
+  const ways = new Float64Array(n * (n + 1) / 2 + 1); // of choosing ranks with this sum
+  ways[0] = 1;
+  for (let rank = 1; rank <= n; rank++) for (let sum = ways.length - 1; sum >= rank; sum--) ways[sum] += ways[sum - rank];
+  // R's allowance for rounding.
+  const least = (p - 10 * Number.EPSILON) * 2 ** n;
+  for (let sum = 0, below = 0;; sum++) if ((below += ways[sum]) >= least) return sum;
+}
+
 /** From so many differences on the signed-rank sum is taken as normal; R's `wilcox.test`. */
 const LARGE = 50;
 
@@ -59,7 +71,7 @@ export function pseudomedian(differences: readonly number[], level = 0.95): Inte
   checkSample("estimate a shift", complete(differences));
   const n = differences.length, z = critical(level);
   const means = Float64Array.from(differences.flatMap((x, i) => differences.slice(i).map((y) => (x + y) / 2))).sort(), m = means.length;
-  const turn = n < LARGE ? qsignrank((1 - level) / 2, n) : Math.round(m / 2 - z * Math.sqrt(m * (2 * n + 1) / 12));
+  const turn = n < LARGE ? signedRankQuantile((1 - level) / 2, n) : Math.round(m / 2 - z * Math.sqrt(m * (2 * n + 1) / 12));
   return { shift: median(means)!, low: turn > 0 ? means[turn - 1] : null, high: turn > 0 ? means[m - turn] : null };
 }
 
