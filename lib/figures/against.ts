@@ -72,10 +72,11 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     { ...TRAIN, name: "memorised", points: places.filter(({ memorised }) => memorised !== null), of: (place: Place) => place.memorised! },
     { ...VALIDATION, name: "grokked", points: places.filter(({ grokked }) => grokked !== null), of: (place: Place) => place.grokked! },
   ];
+  const single = places.every(({ runs }) => runs.length === 1);
   const none = places.map(({ runs }) => runs.length > 0 && runs.every(({ state }) => state === "never" || state === "diverged"));
   return compose({
     title: options.title ?? finding(places, label, say),
-    subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: watched so long, not grokked; bar: median${
+    subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: watched so long, not grokked${single ? "" : "; bar: median"}${
       none.includes(true) ? "; grey: no network grokked" : ""
     }.`,
     panels: [panel({
@@ -112,7 +113,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
             ...HALO,
           }),
         ]),
-        Plot.ruleY(lines[1].points, {
+        Plot.ruleY(single ? [] : lines[1].points, {
           x1: (place) => between(cores[places.indexOf(place)], 0.2, type),
           x2: (place) => between(cores[places.indexOf(place)], 0.8, type),
           y: ({ grokked }) => grokked!,

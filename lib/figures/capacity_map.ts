@@ -2,8 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { OPERATIONS } from "../operations.ts";
 import type { RunSpec } from "../spec.ts";
-import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally } from "./map_cells.ts";
-import { type BoardRun, grokkingQuantile, isOpen, type Outcome, outcome } from "./settings.ts";
+import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, tally } from "./map_cells.ts";
+import { type BoardRun, outcome } from "./settings.ts";
 import { capital, clamp, HEAD, list } from "./sweep_marks.ts";
 import { compose, count, FAINT, type Figure, INK, type Panel, panel, WIDTH } from "./theme.ts";
 
@@ -129,17 +129,4 @@ function cellsOf(runs: readonly BoardRun[]): Cell[] {
     }
     return { spec, ...tally(group.map(outcome)) };
   });
-}
-
-/** How runs of one setting stand. */
-function tally(runs: readonly Outcome[]): Tally {
-  const open = runs.filter(isOpen).length, grokked = runs.filter(({ state }) => state === "grokked").length;
-  const median = grokkingQuantile(runs, 0.5);
-  return {
-    runs: runs.length,
-    grokked,
-    median: median !== null && Number.isFinite(median) ? median : null,
-    share: open === runs.length ? null : grokked / (runs.length - open),
-    open,
-  };
 }

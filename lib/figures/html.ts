@@ -24,6 +24,7 @@ export interface PageEvent {
   readonly pointerId: number;
   readonly key: string;
   preventDefault(): void;
+  stopPropagation(): void;
 }
 
 export interface Movable<Data> {

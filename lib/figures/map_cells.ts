@@ -1,5 +1,6 @@
 /** What maps of settings share: cells that are the fuller the more networks grok, with the median step in them, and the key that says so. */
 import * as Plot from "@observablehq/plot";
+import { grokkingQuantile, isOpen, type Outcome, shortNumber } from "./settings.ts";
 import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
 import { count, FAINT, INK, VALIDATION } from "./theme.ts";
 
@@ -15,6 +16,19 @@ export interface Tally {
   readonly open: number;
 }
 
+/** How runs of one setting stand, those not begun among them. */
+export function tally(runs: readonly Outcome[]): Tally {
+  const open = runs.filter(isOpen).length, grokked = runs.filter(({ state }) => state === "grokked").length;
+  const median = grokkingQuantile(runs, 0.5);
+  return {
+    runs: runs.length,
+    grokked,
+    median: median !== null && Number.isFinite(median) ? median : null,
+    share: open === runs.length ? null : grokked / (runs.length - open),
+    open,
+  };
+}
+
 /** A setting's place in its map: columns from the left, lines from the bottom, both counted from 0. */
 export type Placed<Cell extends Tally> = Cell & { readonly i: number; readonly j: number };
 
@@ -24,21 +38,43 @@ export const mapScales = (columns: number, lines: number) => ({
   y: { domain: [-0.5, lines - 0.5], axis: null },
 } as const);
 
+/** Numbers as words: three digits where they tell the values apart. */
+export function wordsOf(values: readonly number[]): (value: number) => string {
+  const short = (value: number) => shortNumber(value, 3);
+  return new Set(values.map(short)).size === new Set(values).size ? short : String;
+}
+
 /** Whether cells of this size hold two lines of words. */
 export const holdsTwo = (width: number, height: number) => width >= 46 && height >= 34;
 
-/** The cells, each so many pixels wide and high: the median step, how many grok where there is room, `never` where none does, hatched while open. */
-export function cellMarks<Cell extends Tally>(cells: readonly Placed<Cell>[], width: number, height: number): Plot.Markish[] {
+const opacity = (share: number) => 0.78 * share;
+
+/** How a cell is filled. */
+export interface Fill {
+  readonly fill: string;
+  readonly fillOpacity?: number;
+}
+
+/**
+ * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `never` where none does, hatched while open. They
+ * are filled by the share that groks, unless `fill` says otherwise.
+ */
+export function cellMarks<Cell extends Tally>(
+  cells: readonly Placed<Cell>[],
+  width: number,
+  height: number,
+  fill: (cell: Cell) => Fill | null = ({ share }) => (share ? { fill: VALIDATION.color, fillOpacity: opacity(share) } : null),
+): Plot.Markish[] {
   const one = width >= 28, two = holdsTwo(width, height), dy = two ? -8 : 0, fontSize = clamp(8.5, width / 3.6, 12.5);
   const words = (of: (cell: Cell) => string, options: Plot.TextOptions) =>
     Plot.text(cells, { x: ({ i }) => i + 0.5, y: "j", text: of, ...options } as Plot.TextOptions);
   return [
     hatching,
     Plot.rect(cells, { ...BOX, stroke: BETWEEN, ariaDescription: "setting" }),
-    Plot.rect(cells.filter(({ share }) => share), {
+    Plot.rect(cells.filter((cell) => fill(cell)), {
       ...BOX,
-      fill: VALIDATION.color,
-      fillOpacity: ({ share }: Cell) => opacity(share!),
+      fill: (cell: Cell) => fill(cell)!.fill,
+      fillOpacity: (cell: Cell) => fill(cell)!.fillOpacity ?? 1,
       ariaDescription: "share",
     }),
     Plot.rect(cells.filter(({ open }) => open > 0), { ...BOX, fill: `url(#${HATCH})`, ariaDescription: "not done" }),
@@ -49,7 +85,8 @@ export function cellMarks<Cell extends Tally>(cells: readonly Placed<Cell>[], wi
   ];
 }
 
-const BOX = {
+/** A cell's box. */
+export const BOX = {
   x1: ({ i }: { i: number }) => i,
   x2: ({ i }: { i: number }) => i + 1,
   y1: ({ j }: { j: number }) => j - 0.5,
@@ -57,34 +94,31 @@ const BOX = {
   inset: 0.75,
 };
 
-const opacity = (share: number) => 0.78 * share;
-
 const never = ({ share, open }: Tally) => share === 0 && open === 0;
 /** A dash where half of the runs don't grok, so that there is no median; nothing where that is open. */
 const medianOf = ({ median, open }: Tally) => median !== null ? count(median) : open > 0 ? "" : "–";
 
-/** What the colours mean, above the frame; it ends so far to the right of it. */
-export function key(beyond: number, dy = -15): Plot.Markish[] {
+/** What the shades mean, above the frame, from the first word's to the last one's; the key ends so far to the right of the frame. */
+export function key(
+  beyond: number,
+  dy = -15,
+  { words: [first, last], shades }: { words: readonly [string, string]; shades: readonly Fill[] } = SHARES,
+): Plot.Markish[] {
   const dx = (k: number) => beyond - 54 - 15 * (4 - k);
   const place = { frameAnchor: "top-right", dy } as const;
   const word = (text: string, dx: number, textAnchor: "start" | "end") =>
     Plot.text([text], { ...place, dx, textAnchor, lineAnchor: "middle", fill: FAINT });
   return [
-    word("none", dx(0) - 12, "end"),
-    ...[0, 0.25, 0.5, 0.75, 1].map((share, k) =>
-      Plot.dot([share], {
-        ...place,
-        dx: dx(k),
-        symbol: "square",
-        r: 7,
-        fill: VALIDATION.color,
-        fillOpacity: opacity(share),
-        stroke: BETWEEN,
-      })
-    ),
-    word("all grok", dx(4) + 12, "start"),
+    word(first, dx(0) - 12, "end"),
+    ...shades.map((shade, k) => Plot.dot([shade], { ...place, dx: dx(k), symbol: "square", r: 7, ...shade, stroke: BETWEEN })),
+    word(last, dx(shades.length - 1) + 12, "start"),
   ];
 }
+
+const SHARES = {
+  words: ["none", "all grok"] as const,
+  shades: [0, 0.25, 0.5, 0.75, 1].map((share) => ({ fill: VALIDATION.color, fillOpacity: opacity(share) })),
+};
 
 const HATCH = "grokbook-open";
 

@@ -1,6 +1,6 @@
 /** The axis of optimiser steps, shared by all panels of a figure. */
 import { type Curve, lastStep } from "./runs.ts";
-import { MARGIN, ticks, WIDTH } from "./theme.ts";
+import { count, MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
 
 export interface StepOptions {
   /** Scale of the steps; logarithmic by default. */
@@ -27,8 +27,19 @@ export function scaleOfSteps(runs: readonly Curve[], { x: type = "log", until = 
   return { type, domain, pixel: (step) => MARGIN.left + share(step) * (WIDTH - MARGIN.left - MARGIN.right) };
 }
 
-/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. */
-export const stepAxis = (scale: StepScale, named = true) => ({
-  ticks: ticks(...scale.domain, scale.type),
+/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end. */
+export const stepAxis = (scale: StepScale, named = true, inner: number = WIDTH - MARGIN.left - MARGIN.right) => ({
+  ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,
 });
+
+/** Where the words of ticks would touch, the powers of ten among them, or every other one. */
+function readable(steps: readonly number[], scale: StepScale, inner: number): readonly number[] {
+  const at = (step: number) => (scale.pixel(step) - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right) * inner;
+  const touch = steps.some((step, i) =>
+    i > 0 && at(step) - at(steps[i - 1]) < (textWidth(count(step)) + textWidth(count(steps[i - 1]))) / 2 + 6
+  );
+  if (!touch) return steps;
+  const powers = steps.filter((step) => Number.isInteger(Math.log10(step)));
+  return readable(powers.length > 1 && powers.length < steps.length ? powers : steps.filter((_, i) => i % 2 === 0), scale, inner);
+}

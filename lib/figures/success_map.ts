@@ -1,7 +1,6 @@
 /** Where networks grok: the share that does over two settings, and when. From rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
-import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally } from "./map_cells.ts";
-import { shortNumber } from "./settings.ts";
+import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, wordsOf } from "./map_cells.ts";
 import { capital, clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
 
@@ -73,12 +72,6 @@ export function successMap(rows: readonly MapRow[], options: MapOptions): Figure
 }
 
 const UNDER = { frameAnchor: "bottom", lineAnchor: "top", fill: FAINT } as const;
-
-/** Three digits where they tell the values apart. */
-function wordsOf(values: readonly number[]): (value: number) => string {
-  const short = (value: number) => shortNumber(value, 3);
-  return new Set(values.map(short)).size === new Set(values).size ? short : String;
-}
 
 function cellsOf(rows: readonly MapRow[], { x, y }: MapOptions): Cell[] {
   const seen = new Set<string>();

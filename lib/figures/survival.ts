@@ -130,7 +130,11 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
     x: { type: scale.type, domain: scale.domain },
     y: { domain: [0, 1] },
     marks: [
-      ...axes(stepAxis(scale, last), { ticks: [0, 0.25, 0.5, 0.75, 1], format: (share) => `${100 * share} %`, label: name }, top),
+      ...axes(stepAxis(scale, last, width - MARGIN.left - right), {
+        ticks: [0, 0.25, 0.5, 0.75, 1],
+        format: (share) => `${100 * share} %`,
+        label: name,
+      }, top),
       Plot.ruleY([0.5], { stroke: FAINT, strokeWidth: 0.8, strokeDasharray: "1.5 3", ariaDescription: "half" }),
       Plot.text(p === null ? [] : [`${test} ${sayP(p)}`], {
         ...{ frameAnchor: "top-right", dy: 4 - top, lineAnchor: "top", textAnchor: "end", fill: FAINT },

@@ -72,7 +72,8 @@ export function axes(
   return [
     Plot.gridY(y.ticks, { stroke: GRID, strokeOpacity: 1 }),
     Plot.gridX(x.ticks, { stroke: GRID, strokeOpacity: 1 }),
-    Plot.axisY(y.ticks, { tickSize: 0, tickFormat: y.format, label: null, color: FAINT }),
+    // Not `tickFormat`, of which a logarithmic axis would leave out some.
+    Plot.axisY(y.ticks, { tickSize: 0, text: y.format, label: null, color: FAINT }),
     Plot.axisX(x.ticks, { tickSize: 4, text: count, label: null, color: FAINT }),
     Plot.text(x.label ? [x.label] : [], { frameAnchor: "bottom-right", dy: 38, lineAnchor: "bottom", textAnchor: "end", fill: FAINT }),
     Plot.text([y.label], {

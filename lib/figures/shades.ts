@@ -1,0 +1,26 @@
+/** Colours for steps: the sooner, the darker. */
+import { VALIDATION } from "./theme.ts";
+
+/** Shares of the full colour for the soonest and the latest; black words stay readable on both. */
+const SOONEST = 0.82, LATEST = 0.1;
+
+const hex = (color: string) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+const FULL = hex(VALIDATION.color);
+const mixed = (share: number) => `#${FULL.map((part) => Math.round(255 + share * (part - 255)).toString(16).padStart(2, "0")).join("")}`;
+
+export interface Shades {
+  /** The colour of a step, by its logarithm. */
+  readonly of: (step: number) => string;
+  /** So many colours from the soonest to the latest. */
+  readonly samples: (n: number) => string[];
+}
+
+/** Shades for all of these steps, which are positive. */
+export function shadesOf(steps: readonly number[]): Shades {
+  const least = Math.log(Math.min(...steps)), range = Math.log(Math.max(...steps)) - least;
+  const at = (share: number) => mixed(SOONEST + share * (LATEST - SOONEST));
+  return {
+    of: (step) => at(range > 0 ? (Math.log(step) - least) / range : 0),
+    samples: (n) => Array.from({ length: n }, (_, i) => at(n > 1 ? i / (n - 1) : 0)),
+  };
+}
