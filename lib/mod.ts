@@ -126,6 +126,6 @@ export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./fi
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
-export { done, type NotebookSweep, recorded, recordedRuns, sweep } from "./notebook_sweep.ts";
+export { done, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

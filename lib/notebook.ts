@@ -22,14 +22,14 @@ function jupyter(): typeof Deno.jupyter | undefined {
 /** The kernel says that it is idle before what was displayed has gone out, and a front end may drop what comes later; so cells wait. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
 
-/** Shows a figure or a dataframe below the cell, or a text, in Markdown. Await it. */
-export async function show(thing: unknown): Promise<void> {
+/** Shows figures, dataframes, or texts in Markdown, one below the other. Await it. */
+export async function show(...things: readonly unknown[]): Promise<void> {
   const kernel = jupyter();
-  if (kernel) {
-    await (typeof thing === "string"
-      ? kernel.display({ "text/markdown": thing, "text/plain": thing }, { raw: true })
-      : kernel.display(thing));
-  } else console.log(String(thing));
+  for (const thing of things) {
+    if (!kernel) console.log(String(thing));
+    else if (typeof thing !== "string") await kernel.display(thing);
+    else await kernel.display({ "text/markdown": thing, "text/plain": thing }, { raw: true });
+  }
   await settled();
 }
 

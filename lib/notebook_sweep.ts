@@ -124,6 +124,18 @@ export async function done(experiment: Experiment | string, options: Pick<Notebo
   return left(lab, wanted).length === 0;
 }
 
+/** Of those experiments that are `done`, the runs, by name. @throws Error where `recorded` does. */
+export async function recordedWhole(
+  experiments: readonly Experiment[],
+  options: Omit<NotebookSweep, "figure" | "x"> = {},
+): Promise<Record<string, readonly StoredRun[]>> {
+  const whole: Record<string, readonly StoredRun[]> = {};
+  for (const experiment of experiments) {
+    if (await done(experiment, options)) whole[experiment.name] = await recordedRuns([experiment], options);
+  }
+  return whole;
+}
+
 async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
   const lab = Lab.open(db);
   try {

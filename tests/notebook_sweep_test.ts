@@ -1,7 +1,7 @@
 /** Sweeps in a notebook and what was recorded: what there is isn't trained again, what is new is, and `deno task notebooks --record` makes the record. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { done, type Experiment, EXPERIMENTS, grid, range, recorded, sweep } from "../lib/mod.ts";
+import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, sweep } from "../lib/mod.ts";
 import { RECORD } from "../lib/notebook_sweep.ts";
 import { exportRecorded } from "../lib/lab/recorded.ts";
 import { fakeEngine } from "./fake_engine.ts";
@@ -74,6 +74,12 @@ Deno.test("done tells whether all of an experiment is there, in the lab or the r
     assertEquals(await done(small, { db, recorded: folder }), true);
     assertEquals(await done(small, { db: path("other.db"), recorded: false }), false);
     assertEquals(await done(small, { db, recorded: false }), true);
+    const more = { ...small, name: "more", runs: runs(3) };
+    const whole = await recordedWhole([more, small], { db, recorded: folder });
+    assertEquals(Object.entries(whole).map(([name, runs]) => [name, runs.map(({ grokkingStep }) => grokkingStep)]), [["small", [
+      200,
+      200,
+    ]]]);
   }));
 
 Deno.test("recording trains anew what has a name, and leaves its results to be kept; a hypothesis of one's own stays one's own", () =>

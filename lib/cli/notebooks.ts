@@ -48,7 +48,7 @@ export const joined = (text: Text = "") => (typeof text === "string" ? text : te
 export const pictures = (outputs: readonly Output[] = []) =>
   outputs.filter(({ data = {} }) => ["image/svg+xml", "image/png", "text/html", "text/markdown"].some((type) => type in data));
 
-/** A cell declares what it shows by how often it says `show`, `watch` and `sweep`; in a loop that is the least. */
+/** A cell declares what it shows by how often it says `show`, `watch` and `sweep`; of a list of things that is the least. */
 const declared = (source: Text) => joined(source).match(/\bawait (?:show|watch|sweep)\(/g)?.length ?? 0;
 
 /** The names of the notebooks. */
@@ -67,9 +67,9 @@ export function problems(notebook: Notebook): string[] {
       if (name === "stderr") say(`on stderr: ${joined(text).trim()}`);
     }
     const [shown, expected] = [pictures(outputs).length, declared(source)];
-    const loops = /\bfor \(/.test(joined(source));
-    if (loops ? shown < expected : shown !== expected) {
-      say(`shows ${shown} figures and tables, must show ${loops ? "at least " : ""}${expected}`);
+    const several = /\bawait show\(\.\.\./.test(joined(source));
+    if (several ? shown < expected : shown !== expected) {
+      say(`shows ${shown} figures and tables, must show ${several ? "at least " : ""}${expected}`);
     }
     if (/file:\/\/|\/(?:home|root|work|Users)\//.test(JSON.stringify(outputs))) say("names a path of the machine that ran it");
   });
