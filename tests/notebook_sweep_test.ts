@@ -75,7 +75,7 @@ Deno.test("done tells whether all of an experiment is there, in the lab or the r
     assertEquals(await done(small, { db: path("other.db"), recorded: false }), false);
     assertEquals(await done(small, { db, recorded: false }), true);
     const more = { ...small, name: "more", runs: runs(3) };
-    const whole = await recordedWhole([more, small], { db, recorded: folder });
+    const whole = await recordedWhole([more, small], { db: path("whole.db"), recorded: folder });
     assertEquals(Object.entries(whole).map(([name, runs]) => [name, runs.map(({ grokkingStep }) => grokkingStep)]), [["small", [
       200,
       200,
