@@ -112,7 +112,7 @@ export function drawScene(scene: Scene, { azimuth, tilt }: View, polygons3D: () 
   };
   const name = (axis: Axis, at: Point, out: Point) => {
     const longest = Math.max(...axis.ticks.map(({ text }) => text.length)), { name: text } = axis, half = 4 * text.length;
-    const { x, y, dx, dy } = beside(at, out, 0.2 + 0.05 * longest), beyond = half * dx / Math.hypot(dx, dy);
+    const { x, y, dx, dy } = beside(at, out, 0.2 + 0.05 * longest), beyond = half * dx / (Math.hypot(dx, dy) || 1);
     const [inX, inY] = [Math.min(width - half, Math.max(half, x + beyond)), Math.min(height - 6, Math.max(16, y + 9 * Math.sign(dy)))];
     return `<text x="${number(inX)}" y="${number(inY)}" text-anchor="middle" ${strong}>${escape(text)}</text>`;
   };

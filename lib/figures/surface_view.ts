@@ -28,19 +28,23 @@ export interface SurfaceViewOptions extends SurfaceAxes {
  */
 export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: SurfaceViewOptions = {}): MovableFigure {
   const surface = surfaceOf(runs, axes), scene = sceneOf(surface), view = goodView(scene);
+  const log = surface.xs[0] > 0 && surface.ys[0] > 0;
   const number = (kind: Shape["kind"]) => scene.shapes.filter((shape) => shape.kind === kind).length, flags = number("flag");
   const drawing: RenderFunction = (_index, _scales, _values, _dimensions, { document }) => {
     const group = document.createElementNS("http://www.w3.org/2000/svg", "g");
     group.setAttribute("data-scene", "");
     group.setAttribute("stroke-linejoin", "round");
     group.innerHTML = drawScene(scene, view, polygons3D);
-    return group;
+    const all = document.createElementNS("http://www.w3.org/2000/svg", "g");
+    all.innerHTML = `<text data-hint="" x="16" y="${scene.size.height - 10}" text-anchor="start" fill="${scene.colors.faint}"></text>`;
+    all.prepend(group);
+    return all;
   };
   const still = compose({
     title: title ?? finding(surface),
     subtitle: [
       task ? `${task}.` : "",
-      "Dot: a setting's median step; the darker, the sooner. All axes are logarithmic.",
+      `Dot: a setting's median step; the darker, the sooner. ${log ? "All axes are" : "Its axis is"} logarithmic.`,
       flags > 0
         ? `Triangle, at ${flags} of ${flags + number("dot")} settings: watched so long, most have not grokked; the floor is grey there.`
         : "",
@@ -87,6 +91,7 @@ function turnable(
     "aria-label": `${label}. Arrow keys turn it, Home brings it back.`,
   };
   for (const [name, value] of Object.entries(attributes)) svg.setAttribute(name, value);
+  root.querySelector("[data-hint]")!.textContent = "Drag it, or use the arrow keys, to turn it.";
   Object.assign(svg.style, { cursor: "grab", touchAction: "pan-y", userSelect: "none" });
   svg.addEventListener("pointerdown", ({ clientX: x, clientY: y, pointerId }) => {
     last = { x, y };
