@@ -1,6 +1,7 @@
 /** The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, delay, survival cell by cell. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
+import { grokkingAgainst } from "../lib/figures/against.ts";
 import { boundaryHeatMap } from "../lib/figures/boundary_map.ts";
 import { survivalByCell } from "../lib/figures/cell_survival.ts";
 import { criticalFigure, criticalRows } from "../lib/figures/critical.ts";
@@ -139,6 +140,16 @@ Deno.test("what the heat map finds, in words", () => {
     found(bent, [72, 96, 120, 144, 168, 192, 216, 240, 288], [0.01, 0.03, 0.1, 0.3, 1]),
     "The d_model / p from which most networks grok falls from 2.23 at weight decay 0.01 to 1.24 at 1",
   );
+  assertEquals(
+    found((r, d) => r > 1.4 + Math.abs(Math.log10(d) + 1) / 2 + d / 5, [72, 96, 120, 144, 168, 192, 216, 240, 288], [
+      0.01,
+      0.03,
+      0.1,
+      0.3,
+      1,
+    ]),
+    "The d_model / p from which most networks grok is lowest, 1.48, at weight decay 0.1, and highest, 2.23, at 1",
+  );
   const open = runs.map((run, i): BoardRun => (i < 5 ? { ...run, status: "training", step: 10 } : run));
   assertMatch(surfaceFinding(surfaceOf(open)), /; 1 setting not done$/);
 });
@@ -219,6 +230,13 @@ Deno.test("survival cell by cell: panels by one setting, curves by the other, fo
   assertEquals(texts(figure).filter((word) => /^d_model \/ p [\d.]+$/.test(word)).length, 6);
   const many = runsOf(() => 500, [72, 96], [0.1, 0.2, 0.5, 1, 2], 2);
   assertEquals(texts(survivalByCell(many)).filter((word) => /^Weight decay/.test(word)).length, 5);
+});
+
+Deno.test("one seed a value has no median to draw; a logarithmic axis says all of its ticks", () => {
+  const single = runsOf((ratio) => Math.round(2000 / ratio), DIMS, [1], 1), figure = grokkingAgainst(single, { field: "model.dModel" });
+  assertEquals([marks(figure, "median"), figure.svg.includes("bar: median")], [[0], false]);
+  assertEquals(marks(grokkingAgainst(runs.filter(({ spec }) => spec.optim.weightDecay === 1), { field: "model.dModel" }), "median"), [6]);
+  for (const tick of ["100", "200", "500", "1,000", "2,000"]) assert(texts(figure).includes(tick), tick);
 });
 
 Deno.test("ticks of narrow panels don't touch: powers of ten, or fewer", () => {

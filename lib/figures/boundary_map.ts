@@ -41,7 +41,7 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
       task ? `${task}.` : "",
       `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.`,
       "Line: most grok on one side of it, and don't on the other.",
-      taken.length > 0 ? "Dot: not trained, taken to grok as what is around it; triangle: taken not to." : "",
+      taken.length > 0 ? "Not trained: dot, taken to grok as those around it; triangle, not to." : "",
       asked.some(({ open }) => open > 0) ? "Hatched: not all runs are done." : "",
     ].filter((part) => part !== "").join(" "),
     panels: [panel({

@@ -171,14 +171,17 @@ export function surfaceFinding({ cells, names, say }: Surface): string {
   }
   const froms = at.filter(({ where }) => where.startsWith("from") && where.endsWith("on"));
   if (froms.length < 2) return `Where most networks grok along ${bound(names.x)} depends on ${bound(names.y)}${rest}`;
-  const [first, last] = [froms[0], froms[froms.length - 1]];
-  const value = ({ where }: { where: string }) => Number(where.split(" ")[1]);
-  const verb = value(first) > value(last) ? "falls" : value(first) < value(last) ? "rises" : "stays near";
-  const numbers = verb === "stays near"
-    ? ` ${value(first)}`
-    : ` from ${value(first)} at ${bound(names.y)} ${first.y} to ${value(last)} at ${last.y}`;
+  const sorted = froms.map(({ y, where }) => ({ y, from: Number(where.split(" ")[1]) })).sort((a, b) => a.from - b.from);
+  const [lowest, highest] = [sorted[0], sorted[sorted.length - 1]], [first, last] = [froms[0].y, froms[froms.length - 1].y];
+  const verb = lowest.y === last && highest.y === first ? "falls" : lowest.y === first && highest.y === last ? "rises" : null;
+  const [a, b] = verb === "rises" ? [lowest, highest] : [highest, lowest], decay = bound(`${names.y} `);
+  const numbers = lowest.from === highest.from
+    ? `is ${lowest.from} throughout`
+    : verb
+    ? `${verb} from ${a.from} at ${decay}${a.y} to ${b.from} at ${b.y}`
+    : `is lowest, ${lowest.from}, at ${decay}${lowest.y}, and highest, ${highest.from}, at ${highest.y}`;
   const nowhere = at.filter(({ where }) => where === "nowhere").map(({ y }) => y);
-  return `The ${bound(names.x)} from which most networks grok ${verb}${numbers}${
+  return `The ${bound(names.x)} from which most networks grok ${numbers}${
     nowhere.length > 0 ? `; nowhere at ${list(nowhere)}` : ""
   }${rest}`;
 }
