@@ -10,7 +10,7 @@ import { checksum, reason, writeWhole } from "../files.ts";
 import type { Metrics } from "../trainer.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
-import { isGone } from "./session.ts";
+import { isGone } from "./lock.ts";
 import type { Lab, Row, Value } from "./store.ts";
 
 export interface Merged {

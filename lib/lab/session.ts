@@ -12,10 +12,11 @@ import type { RunSpec } from "../spec.ts";
 import type { Beginning, Run } from "../train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../trainer.ts";
 import { checkpointFile, loadCheckpoint, weightsFile } from "../weights.ts";
-import { artifacts, isSessions, type Made, readArtifact, remove, removeUnknown, storeFiles } from "./artifacts.ts";
+import { artifacts, isSessions, type Made, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
+import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
 import type { Lab } from "./store.ts";
 
 export interface SessionOptions {
@@ -49,7 +50,6 @@ export class Session {
   static async open(lab: Lab, { info, command, say = console.error }: SessionOptions): Promise<Session> {
     const { engine, adapter, driver, software, system, processor, cores, deno, commit } = await environment(info);
     const name = crypto.randomUUID();
-    // The lock comes first: a session without one counts as dead.
     const lock = takeLock(lab, name);
     try {
       const id = lab.write(() => {
@@ -82,13 +82,13 @@ export class Session {
       this.id,
     );
     const dead = others.filter(({ name }) => isGone(this.#lab, name));
-    for (const { id, name } of dead) {
+    for (const { id } of dead) {
       this.#lab.write(() => {
         this.#lab.run("UPDATE sessions SET ended_at = seen_at WHERE id = ?", id);
         this.#lab.run("UPDATE runs SET session = NULL, status = 'stopped' WHERE session = ?", id);
       });
-      remove(lockPath(this.#lab, name));
     }
+    removeFreeLocks(this.#lab);
     return others.length - dead.length;
   }
 
@@ -257,36 +257,6 @@ export class Session {
       drop(this.#lock);
     }
   }
-}
-
-interface Lock {
-  readonly file: Deno.FsFile;
-  readonly path: string;
-}
-
-const lockPath = (lab: Lab, name: string) => `${lab.path}-session-${name}`;
-
-function takeLock(lab: Lab, name: string): Lock {
-  const path = lockPath(lab, name);
-  const file = Deno.openSync(path, { create: true, write: true });
-  file.lockSync(true);
-  return { file, path };
-}
-
-/** Whether the process of a session that has no end is there no more: nobody holds its lock. */
-export function isGone(lab: Lab, name: string): boolean {
-  try {
-    using file = Deno.openSync(lockPath(lab, name), { write: true });
-    return file.tryLockSync(true);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
-    throw error;
-  }
-}
-
-function drop({ file, path }: Lock): void {
-  remove(path);
-  file.close();
 }
 
 /** Weights after so many updates, however many the run is to have. */

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { checksum, reason } from "../files.ts";
 import { type NamedRule, namedRule } from "./experiment.ts";
 import type { Accuracies } from "../grokking.ts";
-import { isGone } from "./session.ts";
+import { isGone } from "./lock.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 import type { Lab, Row, Value } from "./store.ts";
 

@@ -1,0 +1,63 @@
+/** The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that ends. */
+import { basename, dirname, join } from "node:path";
+import { remove } from "./artifacts.ts";
+import type { Lab } from "./store.ts";
+
+export interface Lock {
+  readonly file: Deno.FsFile;
+  readonly path: string;
+}
+
+const prefix = (lab: Lab) => `${lab.path}-session-`;
+
+/** Takes the lock of the session of this name, which is to be in the database only afterwards: one without a lock counts as dead. */
+export function takeLock(lab: Lab, name: string): Lock {
+  const path = prefix(lab) + name;
+  while (true) {
+    const file = Deno.openSync(path, { create: true, write: true });
+    file.lockSync(true);
+    // Between the two lines above it was nobody's, and may have been tidied away.
+    if (exists(path)) return { file, path };
+    file.close();
+  }
+}
+
+export function drop({ file, path }: Lock): void {
+  remove(path);
+  file.close();
+}
+
+/** Whether the process of a session that has no end is there no more: nobody holds its lock. */
+export function isGone(lab: Lab, name: string): boolean {
+  return isFree(prefix(lab) + name);
+}
+
+/** Removes the locks that nobody holds: those of killed processes, also of one killed before it was in the database or after its end was. */
+export function removeFreeLocks(lab: Lab): void {
+  const start = basename(prefix(lab));
+  for (const { name } of Deno.readDirSync(dirname(lab.path))) {
+    if (name.startsWith(start)) isFree(join(dirname(lab.path), name), remove);
+  }
+}
+
+/** Whether nobody holds this lock, or there is none; what is to be done with a free one is done while nobody else can take it. */
+function isFree(path: string, and?: (path: string) => void): boolean {
+  try {
+    using file = Deno.openSync(path, { write: true });
+    if (!file.tryLockSync(true)) return false;
+    and?.(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
