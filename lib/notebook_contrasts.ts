@@ -14,25 +14,33 @@ const signed = (value: number, digits: number) => {
 const between = ({ low, high }: Interval, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
-const digitsOf = ({ tau }: ContrastRow) => tau === null ? 2 : 0;
+/** How the rows of each kind are said. */
+const KINDS = {
+  times: { digits: 0, column: "difference, steps", delta: "Cliff's δ", size: "Mean difference", test: "log-rank test by permutation" },
+  values: { digits: 2, column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
+  pairs: { digits: 2, column: "difference", delta: "rank-biserial r", size: "Difference", test: "sign-flip test" },
+} as const;
 
 /**
- * A row a contrast. `event` is what happened to how many of each, where times are compared: `grok`. Differences are in steps, of the first minus the
- * second; Cliff's delta says the same without a unit, from −1 to 1.
+ * A row a contrast. `event` is what happened to how many of each, where times are compared: `grok`. Differences are of the first minus the second, in
+ * steps or in the values' unit; Cliff's delta, and of pairs the rank-biserial correlation, say the same without a unit, from −1 to 1.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
-  return frame(rows.map((row) => ({
-    "": row.of,
-    first: row.first,
-    second: row.second,
-    n: row.n.map(count).join(" v "),
-    ...event ? { [event]: row.events.map(count).join(" v ") } : {},
-    ...row.tau === null ? {} : { "difference, steps": signed(row.size, 0), "95 % interval": between(row.interval, 0) },
-    "Cliff's δ": signed(row.delta, 2),
-    ...row.tau === null ? { "95 % interval": between(row.interval, 2) } : {},
-    p: pShort(row.p),
-    "p, Holm": pShort(row.holm),
-  })));
+  return frame(rows.map((row) => {
+    const { digits, column, delta } = KINDS[row.kind], interval = { "95 % interval": between(row.interval, digits) };
+    return {
+      "": row.of,
+      first: row.first,
+      second: row.second,
+      n: row.kind === "pairs" ? count(row.n[0]) : row.n.map(count).join(" v "),
+      ...event ? { [event]: row.events.map(count).join(" v ") } : {},
+      ...column ? { [column]: signed(row.size, digits), ...interval } : {},
+      [delta]: signed(row.delta, 2),
+      ...column ? {} : interval,
+      p: pShort(row.p),
+      "p, Holm": pShort(row.holm),
+    };
+  }));
 }
 
 const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
@@ -42,25 +50,28 @@ export interface SentenceWords {
   readonly what: string;
   /** What those do to whom it happened: `grok`. Times only. */
   readonly event?: string;
+  /** What stands before a group: more `with` 4 layers, more `in` layer 1. Default: `with`. */
+  readonly where?: string;
 }
 
 /**
  * A sentence a contrast, in a list of Markdown: which is later, or has more, if they are told apart; by how much, with its interval, n, test and p
  * after Holm's correction over all rows.
  */
-export function contrastSentences(rows: readonly ContrastRow[], { what, event = "do" }: SentenceWords): string {
+export function contrastSentences(rows: readonly ContrastRow[], { what, event = "do", where = "with" }: SentenceWords): string {
   const tests = rows.filter(({ p }) => p !== null).length;
   return rows.map((row) => {
-    const { of, first, second, n, events, tau, size, verdict, holm } = row, digits = digitsOf(row);
-    const [most, least] = verdict < 0 ? [second, first] : [first, second], than = `with ${most} than with ${least}`;
-    const finding = verdict === 0 ? `${first} and ${second} not told apart` : tau === null ? `more ${than}` : `later ${than}`;
-    const unit = tau === null ? `Cliff's δ ${signed(size, digits)}` : `Mean difference ${signed(size, digits)} of ${count(tau)} steps`;
-    const test = tau === null ? "rank-sum test" : "log-rank test";
-    const had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
-    return `- **${of}**, ${what}: ${finding}. ${unit} (95 % interval ${between(row.interval, digits)}; n = ${
-      n.map(count).join(" and ")
-    }${had}; ` +
-      `${test} by permutation, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
+    const { kind, of, first, second, n, events, tau, size, verdict, holm } = row, said = KINDS[kind];
+    const [most, least] = verdict < 0 ? [second, first] : [first, second];
+    const finding = verdict === 0
+      ? `${first} and ${second} not told apart`
+      : `${kind === "times" ? "later" : "more"} ${where} ${most} than ${where} ${least}`;
+    const unit = tau === null ? "" : ` of ${count(tau)} steps`,
+      had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
+    const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
+    return `- **${of}**, ${what}: ${finding}. ${said.size} ${signed(size, said.digits)}${unit} (95 % interval ${
+      between(row.interval, said.digits)
+    }; n = ${runs}${had}; ${said.test}, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
   }).join("\n");
 }
 

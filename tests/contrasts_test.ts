@@ -1,6 +1,6 @@
 /** Contrasts as rows and sentences: corrected together, pointing the way the test does, and silent where nothing can be said. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Contrast, contrastTimes, contrastValues, type Values } from "../lib/analysis/contrasts.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../lib/analysis/contrasts.ts";
 import { complete, type ObservedPair } from "../lib/analysis/sample.ts";
 import { contrastFrame, contrastSentences } from "../lib/notebook_contrasts.ts";
 
@@ -40,6 +40,31 @@ Deno.test("values: Cliff's delta within strata, by the rank-sum test", () => {
   assertEquals([row.n, row.size, row.verdict, row.tau], [[6, 6], 1, 1, null]);
   // In both strata the most extreme of 20, or its mirror image in both.
   assertAlmostEquals(row.p!, 2 / 400, 1e-12);
+});
+
+Deno.test("pairs: two values of each run, by flipping the signs of whole runs", () => {
+  const entropy = (...strata: Values[]): Contrast<Values> => ({ of: "Entropy", first: "layer 0", second: "layer 1", strata });
+  const even = [0.5, 0.625, 0.75, 0.5, 0.625, 0.75], low = [0.25, 0.25, 0.5, 0.25, 0.25, 0.5];
+  const rows = contrastPairs([
+    entropy({ a: even, b: low }),
+    entropy({ a: low.slice(3), b: even.slice(3) }, { a: low.slice(3), b: low.slice(3) }),
+  ]);
+  const [all, some] = rows;
+  // All of one sign: two of 2⁶; of the second, three zeros of six: two of 2³. Two tests.
+  assertEquals([all.n, all.p, all.holm, all.verdict, all.delta], [[6, 6], 2 / 64, 2 * 2 / 64, 0, 1]);
+  assertEquals([some.p, some.delta, some.verdict], [2 / 8, -1, 0]);
+  assertEquals([all.size, all.interval], [0.3125, { low: 0.25, high: 0.375 }]);
+  assertEquals(contrastPairs([entropy({ a: even, b: low })])[0].verdict, 1);
+  assertEquals(contrastPairs([entropy({ a: [], b: [] })]), []);
+  assertThrows(() => contrastPairs([entropy({ a: even, b: [1] })]), Error, "compare Entropy within runs");
+  assertEquals(
+    contrastSentences(contrastPairs([entropy({ a: even, b: low })]), { what: "just after memorising", where: "in" }),
+    "- **Entropy**, just after memorising: more in layer 0 than in layer 1. Difference 0.31 (95 % interval 0.25 to 0.38; n = 6; sign-flip test, " +
+      "p = 0.031).",
+  );
+  const table = contrastFrame(rows);
+  assertEquals(table.columns, ["", "first", "second", "n", "difference", "95 % interval", "rank-biserial r", "p", "p, Holm"]);
+  assertEquals(table.column("n").values, ["6", "6"]);
 });
 
 Deno.test("sentences carry size, interval, n, test and p", () => {

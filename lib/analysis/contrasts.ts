@@ -2,8 +2,9 @@
 import { type BootstrapOptions, stratifiedDelta } from "./compare.ts";
 import { compareTimes } from "./comparison.ts";
 import { holm } from "./multiple.ts";
+import { pseudomedian, rankBiserial, signFlipTest } from "./paired.ts";
 import { gehanScores, permutationTest } from "./permutation.ts";
-import { complete, type Interval, type ObservedPair } from "./sample.ts";
+import { complete, type Interval, must, type ObservedPair } from "./sample.ts";
 
 /** What is compared: the runs of `first` with those of `second`, within strata that have all else in common. */
 export interface Contrast<Stratum> {
@@ -15,7 +16,7 @@ export interface Contrast<Stratum> {
   readonly strata: readonly Stratum[];
 }
 
-/** Two groups of plain values, none of them censored. */
+/** Plain values of two groups of runs, none of them censored; or two of each run, in the same order. */
 export interface Values {
   readonly a: readonly number[];
   readonly b: readonly number[];
@@ -23,6 +24,8 @@ export interface Values {
 
 /** A row of a table of contrasts. Positive sizes say that the first takes longer, or has more. */
 export interface ContrastRow {
+  /** Times until something, of two groups of runs; values of two groups; pairs of values, two of each run. */
+  readonly kind: "times" | "values" | "pairs";
   readonly of: string;
   readonly first: string;
   readonly second: string;
@@ -30,11 +33,12 @@ export interface ContrastRow {
   readonly n: readonly [number, number];
   /** Of times: how many of them had the event. Else `n`. */
   readonly events: readonly [number, number];
-  /** Of times: mean difference in steps, within `tau`. Of values: Cliff's delta. */
+  /** Of times: mean difference in steps, within `tau`. Of values: Cliff's delta. Of pairs: the differences' pseudomedian, in the values' unit. */
   readonly size: number;
   readonly interval: Interval;
   /** Of times: where means are cut off. */
   readonly tau: number | null;
+  /** From −1 to 1: Cliff's delta; of pairs the matched-pairs rank-biserial correlation. */
   readonly delta: number;
   /** Of the permutation test, uncorrected; `null` where there was nothing to test. */
   readonly p: number | null;
@@ -55,7 +59,7 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
       const { difference: size, low, high } = difference;
       // The test is of the rates, so they say which way it points.
       const sign = hazard.ratio === null || hazard.ratio === 1 ? 0 : hazard.ratio < 1 ? 1 : -1;
-      return { of, first, second, n, events, size, interval: { low, high }, tau, delta: dominance.delta, p, sign };
+      return { kind: "times", of, first, second, n, events, size, interval: { low, high }, tau, delta: dominance.delta, p, sign };
     }),
   );
 }
@@ -68,7 +72,27 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
       const { delta, low, high } = stratifiedDelta(pairs, options), { p } = permutationTest(pairs.map(gehanScores));
       const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
       const n = [count(({ a }) => a), count(({ b }) => b)] as const;
-      return { of, first, second, n, events: n, size: delta, interval: { low, high }, tau: null, delta, p, sign: Math.sign(delta) };
+      const sign = Math.sign(delta);
+      return { kind: "values", of, first, second, n, events: n, size: delta, interval: { low, high }, tau: null, delta, p, sign };
+    }),
+  );
+}
+
+/**
+ * Two values of each run: by how much the first is above the second, tested by flipping the signs of whole runs. A contrast without runs is left out.
+ * Throws where there are more values of the one than of the other.
+ */
+export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }: BootstrapOptions = {}): ContrastRow[] {
+  return corrected(
+    contrasts.filter(both).map(({ of, first, second, strata }) => {
+      for (const { a, b } of strata) {
+        must(`compare ${of} within runs`, "the second's length", b.length === a.length, `must be ${a.length}`, b.length);
+      }
+      const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i])),
+        { shift: size, low, high } = pseudomedian(differences, level);
+      const n = [differences.length, differences.length] as const, { p, statistic } = signFlipTest(differences);
+      const row = { of, first, second, n, events: n, size, interval: { low, high }, tau: null, delta: rankBiserial(differences), p };
+      return { kind: "pairs", ...row, sign: Math.sign(statistic) };
     }),
   );
 }
