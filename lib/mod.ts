@@ -38,7 +38,7 @@ export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
 export { type Probe, probe, type ProbeOptions, type Reading } from "./probe.ts";
 export { probeRun } from "./lab/probe.ts";
-export { attentionRun } from "./lab/attention.ts";
+export { attentionRun, attentionRuns } from "./lab/attention.ts";
 export { phasesOf } from "./lab/milestones.ts";
 export { type Watch, weightSteps } from "./lab/watch.ts";
 export { type AttentionOptions, attentionProbe, type AttentionReading, keeper, type KeepOptions } from "./attention.ts";
@@ -75,6 +75,22 @@ export {
   type StudiedRun,
   timesTo,
 } from "./experiments/capacity_findings.ts";
+export { ATTENTION, ATTENTION_IN_SMALL, ATTENTION_STUDY_IN_SMALL, type AttentionStudy, FULL_ATTENTION } from "./experiments/attention.ts";
+export {
+  against,
+  changeOf,
+  decadesBehind,
+  type Instant,
+  lagsOf,
+  learned,
+  levelOf,
+  type PhaseDistance,
+  phaseDistances,
+  phaseSteps,
+  type Side,
+  wanderOf,
+  withinRuns,
+} from "./experiments/attention_findings.ts";
 export { PUBLISHED_CAPACITY, PUBLISHED_SEEDS, type PublishedMean } from "./experiments/capacity_published.ts";
 export {
   type Architecture,
@@ -114,7 +130,7 @@ export { operationCurves, type OperationOptions } from "./figures/operation_curv
 export { compareTimes } from "./analysis/comparison.ts";
 export { type Critical, criticalPoint, type Crossing, type Tries } from "./analysis/critical.ts";
 export { type Arm, type Timed, type UShape, uShape } from "./analysis/u_shape.ts";
-export { contrastTimes, contrastValues } from "./analysis/contrasts.ts";
+export { contrastPairs, contrastTimes, contrastValues } from "./analysis/contrasts.ts";
 export { type Inside, inside } from "./analysis/weights.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps, type Group, groupsBy, type Knob, oneAtATime } from "./figures/steps.ts";
 export { type Curve, medianStep, watchedUntil } from "./figures/runs.ts";
@@ -136,4 +152,5 @@ export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
+export { lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

@@ -6,12 +6,12 @@ import { count } from "./figures/theme.ts";
 import { frame } from "./notebook_frames.ts";
 
 /** Minus as people write it, no minus before a zero. */
-const signed = (value: number, digits: number) => {
+export const signed = (value: number, digits: number) => {
   const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 };
 
-const between = ({ low, high }: Interval, digits: number) =>
+export const between = ({ low, high }: Interval, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
 /** How the rows of each kind are said. */
@@ -43,7 +43,7 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
   }));
 }
 
-const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
+export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
 
 export interface SentenceWords {
   /** What happens: `grokking`; of values, what there is more of: `time below 99 %`. */

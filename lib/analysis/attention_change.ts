@@ -89,6 +89,30 @@ export function pathOf(course: Course): Path {
   };
 }
 
+/**
+ * A course at n moments evenly spaced over decades, from one step to another; between two readings on the straight line over decades. So paths of runs
+ * that were read more or less often can be compared. Throws where there is no reading at or before `from`, or none at or after `to`, where `to` isn't
+ * above `from`, and for fewer than two moments.
+ */
+export function evenly(course: Course, from: number, to: number, n: number): Course {
+  const action = "space readings evenly", { steps, patterns } = course;
+  check(action, course, 2);
+  must(action, "n", Number.isInteger(n) && n >= 2, "must be a whole number from 2 on", n);
+  must(action, "from", from >= steps[0] && from < to, `must be from ${steps[0]} on and below ${to}`, from);
+  must(action, "to", to <= steps.at(-1)!, `must be at most ${steps.at(-1)}`, to);
+  const moments = Array.from({ length: n }, (_, i) => stepAt(decades(from) + (decades(to) - decades(from)) * i / (n - 1)));
+  moments[n - 1] = to;
+  return {
+    ...course,
+    steps: moments,
+    patterns: moments.map((moment) => {
+      const after = Math.max(1, steps.findIndex((step) => step >= moment)), before = after - 1;
+      const share = (decades(moment) - decades(steps[before])) / (decades(steps[after]) - decades(steps[before]));
+      return Float64Array.from(patterns[before], (weight, at) => weight + share * (patterns[after][at] - weight));
+    }),
+  };
+}
+
 /** The places of the readings within a window. Throws where there are none. */
 function within(action: string, steps: readonly number[], { from, to }: Window): number[] {
   const places = steps.flatMap((step, i) => step >= from && (to === null || step < to) ? [i] : []);

@@ -38,4 +38,14 @@ export const ATTENTION_IN_SMALL: Experiment = {
   runs: grid(IN_SMALL),
 };
 
+/** A study, in full or in small. */
+export interface AttentionStudy {
+  readonly experiment: Experiment;
+  /** What all its runs have in common, for the subtitles of figures. */
+  readonly task: string;
+}
+
+export const FULL_ATTENTION: AttentionStudy = { experiment: ATTENTION, task: "Modulo 97 and S5, half of the pairs" };
+export const ATTENTION_STUDY_IN_SMALL: AttentionStudy = { experiment: ATTENTION_IN_SMALL, task: "Modulo 31, 70 % of the pairs" };
+
 export const ATTENTIONS: readonly Experiment[] = [ATTENTION, ATTENTION_IN_SMALL];

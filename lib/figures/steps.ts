@@ -99,7 +99,10 @@ export interface Group {
 }
 
 /** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
-export function groupsBy<T extends Curve, Key extends string | number>(runs: readonly T[], keyOf: (run: T) => Key): Group[] {
+export function groupsBy<T extends Curve, Key extends string | number>(
+  runs: readonly T[],
+  keyOf: (run: T) => Key,
+): { readonly name: string; readonly runs: readonly T[] }[] {
   const size = (key: Key) => (typeof key === "number" ? key : 0);
   return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
 }

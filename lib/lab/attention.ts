@@ -1,13 +1,15 @@
 /** The attention logs of the lab's runs: begun, taken up again, joined and read. */
 import { join } from "node:path";
 import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../attention.ts";
+import type { PhaseEdges } from "../analysis/phases.ts";
 import { attentionFile, type AttentionLog, loadAttention } from "../attention_file.ts";
 import { reason } from "../files.ts";
 import { type RunSpec, specHash } from "../spec.ts";
 import { type Artifact, artifacts, type Made, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
-import type { Lab } from "./store.ts";
+import { phasesOf } from "./milestones.ts";
+import type { Lab, StoredRun } from "./store.ts";
 
 /**
  * A run of the lab with its attention, the whole log or what a record has of it; `run` is its id, or its hash or the first digits of that.
@@ -23,6 +25,20 @@ export async function attentionRun(lab: Lab, run: number | string): Promise<Chec
   }
   const { readings } = await storedLog(lab, stored);
   return { ...found, readings };
+}
+
+/**
+ * The runs of an experiment that have a log, with it and the edges of their phases, in its order.
+ * @throws Error in one line where there is no such experiment, or a log is broken.
+ */
+export async function attentionRuns(lab: Lab, experiment: string): Promise<(StoredRun & AttentionLog & { readonly edges?: PhaseEdges })[]> {
+  const all = await Promise.all(
+    lab.runs(experiment).map(async (run) => {
+      const stored = artifacts(lab, run.id, "attention-thin", "attention").at(-1), edges = phasesOf(lab, run.id);
+      return stored ? [{ ...run, ...await storedLog(lab, stored), spec: run.spec, ...edges ? { edges } : {} }] : [];
+    }),
+  );
+  return all.flat();
 }
 
 /** The log in a file of the lab. @throws Error in one line. */

@@ -1,0 +1,43 @@
+/** Lags and phases as a notebook shows them. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { lagsOf, phaseDistances } from "../lib/experiments/attention_findings.ts";
+import { patternClusters } from "../lib/figures/attention_clusters.ts";
+import { lagFrame, lagSentences, phaseFrame } from "../lib/notebook_attention.ts";
+import { several } from "./attention_runs.ts";
+
+const groups = [{ name: "late", runs: several(8, { lag: 0.2 }) }, { name: "never", runs: several(2, { groks: null }) }];
+
+Deno.test("lags: a row and a sentence a group, with what the verdict rests on, and with nothing where no run groks", () => {
+  const table = lagFrame(lagsOf(groups));
+  assertEquals(table.columns, [
+    ...["", "runs", "grokked", "n", "shift, % of the wait", "95 % interval", "attention first in", "rank-biserial r", "p"],
+    "attention changes",
+  ]);
+  const [late, never] = table.values as unknown[][];
+  assertEquals([late[0], late[1], late[2], late[3], late[6], late[7], late[8], late[9]], [
+    "late",
+    8,
+    8,
+    8,
+    "0 of 8",
+    "1.00",
+    "0.0078",
+    "after",
+  ]);
+  assertMatch(`${late[4]}: ${late[5]}`, /^\d\d: \d\d to \d\d$/);
+  assertEquals(never, ["never", 2, 0, 0, "–", "–", "0 of 0", "–", "–", "undecided"]);
+  const [first, second] = lagSentences(lagsOf(groups)).split("\n");
+  assertMatch(
+    first,
+    /^- \*\*late\*\*: Attention changes after validation accuracy: shift \+\d\d % of the wait \(95 % interval \+\d\d % to \+\d\d %, n.=.8\); attention first in 0 of 8; rank-biserial r 1\.00; sign-flip test, p = 0\.0078\.$/,
+  );
+  assertEquals(second, "- **never**: No run dates a change of attention against validation accuracy.");
+  assertEquals(lagFrame(lagsOf(groups.slice(0, 1), { scale: "decades" })).columns[4], "shift, decades");
+});
+
+Deno.test("phases: a row for each that follows another", () => {
+  const table = phaseFrame(phaseDistances(groups.slice(0, 1), [patternClusters(groups[0].runs)]));
+  assertEquals(table.columns, ["", "from", "to", "n", "patterns, Jensen–Shannon", "p", "p, Holm", "entropies, Wasserstein"]);
+  assertEquals(table.column("to").values, ["memorised", "transition", "generalised"]);
+  assertEquals(table.column("patterns, Jensen–Shannon").values[0], "0.00");
+});
