@@ -44,7 +44,7 @@ export { type Watch, weightSteps } from "./lab/watch.ts";
 export { type AttentionOptions, attentionProbe, type AttentionReading, keeper, type KeepOptions } from "./attention.ts";
 export { type AttentionLog, loadAttention, saveAttention } from "./attention_file.ts";
 export { attentionOf } from "./reference/attention.ts";
-export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./analysis/phases.ts";
+export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./phases.ts";
 export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
 export { knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./experiments/knobs.ts";
 export { tinyTip } from "./experiments/tiny_live.ts";
@@ -111,11 +111,11 @@ export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./figures/inside.ts";
 export { type ProbedRun, progressFigure } from "./figures/progress.ts";
 export { representationFigure, similarityFigure } from "./figures/representations.ts";
-export { type AttentionRun, typicalRun } from "./figures/attention.ts";
-export { patternFigure, type PatternOptions, phasePatterns } from "./figures/attention_patterns.ts";
-export { clusterFigure, type ClusterOptions, type PatternClusters, patternClusters } from "./figures/attention_clusters.ts";
-export { entropyFigure, type EntropyOptions, headEntropies } from "./figures/attention_entropy.ts";
-export { type DatedRun, datedRun, type DatingOptions, lagFigure, type LagFigureOptions } from "./figures/attention_lag.ts";
+export { type AttentionRun, typicalRun } from "./figures/attention/shared.ts";
+export { patternFigure, type PatternOptions, phasePatterns } from "./figures/attention/patterns.ts";
+export { clusterFigure, type ClusterOptions, type PatternClusters, patternClusters } from "./figures/attention/clusters.ts";
+export { entropyFigure, type EntropyOptions, headEntropies } from "./figures/attention/entropy.ts";
+export { type DatedRun, datedRun, type DatingOptions, lagFigure, type LagFigureOptions } from "./figures/attention/lag.ts";
 export {
   type AttentionGroup,
   layerCourse,
@@ -123,26 +123,26 @@ export {
   specialisationByGroup,
   specialisationFigure,
   type SpecialisationFigureOptions,
-} from "./figures/attention_specialisation.ts";
-export { attentionFilm, type FilmOptions } from "./figures/attention_film.ts";
+} from "./figures/attention/specialisation.ts";
+export { attentionFilm, type FilmOptions } from "./figures/attention/film.ts";
 export { accuracyPlane, type PlaneOptions } from "./figures/accuracy_plane.ts";
 export { operationCurves, type OperationOptions } from "./figures/operation_curves.ts";
-export { compareTimes } from "./analysis/comparison.ts";
-export { type Critical, criticalPoint, type Crossing, type Tries } from "./analysis/critical.ts";
-export { type Arm, type Timed, type UShape, uShape } from "./analysis/u_shape.ts";
-export { contrastPairs, contrastTimes, contrastValues } from "./analysis/contrasts.ts";
-export { type Inside, inside } from "./analysis/weights.ts";
+export { compareTimes } from "./analysis/statistics/comparison.ts";
+export { type Critical, criticalPoint, type Crossing, type Tries } from "./analysis/statistics/critical.ts";
+export { type Arm, type Timed, type UShape, uShape } from "./analysis/statistics/u_shape.ts";
+export { contrastPairs, contrastTimes, contrastValues } from "./analysis/statistics/contrasts.ts";
+export { type Inside, inside } from "./analysis/network/weights.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps, type Group, groupsBy, type Knob, oneAtATime } from "./figures/steps.ts";
 export { type Curve, medianStep, watchedUntil } from "./figures/runs.ts";
 export type { BoardRun } from "./figures/settings.ts";
 export { type BoardOptions, sweepBoard } from "./figures/sweep.ts";
 export { type MapOptions, successMap } from "./figures/success_map.ts";
-export { boundaryHeatMap, type BoundaryMapOptions } from "./figures/boundary_map.ts";
-export { DECAY, RATIO, type SurfaceAxes, type SurfaceAxis } from "./figures/surface.ts";
-export { surfaceView, type SurfaceViewOptions } from "./figures/surface_view.ts";
-export { criticalFigure, type CriticalFigureOptions, type CriticalRow, criticalRows } from "./figures/critical.ts";
-export { delayFigure, type DelayOptions, type DelayRow, delayRows } from "./figures/delay.ts";
-export { survivalByCell } from "./figures/cell_survival.ts";
+export { boundaryHeatMap, type BoundaryMapOptions } from "./figures/boundary/heat_map.ts";
+export { DECAY, RATIO, type SurfaceAxes, type SurfaceAxis } from "./figures/boundary/surface.ts";
+export { surfaceView, type SurfaceViewOptions } from "./figures/boundary/surface_view.ts";
+export { criticalFigure, type CriticalFigureOptions, type CriticalRow, criticalRows } from "./figures/boundary/critical.ts";
+export { delayFigure, type DelayOptions, type DelayRow, delayRows } from "./figures/boundary/delay.ts";
+export { survivalByCell } from "./figures/boundary/cell_survival.ts";
 export { type AgainstOptions, grokkingAgainst } from "./figures/against.ts";
 export { capacityMap, type CapacityMapOptions } from "./figures/capacity_map.ts";
 export { survivalCurves, type SurvivalGroup, type SurvivalOptions, type SurvivalPanel, timesToGrok } from "./figures/survival.ts";

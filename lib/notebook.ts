@@ -2,7 +2,7 @@
  * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the interrupt
  * button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
  */
-import { inside } from "./analysis/weights.ts";
+import { inside } from "./analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "./figures/curves.ts";
 import type { DashboardOptions } from "./figures/dashboard.ts";
 import { progress } from "./figures/runs.ts";

@@ -1,9 +1,9 @@
 /** What the study of attention found, for the cells of a notebook: lags and phases as dataframes, and the verdict in sentences. */
 import type { DataFrame } from "danfojs";
-import { pWord } from "./analysis/contrasts.ts";
-import type { LagSummary } from "./analysis/lag.ts";
+import { pWord } from "./analysis/statistics/contrasts.ts";
+import type { LagSummary } from "./analysis/attention/lag.ts";
 import type { PhaseDistance } from "./experiments/attention_findings.ts";
-import { lagFinding } from "./figures/attention_lag.ts";
+import { lagFinding } from "./figures/attention/lag.ts";
 import { between, pShort, signed } from "./notebook_contrasts.ts";
 import { frame } from "./notebook_frames.ts";
 

@@ -1,7 +1,7 @@
 /** What contrasts say, for the cells of a notebook: a dataframe with a row each, and a sentence each. */
 import type { DataFrame } from "danfojs";
-import { type ContrastRow, pWord } from "./analysis/contrasts.ts";
-import type { Interval } from "./analysis/sample.ts";
+import { type ContrastRow, pWord } from "./analysis/statistics/contrasts.ts";
+import type { Interval } from "./analysis/statistics/sample.ts";
 import { count } from "./figures/theme.ts";
 import { frame } from "./notebook_frames.ts";
 

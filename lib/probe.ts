@@ -1,10 +1,10 @@
 /** Looking into a run: its checkpoints, read one after another. */
-import { type Checkpoint, type Reading, reading } from "./analysis/probe.ts";
-import { linearTask } from "./analysis/progress.ts";
+import { type Checkpoint, type Reading, reading } from "./analysis/network/probe.ts";
+import { linearTask } from "./analysis/network/progress.ts";
 import { type ActivationOptions, activations } from "./reference/activations.ts";
 import type { RunSpec } from "./spec.ts";
 
-export type { Checkpoint, Reading } from "./analysis/probe.ts";
+export type { Checkpoint, Reading } from "./analysis/network/probe.ts";
 
 /** A run as its checkpoints show it. */
 export interface Probe {

@@ -1,6 +1,6 @@
 /** Activations of all pairs: by hand where the weights allow it, and against what both engines say of a whole set. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { linearTask, scores } from "../lib/analysis/progress.ts";
+import { linearTask, scores } from "../lib/analysis/network/progress.ts";
 import { requestGpuAdapter } from "../lib/engine/adapter.ts";
 import { webgpuEngine } from "../lib/engine/engine.ts";
 import { initialise, layout, read, write } from "../lib/layout.ts";

@@ -13,7 +13,7 @@ import {
   pathOf,
   progressBetween,
   stepAt,
-} from "../lib/analysis/attention_change.ts";
+} from "../lib/analysis/attention/change.ts";
 import { Random } from "../lib/random.ts";
 
 /** A few operations in doubles; the way there and back through a logarithm. */

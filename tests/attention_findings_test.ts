@@ -1,7 +1,7 @@
 /** What the study of attention asks, of runs whose heads do what is known: even attention, until each head of layer l turns to a key. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { evenly } from "../lib/analysis/attention_change.ts";
-import { contrastPairs, contrastValues } from "../lib/analysis/contrasts.ts";
+import { evenly } from "../lib/analysis/attention/change.ts";
+import { contrastPairs, contrastValues } from "../lib/analysis/statistics/contrasts.ts";
 import {
   against,
   changeOf,
@@ -14,7 +14,7 @@ import {
   wanderOf,
   withinRuns,
 } from "../lib/experiments/attention_findings.ts";
-import { patternClusters } from "../lib/figures/attention_clusters.ts";
+import { patternClusters } from "../lib/figures/attention/clusters.ts";
 import { made, several } from "./attention_runs.ts";
 
 /** Readings near a moment aren't quite before or after the turn. */

@@ -1,6 +1,6 @@
 /** Attention cut into patterns, and their names, on weights made for it. */
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { choosingQueries, namePattern, namePatterns, normalisedEntropy, rowsOf, visibleKeys } from "../lib/analysis/attention_patterns.ts";
+import { choosingQueries, namePattern, namePatterns, normalisedEntropy, rowsOf, visibleKeys } from "../lib/analysis/attention/patterns.ts";
 
 const TOKENS = ["a", "op", "b", "="], DECODER = { tokens: TOKENS, mask: "causal" } as const;
 

@@ -1,6 +1,6 @@
 /** Runs made for the figures of attention: what each head does, and when, is known. */
-import { decades, stepAt } from "../lib/analysis/attention_change.ts";
-import type { AttentionRun } from "../lib/figures/attention.ts";
+import { decades, stepAt } from "../lib/analysis/attention/change.ts";
+import type { AttentionRun } from "../lib/figures/attention/shared.ts";
 import { grokkingStep, memorisationStep } from "../lib/grokking.ts";
 import { type RunInput, runSpec, sizes } from "../lib/spec.ts";
 

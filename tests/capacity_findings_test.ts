@@ -1,6 +1,6 @@
 /** The study's questions, put to runs whose answers are known. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { contrastTimes, contrastValues } from "../lib/analysis/contrasts.ts";
+import { contrastTimes, contrastValues } from "../lib/analysis/statistics/contrasts.ts";
 import { CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../lib/experiments/capacity.ts";
 import {
   besidePublished,

@@ -1,6 +1,6 @@
 /** Change points: the Nile with R's numbers, exactness against all segmentations, and series made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { changePoints, noiseOf } from "../lib/analysis/change_points.ts";
+import { changePoints, noiseOf } from "../lib/analysis/statistics/change_points.ts";
 import { Random } from "../lib/random.ts";
 
 /** Sums of squares of a hundred values, relative. */

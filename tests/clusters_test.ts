@@ -1,6 +1,6 @@
 /** k-means and silhouettes: on Ruspini's points with R's numbers, and on patterns made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { chooseClusters, kMeans, occupancy, silhouettes } from "../lib/analysis/clusters.ts";
+import { chooseClusters, kMeans, occupancy, silhouettes } from "../lib/analysis/attention/clusters.ts";
 import { Random } from "../lib/random.ts";
 
 /** Means and distances of some 75 points in doubles. */

@@ -1,11 +1,18 @@
 /** Effect sizes, permutation tests, rates and corrections: against published examples, enumeration, and the definitions. */
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { bootstrap, bootstrapMedian, cliffsDelta, hodgesLehmann, meanPrediction, superiorityInterval } from "../lib/analysis/compare.ts";
-import { logRank, stratifiedLogRank } from "../lib/analysis/logrank.ts";
-import { benjaminiHochberg, holm } from "../lib/analysis/multiple.ts";
-import { gehanScores, logRankScores, permutationTest } from "../lib/analysis/permutation.ts";
-import { fisherExact, rateDifference, wilson } from "../lib/analysis/rates.ts";
-import { complete, type Observation, type ObservedPair, order } from "../lib/analysis/sample.ts";
+import {
+  bootstrap,
+  bootstrapMedian,
+  cliffsDelta,
+  hodgesLehmann,
+  meanPrediction,
+  superiorityInterval,
+} from "../lib/analysis/statistics/compare.ts";
+import { logRank, stratifiedLogRank } from "../lib/analysis/statistics/logrank.ts";
+import { benjaminiHochberg, holm } from "../lib/analysis/statistics/multiple.ts";
+import { gehanScores, logRankScores, permutationTest } from "../lib/analysis/statistics/permutation.ts";
+import { fisherExact, rateDifference, wilson } from "../lib/analysis/statistics/rates.ts";
+import { complete, type Observation, type ObservedPair, order } from "../lib/analysis/statistics/sample.ts";
 
 /** "6 6+": an event at 6, and a time censored there. */
 const observe = (times: string): Observation[] => times.split(" ").map((t) => ({ time: parseFloat(t), event: !t.endsWith("+") }));

@@ -1,10 +1,10 @@
 /** Comparisons within strata: one stratum gives what the parts give, several only what happens within them. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { cliffsDelta } from "../lib/analysis/compare.ts";
-import { compareTimes } from "../lib/analysis/comparison.ts";
-import { hazardRatio, logRank } from "../lib/analysis/logrank.ts";
-import { complete, type Observation } from "../lib/analysis/sample.ts";
-import { kaplanMeier, restrictedMeanDifference } from "../lib/analysis/survival.ts";
+import { cliffsDelta } from "../lib/analysis/statistics/compare.ts";
+import { compareTimes } from "../lib/analysis/statistics/comparison.ts";
+import { hazardRatio, logRank } from "../lib/analysis/statistics/logrank.ts";
+import { complete, type Observation } from "../lib/analysis/statistics/sample.ts";
+import { kaplanMeier, restrictedMeanDifference } from "../lib/analysis/statistics/survival.ts";
 
 /** Watched so long without the event. */
 const never = (time: number): Observation => ({ time, event: false });

@@ -1,7 +1,7 @@
 /** Contrasts as rows and sentences: corrected together, pointing the way the test does, and silent where nothing can be said. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../lib/analysis/contrasts.ts";
-import { complete, type ObservedPair } from "../lib/analysis/sample.ts";
+import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../lib/analysis/statistics/contrasts.ts";
+import { complete, type ObservedPair } from "../lib/analysis/statistics/sample.ts";
 import { contrastFrame, contrastSentences } from "../lib/notebook_contrasts.ts";
 
 const late = [500, 520, 540, 560, 580],

@@ -1,8 +1,8 @@
 /** The critical ratio: against R, where data are separated, where success turns, and how often its interval holds the truth. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { type Critical, criticalPoint } from "../lib/analysis/critical.ts";
-import { firthLogistic, halfPoint, type Tries } from "../lib/analysis/firth.ts";
-import { courseOf, monotoneRates, turningRates } from "../lib/analysis/monotone.ts";
+import { type Critical, criticalPoint } from "../lib/analysis/statistics/critical.ts";
+import { firthLogistic, halfPoint, type Tries } from "../lib/analysis/statistics/firth.ts";
+import { courseOf, monotoneRates, turningRates } from "../lib/analysis/statistics/monotone.ts";
 import { Random } from "../lib/random.ts";
 
 const triesOf = (xs: readonly number[], successes: readonly number[], n: number | readonly number[]): Tries[] =>

@@ -7,7 +7,7 @@ import {
   patternDistance,
   patternDivergence,
   wasserstein,
-} from "../lib/analysis/distances.ts";
+} from "../lib/analysis/attention/distances.ts";
 import { Random } from "../lib/random.ts";
 
 /** A few additions and logarithms in doubles. */

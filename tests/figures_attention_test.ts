@@ -1,13 +1,13 @@
 /** Figures of attention, from runs whose heads do what is known: what is drawn is what was put in, and titles state it. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
-import { edgesOf, medianEdges, readQueries, shade, spread, typicalRun } from "../lib/figures/attention.ts";
-import { clusterFigure, patternClusters, shares } from "../lib/figures/attention_clusters.ts";
-import { entropyFigure, headEntropies } from "../lib/figures/attention_entropy.ts";
-import { correlationBand, datedRun, lagFigure } from "../lib/figures/attention_lag.ts";
-import { patternFigure, phasePatterns } from "../lib/figures/attention_patterns.ts";
-import { layerCourse, specialisationByGroup, specialisationFigure } from "../lib/figures/attention_specialisation.ts";
-import { speedLag } from "../lib/analysis/cross_correlation.ts";
+import { edgesOf, medianEdges, readQueries, shade, spread, typicalRun } from "../lib/figures/attention/shared.ts";
+import { clusterFigure, patternClusters, shares } from "../lib/figures/attention/clusters.ts";
+import { entropyFigure, headEntropies } from "../lib/figures/attention/entropy.ts";
+import { correlationBand, datedRun, lagFigure } from "../lib/figures/attention/lag.ts";
+import { patternFigure, phasePatterns } from "../lib/figures/attention/patterns.ts";
+import { layerCourse, specialisationByGroup, specialisationFigure } from "../lib/figures/attention/specialisation.ts";
+import { speedLag } from "../lib/analysis/statistics/cross_correlation.ts";
 import type { Figure } from "../lib/figures/theme.ts";
 import { made, several } from "./attention_runs.ts";
 

@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { chromium } from "playwright-core";
 import { browser } from "../lib/cli/setup.ts";
-import { attentionFilm } from "../lib/figures/attention_film.ts";
-import { shade } from "../lib/figures/attention.ts";
-import type { Reel } from "../lib/figures/attention_player.ts";
+import { attentionFilm } from "../lib/figures/attention/film.ts";
+import { shade } from "../lib/figures/attention/shared.ts";
+import type { Reel } from "../lib/figures/attention/player.ts";
 import { made, several } from "./attention_runs.ts";
 
 /** A weight is a byte: half of its step, and as much for rounding a colour. */

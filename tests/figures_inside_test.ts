@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
 import { DOMParser } from "linkedom";
-import { embedding, inside, outputHead } from "../lib/analysis/weights.ts";
+import { embedding, inside, outputHead } from "../lib/analysis/network/weights.ts";
 import { weightNormCurve } from "../lib/figures/curves.ts";
 import { dashboard } from "../lib/figures/dashboard.ts";
 import { embeddingFigure, headFigure, inOrder, insideFigure, insideFinding } from "../lib/figures/inside.ts";

@@ -2,8 +2,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
 import { DOMParser } from "linkedom";
-import { type Reading, reading } from "../lib/analysis/probe.ts";
-import { linearTask } from "../lib/analysis/progress.ts";
+import { type Reading, reading } from "../lib/analysis/network/probe.ts";
+import { linearTask } from "../lib/analysis/network/progress.ts";
 import { type ProbedRun, progressFigure, progressFinding } from "../lib/figures/progress.ts";
 import { keyWords, representationFigure, similarityFigure } from "../lib/figures/representations.ts";
 import { type Figure, TRAIN, VALIDATION } from "../lib/figures/theme.ts";

@@ -3,11 +3,11 @@ import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } f
 import { polygons3D } from "d3-3d";
 import { chromium } from "playwright-core";
 import { browser } from "../lib/cli/setup.ts";
-import { drawScene, type Scene, type Shape } from "../lib/figures/scene.ts";
+import { drawScene, type Scene, type Shape } from "../lib/figures/boundary/scene.ts";
 import type { BoardRun } from "../lib/figures/settings.ts";
-import { surfaceOf } from "../lib/figures/surface.ts";
-import { goodView, sceneOf } from "../lib/figures/surface_scene.ts";
-import { surfaceView } from "../lib/figures/surface_view.ts";
+import { surfaceOf } from "../lib/figures/boundary/surface.ts";
+import { goodView, sceneOf } from "../lib/figures/boundary/surface_scene.ts";
+import { surfaceView } from "../lib/figures/boundary/surface_view.ts";
 import { grid, range } from "../lib/lab/experiment.ts";
 
 const DIMS = [96, 192, 384], DECAYS = [0.1, 1, 10];

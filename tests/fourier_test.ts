@@ -1,6 +1,6 @@
 /** Fourier analysis on matrices whose answer is known. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Matrix, plane, powerSpectrum, strongest } from "../lib/analysis/fourier.ts";
+import { type Matrix, plane, powerSpectrum, strongest } from "../lib/analysis/network/fourier.ts";
 import { Random } from "../lib/random.ts";
 
 const P = 31;

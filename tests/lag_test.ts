@@ -9,11 +9,18 @@ import {
   lastMoments,
   meanLevel,
   stepAt,
-} from "../lib/analysis/attention_change.ts";
-import { crossCorrelation, type Signal, type SignalPair, speedLag, speedsOf, variation } from "../lib/analysis/cross_correlation.ts";
-import { lagOf, lagOverRuns, type Moments } from "../lib/analysis/lag.ts";
-import { pseudomedian, signFlipTest } from "../lib/analysis/paired.ts";
-import { wilson } from "../lib/analysis/rates.ts";
+} from "../lib/analysis/attention/change.ts";
+import {
+  crossCorrelation,
+  type Signal,
+  type SignalPair,
+  speedLag,
+  speedsOf,
+  variation,
+} from "../lib/analysis/statistics/cross_correlation.ts";
+import { lagOf, lagOverRuns, type Moments } from "../lib/analysis/attention/lag.ts";
+import { pseudomedian, signFlipTest } from "../lib/analysis/statistics/paired.ts";
+import { wilson } from "../lib/analysis/statistics/rates.ts";
 import { Random } from "../lib/random.ts";
 
 /** A few operations in doubles; the way there and back through a logarithm. */

@@ -1,7 +1,7 @@
 /** Lags and phases as a notebook shows them. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { lagsOf, phaseDistances } from "../lib/experiments/attention_findings.ts";
-import { patternClusters } from "../lib/figures/attention_clusters.ts";
+import { patternClusters } from "../lib/figures/attention/clusters.ts";
 import { lagFrame, lagSentences, phaseFrame } from "../lib/notebook_attention.ts";
 import { several } from "./attention_runs.ts";
 

@@ -1,6 +1,6 @@
 /** Paired tests and effects: against Fisher's own count, R's examples, enumeration, and the definitions. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { comparePaired, pseudomedian, rankBiserial, signFlipTest } from "../lib/analysis/paired.ts";
+import { comparePaired, pseudomedian, rankBiserial, signFlipTest } from "../lib/analysis/statistics/paired.ts";
 
 /** A few additions in doubles. */
 const EXACT = 1e-12;

@@ -1,7 +1,7 @@
 /** Phases of constructed curves, whose edges are known; and of the recorded runs that the rule was chosen by. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Accuracies, RULES } from "../lib/grokking.ts";
-import { DEPARTURE, phaseAt, phaseEdges, phases } from "../lib/analysis/phases.ts";
+import { DEPARTURE, phaseAt, phaseEdges, phases } from "../lib/phases.ts";
 
 /** Evaluations every 10 steps from [train, validation] pairs. */
 const curve = (...points: [number, number][]): Accuracies[] => points.map(([trainAcc, valAcc], i) => ({ step: 10 * i, trainAcc, valAcc }));

@@ -1,6 +1,6 @@
 /** Maps refined where they turn: as the whole grid says, at a part of its cost. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { refine, type RefineOptions, type Votes } from "../lib/analysis/refine.ts";
+import { refine, type RefineOptions, type Votes } from "../lib/analysis/statistics/refine.ts";
 import { Random } from "../lib/random.ts";
 
 /** Asks as it is told to, until all is known. `truth(i, j, seed)` is what the grid would say there. */

@@ -1,7 +1,7 @@
 /** Representations whose layout is known: circles, a simplex, noise. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Matrix, powerSpectrum } from "../lib/analysis/fourier.ts";
-import { circulant, classMeans, cosineSimilarity } from "../lib/analysis/representations.ts";
+import { type Matrix, powerSpectrum } from "../lib/analysis/network/fourier.ts";
+import { circulant, classMeans, cosineSimilarity } from "../lib/analysis/network/representations.ts";
 import { Random } from "../lib/random.ts";
 
 const P = 31;

@@ -1,9 +1,9 @@
 /** Specialisation of heads, and phases held against each other, on attention made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { Course } from "../lib/analysis/attention_change.ts";
-import { jensenShannon } from "../lib/analysis/distances.ts";
-import { comparePhases, phaseSeparation } from "../lib/analysis/phase_contrast.ts";
-import { specialisation } from "../lib/analysis/specialisation.ts";
+import type { Course } from "../lib/analysis/attention/change.ts";
+import { jensenShannon } from "../lib/analysis/attention/distances.ts";
+import { comparePhases, phaseSeparation } from "../lib/analysis/attention/phase_contrast.ts";
+import { specialisation } from "../lib/analysis/attention/specialisation.ts";
 import { Random } from "../lib/random.ts";
 
 /** Weights are f32 in the log, and so are these. */

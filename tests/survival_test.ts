@@ -1,8 +1,14 @@
 /** Survival curves, restricted means, log-rank tests: against R's `survival` and survRM2, textbooks, and the definitions. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { hazardRatio, logRank, stratifiedLogRank } from "../lib/analysis/logrank.ts";
-import { complete, type Observation } from "../lib/analysis/sample.ts";
-import { kaplanMeier, restrictedMean, restrictedMeanDifference, type SurvivalCurve, timeQuantile } from "../lib/analysis/survival.ts";
+import { hazardRatio, logRank, stratifiedLogRank } from "../lib/analysis/statistics/logrank.ts";
+import { complete, type Observation } from "../lib/analysis/statistics/sample.ts";
+import {
+  kaplanMeier,
+  restrictedMean,
+  restrictedMeanDifference,
+  type SurvivalCurve,
+  timeQuantile,
+} from "../lib/analysis/statistics/survival.ts";
 
 /** "6 6+": an event at 6, and a time censored there. */
 const observe = (times: string): Observation[] => times.split(" ").map((t) => ({ time: parseFloat(t), event: !t.endsWith("+") }));

@@ -1,8 +1,8 @@
 /** Whether excess capacity delays grokking: Steel's test against R, and U-shapes found where there is one, and only there. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { laterThanAny } from "../lib/analysis/many_to_one.ts";
-import { complete, type Observation } from "../lib/analysis/sample.ts";
-import { type Timed, uShape } from "../lib/analysis/u_shape.ts";
+import { laterThanAny } from "../lib/analysis/statistics/many_to_one.ts";
+import { complete, type Observation } from "../lib/analysis/statistics/sample.ts";
+import { type Timed, uShape } from "../lib/analysis/statistics/u_shape.ts";
 import { Random } from "../lib/random.ts";
 
 /** p-values from this many draws are within this of the exact ones, three standard errors and a little. */

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { loadAttention } from "../lib/attention_file.ts";
-import { phaseEdges } from "../lib/analysis/phases.ts";
+import { phaseEdges } from "../lib/phases.ts";
 import { attentionRun } from "../lib/lab/attention.ts";
 import { type Experiment, grid, range } from "../lib/lab/experiment.ts";
 import { merge, type Merged } from "../lib/lab/merge.ts";

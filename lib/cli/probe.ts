@@ -1,7 +1,7 @@
 /** `deno task probe`: looks into a run of the lab, at each of its checkpoints. Results go to stdout. */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
-import type { Reading } from "../analysis/probe.ts";
+import type { Reading } from "../analysis/network/probe.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../files.ts";

@@ -1,17 +1,17 @@
 /** What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and lags. */
-import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../analysis/attention_change.ts";
-import type { Contrast, Values } from "../analysis/contrasts.ts";
-import { jensenShannonDistance, patternDistance, wasserstein } from "../analysis/distances.ts";
-import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../analysis/lag.ts";
-import { holm } from "../analysis/multiple.ts";
-import { signFlipTest } from "../analysis/paired.ts";
-import { phaseSeparation } from "../analysis/phase_contrast.ts";
-import { PHASES, phases } from "../analysis/phases.ts";
-import { specialisation } from "../analysis/specialisation.ts";
-import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../figures/attention.ts";
-import type { PatternClusters } from "../figures/attention_clusters.ts";
-import { datedRun, type DatingOptions } from "../figures/attention_lag.ts";
-import type { AttentionGroup, LayerMeasure } from "../figures/attention_specialisation.ts";
+import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../analysis/attention/change.ts";
+import type { Contrast, Values } from "../analysis/statistics/contrasts.ts";
+import { jensenShannonDistance, patternDistance, wasserstein } from "../analysis/attention/distances.ts";
+import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../analysis/attention/lag.ts";
+import { holm } from "../analysis/statistics/multiple.ts";
+import { signFlipTest } from "../analysis/statistics/paired.ts";
+import { phaseSeparation } from "../analysis/attention/phase_contrast.ts";
+import { PHASES, phases } from "../phases.ts";
+import { specialisation } from "../analysis/attention/specialisation.ts";
+import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../figures/attention/shared.ts";
+import type { PatternClusters } from "../figures/attention/clusters.ts";
+import { datedRun, type DatingOptions } from "../figures/attention/lag.ts";
+import type { AttentionGroup, LayerMeasure } from "../figures/attention/specialisation.ts";
 
 /** Its first reading, the first moments after memorising, the last ones. */
 export type Instant = "start" | "memorised" | "end";

@@ -1,7 +1,7 @@
 /** What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was published. */
-import { type Contrast, type Values } from "../analysis/contrasts.ts";
-import type { Observation, ObservedPair } from "../analysis/sample.ts";
-import { meanPrediction } from "../analysis/compare.ts";
+import { type Contrast, type Values } from "../analysis/statistics/contrasts.ts";
+import type { Observation, ObservedPair } from "../analysis/statistics/sample.ts";
+import { meanPrediction } from "../analysis/statistics/compare.ts";
 import { medianStep } from "../figures/runs.ts";
 import { type BoardRun, outcome } from "../figures/settings.ts";
 import type { Stability } from "../grokking.ts";

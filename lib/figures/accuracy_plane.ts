@@ -1,6 +1,6 @@
 /** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
 import * as Plot from "@observablehq/plot";
-import { KINDS, percent, range, tight } from "./attention.ts";
+import { KINDS, percent, range, tight } from "./attention/shared.ts";
 import { about, type Curve, quantile } from "./runs.ts";
 import type { Group } from "./steps.ts";
 import { list } from "./sweep_marks.ts";

@@ -1,5 +1,5 @@
 /** Everything of a training at one glance: accuracy, loss, the norm of the weights, and the weights of one network themselves. */
-import type { Inside } from "../analysis/weights.ts";
+import type { Inside } from "../analysis/network/weights.ts";
 import { accuracyPanel, type CurveOptions, howToRead, lossPanel, weightNormPanel } from "./curves.ts";
 import { insideFinding, insidePanels, READING } from "./inside.ts";
 import { type Curve, finding } from "./runs.ts";

@@ -4,8 +4,8 @@
  */
 import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
-import { type Matrix, plane, powerSpectrum, strongest } from "../analysis/fourier.ts";
-import type { Inside } from "../analysis/weights.ts";
+import { type Matrix, plane, powerSpectrum, strongest } from "../analysis/network/fourier.ts";
+import type { Inside } from "../analysis/network/weights.ts";
 import { capital } from "./sweep_marks.ts";
 import { compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 

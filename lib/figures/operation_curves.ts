@@ -1,6 +1,6 @@
 /** Accuracy and loss of several operations, a row each: medians and bands over the seeds, with the step at which every seed grokked. */
 import * as Plot from "@observablehq/plot";
-import { percent, tight } from "./attention.ts";
+import { percent, tight } from "./attention/shared.ts";
 import { curve, lossScale } from "./curves.ts";
 import { placeNames } from "./labels.ts";
 import { about, type Band, bands, medianStep, thin } from "./runs.ts";

@@ -3,8 +3,8 @@
  * and logits have their power.
  */
 import * as Plot from "@observablehq/plot";
-import { strongest } from "../analysis/fourier.ts";
-import type { Reading } from "../analysis/probe.ts";
+import { strongest } from "../analysis/network/fourier.ts";
+import type { Reading } from "../analysis/network/probe.ts";
 import { OPERATIONS } from "../operations.ts";
 import type { RunSpec } from "../spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";

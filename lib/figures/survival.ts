@@ -1,9 +1,9 @@
 /** Who hasn't grokked yet: survival curves over the steps, groups compared within a panel, panels below each other. */
 import * as Plot from "@observablehq/plot";
-import { logRank } from "../analysis/logrank.ts";
-import { holm } from "../analysis/multiple.ts";
-import type { Observation } from "../analysis/sample.ts";
-import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/survival.ts";
+import { logRank } from "../analysis/statistics/logrank.ts";
+import { holm } from "../analysis/statistics/multiple.ts";
+import type { Observation } from "../analysis/statistics/sample.ts";
+import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { type BoardRun, outcome } from "./settings.ts";

@@ -1,7 +1,7 @@
 /** The attention logs of the lab's runs: begun, taken up again, joined and read. */
 import { join } from "node:path";
 import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../attention.ts";
-import type { PhaseEdges } from "../analysis/phases.ts";
+import type { PhaseEdges } from "../phases.ts";
 import { attentionFile, type AttentionLog, loadAttention } from "../attention_file.ts";
 import { reason } from "../files.ts";
 import { type RunSpec, specHash } from "../spec.ts";

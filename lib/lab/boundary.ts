@@ -2,7 +2,7 @@
  * Sweeps that spend their runs where success turns into failure: of a grid over two settings only the runs are trained that its boundary needs. What is
  * trained next follows from what the lab has, so that such a sweep, too, can be stopped and taken up in whatever way.
  */
-import { refine, type RefineOptions } from "../analysis/refine.ts";
+import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
 import { type RunSpec, specHash } from "../spec.ts";
 import type { Experiment } from "./experiment.ts";
 import { standing, sweep, type SweepOptions } from "./sweep.ts";

@@ -1,5 +1,5 @@
 /** Milestones of a run and the edges of its phases, as the lab stores them: by each rule, of all evaluations. */
-import { type PhaseEdges, phaseEdges } from "../analysis/phases.ts";
+import { type PhaseEdges, phaseEdges } from "../phases.ts";
 import { type Accuracies, milestones, type Rule } from "../grokking.ts";
 import type { Lab, Row } from "./store.ts";
 

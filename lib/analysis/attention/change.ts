@@ -1,0 +1,224 @@
+/**
+ * How attention changes over training: how fast, how far, and when half of it is done. Time is counted in decades, log₁₀(1 + step): training
+ * slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
+ */
+import { type AttentionSizes, rowsOf, type Selection } from "./patterns.ts";
+import { noiseOf } from "../statistics/change_points.ts";
+import { patternDistance, rowCount } from "./distances.ts";
+import { must } from "../statistics/sample.ts";
+
+/** Patterns at steps that ascend, [n]; each pattern is [rows, T], and each of the same rows: one head's, or all heads' of a run. */
+export interface Course {
+  readonly steps: readonly number[];
+  readonly patterns: readonly ArrayLike<number>[];
+  readonly T: number;
+}
+
+/** Readings `from` ≤ step < `to`; without an end where `to` is `null`. A phase is one. */
+export interface Window {
+  readonly from: number;
+  readonly to: number | null;
+}
+
+/** Where a step lies on the axis of decades. */
+export const decades = (step: number): number => Math.log10(1 + step);
+
+/** The step at so many decades. */
+export const stepAt = (x: number): number => 10 ** x - 1;
+
+/** The first moments from a step on: as long as it takes for so many decades to pass (0.05: 12 % more steps). */
+export const justAfter = (step: number, width = 0.05): Window => ({ from: step, to: stepAt(decades(step) + width) });
+
+/** The last moments of a course of readings, so many decades of them. Throws where there are no readings. */
+export function lastMoments(steps: readonly number[], width = 0.05): Window {
+  must("find the last readings", "the number of readings", steps.length > 0, "must be at least 1", steps.length);
+  return { from: stepAt(decades(steps[steps.length - 1]) - width), to: null };
+}
+
+/** One selection's course through the readings of a run, `mean` being the mean weights [L, H, T, T]. Throws where `rowsOf` does. */
+export function courseOf(
+  readings: readonly { readonly step: number; readonly mean: ArrayLike<number> }[],
+  sizes: AttentionSizes,
+  selection: Selection = {},
+): Course {
+  return { steps: readings.map(({ step }) => step), patterns: readings.map(({ mean }) => rowsOf(mean, sizes, selection)), T: sizes.T };
+}
+
+/** Throws unless there are at least so many readings, at ascending steps, with patterns of one size. */
+function check(action: string, { steps, patterns, T }: Course, least: number): void {
+  must(action, "the number of readings", steps.length >= least, `must be at least ${least}`, steps.length);
+  must(action, "the number of patterns", patterns.length === steps.length, `must be ${steps.length} as of steps`, patterns.length);
+  steps.forEach((step, i) => must(action, "a step", step > (steps[i - 1] ?? -1), "must be above the one before, and not negative", step));
+  rowCount(patterns[0], T);
+  for (const { length } of patterns) {
+    must(action, "a pattern's length", length === patterns[0].length, `must be ${patterns[0].length}`, length);
+  }
+}
+
+/** The way that attention took. Distances are `patternDistance`, 0 … 1, a metric. */
+export interface Path {
+  /** From each reading to the next, [n − 1]. */
+  readonly moved: Float64Array;
+  /** The same per decade of steps, [n − 1]. */
+  readonly speed: Float64Array;
+  /** Σ of `moved`. Noise lengthens it: see `directness`. */
+  readonly length: number;
+  /** The share of `length` that lies behind each reading, [n], 0 … 1; all 0 where nothing moved. */
+  readonly travelled: Float64Array;
+  /** From each reading to the last, [n]. */
+  readonly toLast: Float64Array;
+  /** The distance from the first reading to the last as a share of `length`: 1 for the straight way, near 0 for wandering. */
+  readonly directness: number;
+}
+
+/** The path of a course. Throws for fewer than two readings, steps that don't ascend, and what are no patterns. */
+export function pathOf(course: Course): Path {
+  check("measure change", course, 2);
+  const { steps, patterns, T } = course, n = steps.length;
+  const moved = Float64Array.from({ length: n - 1 }, (_, i) => patternDistance(patterns[i], patterns[i + 1], T));
+  const length = moved.reduce((sum, x) => sum + x, 0), travelled = new Float64Array(n);
+  for (let i = 1; i < n; i++) travelled[i] = length > 0 ? travelled[i - 1] + moved[i - 1] / length : 0;
+  const toLast = Float64Array.from(patterns, (pattern) => patternDistance(pattern, patterns[n - 1], T));
+  return {
+    moved,
+    speed: moved.map((distance, i) => distance / (decades(steps[i + 1]) - decades(steps[i]))),
+    length,
+    travelled,
+    toLast,
+    directness: length > 0 ? toLast[0] / length : 0,
+  };
+}
+
+/**
+ * A course at n moments evenly spaced over decades, from one step to another; between two readings on the straight line over decades. So paths of runs
+ * that were read more or less often can be compared. Throws where there is no reading at or before `from`, or none at or after `to`, where `to` isn't
+ * above `from`, and for fewer than two moments.
+ */
+export function evenly(course: Course, from: number, to: number, n: number): Course {
+  const action = "space readings evenly", { steps, patterns } = course;
+  check(action, course, 2);
+  must(action, "n", Number.isInteger(n) && n >= 2, "must be a whole number from 2 on", n);
+  must(action, "from", from >= steps[0] && from < to, `must be from ${steps[0]} on and below ${to}`, from);
+  must(action, "to", to <= steps.at(-1)!, `must be at most ${steps.at(-1)}`, to);
+  const moments = Array.from({ length: n }, (_, i) => stepAt(decades(from) + (decades(to) - decades(from)) * i / (n - 1)));
+  moments[n - 1] = to;
+  return {
+    ...course,
+    steps: moments,
+    patterns: moments.map((moment) => {
+      const after = Math.max(1, steps.findIndex((step) => step >= moment)), before = after - 1;
+      const share = (decades(moment) - decades(steps[before])) / (decades(steps[after]) - decades(steps[before]));
+      return Float64Array.from(patterns[before], (weight, at) => weight + share * (patterns[after][at] - weight));
+    }),
+  };
+}
+
+/** The places of the readings within a window. Throws where there are none. */
+function within(action: string, steps: readonly number[], { from, to }: Window): number[] {
+  const places = steps.flatMap((step, i) => step >= from && (to === null || step < to) ? [i] : []);
+  must(action, "the number of readings", places.length > 0, `from step ${from} to ${to ?? "the end"} must be at least 1`, 0);
+  return places;
+}
+
+/** The mean pattern over the readings within a window, [rows, T]. Throws where there are none. */
+export function meanPattern(course: Course, window: Window): Float64Array {
+  check("average patterns", course, 1);
+  const places = within("average patterns", course.steps, window), sum = new Float64Array(course.patterns[0].length);
+  for (const i of places) sum.forEach((_, at) => sum[at] += course.patterns[i][at]);
+  return sum.map((x) => x / places.length);
+}
+
+/** The mean of a number over the readings within a window (of the validation accuracy, say). Throws where there are none. */
+export function meanLevel(steps: readonly number[], values: ArrayLike<number>, window: Window): number {
+  const places = within("average a level", steps, window);
+  return places.reduce((sum, i) => sum + values[i], 0) / places.length;
+}
+
+/**
+ * How much of the way from one pattern to another is done at each reading, [n]: each pattern's place on the straight line between the two (its
+ * orthogonal projection), 0 at `start`, 1 at `end`, outside where it goes further. Noise doesn't bias it, as it does distances, which it can
+ * only lengthen. `null` where both ends are the same. Throws for patterns of another size.
+ */
+export function progressBetween(course: Course, start: ArrayLike<number>, end: ArrayLike<number>): Float64Array | null {
+  check("measure progress", course, 1);
+  const size = course.patterns[0].length;
+  for (const { length } of [start, end]) must("measure progress", "a pattern's length", length === size, `must be ${size}`, length);
+  const way = Float64Array.from(end, (x, at) => x - start[at]), square = way.reduce((sum, x) => sum + x * x, 0);
+  if (square === 0) return null;
+  return Float64Array.from(course.patterns, (pattern) => way.reduce((sum, x, at) => sum + x * (pattern[at] - start[at]), 0) / square);
+}
+
+export interface HalfwayOptions {
+  /** Readings before this step don't count. Default: none. */
+  readonly since?: number;
+  /** So many readings in a row must lie beyond the middle; where there are fewer left, all. Default: 2, so that a spike of one reading is no change. */
+  readonly times?: number;
+}
+
+/**
+ * The step at which a number has come half of its way from one level to another, and stays there for some readings; between two readings by
+ * a straight line over decades. `null` where it never comes there, or the levels are the same. Throws for values that are no readings' and for
+ * levels not finite.
+ */
+export function halfwayStep(
+  steps: readonly number[],
+  values: ArrayLike<number>,
+  from: number,
+  to: number,
+  { since = 0, times = 2 }: HalfwayOptions = {},
+): number | null {
+  const action = "find the halfway step";
+  must(action, "the number of values", values.length === steps.length, `must be ${steps.length} as of steps`, values.length);
+  must(action, "times", Number.isInteger(times) && times >= 1, "must be a whole number from 1 on", times);
+  for (const level of [from, to]) must(action, "a level", Number.isFinite(level), "must be finite", level);
+  if (from === to) return null;
+  const done = (i: number) => (values[i] - from) / (to - from);
+  for (let i = steps.findIndex((step) => step >= since); i >= 0 && i < steps.length; i++) {
+    const beyond = Array.from({ length: Math.min(times, steps.length - i) }, (_, ahead) => done(i + ahead));
+    if (!beyond.every((share) => share >= 0.5)) continue;
+    if (i === 0 || steps[i - 1] < since) return steps[i];
+    const share = (0.5 - done(i - 1)) / (done(i) - done(i - 1)), before = decades(steps[i - 1]);
+    return stepAt(before + share * (decades(steps[i]) - before));
+  }
+  return null;
+}
+
+/** A change is dated only if the noise of its readings is at most so much of it: then the middle lies two deviations from either level. */
+export const CLEAR = 0.25;
+
+/** How attention went from one window to another. */
+export interface Change {
+  /** Mean patterns of the two windows, [rows, T]. */
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  /** `patternDistance` between them, 0 … 1. */
+  readonly size: number;
+  /** `progressBetween` at every reading, [n]; `null` where nothing changed. */
+  readonly progress: Float64Array | null;
+  /** The standard deviation of the readings' progress around its course (`noiseOf`), as a share of the change; `null` where that can't be told. */
+  readonly noise: number | null;
+  /** The step at which half of the change is done; `null` where it is not clear of noise (`CLEAR`). */
+  readonly halfway: number | null;
+}
+
+/**
+ * The change of a course from one window to another (from just after memorising to the last moments, say), and when half of it is done. A start
+ * averaged over the whole plateau would hide what goes on during it: take its beginning. Throws where a window holds no reading, and where
+ * `pathOf` does.
+ */
+export function changeBetween(course: Course, before: Window, after: Window, options: HalfwayOptions = {}): Change {
+  const start = meanPattern(course, before), end = meanPattern(course, after), size = patternDistance(start, end, course.T);
+  const progress = progressBetween(course, start, end);
+  if (progress === null) return { start, end, size, progress, noise: null, halfway: null };
+  const first = course.steps.findIndex((step) => step >= before.from), watched = progress.subarray(first);
+  const noise = watched.length >= 3 ? noiseOf(watched) : null;
+  const clear = noise !== null && noise <= CLEAR;
+  return {
+    start,
+    end,
+    size,
+    progress,
+    noise,
+    halfway: clear ? halfwayStep(course.steps, progress, 0, 1, { since: before.from, ...options }) : null,
+  };
+}

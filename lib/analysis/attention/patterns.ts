@@ -1,0 +1,114 @@
+/**
+ * What one reading of a run's attention holds, cut into the patterns that are looked at, and their names. Legend: L layers, H heads,
+ * T positions; weights [L, H, T, T] are of layer, head, query, key, and each query's weights sum to 1.
+ */
+import { entropy, rowCount } from "./distances.ts";
+import { must } from "../statistics/sample.ts";
+
+/** The sizes of attention weights. */
+export interface AttentionSizes {
+  readonly L: number;
+  readonly H: number;
+  readonly T: number;
+}
+
+/** Which positions a query sees: itself and those before it, or all. */
+export type Mask = "causal" | "none";
+
+/** Which patterns to take out of a reading; what isn't given is taken whole. */
+export interface Selection {
+  readonly layer?: number;
+  readonly head?: number;
+  readonly queries?: readonly number[];
+}
+
+/** How many keys a query sees. */
+export const visibleKeys = (query: number, T: number, mask: Mask): number => mask === "causal" ? query + 1 : T;
+
+/** The queries that can attend in more than one way: all but the first under a causal mask. Of the others no pattern says anything. */
+export const choosingQueries = (T: number, mask: Mask): number[] =>
+  Array.from({ length: T }, (_, query) => query).filter((query) => visibleKeys(query, T, mask) > 1);
+
+/**
+ * The rows of weights [L, H, T, T] that a selection asks for, [rows, T]: layer by layer, head by head, query by query as listed. Throws for
+ * weights of another size, and for a layer, head or query that there isn't.
+ */
+export function rowsOf(weights: ArrayLike<number>, { L, H, T }: AttentionSizes, { layer, head, queries }: Selection = {}): Float64Array {
+  const action = "select attention";
+  must(action, "the number of weights", weights.length === L * H * T * T, `must be ${L}·${H}·${T}·${T}`, weights.length);
+  const chosen = (name: string, n: number, which: readonly number[] | undefined) => {
+    const all = which ?? Array.from({ length: n }, (_, i) => i);
+    for (const i of all) must(action, name, Number.isInteger(i) && i >= 0 && i < n, `must be a whole number below ${n}`, i);
+    must(action, `the number of ${name}s`, all.length > 0, "must be at least 1", all.length);
+    return all;
+  };
+  const layers = chosen("layer", L, layer === undefined ? undefined : [layer]);
+  const heads = chosen("head", H, head === undefined ? undefined : [head]), asked = chosen("query", T, queries);
+  const rows = new Float64Array(layers.length * heads.length * asked.length * T);
+  let at = 0;
+  for (const l of layers) {
+    for (const h of heads) {
+      for (const t of asked) {
+        const from = ((l * H + h) * T + t) * T;
+        for (let key = 0; key < T; key++) rows[at++] = weights[from + key];
+      }
+    }
+  }
+  return rows;
+}
+
+/** A query's entropy as a share of the most it could have, 0 (one key) … 1 (all that it sees alike); `null` where it sees one key alone. */
+export function normalisedEntropy(weights: ArrayLike<number>, visible: number): number | null {
+  return visible > 1 ? Math.min(1, entropy(weights) / Math.log2(visible)) : null;
+}
+
+/** "uniform": entropy from this share of the most possible on. */
+export const UNIFORM = 0.95;
+/** "to x": x gets at least this much, twice what all others get together. */
+export const ONE_KEY = 2 / 3;
+/** "to x and y": the two get at least this much together … */
+export const TWO_KEYS = 0.8;
+/** … and the lesser at least this share of the greater. */
+export const BALANCED = 0.5;
+
+/** What the names of patterns are made from. */
+export interface NameOptions {
+  /** The names of the T positions, as in `[a, op, b, =]`. Those of the operands are `a` and `b`. */
+  readonly tokens: readonly string[];
+  readonly mask: Mask;
+  /** The queries that are the pattern's rows, in their order. Default: the last position alone, which the output head reads. */
+  readonly queries?: readonly number[];
+}
+
+/**
+ * What a pattern [rows, T] does, in words. Of each query the first that holds: `uniform` (entropy ≥ 95 % of the most possible), `to x` (x gets ≥ 2/3;
+ * `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the other), else
+ * `mixed`. A query that sees only itself attends to itself. Where the queries differ, each is named: `b: to a, =: mixed`. Throws unless there is
+ * a row for each query and a token for each position.
+ */
+export function namePattern(pattern: ArrayLike<number>, { tokens, mask, queries = [tokens.length - 1] }: NameOptions): string {
+  const T = tokens.length, rows = rowCount(pattern, T);
+  must("name a pattern", "its rows", rows === queries.length, `must be ${queries.length}, one a query`, rows);
+  const names = queries.map((query, row) => nameRow(Array.from({ length: T }, (_, key) => pattern[row * T + key]), query, tokens, mask));
+  if (names.every((name) => name === names[0])) return names[0];
+  return queries.map((query, row) => `${tokens[query]}: ${names[row]}`).join(", ");
+}
+
+function nameRow(weights: readonly number[], query: number, tokens: readonly string[], mask: Mask): string {
+  const share = normalisedEntropy(weights, visibleKeys(query, tokens.length, mask));
+  if (share !== null && share >= UNIFORM) return "uniform";
+  const [first, second] = weights.map((_, key) => key).sort((x, y) => weights[y] - weights[x]);
+  if (share === null || weights[first] >= ONE_KEY) return first === query ? "to itself" : `to ${tokens[first]}`;
+  if (weights[first] + weights[second] < TWO_KEYS || weights[second] < BALANCED * weights[first]) return "mixed";
+  const pair = [first, second].sort((x, y) => x - y);
+  if (pair.map((key) => tokens[key]).join(" ") === "a b") return "to both operands";
+  return `to ${pair.map((key) => key === query ? "itself" : tokens[key]).join(" and ")}`;
+}
+
+/** The names of several patterns (of centroids, say), told apart by numbers where they are the same: `to a (1)`, `to a (2)`. */
+export function namePatterns(patterns: readonly ArrayLike<number>[], options: NameOptions): string[] {
+  const names = patterns.map((pattern) => namePattern(pattern, options));
+  return names.map((name, i) =>
+    names.filter((other) => other === name).length === 1 ? name : `${name} (${names.slice(0, i + 1).filter((x) => x === name).length})`
+  );
+}

@@ -1,0 +1,87 @@
+/** What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure. */
+import type { Activations } from "../../reference/activations.ts";
+import { type RunSpec, sizes } from "../../spec.ts";
+import { type Matrix, powerSpectrum } from "./fourier.ts";
+import { ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";
+import { type Ablations, ablations, answerWaves, gini, keyFrequencies, linearTask, type Scores, scores } from "./progress.ts";
+import { circulant, classMeans, cosineSimilarity } from "./representations.ts";
+import { embedding, weightNorms } from "./weights.ts";
+
+/** A network at a step; a snapshot is one. */
+export interface Checkpoint {
+  readonly step: number;
+  /** Flat, f32[P]. */
+  readonly params: Float32Array;
+}
+
+/** Spectra have a place for each frequency k = 1 … h = (p − 1) / 2, at k − 1; as shares of 1. */
+export interface Reading extends Ablations {
+  readonly step: number;
+  /** Of the network as it is. */
+  readonly whole: Scores;
+  /** Its own key frequencies, the strongest first; `restricted`, `excluded` and `explained` go by those of the run. */
+  readonly keys: readonly number[];
+  /** Share of the logits' variance that Σ_k α_k cos(w_k(s − c)) explains. */
+  readonly explained: number;
+  /** Share of the logits' variance at cos(w_k s) and sin(w_k s), [h], and in the plane of the frequencies of a and b. */
+  readonly logits: Float64Array;
+  readonly pairs: PairSpectrum;
+  /** The embedding's power, [h], and the Gini coefficient of its norms. */
+  readonly embedding: Float64Array;
+  readonly embeddingGini: number;
+  /** The mean features of each answer, [p, D], their power, [h], their cosine similarity about their mean, [p, p], and how circulant that is. */
+  readonly means: Matrix;
+  readonly features: Float64Array;
+  readonly similarity: Matrix;
+  readonly circulant: number;
+  /** Neurons that one frequency explains to 85 % or more: how many by frequency, [h], and their share of all. */
+  readonly neurons: Float64Array;
+  readonly neuronShare: number;
+  /** Of all parameters, and by tensor. */
+  readonly weightNorm: number;
+  readonly weightNorms: ReadonlyMap<string, number>;
+}
+
+/**
+ * Reads a checkpoint from its activations. `keys`: the key frequencies of the run, which are those of its last checkpoint; default: its own.
+ * @throws Error where the operation is not linear, or p is even.
+ */
+export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, keys?: readonly number[]): Reading {
+  const { C: p } = sizes(spec), h = (p - 1) / 2, task = linearTask(spec);
+  const waves = answerWaves(activations.logits, task), own = keyFrequencies(waves), chosen = keys ?? own;
+  const means = classMeans(activations.features, task.answers, p), similarity = cosineSimilarity(means);
+  const { frequency, explained } = ownFrequencies(activations.neurons, p), neurons = new Float64Array(h);
+  explained.forEach((share, n) => {
+    if (share >= ONE_FREQUENCY) neurons[frequency[n] - 1]++;
+  });
+  const ofEmbedding = powerSpectrum(embedding(spec, params)), norms = weightNorms(spec, params);
+  return {
+    step,
+    whole: scores(activations.logits, task),
+    ...ablations(activations.logits, task, waves, chosen),
+    keys: own,
+    explained: chosen.reduce((sum, k) => sum + waves.explained[k - 1], 0),
+    logits: waves.shares,
+    pairs: pairSpectrum(centred(activations.logits, p), p),
+    embedding: ofEmbedding,
+    embeddingGini: gini(ofEmbedding.map(Math.sqrt)),
+    means,
+    features: powerSpectrum(means),
+    similarity,
+    circulant: circulant(similarity).share,
+    neurons,
+    neuronShare: neurons.reduce((sum, n) => sum + n, 0) / frequency.length,
+    weightNorm: Math.hypot(...norms.values()),
+    weightNorms: norms,
+  };
+}
+
+/** Logits less the mean over the classes, which the softmax can't see. */
+function centred(logits: Float32Array, classes: number): Float64Array {
+  const values = Float64Array.from(logits);
+  for (let from = 0; from < values.length; from += classes) {
+    const row = values.subarray(from, from + classes), mean = row.reduce((sum, x) => sum + x, 0) / classes;
+    row.forEach((x, c) => row[c] = x - mean);
+  }
+  return values;
+}

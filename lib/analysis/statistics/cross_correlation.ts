@@ -1,0 +1,147 @@
+/**
+ * By how much one thing's speed runs ahead of another's: the lag at which they agree best, over runs. Lags are in decades of steps
+ * (log₁₀(1 + step)), positive where the first comes later: 0.3 is at twice the step.
+ */
+// @ts-types="@types/d3-array"
+import { bisectRight, maxIndex } from "d3-array";
+import { decades } from "../attention/change.ts";
+import { bootstrap, type BootstrapOptions } from "./compare.ts";
+import { type Interval, must } from "./sample.ts";
+
+/** A number at steps that ascend, [n] each: how far something has come. */
+export interface Signal {
+  readonly steps: readonly number[];
+  readonly values: ArrayLike<number>;
+}
+
+/** What a number has moved by, up and down, until each reading, [n]: of a rise with dips, a signal that only rises, as a path's length does. */
+export function variation(values: ArrayLike<number>): Float64Array {
+  const moved = new Float64Array(values.length);
+  for (let i = 1; i < moved.length; i++) moved[i] = moved[i - 1] + Math.abs(values[i] - values[i - 1]);
+  return moved;
+}
+
+/** The signal's value at so many decades: straight lines between readings, level beyond them. */
+function valueAt({ steps, values }: Signal, x: number): number {
+  const after = bisectRight(steps.map(decades), x), last = steps.length - 1;
+  if (after === 0 || after > last) return values[after === 0 ? 0 : last];
+  const from = decades(steps[after - 1]), share = (x - from) / (decades(steps[after]) - from);
+  return values[after - 1] + share * (values[after] - values[after - 1]);
+}
+
+/**
+ * A signal's speed, change per decade, in cells of `spacing` decades from one step to another; what is left of a cell at the end is left out. The signal
+ * is resampled, not its speed, so no change gets lost between readings. Throws for fewer than two readings, steps that don't ascend and values not
+ * finite, and where there are no two cells.
+ */
+export function speedsOf(signal: Signal, from: number, to: number, spacing: number): Float64Array {
+  const action = "resample a speed", { steps, values } = signal;
+  must(action, "the number of readings", steps.length >= 2, "must be at least 2", steps.length);
+  must(action, "the number of values", values.length === steps.length, `must be ${steps.length} as of steps`, values.length);
+  steps.forEach((step, i) => must(action, "a step", step > (steps[i - 1] ?? -1), "must be above the one before, and not negative", step));
+  for (let i = 0; i < values.length; i++) must(action, "a value", Number.isFinite(values[i]), "must be finite", values[i]);
+  must(action, "spacing", spacing > 0, "must be positive", spacing);
+  const cells = Math.floor((decades(to) - decades(from)) / spacing + 1e-9);
+  must(action, "the number of cells", cells >= 2, `from step ${from} to ${to} must be at least 2`, cells);
+  const at = Float64Array.from({ length: cells + 1 }, (_, i) => valueAt(signal, decades(from) + i * spacing));
+  return at.subarray(1).map((x, i) => (x - at[i]) / spacing);
+}
+
+/** Variation of less than so much of the squares is what resampling leaves of a steady speed. */
+const ROUNDING = 1e-18;
+
+/**
+ * The cross-correlation of two series of n cells at lags −most … most, [2·most + 1]: at lag k of x[t + k] with y[t], so a peak at k > 0 says that
+ * x comes later. Both are centred and the sums divided by n whatever the lag, as R's `ccf` does: lags near n shrink to 0. `null` where one of
+ * them doesn't vary. Throws for series of different lengths.
+ */
+export function crossCorrelation(x: ArrayLike<number>, y: ArrayLike<number>, most: number): Float64Array | null {
+  const n = x.length;
+  must("correlate", "the second's length", y.length === n && n > 0, `must be ${n} as the first's, and not 0`, y.length);
+  const [a, b] = [x, y].map((series) => {
+    const values = Float64Array.from(series), mean = values.reduce((sum, value) => sum + value, 0) / n;
+    const centred = values.map((value) => value - mean);
+    return product(centred, centred, 0) > ROUNDING * product(values, values, 0) ? centred : null;
+  });
+  if (!a || !b) return null;
+  const size = Math.sqrt(product(a, a, 0) * product(b, b, 0));
+  return Float64Array.from({ length: 2 * most + 1 }, (_, i) => product(a, b, i - most) / size);
+}
+
+/** Σ a[t + k] b[t]. */
+function product(a: Float64Array, b: Float64Array, k: number): number {
+  let sum = 0;
+  for (let t = Math.max(0, -k); t < Math.min(b.length, a.length - k); t++) sum += a[t + k] * b[t];
+  return sum;
+}
+
+/** One run's two signals, and where to compare them: from memorising, say, to the last reading. */
+export interface SignalPair {
+  readonly first: Signal;
+  readonly second: Signal;
+  /** Steps. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface SpeedLagOptions extends BootstrapOptions {
+  /** Decades of a cell. Default: 0.02, 5 % of a step. */
+  readonly spacing?: number;
+  /** The largest lag, in decades. Default: 1. */
+  readonly most?: number;
+}
+
+/** Where the cross-correlation is largest. */
+export interface Peak {
+  /** Decades; positive where the first comes later. */
+  readonly lag: number;
+  readonly correlation: number;
+}
+
+/** The lag of two speeds over runs; the interval is the lag's. */
+export interface SpeedLag extends Interval, Peak {
+  /** Runs that count, and those left out because one of their signals stands still. */
+  readonly n: number;
+  readonly still: number;
+  /** Decades, [2·most / spacing + 1]. */
+  readonly lags: Float64Array;
+  /** The mean cross-correlation over the runs at these lags. */
+  readonly correlations: Float64Array;
+  /** Each run's own peak, `null` for those left out. */
+  readonly runs: readonly (Peak | null)[];
+}
+
+/**
+ * The lag at which the speeds of two signals agree best: the peak of their cross-correlation, mean over runs.
+ * Interval: percentile bootstrap over the runs, no finer than the spacing; `null` where all resamples give the same peak. It is `null`
+ * altogether where no run is left. Throws where `speedsOf` and `bootstrap` do.
+ */
+export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 1, ...options }: SpeedLagOptions = {}): SpeedLag | null {
+  must("correlate speeds", "the largest lag", most >= spacing, `must be at least the spacing, ${spacing},`, most);
+  const cells = Math.round(most / spacing), lags = Float64Array.from({ length: 2 * cells + 1 }, (_, i) => (i - cells) * spacing);
+  const all = pairs.map(({ first, second, from, to }) =>
+    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), cells)
+  );
+  const moving = all.filter((each) => each !== null);
+  if (moving.length === 0) return null;
+  const average = (places: ArrayLike<number>) => {
+    const mean = new Float64Array(lags.length);
+    for (let i = 0; i < places.length; i++) moving[places[i]].forEach((x, at) => mean[at] += x / places.length);
+    return mean;
+  };
+  const correlations = average(moving.map((_, i) => i));
+  return {
+    ...peakOf(correlations, lags),
+    ...bootstrap([moving.length], ([places]) => peakOf(average(places), lags).lag, { resamples: 2000, ...options }),
+    n: moving.length,
+    still: all.length - moving.length,
+    lags,
+    correlations,
+    runs: all.map((each) => each && peakOf(each, lags)),
+  };
+}
+
+function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
+  const best = maxIndex(correlations);
+  return { lag: lags[best], correlation: correlations[best] };
+}

@@ -1,0 +1,218 @@
+/** Which patterns the heads have over training: how full each cluster of patterns is, a panel a layer, with the clusters' means as the key. */
+import * as Plot from "@observablehq/plot";
+import { namePatterns, rowsOf } from "../../analysis/attention/patterns.ts";
+import { type Choice, type ChoiceOptions, chooseClusters } from "../../analysis/attention/clusters.ts";
+import {
+  type AttentionFigureOptions,
+  type AttentionRun,
+  checkRuns,
+  heatMarks,
+  KINDS,
+  medianEdges,
+  percent,
+  pixelPanel,
+  range,
+  readQueries,
+  shadeKey,
+  SHARES,
+  sizesOf,
+  timePanel,
+  tokenMarks,
+  tokensOf,
+  words,
+} from "./shared.ts";
+import { about } from "../runs.ts";
+import { scaleOfSteps, type StepScale } from "../scale.ts";
+import { compose, count, FAINT, type Figure, INK, MARGIN, textWidth, WIDTH } from "../theme.ts";
+
+export interface ClusterOptions extends AttentionFigureOptions {
+  /** The queries whose rows make a pattern. Default: those that the output head reads. */
+  readonly queries?: readonly number[];
+  /** How the number of clusters is chosen. */
+  readonly choice?: ChoiceOptions;
+}
+
+/** Head patterns in clusters. */
+export interface PatternClusters extends Choice {
+  readonly queries: readonly number[];
+  /** Of each cluster, by `namePatterns`. */
+  readonly names: readonly string[];
+  /** Each point's run, by its place, its layer and head, and the step of its reading. */
+  readonly points: readonly { readonly run: number; readonly layer: number; readonly head: number; readonly step: number }[];
+}
+
+/** The mean patterns of every head of every run at every reading, clustered together: their number by silhouettes. Throws where `chooseClusters` does. */
+export function patternClusters(
+  runs: readonly AttentionRun[],
+  { queries = readQueries(runs[0].spec), choice: how }: Pick<ClusterOptions, "queries" | "choice"> = {},
+): PatternClusters {
+  const sizes = sizesOf(runs), points: PatternClusters["points"][number][] = [], patterns: Float64Array[] = [];
+  runs.forEach(({ readings }, run) => {
+    for (const { step, mean } of readings) {
+      for (const layer of range(sizes.L)) {
+        for (const head of range(sizes.H)) {
+          points.push({ run, layer, head, step });
+          patterns.push(rowsOf(mean, sizes, { layer, head, queries }));
+        }
+      }
+    }
+  });
+  const choice = chooseClusters(patterns, how);
+  return {
+    ...choice,
+    queries,
+    points,
+    names: namePatterns(choice.centroids, { tokens: tokensOf(runs[0].spec), mask: runs[0].spec.model.mask, queries }),
+  };
+}
+
+/**
+ * The share of a layer's heads, over all runs, that are in each cluster at each of these steps, [steps][k]: a head stays where its last reading left it. 0
+ * throughout before the first reading.
+ */
+export function shares({ points, assigned, k }: PatternClusters, layer: number, steps: readonly number[]): number[][] {
+  const heads = Map.groupBy(
+    points.flatMap((point, i) => point.layer === layer ? [{ ...point, cluster: assigned[i] }] : []),
+    (point) => `${point.run} ${point.head}`,
+  );
+  const last = [...heads.values()].map((readings) => {
+    const sorted = readings.toSorted((a, b) => a.step - b.step);
+    return (step: number) => sorted.findLast((reading) => reading.step <= step)?.cluster;
+  });
+  return steps.map((step) => {
+    const all = new Array<number>(k).fill(0);
+    for (const clusterAt of last) {
+      const cluster = clusterAt(step);
+      if (cluster !== undefined) all[cluster]++;
+    }
+    return all.map((heads) => heads / last.length);
+  });
+}
+
+/**
+ * How full each cluster is over training, a panel a layer, all runs together. `clusters`, where they have been found already.
+ * @throws Error where there is no run or one without readings, runs differ in their model, and where `patternClusters` does.
+ */
+export function clusterFigure(
+  runs: readonly AttentionRun[],
+  options: ClusterOptions = {},
+  clusters: PatternClusters = (checkRuns(runs), patternClusters(runs, options)),
+): Figure {
+  checkRuns(runs);
+  const x = scaleOfSteps(runs, options), { L, H } = sizesOf(runs), { task = about(runs).task, title } = options;
+  const tokens = tokensOf(runs[0].spec), at = clusters.queries.map((query) => tokens[query]).join(", ");
+  const heads = runs.length === 1 ? `${H} heads` : `${H} heads of ${runs.length} seeds`;
+  return compose({
+    title: title ?? clusterFinding(runs, clusters),
+    subtitle:
+      `${task ? `${task}. ` : ""}The attention at ${at} of each head at each reading, ${count(clusters.points.length)} patterns, in ` +
+      `${clusters.k} clusters (k-means; mean silhouette ${clusters.silhouette.toFixed(2)}). Shares of a layer's ${heads}.`,
+    panels: [
+      ...range(L).map((layer) => layerPanel(runs, clusters, layer, x, L)),
+      keyPanel(runs, clusters),
+    ],
+  });
+}
+
+/** Pixels between two places at which a timeline is drawn. */
+const COLUMN = 2;
+
+/** Steps at places evenly spaced along the axis. */
+function columns({ type, domain }: StepScale): number[] {
+  const n = Math.floor((WIDTH - MARGIN.left - MARGIN.right) / COLUMN), [from, to] = domain;
+  return range(n + 1).map((i) => type === "log" ? from * (to / from) ** (i / n) : from + (to - from) * i / n);
+}
+
+/** What the clusters up to each one take together, [k + 1], from 0 to 1. */
+const stacked = (all: readonly number[]) => all.reduce((sums, share) => [...sums, sums.at(-1)! + share], [0]);
+
+function layerPanel(runs: readonly AttentionRun[], clusters: PatternClusters, layer: number, x: StepScale, L: number) {
+  const steps = columns(x), stacks = shares(clusters, layer, steps).map(stacked);
+  const edges = medianEdges(runs);
+  const changes = steps.flatMap((step, i) =>
+    i > 0 && i < steps.length - 1 && stacks[i].join() === stacks[i - 1].join() ? [] : [{ step, stack: stacks[i] }]
+  );
+  const areas = range(clusters.k).flatMap((c) => changes.map(({ step, stack }) => ({ c, step, low: stack[c], high: stack[c + 1] })));
+  return timePanel({
+    ...{ x, y: { ...SHARES, domain: [0, 1] }, label: `Layer ${layer}`, edges },
+    ...{ height: layer === 0 || layer === L - 1 ? 200 : 174, over: true },
+    place: L === 1 ? "only" : layer === 0 ? "first" : layer === L - 1 ? "last" : "middle",
+    marks: [
+      Plot.areaY(areas, {
+        ...{ x: "step", y1: "low", y2: "high", z: "c", fill: ({ c }: { c: number }) => KINDS[c % KINDS.length].color, curve: "step-after" },
+        ...{ stroke: "white", strokeWidth: 0.6, ariaDescription: "cluster" },
+      }),
+      ...numbers(clusters.k, steps, stacks, Object.values(edges).filter((edge) => edge !== null)),
+    ],
+  });
+}
+
+/** Columns that a number takes to either side, and the least share that holds it. */
+const HALF = 6, HOLDS = 0.12;
+
+/** The number of each cluster, where it is thickest over the width of a number, and no edge of a phase stands. */
+function numbers(k: number, steps: readonly number[], stacks: readonly (readonly number[])[], edges: readonly number[]): Plot.Markish[] {
+  const free = range(steps.length).slice(HALF, -HALF).filter((i) =>
+    edges.every((edge) => edge < steps[i - HALF] || edge > steps[i + HALF])
+  );
+  return range(k).flatMap((c) => {
+    const places = free.map((i) => {
+      const near = stacks.slice(i - HALF, i + HALF + 1), low = Math.max(...near.map((stack) => stack[c]));
+      return { step: steps[i], low, high: Math.min(...near.map((stack) => stack[c + 1])) };
+    });
+    if (places.length === 0) return [];
+    const thick = places.reduce((best, place) => place.high - place.low > best.high - best.low + 1e-9 ? place : best);
+    if (thick.high - thick.low < HOLDS) return [];
+    return [Plot.text([String(c + 1)], {
+      ...{ x: [thick.step], y: [(thick.low + thick.high) / 2], fill: wordOn(c), fontWeight: 600, ariaDescription: "cluster number" },
+    })];
+  });
+}
+
+/** Words on the light ones of `KINDS` are dark. */
+const wordOn = (c: number) => [1, 3, 5, 7].includes(c % KINDS.length) ? INK : "white";
+
+/** The clusters' means with their names, in columns. */
+function keyPanel(runs: readonly AttentionRun[], { centroids, names, counts, queries, k, points }: PatternClusters) {
+  const options = { tokens: tokensOf(runs[0].spec), mask: runs[0].spec.model.mask, queries }, T = options.tokens.length;
+  const cell = 15, map = queries.length === 1 ? 28 : 44, side = map + T * cell + 8, left = 16, top = 34;
+  const lines = names.map((name) => [...name.split(", "), ""]);
+  const wide = side + 8 + Math.max(...lines.flat().map((line) => textWidth(line, 12.5, true)));
+  const across = Math.max(1, Math.min(k, Math.floor((WIDTH - left) / wide)));
+  const row = Math.max(queries.length * cell + 26, 15 * Math.max(...lines.map(({ length }) => length)) + 8);
+  const places = range(k).map((c) => ({ c, x: left + (c % across) * wide, y: top + Math.floor(c / across) * row }));
+  const maps = places.map(({ c, x, y }) => ({ pattern: centroids[c], left: x + map, top: y, cell }));
+  return pixelPanel(top + Math.ceil(k / across) * row + 2, [
+    words([{ x: left, y: 14, text: "Mean pattern of each cluster, and its share of all patterns" }], { fontWeight: 600 }),
+    ...shadeKey(WIDTH - 16, 14),
+    Plot.rect(places, {
+      ...{ x1: ({ x }) => x, x2: ({ x }) => x + 20, y1: ({ y }) => y, y2: ({ y }) => y + 17, ariaDescription: "key" },
+      fill: ({ c }) => KINDS[c % KINDS.length].color,
+    }),
+    Plot.text(places, {
+      ...{ x: ({ x }) => x + 10, y: ({ y }) => y + 9, text: ({ c }) => String(c + 1), fontWeight: 600, fill: ({ c }) => wordOn(c) },
+    }),
+    ...heatMarks(maps, options),
+    ...maps.flatMap((map) => [...queries.length > 1 ? tokenMarks(map, options, "left") : [], ...tokenMarks(map, options, "below")]),
+    words(places.flatMap(({ c, x, y }) => lines[c].map((text, i) => ({ x: x + side, y: y + 7 + 15 * i, text }))), { fontWeight: 600 }),
+    words(places.map(({ c, x, y }) => ({ x: x + side, y: y + 7 + 15 * (lines[c].length - 1), text: percent(counts[c] / points.length) })), {
+      fill: FAINT,
+    }),
+  ]);
+}
+
+/** Which pattern gains most between memorising (else the first reading) and the last reading, over all layers. */
+export function clusterFinding(runs: readonly AttentionRun[], clusters: PatternClusters): string {
+  const { memorised } = medianEdges(runs), first = Math.min(...runs.map(({ readings }) => readings[0].step));
+  const last = Math.max(...runs.map(({ readings }) => readings.at(-1)!.step)), { L } = sizesOf(runs);
+  const at = (step: number) => {
+    const layers = range(L).map((layer) => shares(clusters, layer, [step])[0]);
+    return range(clusters.k).map((c) => layers.reduce((sum, layer) => sum + layer[c] / L, 0));
+  };
+  const [before, after] = [at(memorised ?? first), at(last)];
+  const [most] = range(clusters.k).sort((a, b) => Math.abs(after[b] - before[b]) - Math.abs(after[a] - before[a]));
+  const verb = after[most] >= before[most] ? "spreads" : "shrinks", when = memorised === null ? "at first" : "when memorised";
+  return `Pattern ${most + 1}, “${clusters.names[most]}”, ${verb} from ${percent(before[most])} of the heads ${when} to ${
+    percent(after[most])
+  } at step ${count(last)}`;
+}

@@ -1,0 +1,233 @@
+/** Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their speeds agree. */
+import * as Plot from "@observablehq/plot";
+import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "../../analysis/attention/change.ts";
+import type { Selection } from "../../analysis/attention/patterns.ts";
+import { bootstrap } from "../../analysis/statistics/compare.ts";
+import { crossCorrelation, type SignalPair, type SpeedLag, speedLag, speedsOf } from "../../analysis/statistics/cross_correlation.ts";
+import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
+import { type AttentionFigureOptions, type AttentionRun, checkRuns, edgesOf, KINDS, percent, readQueries, sizesOf } from "./shared.ts";
+import { about } from "../runs.ts";
+import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
+import { axes, compose, count, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
+
+/** A run with its moments, and with the two signals where attention changes at all. */
+export interface DatedRun {
+  readonly seed: number;
+  readonly moments: Moments;
+  readonly signals: SignalPair | null;
+}
+
+export interface DatingOptions {
+  /** Whose attention. Default: the queries that the output head reads, of all heads together. */
+  readonly selection?: Selection;
+  /**
+   * Up to when attention's change counts: to the run's last moments, so that what goes on after grokking counts too, and with it how long the run was
+   * watched; or to just after grokking, as accuracy's does (else to the last moments). Default: `end`.
+   */
+  readonly until?: "end" | "grokking";
+}
+
+/**
+ * When half of the change of a run's attention is done, since just after memorising (else since its first reading), and half of its validation accuracy's,
+ * from then to grokking. Signals: the progress of attention on the straight way between the two, and validation accuracy.
+ */
+export function datedRun(
+  run: AttentionRun,
+  { selection = { queries: readQueries(run.spec) }, until = "end" }: DatingOptions = {},
+): DatedRun {
+  const { memorised, generalised } = edgesOf(run), course = courseOf(run.readings, sizesOf([run]), selection), { steps } = course;
+  // The last reading may be an earlier one than the last evaluation.
+  const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
+  const since = Math.min(memorised ?? steps[0], steps.at(-1)!);
+  const seen = run.metrics.map(({ step }) => step), accuracies = run.metrics.map(({ valAcc }) => valAcc);
+  const after = until === "grokking" && generalised !== null ? justAfter(reading(generalised)) : lastMoments(steps);
+  const change = changeBetween(course, justAfter(reading(since)), after);
+  const from = meanLevel(seen, accuracies, justAfter(since));
+  // Accuracy may dip after grokking, and a run end in a dip: what it rises to is what it has when it groks.
+  const to = generalised === null ? meanLevel(seen, accuracies, lastMoments(seen)) : accuracies[seen.indexOf(generalised)];
+  return {
+    seed: run.spec.seed,
+    moments: {
+      memorisation: memorised,
+      grokking: generalised,
+      attention: change.halfway,
+      accuracy: halfwayStep(seen, accuracies, from, to, { since }),
+    },
+    signals: change.progress && steps.filter((step) => step >= since).length >= 3
+      ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
+      : null,
+  };
+}
+
+export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale"> {
+  readonly scale?: "relative" | "decades";
+}
+
+/**
+ * A row a run: when half of the change of attention is done, and half of that of validation accuracy; the verdict over runs in the title. Below, the
+ * correlation of their speeds at each lag, where two runs or more allow for it. @throws Error where there is no run or one without readings.
+ */
+export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptions = {}): Figure {
+  checkRuns(runs);
+  const { task = about(runs).task, title } = options;
+  const dated = runs.map((run) => datedRun(run, options)), summary = lagOverRuns(dated.map(({ moments }) => moments), options);
+  const pairs = dated.flatMap(({ signals, moments }) => (signals && moments.grokking !== null ? [signals] : []));
+  const speeds = pairs.length > 1 ? speedLag(pairs, options) : null;
+  return compose({
+    title: title ?? lagFinding(summary),
+    subtitle:
+      `${task ? `${task}. ` : ""}Circle: memorised; diamond: half of attention's change since; dot: half of validation accuracy's; ` +
+      `upright: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${speeds ? SPEEDS : ""}`,
+    panels: [dumbbells(runs, dated, summary), ...speeds ? [correlogram(pairs, speeds, options)] : []],
+  });
+}
+
+const SPEEDS = " Below: correlation of the two speeds, mean and 95 % bootstrap band over runs.";
+const ATTENTION = KINDS[0];
+
+const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
+
+/** Minus as people write it; a plus where it tells later from earlier. */
+const signed = (lag: number, scale: keyof Lag) => {
+  const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
+  return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
+};
+
+/** The verdict with the shift, its interval and n. */
+export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
+  if (shift === null) return "No run dates a change of attention against validation accuracy";
+  const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
+  const interval = low === null || high === null
+    ? "too few for an interval"
+    : `95 % interval ${signed(low, scale)} to ${signed(high, scale)}`;
+  const says = verdict === "undecided"
+    ? "Whether attention changes before, with or after accuracy is undecided:"
+    : `Attention changes ${verdict} validation accuracy:`;
+  return `${says} shift ${signed(shift, scale)}${unit} (${interval}, n\u00a0=\u00a0${n})`;
+}
+
+/** The runs that the verdict leaves out. */
+function leftOut({ never, undated }: LagSummary): string {
+  const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
+  const words = [...some(never, "never grokked"), ...some(undated, "without a clear change")];
+  return words.length > 0 ? ` Left out: ${words.join(", ")}.` : "";
+}
+
+const ROW = 22, TOP = 40, RIGHT = 112;
+
+function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { scale, margin }: LagSummary): Panel {
+  const late = ({ moments: { grokking, accuracy } }: DatedRun) => grokking === null || accuracy === null ? Infinity : accuracy;
+  const rows = dated.toSorted((a, b) => late(a) - late(b) || a.seed - b.seed).map((run, y) => ({
+    ...run,
+    ...run.moments,
+    y,
+    lag: lagOf(run.moments),
+  }));
+  const starts = rows.flatMap(({ memorisation, attention }) => [memorisation, attention]).filter((step) => step !== null);
+  const x: StepScale = scaleOfSteps(runs, starts.length > 0 ? { from: 0.85 * Math.max(1, Math.min(...starts)) } : {});
+  const at = (step: number) => Math.max(x.domain[0], Math.min(x.domain[1], step));
+  const none = rows.flatMap(({ y, accuracy, memorisation, grokking }) => {
+    if (accuracy === null || grokking === null || (scale === "relative" && memorisation === null)) return [];
+    const reach = scale === "relative"
+      ? [accuracy - margin * (grokking - memorisation!), accuracy + margin * (grokking - memorisation!)]
+      : [accuracy * 10 ** -margin, accuracy * 10 ** margin];
+    return [{ y, x1: at(reach[0]), x2: at(reach[1]) }];
+  });
+  const word = ({ grokking, lag }: typeof rows[number]) =>
+    grokking === null ? "never grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
+  const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
+  return panel({
+    ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },
+    x: { type: x.type, domain: x.domain },
+    y: { domain: [rows.length - 0.5, -0.5] },
+    marks: [
+      ...axes(stepAxis(x), { ticks: rows.map(({ y }) => y), format: (y) => String(rows[y].seed), label: "Seed" }, TOP),
+      Plot.text([scale === "relative" ? "Lag / wait" : "Lag, decades"], {
+        ...{ frameAnchor: "top-right", dx: RIGHT - 16, dy: -8, lineAnchor: "bottom", textAnchor: "end", fontWeight: 600 },
+      }),
+      Plot.rect(none, {
+        ...{ x1: "x1", x2: "x2", y1: ({ y }) => y - 0.34, y2: ({ y }) => y + 0.34, fill: "#dcdcdc", ariaDescription: "counts as none" },
+      }),
+      Plot.ruleY(rows.filter(({ lag }) => lag), {
+        ...{ x1: ({ attention }) => at(attention!), x2: ({ accuracy }) => at(accuracy!), y: "y", stroke: FAINT, strokeWidth: 1.4 },
+      }),
+      Plot.dot(has("memorisation"), {
+        ...{ x: ({ memorisation }) => at(memorisation!), y: "y", r: 3.6, stroke: TRAIN.color, strokeWidth: 1.6, fill: "white" },
+        ariaDescription: "memorised",
+      }),
+      Plot.ruleX(has("grokking"), {
+        ...{ x: ({ grokking }) => at(grokking!), y1: ({ y }) => y - 0.36, y2: ({ y }) => y + 0.36, stroke: VALIDATION.color },
+        ...{ strokeWidth: 1.4, ariaDescription: "grokked" },
+      }),
+      Plot.dot(has("accuracy").filter(({ grokking }) => grokking !== null), {
+        ...{ x: ({ accuracy }) => at(accuracy!), y: "y", r: 4.6, fill: VALIDATION.color, ariaDescription: "accuracy half-way" },
+      }),
+      Plot.dot(has("attention"), {
+        ...{
+          x: ({ attention }) => at(attention!),
+          y: "y",
+          symbol: "diamond",
+          r: 5.2,
+          fill: ATTENTION.color,
+          stroke: "white",
+          strokeWidth: 0.8,
+        },
+        ariaDescription: "attention half-way",
+      }),
+      Plot.text(rows, {
+        ...{ x: () => x.domain[1], y: "y", text: word, dx: RIGHT - 16, textAnchor: "end", fill: ({ lag }) => lag ? ATTENTION.text : FAINT },
+      }),
+    ],
+  });
+}
+
+/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
+export function correlationBand(pairs: readonly SignalPair[], { lags }: SpeedLag, { level, resamples = 1000, seed }: LagOptions = {}) {
+  const most = (lags.length - 1) / 2, spacing = lags[most + 1];
+  const all = pairs.flatMap(({ first, second, from, to }) =>
+    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []
+  );
+  const options = { resamples, ...level !== undefined ? { level } : {}, ...seed !== undefined ? { seed } : {} };
+  return Array.from(lags, (lag, i) => {
+    const mean = (places: ArrayLike<number>) => Array.from(places, (at) => all[at][i]).reduce((sum, x) => sum + x, 0) / places.length;
+    const mid = mean(all.map((_, at) => at)), { low, high } = bootstrap([all.length], ([places]) => mean(places), options);
+    return { lag, mid, low: low ?? mid, high: high ?? mid };
+  });
+}
+
+function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: LagOptions): Panel {
+  const band = correlationBand(pairs, speeds, options), top = 52, most = band.at(-1)!.lag, peak = speeds.low !== null ? [speeds] : [];
+  const low = Math.min(0, ...band.map(({ low }) => low)), high = Math.max(0.1, ...band.map(({ high }) => high));
+  const domain = [low - 0.05, high + 0.12 * (high - low)] as const, steps = [-1, -0.5, 0, 0.5, 1].map((share) => share * most);
+  const side = (text: string, frameAnchor: "top-left" | "top-right", textAnchor: "start" | "end") =>
+    Plot.text([text], { frameAnchor, textAnchor, dy: -7, lineAnchor: "bottom", fill: FAINT });
+  return panel({
+    ...{ height: 232, marginTop: top, marginRight: RIGHT },
+    x: { domain: [-most, most] },
+    y: { domain },
+    marks: [
+      ...axes({ ticks: [], label: `Lag of attention, in decades of steps; speeds agree best at ${signed(speeds.lag, "decades")} →` }, {
+        ticks: ticks(...domain, "linear").filter((_, i, all) => all.length < 6 || (i - all.findIndex((r) => Math.abs(r) < 1e-9)) % 2 === 0),
+        format: (r) => String(Number(r.toPrecision(2))).replace("-", "−"),
+        label: "Correlation of the two speeds",
+      }, top),
+      Plot.axisX(steps, {
+        tickSize: 4,
+        text: (lag: number) => lag === 0 ? "0" : signed(lag, "decades").replace(/\.?0+$/, ""),
+        label: null,
+        color: FAINT,
+      }),
+      Plot.ruleX([0], { stroke: FAINT }),
+      Plot.ruleY([0], { stroke: FAINT, strokeOpacity: 0.5 }),
+      Plot.areaY(band, { x: "lag", y1: "low", y2: "high", fill: ATTENTION.color, fillOpacity: 0.18, ariaDescription: "correlation band" }),
+      Plot.lineY(band, { x: "lag", y: "mid", stroke: ATTENTION.color, strokeWidth: 2, ariaDescription: "mean correlation" }),
+      Plot.ruleY(peak, {
+        ...{ x1: ({ low }) => low, x2: ({ high }) => high, y: () => high + 0.06 * (high - low), stroke: ATTENTION.color, strokeWidth: 2 },
+        ariaDescription: "interval of the lag",
+      }),
+      Plot.dot([speeds], { x: "lag", y: () => high + 0.06 * (high - low), r: 4, fill: ATTENTION.color, ariaDescription: "lag" }),
+      side("← attention first", "top-left", "start"),
+      side("attention later →", "top-right", "end"),
+    ],
+  });
+}

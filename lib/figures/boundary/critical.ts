@@ -1,0 +1,206 @@
+/** The critical ratio and how it moves: where along one setting half of the networks grok, for each value of another. */
+import * as Plot from "@observablehq/plot";
+import { type Critical, criticalPoint, type Crossing } from "../../analysis/statistics/critical.ts";
+import { taskOf } from "./heat_map.ts";
+import { key } from "../map_cells.ts";
+import type { BoardRun } from "../settings.ts";
+import { type Surface, type SurfaceAxes, surfaceOf } from "./surface.ts";
+import { BETWEEN, capital, HEAD, list } from "../sweep_marks.ts";
+import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, VALIDATION, WIDTH } from "../theme.ts";
+
+export interface CriticalRow extends Critical {
+  /** The value of the other setting: a weight decay. */
+  readonly y: number;
+  /** The settings with runs that aren't done; they don't count. */
+  readonly open: number;
+}
+
+export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
+  /** Of the intervals. Default: 0.95. */
+  readonly level?: number;
+  /** What was learned; by default as the runs' specs say it. */
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/**
+ * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along that.
+ * @throws Error where `surfaceOf` does.
+ */
+export function criticalRows(runs: readonly BoardRun[], { level = 0.95, ...axes }: CriticalFigureOptions = {}): CriticalRow[] {
+  return rowsOf(surfaceOf(runs, axes), level);
+}
+
+function rowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
+  return cells.flatMap((row, j) => {
+    const tries = row.filter(({ runs, open }) => runs > 0 && open === 0).map(({ x, grokked, runs }) => ({
+      x,
+      successes: grokked,
+      n: runs,
+    }));
+    if (tries.length < 2) return [];
+    return [{ y: ys[j], open: row.filter(({ open }) => open > 0).length, ...criticalPoint(tries, { level }) }];
+  });
+}
+
+const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;
+/** Circles of the tries below the line of a row, the interval above it. */
+const TRIES = -0.2, INTERVAL = 0.16;
+
+/**
+ * A row a value of the one setting: circles at the values of the other, the fuller, the more networks grok there, and above them where half of them would,
+ * with its interval; an arrow where that lies beyond the values tried.
+ * @throws Error where `surfaceOf` does, and where no row has two values that are done.
+ */
+export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigureOptions = {}): Figure {
+  const { level = 0.95, task = taskOf(runs), title, ...axes } = options;
+  const surface = surfaceOf(runs, axes), { xs, names, say } = surface, rows = rowsOf(surface, level);
+  if (rows.length === 0) {
+    throw new Error(`Cannot draw critical values: ${names.y} must have a value with two settings that are done, current value is none`);
+  }
+  const line = new Map(rows.map(({ y }, j) => [y, j]));
+  const domain = [xs[0] / 1.15, xs[xs.length - 1] * 1.15],
+    left = Math.max(MARGIN.left, 28 + Math.max(...rows.map(({ y }) => textWidth(say.y(y)))));
+  const tries = surface.cells.flat().flatMap((
+    { x, y, share, open },
+  ) => (share === null || open > 0 || !line.has(y) ? [] : [{ x, j: line.get(y)!, share }]));
+  const crossings = rows.flatMap(({ crossings }, j) => crossings.map((each) => ({ ...each, j })));
+  const ends = crossings.map(({ j, low, high }) => {
+    const [from, to] = [low === null || low < domain[0], high === null || high > domain[1]];
+    return { j, from, to, low: from ? domain[0] : low, high: to ? domain[1] : high };
+  });
+  const inner = WIDTH - left - RIGHT, percent = Number((100 * level).toPrecision(4));
+  return compose({
+    title: title ?? finding(rows, surface),
+    subtitle: `${
+      task ? `${task}. ` : ""
+    }Circle: the share of a setting's networks that grok. Diamond and bar: where half of them would, with its ${percent} % interval${
+      ends.some(({ from, to }) => from || to) ? "; arrow: beyond the figure" : ""
+    }.`,
+    panels: [panel({
+      height: TOP + BOTTOM + ROW * rows.length,
+      marginTop: TOP,
+      marginBottom: BOTTOM,
+      marginLeft: left,
+      marginRight: RIGHT,
+      x: { type: "log", domain, axis: null },
+      y: { domain: [-0.5, rows.length - 0.5], axis: null },
+      marks: [
+        Plot.ruleY(rows, { y: (_, j) => j - 0.5, stroke: BETWEEN, insetLeft: 16 - left, insetRight: 16 - RIGHT }),
+        Plot.ruleY(rows, { y: (_, j) => j + TRIES, stroke: BETWEEN }),
+        Plot.dot(tries, {
+          x: "x",
+          y: ({ j }) => j + TRIES,
+          r: 6,
+          fill: "white",
+          stroke: VALIDATION.color,
+          strokeWidth: 1.3,
+          ariaDescription: "tried",
+        }),
+        Plot.dot(tries.filter(({ share }) => share > 0), {
+          ...{ x: "x", y: ({ j }: { j: number }) => j + TRIES, r: 6, fill: VALIDATION.color, ariaDescription: "share" },
+          fillOpacity: ({ share }: { share: number }) => share,
+        }),
+        Plot.ruleY(ends, { y: ({ j }) => j + INTERVAL, x1: "low", x2: "high", stroke: INK, strokeWidth: 2.2, ariaDescription: "interval" }),
+        ...(["from", "to"] as const).map((side) =>
+          Plot.dot(ends.filter((each) => each[side]), {
+            ...{
+              x: side === "from" ? "low" : "high",
+              y: ({ j }: { j: number }) => j + INTERVAL,
+              symbol: "triangle",
+              r: 4.5,
+              fill: INK,
+              ariaDescription: "beyond",
+            },
+            rotate: side === "from" ? -90 : 90,
+          })
+        ),
+        Plot.dot(crossings.filter(({ x }) => x !== null), {
+          ...{
+            x: "x",
+            y: ({ j }: { j: number }) => j + INTERVAL,
+            symbol: "diamond",
+            r: 6,
+            fill: INK,
+            stroke: "white",
+            ariaDescription: "critical",
+          },
+        }),
+        Plot.axisX(spaced(xs, domain, inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
+        Plot.text(rows, { frameAnchor: "left", textAnchor: "end", dx: -10, y: (_, j) => j, text: ({ y }) => say.y(y), fill: FAINT }),
+        Plot.text(rows, {
+          frameAnchor: "right",
+          textAnchor: "end",
+          dx: RIGHT - 16,
+          y: (_, j) => j,
+          text: wordOf,
+          fill: INK,
+          lineHeight: 1.15,
+        }),
+        Plot.text([capital(names.y)], { ...HEAD, frameAnchor: "top-left", dx: 16 - left, textAnchor: "start" }),
+        Plot.text(["Critical value"], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
+        Plot.text([`${capital(names.x)} (logarithmic) →`], {
+          frameAnchor: "bottom-right",
+          dy: 40,
+          lineAnchor: "bottom",
+          textAnchor: "end",
+          fill: FAINT,
+        }),
+        ...key(0),
+      ],
+    })],
+  });
+}
+
+/** Values whose words don't touch. */
+function spaced(values: readonly number[], [from, to]: readonly number[], width: number): number[] {
+  const at = (value: number) => width * Math.log(value / from) / Math.log(to / from), kept: number[] = [];
+  for (const value of values) if (kept.length === 0 || at(value) - at(kept[kept.length - 1]) > 34) kept.push(value);
+  return kept;
+}
+
+const digits = (value: number) => String(Number(value.toPrecision(3)));
+
+function crossingWord({ x, low, high }: Crossing): string {
+  if (x !== null) return `${digits(x)} (${low === null ? "–∞" : digits(low)} to ${high === null ? "∞" : digits(high)})`;
+  return low !== null ? `> ${digits(low)}` : high !== null ? `< ${digits(high)}` : "unknown";
+}
+
+function wordOf({ course, crossings, grokked, n }: CriticalRow): string {
+  if (course === "level") return `no trend: ${grokked} of ${n}`;
+  if (course === "irregular") return "turns repeatedly";
+  return crossings.map((each) => `${crossings.length > 1 || !each.rises ? (each.rises ? "from " : "up to ") : ""}${crossingWord(each)}`)
+    .join("\n");
+}
+
+/** Where the critical value is, and whether it moves. */
+function finding(rows: readonly CriticalRow[], { names, say }: Surface): string {
+  const bound = (text: string) => text.replaceAll(" ", "\u00a0"), ratio = bound(names.x);
+  const at = (y: number, first = false) => bound(first ? `${names.y} ${say.y(y)}` : say.y(y));
+  const which = (...courses: Critical["course"][]) => rows.filter(({ course }) => courses.includes(course)).map(({ y }) => say.y(y));
+  const others = ([
+    [which("all"), `all do at every ${ratio}`],
+    [which("none"), `none does at any ${ratio}`],
+    [which("peak", "falls"), "too much of it harms"],
+  ] as const).filter(([ys]) => ys.length > 0).map(([ys, what]) => `; at ${list(ys)} ${what}`).join("");
+  for (const course of ["all", "none"] as const) {
+    if (rows.every((row) => row.course === course)) {
+      return course === "all" ? `Every network groks at every ${ratio}` : `No network groks at any ${ratio}`;
+    }
+  }
+  const known = rows.flatMap((
+    { course, crossings: [only], y },
+  ) => (course === "rises" && only.x !== null ? [{ ...only, x: only.x, y }] : []));
+  if (known.length === 0) return `At no ${bound(names.y)} a ${ratio} is found from which half of the networks grok${others}`;
+  const what = `The ${ratio} from which half of the networks grok`;
+  if (known.length === 1) return `${what} is ${digits(known[0].x)} at ${at(known[0].y, true)}${others}`;
+  const sorted = known.toSorted((a, b) => a.x - b.x), lowest = sorted[0], highest = sorted[sorted.length - 1];
+  const [first, last] = [known[0], known[known.length - 1]],
+    apart = lowest.high !== null && highest.low !== null && lowest.high < highest.low;
+  if (!apart) return `${what}, ${digits(lowest.x)} to ${digits(highest.x)}, is not shown to depend on ${bound(names.y)}${others}`;
+  const ends = lowest === last && highest === first ? "falls" : lowest === first && highest === last ? "rises" : null;
+  return ends
+    ? `${what} ${ends} from ${digits(first.x)} at ${at(first.y, true)} to ${digits(last.x)} at ${at(last.y)}${others}`
+    : `${what} is lowest, ${digits(lowest.x)}, at ${at(lowest.y, true)}, and highest, ${digits(highest.x)}, at ${at(highest.y)}${others}`;
+}

@@ -1,0 +1,172 @@
+/** Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the best. */
+import * as Plot from "@observablehq/plot";
+import { pWord } from "../../analysis/statistics/contrasts.ts";
+import { holm } from "../../analysis/statistics/multiple.ts";
+import type { Observation } from "../../analysis/statistics/sample.ts";
+import { type UShape, uShape } from "../../analysis/statistics/u_shape.ts";
+import { taskOf } from "./heat_map.ts";
+import { type BoardRun, isOpen, outcome } from "../settings.ts";
+import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
+import { capital, DOT, list, TRIANGLE } from "../sweep_marks.ts";
+import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
+
+export interface DelayRow extends UShape {
+  /** The value of the other setting: a weight decay. */
+  readonly y: number;
+  /** Of the test that the largest value takes no longer than any other, corrected for all rows (Holm); `null` where it is the best itself. */
+  readonly holm: number | null;
+}
+
+export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
+  /** What was learned; by default as the runs' specs say it. */
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** Corrected p below it: shown to differ. */
+const LEVEL = 0.05;
+
+/** A run's step of grokking, or, censored, how long it was watched; one that diverged wouldn't have grokked in all the steps it was to do. */
+const timeOf = (run: BoardRun): Observation => {
+  const { grokked, state, watched } = outcome(run);
+  return { time: grokked ?? (state === "diverged" ? run.spec.schedule.steps : watched), event: grokked !== null };
+};
+
+/**
+ * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. Runs that
+ * aren't done don't count; a row with fewer than two such values is left out.
+ * @throws Error where `surfaceOf` does.
+ */
+export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: DelayOptions = {}): DelayRow[] {
+  const { cells } = surfaceOf(runs, { x, y }), done = runs.filter((run) => !isOpen(outcome(run)));
+  const rows = cells.flatMap((row) => {
+    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).map((cell) => ({
+      x: cell.x,
+      times: done.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y).map(timeOf),
+    })).filter(({ times }) => times.length > 0);
+    return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
+  });
+  const tested = rows.flatMap(({ largest }) => (largest ? [largest.p] : [])), adjusted = holm(tested);
+  let next = 0;
+  return rows.map((row) => ({ ...row, holm: row.largest ? adjusted[next++] : null }));
+}
+
+/** The axis goes beyond the values by this factor. */
+const EDGE = 1.18;
+/** Pixels between two seeds of a value, unless the values lie too close. */
+const SEEDS = 6;
+const HEIGHT = 184, RIGHT = 40, TOP = 36;
+
+/**
+ * A panel a value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
+ * (within what was watched) from the first value at which most grok, with the best marked; and what the largest value costs against it.
+ * @throws Error where `surfaceOf` does, and where there is no such row.
+ */
+export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {}): Figure {
+  const { x = RATIO, y = DECAY, task = taskOf(runs), title } = options;
+  const surface = surfaceOf(runs, { x, y }), rows = delayRows(runs, options);
+  if (rows.length === 0) {
+    throw new Error(
+      `Cannot draw delays: most networks must grok at two values of ${surface.names.x} or beyond the first of them, current value is none`,
+    );
+  }
+  return compose({
+    title: title ?? finding(rows, surface),
+    subtitle: [
+      task ? `${task}.` : "",
+      "Dot: a seed that grokked; triangle: watched so long, not grokked. Line: mean within the steps watched; ring: the best.",
+      `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}.`,
+    ].filter((part) => part !== "").join(" "),
+    panels: rows.map((row, i) => drawn(row, runs.filter(({ spec }) => valueAlong(spec, y) === row.y), surface, x, i === rows.length - 1)),
+  });
+}
+
+function drawn(
+  row: DelayRow,
+  runs: readonly BoardRun[],
+  { xs, names, say }: Surface,
+  axis: NonNullable<SurfaceAxes["x"]>,
+  last: boolean,
+): Panel {
+  const [from, to] = [xs[0] / EDGE, xs[xs.length - 1] * EDGE], perPixel = Math.log(to / from) / (WIDTH - MARGIN.left - RIGHT);
+  const closest = Math.min(...xs.slice(1).map((x, i) => Math.log(x / xs[i]))) / perPixel;
+  const seeds = [...Map.groupBy(runs, ({ spec }) => valueAlong(spec, axis))].flatMap(([value, some]) => {
+    const apart = Math.min(SEEDS, closest / (some.length + 0.5)) * perPixel;
+    return some.map(outcome).sort((a, b) => a.seed - b.seed).map((run, s, all) => ({
+      ...run,
+      at: value * Math.exp(apart * (s - (all.length - 1) / 2)),
+    }));
+  }).filter(({ watched }) => watched > 0);
+  const steps = [...seeds.map(({ grokked, watched }) => grokked ?? watched), ...row.means.map(({ mean }) => mean)];
+  const domain = [Math.min(...steps) / 1.3, Math.max(...steps) * 1.3], bottom = last ? MARGIN.bottom : 26;
+  const best = row.means.filter(({ x }) => x === row.best);
+  return panel({
+    height: HEIGHT + bottom - 26,
+    marginTop: TOP,
+    marginBottom: bottom,
+    marginRight: RIGHT,
+    x: { type: "log", domain: [from, to] },
+    y: { type: "log", domain },
+    marks: [
+      ...axes(
+        { ticks: [], label: last ? `${capital(names.x)} (logarithmic) →` : null },
+        { ticks: ticks(domain[0], domain[1], "log"), format: count, label: `${capital(names.y)} ${say.y(row.y)}` },
+        TOP,
+      ),
+      Plot.axisX(spaced(xs, 36 * perPixel), { tickSize: 4, text: say.x, label: null, color: FAINT }),
+      Plot.text([armWord(row, say.x)], {
+        frameAnchor: "top-right",
+        dy: 4 - TOP,
+        lineAnchor: "top",
+        textAnchor: "end",
+        fill: FAINT,
+      }),
+      Plot.lineY(row.means, { x: "x", y: "mean", stroke: INK, strokeWidth: 1.6, ariaDescription: "mean" }),
+      Plot.dot(best, { x: "x", y: "mean", r: 9, stroke: INK, strokeWidth: 1.6, ariaDescription: "best" }),
+      Plot.dot(seeds.filter(({ grokked }) => grokked !== null), { x: "at", y: "grokked", ...DOT(4.2) }),
+      Plot.dot(seeds.filter(({ grokked }) => grokked === null), { x: "at", y: "watched", ...TRIANGLE(4.4), rotate: 0 }),
+    ],
+  });
+}
+
+/** Values whose words don't touch. */
+function spaced(values: readonly number[], apart: number): number[] {
+  const kept: number[] = [];
+  for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);
+  return kept;
+}
+
+/** `At 16: 1.4 times the best, +400 steps (+120 to +680), p = 0.01` */
+function armWord({ largest, holm }: DelayRow, say: (x: number) => string): string {
+  if (largest === null) return "the largest is the best";
+  const { difference: { mean, low, high }, ratio, x } = largest,
+    interval = low === null || high === null ? "" : ` (${signed(low)} to ${signed(high)})`;
+  return `At ${say(x)}: ${Number(ratio.toPrecision(2))} times the best, ${signed(mean)} steps${interval}, ${pWord(holm)}`.replaceAll(
+    "p ",
+    "p\u00a0",
+  );
+}
+const signed = (steps: number) => `${steps < 0 ? "−" : "+"}${count(Math.abs(steps))}`;
+
+/** Where the largest takes longer than the best, and where that isn't shown. */
+function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
+  const bound = (text: string) => text.replaceAll(" ", "\u00a0");
+  const shown = rows.filter(({ holm }) => holm !== null && holm < LEVEL), not = rows.filter((row) => !shown.includes(row));
+  const at = (some: readonly DelayRow[], first: boolean) => `${first ? bound(`${names.y} `) : ""}${list(some.map(({ y }) => say.y(y)))}`;
+  if (shown.length === 0) {
+    return rows.every(({ largest }) => largest === null)
+      ? `Networks grok soonest at the largest ${bound(names.x)}, with ${at(rows, true)}`
+      : `Excess capacity is not shown to delay grokking, with ${at(rows, true)}`;
+  }
+  const largest = shown.map((row) => row.largest!), rest = not.length > 0 ? `; not shown with ${at(not, false)}` : "";
+  const ends = [...new Set(largest.map(({ x }) => say.x(x)))],
+    where = `at ${ends.length === 1 ? "" : "the largest "}${names.x} ${ends.length === 1 ? ends[0] : ""}`;
+  const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map((ratio) => String(Number(ratio.toPrecision(2))));
+  const range = ratios[0] === ratios[ratios.length - 1] ? ratios[0] : `${ratios[0]} to ${ratios[ratios.length - 1]}`;
+  // Ranks may tell what means can't.
+  const much = largest.every(({ difference: { low } }) => low !== null && low > 0)
+    ? `it takes ${range} times as long as at the best`
+    : "it takes longer than at the best";
+  return `Excess capacity delays grokking with ${at(shown, true)}: ${bound(where.trim())} ${much}${rest}`;
+}

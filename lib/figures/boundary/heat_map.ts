@@ -1,0 +1,103 @@
+/** Where memorisation gives way to generalisation: when networks grok over two settings, and the line beyond which most don't. */
+import * as Plot from "@observablehq/plot";
+import { BOX, cellMarks, holdsTwo, key, mapScales } from "../map_cells.ts";
+import { about } from "../runs.ts";
+import type { BoardRun } from "../settings.ts";
+import { shadesOf } from "../shades.ts";
+import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceFinding, surfaceOf } from "./surface.ts";
+import { BETWEEN, capital, clamp, DOT, HEAD, THIN, TRIANGLE } from "../sweep_marks.ts";
+import { compose, count, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "../theme.ts";
+
+export interface BoundaryMapOptions extends SurfaceAxes {
+  /** What was learned; by default as the runs' specs say it. */
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** Where the median is none, because not half of the runs grok. */
+const NEVER = "#ececec";
+const TOP = 34, BOTTOM = 48, RIGHT = 16;
+
+/**
+ * A cell a pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many grok. A line
+ * parts the cells in which most networks grok from those in which they don't. Of a search for that line (`map`), cells that it didn't ask have a mark
+ * for what it took them for.
+ * @param runs of both settings and all seeds, those not begun among them.
+ * @throws Error where `surfaceOf` does.
+ */
+export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: BoundaryMapOptions = {}): Figure {
+  const surface = surfaceOf(runs, axes), { xs, ys, cells, names, say } = surface;
+  const left = Math.max(MARGIN.left, 28 + Math.max(...ys.map((value) => textWidth(say.y(value)))));
+  const width = Math.min(150, (WIDTH - left - RIGHT) / xs.length), height = clamp(14, 480 / ys.length, 46);
+  const placed = cells.flatMap((row, j) => row.map((cell, i) => ({ ...cell, i, j })));
+  const asked = placed.filter((cell) => cell.asked), taken = placed.filter((cell) => !cell.asked && cell.groks !== null);
+  const steps = asked.flatMap(({ median }) => median ?? []), shades = shadesOf(steps);
+  const fill = ({ median, open, runs }: SurfaceCell) =>
+    median !== null ? { fill: shades.of(median) } : open === 0 && runs > 0 ? { fill: NEVER } : null;
+  return compose({
+    title: title ?? surfaceFinding(surface),
+    subtitle: [
+      task ? `${task}.` : "",
+      `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.`,
+      "Line: most grok on one side of it, and don't on the other.",
+      taken.length > 0 ? "Not trained: dot, taken to grok as those around it; triangle, not to." : "",
+      asked.some(({ open }) => open > 0) ? "Hatched: not all runs are done." : "",
+    ].filter((part) => part !== "").join(" "),
+    panels: [panel({
+      height: TOP + BOTTOM + height * ys.length,
+      marginTop: TOP,
+      marginBottom: BOTTOM,
+      marginLeft: left,
+      marginRight: WIDTH - left - width * xs.length,
+      ...mapScales(xs.length, ys.length),
+      marks: [
+        ...cellMarks(asked, width, height, fill),
+        Plot.rect(taken, { ...BOX, stroke: BETWEEN, ariaDescription: "not asked" }),
+        Plot.dot(taken.filter(({ groks }) => groks), {
+          ...CENTRE,
+          ...DOT(Math.min(4, width / 5)),
+          fillOpacity: 0.6,
+          ariaDescription: "taken to grok",
+        }),
+        Plot.dot(taken.filter(({ groks }) => !groks), {
+          ...CENTRE,
+          ...TRIANGLE(Math.min(4, width / 5)),
+          stroke: THIN,
+          ariaDescription: "taken not to",
+        }),
+        Plot.link(borders(surface), {
+          ...{ x1: "x1", x2: "x2", y1: "y1", y2: "y2", stroke: INK, strokeWidth: 2.8, strokeLinecap: "round", clip: false },
+          ariaDescription: "boundary",
+        }),
+        Plot.text(xs, { ...UNDER, x: (_, i) => i + 0.5, text: say.x, dy: 8 }),
+        Plot.text(ys, { frameAnchor: "left", textAnchor: "end", dx: -8, y: (_, j) => j, text: say.y, fill: FAINT }),
+        Plot.text([capital(names.y)], { ...HEAD, frameAnchor: "top-left", dx: 16 - left, textAnchor: "start" }),
+        Plot.text([`${capital(names.x)} →`], {
+          ...{ ...UNDER, frameAnchor: "bottom-right", textAnchor: "end", dy: 28, fill: INK, fontWeight: 600 },
+        }),
+        ...steps.length === 0 ? [] : key(width * xs.length > 360 ? 0 : WIDTH - RIGHT - left - width * xs.length, -15, {
+          words: [`step ${count(Math.min(...steps))}`, count(Math.max(...steps))],
+          shades: shades.samples(steps.length > 1 ? 5 : 1).map((fill) => ({ fill })),
+        }),
+      ],
+    })],
+  });
+}
+
+const UNDER = { frameAnchor: "bottom", lineAnchor: "top", fill: FAINT } as const;
+const CENTRE = { x: ({ i }: { i: number }) => i + 0.5, y: "j" } as const;
+
+/** What was learned, as the runs' specs say it. */
+export const taskOf = (runs: readonly BoardRun[]) => about(runs.map((run) => ({ ...run, metrics: [] }))).task ?? "";
+
+/** The edges between cells of which one groks and the other doesn't. */
+function borders({ cells }: Surface) {
+  const differ = (a: SurfaceCell, b: SurfaceCell | undefined) => b && a.groks !== null && b.groks !== null && a.groks !== b.groks;
+  return cells.flatMap((row, j) =>
+    row.flatMap((cell, i) => [
+      ...differ(cell, row[i + 1]) ? [{ x1: i + 1, x2: i + 1, y1: j - 0.5, y2: j + 0.5 }] : [],
+      ...differ(cell, cells[j + 1]?.[i]) ? [{ x1: i, x2: i + 1, y1: j + 0.5, y2: j + 0.5 }] : [],
+    ])
+  );
+}
