@@ -11,6 +11,7 @@ import type { Figure } from "./figures/theme.ts";
 import { withoutAttention } from "./lab/attention.ts";
 import type { Experiment } from "./lab/experiment.ts";
 import { exportRecorded, importRecorded } from "./lab/recorded.ts";
+import { SENT } from "./lab/recorded_artifacts.ts";
 import { FILES } from "./lab/recorded_files.ts";
 import { Lab, type StoredRun } from "./lab/store.ts";
 import { left, sweep as sweepLab, type SweptRun } from "./lab/sweep.ts";
@@ -75,10 +76,10 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
       await moving?.done(runs);
     } else await moving?.done();
     if (folder && left(lab, wanted).length === 0) {
-      const attention = wanted.watch?.attention !== undefined;
+      const files = SENT.filter((kind) => wanted.watch?.[kind] !== undefined);
       await exportRecorded(lab, wanted.name, join(folder, wanted.name), {
         metrics: "thin",
-        attention,
+        files,
         command: "deno task notebooks --record",
       });
     }

@@ -101,7 +101,7 @@ Deno.test("the commands, one after the other, as their help says", () =>
     assertEquals(written, ok(""));
     assertEquals(JSON.parse(Deno.readTextFileSync(path("final/info.json"))).x_plus_y.final_info_dict.step_val_acc_99.length, 6);
     assertMatch(exported.stdout, /^6 runs and 0 evaluations in .*thin, \d+ KiB\n$/);
-    assertMatch(logs.stdout, /^6 runs, 0 attention logs and 100 evaluations in .*logs, \d+ KiB\n$/);
+    assertMatch(logs.stdout, /^6 runs, 0 files of attention and 100 evaluations in .*logs, \d+ KiB\n$/);
     assertMatch(
       JSON.parse(Deno.readTextFileSync(path("thin/experiment.json"))).provenance.command,
       /^deno task db export --experiment small --to /,

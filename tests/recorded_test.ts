@@ -75,7 +75,7 @@ Deno.test("all of an experiment goes out and comes back: the same results, the s
     using a = Lab.open(path("a.db")), b = Lab.open(path("b.db"));
     const wrote = await record(a, "small", path("a"));
     const [{ evaluations }] = a.query<{ evaluations: number }>("SELECT count(*) AS evaluations FROM metrics");
-    assertEquals(wrote, { runs: 8, evaluations, logs: 0, bytes: Object.values(texts(path("a"))).join("").length });
+    assertEquals(wrote, { runs: 8, evaluations, files: 0, bytes: Object.values(texts(path("a"))).join("").length });
     assertEquals(await importRecorded(b, path("a")), { experiment: "small", runs: 8, entered: 7, files: 0 });
     await record(b, "small", path("b"));
     assertEquals(texts(path("b")), texts(path("a")));

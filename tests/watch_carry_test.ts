@@ -8,8 +8,9 @@ import { type Experiment, grid, range } from "../lib/lab/experiment.ts";
 import { merge, type Merged } from "../lib/lab/merge.ts";
 import { phasesOf } from "../lib/lab/milestones.ts";
 import { exportRecorded, importRecorded } from "../lib/lab/recorded.ts";
-import { MOST_READINGS, thinLog } from "../lib/lab/recorded_attention.ts";
+import { MOST_READINGS, thinLog } from "../lib/lab/recorded_artifacts.ts";
 import { MIGRATIONS } from "../lib/lab/schema.ts";
+import { findRun } from "../lib/lab/probe.ts";
 import { Lab } from "../lib/lab/store.ts";
 import { sweep } from "../lib/lab/sweep.ts";
 import { recompute, verify } from "../lib/lab/verify.ts";
@@ -47,7 +48,7 @@ const merged = async (from: string, to: string): Promise<{ said: string[]; resul
 };
 const record = async (path: string, folder: string, more: Partial<Parameters<typeof exportRecorded>[3]> = {}) => {
   using lab = Lab.open(path);
-  return await exportRecorded(lab, "watched", folder, { metrics: "thin", attention: true, command: "test", ...more });
+  return await exportRecorded(lab, "watched", folder, { metrics: "thin", files: ["attention"], command: "test", ...more });
 };
 const taken = async (path: string, folder: string) => {
   using lab = Lab.open(path);
@@ -140,8 +141,8 @@ Deno.test("a thinned log has the readings at the edges, the first and the last, 
 Deno.test("a record has the logs, as much of them as figures need, and gives them back with their checksums", () =>
   scratch(async (path) => {
     await into(path("a.db"), watched());
-    const { logs, bytes } = await record(path("a.db"), path("out"));
-    assertEquals([logs, filesOf(path("out")), filesOf(path("out/attention")).length], [
+    const { files, bytes } = await record(path("a.db"), path("out"));
+    assertEquals([files, filesOf(path("out")), filesOf(path("out/attention")).length], [
       3,
       ["artifacts.csv", "attention", "experiment.json", "metrics.csv", "runs.csv"],
       3,
@@ -185,8 +186,32 @@ Deno.test("a record has the logs, as much of them as figures need, and gives the
     assert(whole.length > 0);
 
     // Without them, none are left in the folder.
-    await record(path("a.db"), path("out"), { attention: false });
+    await record(path("a.db"), path("out"), { files: [] });
     assertEquals(filesOf(path("out")), ["experiment.json", "metrics.csv", "runs.csv"]);
+  }));
+
+Deno.test("a record has the weights on the way, and gives them back; without them, none are left in its folder", () =>
+  scratch(async (path) => {
+    await into(path("a.db"), watched());
+    const stored = content(path("a.db")).artifacts.filter(({ kind }) => kind === "weights");
+    assert(stored.length > 9);
+    const { files } = await record(path("a.db"), path("out"), { files: ["attention", "weights"] });
+    assertEquals([files, filesOf(path("out/weights")).length], [3 + stored.length, stored.length]);
+    assertEquals((await taken(path("b.db"), path("out"))).files, files);
+    assertEquals(content(path("b.db")).artifacts.filter(({ kind }) => kind === "weights"), stored);
+    await isWhole(path("b.db"));
+    using lab = Lab.open(path("b.db"), { readOnly: true }), whole = Lab.open(path("a.db"), { readOnly: true });
+    const [one, same] = [findRun(lab, 1), findRun(whole, findRun(lab, 1).hash)],
+      load = ({ checkpoints }: typeof one) => checkpoints[2].load();
+    assertEquals([one.checkpoints.length > 3, await load(one)], [true, await load(same)]);
+    // Each kind for itself: a lab that has the logs gets the weights.
+    await record(path("a.db"), path("logs"));
+    assertEquals([(await taken(path("c.db"), path("logs"))).files, (await taken(path("c.db"), path("out"))).files], [3, stored.length]);
+    assertEquals((await taken(path("c.db"), path("out"))).files, 0);
+    await record(path("b.db"), path("again"), { files: ["attention", "weights"] });
+    assertEquals(bytesOf(path("again")), bytesOf(path("out")));
+    await record(path("a.db"), path("out"), { files: ["attention"] });
+    assertEquals(bytesOf(path("out")), bytesOf(path("logs")));
   }));
 
 Deno.test("a broken log: left out of a record, which is said; in a record, nothing of it is imported, and that says which", () =>
@@ -198,7 +223,7 @@ Deno.test("a broken log: left out of a record, which is said; in a record, nothi
       const [{ file }] = lab.query<{ file: string }>("SELECT file FROM artifacts WHERE kind = 'attention' AND run = 2");
       Deno.truncateSync(join(lab.folder, file), 10);
     }
-    assertEquals((await record(path("a.db"), path("out"), { say: (line) => said.push(line) })).logs, 2);
+    assertEquals((await record(path("a.db"), path("out"), { say: (line) => said.push(line) })).files, 2);
     assertMatch(said.join("\n"), /^The attention of run \w{16} is left out: .* it has 10$/);
     const [name] = filesOf(path("out/attention")), log = join(path("out/attention"), name), bytes = Deno.readFileSync(log);
     Lab.open(path("b.db")).close();
@@ -220,7 +245,7 @@ Deno.test("a broken log: left out of a record, which is said; in a record, nothi
 Deno.test("a notebook takes the logs of a record also where all of its runs are there", () =>
   scratch(async (path) => {
     await into(path("a.db"), watched());
-    await record(path("a.db"), path("recorded/watched"), { attention: false });
+    await record(path("a.db"), path("recorded/watched"), { files: [] });
     const on = fakeEngine(), options = { db: path("lab.db"), recorded: path("recorded"), engine: on, figure: null };
     (await notebookSweep(watched(), options)).close();
     await record(path("a.db"), path("recorded/watched"));
@@ -285,7 +310,7 @@ Deno.test("a lab of the version before opens with all that it has, gets its phas
 Deno.test("a record of the version before is read; what it doesn't say of a run with a part of its evaluations is unknown, and stays so", () =>
   scratch(async (path) => {
     await into(path("a.db"), watched({ runs: runs(2000) }));
-    await record(path("a.db"), path("out"), { attention: false });
+    await record(path("a.db"), path("out"), { files: [] });
     const edit = (name: string, change: (text: string) => string) =>
       Deno.writeTextFileSync(path(`out/${name}`), change(Deno.readTextFileSync(path(`out/${name}`))));
     edit("experiment.json", (text) => {
@@ -311,7 +336,7 @@ Deno.test("a record of the version before is read; what it doesn't say of a run 
     using c = Lab.open(path("c.db"));
     assertEquals(c.query("SELECT * FROM phases"), []);
     // With all of them, they follow.
-    await record(path("a.db"), path("all"), { attention: false, metrics: "all" });
+    await record(path("a.db"), path("all"), { files: [], metrics: "all" });
     await taken(path("c.db"), path("all"));
     assertEquals(c.query("SELECT count(*) AS n FROM phases"), [{ n: 6 }]);
   }));

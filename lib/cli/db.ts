@@ -4,6 +4,7 @@ import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
 import { RULES } from "../grokking.ts";
 import { merge } from "../lab/merge.ts";
+import { SENT } from "../lab/recorded_artifacts.ts";
 import { exportRecorded, importRecorded } from "../lab/recorded.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute, verify } from "../lab/verify.ts";
@@ -95,6 +96,7 @@ It changes nothing.`,
       "to": { value: "FOLDER", help: "where to; must be given" },
       "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
       "attention": { help: "attention logs too, as much of them as figures need: a file a run" },
+      "weights": { help: "weights on the way too, where the experiment watches them: a file a state" },
     },
     run: exportTo,
   },
@@ -251,10 +253,14 @@ function newRule(call: Call): NamedRule | undefined {
 async function exportTo(call: Call): Promise<number> {
   const experiment = needed(call, "experiment"), to = needed(call, "to");
   const metrics = choice("metrics", call.given.get("metrics") as string ?? "thin", METRICS);
-  const attention = call.given.has("attention");
+  const sent = SENT.filter((kind) => call.given.has(kind));
   using lab = await open(call, true);
-  const { runs, evaluations, logs, bytes } = await exportRecorded(lab, experiment, to, { metrics, attention, command: call.command });
-  const what = [plural(runs, "run"), ...attention ? [plural(logs, "attention log")] : [], plural(evaluations, "evaluation")];
+  const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, { metrics, files: sent, command: call.command });
+  const what = [
+    plural(runs, "run"),
+    ...sent.length > 0 ? [`${plural(files, "file")} of ${sent.join(" and ")}`] : [],
+    plural(evaluations, "evaluation"),
+  ];
   console.log(`${what.slice(0, -1).join(", ")} and ${what.at(-1)} in ${to}, ${Math.ceil(bytes / 1024)} KiB`);
   return 0;
 }

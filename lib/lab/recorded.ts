@@ -6,7 +6,7 @@ import type { Experiment } from "./experiment.ts";
 import { RULES } from "../grokking.ts";
 import { artifacts, removeUnknown } from "./artifacts.ts";
 import { milestoneRow, phaseRow, recordedPhases } from "./milestones.ts";
-import { bringLogs, enterLogs, type RecordedLog, recordedLog, writeLogs } from "./recorded_attention.ts";
+import { bringFiles, enterFiles, filesFor, type RecordedFile, type Sent, writeFiles } from "./recorded_artifacts.ts";
 import { FILES, type Kept, MILESTONES, milliseconds, type Recorded, recordedFiles } from "./recorded_files.ts";
 import type { RecordedRun, RecordedSession } from "./recorded_files.ts";
 import { readRecorded } from "./recorded_read.ts";
@@ -17,32 +17,32 @@ import type { Watch } from "./watch.ts";
 export interface RecordOptions {
   /** What goes along of the evaluations: all, as many as a figure needs, or none. */
   readonly metrics: Kept;
-  /** Whether attention logs go along, where there are any. */
-  readonly attention?: boolean;
+  /** Which files go along, where there are any. Default: none. */
+  readonly files?: readonly Sent[];
   /** How the record is made, as typed. */
   readonly command: string;
-  /** Hears of logs that are left out, a line each. */
+  /** Hears of files that are left out, a line each. */
   readonly say?: (line: string) => void;
 }
 
 /**
  * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are. A sweep may be at work meanwhile.
- * @returns how many runs, evaluations and attention logs were written, in how many bytes.
+ * @returns how many runs, evaluations and files beside them were written, in how many bytes.
  * @throws Error in one line where there is no such experiment, or a file can't be written.
  */
 export async function exportRecorded(
   lab: Lab,
   experiment: string,
   folder: string,
-  { metrics: kept, attention = false, command, say = console.error }: RecordOptions,
-): Promise<{ runs: number; evaluations: number; logs: number; bytes: number }> {
-  const logs: RecordedLog[] = [];
+  { metrics: kept, files: sent = [], command, say = console.error }: RecordOptions,
+): Promise<{ runs: number; evaluations: number; files: number; bytes: number }> {
+  const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
     const { runs, ...rest } = record(lab, experiment, kept, command);
-    return { ...rest, runs: attention ? await withLogs(lab, runs, logs, say) : runs };
+    return { ...rest, runs: sent.length > 0 ? await withFiles(lab, runs, sent, files, say) : runs };
   });
-  let bytes = logs.reduce((sum, { data }) => sum + data.length, 0);
-  await writeLogs(folder, logs);
+  let bytes = files.reduce((sum, { data }) => sum + data.length, 0);
+  await writeFiles(folder, files);
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   const texts = recordedFiles(recorded);
   for (const [name, text] of texts) {
@@ -52,19 +52,25 @@ export async function exportRecorded(
   }
   await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => join(folder, name)));
   const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
-  return { runs: recorded.runs.length, evaluations, logs: logs.length, bytes };
+  return { runs: recorded.runs.length, evaluations, files: files.length, bytes };
 }
 
-/** The runs with their attention logs, whose bytes `logs` takes. */
-async function withLogs(lab: Lab, runs: readonly RecordedRun[], logs: RecordedLog[], say: (line: string) => void): Promise<RecordedRun[]> {
+/** The runs with their files, whose bytes `files` takes. */
+async function withFiles(
+  lab: Lab,
+  runs: readonly RecordedRun[],
+  sent: readonly Sent[],
+  files: RecordedFile[],
+  say: (line: string) => void,
+): Promise<RecordedRun[]> {
   const all: RecordedRun[] = [];
   for (const run of runs) {
     const hash = specHash(run.spec), [{ id }] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
     const { memorisation_step, transition_step, grokking_step } = run.milestones[0];
     const edges = [memorisation_step, transition_step, grokking_step].filter((step) => typeof step === "number");
-    const log = await recordedLog(lab, { id, hash, edges }, say);
-    if (log) logs.push(log);
-    all.push({ ...run, artifacts: log ? [log.entry] : [] });
+    const own = await filesFor(lab, { id, hash, edges }, sent, say);
+    files.push(...own);
+    all.push({ ...run, artifacts: own.map(({ entry }) => entry) });
   }
   return all;
 }
@@ -141,7 +147,7 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
 /**
  * Enters the experiment in a folder's files, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the
  * lab has as far or further stays as it is, and so does one in training.
- * A run that has no attention log gets the record's, where its evaluations are the same.
+ * A run that has no attention log, or no weights, gets the record's, where its evaluations are the same.
  * @returns how many runs the record has, of how many the results were entered, and how many files.
  * @throws Error in one line.
  */
@@ -156,25 +162,25 @@ export async function importRecorded(
       throw new Error(`${name}: ${reason(error)}`);
     }
   };
-  let recorded: Recorded, logs: Awaited<ReturnType<typeof bringLogs>>;
+  let recorded: Recorded, brought: Awaited<ReturnType<typeof bringFiles>>;
   /** Files of the lab that came, or that something else takes the place of: in the end, those that it doesn't know go. */
   const touched: string[] = [];
   try {
     try {
       recorded = readRecorded(text);
-      logs = await bringLogs(lab, folder, recorded.runs, touched);
+      brought = await bringFiles(lab, folder, recorded.runs, touched);
     } catch (error) {
       throw new Error(`Cannot import ${folder}: ${reason(error)}`);
     }
     const { entered, files } = lab.write(() => {
       const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
       for (const [i, run] of recorded.runs.entries()) {
-        const own = logs.get(run) ?? [], before = artifacts(lab, ids[i]);
+        const own = brought.get(run) ?? [], before = artifacts(lab, ids[i]);
         if (enterRun(lab, recorded, run, ids[i])) {
           counts.entered++;
           touched.push(...before.map(({ file }) => file));
         }
-        counts.files += enterLogs(lab, ids[i], run, own);
+        counts.files += enterFiles(lab, ids[i], run, own);
       }
       return counts;
     });

@@ -4,6 +4,7 @@ import { csvParseRows } from "d3-dsv";
 import { type RunInput, runSpec, specHash } from "../spec.ts";
 import type { Metrics } from "../trainer.ts";
 import type { Artifact } from "./artifacts.ts";
+import { isRecordedFile } from "./recorded_artifacts.ts";
 import { checkExperiment } from "./experiment.ts";
 import {
   ARTIFACTS_HEADER,
@@ -245,8 +246,8 @@ function readArtifacts(text: string, { runs, artifacts }: Header): Map<number, A
   for (const row of new Table(FILES.artifacts, text, ARTIFACTS_HEADER, artifacts).rows()) {
     const run = row.whole("run"), file = row.text("file"), sha256 = row.text("sha256");
     row.check("run", run >= 1 && run <= runs, `a run's number from 1 to ${runs}`);
-    row.check("kind", row.text("kind") === "attention-thin", "attention-thin");
-    row.check("file", /^\w+\/[0-9a-f]{16}\.safetensors$/.test(file), "a file of the record, like attention/0123456789abcdef.safetensors");
+    row.check("kind", ["attention-thin", "weights"].includes(row.text("kind")), "attention-thin or weights");
+    row.check("file", isRecordedFile(file), "a file of the record, like attention/0123456789abcdef.safetensors");
     row.check("sha256", /^[0-9a-f]{64}$/.test(sha256), "64 hexadecimal digits");
     const artifact = { kind: row.text("kind"), step: row.whole("step"), file, bytes: row.whole("bytes"), sha256 };
     all.set(run, [...all.get(run) ?? [], artifact]);
