@@ -38,6 +38,7 @@ export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
 export { type Probe, probe, type ProbeOptions, type Reading } from "./probe.ts";
 export { probeRun } from "./lab/probe.ts";
+export { boundaryMap, edgesOf, replay } from "./lab/boundary.ts";
 export { attentionRun, attentionRuns } from "./lab/attention.ts";
 export { phasesOf } from "./lab/milestones.ts";
 export { type Watch, weightSteps } from "./lab/watch.ts";
@@ -76,6 +77,10 @@ export {
   timesTo,
 } from "./experiments/capacity_findings.ts";
 export { ATTENTION, ATTENTION_IN_SMALL, ATTENTION_STUDY_IN_SMALL, type AttentionStudy, FULL_ATTENTION } from "./experiments/attention.ts";
+export { BOUNDARIES, type BoundaryStudy, FULL_BOUNDARIES } from "./experiments/boundaries.ts";
+export { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "./experiments/boundaries_in_small.ts";
+export { publishedBoundaries, type PublishedRun } from "./experiments/boundaries_published.ts";
+export { type BesidePublishedSetting, besidePublishedSettings, neighbours, widest } from "./experiments/boundary_findings.ts";
 export {
   against,
   changeOf,
@@ -150,7 +155,7 @@ export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./fi
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
-export { done, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
+export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
 export { lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

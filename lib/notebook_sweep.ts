@@ -125,6 +125,15 @@ export async function done(experiment: Experiment | string, options: Pick<Notebo
   return left(lab, wanted).length === 0;
 }
 
+/** The first of some lists of experiments of which all are `done`; the last list, where none is so. @throws Error where `recorded` does. */
+export async function firstDone(...choices: readonly (readonly Experiment[])[]): Promise<readonly Experiment[]> {
+  for (const choice of choices.slice(0, -1)) {
+    const all = await Promise.all(choice.map((experiment) => done(experiment)));
+    if (all.every((whole) => whole)) return choice;
+  }
+  return choices.at(-1) ?? [];
+}
+
 /** Of those experiments that are `done`, the runs, by name. @throws Error where `recorded` does. */
 export async function recordedWhole(
   experiments: readonly Experiment[],

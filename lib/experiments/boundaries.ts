@@ -59,3 +59,23 @@ export const BOUNDARIES: readonly Experiment[] = [
     )
   ),
 ];
+
+/** The study's questions, each with the experiments that answer it. */
+export interface BoundaryStudy {
+  readonly decay: readonly Experiment[];
+  readonly width: readonly Experiment[];
+  readonly prime: readonly Experiment[];
+  readonly matched: readonly Experiment[];
+  /** The surface: d_model / p against weight decay. */
+  readonly map: readonly Experiment[];
+}
+
+const named = (start: string) => BOUNDARIES.filter(({ name }) => name.startsWith(start));
+
+export const FULL_BOUNDARIES: BoundaryStudy = {
+  decay: named("exp1"),
+  width: named("exp2"),
+  prime: named("exp3"),
+  matched: named("exp4"),
+  map: [...named("exp5"), ...named("extended")],
+};

@@ -23,7 +23,7 @@ export type Moment = "memorised" | "grokked" | "delay";
  * Times until a moment, censored where a run was watched without it. The delay is of runs that memorised; one that generalised first waited for 0
  * steps. Runs that haven't ended are left out: how long they were watched hangs on the time they had.
  */
-export function timesTo(moment: Moment, runs: readonly StudiedRun[]): Observation[] {
+export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
   return runs.filter(hasEnded).map(outcome).flatMap(({ memorised, grokked, watched }) => {
     if (moment === "memorised") return [{ time: memorised ?? watched, event: memorised !== null }];
     if (moment === "grokked") return [{ time: grokked ?? watched, event: grokked !== null }];

@@ -2,13 +2,13 @@
 import type { Experiment } from "../lab/experiment.ts";
 import { ATTENTIONS } from "./attention.ts";
 import { BOUNDARIES } from "./boundaries.ts";
+import { BOUNDARIES_IN_SMALL } from "./boundaries_in_small.ts";
 import { CAPACITIES } from "./capacity.ts";
 import { KNOBS } from "./knobs.ts";
-import { SMALL_MAP } from "./small_map.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
-  SMALL_MAP,
+  ...BOUNDARIES_IN_SMALL,
   ...KNOBS,
   TINY_LIVE,
   TINY_LIVE_TIPS,

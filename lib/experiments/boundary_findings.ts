@@ -1,0 +1,95 @@
+/** What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the same settings. */
+import { compareTimes } from "../analysis/statistics/comparison.ts";
+import type { Contrast } from "../analysis/statistics/contrasts.ts";
+import { holm } from "../analysis/statistics/multiple.ts";
+import type { ObservedPair } from "../analysis/statistics/sample.ts";
+import { delayRows } from "../figures/boundary/delay.ts";
+import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../figures/boundary/surface.ts";
+import { medianStep } from "../figures/runs.ts";
+import { type BoardRun, nameOf, shortNumber } from "../figures/settings.ts";
+import { capital } from "../figures/sweep_marks.ts";
+import { type Moment, timesTo } from "./capacity_findings.ts";
+
+const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
+
+/** Each value of a setting against the one below it, everything else but the seed the same. */
+export function neighbours(runs: readonly BoardRun[], axis: SurfaceAxis, moment: Moment): Contrast<ObservedPair>[] {
+  const values = [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b), [part, key] = axis.field.split(".");
+  const strata = Map.groupBy(runs, ({ spec }) => {
+    const fields = spec as unknown as Record<string, Record<string, unknown>>;
+    // What people make follow from the width isn't a setting of its own.
+    const model = { ...spec.model, dMlp: null, initSigma: null, positionSigma: null };
+    return JSON.stringify({
+      ...spec,
+      model,
+      seed: 0,
+      schedule: null,
+      [part]: { ...(part === "model" ? model : fields[part]), [key]: null },
+    });
+  });
+  return values.slice(1).map((value, i) => ({
+    of: capital(label(axis)),
+    ...{ first: shortNumber(value), second: shortNumber(values[i]) },
+    strata: [...strata.values()].map((some) => ({
+      a: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === value)),
+      b: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === values[i])),
+    })),
+  }));
+}
+
+/**
+ * At each weight decay, the widest networks against those that grok soonest: in what they take longer, memorising or the delay after it. At one learning
+ * rate for all, a network too wide for it memorises late, too. Where the widest are the soonest, there is nothing to compare.
+ */
+export function widest(runs: readonly BoardRun[], moment: Moment): Contrast<ObservedPair>[] {
+  return delayRows(runs).flatMap(({ y, best, largest }) => {
+    if (!largest) return [];
+    const of = (ratio: number) =>
+      timesTo(moment, runs.filter(({ spec }) => valueAlong(spec, RATIO) === ratio && valueAlong(spec, DECAY) === y));
+    const name = (ratio: number) => `${RATIO.label} ${shortNumber(ratio)}`;
+    return [{
+      of: `${capital(label(DECAY))} ${y}`,
+      ...{ first: name(largest.x), second: name(best) },
+      strata: [{ a: of(largest.x), b: of(best) }],
+    }];
+  });
+}
+
+/** A setting as it was published, and as it came out here. */
+export interface BesidePublishedSetting {
+  readonly prime: number;
+  readonly dModel: number;
+  readonly weightDecay: number;
+  readonly published: Tally;
+  /** Without runs, `n` is 0. */
+  readonly here: Tally;
+  /** Of the log-rank test in its permutation form, corrected (Holm) for all settings of the call; `null` where there is nothing to test. */
+  readonly holm: number | null;
+}
+
+export interface Tally {
+  readonly n: number;
+  readonly grokked: number;
+  /** Steps; `null` where half of them don't grok. */
+  readonly median: number | null;
+}
+
+/** Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. */
+export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
+  const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
+  const ours = Map.groupBy(here, settingOf);
+  const rows = [...Map.groupBy(published, settingOf)].map(([setting, theirs]) => {
+    const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = theirs[0].spec;
+    const pair = { a: timesTo("grokked", own), b: timesTo("grokked", theirs) };
+    const p = pair.a.length > 0 ? compareTimes([pair]).p : null;
+    return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p };
+  });
+  const adjusted = holm(rows.flatMap(({ p }) => p ?? []));
+  let next = 0;
+  return rows.map(({ p, ...row }) => ({ ...row, holm: p === null ? null : adjusted[next++] }));
+}
+
+const tally = (runs: readonly BoardRun[]): Tally => {
+  const steps = runs.map(({ grokkingStep }) => grokkingStep);
+  return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
+};

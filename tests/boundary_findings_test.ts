@@ -1,0 +1,77 @@
+/** What the study of boundaries asks: neighbouring settings, the widest networks, and what was published. */
+import { assert, assertEquals } from "@std/assert";
+import { contrastTimes } from "../lib/analysis/statistics/contrasts.ts";
+import { BOUNDARIES, FULL_BOUNDARIES } from "../lib/experiments/boundaries.ts";
+import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../lib/experiments/boundaries_in_small.ts";
+import { publishedBoundaries } from "../lib/experiments/boundaries_published.ts";
+import { besidePublishedSettings, neighbours, widest } from "../lib/experiments/boundary_findings.ts";
+import { DECAY } from "../lib/figures/boundary/surface.ts";
+import { specHash } from "../lib/spec.ts";
+
+const published = await publishedBoundaries();
+
+Deno.test("the published runs are those of the experiments: the same settings, and of each experiment as many as it has or more seeds", () => {
+  assertEquals(published.length, 406);
+  for (const { name, runs } of BOUNDARIES) {
+    const theirs = published.filter(({ experiment }) => experiment === name).map(({ spec }) => specHash(spec));
+    assertEquals(runs.filter((spec) => !theirs.includes(specHash(spec))), [], name);
+  }
+  assert(published.every(({ memorisationStep, grokkingStep, step }) => (memorisationStep ?? 0) <= step && (grokkingStep ?? 0) <= step));
+});
+
+Deno.test("neighbours: more weight decay groks sooner, as published, and ten times as much as 1 never", async () => {
+  const runs = await publishedBoundaries("exp1_weight_decay"), rows = contrastTimes(neighbours(runs, DECAY, "grokked"));
+  assertEquals(rows.map(({ of, first, second, n, events, verdict }) => [of, first, second, n, events, verdict]), [
+    ["Weight decay", "0.5", "0.1", [5, 5], [5, 5], -1],
+    ["Weight decay", "1", "0.5", [5, 5], [5, 5], -1],
+    ["Weight decay", "3", "1", [5, 5], [5, 5], -1],
+    ["Weight decay", "10", "3", [5, 5], [0, 5], 1],
+  ]);
+  // Widths have their own d_mlp; they are one stratum all the same.
+  const widths = contrastTimes(neighbours(await publishedBoundaries("exp2_hidden_dim"), { field: "model.dModel" }, "memorised"));
+  assertEquals(widths.map(({ of, first, n, verdict }) => [of, first, n, verdict]), [
+    ["d_model", "64", [5, 5], -1],
+    ["d_model", "128", [5, 5], -1],
+    ["d_model", "256", [5, 5], -1],
+  ]);
+});
+
+Deno.test("the widest against the best: they memorise later, too", async () => {
+  const map = await publishedBoundaries(...FULL_BOUNDARIES.map.map(({ name }) => name));
+  assertEquals(map.length, 150);
+  const rows = contrastTimes(widest(map, "memorised"));
+  assertEquals(rows.map(({ of, first, second, verdict }) => [of, first, second, verdict]), [
+    ["Weight decay 0.01", "d_model / p 16", "d_model / p 8", 1],
+    ["Weight decay 0.1", "d_model / p 16", "d_model / p 8", 1],
+    ["Weight decay 1", "d_model / p 16", "d_model / p 8", 1],
+  ]);
+});
+
+Deno.test("beside the published: settings in their order, medians, and a test where there are runs of both", () => {
+  const theirs = published.filter(({ experiment }) => experiment === "exp1_weight_decay");
+  const ours = theirs.slice(0, 10).map((run) => ({
+    ...run,
+    grokkingStep: run.spec.optim.weightDecay === 0.1 ? 500 + run.spec.seed : run.grokkingStep,
+  }));
+  const rows = besidePublishedSettings(theirs, ours);
+  assertEquals(rows.map(({ weightDecay, published: { n, grokked, median } }) => [weightDecay, n, grokked, median]), [
+    [0.1, 5, 5, 17460],
+    [0.5, 5, 5, 2800],
+    [1, 5, 5, 1340],
+    [3, 5, 5, 490],
+    [10, 5, 0, null],
+  ]);
+  assertEquals(rows.map(({ here: { n } }) => n), [5, 5, 0, 0, 0]);
+  const [differs, same, none] = rows;
+  // The two most extreme of 252 arrangements, of two tests.
+  assertEquals([differs.holm, same.holm! > 0.5, none.holm], [2 * 2 / 252, true, null]);
+});
+
+Deno.test("in small: the first map and the single questions are parts of the large map, where they have its modulus", () => {
+  const [map] = BOUNDARY_STUDY_IN_SMALL.map, hashes = new Set(map.runs.map(specHash));
+  for (const { name, runs } of BOUNDARIES_IN_SMALL) {
+    const own = runs.filter(({ data }) => data.prime === 31);
+    assert(own.length > 0 && own.every((spec) => hashes.has(specHash(spec))), name);
+  }
+  assertEquals([map.runs.length, SMALL_MAP.runs.length], [150, 60]);
+});
