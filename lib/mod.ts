@@ -37,7 +37,7 @@ export { grokkingStep, memorisationStep, milestones, RULES } from "./grokking.ts
 export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
 export { type Probe, probe, type ProbeOptions, type Reading } from "./probe.ts";
-export { probeRun } from "./lab/probe.ts";
+export { probeRun, probeRuns } from "./lab/probe.ts";
 export { boundaryMap, edgesOf, replay } from "./lab/boundary.ts";
 export { attentionRun, attentionRuns } from "./lab/attention.ts";
 export { phasesOf } from "./lab/milestones.ts";
@@ -48,6 +48,7 @@ export { attentionOf } from "./reference/attention.ts";
 export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./phases.ts";
 export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
 export { knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./experiments/knobs.ts";
+export { REPRESENTATIONS } from "./experiments/representations.ts";
 export { tinyTip } from "./experiments/tiny_live.ts";
 export {
   CAPACITY,

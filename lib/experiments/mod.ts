@@ -5,6 +5,7 @@ import { BOUNDARIES } from "./boundaries.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries_in_small.ts";
 import { CAPACITIES } from "./capacity.ts";
 import { KNOBS } from "./knobs.ts";
+import { REPRESENTATIONS } from "./representations.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -15,4 +16,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...CAPACITIES,
   ...ATTENTIONS,
   ...BOUNDARIES,
+  REPRESENTATIONS,
 ];

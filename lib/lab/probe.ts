@@ -54,3 +54,16 @@ export async function probeRun(lab: Lab, idOrHash: number | string, options: Pro
   }
   return { ...run, ...await probe(run.spec, checkpoints, options) };
 }
+
+/**
+ * The runs of an experiment that have checkpoints, probed at all of them, in its order.
+ * @throws Error where there is no such experiment, a checkpoint is broken, or its operation is none that a probe can read.
+ */
+export async function probeRuns(lab: Lab, experiment: string, options: ProbeOptions = {}): Promise<(StoredRun & Probe)[]> {
+  const all: (StoredRun & Probe)[] = [];
+  for (const run of lab.runs(experiment)) {
+    const { checkpoints } = findRun(lab, run.id);
+    if (checkpoints.length > 0) all.push({ ...await probe(run.spec, checkpoints, options), ...run });
+  }
+  return all;
+}
