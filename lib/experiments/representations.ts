@@ -6,13 +6,13 @@ export const REPRESENTATIONS: Experiment = {
   name: "representations",
   question: "What becomes of a network's representations when it groks, and when it never does?",
   keep: "nothing",
-  watch: { weights: { perDecade: 5 } },
-  runs: grid(...[{ weightDecay: 1, seed: range(5) }, { weightDecay: 0, seed: range(3) }].map(({ weightDecay, seed }) => ({
+  watch: { weights: { perDecade: 4 } },
+  runs: grid(...[{ weightDecay: 1, seed: range(8) }, { weightDecay: 0, seed: range(3) }].map(({ weightDecay, seed }) => ({
     preset: "nanda" as const,
     data: { prime: 31, trainFraction: 0.6 },
-    model: { dModel: 24 },
+    model: { dModel: 32, dMlp: 64 },
     optim: { lr: 1e-2, weightDecay },
-    schedule: { steps: 1500, evalEvery: 10 },
+    schedule: { steps: 2000, evalEvery: 10 },
     seed,
   }))),
 };
