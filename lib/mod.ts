@@ -85,6 +85,8 @@ export { type BesidePublishedSetting, besidePublishedSettings, neighbours, wides
 export {
   against,
   changeOf,
+  type Dates,
+  datesOf,
   decadesBehind,
   type Instant,
   lagsOf,
@@ -158,5 +160,5 @@ export type { Figure } from "./figures/theme.ts";
 export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
-export { lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
+export { datesFrame, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

@@ -2,7 +2,7 @@
 import type { DataFrame } from "danfojs";
 import { pWord } from "./analysis/statistics/contrasts.ts";
 import type { LagSummary } from "./analysis/attention/lag.ts";
-import type { PhaseDistance } from "./experiments/attention_findings.ts";
+import type { Dates, PhaseDistance } from "./experiments/attention_findings.ts";
 import { lagFinding } from "./figures/attention/lag.ts";
 import { between, pShort, signed } from "./notebook_contrasts.ts";
 import { frame } from "./notebook_frames.ts";
@@ -56,5 +56,21 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
     p: pShort(p),
     "p, Holm": pShort(holm),
     "entropies, Wasserstein": signed(entropy, 3),
+  })));
+}
+
+/** A row a group: when attention's change is half done, when the runs grok, and how the two go together over seeds. */
+export function datesFrame(rows: readonly Dates[]): DataFrame {
+  const step = (value: number | null) => value === null ? "–" : signed(value, 0);
+  return frame(rows.map(({ name, runs, attention, grokking, n, rho, low, high, p, holm }) => ({
+    "": name,
+    runs,
+    "attention half-way, median step": step(attention),
+    "grokked, median step": step(grokking),
+    n: n ?? 0,
+    "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
+    "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),
+    p: pShort(p ?? null),
+    "p, Holm": pShort(holm),
   })));
 }

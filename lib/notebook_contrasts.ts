@@ -98,5 +98,7 @@ function answer(rows: readonly ContrastRow[], expects: -1 | 0 | 1): string {
   if (rows.length === 0) return "not tested";
   if (yes === rows.length) return expects === 0 ? "not contradicted" : "yes";
   if (expects === 0) return yes === 0 ? "no" : "not everywhere";
-  return no === rows.length ? "no, the opposite" : no > 0 || yes > 0 ? "in part" : "undecided";
+  if (no === rows.length) return "no, the opposite";
+  if (yes > 0) return no > 0 ? "in part; in part the opposite" : "in part";
+  return no > 0 ? "no; in part the opposite" : "undecided";
 }

@@ -5,6 +5,7 @@ import { contrastPairs, contrastValues } from "../lib/analysis/statistics/contra
 import {
   against,
   changeOf,
+  datesOf,
   decadesBehind,
   lagsOf,
   learned,
@@ -93,6 +94,13 @@ Deno.test("phases: attention turns in the transition, not before; patterns and e
   // All eight runs alike: two of 2⁸, times the four of the call.
   assertEquals([during.p, during.holm], [2 / 256, 4 * 2 / 256]);
   assert(during.occupancy > 0.2 && after.entropy > 0.2 && before.entropy < NEAR, JSON.stringify(found));
+});
+
+Deno.test("dates: attention's and grokking's, together over seeds; a task that nobody groks has the one alone", () => {
+  const [tied, alone] = datesOf([same, { name: "never", runs: several(4, { groks: null }) }]);
+  assertEquals([tied.name, tied.runs, tied.n, tied.rho, tied.p], ["same", 8, 8, 1, 2 / 40320]);
+  assert(tied.attention! < tied.grokking! && tied.attention! > 0.6 * tied.grokking!);
+  assertEquals([alone.grokking, alone.n, alone.holm, alone.attention! > 250 && alone.attention! < 350], [null, undefined, null, true]);
 });
 
 Deno.test("lags, group by group", () => {

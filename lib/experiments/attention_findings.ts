@@ -5,12 +5,14 @@ import { jensenShannonDistance, patternDistance, wasserstein } from "../analysis
 import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../analysis/attention/lag.ts";
 import { holm } from "../analysis/statistics/multiple.ts";
 import { signFlipTest } from "../analysis/statistics/paired.ts";
+import { type RankCorrelation, rankCorrelation } from "../analysis/statistics/rank_correlation.ts";
 import { phaseSeparation } from "../analysis/attention/phase_contrast.ts";
 import { PHASES, phases } from "../phases.ts";
 import { specialisation } from "../analysis/attention/specialisation.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../figures/attention/shared.ts";
 import type { PatternClusters } from "../figures/attention/clusters.ts";
 import { datedRun, type DatingOptions } from "../figures/attention/lag.ts";
+import { medianStep } from "../figures/runs.ts";
 import type { AttentionGroup, LayerMeasure } from "../figures/attention/specialisation.ts";
 
 /** Its first reading, the first moments after memorising, the last ones. */
@@ -184,3 +186,30 @@ export const lagsOf = (
   options: DatingOptions & LagOptions = {},
 ): (LagSummary & { readonly name: string })[] =>
   groups.map(({ name, runs }) => ({ name, ...lagOverRuns(runs.map((run) => datedRun(run, options).moments), options) }));
+
+/** When attention's change is half done, and whether that goes with grokking from seed to seed. */
+export interface Dates extends Partial<RankCorrelation> {
+  readonly name: string;
+  readonly runs: number;
+  /** Medians of the runs that have one; `null` without. Of attention also runs that never grok have one: it changes in them, too. */
+  readonly attention: number | null;
+  readonly grokking: number | null;
+  /** Of the correlation of the two over seeds, after Holm's correction; `null` where fewer than three runs have both. */
+  readonly holm: number | null;
+}
+
+/** The dates of each group, those of tasks that nobody generalises among them: what attention does there, it does without a jump. */
+export function datesOf(groups: readonly AttentionGroup[], options: DatingOptions = {}): Dates[] {
+  const found = groups.map(({ name, runs }) => {
+    const moments = runs.map((run) => datedRun(run, options).moments);
+    const both = moments.flatMap(({ attention, grokking }) => attention !== null && grokking !== null ? [{ attention, grokking }] : []);
+    const middle = (moment: "attention" | "grokking") => medianStep(moments.flatMap((each) => each[moment] ?? []));
+    return {
+      ...{ name, runs: runs.length, attention: middle("attention"), grokking: middle("grokking") },
+      ...both.length >= 3 ? rankCorrelation(both.map(({ attention }) => attention), both.map(({ grokking }) => grokking)) : {},
+    };
+  });
+  const adjusted = holm(found.flatMap(({ p }) => p ?? []));
+  let next = 0;
+  return found.map((each) => ({ ...each, holm: typeof each.p === "number" ? adjusted[next++] : null }));
+}

@@ -1,18 +1,14 @@
-/** From random to circle: the same small networks with weight decay, which grok, and without, which never do; their weights stored on the way. */
-import { type Experiment, grid, range } from "../lab/experiment.ts";
+/** From random to circle: the lesson's networks with weight decay, which grok, and without, which never do; their weights stored on the way. */
+import { type Experiment, range } from "../lab/experiment.ts";
+import { firstGrok } from "./first_grok.ts";
 
-/** Narrow, so that all states of all runs fit into a record of a few megabytes. */
+const network = (weightDecay: number) => (seed: number) => firstGrok({ optim: { weightDecay }, schedule: { steps: 1500 }, seed });
+
 export const REPRESENTATIONS: Experiment = {
   name: "representations",
   question: "What becomes of a network's representations when it groks, and when it never does?",
   keep: "nothing",
-  watch: { weights: { perDecade: 4 } },
-  runs: grid(...[{ weightDecay: 1, seed: range(8) }, { weightDecay: 0, seed: range(3) }].map(({ weightDecay, seed }) => ({
-    preset: "nanda" as const,
-    data: { prime: 31, trainFraction: 0.6 },
-    model: { dModel: 32, dMlp: 64 },
-    optim: { lr: 1e-2, weightDecay },
-    schedule: { steps: 2000, evalEvery: 10 },
-    seed,
-  }))),
+  // So many that the change is seen, and all states of all runs fit into a record of a few megabytes.
+  watch: { weights: { perDecade: 6 } },
+  runs: [...range(8).map(network(1)), ...range(3).map(network(0))],
 };

@@ -1,0 +1,65 @@
+/** Whether two things go together over runs, by their ranks alone. */
+import { Random } from "../../random.ts";
+import { bootstrap, type BootstrapOptions } from "./compare.ts";
+import type { PermutationOptions } from "./permutation.ts";
+import { checkSample, complete, type Interval, must } from "./sample.ts";
+
+/** Spearman's rank correlation; the interval is the percentile bootstrap's over pairs, for few pairs too narrow. */
+export interface RankCorrelation extends Interval {
+  readonly n: number;
+  /** −1 … 1; `null` where all values of a side are the same. */
+  readonly rho: number | null;
+  /** Two-sided, of the permutation test that they have nothing to do with each other; `null` with `rho`. */
+  readonly p: number | null;
+}
+
+/** The ranks of values, from 1; equal ones share their mean rank. */
+export const ranks = (values: readonly number[]): number[] =>
+  values.map((x) => values.reduce((sum, y) => sum + (y < x ? 1 : y === x ? 0.5 : 0), 0.5));
+
+/** Pearson's correlation; `null` where a side doesn't vary. */
+function correlation(x: readonly number[], y: readonly number[]): number | null {
+  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const [mx, my] = [mean(x), mean(y)];
+  let xy = 0, xx = 0, yy = 0;
+  x.forEach((v, i) => (xy += (v - mx) * (y[i] - my), xx += (v - mx) ** 2, yy += (y[i] - my) ** 2));
+  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+}
+
+/**
+ * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them. Throws for
+ * fewer than three pairs, sides of two lengths, and values that aren't finite.
+ */
+export function rankCorrelation(
+  x: readonly number[],
+  y: readonly number[],
+  { draws = 10_000, ...options }: BootstrapOptions & Pick<PermutationOptions, "draws"> = {},
+): RankCorrelation {
+  const action = "correlate ranks", n = x.length;
+  must(action, "the second's length", y.length === n, `must be ${n} as the first's`, y.length);
+  must(action, "the number of pairs", n >= 3, "must be at least 3", n);
+  for (const side of [x, y]) checkSample(action, complete(side));
+  const [a, b] = [ranks(x), ranks(y)], rho = correlation(a, b);
+  if (rho === null) return { n, rho, p: null, low: null, high: null };
+  const limit = Math.abs(rho) - 1e-12,
+    far = (order: ArrayLike<number>) => Math.abs(correlation(a, Array.from(order, (i) => b[i]))!) >= limit;
+  let hits = 0, ways = 0;
+  if (n <= 8) {
+    for (const order of permutations(n)) (ways++, hits += Number(far(order)));
+  } else {
+    const random = new Random(options.seed ?? 0, "resample");
+    for (let draw = 0; draw < draws; draw++) hits += Number(far(random.permutation(n)));
+    (hits++, ways = draws + 1);
+  }
+  const drawn = ([places]: readonly Uint32Array[]) => {
+    const of = (side: readonly number[]) => ranks(Array.from(places, (i) => side[i]));
+    return correlation(of(x), of(y)) ?? 0; // a resample of one pair alone says nothing
+  };
+  return { n, rho, p: hits / ways, ...bootstrap([n], drawn, { resamples: 2000, ...options }) };
+}
+
+/** All orders of 0 … n − 1. */
+function* permutations(n: number, taken: readonly number[] = []): Generator<readonly number[]> {
+  if (taken.length === n) yield taken;
+  for (let i = 0; i < n; i++) if (!taken.includes(i)) yield* permutations(n, [...taken, i]);
+}
