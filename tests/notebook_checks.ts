@@ -31,6 +31,11 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /\d+ of \d+ networks that grokked fall\sbelow\s99\s%\sagain/,
     /Addition groks soonest \| yes \|/,
   ],
+  "04_attention_phases.ipynb": [
+    /\*\*x \+ y\*\*: Attention changes after validation accuracy: shift \+32 % of the wait \(95 % interval \+16 % to \+48 %, n\s=\s10\)/,
+    /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,
+    /The first layer develops position-specific patterns early \| yes \|/,
+  ],
 };
 
 /** A notebook as it is committed. */

@@ -156,8 +156,13 @@ export function timePanel({ x, y, label, edges, marks, over = false, names = [],
     bottom = named ? MARGIN.bottom : 30,
     [low, high] = y.domain;
   const pixel = (value: number) => top + (height - top - bottom) * (high - value) / (high - low);
+  const ends = names.toSorted((a, b) => b.end - a.end).map(({ line, end }) => {
+    // What is too wide for the margin goes onto lines of its own.
+    const text = textWidth(line.name, 12.5, true) > MARGIN.right - 6 ? line.name.replaceAll(" ", "\n") : line.name;
+    return { line, text, at: pixel(end), width: 15 * text.split("\n").length };
+  });
   const heights = spread(
-    names.toSorted((a, b) => b.end - a.end).map(({ end }) => ({ at: pixel(end), width: 15 })),
+    ends,
     top - 6,
     height - bottom + 8,
   );
@@ -170,8 +175,8 @@ export function timePanel({ x, y, label, edges, marks, over = false, names = [],
       ...over ? marks : [],
       ...edgeMarks(edges, x, { named: said, over }),
       ...over ? [] : marks,
-      ...names.toSorted((a, b) => b.end - a.end).map(({ line }, i) =>
-        Plot.text([line.name], {
+      ...ends.map(({ line, text }, i) =>
+        Plot.text([text], {
           ...{ frameAnchor: "top-right", dx: 6, dy: heights[i] - top, textAnchor: "start", lineAnchor: "middle" },
           ...{ fill: line.text, fontWeight: 600, ...HALO },
         })
