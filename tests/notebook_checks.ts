@@ -36,6 +36,11 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,
     /The first layer develops position-specific patterns early \| yes \|/,
   ],
+  "06_representations.ipynb": [
+    /7 of 11 networks grok, soonest with weight decay 1/,
+    /The key frequencies explain 38\s%\sof the logits when networks\shave memorised, 9[0-9] %\swhen they grok/,
+    /The key frequencies explain 2[0-9]\s% of the logits\swhen networks have memorised, 2[0-9] % at step 1,500/,
+  ],
 };
 
 /** A notebook as it is committed. */
