@@ -38,8 +38,8 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
   "06_representations.ipynb": [
     /7 of 11 networks grok, soonest with weight decay 1/,
-    /The key frequencies explain 38\s%\sof the logits when networks\shave memorised, 9[0-9] %\swhen they grok/,
-    /The key frequencies explain 2[0-9]\s% of the logits\swhen networks have memorised, 2[0-9] % at step 1,500/,
+    /The key frequencies explain 38 % of the logits when networks have memorised, 9\d % when they grok/,
+    /The key frequencies explain 1\d % of the logits when networks have memorised, 1\d % at step 1,500/,
   ],
 };
 
