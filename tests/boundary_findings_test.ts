@@ -36,6 +36,17 @@ Deno.test("neighbours: more weight decay groks sooner, as published, and ten tim
   ]);
 });
 
+Deno.test("neighbours: fields that are turned together are no strata", async () => {
+  const runs = await publishedBoundaries("exp4_matched"),
+    of = (together: string[]) => contrastTimes(neighbours(runs, { field: "data.prime" }, "grokked", together));
+  assertEquals(of([]).map(({ first, second }) => [first, second]), [["59", "47"]]);
+  assertEquals(of(["model.dModel"]).map(({ first, second, n, verdict }) => [first, second, n, verdict]), [
+    ["47", "23", [5, 5], -1],
+    ["59", "47", [5, 5], -1],
+    ["97", "59", [5, 5], -1],
+  ]);
+});
+
 Deno.test("the widest against the best: they memorise later, too", async () => {
   const map = await publishedBoundaries(...FULL_BOUNDARIES.map.map(({ name }) => name));
   assertEquals(map.length, 150);

@@ -8,25 +8,36 @@ import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../figures/boundary/
 import { medianStep } from "../figures/runs.ts";
 import { type BoardRun, nameOf, shortNumber } from "../figures/settings.ts";
 import { capital } from "../figures/sweep_marks.ts";
+import type { RunSpec } from "../spec.ts";
 import { type Moment, timesTo } from "./capacity_findings.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
-/** Each value of a setting against the one below it, everything else but the seed the same. */
-export function neighbours(runs: readonly BoardRun[], axis: SurfaceAxis, moment: Moment): Contrast<ObservedPair>[] {
-  const values = [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b), [part, key] = axis.field.split(".");
-  const strata = Map.groupBy(runs, ({ spec }) => {
-    const fields = spec as unknown as Record<string, Record<string, unknown>>;
-    // What people make follow from the width isn't a setting of its own.
-    const model = { ...spec.model, dMlp: null, initSigma: null, positionSigma: null };
-    return JSON.stringify({
-      ...spec,
-      model,
-      seed: 0,
-      schedule: null,
-      [part]: { ...(part === "model" ? model : fields[part]), [key]: null },
-    });
-  });
+/** What people make follow from the width isn't a setting of its own. */
+const FOLLOWING = ["model.dMlp", "model.initSigma", "model.positionSigma"];
+
+/** All of a run's settings but its seed, how long it was to train, and some fields. */
+function settingsWithout(spec: RunSpec, fields: readonly string[]): string {
+  const rest = structuredClone({ ...spec, seed: 0, schedule: null }) as unknown as Record<string, Record<string, unknown>>;
+  for (const field of fields) {
+    const [part, key] = field.split(".");
+    rest[part][key] = null;
+  }
+  return JSON.stringify(rest);
+}
+
+/**
+ * Each value of a setting against the one below it, everything else but the seed the same.
+ * @param together fields that are turned with it, as d_model may be with p.
+ */
+export function neighbours(
+  runs: readonly BoardRun[],
+  axis: SurfaceAxis,
+  moment: Moment,
+  together: readonly string[] = [],
+): Contrast<ObservedPair>[] {
+  const values = [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b);
+  const strata = Map.groupBy(runs, ({ spec }) => settingsWithout(spec, [axis.field, ...together, ...FOLLOWING]));
   return values.slice(1).map((value, i) => ({
     of: capital(label(axis)),
     ...{ first: shortNumber(value), second: shortNumber(values[i]) },
