@@ -38,12 +38,12 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
   "05_boundaries.ipynb": [
     /Networks grok up to weight decay 3, and soonest there, around step 490/,
-    /from which half of the networks grok is 0\.858 at weight decay 0\.01; at 0\.1 and 1 all do/,
-    /Excess capacity delays grokking with weight decay 1: at d_model \/ p 16 it takes 2\.1 times as long as at the best/,
+    /from which half of the networks grok is 0\.858 at\sweight\sdecay\s0\.01; at 0\.1 and 1 all do/,
+    /Excess capacity delays grokking with weight\sdecay\s1: at\sd_model\s\/\sp\s16 it takes 2\.1 times as long as at the\sbest/,
     /\*\*Weight decay 1\*\*, memorising: later at d_model \/ p 16 than at d_model \/ p 8/,
   ],
   "06_representations.ipynb": [
-    /7 of 11 networks grok, soonest with weight decay 1/,
+    /7 of 11 networks grok, soonest with weight\sdecay\s1/,
     /The key frequencies explain 38 % of the logits when networks have memorised, 9\d % when they grok/,
     /The key frequencies explain 1\d % of the logits when networks have memorised, 1\d % at step 1,500/,
   ],
