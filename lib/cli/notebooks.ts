@@ -1,5 +1,5 @@
 /** `deno task notebooks`: runs every notebook in the real kernel, checks what it shows, and keeps its outputs. */
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { writeWhole } from "../files.ts";
 import { FILES } from "../lab/recorded_files.ts";
 import { RECORD } from "../notebook_sweep.ts";
@@ -113,8 +113,14 @@ async function keepRecorded(): Promise<string[]> {
     { name, isDirectory },
   ) => (isDirectory && !name.endsWith(".files") ? [name] : []));
   for (const name of names) {
-    for (const file of [FILES.runs, FILES.metrics, FILES.experiment]) {
-      await writeWhole(join(ROOT, "data", "recorded", name, file), await Deno.readTextFile(join(RECORDING, name, file)));
+    const from = join("data", "out", "record", name), to = join(ROOT, "data", "recorded", name);
+    // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
+    const files = filesIn(from, "").map((file) => relative(from, file)).sort((a, b) =>
+      Number(a === FILES.experiment) - Number(b === FILES.experiment)
+    );
+    for (const file of files) {
+      await Deno.mkdir(dirname(join(to, file)), { recursive: true });
+      await writeWhole(join(to, file), await Deno.readFile(join(RECORDING, name, file)));
     }
     await Deno.remove(join(RECORDING, name), { recursive: true });
   }
