@@ -21,9 +21,12 @@ export function survivalByCell(
   return survivalCurves(
     panels.map((p) => ({
       name: `${capital(panelName)} ${sayPanel(p)}`,
-      groups: groups.map((g) => ({ name: `${groupName.split(" ").at(-1)} ${sayGroup(g)}`, times: across ? timesAt(p, g) : timesAt(g, p) }))
+      groups: groups.map((g) => ({ name: `${short(groupName)} ${sayGroup(g)}`, times: across ? timesAt(p, g) : timesAt(g, p) }))
         .filter(({ times }) => times.length > 0),
     })).filter(({ groups }) => groups.length > 0),
     { task: taskOf(runs), ...options },
   );
 }
+
+/** A name for the margin: `decay`; of a ratio both sides, for its last word alone is another setting: `d / p`. */
+const short = (name: string) => name.includes(" / ") ? name.replace("d_model", "d") : name.split(" ").at(-1);
