@@ -1,7 +1,7 @@
 /** Every experiment that `deno task sweep --experiment NAME` knows. */
 import type { Experiment } from "../lab/experiment.ts";
 import { ATTENTIONS } from "./attention.ts";
-import { BOUNDARIES } from "./boundaries.ts";
+import { BOUNDARIES, EXP1_JUMP } from "./boundaries.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries_in_small.ts";
 import { CAPACITIES } from "./capacity.ts";
 import { KNOBS } from "./knobs.ts";
@@ -16,5 +16,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...CAPACITIES,
   ...ATTENTIONS,
   ...BOUNDARIES,
+  EXP1_JUMP,
   REPRESENTATIONS,
 ];
