@@ -2,6 +2,7 @@
  * Sweeps in a notebook: a whole experiment in one live figure. What was recorded of it isn't trained again, so that a notebook of an experiment of
  * hours runs in seconds; the rest is trained.
  */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EXPERIMENTS } from "./experiments/mod.ts";
@@ -29,6 +30,10 @@ const LAB = join(DATA, "lab.db"), RECORDED = join(DATA, "recorded");
  * and leave there what is to be recorded, in a folder of the experiment's name. `deno task notebooks --record` sets it.
  */
 export const RECORD = "GROKBOOK_RECORD";
+/** While recording, how many seconds an experiment may train; without it, until all its runs have ended. `deno task notebooks --budget` sets it. */
+export const BUDGET = "GROKBOOK_BUDGET";
+/** While recording, a file of an experiment's name and this says in a line how far it is, where it isn't whole. */
+export const UNFINISHED = ".unfinished";
 
 export interface NotebookSweep extends Pick<BoardOptions, "x"> {
   /** The lab's database, made where there is none. Default: the project's, `data/lab.db`. */
@@ -55,7 +60,7 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
   const wanted = typeof experiment === "string" ? named(experiment) : experiment;
   const folder = EXPERIMENTS.some(({ name }) => name === wanted.name) ? Deno.env.get(RECORD) : undefined;
   const { db = LAB, recorded = RECORDED } = folder ? { db: join(folder, "lab.db"), recorded: false as const } : options;
-  const lab = Lab.open(db);
+  const lab = Lab.open(db), deadline = folder === undefined ? undefined : deadlineOf(wanted);
   try {
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
@@ -67,6 +72,7 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
           engine: given ?? await engine(),
           signal,
           command: `sweep of ${wanted.name} in a notebook`,
+          ...deadline !== undefined && { deadline },
           onProgress: async (news, runs) => {
             await moving?.update(runs);
             await onProgress?.(news, runs);
@@ -75,19 +81,34 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
       );
       await moving?.done(runs);
     } else await moving?.done();
-    if (folder && left(lab, wanted).length === 0) {
-      const files = SENT.filter((kind) => wanted.watch?.[kind] !== undefined);
-      await exportRecorded(lab, wanted.name, join(folder, wanted.name), {
-        metrics: "thin",
-        files,
-        command: "deno task notebooks --record",
-      });
-    }
+    if (folder) await leave(lab, wanted, folder);
     return lab;
   } catch (error) {
     lab.close();
     throw error;
   }
+}
+
+/** When an experiment's time is over, by the clock of performance.now(): it begins when the notebook first asks for it. */
+const deadlines = new Map<string, number>();
+
+function deadlineOf({ name }: Experiment): number | undefined {
+  const seconds = Deno.env.get(BUDGET);
+  if (seconds === undefined) return undefined;
+  if (!deadlines.has(name)) deadlines.set(name, performance.now() + 1000 * Number(seconds));
+  return deadlines.get(name);
+}
+
+/** Leaves an experiment to be recorded where it is whole, a line about it where not. */
+async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
+  const { name, runs, watch } = experiment, open = left(lab, experiment).length, note = join(folder, name + UNFINISHED);
+  if (open > 0) return await Deno.writeTextFile(note, `${runs.length - open} of ${runs.length} runs have ended`);
+  await exportRecorded(lab, name, join(folder, name), {
+    metrics: "thin",
+    files: SENT.filter((kind) => watch?.[kind] !== undefined),
+    command: "deno task notebooks --record",
+  });
+  await rm(note, { force: true });
 }
 
 /**

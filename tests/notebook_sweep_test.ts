@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, sweep } from "../lib/mod.ts";
-import { RECORD } from "../lib/notebook_sweep.ts";
+import { BUDGET, RECORD, UNFINISHED } from "../lib/notebook_sweep.ts";
 import { exportRecorded } from "../lib/lab/recorded.ts";
 import { fakeEngine } from "./fake_engine.ts";
 import { scratch } from "./lab_files.ts";
@@ -102,4 +102,22 @@ Deno.test("recording trains anew what has a name, and leaves its results to be k
     const once = trained(on);
     (await sweep(named, { db: join(folder, "again.db"), recorded: to, engine: on })).close();
     assertEquals(trained(on), once);
+  }));
+
+Deno.test("recording within a budget leaves a note of what isn't whole, and the next call goes on", () =>
+  scratch(async (path) => {
+    const on = engine(), to = path("out"), note = join(to, `knob_labels${UNFINISHED}`);
+    Deno.env.set(RECORD, to);
+    Deno.env.set(BUDGET, "0.001");
+    try {
+      (await sweep("knob_labels", { engine: on })).close();
+      assertEquals([trained(on), await Deno.readTextFile(note)], [[], "0 of 15 runs have ended"]);
+      Deno.env.delete(BUDGET);
+      (await recorded("knob_labels", { engine: on })).close();
+    } finally {
+      Deno.env.delete(RECORD);
+      Deno.env.delete(BUDGET);
+    }
+    const names = [...Deno.readDirSync(to)].map(({ name }) => name).filter((name) => !name.startsWith("lab."));
+    assertEquals([trained(on).length > 0, names], [true, ["knob_labels"]]);
   }));

@@ -222,3 +222,11 @@ export function flagHelp(title: string, flags: Iterable<readonly [string, Flag]>
   });
   return `${title}\n${lines.join("")}`;
 }
+
+/** The value of a flag that says how long, in seconds. @throws Error in one line. */
+export function seconds(flag: string, text: string): number {
+  const [, number, unit] = text.match(/^(\d+(?:\.\d+)?)([smh])$/) ?? [];
+  const value = Number(number) * { s: 1, m: 60, h: 3600 }[unit as "s" | "m" | "h"];
+  if (!(value > 0)) throw new Error(`Cannot read --${flag}: must be a time like 90s, 8m or 2.5h, current value is ${JSON.stringify(text)}`);
+  return value;
+}

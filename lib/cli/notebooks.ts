@@ -1,10 +1,11 @@
 /** `deno task notebooks`: runs every notebook in the real kernel, checks what it shows, and keeps its outputs. */
+import { rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeWhole } from "../files.ts";
 import { FILES } from "../lab/recorded_files.ts";
-import { RECORD } from "../notebook_sweep.ts";
+import { BUDGET, RECORD, UNFINISHED } from "../notebook_sweep.ts";
 import { here } from "./files.ts";
-import { type Flag, flagHelp, parse } from "./flags.ts";
+import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
 import { run } from "./main.ts";
 import { filesIn, ROOT } from "./process.ts";
 import { duration } from "./progress.ts";
@@ -13,6 +14,10 @@ import { ensure, environment } from "./setup.ts";
 const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
   record: { help: "train anew what they take from data/recorded, which can take hours, and record it; stopped, it goes on" },
+  budget: {
+    value: "TIME",
+    help: "with --record: train each experiment no longer than so, 90s, 8m or 2.5h, and show what came of it; again, it goes on",
+  },
   help: { help: "this text" },
 };
 const HELP =
@@ -76,14 +81,19 @@ export function problems(notebook: Notebook): string[] {
   return wrong;
 }
 
-/** Where `--record` trains, and leaves what is to be recorded. */
+/** Where `--record` trains, and leaves what is to be recorded, and notebooks whose experiments aren't whole yet. */
 const RECORDING = join(ROOT, "data", "out", "record");
 
-/**
- * Runs a notebook where it stands; with `record`, its sweeps train all anew and leave the results in that folder.
- * @returns the executed copy, as text. @throws Error where Jupyter can't.
- */
-export async function execute(name: string, { record }: { readonly record?: string } = {}): Promise<string> {
+/** How `--record` is done. */
+export interface Recording {
+  /** Where sweeps train all anew and leave the results. */
+  readonly record?: string;
+  /** Seconds that each experiment may take. */
+  readonly budget?: number;
+}
+
+/** Runs a notebook where it stands. @returns the executed copy, as text. @throws Error where Jupyter can't. */
+export async function execute(name: string, { record, budget }: Recording = {}): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
     const { code, stderr } = await new Deno.Command("jupyter-nbconvert", {
@@ -92,7 +102,7 @@ export async function execute(name: string, { record }: { readonly record?: stri
         ...[`--ExecutePreprocessor.timeout=${record ? -1 : CELL_LIMIT}`, "--ExecutePreprocessor.record_timing=False"],
       ],
       cwd: join(ROOT, "notebooks"),
-      env: { ...environment(), ...record ? { [RECORD]: record } : {} },
+      env: { ...environment(), ...record && { [RECORD]: record }, ...budget && { [BUDGET]: String(budget) } },
       stdout: "null",
       stderr: "piped",
     }).output();
@@ -107,11 +117,24 @@ export async function execute(name: string, { record }: { readonly record?: stri
   }
 }
 
-/** Moves what a notebook left to be recorded to where notebooks find it. @returns the experiments' names. */
-async function keepRecorded(): Promise<string[]> {
-  const names = [...Deno.readDirSync(RECORDING)].flatMap((
-    { name, isDirectory },
-  ) => (isDirectory && !name.endsWith(".files") ? [name] : []));
+/** Of what a notebook left: the experiments that are whole, and what is said of those that aren't. */
+function leftBehind() {
+  const entries = [...Deno.readDirSync(RECORDING)];
+  return {
+    whole: entries.flatMap(({ name, isDirectory }) => (isDirectory && !name.endsWith(".files") ? [name] : [])),
+    unfinished: entries.flatMap(({ name }) => (name.endsWith(UNFINISHED) ? [name.slice(0, -UNFINISHED.length)] : [])),
+  };
+}
+
+/** Nothing of an earlier notebook is taken for this one's; the lab stays, and with it all that was trained. */
+async function clear(): Promise<void> {
+  await Deno.mkdir(RECORDING, { recursive: true });
+  const { whole, unfinished } = leftBehind();
+  for (const name of [...whole, ...unfinished.map((name) => name + UNFINISHED)]) await rm(join(RECORDING, name), { recursive: true });
+}
+
+/** Moves experiments that a notebook left to be recorded to where notebooks find them. */
+async function keepRecorded(names: readonly string[]): Promise<void> {
   for (const name of names) {
     const from = join("data", "out", "record", name), to = join(ROOT, "data", "recorded", name);
     // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
@@ -124,7 +147,6 @@ async function keepRecorded(): Promise<string[]> {
     }
     await Deno.remove(join(RECORDING, name), { recursive: true });
   }
-  return names;
 }
 
 async function main(args: string[]): Promise<number> {
@@ -133,6 +155,10 @@ async function main(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  const record = given.has("record"), budget = given.has("budget") ? seconds("budget", given.get("budget") as string) : undefined;
+  if (budget !== undefined && !record) {
+    throw new Error("Cannot keep to --budget: must be given with --record, without which nothing long is trained");
+  }
   const all = notebookNames(), names = all.filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
   if (names.length === 0) {
     throw new Error(`Cannot run ${words.join(", ")}: must be a part of one of ${all.join(", ")}`);
@@ -140,23 +166,26 @@ async function main(args: string[]): Promise<number> {
   const missing = await ensure(["vulkan", "jupyter", "kernel"]);
   if (missing.length > 0) throw new Error(`Cannot run notebooks: must have ${missing.join(" and ")}; deno task doctor says how to get it`);
   const width = Math.max(...names.map((name) => name.length));
-  const record = given.has("record");
-  if (record) await Deno.mkdir(RECORDING, { recursive: true });
   let wrong = 0;
   for (const name of names) {
     const began = performance.now();
-    const text = await execute(name, record ? { record: RECORDING } : {});
-    const found = problems(JSON.parse(text));
+    if (record) await clear();
+    const text = await execute(name, { ...record && { record: RECORDING }, ...budget !== undefined && { budget } });
+    const found = problems(JSON.parse(text)), { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };
     wrong += found.length;
-    console.log(`${name.padEnd(width)}  ${duration((performance.now() - began) / 1000)}  ${found.length === 0 ? "ok" : "not kept:"}`);
+    const part = unfinished.length > 0;
+    const verdict = found.length > 0 ? "not kept:" : part ? `in part: ${here(join(RECORDING, name))}` : "ok";
+    console.log(`${name.padEnd(width)}  ${duration((performance.now() - began) / 1000)}  ${verdict}`);
     for (const line of found) console.log(`  ${line}`);
-    if (found.length > 0) continue;
-    if (!given.has("check")) await writeWhole(join(ROOT, "notebooks", name), text);
-    if (record) {
-      for (const experiment of await keepRecorded()) {
-        console.log(`  recorded in ${here(join(ROOT, "data", "recorded", experiment))}`);
-      }
+    for (const experiment of unfinished) {
+      console.log(`  ${experiment}: ${await Deno.readTextFile(join(RECORDING, experiment + UNFINISHED))}; the same command goes on`);
     }
+    if (found.length > 0) continue;
+    if (part) await writeWhole(join(RECORDING, name), text);
+    if (given.has("check") || part) continue;
+    await writeWhole(join(ROOT, "notebooks", name), text);
+    await keepRecorded(whole);
+    for (const experiment of whole) console.log(`  recorded in ${here(join(ROOT, "data", "recorded", experiment))}`);
   }
   return wrong > 0 ? 1 : 0;
 }

@@ -14,7 +14,7 @@ import { type EngineName, ENGINES, openEngine } from "../train.ts";
 import type { Engine, Watched } from "../trainer.ts";
 import { reason } from "../files.ts";
 import { exists, here, readJson } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seedsOf } from "./flags.ts";
+import { choice, type Flag, flagHelp, parse, seconds, seedsOf } from "./flags.ts";
 import { run, stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
 import { duration, figure, plural } from "./progress.ts";
@@ -190,13 +190,6 @@ function whole(flag: string, text: string, least: number): number {
   if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
     throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
   }
-  return value;
-}
-
-function seconds(flag: string, text: string): number {
-  const [, number, unit] = text.match(/^(\d+(?:\.\d+)?)([smh])$/) ?? [];
-  const value = Number(number) * { s: 1, m: 60, h: 3600 }[unit as "s" | "m" | "h"];
-  if (!(value > 0)) throw new Error(`Cannot read --${flag}: must be a time like 90s, 8m or 2.5h, current value is ${JSON.stringify(text)}`);
   return value;
 }
 
