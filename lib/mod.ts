@@ -157,7 +157,7 @@ export { survivalCurves, type SurvivalGroup, type SurvivalOptions, type Survival
 export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./figures/trajectories.ts";
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export type { Figure } from "./figures/theme.ts";
-export { engine, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
+export { engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
 export { datesFrame, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";

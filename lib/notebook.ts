@@ -34,6 +34,10 @@ export async function show(...things: readonly unknown[]): Promise<void> {
 }
 
 /** A figure that changes in place. */
+/** What is drawn of some things, or what is said where there are none: a notebook is run, too, when little of its experiment has come. */
+export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
+  things.length > 0 ? draw(things) : said;
+
 export interface Live<Data> {
   /** Draws the data if it is time to: a few times a second, and never more than a twentieth of the time. */
   update(data: Data): Promise<void>;
