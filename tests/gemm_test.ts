@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
+import { BLOCKS, type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
 import { Gpu } from "../lib/engine/gpu.ts";
 import { type Kernel, read, write } from "../lib/engine/kernels/kernel.ts";
 
@@ -140,6 +140,23 @@ for (const tile of tiles) {
       return (await execute(runs, [kernel], { ...data, c: new Float32Array(c.runStride * 3 + 64) })).c.slice(0, c.runStride);
     };
     assertEquals(await product(1), await product(3));
+  });
+}
+
+for (const form of ["nn", "nt", "tn"] as const) {
+  Deno.test({ name: `gemm ${form}: every block of a hardware adapter gives the same bits, and the right ones`, ignore }, async () => {
+    const sizes: Case = { form, m: 132, n: 132, k: form === "tn" ? 37 : 36, splits: 2, runs: 2 }, { m, n, k } = sizes;
+    const { a, b, c, data, runs, expected } = problem(sizes), target = { ...c, buffer: "parts", runStride: 2 * c.runStride };
+    const blocks = BLOCKS.filter(({ depth, rows, columns }) => depth === 8 || (form === "nt" && rows === 8 && columns === 8));
+    const results: Float32Array[] = [];
+    for (const block of blocks) {
+      const product = gemm({ label: "c", m, n, k, a, b, c: target, form, splits: 2, tile: { ...GPU_TILE, block: () => block } });
+      const kernels = [product, sumSplits({ label: "c", m, n, splits: 2, partial: target, c })];
+      const blank = (copies: number) => new Float32Array(c.runStride * runs * copies + 64).fill(7);
+      results.push((await execute(runs, kernels, { ...data, c: blank(1), parts: blank(2) })).c);
+    }
+    compare(results[0], c, sizes, expected);
+    for (const result of results.slice(1)) assertEquals(result, results[0]);
   });
 }
 

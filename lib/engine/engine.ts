@@ -1,4 +1,5 @@
 /** The native engine: what fits on the adapter, what a run costs there, and trainers for it. */
+import { fileURLToPath } from "node:url";
 import type { RunSpec } from "../spec.ts";
 import type { Cost, Engine, EngineInfo, Snapshot, Watched } from "../trainer.ts";
 import { Gpu } from "./gpu.ts";
@@ -6,9 +7,17 @@ import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 import { plan } from "./plan.ts";
 import { specOf, WebGpuTrainer } from "./trainer.ts";
+import { productsOf, tunedTile } from "./tune.ts";
 
-/** The native engine on the best adapter. @throws Error where there is none. */
-export async function webgpuEngine(tile?: Tile): Promise<WebGpuEngine> {
+/** Where answers about the fastest blocks are kept. */
+const BLOCKS = fileURLToPath(new URL("../../data/out/blocks.json", import.meta.url));
+
+/**
+ * The native engine on the best adapter.
+ * @param tile how products are cut. Default: on the processor one made for it, on hardware what is fastest there (`tuned`).
+ * @throws Error where there is no adapter.
+ */
+export async function webgpuEngine(tile?: Tile | "tuned"): Promise<WebGpuEngine> {
   return new WebGpuEngine(await Gpu.open(), tile);
 }
 
@@ -16,12 +25,15 @@ export class WebGpuEngine implements Engine {
   readonly info: EngineInfo;
   readonly gpu: Gpu;
   readonly #tile: Tile;
+  readonly #tuned: boolean;
 
-  constructor(gpu: Gpu, tile?: Tile) {
+  constructor(gpu: Gpu, tile?: Tile | "tuned") {
     const { name, driver, software } = gpu.adapter;
     this.gpu = gpu;
     this.info = { engine: "webgpu", adapter: name, driver, software };
-    this.#tile = tile ?? (software ? SOFTWARE_TILE : GPU_TILE);
+    const wanted = tile ?? (software ? SOFTWARE_TILE : "tuned");
+    this.#tuned = wanted === "tuned";
+    this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
   }
 
   rowsThatFit(spec: RunSpec, watched?: Watched): number {
@@ -43,7 +55,8 @@ export class WebGpuEngine implements Engine {
 
   async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<WebGpuTrainer> {
     const first = specOf(runs[0]);
-    const made = plan(first, this.#tile, watched);
+    const tile = this.#tuned ? await tunedTile(this.gpu, productsOf(first, watched), BLOCKS) : this.#tile;
+    const made = plan(first, tile, watched);
     const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
     const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
     if (4 * words > maxStorageBufferBindingSize) {

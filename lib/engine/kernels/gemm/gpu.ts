@@ -1,0 +1,103 @@
+/**
+ * Products for hardware adapters: 16 × 16 threads stage both operands in workgroup memory and keep a block of C each in registers. A block of 8 × 8 loads
+ * 16 floats for 64 multiply-adds, one of 4 × 4 loads 8 for 16, but fits small products better; which is best, an adapter has to be asked (`tune.ts`).
+ * Whatever the block, each element of C is summed over ascending k from zero, so that the choice changes no bits of a compiler that contracts alike.
+ */
+import { alias, at, type Form, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
+
+/** What a thread owns of C, and how much of the contraction is staged at a time. */
+export interface Block {
+  readonly rows: 4 | 8;
+  readonly columns: 4 | 8;
+  readonly depth: 8 | 16;
+}
+
+export interface GpuTile {
+  readonly kind: "gpu";
+  /** Into how many parts to cut a contraction of length `k`. */
+  readonly splits: (form: Form, k: number) => number;
+  readonly block: (sizes: Sizes) => Block;
+}
+
+export const BLOCKS: readonly Block[] = ([4, 8] as const).flatMap((rows) =>
+  ([4, 8] as const).flatMap((columns) => ([8, 16] as const).map((depth) => ({ rows, columns, depth })))
+);
+
+/** Bytes of workgroup memory that a block takes. */
+export const workgroupBytes = ({ rows, columns, depth }: Block) => 16 * depth * (4 * rows + 4 * columns + 2);
+
+/** Without having asked: eight to a side that has a workgroup's worth of them; at this depth every adapter has the memory. */
+export const GPU_TILE: GpuTile = {
+  kind: "gpu",
+  splits: (form, k) => (form === "tn" ? Math.ceil(k / 512) : 1),
+  block: ({ m, n }) => ({ rows: m < 128 ? 4 : 8, columns: n < 128 ? 4 : 8, depth: 8 }),
+};
+
+const THREADS = 256;
+
+export function gpu({ form, m, n, k }: Sizes, b: View, { rows, columns, depth }: Block, splits: number, store: Store): Generated {
+  // In steps that no block divides differently.
+  const share = 16 * Math.ceil(k / 16 / splits), ragged = splits > 1 || k % 16 !== 0;
+  const [height, width] = [16 * rows, 16 * columns], down = range(rows / 4), across = range(columns / 4);
+  /** Rows of a tile [depth, outer] in vec4, one more than there are, so that threads which store transposed blocks meet fewer of the same bank. */
+  const [highs, wides] = [height / 4 + 1, width / 4 + 1];
+  const dropped = (value: string, d: string) => (ragged ? `select(vec4f(), ${value}, ${d} < end)` : value);
+
+  /** Copies depth × outer of an operand into a tile; rows beyond the matrix repeat its last, and what comes of them isn't stored. */
+  const stage = (tile: string, operand: "a" | "b", outer: number, stride: number, origin: string, limit: string, deep: boolean) => {
+    const from = operand === "a" ? "x" : alias(b, "y"), items = depth * outer / (deep ? 16 : 4);
+    return lines(range(Math.ceil(items / THREADS)), (i) => {
+      // Where half of the threads can stage an operand, the other half stages the other.
+      const s = operand === "b" && 2 * items <= THREADS ? `(lane + ${THREADS / 2}u) % ${THREADS}u` : `lane + ${i * THREADS}u`;
+      const body = deep
+        // Four rows of four: contiguous along the contraction, they are turned around on the way.
+        ? `let q = s % ${depth / 4}u; let o = s / ${depth / 4}u; let d = k0 + 4u * q; let d4 = min(d, u.k - 4u) / 4u;
+${
+          lines(range(4), (w) =>
+            `      let v${w} = ${dropped(`${from}[${at(operand, "r", `min(${origin} + 4u * o + ${w}u, ${limit} - 1u)`, "d4")}]`, "d")};`)
+        }
+${
+          lines(
+            range(4),
+            (w) => `      ${tile}[(4u * q + ${w}u) * ${stride}u + o] = vec4f(${range(4).map((v) => `v${v}.${"xyzw"[w]}`).join(", ")});`,
+          )
+        }`
+        : `let o = s % ${outer / 4}u; let i = s / ${outer / 4}u; let d = k0 + i;
+      ${tile}[i * ${stride}u + o] = ${
+          dropped(`${from}[${at(operand, "r", "min(d, u.k - 1u)", `min(${origin} / 4u + o, ${limit} / 4u - 1u)`)}]`, "d")
+        };`;
+      return `    { let s = ${s}; ${(i + 1) * THREADS > items ? `if (s < ${items}u) { ${body} }` : body} }`;
+    });
+  };
+  const sums = down.flatMap((i) => range(4).flatMap((w) => across.map((j) => ({ i, w, j, name: `c${i}${w}${j}` }))));
+  const step = (d: number) =>
+    [
+      ...down.map((i) => `let a${i} = ta[${d * highs + 16 * i}u + top];`),
+      ...across.map((j) => `let b${j} = tb[${d * wides + 16 * j}u + left];`),
+      ...sums.map(({ i, w, j, name }) => `${name} += a${i}.${"xyzw"[w]} * b${j};`),
+    ].join(" ");
+  const stores = lines(
+    sums,
+    ({ i, w, j, name }) =>
+      `  { let row = row0 + ${64 * i + w}u + 4u * top; let col4 = col0 / 4u + ${16 * j}u + left;
+    if (row < u.m && col4 < u.n4) { ${store(name, "row", "col4", "part")} } }`,
+  );
+  const code = `
+var<workgroup> ta: array<vec4f, ${depth * highs}>;
+var<workgroup> tb: array<vec4f, ${depth * wides}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let col0 = group.x * ${width}u; let row0 = group.y * ${height}u; let part = group.z; let r = part / u.splits;
+  let start = part % u.splits * u.share; let end = min(start + u.share, u.k);
+  let left = lane % 16u; let top = lane / 16u;
+${lines(sums, ({ name }) => `  var ${name} = vec4f();`)}
+  for (var k0 = start; k0 < end; k0 += ${depth}u) {
+${stage("ta", "a", height, highs, "row0", "u.m", form !== "tn")}
+${stage("tb", "b", width, wides, "col0", "(4u * u.n4)", form === "nt")}
+    workgroupBarrier();
+${lines(range(depth), (d) => `    { ${step(d)} }`)}
+    workgroupBarrier();
+  }
+${stores}
+}`;
+  return { code, share, grid: [Math.ceil(n / width), Math.ceil(m / height)] };
+}
