@@ -61,14 +61,16 @@ Deno.test("numbers show three digits that count", () => {
   assertEquals([123456, 123.4, 12.34, 1.234, 0.01234, 0, NaN].map(digits), ["123456", "123", "12.3", "1.23", "0.0123", "0", "–"]);
 });
 
-Deno.test("the roofline adds up time and gives GFLOP/s and GB/s, the longest kernel first", () => {
+Deno.test("the roofline adds up time and gives GFLOP/s, GB/s and the share of the peak, the longest kernel first", () => {
   const lines = roofline([
     { label: "short", milliseconds: 1, flop: 2e9, bytes: 3e6 },
     { label: "long", milliseconds: 3, flop: 6e9, bytes: 3e6 },
-  ]).split("\n").map((line) => line.split(/ +/));
-  assertEquals(lines[1], ["long", "3.00", "75.0", "%", "2000", "1.00"]);
-  assertEquals(lines[2], ["short", "1.00", "25.0", "%", "2000", "3.00"]);
-  assertEquals(lines[3], ["all", "4.00", "100", "%", "2000", "1.50"]);
+  ], { flops: 4e12, bytes: 4e9 }).split("\n").map((line) => line.split(/ +/));
+  // The one is nearer to the limit of arithmetic, the other to that of memory; all together could take 1.5 + 0.75 of 4 ms.
+  assertEquals(lines[1], ["long", "3.00", "75.0", "%", "2000", "1.00", "50.0", "%"]);
+  assertEquals(lines[2], ["short", "1.00", "25.0", "%", "2000", "3.00", "75.0", "%"]);
+  assertEquals(lines[3], ["all", "4.00", "100", "%", "2000", "1.50", "56.3", "%"]);
+  assertEquals(lines[5].join(" "), "peak, measured: 4000 GFLOP/s of multiply-adds, 4.00 GB/s copied");
 });
 
 Deno.test("the work that peers get is the preset, to the letter", () => {

@@ -50,9 +50,9 @@ await run(async (args) => {
   if (chosen.profile) {
     for (const preset of chosen.work) {
       for (const rows of chosen.rows) {
-        const { text, kernels } = await profile(preset, rows);
+        const { text, kernels, peak } = await profile(preset, rows);
         console.log(`\n${preset}, R = ${rows}: where a step's time goes\n${text}`);
-        await keep({ work: preset, rows, kernels });
+        await keep({ work: preset, rows, kernels, peak });
       }
     }
     return 0;

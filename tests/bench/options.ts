@@ -19,7 +19,7 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --json FILE      writes all that was measured, with machine, versions and command
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --attention      what watching attention at every evaluation adds to training, in place of the comparison
-  --profile        time, GFLOP/s and GB/s of each kernel of the native engine's step, in place of the comparison
+  --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of the native engine's step, in place of the comparison
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
 that are not installed are reported absent. Peers that train runs one after another are measured with one run: more would not change it.`;

@@ -2,6 +2,7 @@
 import { runSpec } from "../../lib/spec.ts";
 import type { PresetName } from "../../lib/spec.ts";
 import { webgpuEngine } from "../../lib/engine/engine.ts";
+import { type Peak, peakOf } from "./peak.ts";
 import { columns, digits } from "./table.ts";
 
 /** One kernel of a step, over all rows. */
@@ -16,7 +17,7 @@ export interface KernelCost {
  * The kernels of one update of `rows` runs and a table of them.
  * @throws Error where the adapter has no timestamps or too little memory.
  */
-export async function profile(preset: PresetName, rows: number): Promise<{ text: string; kernels: readonly KernelCost[] }> {
+export async function profile(preset: PresetName, rows: number): Promise<{ text: string; kernels: readonly KernelCost[]; peak: Peak }> {
   const engine = await webgpuEngine();
   const trainer = await engine.open(Array.from({ length: rows }, (_, seed) => runSpec({ preset, seed })));
   try {
@@ -29,23 +30,38 @@ export async function profile(preset: PresetName, rows: number): Promise<{ text:
       flop: rows * flop,
       bytes: rows * bytes,
     }));
-    return { text: roofline(kernels), kernels };
+    const peak = await peakOf(engine.gpu);
+    return { text: roofline(kernels, peak), kernels, peak };
   } finally {
     trainer.dispose();
   }
 }
 
-/** The table, the longest first: milliseconds, share of the step, GFLOP/s, GB/s (of what a kernel must at least move). */
-export function roofline(kernels: readonly KernelCost[]): string {
+/**
+ * The table, the longest first: milliseconds, share of the step, GFLOP/s, GB/s (of what a kernel must at least move), and the share of what the adapter
+ * could do at most, of arithmetic or memory, whichever is nearer to its limit.
+ */
+export function roofline(kernels: readonly KernelCost[], peak: Peak): string {
   const sum = (of: (kernel: KernelCost) => number) => kernels.reduce((total, kernel) => total + of(kernel), 0);
+  const least = ({ flop, bytes }: KernelCost) => 1e3 * Math.max(flop / peak.flops, bytes / peak.bytes);
   const total = { label: "all", milliseconds: sum((k) => k.milliseconds), flop: sum((k) => k.flop), bytes: sum((k) => k.bytes) };
-  const line = ({ label, milliseconds, flop, bytes }: KernelCost) => [
+  const percent = (share: number) => `${digits(100 * share)} %`;
+  const line = ({ label, milliseconds, flop, bytes }: KernelCost, soonest: number) => [
     label,
     digits(milliseconds),
-    `${digits((100 * milliseconds) / total.milliseconds)} %`,
+    percent(milliseconds / total.milliseconds),
     digits(flop / milliseconds / 1e6),
     digits(bytes / milliseconds / 1e6),
+    percent(soonest / milliseconds),
   ];
   const sorted = [...kernels].sort((a, b) => b.milliseconds - a.milliseconds);
-  return columns([["kernel", "ms", "share", "GFLOP/s", "GB/s"], ...sorted.map(line), line(total)], 1).join("\n");
+  return [
+    columns([
+      ["kernel", "ms", "share", "GFLOP/s", "GB/s", "of peak"],
+      ...sorted.map((kernel) => line(kernel, least(kernel))),
+      line(total, sum(least)),
+    ], 1).join("\n"),
+    "",
+    `peak, measured: ${digits(peak.flops / 1e9)} GFLOP/s of multiply-adds, ${digits(peak.bytes / 1e9)} GB/s copied`,
+  ].join("\n");
 }
