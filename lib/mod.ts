@@ -156,7 +156,9 @@ export { capacityMap, type CapacityMapOptions } from "./figures/capacity_map.ts"
 export { survivalCurves, type SurvivalGroup, type SurvivalOptions, type SurvivalPanel, timesToGrok } from "./figures/survival.ts";
 export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./figures/trajectories.ts";
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
+export { kindsOf, profileFigure, scalingFigure } from "./figures/speed.ts";
 export type { Figure } from "./figures/theme.ts";
+export { type BenchDocument, recordedBenches } from "./bench_record.ts";
 export { engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";

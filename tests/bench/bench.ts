@@ -10,6 +10,7 @@ import { HELP, options } from "./options.ts";
 import { OURS } from "./peers.ts";
 import { profile } from "./profile.ts";
 import { type Ready, workOf } from "./protocol.ts";
+import { scaling, scalingTable } from "./scaling.ts";
 import { isMissing, reference, type Result, summarise, table } from "./table.ts";
 
 await run(async (args) => {
@@ -45,6 +46,12 @@ await run(async (args) => {
     const figures = await attentionFigures(chosen.rounds, (line) => console.error(line));
     console.log(`\n${attentionTable(figures)}`);
     await keep({ work: "attention", figures });
+    return 0;
+  }
+  if (chosen.scaling) {
+    const points = await scaling(chosen.rounds, chosen.seconds, (line) => console.error(line));
+    console.log(`\n${scalingTable(points)}`);
+    await keep({ work: "scaling", points });
     return 0;
   }
   if (chosen.profile) {

@@ -19,6 +19,7 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --json FILE      writes all that was measured, with machine, versions and command
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --attention      what watching attention at every evaluation adds to training, in place of the comparison
+  --scaling        the native engine as runs at once, width, depth and batch grow, in place of the comparison
   --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of the native engine's step, in place of the comparison
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
@@ -33,6 +34,7 @@ export interface Options {
   readonly patience: number;
   readonly pythons: readonly string[];
   readonly json: string | null;
+  readonly scaling: boolean;
   readonly profile: boolean;
   readonly lab: boolean;
   readonly attention: boolean;
@@ -53,6 +55,7 @@ export function options(args: readonly string[]): Options | "help" {
       patience: { ...text, default: "300" },
       python: { ...text, default: "python3,/usr/bin/python3" },
       json: text,
+      scaling: flag,
       profile: flag,
       lab: flag,
       attention: flag,
@@ -86,6 +89,7 @@ export function options(args: readonly string[]): Options | "help" {
     patience: number("patience", (x) => x > 0, "above 0"),
     pythons: values.python.split(","),
     json: values.json ?? null,
+    scaling: values.scaling ?? false,
     profile: values.profile ?? false,
     lab: values.lab ?? false,
     attention: values.attention ?? false,

@@ -1,0 +1,164 @@
+/** How fast the engine trains: as work grows along four axes, and where the time of a step goes. */
+import * as Plot from "@observablehq/plot";
+import { quantile } from "d3-array";
+import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../bench_record.ts";
+import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
+
+const NAMES: Readonly<Record<ScalingAxis, string>> = {
+  rows: "Runs at once",
+  dModel: "Width d_model",
+  layers: "Layers",
+  batch: "Examples an update",
+};
+const HEIGHT = 270, TOP = 44, BAR = 20;
+/** Blue of training is the house's; a line of what arithmetic alone would make is no data. */
+const LINE = { stroke: TRAIN.color, strokeWidth: 1.8 } as const;
+
+/** A point that was measured: run-steps a second, and what they would be if only the operations of the axis's first point counted. */
+interface Measured {
+  readonly value: number;
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+  readonly expected: number;
+}
+
+function measured(points: readonly ScalingPoint[], axis: ScalingAxis): Measured[] {
+  const own = points.filter((point) => point.axis === axis && point.runStepsPerSecond.length > 0);
+  const middle = ({ runStepsPerSecond }: ScalingPoint) => quantile([...runStepsPerSecond].sort((a, b) => a - b), 0.5)!;
+  return own.map((point) => ({
+    value: point.value,
+    median: middle(point),
+    least: Math.min(...point.runStepsPerSecond),
+    most: Math.max(...point.runStepsPerSecond),
+    expected: middle(own[0]) * own[0].flop / point.flop,
+  }));
+}
+
+/**
+ * A panel an axis, all else as in the template: a dot the median of the turns with least and most, and dashed what would be if a step took time in
+ * proportion to its operations: above it, larger work is done more efficiently.
+ * @throws Error where nothing was measured.
+ */
+export function scalingFigure({ points }: Scaling, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
+  const panels = (Object.keys(NAMES) as ScalingAxis[]).map((axis) => ({ axis, at: measured(points, axis) })).filter(({ at }) =>
+    at.length > 1
+  );
+  if (panels.length === 0) throw new Error("Cannot draw how speed scales: two points of an axis must be measured, current value is none");
+  const rates = panels.flatMap(({ at }) => at.flatMap(({ least, most, expected }) => [least, most, expected]));
+  const domain: [number, number] = [Math.min(...rates) / 1.3, Math.max(...rates) * 1.3];
+  const drawn = panels.map(({ axis, at }, i) => scalingPanel(axis, at, domain, i % 2 === 0));
+  return compose({
+    title: title ?? finding(panels.find(({ axis }) => axis === "rows")?.at),
+    subtitle:
+      `${machine}. Run-steps a second, two layers of width 128 and 512 examples but for the axis. Dot: median of the turns, with least and ` +
+      "most. Dashed: if time went with the operations of a step alone.",
+    panels: drawn.flatMap((each, i) => (i % 2 === 0 ? [drawn.slice(i, i + 2)] : [])),
+  });
+}
+
+/** What training more runs at once brings. */
+function finding(rows?: readonly Measured[]): string {
+  if (!rows) return "Speed as work grows";
+  const [first, last] = [rows[0], rows[rows.length - 1]], times = Number((last.median / first.median).toPrecision(2));
+  const few = first.value === 1 ? "one" : count(first.value);
+  if (times <= 1.1) return `${count(last.value)} runs at once make no more run-steps a second than ${few}`;
+  return `${count(last.value)} runs at once make ${times} times as many run-steps a second as ${few}`;
+}
+
+function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [number, number], left: boolean): Panel {
+  const values = at.map(({ value }) => value);
+  return panel({
+    width: WIDTH / 2,
+    height: HEIGHT,
+    marginTop: TOP,
+    marginBottom: 34,
+    marginLeft: left ? MARGIN.left : 50,
+    marginRight: 22,
+    x: { type: "log", domain: [values[0] / 1.25, values[values.length - 1] * 1.25] },
+    y: { type: "log", domain },
+    marks: [
+      ...axes({ ticks: [], label: null }, { ticks: ticks(domain[0], domain[1], "log"), format: shown, label: "" }, TOP),
+      Plot.text([NAMES[axis]], { frameAnchor: "top-left", dy: -10, lineAnchor: "bottom", textAnchor: "start", fontWeight: 600 }),
+      Plot.axisX(values, { tickSize: 4, text: count, label: null, color: FAINT }),
+      // For runs at once it is the same at every R.
+      Plot.lineY(at, { x: "value", y: "expected", stroke: FAINT, strokeWidth: 1.2, strokeDasharray: "4 4", ariaDescription: "expected" }),
+      Plot.lineY(at, { x: "value", y: "median", ...LINE }),
+      Plot.ruleX(at, { x: "value", y1: "least", y2: "most", ...LINE }),
+      Plot.dot(at, { x: "value", y: "median", r: 4, fill: TRAIN.color, stroke: "white" }),
+    ],
+  });
+}
+
+const shown = (rate: number) => (rate >= 1 ? count(rate) : String(Number(rate.toPrecision(2))));
+
+/** Kernels of a kind, added up. */
+interface Kind {
+  readonly name: string;
+  readonly milliseconds: number;
+  /** Share of the step. */
+  readonly share: number;
+  /** Share of what the adapter can do at most. */
+  readonly ofPeak: number;
+}
+
+/** What a kernel is, by its label, first match first. */
+const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
+  ["Sums of parts of products", /sum of parts/],
+  ["Weight gradients (xᵀ · dy)", /^d\S*W_\S+ = .*ᵀ · /],
+  ["Products with weights, backward", /· W_\S+ᵀ/],
+  ["Products with weights, forward", /· W_/],
+  ["Attention", /softmax|attention/],
+  ["Layer norm", /LN/],
+  ["Bias gradients", /bias gradient/],
+  ["AdamW", /AdamW/],
+];
+
+/** The kinds of a step's kernels, the longest first. */
+export function kindsOf({ kernels, peak }: Profile): Kind[] {
+  const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const kinds = Map.groupBy(kernels, ({ label }) => KINDS.find(([, pattern]) => pattern.test(label))?.[0] ?? "Everything else");
+  return [...kinds].map(([name, some]) => {
+    const milliseconds = some.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
+    const least = some.reduce((sum, { flop, bytes }) => sum + 1e3 * Math.max(flop / peak.flops, bytes / peak.bytes), 0);
+    return { name, milliseconds, share: milliseconds / total, ofPeak: least / milliseconds };
+  }).sort((a, b) => b.milliseconds - a.milliseconds);
+}
+
+/** A bar a kind of kernel: its share of the step; filled as far as the adapter's peak would have needed. */
+export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
+  const kinds = kindsOf(profile), percent = (share: number) => `${Math.round(100 * share)} %`;
+  const left = 24 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
+  const products = kinds.filter(({ name }) => /product|gradients \(/i.test(name)).reduce((sum, { share }) => sum + share, 0);
+  const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);
+  return compose({
+    title: title ?? `Products take ${percent(products)} of a step`,
+    subtitle: `${machine}. ${profile.work}, ${profile.rows} run${profile.rows > 1 ? "s" : ""} at once: ${
+      milliseconds >= 10 ? count(milliseconds) : milliseconds.toFixed(1)
+    } ms a step, kernels timed one by one. Filled: what they would take at the adapter's measured peak (${
+      count(profile.peak.flops / 1e9)
+    } GFLOP/s of multiply-adds, ${count(profile.peak.bytes / 1e9)} GB/s copied).`,
+    panels: [panel({
+      height: 30 + BAR * 1.5 * kinds.length,
+      marginTop: 8,
+      marginBottom: 22,
+      marginLeft: left,
+      marginRight: 150,
+      x: { domain: [0, most] },
+      y: { type: "band", domain: kinds.map(({ name }) => name), padding: 0.3 },
+      marks: [
+        Plot.axisY({ tickSize: 0, label: null, color: INK }),
+        Plot.barX(kinds, { x: "share", y: "name", fill: "#d9e3ef", stroke: TRAIN.color }),
+        Plot.barX(kinds, { x: ({ share, ofPeak }: Kind) => share * Math.min(1, ofPeak), y: "name", fill: TRAIN.color }),
+        Plot.text(kinds, {
+          x: "share",
+          y: "name",
+          text: ({ share, ofPeak }: Kind) => `${percent(share)}, at ${percent(ofPeak)} of peak`,
+          textAnchor: "start",
+          dx: 6,
+          ...HALO,
+        }),
+      ],
+    })],
+  });
+}
