@@ -78,10 +78,10 @@ export {
   timesTo,
 } from "./experiments/capacity_findings.ts";
 export { ATTENTION, ATTENTION_IN_SMALL, ATTENTION_STUDY_IN_SMALL, type AttentionStudy, FULL_ATTENTION } from "./experiments/attention.ts";
-export { BOUNDARIES, type BoundaryStudy, FULL_BOUNDARIES } from "./experiments/boundaries.ts";
+export { BOUNDARIES, type BoundaryStudy, EXP1_JUMP, FULL_BOUNDARIES } from "./experiments/boundaries.ts";
 export { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "./experiments/boundaries_in_small.ts";
 export { publishedBoundaries, type PublishedRun } from "./experiments/boundaries_published.ts";
-export { type BesidePublishedSetting, besidePublishedSettings, neighbours, widest } from "./experiments/boundary_findings.ts";
+export { type BesidePublishedSetting, besidePublishedSettings, inOrder, neighbours, widest } from "./experiments/boundary_findings.ts";
 export {
   against,
   changeOf,

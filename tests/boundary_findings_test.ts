@@ -1,12 +1,12 @@
 /** What the study of boundaries asks: neighbouring settings, the widest networks, and what was published. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { contrastTimes } from "../lib/analysis/statistics/contrasts.ts";
-import { BOUNDARIES, FULL_BOUNDARIES } from "../lib/experiments/boundaries.ts";
+import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../lib/experiments/boundaries.ts";
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../lib/experiments/boundaries_in_small.ts";
 import { publishedBoundaries } from "../lib/experiments/boundaries_published.ts";
-import { besidePublishedSettings, neighbours, widest } from "../lib/experiments/boundary_findings.ts";
+import { besidePublishedSettings, inOrder, neighbours, widest } from "../lib/experiments/boundary_findings.ts";
 import { DECAY } from "../lib/figures/boundary/surface.ts";
-import { specHash } from "../lib/spec.ts";
+import { type RunSpec, specHash } from "../lib/spec.ts";
 
 const published = await publishedBoundaries();
 
@@ -45,6 +45,30 @@ Deno.test("neighbours: fields that are turned together are no strata", async () 
     ["59", "47", [5, 5], -1],
     ["97", "59", [5, 5], -1],
   ]);
+});
+
+Deno.test("experiment 1 as far as its jumps: the same five runs, each watched past what was published of a smaller decay", () => {
+  const [whole] = FULL_BOUNDARIES.decay, settings = ({ model, data, optim, seed }: RunSpec) => JSON.stringify([model, data, optim, seed]);
+  assertEquals(EXP1_JUMP.runs.map(settings).sort(), whole.runs.map(settings).sort());
+  assertEquals([EXP1_JUMP.rule, EXP1_JUMP.margin, whole.margin ?? null], ["sustained", 0, null]);
+  for (const { optim: { weightDecay }, schedule: { steps, evalEvery } } of EXP1_JUMP.runs) {
+    assertEquals([steps, evalEvery], [weightDecay === 10 ? 1000 : 3500, 10]);
+  }
+});
+
+Deno.test("in order: what hasn't grokked is the latest, if it was watched as long as the others", async () => {
+  const runs = (await publishedBoundaries("exp1_weight_decay")).filter(({ spec: { seed, optim } }) =>
+    seed === 42 && optim.weightDecay < 10
+  );
+  const within = (steps: number) =>
+    runs.map((run) => ({ ...run, step: Math.min(run.step, steps), grokkingStep: run.grokkingStep! > steps ? null : run.grokkingStep }));
+  for (const some of [runs, within(3500)]) {
+    const { n, rho, p } = inOrder(some, DECAY)!;
+    assertEquals([n, rho, p], [4, -1, 2 / 24]);
+  }
+  assertEquals(inOrder(runs.slice(0, 2), DECAY), null);
+  const short = within(3500).map((run) => (run.grokkingStep === null ? { ...run, step: 2000 } : run));
+  assertThrows(() => inOrder(short, DECAY), Error, "must be watched to step 2800, current value is 2000");
 });
 
 Deno.test("the widest against the best: they memorise later, too", async () => {

@@ -2,6 +2,7 @@
 import { compareTimes } from "../analysis/statistics/comparison.ts";
 import type { Contrast } from "../analysis/statistics/contrasts.ts";
 import { holm } from "../analysis/statistics/multiple.ts";
+import { type RankCorrelation, rankCorrelation } from "../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../analysis/statistics/sample.ts";
 import { delayRows } from "../figures/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../figures/boundary/surface.ts";
@@ -46,6 +47,21 @@ export function neighbours(
       b: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === values[i])),
     })),
   }));
+}
+
+/**
+ * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those that haven't
+ * grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
+ * @throws Error where one wasn't.
+ */
+export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
+  if (runs.length < 3) return null;
+  const latest = Math.max(0, ...runs.map(({ grokkingStep }) => grokkingStep ?? 0));
+  const short = runs.find(({ grokkingStep, step }) => grokkingStep === null && step < latest);
+  if (short) {
+    throw new Error(`Cannot order runs: one that hasn't grokked must be watched to step ${latest}, current value is ${short.step}`);
+  }
+  return rankCorrelation(runs.map(({ spec }) => valueAlong(spec, axis)), runs.map(({ grokkingStep }) => grokkingStep ?? latest + 1));
 }
 
 /**

@@ -53,7 +53,7 @@ export function scalingFigure({ points }: Scaling, { machine, title }: { readonl
     subtitle:
       `${machine}. Run-steps a second, two layers of width 128 and 512 examples but for the axis. Dot: median of the turns, with least and ` +
       "most. Dashed: if time went with the operations of a step alone.",
-    panels: drawn.flatMap((each, i) => (i % 2 === 0 ? [drawn.slice(i, i + 2)] : [])),
+    panels: drawn.flatMap((_, i) => (i % 2 === 0 ? [drawn.slice(i, i + 2)] : [])),
   });
 }
 
