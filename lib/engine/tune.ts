@@ -14,7 +14,7 @@ import { plan } from "./plan.ts";
 /** Floats of the largest operand that is measured with, at most. */
 const FLOATS = 2 ** 24;
 /** Operations that are measured at once, about, as many runs as make them up, so that a large card is full; and how many runs at most. */
-const FLOP = 2e10, RUNS = 256;
+const FLOP = 5e9, RUNS = 256;
 /** Turns that each block gets; the blocks take turns. */
 const TURNS = 5;
 
