@@ -15,13 +15,7 @@ import {
   stepAt,
 } from "../lib/analysis/attention/change.ts";
 import { Random } from "../lib/random.ts";
-
-/** A few operations in doubles; the way there and back through a logarithm. */
-const EXACT = 1e-9;
-const close = (actual: ArrayLike<number>, expected: readonly number[], tolerance = EXACT) => {
-  assertEquals(actual.length, expected.length);
-  expected.forEach((x, i) => assertAlmostEquals(actual[i], x, tolerance, `at ${i}: ${actual[i]} for ${x}`));
-};
+import { close, EXACT } from "./close.ts";
 
 /** A head that goes from `from` to `to`, share(decades) of the way, at steps evenly spaced in decades 1 … 4. */
 const STEPS = Array.from({ length: 61 }, (_, i) => stepAt(1 + i / 20));

@@ -1,6 +1,5 @@
 /** Figures of attention, from runs whose heads do what is known: what is drawn is what was put in, and titles state it. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { DOMParser } from "linkedom";
 import { edgesOf, medianEdges, readQueries, shade, spread, typicalRun } from "../lib/figures/attention/shared.ts";
 import { clusterFigure, patternClusters, shares } from "../lib/figures/attention/clusters.ts";
 import { entropyFigure, headEntropies } from "../lib/figures/attention/entropy.ts";
@@ -10,18 +9,12 @@ import { layerCourse, specialisationByGroup, specialisationFigure } from "../lib
 import { speedLag } from "../lib/analysis/statistics/cross_correlation.ts";
 import type { Figure } from "../lib/figures/theme.ts";
 import { made, several } from "./attention_runs.ts";
+import { shapes, texts } from "./figure_parts.ts";
 
 /** Evaluations are 10 steps apart, readings up to 9 % of a step: half-way steps lie between two of them. */
 const DATED = 0.02;
 
 /** The figure as XML; no coordinate may be what isn't a number. */
-function parsed(figure: Figure) {
-  assert(!/NaN|Infinity|undefined/.test(figure.svg), "a coordinate that is not a number");
-  return new DOMParser().parseFromString(figure.svg, "image/svg+xml");
-}
-const marks = (figure: Figure, description: string, shape: string) =>
-  [...parsed(figure).querySelectorAll(`[aria-description="${description}"] ${shape}`)] as { getAttribute(name: string): string }[];
-const texts = (figure: Figure) => [...parsed(figure).querySelectorAll("text")].map((text) => text.textContent as string);
 const said = (figure: Figure) => texts(figure).join(" ");
 
 Deno.test("words along a line stand at their places, apart, and within its ends", () => {
@@ -47,7 +40,7 @@ Deno.test("patterns: a square for each weight that a query sees, phase by phase,
   const run = made({ seed: 4 }), shown = phasePatterns(run), figure = patternFigure([run]);
   assertEquals(shown.map(({ name }) => name), ["before memorisation", "memorised", "transition", "generalised"]);
   assertEquals(shown.reduce((sum, { readings }) => sum + readings, 0), run.readings.length);
-  const squares = marks(figure, "attention", "rect").map((square) => square.getAttribute("fill"));
+  const squares = shapes(figure, "attention", "rect").map((square) => square.getAttribute("fill"));
   assertEquals(squares.length, 4 * 4 * (1 + 2 + 3 + 4));
   // Layer 0 head 1 turns to key 1: its last query is even at first; in the end nearly all is there.
   const last = (phase: number, head: number) => squares.slice(10 * (4 * phase + head) + 6, 10 * (4 * phase + head) + 10);
@@ -74,10 +67,10 @@ Deno.test("patterns: of several runs one, and said which; of one phase, of a mod
   const short = made({ memorises: 1e6, groks: null, lag: 5, seed: 3 });
   assertEquals(patternFigure([short]).title, "Seed 3 is watched in one phase alone: before memorisation");
   const both = patternFigure([made({ preset: "boundaries" })]);
-  assertEquals(marks(both, "attention", "rect").length, 4 * 4 * 4);
+  assertEquals(shapes(both, "attention", "rect").length, 4 * 4 * 4);
   assert(!said(both).includes("Blank"));
   const many = patternFigure([made({ model: { layers: 4, heads: 4 } })]);
-  assertEquals(marks(many, "attention", "rect").length, 4 * 16 * 10);
+  assertEquals(shapes(many, "attention", "rect").length, 4 * 16 * 10);
   assertEquals(texts(many).filter((text) => /^Layer \d$/.test(text)), ["Layer 0", "Layer 1", "Layer 2", "Layer 3"]);
   const still = made({ lag: 5 });
   assertMatch(patternFigure([still]).title, /^At =, no head changes much from memorised to generalised: the most is 0\.00 of 1$/);
@@ -95,11 +88,11 @@ Deno.test("clusters: even at first, in the end as many as there are keys; shares
   assertEquals(shares(clusters, 0, [one]), shares(clusters, 0, [two - 1]));
   const figure = clusterFigure(runs, {}, clusters);
   assertMatch(figure.title, /^Pattern 1, “uniform”, shrinks from 100 % of the heads when memorised to 0 % at step 2,000$/);
-  assertEquals(marks(figure, "cluster", "path").length, 2 * 3);
-  assertEquals(marks(figure, "attention", "rect").length, 3 * 4);
+  assertEquals(shapes(figure, "cluster", "path").length, 2 * 3);
+  assertEquals(shapes(figure, "attention", "rect").length, 3 * 4);
   for (const word of ["to a", "to b", "uniform"]) assert(texts(figure).includes(word), word);
   assertMatch(said(figure), /Shares of a layer's 2 heads of 3 seeds/);
-  assertEquals(["memorised", "transition", "generalised"].map((edge) => marks(figure, `begins ${edge}`, "line").length), [2, 2, 2]);
+  assertEquals(["memorised", "transition", "generalised"].map((edge) => shapes(figure, `begins ${edge}`, "line").length), [2, 2, 2]);
   const whole = patternClusters(runs, { queries: [1, 2, 3], choice: { from: 2, to: 2 } });
   assertEquals([whole.k, whole.centroids[0].length], [2, 12]);
   assertMatch(clusterFigure(runs.slice(0, 1), { title: "Mine" }, whole).title, /^Mine$/);
@@ -113,7 +106,7 @@ Deno.test("entropy: 100 % where a head attends evenly, 0 % where one key gets al
     assert(points.at(-1)!.entropy < 0.01);
   }
   assertMatch(figure.title, /^Entropy falls in all 4 heads after memorising, most in layer \d head \d, from 100 % to 0 %$/);
-  assertEquals([marks(figure, "head 0 entropy", "path").length, marks(figure, "validation accuracy", "path").length], [2, 2]);
+  assertEquals([shapes(figure, "head 0 entropy", "path").length, shapes(figure, "validation accuracy", "path").length], [2, 2]);
   assertEquals(entropyFigure([made({ lag: 5 })]).title, "Entropy stays within 5 % in all 4 heads after memorising");
   assertThrows(() => entropyFigure([run], { queries: [0] }), Error, "the queries");
 });
@@ -136,7 +129,7 @@ Deno.test("lag: each run's moments, the verdict in the title with its interval a
 Deno.test("lag: a row a run, the runs without a lag last, and the correlation of the speeds with its band", () => {
   const runs = [made({ groks: null, seed: 9 }), made({ lag: 5, seed: 8 }), ...several(4, { lag: 0.1 })], figure = lagFigure(runs);
   assertStringIncludes(said(figure), "Left out: 1 never grokked, 1 without a clear change.");
-  const count = (description: string, shape: string) => marks(figure, description, shape).length;
+  const count = (description: string, shape: string) => shapes(figure, description, shape).length;
   assertEquals([count("memorised", "circle"), count("grokked", "line"), count("accuracy half-way", "circle")], [6, 5, 5]);
   assertEquals([count("attention half-way", "path"), count("counts as none", "rect")], [5, 5]);
   assert(texts(figure).includes("never grokked") && texts(figure).includes("not clear"));
@@ -164,11 +157,11 @@ Deno.test("specialisation: 0 where the heads of a layer do the same, 1 bit where
   for (const value of last(apart)) assert(value > 0.98, `${value}`);
   const figure = specialisationFigure(apart);
   assertEquals(figure.title, "Specialisation rises from 0.00 to 1.00 in layer 0 and from 0.00 to 1.00 in layer 1 after memorising");
-  assertEquals(marks(figure, "layer 1 median", "path").length, 3);
+  assertEquals(shapes(figure, "layer 1 median", "path").length, 3);
   assertEquals(specialisationFigure(apart, { measures: ["entropySpread"] }).title.split(" from")[0], "Spread of the heads' entropies goes");
   assertThrows(() => specialisationFigure(apart, { measures: [] }), Error, "the number of measures must be at least 1");
   const groups = specialisationByGroup([{ name: "x − y", runs: apart }, { name: "x + y", runs: same }]);
   assertEquals(groups.title, "Specialisation in the end is highest for x\u00a0−\u00a0y (1.00), lowest for x\u00a0+\u00a0y (0.00)");
-  assertEquals([marks(groups, "x − y median", "path").length, marks(groups, "median grokked", "line").length], [2, 4]);
+  assertEquals([shapes(groups, "x − y median", "path").length, shapes(groups, "median grokked", "line").length], [2, 4]);
   assertMatch(specialisationFigure([made({ model: { heads: 1 } })]).title, /^Specialisation has no value here$/);
 });

@@ -1,6 +1,5 @@
 /** The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, delay, survival cell by cell. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { DOMParser } from "linkedom";
 import { grokkingAgainst } from "../lib/figures/against.ts";
 import { boundaryHeatMap } from "../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../lib/figures/boundary/cell_survival.ts";
@@ -10,10 +9,10 @@ import { scaleOfSteps, stepAxis } from "../lib/figures/scale.ts";
 import type { BoardRun } from "../lib/figures/settings.ts";
 import { shadesOf } from "../lib/figures/shades.ts";
 import { stretches, surfaceFinding, surfaceOf } from "../lib/figures/boundary/surface.ts";
-import type { Figure } from "../lib/figures/theme.ts";
 import { boundaryMap, replay } from "../lib/lab/boundary.ts";
 import { grid, range } from "../lib/lab/experiment.ts";
 import type { RunSpec } from "../lib/spec.ts";
+import { marks, shapes, texts, title } from "./figure_parts.ts";
 
 const STEPS = 20_000, DIMS = [72, 96, 120, 144, 192, 388], DECAYS = [0.01, 0.1, 1];
 /** Runs of a map that grok when `at` says, if they do. */
@@ -32,17 +31,6 @@ const runsOf = (at: (ratio: number, decay: number, seed: number) => number | nul
 const runs = runsOf((ratio, decay, seed) =>
   ratio > 1.1 - 0.8 * Math.log10(decay) - 0.8 ? Math.round((400 + 40 * seed + (ratio > 3 ? 400 : 0)) / Math.sqrt(decay)) : null
 );
-
-function parsed(figure: Figure) {
-  assert(!/NaN|Infinity|undefined|null/.test(figure.svg), "a coordinate that is not a number");
-  return new DOMParser().parseFromString(figure.svg, "image/svg+xml");
-}
-const shapes = (figure: Figure, description: string) =>
-  [...parsed(figure).querySelectorAll(`[aria-description="${description}"]`)]
-    .flatMap((group) => [...group.querySelectorAll("path, line, circle, rect")]);
-const marks = (figure: Figure, ...descriptions: string[]) => descriptions.map((each) => shapes(figure, each).length);
-const texts = (figure: Figure) => [...parsed(figure).querySelectorAll("text")].map((text) => text.textContent.replaceAll("\u00a0", " "));
-const title = (figure: Figure) => figure.title.replaceAll("\u00a0", " ");
 
 Deno.test("the surface: a cell a pair of values, what most of its runs do, and until when they were watched", () => {
   const { xs, ys, cells, names, say } = surfaceOf(runs);

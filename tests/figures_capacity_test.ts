@@ -1,17 +1,17 @@
 /** The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps against a count. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { DOMParser } from "linkedom";
 import { grokkingAgainst } from "../lib/figures/against.ts";
 import { capacityMap } from "../lib/figures/capacity_map.ts";
 import type { BoardRun } from "../lib/figures/settings.ts";
 import { stabilityFigure } from "../lib/figures/stability.ts";
 import { survivalCurves, type SurvivalGroup, timesToGrok } from "../lib/figures/survival.ts";
-import { type Figure, TRAIN, VALIDATION } from "../lib/figures/theme.ts";
+import { TRAIN, VALIDATION } from "../lib/figures/theme.ts";
 import { trajectories } from "../lib/figures/trajectories.ts";
 import { type Grid, grid, range } from "../lib/lab/experiment.ts";
 import { parameterCount } from "../lib/layout.ts";
 import type { RunSpec } from "../lib/spec.ts";
 import type { Metrics } from "../lib/trainer.ts";
+import { marks, parsed, shapes, texts, title } from "./figure_parts.ts";
 
 const STEPS = 1000;
 type Known = BoardRun & { metrics: Metrics[] };
@@ -26,18 +26,6 @@ const runsOf = (lists: Grid, at: (spec: RunSpec) => number | null): Known[] =>
     });
     return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep, metrics };
   });
-
-function parsed(figure: Figure) {
-  assert(!/NaN|Infinity|undefined|null/.test(figure.svg), "a coordinate that is not a number");
-  return new DOMParser().parseFromString(figure.svg, "image/svg+xml");
-}
-/** The shapes of the marks of this description. */
-const shapes = (figure: Figure, description: string) =>
-  [...parsed(figure).querySelectorAll(`[aria-description="${description}"]`)]
-    .flatMap((group) => [...group.querySelectorAll("path, line, circle, rect")]);
-const marks = (figure: Figure, ...descriptions: string[]) => descriptions.map((each) => shapes(figure, each).length);
-const texts = (figure: Figure) => [...parsed(figure).querySelectorAll("text")].map((text) => text.textContent.replaceAll("\u00a0", " "));
-const title = (figure: Figure) => figure.title.replaceAll("\u00a0", " ");
 
 const group = (name: string, times: readonly number[], ...censored: number[]): SurvivalGroup => ({
   name,

@@ -1,11 +1,11 @@
 /** Several operations side by side: their curves, and their ways through the plane of the two accuracies. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { DOMParser } from "linkedom";
 import { accuracyPlane, planeFinding } from "../lib/figures/accuracy_plane.ts";
 import { operationCurves, operationFinding } from "../lib/figures/operation_curves.ts";
 import type { Curve } from "../lib/figures/runs.ts";
-import { type Figure, TRAIN, VALIDATION } from "../lib/figures/theme.ts";
+import { TRAIN, VALIDATION } from "../lib/figures/theme.ts";
 import { runSpec } from "../lib/spec.ts";
+import { shapes, texts } from "./figure_parts.ts";
 
 const CLASSES = 29;
 /** Hundredths of a pixel. */
@@ -32,14 +32,6 @@ const GROUPS = [{ name: "x − y", runs: runs(3, 700, 0.03) }, { name: "x + y", 
   runs: runs(3, null, 0.02),
 }];
 
-function parsed(figure: Figure) {
-  assert(!/NaN|Infinity|undefined/.test(figure.svg), "a coordinate that is not a number");
-  return new DOMParser().parseFromString(figure.svg, "image/svg+xml");
-}
-const marks = (figure: Figure, description: string, shape: string) =>
-  [...parsed(figure).querySelectorAll(`[aria-description="${description}"] ${shape}`)] as { getAttribute(name: string): string }[];
-const texts = (figure: Figure) => [...parsed(figure).querySelectorAll("text")].map((text) => text.textContent as string);
-
 Deno.test("curves of operations: accuracy and loss of each, a dot a seed that groks, in the order in which they do", () => {
   const figure = operationCurves(GROUPS);
   assertEquals(
@@ -47,9 +39,9 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
     "x\u00a0+\u00a0y groks around step 400 and x\u00a0−\u00a0y around 800; most networks don't grok a\u00a0·\u00a0b",
   );
   for (const series of [TRAIN, VALIDATION]) {
-    assertEquals([marks(figure, `${series.name} median`, "path").length, marks(figure, `${series.name} band`, "path").length], [6, 6]);
+    assertEquals([shapes(figure, `${series.name} median`, "path").length, shapes(figure, `${series.name} band`, "path").length], [6, 6]);
   }
-  assertEquals([marks(figure, "grokked", "circle").length, marks(figure, "median grokked", "line").length], [6, 4]);
+  assertEquals([shapes(figure, "grokked", "circle").length, shapes(figure, "median grokked", "line").length], [6, 4]);
   for (const words of ["x − y: accuracy", "3 of 3 grok", "0 of 3 grok", "training", "validation"]) {
     assert(texts(figure).includes(words), words);
   }
@@ -66,14 +58,14 @@ Deno.test("the plane of accuracies: a way a run, its moments in their places, a 
     figure.title,
     "When networks have memorised, validation accuracy is 3 % for x\u00a0−\u00a0y, 50 % for x\u00a0+\u00a0y and 2 % for a\u00a0·\u00a0b",
   );
-  assertEquals(marks(figure, "way of a run", "path").length, 9);
-  assertEquals([marks(figure, "memorised", "circle").length, marks(figure, "grokked", "circle").length], [9, 6]);
+  assertEquals(shapes(figure, "way of a run", "path").length, 9);
+  assertEquals([shapes(figure, "memorised", "circle").length, shapes(figure, "grokked", "circle").length], [9, 6]);
   for (const words of ["x − y", "0 of 3 grok", "training →", "↑ validation"]) assert(texts(figure).includes(words), words);
 
   // One run: where it memorised lies half-way up between where it began and where it grokked.
   const one = accuracyPlane([{ name: "x + y", runs: [run(0, 100, 300, 0.5)] }]);
-  const at = (description: string) => ["cx", "cy"].map((side) => Number(marks(one, description, "circle")[0].getAttribute(side)));
-  const [memorised, grokked] = [at("memorised"), at("grokked")], way = marks(one, "way of a run", "path")[0].getAttribute("d");
+  const at = (description: string) => ["cx", "cy"].map((side) => Number(shapes(one, description, "circle")[0].getAttribute(side)));
+  const [memorised, grokked] = [at("memorised"), at("grokked")], way = shapes(one, "way of a run", "path")[0].getAttribute("d");
   const places = [...way.matchAll(/([\d.]+),([\d.]+)/g)].map(([, x, y]) => [Number(x), Number(y)]);
   assertAlmostEquals(memorised[0], grokked[0], ROUNDED);
   assertAlmostEquals(memorised[1], (places[0][1] + grokked[1]) / 2, ROUNDED);

@@ -1,15 +1,15 @@
 /** Figures of a probe: what is drawn is what was read, over steps and from within. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
-import { DOMParser } from "linkedom";
 import { type Reading, reading } from "../lib/analysis/network/probe.ts";
 import { linearTask } from "../lib/analysis/network/progress.ts";
 import { type ProbedRun, progressFigure, progressFinding } from "../lib/figures/progress.ts";
 import { keyWords, representationFigure, similarityFigure } from "../lib/figures/representations.ts";
-import { type Figure, TRAIN, VALIDATION } from "../lib/figures/theme.ts";
+import { TRAIN, VALIDATION } from "../lib/figures/theme.ts";
 import { initialise } from "../lib/layout.ts";
 import { Random } from "../lib/random.ts";
 import { runSpec } from "../lib/spec.ts";
+import { parsed, shapes, texts } from "./figure_parts.ts";
 
 const P = 13, SPEC = runSpec({ preset: "boundaries", model: { dModel: 4, heads: 1 }, data: { prime: P }, seed: 3 });
 const angle = (n: number) => 2 * Math.PI * n / P;
@@ -42,11 +42,6 @@ const run = (more: Partial<ProbedRun> = {}): ProbedRun => ({
   ...more,
 });
 
-const parsed = ({ svg }: Figure) => new DOMParser().parseFromString(svg, "image/svg+xml");
-const marks = (figure: Figure, description: string, shape: string) =>
-  [...parsed(figure).querySelectorAll(`[aria-description="${description}"] ${shape}`)] as { getAttribute(name: string): string }[];
-const texts = (figure: Figure) => [...parsed(figure).querySelectorAll("text")].map((text) => text.textContent as string);
-
 Deno.test("one network from within: its cosine matrix, a bar a frequency, its key frequencies by name", () => {
   const figure = representationFigure(run());
   assertEquals(
@@ -54,7 +49,7 @@ Deno.test("one network from within: its cosine matrix, a bar a frequency, its ke
     "Frequencies 2 and 5 explain 100 % of the logits; of how alike two answers are, their distance explains 100 %",
   );
   assertStringIncludes(texts(figure).join(" "), "x + y mod 13, seed 3 at step 2,000.");
-  const bars = marks(figure, "power", "rect"), coloured = bars.filter((bar) => bar.getAttribute("fill") === VALIDATION.color);
+  const bars = shapes(figure, "power", "rect"), coloured = bars.filter((bar) => bar.getAttribute("fill") === VALIDATION.color);
   assertEquals([bars.length, coloured.length], [3 * 6, 3 * 2]);
   // Of the logits, frequency 2 has 16 / 25 and 5 has 9 / 25.
   const [two, five] = coloured.slice(4).map((bar) => Number(bar.getAttribute("height")));
@@ -87,7 +82,7 @@ Deno.test("many key frequencies are neither named nor coloured, none at all are 
   assertEquals([keyWords([]), keyWords([7]), keyWords([9, 2, 5])], ["No frequencies", "Frequency 7", "Frequencies 2, 5 and 9"]);
   const keys = [1, 2, 3, 4, 5, 6, 7, 8, 9], figure = representationFigure(run({ keys, readings: [made(5, 0, [1, 2, 3, 4, 5, 6])] }));
   assertMatch(figure.title, /^9 frequencies explain \d+ % of the logits/);
-  assertEquals(marks(figure, "power", "rect").filter((bar) => bar.getAttribute("fill") === VALIDATION.color), []);
+  assertEquals(shapes(figure, "power", "rect").filter((bar) => bar.getAttribute("fill") === VALIDATION.color), []);
   assertMatch(representationFigure(run({ keys: [], readings: [made(5, 0, [])] })).title, /^No frequencies explain 0 % of the logits/);
 });
 
@@ -101,7 +96,7 @@ Deno.test("progress: the measures at their checkpoints, aligned with memorising 
   assertStringIncludes(figure.title, ` ${at100} % of the logits when the network has memorised, ${at1000} % when it groks`);
   // Three of four checkpoints: step 0 has no place on a logarithmic axis.
   for (const name of ["restricted", "excluded", "logits", "neurons", "similarity"]) {
-    assertEquals(marks(figure, `${name} reading`, "circle").length, 3, name);
+    assertEquals(shapes(figure, `${name} reading`, "circle").length, 3, name);
     assert(texts(figure).includes(name), name);
   }
   assertEquals(texts(figure).filter((text) => /^(memorised|grokked): /.test(text)), ["memorised: 90", "grokked: 1,000"]);
@@ -130,7 +125,7 @@ Deno.test("progress over several runs: medians at each moment, of most runs that
   );
   const figure = progressFigure([run(), run(), never]);
   assertStringIncludes(texts(figure).join(" "), "median of 3 seeds");
-  assertEquals(marks(figure, "restricted band", "path").length + marks(figure, "logits band", "path").length, 2);
+  assertEquals(shapes(figure, "restricted band", "path").length + shapes(figure, "logits band", "path").length, 2);
   // One checkpoint, and evaluations that end before it.
   progressFigure([run({ readings: [READINGS[3]], metrics: [] })]);
 });

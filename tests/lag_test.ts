@@ -22,13 +22,7 @@ import { lagOf, lagOverRuns, type Moments } from "../lib/analysis/attention/lag.
 import { pseudomedian, signFlipTest } from "../lib/analysis/statistics/paired.ts";
 import { wilson } from "../lib/analysis/statistics/rates.ts";
 import { Random } from "../lib/random.ts";
-
-/** A few operations in doubles; the way there and back through a logarithm. */
-const EXACT = 1e-9;
-const close = (actual: ArrayLike<number>, expected: readonly number[], tolerance = EXACT) => {
-  assertEquals(actual.length, expected.length);
-  expected.forEach((x, i) => assertAlmostEquals(actual[i], x, tolerance, `at ${i}: ${actual[i]} for ${x}`));
-};
+import { close, EXACT } from "./close.ts";
 
 /** A signal that rises from 0 to 1 around so many decades, read at irregular steps from 10 to 10 000. */
 const STEPS = Array.from({ length: 80 }, (_, i) => stepAt(1 + 3 * (i + 0.3 * Math.sin(i)) / 79));

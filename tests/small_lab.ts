@@ -13,6 +13,15 @@ export const runs = (steps = 200) =>
     schedule: { steps, evalEvery: 10 },
     seed: range(3),
   });
+/** Three of one shape: for what is stored of runs while they train. */
+export const watchedRuns = (steps = 450) =>
+  grid({
+    preset: "nanda",
+    model: { dModel: 4, heads: 2, dMlp: 4 },
+    data: { prime: 5, trainFraction: 0.5 },
+    schedule: { steps, evalEvery: 10 },
+    seed: range(3),
+  });
 export const small = (more: Partial<Experiment> = {}): Experiment => ({ name: "small", question: "Does it?", runs: runs(), ...more });
 export const engine = () =>
   fakeEngine({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { loadAttention } from "../lib/attention_file.ts";
 import { phaseEdges } from "../lib/phases.ts";
 import { attentionRun } from "../lib/lab/attention.ts";
-import { type Experiment, grid, range } from "../lib/lab/experiment.ts";
+import type { Experiment } from "../lib/lab/experiment.ts";
 import { merge, type Merged } from "../lib/lab/merge.ts";
 import { phasesOf } from "../lib/lab/milestones.ts";
 import { exportRecorded, importRecorded } from "../lib/lab/recorded.ts";
@@ -19,15 +19,8 @@ import { sweep as notebookSweep } from "../lib/notebook_sweep.ts";
 import type { RunSpec } from "../lib/spec.ts";
 import { fakeEngine, type FakeOptions } from "./fake_engine.ts";
 import { content, scratch } from "./lab_files.ts";
+import { watchedRuns as runs } from "./small_lab.ts";
 
-const runs = (steps = 450) =>
-  grid({
-    preset: "nanda",
-    model: { dModel: 4, heads: 2, dMlp: 4 },
-    data: { prime: 5, trainFraction: 0.5 },
-    schedule: { steps, evalEvery: 10 },
-    seed: range(3),
-  });
 const watch: Watch = { attention: { pairs: 6, full: 2 }, weights: { perDecade: 4 } };
 const watched = (more: Partial<Experiment> = {}): Experiment => ({ name: "watched", runs: runs(), watch, ...more });
 /** Seed s groks at step 105 + 40 · s; seed 2 never. */

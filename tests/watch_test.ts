@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { attentionProbe, keeper } from "../lib/attention.ts";
-import { checkExperiment, type Experiment, grid, range } from "../lib/lab/experiment.ts";
+import { checkExperiment, type Experiment, range } from "../lib/lab/experiment.ts";
 import { attentionRun, withoutAttention } from "../lib/lab/attention.ts";
 import { findRun } from "../lib/lab/probe.ts";
 import { Lab } from "../lib/lab/store.ts";
@@ -15,15 +15,8 @@ import { train } from "../lib/train.ts";
 import type { Snapshot } from "../lib/trainer.ts";
 import { fakeEngine, type FakeOptions } from "./fake_engine.ts";
 import { content, scratch } from "./lab_files.ts";
+import { watchedRuns as runs } from "./small_lab.ts";
 
-const runs = (steps = 450) =>
-  grid({
-    preset: "nanda",
-    model: { dModel: 4, heads: 2, dMlp: 4 },
-    data: { prime: 5, trainFraction: 0.5 },
-    schedule: { steps, evalEvery: 10 },
-    seed: range(3),
-  });
 const watch: Watch = { attention: { pairs: 6, full: 2, perDecade: 6 }, weights: { perDecade: 4 } };
 const experiment = (more: Partial<Experiment> = {}): Experiment => ({ name: "watched", runs: runs(), watch, ...more });
 /** Seed s groks at step 105 + 40 · s. */
