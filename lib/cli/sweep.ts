@@ -1,23 +1,19 @@
 /** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
-import { basename } from "node:path";
 import { EXPERIMENTS } from "../experiments/mod.ts";
-import { checkExperiment, type Experiment, type Grid, grid, type NamedRule, swept } from "../lab/experiment.ts";
-import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
-import { RULES } from "../grokking.ts";
+import type { Experiment } from "../lab/experiment.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
-import { diskForecast } from "../lab/watch.ts";
 import { runSpec } from "../spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train.ts";
-import type { Engine, Watched } from "../trainer.ts";
-import { reason } from "../files.ts";
-import { exists, here, readJson } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seconds, seedsOf } from "./flags.ts";
+import { dryRun } from "./dry_run.ts";
+import { exists, here } from "./files.ts";
+import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
+import { GRID_HELP, gridFile } from "./grid_file.ts";
 import { run, stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
-import { duration, figure, plural } from "./progress.ts";
+import { plural } from "./progress.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 
@@ -146,45 +142,6 @@ function named(name: string): Experiment {
   return found;
 }
 
-/** What a file of --grid may hold. */
-interface GridFile extends Omit<Experiment, "name" | "runs"> {
-  readonly name?: string;
-  readonly grid: Grid | readonly Grid[];
-}
-const GRID_FIELDS = ["name", "question", "rule", "margin", "keep", "watch", "grid"];
-
-async function gridFile(path: string): Promise<Experiment> {
-  const file = await readJson("--grid", path) as GridFile;
-  const fail = (what: string, requirement: string, value: unknown): never => {
-    throw new Error(`Cannot read --grid ${path}: ${what} must be ${requirement}, current value is ${JSON.stringify(value) ?? "none"}`);
-  };
-  for (const field of Object.keys(file)) if (!GRID_FIELDS.includes(field)) fail("its fields", `among ${GRID_FIELDS.join(", ")}`, field);
-  const { name = basename(path).replace(/\.json$/, ""), grid: grids, keep = "checkpoint", ...rest } = file;
-  if (typeof grids !== "object" || grids === null) fail("its grid", "an object, or a list of such", grids);
-  if (!["checkpoint", "nothing"].includes(keep)) fail("keep", "checkpoint or nothing", keep);
-  const { rule } = rest;
-  if (rule !== undefined && typeof rule !== "string") checkRule(rule, fail);
-  const list = (Array.isArray(grids) ? grids : [grids]) as Grid[];
-  // As on the command line, seeds may be written "0..4".
-  const runs = grid(...list.map((each) => typeof each.seed === "string" ? { ...each, seed: seedsOf(each.seed) } : each));
-  const experiment: Experiment = { name, keep, ...rest, runs };
-  checkExperiment(experiment);
-  return experiment;
-}
-
-function checkRule(rule: NamedRule, fail: (what: string, requirement: string, value: unknown) => never): void {
-  const { name, accuracy, inclusive, times, memorised = 0.99, ...more } = rule;
-  const ok = typeof name === "string" && typeof inclusive === "boolean" && Object.keys(more).length === 0 &&
-    [accuracy, times, memorised].every((value) => typeof value === "number");
-  if (!ok) {
-    fail(
-      "rule",
-      `${Object.keys(RULES).join(", ")}, or like {"name": "loose", "accuracy": 0.9, "inclusive": true, "times": 3, "memorised": 0.99}`,
-      rule,
-    );
-  }
-}
-
 function whole(flag: string, text: string, least: number): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
@@ -223,64 +180,6 @@ function boundaryTable(map: BoundaryMap, { x, y }: Axes): string {
   return `${table([[...y === undefined ? [] : [y], `most grok at ${x}`, "and not at"], ...rows])}${open && `\n${open.trim()}`}`;
 }
 
-async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {
-  const { watch = {} } = experiment, watched: Watched = watch.attention ? { attention: watch.attention } : {};
-  const groups = forecast(todo, engine, watched);
-  const { engine: name, adapter, driver } = engine.info;
-  const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${values.join(", ")}`);
-  console.log(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, ""));
-  for (const line of differ) console.log(`  ${line}`);
-  console.log(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
-  if (groups.length === 0) return;
-  console.error("measuring the speed …");
-  const speeds = await measured(groups, engine, watched);
-  const mebi = (bytes: number) => `${figure(bytes / 2 ** 20)} MiB`;
-  const rows = groups.map(({ shape, runs, parameters, rows, bytes, updates, flop }, i) => [
-    String(runs),
-    parameters.toLocaleString("en"),
-    String(rows),
-    mebi(bytes),
-    updates.toLocaleString("en"),
-    `${speeds[i].tried ? "" : "~ "}${duration(flop / speeds[i].flops)}`,
-    shape,
-  ]);
-  console.log(table([["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows], [6]));
-  const total = groups.reduce((sum, { flop }, i) => sum + flop / speeds[i].flops, 0);
-  const most = (experiment.margin ?? null) === null ? "About" : "At most about";
-  console.log(`\n${most} ${duration(total)} in all, compiling not included.`);
-  const { checkpoints, weights, attention } = diskForecast(todo, experiment);
-  const disk = [
-    ...watch.weights ? [`weights ${mebi(weights)}`] : [],
-    ...watch.attention ? [`attention about ${mebi(attention)}`] : [],
-  ];
-  if (disk.length > 0) console.log(`On disk: checkpoints ${mebi(checkpoints)}, ${disk.join(", ")}.`);
-  if (speeds.some(({ tried }) => !tried)) console.log("~: not tried; like the shape nearest in size that was.");
-}
-
-/** For so long, in ms, shapes are tried, those with the most work first. */
-const TRIES = 30_000;
-
-/** Operations per second of every shape; of those that there was no time to try, that of the one nearest in size. */
-async function measured(groups: readonly Forecast[], engine: Engine, watched: Watched): Promise<{ flops: number; tried: boolean }[]> {
-  const began = performance.now();
-  const tried = new Map<Forecast, number>();
-  for (const group of groups.toSorted((a, b) => b.flop - a.flop)) {
-    if (performance.now() - began > TRIES && tried.size > 0) break;
-    try {
-      tried.set(group, await speedOf(group, engine, watched));
-    } catch (error) {
-      console.error(`${group.shape}: ${reason(error)}`);
-    }
-  }
-  if (tried.size === 0) throw new Error("Cannot estimate the time: must have a shape that can be trained here, there is none");
-  const size = ({ flop, updates, rows }: Forecast) => Math.log(flop / updates * rows);
-  return groups.map((group) => {
-    const apart = (other: Forecast) => Math.abs(size(other) - size(group));
-    const nearest = [...tried.keys()].reduce((a, b) => (apart(a) <= apart(b) ? a : b));
-    return { flops: tried.get(nearest)!, tried: tried.has(group) };
-  });
-}
-
 /** What came of it, and what to do next. */
 function report({ name }: Experiment, runs: readonly SweptRun[], db: string, bare: number): string {
   const flag = db === LAB ? "" : ` --db ${here(db)}`;
@@ -309,17 +208,7 @@ ${flagHelp("Flags", Object.entries(FLAGS))}
 Experiments
 ${experiments.join("\n")}
 
-A grid: every field of a run may be a list, which stands for all combinations; several grids in a list follow each other.
-  {
-    "question": "Does weight decay shorten the wait?",
-    "rule": "first",      what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more)
-    "margin": 300,        a run ends once it has stayed grokked for so many updates; without it, all do all their steps
-    "watch": {"attention": {}, "weights": {}},   store these too while runs train: attention logs, weights on the way
-    "grid": {
-      "preset": "nanda", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
-      "optim": {"lr": 0.005, "weightDecay": [0.5, 1, 2]}, "schedule": {"steps": 1500, "evalEvery": 20}, "seed": "0..4"
-    }
-  }
+${GRID_HELP}
 `;
 }
 
