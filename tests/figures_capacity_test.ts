@@ -69,7 +69,7 @@ Deno.test("survival: one group, nobody who grokked, many panels, and what can't 
   // Two beside each other: three rows, of which the last says what is across.
   assertEquals(texts(many).filter((word) => word.startsWith("Optimiser steps")).length, 2);
   assertThrows(() => survivalCurves([]), Error, "panels must be at least one, current value is 0");
-  assertThrows(() => survivalCurves([{ name: "Small", groups: [] }]), Error, "groups of Small must be from 1 to 4, current value is 0");
+  assertThrows(() => survivalCurves([{ name: "Small", groups: [] }]), Error, "groups of Small must be from 1 to 5, current value is 0");
   assertThrows(() => survivalCurves([{ name: "Small", groups: [group("a", [])] }]), Error, "times of a must be at least one");
 });
 

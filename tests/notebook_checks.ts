@@ -40,8 +40,13 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Networks grok up to weight decay 3, and soonest there, around step 490/,
     /from which half of the networks grok is 0\.858 at\sweight\sdecay\s0\.01; at 0\.1 and 1 all do/,
     /Excess capacity delays grokking with weight\sdecay\s1: at\sd_model\s\/\sp\s16 it takes 2\.1 times as long as at the\sbest/,
-    />d \/ p 2\.06</,
+    /from which half of the networks grok is lowest, below\s0\.792, at weight\sdecay\s1, and highest, 1\.36, at\s3; at 10 none does/,
+    />decay 10</,
     /\*\*Weight decay 1\*\*, memorising: later at d_model \/ p 16 than at d_model \/ p 8/,
+  ],
+  // Other machines are recorded beside this one.
+  "90_speed.ipynb": [
+    /\*\*boundaries\*\*, 4704 examples an update, R = 1\. llvmpipe/,
   ],
   "06_representations.ipynb": [
     /7 of 11 networks grok, soonest with weight\sdecay\s1/,

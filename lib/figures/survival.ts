@@ -20,7 +20,7 @@ export interface SurvivalGroup {
 export interface SurvivalPanel {
   /** What its groups have in common: `Small`. */
   readonly name: string;
-  /** Four at most. */
+  /** `MOST_GROUPS` at most. */
   readonly groups: readonly SurvivalGroup[];
   /** Of a test of one's own between the groups, stratified by operation, say. By default the log-rank test's. */
   readonly p?: number;
@@ -51,7 +51,11 @@ const STYLES = [
   { color: INK, text: INK, dash: DASHES[1], width: 2 },
   { color: "#007a5a", text: "#00664b", dash: DASHES[2], width: 2.2 },
   { color: "#8a8a8a", text: FAINT, dash: DASHES[3], width: 2 },
+  { color: "#8e4585", text: "#7a3b72", dash: DASHES[4], width: 2.4 },
 ] as const;
+
+/** Groups that a panel can tell apart. */
+export const MOST_GROUPS = STYLES.length;
 
 interface Drawn {
   readonly name: string;
@@ -62,7 +66,7 @@ interface Drawn {
 /**
  * Kaplan–Meier curves with pointwise bands: the share of networks that haven't grokked yet. Ticks stand where runs were watched no longer; a dot where
  * half of a group has grokked; at a curve's end its name, and how many of how many grokked.
- * @throws Error for no panel, a panel without a group or with more than four, and a group without a time.
+ * @throws Error for no panel, a panel without a group or with more than `MOST_GROUPS`, and a group without a time.
  */
 export function survivalCurves(panels: readonly SurvivalPanel[], options: SurvivalOptions = {}): Figure {
   const fail = (what: string, requirement: string, value: unknown) => {
@@ -70,7 +74,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   };
   if (panels.length === 0) fail("panels", "at least one", 0);
   for (const { name, groups } of panels) {
-    if (groups.length === 0 || groups.length > STYLES.length) fail(`groups of ${name}`, `from 1 to ${STYLES.length}`, groups.length);
+    if (groups.length === 0 || groups.length > MOST_GROUPS) fail(`groups of ${name}`, `from 1 to ${MOST_GROUPS}`, groups.length);
     for (const group of groups) if (group.times.length === 0) fail(`times of ${group.name}`, "at least one", 0);
   }
   const { task, title, test = "log-rank", level = 0.95, columns = panels.length > 4 ? 2 : 1 } = options;
@@ -79,12 +83,14 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   const words = panels.flatMap(({ groups }) => groups.map(({ name }) => name));
   const right = keyMargin(words);
   const ps = panels.map(pOf);
+  // Four names stand beside the lowest panel that reads well.
+  const more = keyHeight(1) * Math.max(0, ...panels.map(({ groups }) => groups.length - 4));
   const drawn = panels.map((each, i) => {
     const curves = each.groups.map(({ name, times }, g): Drawn => ({ name, curve: kaplanMeier(times, level), style: STYLES[g] }));
     const width = WIDTH / columns, last = i >= panels.length - columns;
     return survivalPanel(curves, scale, {
       ...{ name: each.name, p: ps[i], test, width, right, last },
-      height: panels.length === 1 ? 320 : last ? 196 : 178,
+      height: panels.length === 1 ? 320 : (last ? 196 : 178) + more,
     });
   });
   const rows = Array.from({ length: Math.ceil(drawn.length / columns) }, (_, r) => drawn.slice(r * columns, (r + 1) * columns));
@@ -235,7 +241,14 @@ function finding(panels: readonly SurvivalPanel[], ps: readonly (number | null)[
   const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));
   const most = sayP(Math.max(...differ.map(({ p }) => p)), "≤");
   const named = differ.length < tested.length || differ.every(({ groups }) => groups.length === 2);
-  return `Times to grok differ in ${number} panels${named ? `: ${list(where)}` : ""} (${means} ${most})`;
+  return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
+}
+
+/** Names in a row; what they all begin with is said once. */
+function together(names: readonly string[]): string {
+  const from = names[0].lastIndexOf(" ") + 1, start = names[0].slice(0, from);
+  if (names.length < 2 || from === 0 || names.some((name) => !name.startsWith(start))) return list(names);
+  return `${start.replaceAll(" ", "\u00a0")}${list(names.map((name) => name.slice(from)))}`;
 }
 
 /** The group of two with more events than were to be expected. */

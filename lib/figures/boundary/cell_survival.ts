@@ -1,20 +1,20 @@
 /** Survival curves of all cells of a surface: runs that never grok are data, too. */
 import type { BoardRun } from "../settings.ts";
 import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { survivalCurves, type SurvivalOptions, timesToGrok } from "../survival.ts";
+import { MOST_GROUPS, survivalCurves, type SurvivalOptions, timesToGrok } from "../survival.ts";
 import type { Figure } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
 import { capital } from "../sweep_marks.ts";
 
 /**
- * A panel a value of x, in it a curve a value of y; the other way round where y has more than four. Cells of which no run has begun have no curve.
- * @throws Error where `surfaceOf` does, and where both settings have more than four values.
+ * A panel a value of x, in it a curve a value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.
+ * @throws Error where `surfaceOf` does, and where both settings have more values than that.
  */
 export function survivalByCell(
   runs: readonly BoardRun[],
   { x = RATIO, y = DECAY, ...options }: Omit<SurvivalOptions, "x"> & Omit<SurfaceAxes, "map"> = {},
 ): Figure {
-  const { xs, ys, names, say } = surfaceOf(runs, { x, y }), across = ys.length <= 4;
+  const { xs, ys, names, say } = surfaceOf(runs, { x, y }), across = ys.length <= MOST_GROUPS;
   const timesAt = (u: number, v: number) => timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === u && valueAlong(spec, y) === v));
   const [panels, groups] = across ? [xs, ys] : [ys, xs], [sayPanel, sayGroup] = across ? [say.x, say.y] : [say.y, say.x];
   const [panelName, groupName] = across ? [names.x, names.y] : [names.y, names.x];

@@ -189,18 +189,22 @@ function finding(rows: readonly CriticalRow[], { names, say }: Surface): string 
       return course === "all" ? `Every network groks at every ${ratio}` : `No network groks at any ${ratio}`;
     }
   }
-  const known = rows.flatMap((
-    { course, crossings: [only], y },
-  ) => (course === "rises" && only.x !== null ? [{ ...only, x: only.x, y }] : []));
+  // Beyond the figure, of a critical value only one end of the interval is known.
+  const known = rows.flatMap(({ course, crossings: [only], y }) => {
+    const place = only?.x ?? only?.high ?? only?.low ?? null;
+    if (course !== "rises" || place === null) return [];
+    const words = only.x !== null ? digits(place) : bound(`${only.high !== null ? "below" : "above"} ${digits(place)}`);
+    return [{ ...only, y, place, words }];
+  });
   if (known.length === 0) return `At no ${bound(names.y)} a ${ratio} is found from which half of the networks grok${others}`;
   const what = `The ${ratio} from which half of the networks grok`;
-  if (known.length === 1) return `${what} is ${digits(known[0].x)} at ${at(known[0].y, true)}${others}`;
-  const sorted = known.toSorted((a, b) => a.x - b.x), lowest = sorted[0], highest = sorted[sorted.length - 1];
+  if (known.length === 1) return `${what} is ${known[0].words} at ${at(known[0].y, true)}${others}`;
+  const sorted = known.toSorted((a, b) => a.place - b.place), lowest = sorted[0], highest = sorted[sorted.length - 1];
   const [first, last] = [known[0], known[known.length - 1]],
     apart = lowest.high !== null && highest.low !== null && lowest.high < highest.low;
-  if (!apart) return `${what}, ${digits(lowest.x)} to ${digits(highest.x)}, is not shown to depend on ${bound(names.y)}${others}`;
+  if (!apart) return `${what}, ${lowest.words} to ${highest.words}, is not shown to depend on ${bound(names.y)}${others}`;
   const ends = lowest === last && highest === first ? "falls" : lowest === first && highest === last ? "rises" : null;
   return ends
-    ? `${what} ${ends} from ${digits(first.x)} at ${at(first.y, true)} to ${digits(last.x)} at ${at(last.y)}${others}`
-    : `${what} is lowest, ${digits(lowest.x)}, at ${at(lowest.y, true)}, and highest, ${digits(highest.x)}, at ${at(highest.y)}${others}`;
+    ? `${what} ${ends} from ${first.words} at ${at(first.y, true)} to ${last.words} at ${at(last.y)}${others}`
+    : `${what} is lowest, ${lowest.words}, at ${at(lowest.y, true)}, and highest, ${highest.words}, at ${at(highest.y)}${others}`;
 }

@@ -169,17 +169,22 @@ export function surfaceFinding({ cells, names, say }: Surface): string {
     );
     return `Most networks grok ${parts.join(", ")}${rest}`;
   }
-  const froms = at.filter(({ where }) => where.startsWith("from") && where.endsWith("on"));
+  // Where most grok from the first value on, the border may lie below it.
+  const least = cells[0][0].x;
+  const froms = at.flatMap(({ y, where }) => {
+    if (where === "everywhere") return [{ y, from: least, words: `${say.x(least)} or less` }];
+    return where.startsWith("from") && where.endsWith("on") ? [{ y, from: Number(where.split(" ")[1]), words: where.split(" ")[1] }] : [];
+  });
   if (froms.length < 2) return `Where most networks grok along ${bound(names.x)} depends on ${bound(names.y)}${rest}`;
-  const sorted = froms.map(({ y, where }) => ({ y, from: Number(where.split(" ")[1]) })).sort((a, b) => a.from - b.from);
+  const sorted = froms.toSorted((a, b) => a.from - b.from);
   const [lowest, highest] = [sorted[0], sorted[sorted.length - 1]], [first, last] = [froms[0].y, froms[froms.length - 1].y];
   const verb = lowest.y === last && highest.y === first ? "falls" : lowest.y === first && highest.y === last ? "rises" : null;
   const [a, b] = verb === "rises" ? [lowest, highest] : [highest, lowest], decay = bound(`${names.y} `);
   const numbers = lowest.from === highest.from
-    ? `is ${lowest.from} throughout`
+    ? `is ${lowest.words} throughout`
     : verb
-    ? `${verb} from ${a.from} at ${decay}${a.y} to ${b.from} at ${b.y}`
-    : `is lowest, ${lowest.from}, at ${decay}${lowest.y}, and highest, ${highest.from}, at ${highest.y}`;
+    ? `${verb} from ${a.words} at ${decay}${a.y} to ${b.words} at ${b.y}`
+    : `is lowest, ${bound(lowest.words)}, at ${decay}${lowest.y}, and highest, ${highest.words}, at ${highest.y}`;
   const nowhere = at.filter(({ where }) => where === "nowhere").map(({ y }) => y);
   return `The ${bound(names.x)} from which most networks grok ${numbers}${
     nowhere.length > 0 ? `; nowhere at ${list(nowhere)}` : ""
