@@ -1,8 +1,10 @@
 /** The bench's arithmetic, its table, and how it deals with peers that are absent, fail or end. Nothing here is timed. */
-import { assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { Contest } from "./bench/contest.ts";
 import { type Options, options } from "./bench/options.ts";
 import { Absent, OURS, PeerProcess, PEERS } from "./bench/peers.ts";
+import { Gpu } from "../lib/engine/gpu.ts";
+import { peakOf } from "./bench/peak.ts";
 import { roofline } from "./bench/profile.ts";
 import { type Request, workOf } from "./bench/protocol.ts";
 import { added, inTurns } from "./bench/turns.ts";
@@ -71,6 +73,12 @@ Deno.test("the roofline adds up time and gives GFLOP/s, GB/s and the share of th
   assertEquals(lines[2], ["short", "1.00", "25.0", "%", "2000", "3.00", "75.0", "%"]);
   assertEquals(lines[3], ["all", "4.00", "100", "%", "2000", "1.50", "56.3", "%"]);
   assertEquals(lines[5].join(" "), "peak, measured: 4000 GFLOP/s of multiply-adds, 4.00 GB/s copied");
+});
+
+const gpu = await Gpu.open().catch(() => null);
+Deno.test({ name: "an adapter's peak is measured: arithmetic and memory", ignore: gpu === null }, async () => {
+  const { flops, bytes } = await peakOf(gpu!);
+  assert([flops, bytes].every((rate) => rate > 1e6 && rate < 1e18), `${flops} operations and ${bytes} bytes a second`);
 });
 
 Deno.test("the work that peers get is the preset, to the letter", () => {

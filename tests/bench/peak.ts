@@ -32,8 +32,8 @@ const copy = (vectors: number): Kernel =>
   elementwise({
     label: "copying alone",
     count: vectors,
-    bindings: [read.vec4f("from", "[vectors]"), write.vec4f("out", "[vectors]")],
-    body: "  out[i] = from[i];",
+    bindings: [read.vec4f("source", "[vectors]"), write.vec4f("out", "[vectors]")],
+    body: "  out[i] = source[i];",
     bytes: 32 * vectors,
   });
 
@@ -42,7 +42,7 @@ export async function peakOf(gpu: Gpu): Promise<Peak> {
   const { software, limits } = gpu.adapter;
   // Past a card's cache.
   const vectors = Math.min(limits.maxStorageBufferBindingSize, software ? 2 ** 26 : 2 ** 28) / 16;
-  const buffers = await gpu.allocate(new Map([["from", 16 * vectors], ["out", 16 * vectors]]));
+  const buffers = await gpu.allocate(new Map([["source", 16 * vectors], ["out", 16 * vectors]]));
   if (!buffers) {
     throw new Error(`Cannot measure the peak of ${gpu.adapter.name}: ${(32 * vectors) / 2 ** 20} MiB are needed, the driver refused`);
   }

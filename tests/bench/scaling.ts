@@ -1,6 +1,8 @@
 /** How the native engine's speed changes as the work grows: `deno task bench --scaling`. */
 import type { ScalingAxis, ScalingPoint } from "../../lib/bench_record.ts";
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/engine.ts";
+import type { WebGpuTrainer } from "../../lib/engine/trainer.ts";
+import { reason } from "../../lib/files.ts";
 import { type RunSpec, runSpec } from "../../lib/spec.ts";
 import { columns, digits, median } from "./table.ts";
 
@@ -41,7 +43,7 @@ export async function scaling(rounds: number, seconds: number, say: (line: strin
       if (point.runStepsPerSecond.length < round || (before?.axis === point.axis && before.runStepsPerSecond.length <= round)) continue;
       const { axis, value, rows } = point;
       if (round === 0) say(`${axis} ${value}, R ${rows}`);
-      const rate = await measure(engine, Array.from({ length: rows }, (_, seed) => at(axis, value, seed)), seconds);
+      const rate = await measure(engine, Array.from({ length: rows }, (_, seed) => at(axis, value, seed)), seconds, say);
       if (rate !== null) point.runStepsPerSecond.push(rate);
     }
   }
@@ -49,8 +51,19 @@ export async function scaling(rounds: number, seconds: number, say: (line: strin
 }
 
 /** R × steps / s; `null` where the runs don't fit, or take too long. */
-async function measure(engine: WebGpuEngine, specs: readonly RunSpec[], seconds: number): Promise<number | null> {
-  const trainer = await engine.open(specs);
+async function measure(
+  engine: WebGpuEngine,
+  specs: readonly RunSpec[],
+  seconds: number,
+  say: (line: string) => void,
+): Promise<number | null> {
+  let trainer: WebGpuTrainer;
+  try {
+    trainer = await engine.open(specs);
+  } catch (error) {
+    say(reason(error));
+    return null;
+  }
   const timed = async (steps: number) => {
     const began = performance.now();
     await Array.fromAsync(trainer.advance(steps));
