@@ -90,7 +90,7 @@ function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [numbe
   });
 }
 
-const shown = (rate: number) => (rate >= 1 ? count(rate) : String(Number(rate.toPrecision(2))));
+const shown = (rate: number) => (rate >= 10 ? count(rate) : String(Number(rate.toPrecision(2))));
 
 /** Kernels of a kind, added up. */
 interface Kind {
@@ -105,7 +105,7 @@ interface Kind {
 /** What a kernel is, by its label, first match first. */
 const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
   ["Sums of parts of products", /sum of parts/],
-  ["Weight gradients (xᵀ · dy)", /^d\S*W_\S+ = .*ᵀ · /],
+  ["Weight gradients", /^d\S*W_\S+ = .*ᵀ · /],
   ["Products with weights, backward", /· W_\S+ᵀ/],
   ["Products with weights, forward", /· W_/],
   ["Attention", /softmax|attention/],
@@ -128,8 +128,8 @@ export function kindsOf({ kernels, peak }: Profile): Kind[] {
 /** A bar a kind of kernel: its share of the step; filled as far as the adapter's peak would have needed. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
   const kinds = kindsOf(profile), percent = (share: number) => `${Math.round(100 * share)} %`;
-  const left = 24 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
-  const products = kinds.filter(({ name }) => /product|gradients \(/i.test(name)).reduce((sum, { share }) => sum + share, 0);
+  const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
+  const products = kinds.filter(({ name }) => /product|weight gradients/i.test(name)).reduce((sum, { share }) => sum + share, 0);
   const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);
   return compose({
     title: title ?? `Products take ${percent(products)} of a step`,
@@ -137,14 +137,14 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
       milliseconds >= 10 ? count(milliseconds) : milliseconds.toFixed(1)
     } ms a step, kernels timed one by one. Filled: what they would take at the adapter's measured peak (${
       count(profile.peak.flops / 1e9)
-    } GFLOP/s of multiply-adds, ${count(profile.peak.bytes / 1e9)} GB/s copied).`,
+    } GFLOP/s of multiply-adds, ${shown(profile.peak.bytes / 1e9)} GB/s copied).`,
     panels: [panel({
-      height: 30 + BAR * 1.5 * kinds.length,
+      height: 16 + BAR * 1.5 * kinds.length,
       marginTop: 8,
-      marginBottom: 22,
+      marginBottom: 8,
       marginLeft: left,
       marginRight: 150,
-      x: { domain: [0, most] },
+      x: { domain: [0, most], axis: null },
       y: { type: "band", domain: kinds.map(({ name }) => name), padding: 0.3 },
       marks: [
         Plot.axisY({ tickSize: 0, label: null, color: INK }),
@@ -156,6 +156,7 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
           text: ({ share, ofPeak }: Kind) => `${percent(share)}, at ${percent(ofPeak)} of peak`,
           textAnchor: "start",
           dx: 6,
+          fill: INK,
           ...HALO,
         }),
       ],
