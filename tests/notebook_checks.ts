@@ -42,6 +42,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Excess capacity delays grokking with weight\sdecay\s1: at\sd_model\s\/\sp\s16 it takes 2\.1 times as long as at the\sbest/,
     /from which half of the networks grok is lowest, below\s0\.792, at weight\sdecay\s1, and highest, 1\.36, at\s3; at 10 none does/,
     />decay 10</,
+    /Weight decay 1: memorised at 110, grokked at 1510\./,
     /\*\*Weight decay 1\*\*, memorising: later at d_model \/ p 16 than at d_model \/ p 8/,
   ],
   // Other machines are recorded beside this one.
