@@ -24,6 +24,7 @@ export async function webgpuEngine(tile?: Tile | "tuned"): Promise<WebGpuEngine>
 export class WebGpuEngine implements Engine {
   readonly info: EngineInfo;
   readonly gpu: Gpu;
+  /** What `tile` answers before anything has been measured; memory and operations are the same with any block. */
   readonly #tile: Tile;
   readonly #tuned: boolean;
 
@@ -53,10 +54,14 @@ export class WebGpuEngine implements Engine {
     return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
   }
 
+  /** How the products of a model are cut here; on hardware the first call for a shape measures. */
+  async tile(spec: RunSpec, watched?: Watched): Promise<Tile> {
+    return this.#tuned ? await tunedTile(this.gpu, productsOf(spec, watched), BLOCKS) : this.#tile;
+  }
+
   async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<WebGpuTrainer> {
     const first = specOf(runs[0]);
-    const tile = this.#tuned ? await tunedTile(this.gpu, productsOf(first, watched), BLOCKS) : this.#tile;
-    const made = plan(first, tile, watched);
+    const made = plan(first, await this.tile(first, watched), watched);
     const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
     const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
     if (4 * words > maxStorageBufferBindingSize) {

@@ -1,6 +1,5 @@
 /** What watching attention adds to training: `deno task bench --attention`. */
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/engine.ts";
-import { GPU_TILE, SOFTWARE_TILE } from "../../lib/engine/kernels/gemm.ts";
 import { hyperWords } from "../../lib/engine/kernels/hyper.ts";
 import type { Kernel } from "../../lib/engine/kernels/kernel.ts";
 import { plan } from "../../lib/engine/plan.ts";
@@ -57,10 +56,10 @@ export async function attentionFigures(rounds: number, say: (line: string) => vo
 }
 
 /** What the kernels of the log add to those of the updates between two evaluations and of an evaluation, for one run. */
-async function kernelTime({ gpu, info }: WebGpuEngine, spec: RunSpec): Promise<number | null> {
-  const { buffers: sizes, batch, step, chunk, chunks, endOfEvaluation, attention } = plan(spec, info.software ? SOFTWARE_TILE : GPU_TILE, {
-    attention: {},
-  });
+async function kernelTime(engine: WebGpuEngine, spec: RunSpec): Promise<number | null> {
+  const { gpu } = engine, watched = { attention: {} };
+  const made = plan(spec, await engine.tile(spec, watched), watched);
+  const { buffers: sizes, batch, step, chunk, chunks, endOfEvaluation, attention } = made;
   const buffers = await gpu.allocate(new Map([...sizes].map(([name, words]) => [name, 4 * words])));
   if (!buffers) return null;
   gpu.write(buffers.get("hyper")!, 0, hyperWords(spec));
