@@ -217,7 +217,7 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
   const diverging = runs.map((
     run,
   ): BoardRun => (run.spec.model.dModel === 388 && run.spec.seed > 0 ? { ...run, status: "failed", step: 90, grokkingStep: null } : run));
-  assert(delayRows(diverging).every(({ largest }) => largest!.difference.mean > 10_000));
+  assert(delayRows(diverging).every(({ largest }) => largest!.difference.difference > 10_000));
   assertThrows(() => delayFigure(runsOf(() => null)), Error, "Cannot draw delays: most networks must grok");
 });
 

@@ -36,7 +36,19 @@ Deno.test("a sample far later than all others takes nothing from the test of the
 Deno.test("censored times: as far as their order is known", () => {
   const never: Observation[] = [1, 2, 3, 4, 5].map(() => ({ time: 100, event: false }));
   assert(laterThanAny(never, [complete([1, 2, 3, 4, 5]), complete([2, 3, 4, 5, 6])]).p < 0.02);
-  assertEquals(laterThanAny(never, [never, never]), { z: [0, 0], p: 1 });
+  const same = laterThanAny(never, [never, never]);
+  assertEquals([same.z, same.p], [[0, 0], 1]);
+});
+
+Deno.test("a tie elsewhere decides nothing; what p can't be below is that of lying wholly above another sample", () => {
+  const others = [[1, 2, 3, 4, 5], [31, 32, 33, 34, 35], [41, 42, 43, 44, 45]], one = complete([6, 7, 8, 9, 10]);
+  const plain = laterThanAny(one, others.map(complete), DRAWS);
+  const tied = laterThanAny(one, [others[0], others[1], [41, 41, 43, 43, 45]].map(complete), DRAWS);
+  assertAlmostEquals(tied.p, plain.p, DRAWN);
+  assertAlmostEquals(plain.least, plain.p, 1e-12);
+  // By hand: two samples of five, one of 252 deals.
+  assertAlmostEquals(laterThanAny(one, [complete(others[0])], DRAWS).least, 1 / 252, DRAWN);
+  assert(laterThanAny(complete([6, 7]), [complete([1, 2])], DRAWS).least > 0.1);
 });
 
 const HORIZON = 20_000;
@@ -73,8 +85,10 @@ Deno.test("the effect: the largest against the best, with runs that never grok i
   assertEquals([verdict, tau, n, means.length], ["u", HORIZON, 20, 4]);
   assert(best === some[1].x || best === some[2].x);
   assertEquals([largest!.x, largest!.n, largest!.events], [some[3].x, [5, 5], [0, 5]]);
-  assertAlmostEquals(largest!.difference.mean, HORIZON - Math.min(means[1].mean, means[2].mean), 1e-9);
-  assert(largest!.difference.low! > 10_000 && largest!.p < 0.05 && smallest!.p < 0.05);
+  assertAlmostEquals(largest!.difference.difference, HORIZON - Math.min(means[1].mean, means[2].mean), 1e-9);
+  // None of the widest had the event: nothing tells their variance.
+  assertEquals(largest!.difference.low, null);
+  assert(smallest!.difference.low! > 1000 && largest!.p < 0.05 && smallest!.p < 0.05);
   assertAlmostEquals(smallest!.ratio, means[0].mean / Math.min(means[1].mean, means[2].mean), 1e-12);
 });
 
@@ -91,7 +105,7 @@ Deno.test("the interval of the best against the largest holds the truth although
 Deno.test("no arm where the best is an end, no interval where nothing varies; what can't be asked is refused", () => {
   const same = (...times: number[]): Timed[] => times.map((time, x) => ({ x, times: complete([time, time]) }));
   const rising = uShape(same(1, 2, 3));
-  assertEquals([rising.smallest, rising.best, rising.largest!.difference], [null, 0, { mean: 2, low: null, high: null }]);
+  assertEquals([rising.smallest, rising.best, rising.largest!.difference], [null, 0, { difference: 2, low: null, high: null }]);
   assertEquals(uShape(same(3, 2, 1)).largest, null);
   assertThrows(() => uShape(same(1)), Error, "Cannot look for a U: values must be at least two, current value is 1");
   assertThrows(() => uShape([...same(1), ...same(1)]), Error, "a value must come once");

@@ -2,6 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { logRank } from "../analysis/statistics/logrank.ts";
 import { holm } from "../analysis/statistics/multiple.ts";
+import { groupsTest, logRankScoresOf } from "../analysis/statistics/permutation.ts";
 import type { Observation } from "../analysis/statistics/sample.ts";
 import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
@@ -22,7 +23,7 @@ export interface SurvivalPanel {
   readonly name: string;
   /** `MOST_GROUPS` at most. */
   readonly groups: readonly SurvivalGroup[];
-  /** Of a test of one's own between the groups, stratified by operation, say. By default the log-rank test's. */
+  /** Of a test of one's own between the groups, stratified by operation, say. By default the log-rank test's, in its permutation form. */
   readonly p?: number;
 }
 
@@ -107,8 +108,8 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
 function pOf({ groups, p }: SurvivalPanel): number | null {
   if (p !== undefined) return p;
   if (groups.length < 2) return null;
-  const { df, p: found } = logRank(groups.map(({ times }) => times));
-  return df > 0 ? found : null;
+  const times = groups.map((group) => group.times);
+  return logRank(times).df > 0 ? groupsTest(logRankScoresOf(times)) : null;
 }
 
 const sayP = (p: number, is = "=") =>

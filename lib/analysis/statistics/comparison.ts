@@ -6,13 +6,7 @@ import { type BootstrapOptions, type Dominance, stratifiedDelta } from "./compar
 import { type HazardRatio, hazardRatio, stratifiedLogRank } from "./logrank.ts";
 import { logRankScores, permutationTest } from "./permutation.ts";
 import { must, type ObservedPair } from "./sample.ts";
-import {
-  kaplanMeier,
-  type RestrictedMeanDifference,
-  restrictedMeanDifference,
-  stratifiedMeanDifference,
-  type SurvivalCurve,
-} from "./survival.ts";
+import { kaplanMeier, type RestrictedMeanDifference, stratifiedMeanDifference, type SurvivalCurve } from "./survival.ts";
 
 /** The first group against the second: what is positive or above a half says that the first takes longer. */
 export interface TimeComparison {
@@ -22,9 +16,9 @@ export interface TimeComparison {
   readonly events: readonly [number, number];
   /** Strata in which both groups have runs; the others say nothing. */
   readonly strata: number;
-  /** Where means are cut off: the longest time that all groups of all strata are known for. */
+  /** Where means are cut off: the longest time that all groups of all strata are known for. A stratum with a group known for no time has no part in it. */
   readonly tau: number;
-  /** The first group's mean time until the event or tau minus the second's, in the unit of the sample, mean over the strata. */
+  /** The first group's mean time until the event or tau minus the second's, in the unit of the sample, mean over the strata; 0 where tau is. */
   readonly difference: RestrictedMeanDifference;
   /** Within strata. */
   readonly dominance: Dominance;
@@ -46,7 +40,8 @@ export function compareTimes(strata: readonly ObservedPair[], options: Bootstrap
   must("compare times", "strata with both groups", both.length > 0, "must be at least one", both.length);
   const a = both.flatMap((stratum) => stratum.a), b = both.flatMap((stratum) => stratum.b);
   const curves = both.map((stratum) => [kaplanMeier(stratum.a, options.level), kaplanMeier(stratum.b, options.level)] as const);
-  const tau = Math.min(...curves.flat().map(knownUntil), Math.max(...[...a, ...b].map(({ time }) => time)));
+  const known = curves.filter((pair) => pair.every((curve) => knownUntil(curve) > 0));
+  const tau = known.length === 0 ? 0 : Math.min(...known.flat().map(knownUntil), Math.max(...[...a, ...b].map(({ time }) => time)));
   const events = [a, b].map((group) => group.filter(({ event }) => event).length) as [number, number];
   const test = events[0] + events[1] > 0 ? permutationTest(both.map(logRankScores)) : null;
   return {
@@ -54,7 +49,7 @@ export function compareTimes(strata: readonly ObservedPair[], options: Bootstrap
     events,
     strata: both.length,
     tau,
-    difference: stratifiedMeanDifference(curves.map(([first, second]) => restrictedMeanDifference(first, second, tau)), options.level),
+    difference: tau > 0 ? stratifiedMeanDifference(known, tau, options.level) : { difference: 0, low: null, high: null },
     dominance: stratifiedDelta(both, options),
     hazard: hazardRatio(stratifiedLogRank(both.map((stratum) => [stratum.a, stratum.b])), options.level),
     p: test?.p ?? null,

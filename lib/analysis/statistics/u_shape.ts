@@ -2,11 +2,10 @@
  * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio, does excess
  * capacity delay grokking?
  */
-import { qt } from "lib-r-math.js";
 import { knownUntil } from "./comparison.ts";
 import { laterThanAny, type ManyToOneOptions } from "./many_to_one.ts";
-import { checkSample, type Interval, must, type Observation } from "./sample.ts";
-import { kaplanMeier, restrictedMean, type SurvivalCurve } from "./survival.ts";
+import { checkSample, must, type Observation } from "./sample.ts";
+import { kaplanMeier, restrictedMean, type RestrictedMeanDifference, restrictedMeanDifference } from "./survival.ts";
 
 /** The runs at a value of the setting. */
 export interface Timed {
@@ -21,11 +20,13 @@ export interface Arm {
   readonly n: readonly [number, number];
   readonly events: readonly [number, number];
   /** Mean time until the event or until tau, at the end minus at the best value; its interval makes up for the best having been chosen. */
-  readonly difference: Interval & { readonly mean: number };
+  readonly difference: RestrictedMeanDifference;
   /** The one mean as a multiple of the other. */
   readonly ratio: number;
   /** Of the test that the end takes longer than no other value. */
   readonly p: number;
+  /** What `p` can't be below with so many runs. */
+  readonly least: number;
 }
 
 export interface UShape {
@@ -73,30 +74,19 @@ export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: USh
   const best = means.reduce((least, { mean }, i) => (mean < means[least].mean ? i : least), 0);
   const arm = (end: number): Arm | null => {
     if (end === best) return null;
+    const { p, least } = laterThanAny(sorted[end].times, sorted.filter((_, i) => i !== end).map(({ times }) => times), drawn);
     return {
       x: sorted[end].x,
       n: [curves[end].n, curves[best].n],
       events: [curves[end].events, curves[best].events],
-      difference: difference(curves[end], curves[best], tau, chosen),
+      difference: restrictedMeanDifference(curves[end], curves[best], tau, chosen),
       ratio: means[end].mean / means[best].mean,
-      p: laterThanAny(sorted[end].times, sorted.filter((_, i) => i !== end).map(({ times }) => times), drawn).p,
+      p,
+      least,
     };
   };
   const smallest = arm(0), largest = arm(sorted.length - 1);
   const [left, right] = [smallest, largest].map((each) => each !== null && each.p < 1 - level);
   const verdict = left && right ? "u" : right ? "rises" : left ? "falls" : "none";
   return { verdict, best: sorted[best].x, smallest, largest, means, tau, n: means.reduce((sum, { n }) => sum + n, 0) };
-}
-
-/** Of restricted means, with Welch's interval: that of the normal distribution, as survival analysis has it, is too narrow for five runs. */
-function difference(a: SurvivalCurve, b: SurvivalCurve, tau: number, level: number): Arm["difference"] {
-  const of = (curve: SurvivalCurve) => {
-    const { mean, standardError } = restrictedMean(curve, tau);
-    return { mean, variance: standardError ** 2 * curve.n / (curve.n - 1), df: curve.n - 1 };
-  };
-  const [first, second] = [of(a), of(b)], mean = first.mean - second.mean, variance = first.variance + second.variance;
-  if (!(variance > 0)) return { mean, low: null, high: null };
-  const df = variance ** 2 / (first.variance ** 2 / first.df + second.variance ** 2 / second.df);
-  const width = qt((1 + level) / 2, df) * Math.sqrt(variance);
-  return { mean, low: mean - width, high: mean + width };
 }
