@@ -202,14 +202,14 @@ async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): P
 function standing(lab: Lab, experiment: Experiment): BoardRun[] {
   lab.declare(experiment);
   const rows = lab.query<
-    { hash: string; status: string; step: number; memorisation_step: number | null; grokking_step: number | null }
+    { hash: string; status: string; step: number; known: number; memorisation_step: number | null; grokking_step: number | null }
   >(
-    "SELECT hash, status, watched_until AS step, memorisation_step, grokking_step FROM run_summary WHERE experiment = ?",
+    "SELECT hash, status, watched_until AS step, known_until AS known, memorisation_step, grokking_step FROM run_summary WHERE experiment = ?",
     experiment.name,
   );
   const known = new Map(rows.map((row) => [row.hash, row]));
   return experiment.runs.map((spec) => {
-    const { status, step, memorisation_step: memorisationStep, grokking_step: grokkingStep } = known.get(specHash(spec))!;
-    return { spec, status, step, memorisationStep, grokkingStep };
+    const { memorisation_step: memorisationStep, grokking_step: grokkingStep, hash: _, ...row } = known.get(specHash(spec))!;
+    return { spec, ...row, memorisationStep, grokkingStep };
   });
 }

@@ -27,7 +27,7 @@ const runs = STUDY_IN_SMALL.experiments[0].runs.map((spec) => {
   return ran(spec, 100 + 20 * seed, grokked, layers === 4 ? 0.1 + 0.01 * seed : 0);
 });
 
-Deno.test("times to memorising, to grokking, and between; what hasn't ended is left out, what never did is censored", () => {
+Deno.test("times to memorising, to grokking, and between; what never did is censored, and what hasn't ended as far as it was watched", () => {
   const [spec] = STUDY_IN_SMALL.experiments[0].runs;
   const some = [
     ran(spec, 100, 400),
@@ -35,11 +35,15 @@ Deno.test("times to memorising, to grokking, and between; what hasn't ended is l
     ran(spec, null, null),
     ran(spec, 500, 400),
     { ...ran(spec, 100, null), status: "stopped", step: 200 },
+    { ...ran(spec, null, null), status: "waiting", step: 0 },
+    // A rule of ten evaluations in a row tells of no grokking in the last nine; what diverged would never have.
+    { ...ran(spec, 100, null), known: 2820 },
+    { ...ran(spec, 100, null), status: "failed", step: 200 },
   ];
   const event = (time: number) => ({ time, event: true }), never = (time: number) => ({ time, event: false });
-  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500)]);
-  assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400)]);
-  assertEquals(timesTo("delay", some), [event(300), never(2900), event(0)]);
+  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100), event(100), event(100)]);
+  assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
+  assertEquals(timesTo("delay", some), [event(300), never(2900), event(0), never(100), never(2720), never(2900)]);
 });
 
 Deno.test("factors: the most against the least with all else the same", () => {

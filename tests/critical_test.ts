@@ -147,9 +147,9 @@ Deno.test("one crossing, two, or none: a turn is said, not averaged away", () =>
     const [successes, expected] of [
       [[0, 0, 0, 5, 5, 5, 5, 5], "rises; up 1.24 1.36 1.48 1.24…1.48"],
       [[5, 5, 5, 3, 1, 0, 0, 0], "falls; down 1.40 1.64 1.93 1.48…1.98"],
-      [[0, 0, 5, 5, 5, 5, 1, 0], "peak; up 1.00 1.11 1.22 0.99…1.24; down 2.52 2.81 3.23 2.47…2.97"],
-      [[0, 5, 0], "peak; up 0.76 0.86 0.97 0.74…0.99; down 1.01 1.11 1.22 0.99…1.24"],
-      [[5, 5, 0, 0, 0, 0, 5, 5], "trough; down 1.00 1.11 1.22 0.99…1.24; up 2.49 2.71 2.95 2.47…2.97"],
+      [[0, 0, 5, 5, 5, 5, 1, 0], "peak; up 0.99 1.11 1.24 0.99…1.24; down 2.52 2.81 3.23 2.47…2.97"],
+      [[0, 5, 0], "peak; up 0.74 0.86 0.99 0.74…0.99; down 0.99 1.11 1.24 0.99…1.24"],
+      [[5, 5, 0, 0, 0, 0, 5, 5], "trough; down 0.99 1.11 1.24 0.99…1.24; up 2.47 2.71 2.97 2.47…2.97"],
       [[5, 0, 5, 0, 5, 0, 5, 0], "irregular"],
       [[2, 3, 2, 3, 2, 3, 2, 3], "level"],
       // Beyond what was tried: the one limit that there is, no further out than the values go.
@@ -174,7 +174,9 @@ Deno.test("fewer seeds, wider intervals; a higher level, too", () => {
     return high! / low!;
   };
   const of = (n: number) => triesOf(RATIOS, [0, 0, 0, n, n, n, n, n], n);
-  assert(width(of(2)) > width(of(3)) && width(of(3)) > width(of(5)) && width(of(5)) > width(of(50)));
+  assert(width(of(2)) > width(of(3)) && width(of(3)) > width(of(5)));
+  // Never narrower than the gap that nobody tried, 1.24 to 1.48 of these, however many agree on both sides of it.
+  assertAlmostEquals(width(of(50)), RATIOS[3] / RATIOS[2], 1e-12);
   assert(width(of(5), 0.99) > width(of(5)));
 });
 

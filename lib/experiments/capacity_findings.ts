@@ -20,14 +20,14 @@ export interface StudiedRun extends BoardRun {
 export type Moment = "memorised" | "grokked" | "delay";
 
 /**
- * Times until a moment, censored where a run was watched without it. The delay is of runs that memorised; one that generalised first waited for 0
- * steps. Runs that haven't ended are left out: how long they were watched hangs on the time they had.
+ * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep the ones that
+ * grokked early, and ended. The delay is of runs that memorised; one that generalised first waited for 0 steps.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
-  return runs.filter(hasEnded).map(outcome).flatMap(({ memorised, grokked, watched }) => {
-    if (moment === "memorised") return [{ time: memorised ?? watched, event: memorised !== null }];
-    if (moment === "grokked") return [{ time: grokked ?? watched, event: grokked !== null }];
-    return memorised === null ? [] : [{ time: Math.max(0, (grokked ?? watched) - memorised), event: grokked !== null }];
+  return runs.map(outcome).filter(({ watched }) => watched > 0).flatMap(({ state, memorised, grokked, watched, known }) => {
+    if (moment === "memorised") return [{ time: memorised ?? (state === "diverged" ? known : watched), event: memorised !== null }];
+    if (moment === "grokked") return [{ time: grokked ?? known, event: grokked !== null }];
+    return memorised === null ? [] : [{ time: Math.max(0, (grokked ?? known) - memorised), event: grokked !== null }];
   });
 }
 

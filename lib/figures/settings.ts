@@ -10,6 +10,8 @@ export interface BoardRun extends Omit<Curve, "metrics"> {
   readonly status: string;
   /** Updates done. */
   readonly step: number;
+  /** Up to which step it is known whether it had grokked, where that isn't `step`: a rule of several evaluations in a row can't tell of the last ones. */
+  readonly known?: number;
 }
 
 /** `never`: watched to the end of its steps. `training`, here or elsewhere; `stopped` on the way; `waiting`: not begun. */
@@ -22,11 +24,13 @@ export interface Outcome {
   readonly memorised: number | null;
   readonly grokked: number | null;
   readonly watched: number;
+  /** Where its time to grok is censored: the step up to which it is known not to have. One that diverged won't, in all the steps it was to do. */
+  readonly known: number;
   /** Whether it is in training, which one that has grokked may still be. */
   readonly active: boolean;
 }
 
-export function outcome({ spec, status, step, memorisationStep, grokkingStep }: BoardRun): Outcome {
+export function outcome({ spec, status, step, known = step, memorisationStep, grokkingStep }: BoardRun): Outcome {
   const { steps } = spec.schedule;
   const within = (at: number | null) => (at !== null && at <= steps ? at : null);
   const grokked = within(grokkingStep), active = status === "training" || status === "elsewhere";
@@ -41,7 +45,10 @@ export function outcome({ spec, status, step, memorisationStep, grokkingStep }: 
     : step > 0
     ? "stopped"
     : "waiting";
-  return { seed: spec.seed, state, memorised: within(memorisationStep), grokked, watched: Math.min(step, steps), active };
+  return {
+    ...{ seed: spec.seed, state, memorised: within(memorisationStep), grokked, watched: Math.min(step, steps), active },
+    known: state === "diverged" ? steps : Math.min(known, steps),
+  };
 }
 
 /** What settings differ in, in the words of people. */
@@ -143,7 +150,7 @@ export function grokkingQuantile(runs: readonly Outcome[], q: number): number | 
   const if_ = (open: (run: Outcome) => number) =>
     quantile(runs.map((run) => run.grokked ?? (isOpen(run) ? open(run) : Infinity)).sort((a, b) => a - b), q);
   const latest = if_(() => Infinity);
-  return if_(({ watched }) => watched) === latest ? latest : null;
+  return if_(({ known }) => known) === latest ? latest : null;
 }
 
 /** Whether it may yet grok. */
@@ -158,7 +165,7 @@ export function medianWord(runs: readonly Outcome[]): string {
   const median = grokkingQuantile(runs, 0.5);
   if (median === null) return "";
   if (Number.isFinite(median)) return count(median);
-  const never = runs.filter(({ state }) => state === "never").map(({ watched }) => watched);
+  const never = runs.filter(({ state }) => state === "never").map(({ known }) => known);
   return never.length === 0 ? "–" : `> ${count(Math.min(...never))}`;
 }
 
@@ -189,7 +196,7 @@ function boardFinding(settings: readonly Setting[]): string {
   const networks = n === 1 ? "The network" : grokked === n ? `All ${count(n)} networks` : `${count(grokked)} of ${count(n)} networks`;
   const rest = diverged === 0 ? "" : `; ${count(diverged)} diverged`;
   if (grokked === 0) {
-    const steps = count(Math.max(...runs.map(({ watched }) => watched)));
+    const steps = count(Math.max(...runs.map(({ known }) => known)));
     return `${n === 1 ? "The network does not grok" : `None of ${count(n)} networks groks`} within ${steps} steps${rest}`;
   }
   const at = runs.length === settings.length ? "at" : "around";

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { logRank } from "../analysis/statistics/logrank.ts";
 import { holm } from "../analysis/statistics/multiple.ts";
-import { groupsTest, logRankScoresOf } from "../analysis/statistics/permutation.ts";
+import { logRankPermuted } from "../analysis/statistics/permutation.ts";
 import type { Observation } from "../analysis/statistics/sample.ts";
 import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
@@ -39,12 +39,9 @@ export interface SurvivalOptions extends StepOptions {
   readonly columns?: 1 | 2;
 }
 
-/** Of each run that has begun, its grokking step, or, censored, how long it has been watched. One that diverged was watched until then. */
+/** Of each run that has begun, its grokking step, or, censored, the step up to which it is known not to have grokked. */
 export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
-  runs.map(outcome).filter(({ watched }) => watched > 0).map(({ grokked, watched }) => ({
-    time: grokked ?? watched,
-    event: grokked !== null,
-  }));
+  runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));
 
 /** How the groups of a panel look, told apart by dash and shade too. */
 const STYLES = [
@@ -109,7 +106,7 @@ function pOf({ groups, p }: SurvivalPanel): number | null {
   if (p !== undefined) return p;
   if (groups.length < 2) return null;
   const times = groups.map((group) => group.times);
-  return logRank(times).df > 0 ? groupsTest(logRankScoresOf(times)) : null;
+  return logRank(times).df > 0 ? logRankPermuted(times) : null;
 }
 
 const sayP = (p: number, is = "=") =>

@@ -31,19 +31,22 @@ export interface StoredRun {
   readonly metrics: readonly Metrics[];
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /** Up to which step it is known whether it had grokked: where the rule asks for several evaluations in a row, not the last of them. */
+  readonly known: number;
   /** Of all evaluations, also where only a part of them was recorded; `null` where it never grokked. */
   readonly stability: Stability | null;
 }
 
 /** What `run_summary` tells of a run's way, and as which figures take it. */
-export const MOMENTS = "memorisation_step, grokking_step, dips, dip_depth, time_below";
-export type MomentRow = Record<"memorisation_step" | "grokking_step" | "dips" | "dip_depth" | "time_below", number | null>;
+export const MOMENTS = "memorisation_step, grokking_step, known_until, dips, dip_depth, time_below";
+export type MomentRow = Record<"memorisation_step" | "grokking_step" | "known_until" | "dips" | "dip_depth" | "time_below", number | null>;
 
-export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisationStep" | "grokkingStep" | "stability"> {
-  const { memorisation_step = null, grokking_step = null, dips = null, dip_depth, time_below } = row ?? {};
+export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisationStep" | "grokkingStep" | "known" | "stability"> {
+  const { memorisation_step = null, grokking_step = null, known_until, dips = null, dip_depth, time_below } = row ?? {};
   return {
     memorisationStep: memorisation_step,
     grokkingStep: grokking_step,
+    known: known_until ?? 0,
     stability: grokking_step === null || dips === null ? null : { dips, depth: dip_depth!, timeBelow: time_below! },
   };
 }

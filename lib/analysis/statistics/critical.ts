@@ -8,7 +8,10 @@ import { type Interval, must } from "./sample.ts";
 
 export type { Tries };
 
-/** A value at which half of the networks grok, in the unit of the setting. */
+/**
+ * A value at which half of the networks grok, in the unit of the setting. The interval of one that parts all failures from all successes is at least the gap
+ * between the two.
+ */
 export interface Crossing extends Interval {
   /** `null` where it lies beyond the values tried; then `low` or `high` says what it is above or below. */
   readonly x: number | null;
@@ -81,7 +84,12 @@ function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Cro
     turns = [...majority.keys()].filter((i) => i > 0 && majority[i] !== majority[i - 1]);
   const between = turns.length === 1 && majority[turns[0]] === rises ? [tries[turns[0] - 1].x, tries[turns[0]].x] as const : null;
   const shared = { rises, p: found.p, between };
-  if (x !== null && x >= least && x <= most) return { x, low, high, ...shared };
+  if (x !== null && x >= least && x <= most) {
+    // All fail on one side and all succeed on the other: nothing was tried in between, so that no value there can be ruled out, however many runs agree.
+    const parted = between !== null && tries.every(({ successes, n }) => successes === 0 || successes === n);
+    if (!parted) return { x, low, high, ...shared };
+    return { x, low: low === null ? null : Math.min(low, between[0]), high: high === null ? null : Math.max(high, between[1]), ...shared };
+  }
   // Beyond what was tried only one side is known, and that no further than it was tried.
   const above = x === null ? low !== null : x > most;
   return above

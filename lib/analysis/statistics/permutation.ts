@@ -1,5 +1,6 @@
 /** Permutation tests: p-values that hold for five runs against five, where the normal and the chi-square distribution are no guide yet. */
 import { Random } from "../../random.ts";
+import { logRank } from "./logrank.ts";
 import { checkSample, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** A number for every run of two groups. */
@@ -64,33 +65,6 @@ export function permutationTest(strata: readonly Pair[], options: PermutationOpt
   return { statistic, p: (hits + 1) / (draws + 1), exact: false, arrangements };
 }
 
-/**
- * The permutation test that some groups are all dealt from the same: the sum over groups of n times the squared mean score, as Kruskal & Wallis (1952) and
- * the k-sample log-rank test take it. Of two groups it is `permutationTest`. Throws for fewer than two groups, an empty one, and a score that isn't finite.
- * @returns p; 1 where all scores are the same.
- */
-export function groupsTest(groups: readonly (readonly number[])[], options: PermutationOptions = {}): number {
-  const { seed = 0, draws = 10_000 } = options, action = "permute";
-  must(action, "groups", groups.length > 1, "must be at least two", groups.length);
-  for (const { length } of groups) must(action, "a group", length > 0, "must hold at least one score", length);
-  if (groups.length === 2) return permutationTest([{ a: groups[0], b: groups[1] }], options).p;
-  must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
-  const scores = groups.flat(), average = total(scores) / scores.length;
-  for (const x of scores) must(action, "a score", Number.isFinite(x), "must be finite", x);
-  const deck = scores.map((score) => score - average);
-  const spread = () => {
-    let from = 0;
-    return total(groups.map(({ length }) => total(deck.slice(from, from += length)) ** 2 / length));
-  };
-  const limit = spread() - 1e-12 * total(deck.map((score) => score ** 2)), random = new Random(seed, "resample");
-  let hits = 0;
-  for (let i = 0; i < draws; i++) {
-    deal(deck, deck.length - 1, random);
-    if (spread() >= limit) hits++;
-  }
-  return (hits + 1) / (draws + 1);
-}
-
 const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
 
 function choose(n: number, k: number): number {
@@ -109,15 +83,37 @@ function subsetSums(values: readonly number[], taken: number, from = 0): number[
   return sums;
 }
 
-/** Shuffles as many to the front as are taken, and sums them. */
-function deal(scores: number[], taken: number, random: Random): number {
-  let sum = 0;
+/** Deals as many to the front as are taken. */
+function shuffle<T>(deck: T[], taken: number, random: Random): void {
   for (let i = 0; i < taken; i++) {
-    const j = i + random.below(scores.length - i);
-    [scores[i], scores[j]] = [scores[j], scores[i]];
-    sum += scores[i];
+    const j = i + random.below(deck.length - i);
+    [deck[i], deck[j]] = [deck[j], deck[i]];
   }
-  return sum;
+}
+
+/** Deals, and sums what was dealt. */
+function deal(scores: number[], taken: number, random: Random): number {
+  shuffle(scores, taken, random);
+  return total(scores.slice(0, taken));
+}
+
+/**
+ * p of the log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least as large. Of
+ * two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different.
+ * Throws where `logRank` does.
+ */
+export function logRankPermuted(groups: readonly (readonly Observation[])[], options: PermutationOptions = {}): number {
+  if (groups.length === 2) return permutationTest([logRankScores({ a: groups[0], b: groups[1] })], options).p;
+  const { seed = 0, draws = 2000 } = options, random = new Random(seed, "resample"), deck = groups.flat();
+  must("permute", "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
+  const limit = logRank(groups).chiSquare * (1 - 1e-9);
+  let hits = 0;
+  for (let i = 0; i < draws; i++) {
+    shuffle(deck, deck.length - 1, random);
+    let from = 0;
+    if (logRank(groups.map(({ length }) => deck.slice(from, from += length))).chiSquare >= limit) hits++;
+  }
+  return (hits + 1) / (draws + 1);
 }
 
 /**
@@ -125,8 +121,8 @@ function deal(scores: number[], taken: number, random: Random): number {
  * the number of pairs in which it is later minus those in which it is earlier: Cliff's delta times both sizes.
  */
 export function gehanScores({ a, b }: ObservedPair): Pair {
-  const all = pool([a, b]), score = (x: Observation) => total(all.map((y) => order(x, y)));
-  return { a: a.map(score), b: b.map(score) };
+  const all = pool(a, b);
+  return scored(a, b, (x) => total(all.map((y) => order(x, y))));
 }
 
 /**
@@ -134,23 +130,21 @@ export function gehanScores({ a, b }: ObservedPair): Pair {
  * its observed minus its expected events in the log-rank test.
  */
 export function logRankScores({ a, b }: ObservedPair): Pair {
-  const [first, second] = logRankScoresOf([a, b]);
-  return { a: first, b: second };
-}
-
-/** The same of any number of groups, in their order. */
-export function logRankScoresOf(groups: readonly (readonly Observation[])[]): number[][] {
-  const all = pool(groups), times = [...new Set(all.filter(({ event }) => event).map(({ time }) => time))];
+  const all = pool(a, b), times = [...new Set(all.filter(({ event }) => event).map(({ time }) => time))];
   const steps = times.map((time) => ({
     time,
     hazard: all.filter((x) => x.event && x.time === time).length / all.filter((x) => x.time >= time).length,
   }));
-  const score = (x: Observation) => (x.event ? 1 : 0) - total(steps.filter(({ time }) => time <= x.time).map(({ hazard }) => hazard));
-  return groups.map((group) => group.map(score));
+  return scored(a, b, (x) => (x.event ? 1 : 0) - total(steps.filter(({ time }) => time <= x.time).map(({ hazard }) => hazard)));
 }
 
-function pool(groups: readonly (readonly Observation[])[]): Observation[] {
-  const all = groups.flat();
-  checkSample("score groups", all);
+function pool(a: readonly Observation[], b: readonly Observation[]): Observation[] {
+  const all = [...a, ...b];
+  checkSample("score two groups", all);
   return all;
 }
+
+const scored = (a: readonly Observation[], b: readonly Observation[], score: (x: Observation) => number): Pair => ({
+  a: a.map(score),
+  b: b.map(score),
+});

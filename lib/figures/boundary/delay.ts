@@ -2,12 +2,12 @@
 import * as Plot from "@observablehq/plot";
 import { pWord } from "../../analysis/statistics/contrasts.ts";
 import { holm } from "../../analysis/statistics/multiple.ts";
-import type { Observation } from "../../analysis/statistics/sample.ts";
 import { type UShape, uShape } from "../../analysis/statistics/u_shape.ts";
 import { taskOf } from "./heat_map.ts";
 import { type BoardRun, isOpen, outcome } from "../settings.ts";
 import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
 import { capital, DOT, list, TRIANGLE } from "../sweep_marks.ts";
+import { timesToGrok } from "../survival.ts";
 import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
 
 export interface DelayRow extends UShape {
@@ -27,12 +27,6 @@ export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
 /** Corrected p below it: shown to differ. */
 const LEVEL = 0.05;
 
-/** A run's step of grokking, or, censored, how long it was watched; one that diverged wouldn't have grokked in all the steps it was to do. */
-const timeOf = (run: BoardRun): Observation => {
-  const { grokked, state, watched } = outcome(run);
-  return { time: grokked ?? (state === "diverged" ? run.spec.schedule.steps : watched), event: grokked !== null };
-};
-
 /**
  * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. Runs that
  * aren't done don't count; a row with fewer than two such values is left out.
@@ -43,7 +37,7 @@ export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: D
   const rows = cells.flatMap((row) => {
     const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).map((cell) => ({
       x: cell.x,
-      times: done.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y).map(timeOf),
+      times: timesToGrok(done.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
     })).filter(({ times }) => times.length > 0);
     return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
   });
@@ -140,7 +134,7 @@ function spaced(values: readonly number[], apart: number): number[] {
 /** `At 16: 1.4 times the best, +400 steps (+120 to +680), p = 0.01` */
 function armWord({ largest, holm }: DelayRow, say: (x: number) => string): string {
   if (largest === null) return "the largest is the best";
-  const { difference: { mean, low, high }, ratio, x } = largest,
+  const { difference: { difference: mean, low, high }, ratio, x } = largest,
     interval = low === null || high === null ? "" : ` (${signed(low)} to ${signed(high)})`;
   return `At ${say(x)}: ${Number(ratio.toPrecision(2))} times the best, ${signed(mean)} steps${interval}, ${pWord(holm)}`.replaceAll(
     "p ",
