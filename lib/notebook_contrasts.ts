@@ -66,11 +66,14 @@ export function contrastSentences(rows: readonly ContrastRow[], { what, event = 
     const finding = verdict === 0
       ? `${first} and ${second} not told apart`
       : `${kind === "times" ? "later" : "more"} ${where} ${most} than ${where} ${least}`;
-    const unit = tau === null ? "" : ` of ${count(tau)} steps`,
+    // As the words go: by how much that which is said to be later, or more, is.
+    const turned = verdict < 0, [low, high] = [row.interval.low, row.interval.high].map((x) => x !== null && turned ? -x : x);
+    const interval = turned ? { low: high, high: low } : { low, high };
+    const unit = tau === null ? "" : ` steps within the first ${count(tau)}`,
       had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
     const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
-    return `- **${of}**, ${what}: ${finding}. ${said.size} ${signed(size, said.digits)}${unit} (95 % interval ${
-      between(row.interval, said.digits)
+    return `- **${of}**, ${what}: ${finding}. ${said.size} ${signed(turned ? -size : size, said.digits)}${unit} (95 % interval ${
+      between(interval, said.digits)
     }; n = ${runs}${had}; ${said.test}, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
   }).join("\n");
 }

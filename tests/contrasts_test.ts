@@ -72,13 +72,13 @@ Deno.test("sentences carry size, interval, n, test and p", () => {
   assertEquals(
     contrastSentences(rows, { what: "grokking", event: "grok" }).split("\n").map((line) => line.replace(/interval .*?;/, "interval …;")),
     [
-      "- **Depth**, grokking: later with 4 layers than with 1 layer. Mean difference 400 of 580 steps (95 % interval …; n = 5 and 5, of which 5 and " +
+      "- **Depth**, grokking: later with 4 layers than with 1 layer. Mean difference 400 steps within the first 580 (95 % interval …; n = 5 and 5, of which 5 and " +
       "5 grok; log-rank test by permutation, p = 0.024 after Holm over 3).",
-      "- **Width**, grokking: later with 1 layer than with 4 layers. Mean difference −400 of 580 steps (95 % interval …; n = 5 and 5, of which 5 and " +
+      "- **Width**, grokking: later with 1 layer than with 4 layers. Mean difference 400 steps within the first 580 (95 % interval …; n = 5 and 5, of which 5 and " +
       "5 grok; log-rank test by permutation, p = 0.024 after Holm over 3).",
-      "- **Heads**, grokking: 4 layers and 1 layer not told apart. Mean difference −68 of 570 steps (95 % interval …; n = 5 and 5, of which 5 " +
+      "- **Heads**, grokking: 4 layers and 1 layer not told apart. Mean difference −68 steps within the first 570 (95 % interval …; n = 5 and 5, of which 5 " +
       `and 5 grok; log-rank test by permutation, p = ${Number(rows[2].holm!.toPrecision(2))} after Holm over 3).`,
-      "- **Nothing**, grokking: 4 layers and 1 layer not told apart. Mean difference 0 of 50 steps (95 % interval …; n = 1 and 1, of which 0 and 0 grok; " +
+      "- **Nothing**, grokking: 4 layers and 1 layer not told apart. Mean difference 0 steps within the first 50 (95 % interval …; n = 1 and 1, of which 0 and 0 grok; " +
       "log-rank test by permutation, nothing to test).",
     ],
   );

@@ -269,7 +269,7 @@ Deno.test("a map of success: the share by colour, the median as text, never and 
 
   const open = successMap([...cells, row(3, 0.7423, 2, 900, 3), row(3, 1.2371, 0, null, 5)], { x: "ratio", y: "weight_decay" });
   assertEquals([marks(open, "not done"), marks(open, "setting")], [2, 6]);
-  assert(texts(open).includes("2 of 2") && open.title.endsWith("2 settings not done"));
+  assert(texts(open).includes("2 of 5") && open.title.endsWith("2 settings not done"));
   // The view alone, without the column that tells how many are open.
   const { n_open: _, ...without } = row(3, 1.2371, 0, null, 5);
   assertEquals(marks(successMap([without], { x: "ratio", y: "weight_decay" }), "not done"), 1);

@@ -1,6 +1,6 @@
 /** Paired tests and effects: against Fisher's own count, R's examples, enumeration, and the definitions. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { comparePaired, pseudomedian, rankBiserial, signFlipTest } from "../lib/analysis/statistics/paired.ts";
+import { pseudomedian, rankBiserial, signFlipTest } from "../lib/analysis/statistics/paired.ts";
 
 /** A few additions in doubles. */
 const EXACT = 1e-12;
@@ -76,19 +76,6 @@ Deno.test("paired: rank-biserial from its ranks: V = 40 of 45 in R's example", (
   assertEquals([rankBiserial([1, 2, 3]), rankBiserial([-1, -5]), rankBiserial([0, 0]), rankBiserial([2, -2, 0])], [1, -1, 0, 0]);
 });
 
-Deno.test("paired: several measures at once, corrected for their number", () => {
-  const a = BEFORE,
-    [first, second] = comparePaired([{ name: "entropy", a, b: AFTER }, { name: "nothing", a, b: a.map((x, i) => x + (i % 2 - 0.5)) }]);
-  assertAlmostEquals(first.shift, -0.46, EXACT);
-  assertAlmostEquals(first.rankBiserial, -35 / 45, EXACT);
-  const { p, exact } = signFlipTest(FALL);
-  assertEquals([first.name, first.n, first.p, first.adjusted, first.exact], ["entropy", 9, p, 2 * p, exact]);
-  assert(second.p > 0.5 && second.adjusted === second.p && second.low! < 0 && second.high! > 0);
-  // By Efron's exact distribution, of nine values the second and the eighth.
-  const sorted = FALL.map((x) => -x).sort((x, y) => x - y);
-  [first.bootstrap.low!, first.bootstrap.high!].forEach((x, i) => assertAlmostEquals(x, sorted[[1, 7][i]], EXACT));
-});
-
 Deno.test("paired: what can't be compared says so", () => {
   const message = (f: () => unknown, text: string) => assertEquals(assertThrows(f, Error).message, text);
   message(() => signFlipTest([]), "Cannot flip signs: the number of differences must be at least 1, current value is 0");
@@ -96,10 +83,6 @@ Deno.test("paired: what can't be compared says so", () => {
   message(
     () => signFlipTest([[1, 2], [1]]),
     "Cannot flip signs: a difference's length must be 2 as the first's, and not 0, current value is 1",
-  );
-  message(
-    () => comparePaired([{ name: "entropy", a: [1], b: [] }]),
-    "Cannot compare entropy within runs: the second's length must be 1 as the first's, current value is 0",
   );
 });
 

@@ -1,9 +1,10 @@
 /** Specialisation of heads, and phases held against each other, on attention made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { Course } from "../lib/analysis/attention/change.ts";
-import { jensenShannon } from "../lib/analysis/attention/distances.ts";
-import { comparePhases, phaseSeparation } from "../lib/analysis/attention/phase_contrast.ts";
+import { type Course, stepAt } from "../lib/analysis/attention/change.ts";
+import { jensenShannon, patternDistance } from "../lib/analysis/attention/distances.ts";
+import { phaseSeparation } from "../lib/analysis/attention/phase_contrast.ts";
 import { specialisation } from "../lib/analysis/attention/specialisation.ts";
+import { signFlipTest } from "../lib/analysis/statistics/paired.ts";
 import { Random } from "../lib/random.ts";
 
 /** Weights are f32 in the log, and so are these. */
@@ -99,37 +100,37 @@ Deno.test("specialisation: layers are kept apart", () => {
   assertEquals(layers[1].heads.map(({ layer, head }) => [layer, head]), [[1, 0], [1, 1]]);
 });
 
-/** Ten readings, the first five of one pattern and the rest of another, moved a little at random. */
+/** Readings evenly spaced over decades, 0 to 2, whose first weight is `of` of where they lie, moved a little at random. */
 const random = new Random(3, "init");
-const twoPhases = (first: number, second: number): Course => ({
-  steps: Array.from({ length: 10 }, (_, i) => 10 * (i + 1)),
-  patterns: Array.from({ length: 10 }, (_, i) => {
-    const a = (i < 5 ? first : second) + 0.02 * random.normal();
-    return [a, 1 - a];
-  }),
-  T: 2,
-});
-const FIRST = { from: 0, to: 60 }, SECOND = { from: 60, to: null };
+function drawn(of: (decades: number) => number, noise = 0): Course {
+  const steps = Array.from({ length: 41 }, (_, i) => stepAt(i / 20));
+  return { steps, patterns: steps.map((_, i) => of(i / 20) + noise * random.normal()).map((a) => [a, 1 - a]), T: 2 };
+}
+/** Two phases of different length, the border at 1.2 of 2 decades. */
+const FIRST = { from: 0, to: stepAt(1.2) }, SECOND = { from: stepAt(1.2), to: null };
+const jump = (by: number) => (at: number) => (at < 1.2 - 1e-9 ? 0.3 : 0.3 + by);
 
-Deno.test("phases: separation between and within, from patterns without noise", () => {
-  const steps = [1, 2, 3, 4], patterns = [[1, 0], [1, 0], [0, 1], [0, 1]];
-  assertEquals(phaseSeparation({ steps, patterns, T: 2 }, { from: 1, to: 3 }, { from: 3, to: null }), { between: 1, within: 0 });
-  // Each phase changes by itself as much as one differs from the other.
-  const mixed = phaseSeparation({ steps, patterns: [[1, 0], [0, 1], [1, 0], [0, 1]], T: 2 }, { from: 1, to: 3 }, { from: 3, to: null });
-  assertEquals(mixed, { between: 0.5, within: 1 });
-  assertEquals(phaseSeparation({ steps, patterns, T: 2 }, { from: 1, to: 2 }, { from: 2, to: null }), null);
+Deno.test("phases: a jump at the border lies between them, a drift within as much as between", () => {
+  const jumped = phaseSeparation(drawn(jump(0.4)), FIRST, SECOND)!;
+  assertAlmostEquals(jumped.between, patternDistance([0.3, 0.7], [0.7, 0.3], 2), 1e-9);
+  assertEquals(jumped.within, 0);
+  // The distance isn't quite linear in the weight.
+  const drift = phaseSeparation(drawn((at) => 0.3 + 0.2 * at), FIRST, SECOND)!;
+  assert(drift.between > 0.02);
+  assertAlmostEquals(drift.between / drift.within, 1, 0.05);
+  // A phase too short to hold two stretches with readings.
+  assertEquals(phaseSeparation(drawn(jump(0.4)), { from: stepAt(1.17), to: stepAt(1.2) }, SECOND), null);
 });
 
-Deno.test("phases: a change in every run is told from none; runs are the unit, and cases are corrected for", () => {
-  const changed = Array.from({ length: 8 }, () => phaseSeparation(twoPhases(0.8, 0.4), FIRST, SECOND));
-  const same = Array.from({ length: 8 }, () => phaseSeparation(twoPhases(0.6, 0.6), FIRST, SECOND));
-  const [first, second] = comparePhases([
-    { name: "layer 0", runs: [...changed, null] },
-    { name: "layer 1", runs: same },
-    { name: "layer 2", runs: [null] },
-  ]);
-  assertEquals([first.name, first.n, first.p, first.adjusted, first.rankBiserial], ["layer 0", 8, 2 / 256, 4 / 256, 1]);
-  assert(first.low! > 0.2 && first.high! < 0.5, `${first.low} ${first.high}`);
-  assertEquals([second.name, second.n], ["layer 1", 8]);
-  assert(second.adjusted > 0.05 && Math.abs(second.shift) < 0.02, `${second.adjusted} ${second.shift}`);
+Deno.test("phases: a jump in every run is told from none and from drift", () => {
+  /** How often eight runs are taken for different, of forty times. */
+  const taken = (of: (at: number) => number) =>
+    Array.from({ length: 40 }, () => {
+      const runs = Array.from({ length: 8 }, () => phaseSeparation(drawn(of, 0.02), FIRST, SECOND)!);
+      return signFlipTest(runs.map(({ between, within }) => between - within)).p;
+    }).filter((p) => p < 0.05).length;
+  assertEquals(taken(jump(0.2)), 40);
+  // One in twenty, and three standard errors.
+  assert(taken(jump(0)) <= 2 + 4);
+  assert(taken((at) => 0.3 + 0.2 * at) <= 2 + 4);
 });

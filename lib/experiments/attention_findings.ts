@@ -106,8 +106,8 @@ export function learned(groups: readonly AttentionGroup[]): { readonly learned: 
 const STEPS = [[0, 1], [1, 2], [2, 3]] as const;
 
 /**
- * Of each layer, whether its attention differs from one phase to the next by more than within the two: `phaseSeparation`, between the phases against
- * within, run by run.
+ * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between the phases
+ * against within, run by run.
  */
 export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
   return STEPS.flatMap(([before, after]) =>

@@ -4,10 +4,11 @@ import type { Contrast } from "../analysis/statistics/contrasts.ts";
 import { holm } from "../analysis/statistics/multiple.ts";
 import { type RankCorrelation, rankCorrelation } from "../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../analysis/statistics/sample.ts";
+import { type Arm, uShape } from "../analysis/statistics/u_shape.ts";
 import { delayRows } from "../figures/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../figures/boundary/surface.ts";
 import { medianStep } from "../figures/runs.ts";
-import { type BoardRun, nameOf, shortNumber } from "../figures/settings.ts";
+import { type BoardRun, nameOf, outcome, shortNumber } from "../figures/settings.ts";
 import { capital } from "../figures/sweep_marks.ts";
 import type { RunSpec } from "../spec.ts";
 import { type Moment, timesTo } from "./capacity_findings.ts";
@@ -57,29 +58,36 @@ export function neighbours(
 export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
   if (runs.length < 3) return null;
   const latest = Math.max(0, ...runs.map(({ grokkingStep }) => grokkingStep ?? 0));
-  const short = runs.find(({ grokkingStep, step }) => grokkingStep === null && step < latest);
+  const short = runs.map(outcome).find(({ grokked, known }) => grokked === null && known < latest);
   if (short) {
-    throw new Error(`Cannot order runs: one that hasn't grokked must be watched to step ${latest}, current value is ${short.step}`);
+    throw new Error(`Cannot order runs: one that hasn't grokked must be watched to step ${latest}, current value is ${short.known}`);
   }
   return rankCorrelation(runs.map(({ spec }) => valueAlong(spec, axis)), runs.map(({ grokkingStep }) => grokkingStep ?? latest + 1));
 }
 
+/** What the widest networks of a weight decay take longer in than the best. */
+export interface WidestRow extends Arm {
+  readonly weightDecay: number;
+  /** The value of d_model / p at which that moment comes soonest. */
+  readonly best: number;
+  /** `p`, corrected for all rows (Holm). */
+  readonly holm: number;
+}
+
 /**
- * At each weight decay, the widest networks against those that grok soonest: in what they take longer, memorising or the delay after it. At one learning
- * rate for all, a network too wide for it memorises late, too. Where the widest are the soonest, there is nothing to compare.
+ * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take longer: memorising,
+ * or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best is looked up, which intervals and p
+ * allow for (`uShape`). Where the widest are the soonest, there is no row.
  */
-export function widest(runs: readonly BoardRun[], moment: Moment): Contrast<ObservedPair>[] {
-  return delayRows(runs).flatMap(({ y, best, largest }) => {
-    if (!largest) return [];
-    const of = (ratio: number) =>
-      timesTo(moment, runs.filter(({ spec }) => valueAlong(spec, RATIO) === ratio && valueAlong(spec, DECAY) === y));
-    const name = (ratio: number) => `${RATIO.label} ${shortNumber(ratio)}`;
-    return [{
-      of: `${capital(label(DECAY))} ${y}`,
-      ...{ first: name(largest.x), second: name(best) },
-      strata: [{ a: of(largest.x), b: of(best) }],
-    }];
+export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
+  const rows = delayRows(runs).flatMap(({ y, means }) => {
+    const at = (ratio: number) => runs.filter(({ spec }) => valueAlong(spec, RATIO) === ratio && valueAlong(spec, DECAY) === y);
+    const groups = means.map(({ x }) => ({ x, times: timesTo(moment, at(x)) })).filter(({ times }) => times.length > 0);
+    const { largest, best } = groups.length > 1 ? uShape(groups) : { largest: null, best: 0 };
+    return largest ? [{ weightDecay: y, best, ...largest }] : [];
   });
+  const adjusted = holm(rows.map(({ p }) => p));
+  return rows.map((row, i) => ({ ...row, holm: adjusted[i] }));
 }
 
 /** A setting as it was published, and as it came out here. */
@@ -101,12 +109,16 @@ export interface Tally {
   readonly median: number | null;
 }
 
-/** Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. */
+/**
+ * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was published in several
+ * experiments counts once, as the first of them has it: its runs differ in nothing but rounding.
+ */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
   const ours = Map.groupBy(here, settingOf);
-  const rows = [...Map.groupBy(published, settingOf)].map(([setting, theirs]) => {
-    const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = theirs[0].spec;
+  const rows = [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
+    const theirs = [...new Map(all.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
+    const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = all[0].spec;
     const pair = { a: timesTo("grokked", own), b: timesTo("grokked", theirs) };
     const p = pair.a.length > 0 ? compareTimes([pair]).p : null;
     return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p };

@@ -10,7 +10,7 @@ export interface Tally {
   readonly grokked: number;
   /** `null` where half of the runs never grokked, or are not done. */
   readonly median: number | null;
-  /** Share of the runs that are done; `null` where none is. */
+  /** Share of the runs that have grokked, those that are not done among them; `null` where none is done. */
   readonly share: number | null;
   /** Runs that are not done. */
   readonly open: number;
@@ -24,7 +24,7 @@ export function tally(runs: readonly Outcome[]): Tally {
     runs: runs.length,
     grokked,
     median: median !== null && Number.isFinite(median) ? median : null,
-    share: open === runs.length ? null : grokked / (runs.length - open),
+    share: open === runs.length ? null : grokked / runs.length,
     open,
   };
 }
@@ -81,7 +81,7 @@ export function cellMarks<Cell extends Tally>(
     words((cell) => one && !never(cell) ? medianOf(cell) : "", { fontWeight: 600, dy, fontSize, fill: INK }),
     words((cell) => one && never(cell) ? "never" : "", { dy, fontSize, fill: VALIDATION.text }),
     Plot.dot(one ? [] : cells.filter(never), { x: ({ i }) => i + 0.5, y: "j", ...TRIANGLE(Math.min(4, width / 4)) }),
-    words(({ runs, grokked, open }) => two && open < runs ? `${grokked} of ${runs - open}` : "", { dy: 9, fontSize: 11, fill: INK }),
+    words(({ runs, grokked, open }) => two && open < runs ? `${grokked} of ${runs}` : "", { dy: 9, fontSize: 11, fill: INK }),
   ];
 }
 

@@ -6,8 +6,6 @@
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
 import { Random } from "../../random.ts";
-import { bootstrapMedian, type BootstrapOptions } from "./compare.ts";
-import { holm } from "./multiple.ts";
 import type { Permutation, PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, critical, type Interval, must } from "./sample.ts";
 
@@ -87,55 +85,4 @@ export function rankBiserial(differences: readonly number[]): number {
   const rank = (x: number) => sizes.reduce((sum, y) => sum + (y < x ? 1 : y === x ? 0.5 : 0), 0.5);
   const signed = differences.reduce((sum, x) => sum + (x === 0 ? 0 : Math.sign(x) * rank(Math.abs(x))), 0);
   return signed / (sizes.length * (sizes.length + 1) / 2);
-}
-
-/** A measure of each run, twice: `a` and `b` are of the same runs, in the same order. */
-export interface PairedMeasure {
-  readonly name: string;
-  readonly a: readonly number[];
-  readonly b: readonly number[];
-}
-
-/** How a measure moved from `a` to `b`; the interval is the shift's. */
-export interface PairedComparison extends Interval {
-  readonly name: string;
-  /** Runs. */
-  readonly n: number;
-  /** The pseudomedian of b − a, in the measure's unit. */
-  readonly shift: number;
-  /** The percentile bootstrap of the median of b − a: for few runs too narrow, but never without limits for their number alone. */
-  readonly bootstrap: Interval & { readonly median: number };
-  /** The same without a unit, −1 … 1. */
-  readonly rankBiserial: number;
-  /** Of the sign-flip test, two-sided. */
-  readonly p: number;
-  /** p by Holm's correction for all measures of the call. */
-  readonly adjusted: number;
-  /** Whether all signs were gone through, or p estimated from draws. */
-  readonly exact: boolean;
-}
-
-/**
- * Compares each measure within runs, and corrects for how many there are. Throws for a measure whose `a` and `b` are not of one length, or
- * empty, and for values that aren't finite.
- */
-export function comparePaired(
-  measures: readonly PairedMeasure[],
-  options: BootstrapOptions & PermutationOptions = {},
-): PairedComparison[] {
-  const found = measures.map(({ name, a, b }) => {
-    must(`compare ${name} within runs`, "the second's length", b.length === a.length, `must be ${a.length} as the first's`, b.length);
-    const differences = b.map((x, i) => x - a[i]), { p, exact } = signFlipTest(differences, options);
-    return {
-      name,
-      n: differences.length,
-      ...pseudomedian(differences, options.level),
-      bootstrap: bootstrapMedian(differences, options),
-      rankBiserial: rankBiserial(differences),
-      p,
-      exact,
-    };
-  });
-  const adjusted = holm(found.map(({ p }) => p));
-  return found.map((each, i) => ({ ...each, adjusted: adjusted[i] }));
 }
