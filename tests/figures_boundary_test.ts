@@ -208,6 +208,10 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
     texts(figure).some((word) => /^At 4: 1\.8 times the best, \+400 steps \(\+\d+ to \+\d+\), p = 0\.0\d+$/.test(word)),
     texts(figure).join(),
   );
+  // As many values, three seeds each: not even the greatest difference would be enough.
+  const few = delayFigure(runs.filter(({ spec }) => spec.seed < 3));
+  assertMatch(title(few), /^Too few seeds to show that excess capacity delays grokking, with weight decay 0\.01, 0\.1 and 1$/);
+  assert(texts(few).some((word) => /with so few seeds p can't be below 0\.\d+\.$/.test(word)), texts(few).join());
   // The more, the sooner.
   const sooner = delayFigure(runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1]));
   assertEquals(title(sooner), "Networks grok soonest at the largest d_model / p, with weight decay 1");

@@ -4,7 +4,7 @@ import { pWord } from "../../analysis/statistics/contrasts.ts";
 import { holm } from "../../analysis/statistics/multiple.ts";
 import { type UShape, uShape } from "../../analysis/statistics/u_shape.ts";
 import { taskOf } from "./heat_map.ts";
-import { type BoardRun, isOpen, outcome } from "../settings.ts";
+import { type BoardRun, outcome } from "../settings.ts";
 import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
 import { capital, DOT, list, TRIANGLE } from "../sweep_marks.ts";
 import { timesToGrok } from "../survival.ts";
@@ -15,6 +15,12 @@ export interface DelayRow extends UShape {
   readonly y: number;
   /** Of the test that the largest value takes no longer than any other, corrected for all rows (Holm); `null` where it is the best itself. */
   readonly holm: number | null;
+}
+
+/** What no p of these rows can be below after the correction, with so few runs. */
+function leastP(rows: readonly DelayRow[]): number {
+  const least = rows.flatMap(({ largest }) => (largest ? [largest.least] : []));
+  return least.length === 0 ? 0 : Math.min(1, least.length * Math.min(...least));
 }
 
 export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
@@ -28,16 +34,16 @@ export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
 const LEVEL = 0.05;
 
 /**
- * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. Runs that
- * aren't done don't count; a row with fewer than two such values is left out.
+ * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. A value
+ * with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is left out.
  * @throws Error where `surfaceOf` does.
  */
 export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: DelayOptions = {}): DelayRow[] {
-  const { cells } = surfaceOf(runs, { x, y }), done = runs.filter((run) => !isOpen(outcome(run)));
+  const { cells } = surfaceOf(runs, { x, y });
   const rows = cells.flatMap((row) => {
-    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).map((cell) => ({
+    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({
       x: cell.x,
-      times: timesToGrok(done.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
+      times: timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
     })).filter(({ times }) => times.length > 0);
     return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
   });
@@ -70,7 +76,9 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
     subtitle: [
       task ? `${task}.` : "",
       "Dot: a seed that grokked; triangle: watched so long, not grokked. Line: mean within the steps watched; ring: the best.",
-      `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}.`,
+      `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}${
+        leastP(rows) < LEVEL ? "" : `; with so few seeds p can't be below ${Number(leastP(rows).toPrecision(2))}`
+      }.`,
     ].filter((part) => part !== "").join(" "),
     panels: rows.map((row, i) => drawn(row, runs.filter(({ spec }) => valueAlong(spec, y) === row.y), surface, x, i === rows.length - 1)),
   });
@@ -151,6 +159,8 @@ function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   if (shown.length === 0) {
     return rows.every(({ largest }) => largest === null)
       ? `Networks grok soonest at the largest ${bound(names.x)}, with ${at(rows, true)}`
+      : leastP(rows) >= LEVEL
+      ? `Too few seeds to show that excess capacity delays grokking, with ${at(rows, true)}`
       : `Excess capacity is not shown to delay grokking, with ${at(rows, true)}`;
   }
   const largest = shown.map((row) => row.largest!), rest = not.length > 0 ? `; not shown with ${at(not, false)}` : "";
