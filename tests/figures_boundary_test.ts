@@ -214,7 +214,7 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
   assert(texts(few).some((word) => /with so few seeds p can't be below 0\.\d+\.$/.test(word)), texts(few).join());
   // The more, the sooner.
   const sooner = delayFigure(runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1]));
-  assertEquals(title(sooner), "Networks grok soonest at the largest d_model / p, with weight decay 1");
+  assertEquals(title(sooner), "Mean waits are shortest at the largest d_model / p, with weight decay 1");
   const level = delayFigure(runsOf((ratio, _decay, seed) => 1000 + 20 * seed + (ratio > 3 ? 5 : 0), DIMS, [1]));
   assertEquals(title(level), "Excess capacity is not shown to delay grokking, with weight decay 1");
   // Where most of the largest diverge, they count as never, not as watched until then.

@@ -144,6 +144,8 @@ export async function sweepBoundary(
 /** What a boundary would have cost, had it been asked for alone. */
 export interface Saving {
   readonly map: BoundaryMap;
+  /** Places of the runs that it takes, and no others. */
+  readonly asked: ReadonlySet<number>;
   /** Runs and updates that it takes, and those of the full grid. */
   readonly runs: number;
   readonly ofRuns: number;
@@ -179,6 +181,7 @@ export function replay(runs: readonly RunSpec[], axes: Axes, known: readonly (Kn
     const truth = full.cells.flat();
     return {
       map,
+      asked,
       ...{ runs: asked.size, ofRuns: runs.length, updates: sum(asked), ofUpdates: sum(runs.keys()) },
       wrong: map.cells.flat().filter(({ groks }, k) => groks !== null && groks !== truth[k].groks).length,
     };

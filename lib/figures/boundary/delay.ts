@@ -71,6 +71,7 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
       `Cannot draw delays: most networks must grok at two values of ${surface.names.x} or beyond the first of them, current value is none`,
     );
   }
+  const without = surface.ys.filter((value) => !rows.some((row) => row.y === value));
   return compose({
     title: title ?? finding(rows, surface),
     subtitle: [
@@ -79,6 +80,9 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
       `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}${
         leastP(rows) < LEVEL ? "" : `; with so few seeds p can't be below ${Number(leastP(rows).toPrecision(2))}`
       }.`,
+      without.length === 0
+        ? ""
+        : `No panel where most grok at fewer than two values: ${surface.names.y} ${list(without.map(surface.say.y))}.`,
     ].filter((part) => part !== "").join(" "),
     panels: rows.map((row, i) => drawn(row, runs.filter(({ spec }) => valueAlong(spec, y) === row.y), surface, x, i === rows.length - 1)),
   });
@@ -158,7 +162,7 @@ function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   const at = (some: readonly DelayRow[], first: boolean) => `${first ? bound(`${names.y} `) : ""}${list(some.map(({ y }) => say.y(y)))}`;
   if (shown.length === 0) {
     return rows.every(({ largest }) => largest === null)
-      ? `Networks grok soonest at the largest ${bound(names.x)}, with ${at(rows, true)}`
+      ? `Mean waits are shortest at the largest ${bound(names.x)}, with ${at(rows, true)}`
       : leastP(rows) >= LEVEL
       ? `Too few seeds to show that excess capacity delays grokking, with ${at(rows, true)}`
       : `Excess capacity is not shown to delay grokking, with ${at(rows, true)}`;
