@@ -162,5 +162,5 @@ export { type BenchDocument, recordedBenches } from "./bench_record.ts";
 export { engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
-export { datesFrame, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
+export { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";

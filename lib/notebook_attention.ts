@@ -4,6 +4,7 @@ import { pWord } from "./analysis/statistics/contrasts.ts";
 import type { LagSummary } from "./analysis/attention/lag.ts";
 import type { Dates, PhaseDistance } from "./experiments/attention_findings.ts";
 import { lagFinding } from "./figures/attention/lag.ts";
+import { list } from "./figures/sweep_marks.ts";
 import { between, pShort, signed } from "./notebook_contrasts.ts";
 import { frame } from "./notebook_frames.ts";
 
@@ -45,6 +46,18 @@ export function lagSentences(rows: readonly NamedLag[]): string {
   }).join("\n");
 }
 
+/**
+ * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does where.
+ */
+export function lagAnswer(ways: Readonly<Record<string, readonly NamedLag[]>>): string {
+  const rows = Object.values(ways).flat(), before = new Set(rows.filter(({ verdict }) => verdict === "before").map(({ name }) => name));
+  const said = Object.entries(ways).map(([way, some]) => {
+    const groups = Map.groupBy(some, ({ verdict }) => verdict);
+    return `${way}: ${[...groups].map(([verdict, each]) => `${verdict} on ${list(each.map(({ name }) => name))}`).join(", ")}.`;
+  });
+  return [before.size === 0 ? "**Nowhere before the jump.**" : `**Before the jump on ${list([...before])}.**`, ...said].join(" ");
+}
+
 /** A row a group and phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
 export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
   return frame(rows.map(({ name, from, to, n, occupancy, p, holm, entropy }) => ({
@@ -59,14 +72,15 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
   })));
 }
 
-/** A row a group: when attention's change is half done, when the runs grok, and how the two go together over seeds. */
+/** A row a group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
 export function datesFrame(rows: readonly Dates[]): DataFrame {
   const step = (value: number | null) => value === null ? "–" : signed(value, 0);
-  return frame(rows.map(({ name, runs, attention, grokking, n, rho, low, high, p, holm }) => ({
+  return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm }) => ({
     "": name,
     runs,
-    "attention half-way, median step": step(attention),
-    "grokked, median step": step(grokking),
+    "attention half-way, median": step(attention),
+    "accuracy half-way": step(accuracy),
+    grokked: step(grokking),
     n: n ?? 0,
     "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
     "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),

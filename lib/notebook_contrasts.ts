@@ -69,7 +69,7 @@ export function contrastSentences(rows: readonly ContrastRow[], { what, event = 
     // As the words go: by how much that which is said to be later, or more, is.
     const turned = verdict < 0, [low, high] = [row.interval.low, row.interval.high].map((x) => x !== null && turned ? -x : x);
     const interval = turned ? { low: high, high: low } : { low, high };
-    const unit = tau === null ? "" : ` steps within the first ${count(tau)}`,
+    const unit = tau === null ? "" : ` steps within the first ${count(tau)}${part(row)}`,
       had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
     const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
     return `- **${of}**, ${what}: ${finding}. ${said.size} ${signed(turned ? -size : size, said.digits)}${unit} (95 % interval ${
@@ -77,6 +77,10 @@ export function contrastSentences(rows: readonly ContrastRow[], { what, event = 
     }; n = ${runs}${had}; ${said.test}, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
   }).join("\n");
 }
+
+/** Where not all strata were watched so long: how many were. */
+const part = ({ strata }: ContrastRow) =>
+  strata !== null && strata[0] < strata[1] ? `, in ${count(strata[0])} of ${count(strata[1])} strata` : "";
 
 /** What somebody claimed, and the contrasts that bear on it. */
 export interface Claim {

@@ -64,7 +64,12 @@ Deno.test("a stratum known for no time cuts off no mean, and alone leaves none",
   assertEquals([tau, n], [50, [4, 4]]);
   assertAlmostEquals(difference.difference, 10, ROUNDING * 50);
   const alone = compareTimes([short]);
-  assertEquals([alone.tau, alone.difference], [0, { difference: 0, low: null, high: null }]);
+  assertEquals([alone.tau, alone.counted, alone.difference], [0, 0, { difference: 0, low: null, high: null }]);
+  // Two of three watched to the end count for more than three for a tenth of it; the test has all of them.
+  const some = { a: [never(100), never(100)], b: complete([90, 100]) }, brief = { a: [never(10)], b: [never(10)] };
+  const most = compareTimes([some, brief, some]);
+  assertEquals([most.tau, most.counted, most.strata, most.n, most.difference.difference], [100, 2, 3, [5, 5], 5]);
+  assertEquals(compareTimes([some, brief, brief, brief].concat(Array(20).fill(brief))).tau, 10);
 });
 
 Deno.test("there must be something to compare", () => {

@@ -1,8 +1,8 @@
 /** Lags and phases as a notebook shows them. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { lagsOf, phaseDistances } from "../lib/experiments/attention_findings.ts";
+import { datesOf, lagsOf, phaseDistances } from "../lib/experiments/attention_findings.ts";
 import { patternClusters } from "../lib/figures/attention/clusters.ts";
-import { lagFrame, lagSentences, phaseFrame } from "../lib/notebook_attention.ts";
+import { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "../lib/notebook_attention.ts";
 import { several } from "./attention_runs.ts";
 
 const groups = [{ name: "late", runs: several(8, { lag: 0.2 }) }, { name: "never", runs: several(2, { groks: null }) }];
@@ -33,6 +33,25 @@ Deno.test("lags: a row and a sentence a group, with what the verdict rests on, a
   );
   assertEquals(second, "- **never**: No run dates a change of attention against validation accuracy.");
   assertEquals(lagFrame(lagsOf(groups.slice(0, 1), { scale: "decades" })).columns[4], "shift, decades");
+});
+
+Deno.test("lags: what they come to, for each way of dating", () => {
+  const rows = lagsOf(groups), [late, never] = rows, early = { ...late, name: "early", verdict: "before" as const };
+  assertEquals(lagAnswer({ "By all of it": rows }), "**Nowhere before the jump.** By all of it: after on late, undecided on never.");
+  assertEquals(
+    lagAnswer({ "By all of it": [late, early], "Up to grokking": [early, never] }),
+    "**Before the jump on early.** By all of it: after on late, before on early. Up to grokking: before on early, undecided on never.",
+  );
+});
+
+Deno.test("dates: medians count runs without as later", () => {
+  const [runs] = groups.map(({ runs }) => runs),
+    table = datesFrame(datesOf([{ name: "some", runs: [...runs.slice(0, 3), ...groups[1].runs] }]));
+  assertEquals(table.columns.slice(0, 5), ["", "runs", "attention half-way, median", "accuracy half-way", "grokked"]);
+  // Three of five grok: the median is the latest of them.
+  const latest = Math.max(...runs.slice(0, 3).map(({ grokkingStep }) => grokkingStep!));
+  assertEquals((table.values as unknown[][])[0][4], String(latest));
+  assertEquals((datesFrame(datesOf([groups[1]])).values as unknown[][])[0].slice(3, 5), ["–", "–"]);
 });
 
 Deno.test("phases: a row for each that follows another", () => {

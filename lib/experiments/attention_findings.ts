@@ -191,8 +191,12 @@ export const lagsOf = (
 export interface Dates extends Partial<RankCorrelation> {
   readonly name: string;
   readonly runs: number;
-  /** Medians of the runs that have one; `null` without. Of attention also runs that never grok have one: it changes in them, too. */
+  /**
+   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have a date: it
+   * changes in them, too. Of accuracy, as of attention, when half of its change is done.
+   */
   readonly attention: number | null;
+  readonly accuracy: number | null;
   readonly grokking: number | null;
   /** Of the correlation of the two over seeds, after Holm's correction; `null` where fewer than three runs have both. */
   readonly holm: number | null;
@@ -201,11 +205,14 @@ export interface Dates extends Partial<RankCorrelation> {
 /** The dates of each group, those of tasks that nobody generalises among them: what attention does there, it does without a jump. */
 export function datesOf(groups: readonly AttentionGroup[], options: DatingOptions = {}): Dates[] {
   const found = groups.map(({ name, runs }) => {
-    const moments = runs.map((run) => datedRun(run, options).moments);
+    // What accuracy does half-way, it does on the way to grokking.
+    const moments = runs.map((run) => datedRun(run, options).moments).map((each) =>
+      each.grokking === null ? { ...each, accuracy: null } : each
+    );
     const both = moments.flatMap(({ attention, grokking }) => attention !== null && grokking !== null ? [{ attention, grokking }] : []);
-    const middle = (moment: "attention" | "grokking") => medianStep(moments.flatMap((each) => each[moment] ?? []));
+    const middle = (moment: "attention" | "accuracy" | "grokking") => medianStep(moments.map((each) => each[moment]));
     return {
-      ...{ name, runs: runs.length, attention: middle("attention"), grokking: middle("grokking") },
+      ...{ name, runs: runs.length, attention: middle("attention"), accuracy: middle("accuracy"), grokking: middle("grokking") },
       ...both.length >= 3 ? rankCorrelation(both.map(({ attention }) => attention), both.map(({ grokking }) => grokking)) : {},
     };
   });

@@ -16,9 +16,10 @@ export interface TimeComparison {
   readonly events: readonly [number, number];
   /** Strata in which both groups have runs; the others say nothing. */
   readonly strata: number;
-  /** Where means are cut off: the longest time that all groups of all strata are known for. A stratum with a group known for no time has no part in it. */
+  /** Where means are cut off, and how many strata are known that far: those of which both groups are. The others have no part in the difference. */
   readonly tau: number;
-  /** The first group's mean time until the event or tau minus the second's, in the unit of the sample, mean over the strata; 0 where tau is. */
+  readonly counted: number;
+  /** The first group's mean time until the event or tau minus the second's, in the unit of the sample, mean over these strata; 0 where tau is. */
   readonly difference: RestrictedMeanDifference;
   /** Within strata. */
   readonly dominance: Dominance;
@@ -40,8 +41,7 @@ export function compareTimes(strata: readonly ObservedPair[], options: Bootstrap
   must("compare times", "strata with both groups", both.length > 0, "must be at least one", both.length);
   const a = both.flatMap((stratum) => stratum.a), b = both.flatMap((stratum) => stratum.b);
   const curves = both.map((stratum) => [kaplanMeier(stratum.a, options.level), kaplanMeier(stratum.b, options.level)] as const);
-  const known = curves.filter((pair) => pair.every((curve) => knownUntil(curve) > 0));
-  const tau = known.length === 0 ? 0 : Math.min(...known.flat().map(knownUntil), Math.max(...[...a, ...b].map(({ time }) => time)));
+  const { tau, known } = horizon(curves, Math.max(...[...a, ...b].map(({ time }) => time)));
   const events = [a, b].map((group) => group.filter(({ event }) => event).length) as [number, number];
   const test = events[0] + events[1] > 0 ? permutationTest(both.map(logRankScores)) : null;
   return {
@@ -49,12 +49,27 @@ export function compareTimes(strata: readonly ObservedPair[], options: Bootstrap
     events,
     strata: both.length,
     tau,
+    counted: known.length,
     difference: tau > 0 ? stratifiedMeanDifference(known, tau, options.level) : { difference: 0, low: null, high: null },
     dominance: stratifiedDelta(both, options),
     hazard: hazardRatio(stratifiedLogRank(both.map((stratum) => [stratum.a, stratum.b])), options.level),
     p: test?.p ?? null,
     exact: test?.exact ?? true,
   };
+}
+
+/**
+ * Where means are cut off, and the strata that are known so far: of all times up to which some are, the one that leaves most, strata times time. So one that
+ * was watched briefly doesn't cut off the others.
+ */
+function horizon<Pair extends readonly SurvivalCurve[]>(
+  curves: readonly Pair[],
+  most: number,
+): { readonly tau: number; readonly known: Pair[] } {
+  const until = curves.map((pair) => Math.min(most, ...pair.map(knownUntil)));
+  const left = (tau: number) => tau * until.filter((each) => each >= tau).length;
+  const tau = until.reduce((best, each) => (left(each) > left(best) || (left(each) === left(best) && each > best) ? each : best), 0);
+  return { tau, known: curves.filter((_, i) => tau > 0 && until[i] >= tau) };
 }
 
 /** How far a curve tells anything: to its last time, or, once all have had the event, for ever. */

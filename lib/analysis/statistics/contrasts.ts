@@ -36,8 +36,9 @@ export interface ContrastRow {
   /** Of times: mean difference in steps, within `tau`. Of values: Cliff's delta. Of pairs: the differences' pseudomedian, in the values' unit. */
   readonly size: number;
   readonly interval: Interval;
-  /** Of times: where means are cut off. */
+  /** Of times: where means are cut off, and how many of how many strata are known that far. */
   readonly tau: number | null;
+  readonly strata: readonly [number, number] | null;
   /** From −1 to 1: Cliff's delta; of pairs the matched-pairs rank-biserial correlation. */
   readonly delta: number;
   /** Of the permutation test, uncorrected; `null` where there was nothing to test. */
@@ -55,11 +56,12 @@ export const LEVEL = 0.05;
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: BootstrapOptions = {}): ContrastRow[] {
   return corrected(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
-      const { n, events, tau, difference, dominance, hazard, p } = compareTimes(strata, options);
+      const { n, events, tau, counted, strata: all, difference, dominance, hazard, p } = compareTimes(strata, options);
       const { difference: size, low, high } = difference;
       // The test is of the rates, so they say which way it points.
       const sign = hazard.ratio === null || hazard.ratio === 1 ? 0 : hazard.ratio < 1 ? 1 : -1;
-      return { kind: "times", of, first, second, n, events, size, interval: { low, high }, tau, delta: dominance.delta, p, sign };
+      const row = { of, first, second, n, events, size, interval: { low, high }, tau, strata: [counted, all] as const };
+      return { kind: "times", ...row, delta: dominance.delta, p, sign };
     }),
   );
 }
@@ -73,7 +75,21 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
       const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
       const n = [count(({ a }) => a), count(({ b }) => b)] as const;
       const sign = Math.sign(delta);
-      return { kind: "values", of, first, second, n, events: n, size: delta, interval: { low, high }, tau: null, delta, p, sign };
+      return {
+        kind: "values",
+        of,
+        first,
+        second,
+        n,
+        events: n,
+        size: delta,
+        interval: { low, high },
+        tau: null,
+        strata: null,
+        delta,
+        p,
+        sign,
+      };
     }),
   );
 }
@@ -91,7 +107,19 @@ export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }:
       const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i])),
         { shift: size, low, high } = pseudomedian(differences, level);
       const n = [differences.length, differences.length] as const, { p, statistic } = signFlipTest(differences);
-      const row = { of, first, second, n, events: n, size, interval: { low, high }, tau: null, delta: rankBiserial(differences), p };
+      const row = {
+        of,
+        first,
+        second,
+        n,
+        events: n,
+        size,
+        interval: { low, high },
+        tau: null,
+        strata: null,
+        delta: rankBiserial(differences),
+        p,
+      };
       return { kind: "pairs", ...row, sign: Math.sign(statistic) };
     }),
   );
