@@ -65,7 +65,7 @@ Deno.test("patterns: of several runs one, and said which; of one phase, of a mod
   assertThrows(() => patternFigure([]), Error, "Cannot draw attention: the number of runs must be at least 1");
   assertThrows(() => patternFigure([runs[0], made({ model: { layers: 1 } })]), Error, "the runs' models must be the same");
   const short = made({ memorises: 1e6, groks: null, lag: 5, seed: 3 });
-  assertEquals(patternFigure([short]).title, "Seed 3 is watched in one phase alone: before memorisation");
+  assertEquals(patternFigure([short]).title, "Seed 3 gets no further than before memorisation");
   const both = patternFigure([made({ preset: "boundaries" })]);
   assertEquals(shapes(both, "attention", "rect").length, 4 * 4 * 4);
   assert(!said(both).includes("Blank"));

@@ -203,6 +203,8 @@ Deno.test("names stand between curves that part, and on the outer sides of curve
   assert(train.step > 150 && train.step < 450 && Math.abs(frame.x(train.step) - 150) > 40, "in the middle, and off the upright line");
   const together = placeNames(rise(300), rise(320), frame);
   assertEquals(together.map((place) => place.textAnchor), ["end", "start"]);
+  // Beside a slope close to the right side, in a narrower panel too, a name stands on its left.
+  assertEquals(placeNames(rise(300), rise(320), { ...frame, right: 450 }).map((place) => place.textAnchor), ["end", "end"]);
   assertEquals(placeNames([], [], frame), []);
 });
 

@@ -7,6 +7,8 @@ export interface Frame {
   readonly x: (step: number) => number;
   readonly y: (value: number) => number;
   readonly rules: readonly number[];
+  /** The frame's right side. Default: that of a panel as wide as the figure. */
+  readonly right?: number;
 }
 
 export interface Place {
@@ -27,7 +29,11 @@ const APART = 70;
  * Where the curves part, both names stand between them, each at its curve. Where they never part but cross the middle of the panel, they
  * stand on the outer sides of the slope. Else, when training has just begun, they stand at the curves' end, one above the other.
  */
-export function placeNames(train: readonly Band[], validation: readonly Band[], { x, y, rules }: Frame): Place[] {
+export function placeNames(
+  train: readonly Band[],
+  validation: readonly Band[],
+  { x, y, rules, right = WIDTH - MARGIN.right }: Frame,
+): Place[] {
   if (train.length === 0 || validation.length === 0) return [];
   const other = new Map(validation.map((band) => [band.step, band]));
   const both = train.flatMap((t) => other.has(t.step) ? [{ step: t.step, t: t.mid, v: other.get(t.step)!.mid }] : []);
@@ -39,7 +45,7 @@ export function placeNames(train: readonly Band[], validation: readonly Band[], 
     return Math.max(Math.min(...v) - Math.max(...t), Math.min(...t) - Math.max(...v)) >= 50;
   };
   const inside = both.filter((at) =>
-    gap(at) >= APART && x(at.step) > MARGIN.left + HALF && x(at.step) < WIDTH - MARGIN.right - HALF &&
+    gap(at) >= APART && x(at.step) > MARGIN.left + HALF && x(at.step) < right - HALF &&
     clear(around(at, HALF))
   );
   if (inside.length > 0) {
@@ -63,9 +69,10 @@ export function placeNames(train: readonly Band[], validation: readonly Band[], 
   const crossing = (of: "t" | "v") => both.find((at) => (y(at[of]) - half) * (y(first[of]) - half) < 0);
   const [a, b] = [crossing("t"), crossing("v")];
   if (Math.abs(y(first.t) - y(last.t)) >= APART && a && b && x(a.step) - MARGIN.left > 2 * HALF) {
+    const [dx, textAnchor] = x(b.step) + 2 * HALF < right ? [10, "start"] as const : [-10, "end"] as const;
     return [
       { series: TRAIN, step: a.step, value: a.t, dx: -10, dy: 0, textAnchor: "end" },
-      { series: VALIDATION, step: b.step, value: b.v, dx: 10, dy: 0, textAnchor: "start" },
+      { series: VALIDATION, step: b.step, value: b.v, dx, dy: 0, textAnchor },
     ];
   }
   const room = x(last.step) - MARGIN.left > 2 * HALF;

@@ -76,6 +76,7 @@ function half({ runs }: Group, [train, validation]: readonly (readonly Band[])[]
       x: pixel,
       y: (share) => top + 110 * (1 - share / 1.03),
       rules: median === null ? [] : [pixel(at(median))],
+      right: width - right,
     })
     : [];
   const axis = stepAxis(x, last);
@@ -120,7 +121,10 @@ export function operationFinding(groups: readonly Group[]): string {
   const grok = medians.filter(({ step }) => step !== null).sort((a, b) => a.step! - b.step!),
     rest = medians.filter(({ step }) => step === null);
   const first = grok.map(({ name, step }, i) => `${tight(name)} ${i === 0 ? "groks around step" : "around"} ${count(step!)}`);
-  const never = `most networks don't grok ${list(rest.map(({ name }) => tight(name)))}`;
+  const none = groups.filter(({ name }) => rest.some((each) => each.name === name)).every(({ runs }) =>
+    runs.every(({ grokkingStep }) => grokkingStep === null)
+  );
+  const never = `${none ? "none groks" : "most networks don't grok"} ${list(rest.map(({ name }) => tight(name)))}`;
   if (grok.length === 0) return never[0].toUpperCase() + never.slice(1);
   return `${list(first)}${rest.length > 0 ? `; ${never}` : ""}`;
 }

@@ -201,6 +201,9 @@ function keyPanel(runs: readonly AttentionRun[], { centroids, names, counts, que
   ]);
 }
 
+/** Changes of a share below this are none to speak of. */
+const SLIGHT = 0.03;
+
 /** Which pattern gains most between memorising (else the first reading) and the last reading, over all layers. */
 export function clusterFinding(runs: readonly AttentionRun[], clusters: PatternClusters): string {
   const { memorised } = medianEdges(runs), first = Math.min(...runs.map(({ readings }) => readings[0].step));
@@ -212,7 +215,13 @@ export function clusterFinding(runs: readonly AttentionRun[], clusters: PatternC
   const [before, after] = [at(memorised ?? first), at(last)];
   const [most] = range(clusters.k).sort((a, b) => Math.abs(after[b] - before[b]) - Math.abs(after[a] - before[a]));
   const verb = after[most] >= before[most] ? "spreads" : "shrinks", when = memorised === null ? "at first" : "when memorised";
-  return `Pattern ${most + 1}, “${clusters.names[most]}”, ${verb} from ${percent(before[most])} of the heads ${when} to ${
-    percent(after[most])
-  } at step ${count(last)}`;
+  const name = `“${clusters.names[most]}”`;
+  if (Math.abs(after[most] - before[most]) < SLIGHT) {
+    return `The shares of patterns hardly change ${memorised === null ? "during training" : "after memorising"}: most that of ${
+      most + 1
+    }, ${name}, from ${percent(before[most])} to ${percent(after[most])}`;
+  }
+  return `Pattern ${most + 1}, ${name}, ${verb} from ${percent(before[most])} of the heads ${when} to ${percent(after[most])} at step ${
+    count(last)
+  }`;
 }

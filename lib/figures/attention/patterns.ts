@@ -124,7 +124,7 @@ const SLIGHT = 0.05;
 export function patternFinding(run: AttentionRun, shown: readonly PhasePattern[] = phasePatterns(run)): string {
   const sizes = sizesOf([run]), { L, H, T } = sizes, { mask } = run.spec.model, tokens = tokensOf(run.spec), last = shown.at(-1)!;
   const before = shown.find(({ name }) => name === "memorised") ?? shown[0];
-  if (before === last) return `Seed ${run.spec.seed} is watched in one phase alone: ${last.name}`;
+  if (before === last) return `Seed ${run.spec.seed} gets no further than ${last.name}`;
   const queries = readQueries(run.spec), at = queries.map((query) => tokens[query]).join(", ");
   const pattern = ({ mean }: PhasePattern, layer: number, head: number) => rowsOf(mean, sizes, { layer, head, queries });
   const heads = range(L).flatMap((layer) =>

@@ -189,5 +189,5 @@ function groupFinding(groups: readonly AttentionGroup[], courses: readonly (read
   const say = ({ name, value }: typeof ranked[number]) => `${tight(name)} (${value.toFixed(2)})`;
   if (ranked.length === 0) return `${short(measure)} has no value here`;
   if (ranked.length === 1) return `${short(measure)} in the end: ${say(ranked[0])}`;
-  return `${short(measure)} in the end is highest for ${say(ranked[0])}, lowest for ${say(ranked.at(-1)!)}`;
+  return `${short(measure)} in the end is highest for ${say(ranked[0])}, lowest for ${say(ranked.at(-1)!)}, mean over layers`;
 }
