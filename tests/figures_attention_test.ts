@@ -161,7 +161,10 @@ Deno.test("specialisation: 0 where the heads of a layer do the same, 1 bit where
   assertEquals(specialisationFigure(apart, { measures: ["entropySpread"] }).title.split(" from")[0], "Spread of the heads' entropies goes");
   assertThrows(() => specialisationFigure(apart, { measures: [] }), Error, "the number of measures must be at least 1");
   const groups = specialisationByGroup([{ name: "x − y", runs: apart }, { name: "x + y", runs: same }]);
-  assertEquals(groups.title, "Specialisation in the end is highest for x\u00a0−\u00a0y (1.00), lowest for x\u00a0+\u00a0y (0.00)");
+  assertEquals(
+    groups.title,
+    "Specialisation in the end is highest for x\u00a0−\u00a0y (1.00), lowest for x\u00a0+\u00a0y (0.00), mean over layers",
+  );
   assertEquals([shapes(groups, "x − y median", "path").length, shapes(groups, "median grokked", "line").length], [2, 4]);
   assertMatch(specialisationFigure([made({ model: { heads: 1 } })]).title, /^Specialisation has no value here$/);
 });

@@ -36,7 +36,7 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
   const figure = operationCurves(GROUPS);
   assertEquals(
     figure.title,
-    "x\u00a0+\u00a0y groks around step 400 and x\u00a0−\u00a0y around 800; most networks don't grok a\u00a0·\u00a0b",
+    "x\u00a0+\u00a0y groks around step 400 and x\u00a0−\u00a0y around 800; none groks a\u00a0·\u00a0b",
   );
   for (const series of [TRAIN, VALIDATION]) {
     assertEquals([shapes(figure, `${series.name} median`, "path").length, shapes(figure, `${series.name} band`, "path").length], [6, 6]);
@@ -46,7 +46,7 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
     assert(texts(figure).includes(words), words);
   }
   assertEquals(texts(figure).filter((text) => text === "training").length, 1, "named once");
-  assertEquals(operationFinding(GROUPS.slice(2)), "Most networks don't grok a\u00a0·\u00a0b");
+  assertEquals(operationFinding(GROUPS.slice(2)), "None groks a\u00a0·\u00a0b");
   assertEquals(operationFinding(GROUPS.slice(0, 1)), "x\u00a0−\u00a0y groks around step 800");
   assertThrows(() => operationCurves([]), Error, "Cannot draw curves: groups must be at least one, current value is 0");
   assertThrows(() => operationCurves([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");
