@@ -247,6 +247,17 @@ function cell(path: string, steps: readonly (number | null | undefined)[]): Lab 
   return lab;
 }
 
+Deno.test("a cell of the map holds runs of one model, one rule and one horizon", () =>
+  scratch((path) => {
+    using lab = Lab.open(path("a.db"));
+    const one = { data: { prime: 23 }, model: { dModel: 32 }, optim: { weightDecay: 1, lr: 1e-3 }, schedule: { steps: 1000 } } as const;
+    const [encoder] = grid({ preset: "boundaries", ...one }), [decoder] = grid({ preset: "ai-scientist", ...one });
+    lab.declare({ name: "encoder", rule: "sustained", runs: [encoder, { ...encoder, seed: 1 }] });
+    lab.declare({ name: "decoder", runs: [decoder] });
+    const rows = lab.query("SELECT n_runs, setting ->> '$.model.mask' AS mask, rule FROM phase_boundary ORDER BY n_runs");
+    assertEquals(rows.map((row) => Object.values(row)), [[1, "causal", "first"], [2, "none", "sustained"]]);
+  }));
+
 Deno.test("the views count what never grokked: in the median as later, in the restricted mean with the steps it is known for", () =>
   scratch((path) => {
     const cases: [readonly (number | null | undefined)[], Record<string, number | null>][] = [
