@@ -240,7 +240,7 @@ const placed = (cell: string, from: string) => `
   FROM ${from}`;
 
 /** What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or horizons. */
-const SWEPT = "experiment, weight_decay, prime, d_model, ratio";
+const SWEPT = "experiment, operation, weight_decay, prime, d_model, ratio";
 const CELL = "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps";
 
 const VIEWS: Readonly<Record<string, string>> = {
