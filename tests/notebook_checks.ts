@@ -24,6 +24,8 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Networks grok up to learning rate 0\.03, and soonest there, around step 220/,
     /with operation\srandom\slabels none does/,
     /All 5 networks memorise around step 140; none generalises within 2,000 steps/,
+    /All 5 networks memorise around step 160; 2 of 5 generalise within 2,000 steps/,
+    />0\.048<.{0,60}>0\.31<.{0,60}>0\.611</,
   ],
   "03_capacity.ipynb": [
     /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference −[\d,]+ of 3,000 steps/,
