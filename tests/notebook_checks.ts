@@ -15,7 +15,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /All 10 networks memorise around step [\d,]+(?: but generalise only around|; [6-9] of 10 generalise)/,
     /With weight decay (?:1|2), networks grok around step [\d,]+; with 0, none does/,
     /All 3 networks memorise around step 300; none generalises within [\d,]+ steps/,
-    /Steps, train fraction and weight decay each decide whether networks grok within 6,000 steps; not so d_model/,
+    /Steps, train fraction and weight decay can each keep all 5 networks from grokking, d_model 2 of 5/,
   ],
   // From the record, so to the digit.
   "02_knobs.ipynb": [
