@@ -47,9 +47,9 @@ export { type AttentionLog, loadAttention, saveAttention } from "./attention_fil
 export { attentionOf } from "./reference/attention.ts";
 export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./phases.ts";
 export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
-export { knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./experiments/knobs.ts";
+export { atWeightDecays, knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./experiments/knobs.ts";
 export { REPRESENTATIONS } from "./experiments/representations.ts";
-export { tinyTip } from "./experiments/tiny_live.ts";
+export { tinyTip, tipsFinding } from "./experiments/tiny_live.ts";
 export {
   CAPACITY,
   CAPACITY_BASELINE_JUMP,
@@ -159,7 +159,7 @@ export { stabilityFigure, type StabilityGroup, type StabilityOptions, type Stabi
 export { kindsOf, profileFigure, scalingFigure } from "./figures/speed.ts";
 export type { Figure } from "./figures/theme.ts";
 export { type BenchDocument, recordedBenches } from "./bench_record.ts";
-export { engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
+export { beside, engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
 export { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";

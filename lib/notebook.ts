@@ -5,7 +5,10 @@
 import { inside } from "./analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "./figures/curves.ts";
 import type { DashboardOptions } from "./figures/dashboard.ts";
-import { progress } from "./figures/runs.ts";
+import { type Curve, progress } from "./figures/runs.ts";
+import { nameOf, valueOf } from "./figures/settings.ts";
+import { grokkingByGroup, groupsBy } from "./figures/steps.ts";
+import { capital } from "./figures/sweep_marks.ts";
 import type { Figure } from "./figures/theme.ts";
 import type { RunSpec } from "./spec.ts";
 import { openEngine, type Run, train, type TrainOptions } from "./train.ts";
@@ -33,11 +36,11 @@ export async function show(...things: readonly unknown[]): Promise<void> {
   await settled();
 }
 
-/** A figure that changes in place. */
 /** What is drawn of some things, or what is said where there are none: a notebook is run, too, when little of its experiment has come. */
 export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
   things.length > 0 ? draw(things) : said;
 
+/** A figure that changes in place. */
 export interface Live<Data> {
   /** Draws the data if it is time to: a few times a second, and never more than a twentieth of the time. */
   update(data: Data): Promise<void>;
@@ -101,6 +104,13 @@ export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule"
   /** Looks into the first run every second or so, for a figure that shows its weights: `dashboard` does. Costs at most 3 % of the speed. */
   readonly inside?: boolean;
 }
+
+/** A figure for `watch`: when networks grok by a field of their settings, as `optim.weightDecay`; those that it trains and, beside them, others. */
+export const beside = (others: readonly Curve[], field: string): NonNullable<WatchOptions["figure"]> => (runs, options) =>
+  grokkingByGroup(groupsBy([...runs, ...others], ({ spec }) => valueOf(spec, field) as string | number), {
+    ...options,
+    knob: capital(nameOf(field)),
+  });
 
 /** Seconds between two looks into a network. */
 const LOOK = 1;

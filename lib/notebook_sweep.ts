@@ -44,6 +44,11 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
   readonly engine?: Engine;
   /** The figure that moves; by default `sweepBoard`. `null`: none. */
   readonly figure?: ((runs: readonly BoardRun[], options: BoardOptions) => Figure) | null;
+  /**
+   * The experiment is these runs and no others: what the lab has of it beside them, from an earlier grid of its name, stays stored, but is no part of
+   * it any more. By default, runs only ever join.
+   */
+  readonly exactly?: boolean;
   /** After every piece of work: the evaluations that are new, and all runs of the experiment. */
   readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
 }
@@ -56,13 +61,14 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
  * @throws Error in one line where the lab can't be opened, the record can't be read or the engine fails.
  */
 export async function sweep(experiment: Experiment | string, options: NotebookSweep = {}): Promise<Lab> {
-  const { engine: given, figure = sweepBoard, onProgress, x } = options;
+  const { engine: given, figure = sweepBoard, onProgress, x, exactly = false } = options;
   const wanted = typeof experiment === "string" ? named(experiment) : experiment;
   const folder = EXPERIMENTS.some(({ name }) => name === wanted.name) ? Deno.env.get(RECORD) : undefined;
   const { db = LAB, recorded = RECORDED } = folder ? { db: join(folder, "lab.db"), recorded: false as const } : options;
   const lab = Lab.open(db), deadline = folder === undefined ? undefined : deadlineOf(wanted);
   try {
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
+    if (exactly) declareAnew(lab, wanted);
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
     await moving?.update(standing(lab, wanted));
     if (left(lab, wanted).length > 0) {
@@ -196,6 +202,14 @@ async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): P
     throw error;
   }
   await importRecorded(lab, folder);
+}
+
+/** Enters an experiment as if there had been none of its name; the runs of that one stay, and come back with the grid that has them. */
+function declareAnew(lab: Lab, experiment: Experiment): void {
+  lab.write(() => {
+    lab.run("DELETE FROM members WHERE experiment IN (SELECT id FROM experiments WHERE name = ?)", experiment.name);
+    lab.declare(experiment);
+  });
 }
 
 /** The runs of an experiment as the lab has them, before anything is trained. */

@@ -6,6 +6,7 @@ import { watchedUntil } from "../lib/figures/runs.ts";
 import type { BoardRun } from "../lib/figures/settings.ts";
 import { grokkingByKnob, groupsBy, knobFinding, oneAtATime } from "../lib/figures/steps.ts";
 import type { Figure } from "../lib/figures/theme.ts";
+import { tipsFinding } from "../lib/experiments/tiny_live.ts";
 import { grid, range } from "../lib/lab/experiment.ts";
 import { runSpec } from "../lib/spec.ts";
 import type { Metrics } from "../lib/trainer.ts";
@@ -98,6 +99,11 @@ Deno.test("several knobs below each other, and which of them decide", () => {
     knobFinding([{ knob: "Steps", groups: steps }, { knob: "Prime", groups: same }]),
     "Steps decides whether networks grok within 3,000 steps; not so prime",
   );
+  const halves = [{ knob: "Steps", groups: steps }, { knob: "Train fraction", groups: fractions }, {
+    knob: "d_model",
+    groups: steps.slice(1),
+  }];
+  assertEquals(tipsFinding(halves), "Steps and train fraction can each keep all 3 networks from grokking, d_model 2 of 3");
   assertEquals(knobFinding([{ knob: "Prime", groups: same }]), "No single knob decides whether networks grok within 3,000 steps");
 });
 

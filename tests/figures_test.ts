@@ -4,7 +4,7 @@ import { DOMParser } from "linkedom";
 import { grokkingCurves, learningCurves, lossCurves, trainingCurves } from "../lib/figures/curves.ts";
 import { placeNames } from "../lib/figures/labels.ts";
 import { png, writeFigure } from "../lib/figures/render.ts";
-import { about, bands, type Curve, finding, medianStep, progress, quantile, thin } from "../lib/figures/runs.ts";
+import { about, bands, type Curve, finding, medianStep, progress, quantile, thin, watchedUntil } from "../lib/figures/runs.ts";
 import { scaleOfSteps } from "../lib/figures/scale.ts";
 import { grokkingByGroup, grokkingSteps, groupFinding, groupsBy, stripRows } from "../lib/figures/steps.ts";
 import { compose, type Figure, ticks, TRAIN, VALIDATION } from "../lib/figures/theme.ts";
@@ -160,6 +160,12 @@ Deno.test("accuracy: a line and a band for either set, guessing, and the median 
     assert(texts(figure).includes(words), words);
   }
   assertMatch(texts(figure).join("\n"), /x \+ y mod 29, trained on 30 % of all pairs\. Lines: median of 10 seeds; bands: the middle half/);
+});
+
+Deno.test("where runs end before others, the figure says that they keep their last values", () => {
+  const said = "A run that has ended keeps its last value.", shorter = [watchedUntil(ten[0], 1000), ...ten.slice(1)];
+  assertEquals(texts(learningCurves(ten)).join(" ").includes(said), false);
+  assert(texts(learningCurves(shorter)).join(" ").includes(said));
 });
 
 Deno.test("where most runs don't grok there is no line for grokking, and each of them is shown as not grokked", () => {

@@ -15,7 +15,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /All 10 networks memorise around step [\d,]+(?: but generalise only around|; [6-9] of 10 generalise)/,
     /With weight decay (?:1|2), networks grok around step [\d,]+; with 0, none does/,
     /All 3 networks memorise around step 300; none generalises within [\d,]+ steps/,
-    /Steps, train fraction and weight decay each decide whether networks grok within 6,000 steps; not so d_model/,
+    /Steps, train fraction and weight decay can each keep all 5 networks from grokking, d_model 2 of 5/,
   ],
   // From the record, so to the digit.
   "02_knobs.ipynb": [
@@ -24,6 +24,8 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Networks grok up to learning rate 0\.03, and soonest there, around step 220/,
     /with operation\srandom\slabels none does/,
     /All 5 networks memorise around step 140; none generalises within 2,000 steps/,
+    /All 5 networks memorise around step 160; 2 of 5 generalise within 2,000 steps/,
+    />0\.048<.{0,60}>0\.31<.{0,60}>0\.611</,
   ],
   "03_capacity.ipynb": [
     /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference −[\d,]+ of 3,000 steps/,
@@ -54,6 +56,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /7 of 11 networks grok, soonest with weight\sdecay\s1/,
     /The key frequencies explain 38 % of the logits when networks have memorised, 9\d % when they grok/,
     /The key frequencies explain 1\d % of the logits when networks have memorised, 1\d % at step 1,500/,
+    />0\.87<.{0,60}>0\.98<.{0,60}>0\.4</,
   ],
 };
 

@@ -40,6 +40,22 @@ Deno.test("what was recorded isn't trained again, and says who trained it; what 
     assertEquals(lab.query("SELECT sum(n_runs) AS n FROM provenance"), [{ n: 3 }]);
   }));
 
+Deno.test("asked for exactly a grid, a sweep leaves out what an earlier one of its name has, and trains nothing twice", () =>
+  scratch(async (path) => {
+    const db = path("lab.db"), on = engine(), shorter = grid({ ...runs(1)[0], schedule: { steps: 300, evalEvery: 20 }, seed: [1, 2] });
+    const seen = async (experiment: Experiment, exactly: boolean) => {
+      using lab = await sweep(experiment, { db, recorded: false, engine: on, exactly });
+      const [{ n }] = lab.query<{ n: number }>("SELECT n_runs AS n FROM ratio_sweep_stats WHERE experiment = 'small'");
+      assertEquals(lab.runs("small").length, n);
+      return lab.runs("small").map(({ spec: { seed, schedule } }) => [seed, schedule.steps]);
+    };
+    assertEquals(await seen(small, true), [[0, 400], [1, 400]]);
+    assertEquals(await seen({ ...small, runs: shorter }, false), [[0, 400], [1, 400], [2, 300]]);
+    assertEquals(await seen({ ...small, runs: shorter }, true), [[1, 300], [2, 300]]);
+    assertEquals(await seen(small, true), [[0, 400], [1, 400]]);
+    assertEquals(trained(on), ["open 2", "open 1"]);
+  }));
+
 Deno.test("without the record all is trained; a record that is broken is said, and the lab stays as it was", () =>
   scratch(async (path) => {
     const folder = path("");

@@ -4,10 +4,13 @@ import { DataFrame, tensorflow } from "danfojs";
 import * as tf from "@tensorflow/tfjs";
 import { join } from "node:path";
 import {
+  atWeightDecays,
+  beside,
   type CurveOptions,
   dashboard,
   type DashboardOptions,
   type Experiment,
+  type Figure,
   firstGrok,
   frame,
   grid,
@@ -78,6 +81,20 @@ Deno.test("watch looks into the first run where asked to, and at the end shows i
   assertEquals(seen.at(-1), [4, 1000]);
   await watch(networks, { engine: fakeEngine(), figure });
   assertEquals(seen.at(-1), undefined);
+});
+
+Deno.test("watch draws what it trains beside what was there", async () => {
+  const options = { engine: fakeEngine({ groksAt: ({ optim }) => optim.weightDecay === 1 ? 300 : Infinity }), untilGrokked: true };
+  const ended = await watch([0, 1].map(lesson), options);
+  const figures: Figure[] = [];
+  const turned = await watch(atWeightDecays([0, 2], [0, 1, 2], 600), {
+    ...options,
+    figure: (runs, options) => (figures.push(beside(ended, "optim.weightDecay")(runs, options)), figures.at(-1)!),
+  });
+  assertEquals(turned.map(({ spec: { seed, optim } }) => [optim.weightDecay, seed]), [[0, 0], [0, 1], [0, 2], [2, 0], [2, 1], [2, 2]]);
+  const said = words(figures.at(-1)!.svg);
+  assert(/^With weight decay 1, networks grok around step 300; with 2, none does/.test(said), said);
+  assert(/Weight decay 0 of 3 2 of 2 0 of 3 Grokked/.test(said), said);
 });
 
 Deno.test("a live figure drops what comes too soon, and its last frame shows the last data", async () => {

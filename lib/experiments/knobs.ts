@@ -3,7 +3,7 @@
  * values of one's own beside those that are recorded.
  */
 import type { OperationName } from "../operations.ts";
-import type { RunInput } from "../spec.ts";
+import type { RunInput, RunSpec } from "../spec.ts";
 import { type Experiment, range } from "../lab/experiment.ts";
 import { firstGrok } from "./first_grok.ts";
 
@@ -51,5 +51,9 @@ export const knobLabels = (...more: readonly OperationName[]): Experiment =>
     ["x_plus_y", "x_minus_y", "random", ...more],
     (operation) => ({ data: { operation }, schedule: { steps: 2000 } }),
   );
+
+/** The first lesson's knob, to be watched beside its ten: their network at some weight decays, the same seeds at each, for so many steps. */
+export const atWeightDecays = (values: readonly number[], seeds: readonly number[], steps: number): RunSpec[] =>
+  values.flatMap((weightDecay) => seeds.map((seed) => firstGrok({ optim: { weightDecay }, schedule: { steps }, seed })));
 
 export const KNOBS: readonly Experiment[] = [knobTrainFraction(), knobWeightDecay(), knobLearningRate(), knobLabels()];

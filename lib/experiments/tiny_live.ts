@@ -1,4 +1,6 @@
 /** The live notebook whose defaults show no jump, exact; and its author's tips, each as a knob of a network small enough to watch. */
+import type { Knob } from "../figures/steps.ts";
+import { list } from "../figures/sweep_marks.ts";
 import { type Experiment, grid, range } from "../lab/experiment.ts";
 import { type RunInput, type RunSpec, runSpec } from "../spec.ts";
 
@@ -37,3 +39,20 @@ export const TINY_LIVE_TIPS: Experiment = {
     ...[16, 64].map((dModel) => ({ model: { dModel } })),
   ].flatMap((change) => seeds.map((seed) => tinyTip({ ...change, seed }))),
 };
+
+/** How many networks each knob keeps from grokking at the worst of its settings, in a sentence; those that keep most of them first. */
+export function tipsFinding(knobs: readonly Knob[]): string {
+  const kept = knobs.map(({ knob, groups }) => {
+    const [worst] = groups.map(({ runs }) => ({ nevers: runs.filter((run) => run.grokkingStep === null).length, of: runs.length }))
+      .sort((a, b) => b.nevers / b.of - a.nevers / a.of);
+    return { ...worst, name: knob.toLowerCase(), share: worst.nevers / worst.of };
+  });
+  const groups = [...Map.groupBy(kept, ({ nevers, of }) => nevers === of ? `all ${of}` : `${nevers} of ${of}`)]
+    .sort(([, [a]], [, [b]]) => b.share - a.share);
+  const words = groups.map(([networks, some], i) =>
+    i === 0
+      ? `${list(some.map(({ name }) => name))} can${some.length > 1 ? " each" : ""} keep ${networks} networks from grokking`
+      : `${list(some.map(({ name }) => name))} ${networks}`
+  ).join(", ");
+  return `${words[0].toUpperCase()}${words.slice(1)}`;
+}

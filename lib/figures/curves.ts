@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../trainer.ts";
 import { placeNames } from "./labels.ts";
-import { about, type Band, bands, type Curve, finding, medianStep, thin } from "./runs.ts";
+import { about, type Band, bands, type Curve, finding, lastStep, medianStep, thin } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { stepsPanel } from "./steps.ts";
 import * as theme from "./theme.ts";
@@ -50,10 +50,11 @@ function figure(runs: readonly Curve[], { task, title = finding(runs) }: CurveOp
   return compose({ title, subtitle: howToRead(runs, task), panels });
 }
 
-/** What was learned, and what lines and bands are. */
+/** What was learned, what lines and bands are, and what becomes of runs that end before others. */
 export function howToRead(runs: readonly Curve[], task = about(runs).task): string {
   const reading = runs.length > 1 ? `Lines: median of ${runs.length} seeds; bands: the middle half of them.` : "One seed.";
-  return `${task ? `${task}. ` : ""}${reading}`;
+  const ended = new Set(runs.map((run) => lastStep([run]))).size > 1 ? " A run that has ended keeps its last value." : "";
+  return `${task ? `${task}. ` : ""}${reading}${ended}`;
 }
 
 /** Where a panel stands: the first says when the runs memorised and grokked, the last names the axis of steps. */

@@ -36,7 +36,7 @@ function measured(points: readonly ScalingPoint[], axis: ScalingAxis): Measured[
 }
 
 /**
- * A panel an axis, all else as in the template: a dot the median of the turns with least and most, and dashed what would be if a step took time in
+ * A panel an axis, all else as in the AI-Scientist baseline: a dot the median of the turns with least and most, and dashed what would be if a step took time in
  * proportion to its operations: above it, larger work is done more efficiently.
  * @throws Error where nothing was measured.
  */
