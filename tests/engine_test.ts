@@ -127,6 +127,17 @@ test("a look in between changes nothing", async () => {
   trainer.dispose();
 });
 
+test("timing the kernels leaves every row as it was", async () => {
+  const specs = [1, 2, 3].map((seed) => run(seed));
+  const trainer = await engine.open(specs);
+  await advance(trainer, 6);
+  const states = () => Promise.all(specs.map((_, row) => trainer.snapshot(row)));
+  const before = await states();
+  await trainer.profile(1);
+  assertEquals(await states(), before);
+  trainer.dispose();
+});
+
 /** fp32 norms over a thousand numbers, summed in another order. */
 const NORM = 1e-5;
 

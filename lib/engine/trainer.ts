@@ -236,9 +236,10 @@ export class WebGpuTrainer implements Trainer {
 
   /** What each kernel of an update and of an evaluation takes over all rows, medians of `times`; `null` where the adapter can't tell. */
   async profile(times = 5): Promise<readonly Timing[] | null> {
-    const kept = await Promise.all(this.#slots.map((row) => this.snapshot(row)));
-    const timings = await this.#gpu.time([...this.#lists.batch, ...this.#lists.step], this.#slots.length, times);
-    kept.forEach((snapshot, slot) => this.place(this.#slots[slot], snapshot));
+    const rows = [...this.#slots]; // placing moves runs between slots
+    const kept = await Promise.all(rows.map((row) => this.snapshot(row)));
+    const timings = await this.#gpu.time([...this.#lists.batch, ...this.#lists.step], rows.length, times);
+    rows.forEach((row, i) => this.place(row, kept[i]));
     return timings;
   }
 
