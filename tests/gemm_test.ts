@@ -2,6 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BLOCKS, type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
 import { Gpu } from "../lib/engine/gpu.ts";
 import { type Kernel, read, write } from "../lib/engine/kernels/kernel.ts";
+import { plan } from "../lib/engine/plan.ts";
+import { runSpec } from "../lib/spec.ts";
 
 const gpu = await Gpu.open().catch(() => null);
 const ignore = gpu === null;
@@ -159,6 +161,24 @@ for (const form of ["nn", "nt", "tn"] as const) {
     for (const result of results.slice(1)) assertEquals(result, results[0]);
   });
 }
+
+Deno.test("gemm: the sum of parts of a large product keeps to the workgroups that an axis may have", () => {
+  const sizes = { m: 8192, n: 4096, splits: 2 },
+    view = (buffer: string): View => ({ buffer, offset: 0, runStride: 0, stride: 4096, shape: "" });
+  const { grid, code } = sumSplits({ label: "c", ...sizes, partial: view("parts"), c: view("c") });
+  assert(grid.every((groups) => groups <= 65535) && 64 * grid[0] * grid[1] >= 8192 * 4096 / 4, grid.join(" × "));
+  assert(code.includes("id.y"));
+});
+
+Deno.test("gemm: on hardware the gradients of narrow models' weights are cut fine, and parts never outgrow the activations", () => {
+  const splits = (m: number, n: number, k: number) => GPU_TILE.splits({ form: "tn", m, n, k });
+  assertEquals([splits(128, 512, 9408), splits(128, 128, 9408), splits(128, 128, 200), splits(1552, 6208, 9408)], [32, 37, 1, 1]);
+  for (const dModel of [24, 128, 388, 776, 1552]) {
+    const { buffers } = plan(runSpec({ preset: "boundaries", model: { dModel } }), GPU_TILE);
+    const [partial, activations] = [buffers.get("partial")!, buffers.get("0.mlp_pre")!];
+    assert(partial <= activations, `d ${dModel}: ${partial} floats of parts, ${activations} of an activation`);
+  }
+});
 
 Deno.test("gemm refuses what vec4f cannot address", () => {
   const { a, b, c } = problem({ form: "nn", m: 4, n: 4, k: 4 }), sizes = { label: "c", m: 4, n: 4, k: 4, form: "nn" as const };

@@ -3,7 +3,7 @@
  * 16 floats for 64 multiply-adds, one of 4 × 4 loads 8 for 16, but fits small products better; which is best, an adapter has to be asked (`tune.ts`).
  * Whatever the block, each element of C is summed over ascending k from zero, so that the choice changes no bits of a compiler that contracts alike.
  */
-import { alias, at, type Form, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
+import { alias, at, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
 
 /** What a thread owns of C, and how much of the contraction is staged at a time. */
 export interface Block {
@@ -14,8 +14,8 @@ export interface Block {
 
 export interface GpuTile {
   readonly kind: "gpu";
-  /** Into how many parts to cut a contraction of length `k`. */
-  readonly splits: (form: Form, k: number) => number;
+  /** Into how many parts to cut the contraction. */
+  readonly splits: (sizes: Sizes) => number;
   readonly block: (sizes: Sizes) => Block;
 }
 
@@ -26,10 +26,16 @@ export const BLOCKS: readonly Block[] = ([4, 8] as const).flatMap((rows) =>
 /** Bytes of workgroup memory that a block takes. */
 export const workgroupBytes = ({ rows, columns, depth }: Block) => 16 * depth * (4 * rows + 4 * columns + 2);
 
+/**
+ * Gradients of weights are small and their contractions long: these are cut, but into parts no shorter than `SHARE`, and no finer than fills a large
+ * card with one run. Of a wide model's weights there are enough blocks anyway, and their parts would take more memory than all else.
+ */
+const SHARE = 256, FULL = 512;
+
 /** Without having asked: eight to a side that has a workgroup's worth of them; at this depth every adapter has the memory. */
 export const GPU_TILE: GpuTile = {
   kind: "gpu",
-  splits: (form, k) => (form === "tn" ? Math.ceil(k / 512) : 1),
+  splits: ({ form, m, n, k }) => (form === "tn" ? Math.ceil(k / Math.max(SHARE, k * Math.ceil(m / 64) * Math.ceil(n / 64) / FULL)) : 1),
   block: ({ m, n }) => ({ rows: m < 128 ? 4 : 8, columns: n < 128 ? 4 : 8, depth: 8 }),
 };
 
