@@ -190,6 +190,26 @@ Deno.test("a peer that dies gives its last complaint, one that is too slow is en
   );
 });
 
+Deno.test("what is measured and tested on a card without a network needs no npm package", async () => {
+  const file = (name: string) => new URL(name, import.meta.url).href;
+  for (const root of ["bench/bench.ts", "bench/peers/engine_peer.ts", "engine_test.ts", "gemm_test.ts", "tune_test.ts"].map(file)) {
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", root], stderr: "null" }).output();
+    interface Module {
+      readonly specifier: string;
+      readonly dependencies?: readonly { readonly isDynamic?: boolean; readonly code?: { readonly specifier: string } }[];
+    }
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: readonly Module[] };
+    const imports = new Map(modules.map(({ specifier, dependencies = [] }) => [
+      specifier,
+      dependencies.flatMap(({ isDynamic, code }) => (isDynamic || !code ? [] : [code.specifier])),
+    ]));
+    const reached = new Set([root]);
+    for (const module of reached) for (const next of imports.get(module) ?? []) reached.add(next);
+    assert(reached.size > 1);
+    assertEquals([...reached].filter((module) => module.startsWith("npm:")), []);
+  }
+});
+
 async function works(program: string): Promise<boolean> {
   try {
     return (await new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).output()).success;
