@@ -4,6 +4,7 @@ import { Contest } from "./bench/contest.ts";
 import { type Options, options } from "./bench/options.ts";
 import { Absent, OURS, PeerProcess, PEERS } from "./bench/peers.ts";
 import { Gpu } from "../lib/engine/gpu.ts";
+import { commit } from "../lib/lab/environment.ts";
 import { peakOf } from "./bench/peak.ts";
 import { roofline } from "./bench/profile.ts";
 import { type Request, workOf } from "./bench/protocol.ts";
@@ -188,6 +189,18 @@ Deno.test("a peer that dies gives its last complaint, one that is too slow is en
     Absent,
     "no answer in 0.5 s",
   );
+});
+
+Deno.test("a copy that is no checkout is told its commit; a checkout says its own", async () => {
+  const before = Deno.env.get("GROKBOOK_COMMIT");
+  try {
+    Deno.env.set("GROKBOOK_COMMIT", "0abcdef\n");
+    assertEquals(await commit(), "0abcdef");
+    Deno.env.delete("GROKBOOK_COMMIT");
+    assert(/^([0-9a-f]{7,}\+?|unknown)$/.test(await commit()));
+  } finally {
+    if (before !== undefined) Deno.env.set("GROKBOOK_COMMIT", before);
+  }
 });
 
 Deno.test("what is measured and tested on a card without a network needs no npm package", async () => {
