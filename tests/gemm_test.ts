@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BLOCKS, type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View } from "../lib/engine/kernels/gemm.ts";
+import { workgroupBytes } from "../lib/engine/kernels/gemm/gpu.ts";
 import { Gpu } from "../lib/engine/gpu.ts";
 import { type Kernel, read, write } from "../lib/engine/kernels/kernel.ts";
 import { plan } from "../lib/engine/plan.ts";
@@ -149,7 +150,10 @@ for (const form of ["nn", "nt", "tn"] as const) {
   Deno.test({ name: `gemm ${form}: every block of a hardware adapter gives the same bits, and the right ones`, ignore }, async () => {
     const sizes: Case = { form, m: 132, n: 132, k: form === "tn" ? 37 : 36, splits: 2, runs: 2 }, { m, n, k } = sizes;
     const { a, b, c, data, runs, expected } = problem(sizes), target = { ...c, buffer: "parts", runStride: 2 * c.runStride };
-    const blocks = BLOCKS.filter(({ depth, rows, columns }) => depth === 8 || (form === "nt" && rows === 8 && columns === 8));
+    const { software, limits } = gpu!.adapter;
+    // A software driver takes long to compile the deep ones: there it is one of them.
+    const blocks = BLOCKS.filter((block) => workgroupBytes(block) <= limits.maxComputeWorkgroupStorageSize)
+      .filter(({ depth, rows, columns }) => !software || depth === 8 || (form === "nt" && rows === 8 && columns === 8));
     const results: Float32Array[] = [];
     for (const block of blocks) {
       const product = gemm({ label: "c", m, n, k, a, b, c: target, form, splits: 2, tile: { ...GPU_TILE, block: () => block } });
