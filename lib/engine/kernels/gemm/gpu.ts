@@ -1,7 +1,7 @@
 /**
  * Products for hardware adapters: 16 × 16 threads stage both operands in workgroup memory and keep a block of C each in registers. A block of 8 × 8 loads
  * 16 floats for 64 multiply-adds, one of 4 × 4 loads 8 for 16, but fits small products better; which is best, an adapter has to be asked (`tune.ts`).
- * Whatever the block, each element of C is summed over ascending k from zero, so that the choice changes no bits of a compiler that contracts alike.
+ * Whatever the block, each element of C is summed over ascending k from zero by multiply-adds that are written as such, so that the choice changes no bits.
  */
 import { alias, at, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
 
@@ -80,7 +80,7 @@ ${
     [
       ...down.map((i) => `let a${i} = ta[${d * highs + 16 * i}u + top];`),
       ...across.map((j) => `let b${j} = tb[${d * wides + 16 * j}u + left];`),
-      ...sums.map(({ i, w, j, name }) => `${name} += a${i}.${"xyzw"[w]} * b${j};`),
+      ...sums.map(({ i, w, j, name }) => `${name} = fma(vec4f(a${i}.${"xyzw"[w]}), b${j}, ${name});`),
     ].join(" ");
   const stores = lines(
     sums,
