@@ -47,34 +47,16 @@ export function gpu({ form, m, n, k }: Sizes, b: View, { rows, columns, depth }:
   const [height, width] = [16 * rows, 16 * columns], down = range(rows / 4), across = range(columns / 4);
   /** Rows of a tile [depth, outer] in vec4, one more than there are, so that threads which store transposed blocks meet fewer of the same bank. */
   const [highs, wides] = [height / 4 + 1, width / 4 + 1];
-  const dropped = (value: string, d: string) => (ragged ? `select(vec4f(), ${value}, ${d} < end)` : value);
-
-  /** Copies depth × outer of an operand into a tile; rows beyond the matrix repeat its last, and what comes of them isn't stored. */
-  const stage = (tile: string, operand: "a" | "b", outer: number, stride: number, origin: string, limit: string, deep: boolean) => {
-    const from = operand === "a" ? "x" : alias(b, "y"), items = depth * outer / (deep ? 16 : 4);
-    return lines(range(Math.ceil(items / THREADS)), (i) => {
-      // Where half of the threads can stage an operand, the other half stages the other.
-      const s = operand === "b" && 2 * items <= THREADS ? `(lane + ${THREADS / 2}u) % ${THREADS}u` : `lane + ${i * THREADS}u`;
-      const body = deep
-        // Four rows of four: contiguous along the contraction, they are turned around on the way.
-        ? `let q = s % ${depth / 4}u; let o = s / ${depth / 4}u; let d = k0 + 4u * q; let d4 = min(d, u.k - 4u) / 4u;
-${
-          lines(range(4), (w) =>
-            `      let v${w} = ${dropped(`${from}[${at(operand, "r", `min(${origin} + 4u * o + ${w}u, ${limit} - 1u)`, "d4")}]`, "d")};`)
-        }
-${
-          lines(
-            range(4),
-            (w) => `      ${tile}[(4u * q + ${w}u) * ${stride}u + o] = vec4f(${range(4).map((v) => `v${v}.${"xyzw"[w]}`).join(", ")});`,
-          )
-        }`
-        : `let o = s % ${outer / 4}u; let i = s / ${outer / 4}u; let d = k0 + i;
-      ${tile}[i * ${stride}u + o] = ${
-          dropped(`${from}[${at(operand, "r", "min(d, u.k - 1u)", `min(${origin} / 4u + o, ${limit} / 4u - 1u)`)}]`, "d")
-        };`;
-      return `    { let s = ${s}; ${(i + 1) * THREADS > items ? `if (s < ${items}u) { ${body} }` : body} }`;
-    });
-  };
+  const a = staging("a", "x", { outer: height, depth, deep: form !== "tn", ragged, stride: highs, origin: "row0", limit: "u.m" });
+  const y = staging("b", alias(b, "y"), {
+    outer: width,
+    depth,
+    deep: form === "nt",
+    ragged,
+    stride: wides,
+    origin: "col0",
+    limit: "(4u * u.n4)",
+  });
   const sums = down.flatMap((i) => range(4).flatMap((w) => across.map((j) => ({ i, w, j, name: `c${i}${w}${j}` }))));
   const step = (d: number) =>
     [
@@ -91,19 +73,78 @@ ${
   const code = `
 var<workgroup> ta: array<vec4f, ${depth * highs}>;
 var<workgroup> tb: array<vec4f, ${depth * wides}>;
-@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  // Which a compiler needn't be told, but what it can be sure of it doesn't check at every index.
+  let lane = thread & ${THREADS - 1}u;
   let col0 = group.x * ${width}u; let row0 = group.y * ${height}u; let part = group.z; let r = part / u.splits;
   let start = part % u.splits * u.share; let end = min(start + u.share, u.k);
   let left = lane % 16u; let top = lane / 16u;
 ${lines(sums, ({ name }) => `  var ${name} = vec4f();`)}
-  for (var k0 = start; k0 < end; k0 += ${depth}u) {
-${stage("ta", "a", height, highs, "row0", "u.m", form !== "tn")}
-${stage("tb", "b", width, wides, "col0", "(4u * u.n4)", form === "nt")}
+${lines([...a.names, ...y.names], (name) => `  var ${name} = vec4f();`)}
+  var k0 = start;
+  if (k0 < end) {
+${a.fetch}
+${y.fetch}
+  }
+  while (k0 < end) {
+${a.put}
+${y.put}
     workgroupBarrier();
+    k0 += ${depth}u;
+    if (k0 < end) {
+${a.fetch}
+${y.fetch}
+    }
 ${lines(range(depth), (d) => `    { ${step(d)} }`)}
     workgroupBarrier();
   }
 ${stores}
 }`;
   return { code, share, grid: [Math.ceil(n / width), Math.ceil(m / height)] };
+}
+
+interface Staged {
+  /** Rows or columns of C that a tile covers, and steps of the contraction. */
+  readonly outer: number;
+  readonly depth: number;
+  /** Whether the operand is contiguous along the contraction. */
+  readonly deep: boolean;
+  /** Whether the contraction may end within a tile. */
+  readonly ragged: boolean;
+  /** From one step of the contraction to the next in a tile, in vec4. */
+  readonly stride: number;
+  /** WGSL: where in C the tile begins, and where C ends. */
+  readonly origin: string;
+  readonly limit: string;
+}
+
+/**
+ * How a tile of an operand gets into workgroup memory: `fetch` reads what lies at `k0` into variables, a step ahead, so that memory is waited for behind
+ * multiply-adds; `put` stores them. Rows beyond the matrix repeat its last, and what comes of them isn't stored.
+ */
+function staging(operand: "a" | "b", from: string, { outer, depth, deep, ragged, stride, origin, limit }: Staged) {
+  const items = depth * outer / (deep ? 16 : 4), tile = `t${operand}`;
+  const dropped = (value: string) => (ragged ? `select(vec4f(), ${value}, d < end)` : value);
+  const loads = range(Math.ceil(items / THREADS)).map((i) => {
+    // Where half of the threads can stage an operand, the other half stages the other.
+    const s = operand === "b" && 2 * items <= THREADS ? `(lane + ${THREADS / 2}u) % ${THREADS}u` : `lane + ${i * THREADS}u`;
+    const names = range(deep ? 4 : 1).map((v) => `${tile}${i}${v}`);
+    const each = (body: string) => {
+      const place = deep
+        ? `let q = s % ${depth / 4}u; let o = s / ${depth / 4}u;`
+        : `let o = s % ${outer / 4}u; let q = s / ${outer / 4}u;`;
+      return `    { let s = ${s}; ${place} ${(i + 1) * THREADS > items ? `if (s < ${items}u) { ${body} }` : body} }`;
+    };
+    if (!deep) {
+      const index = at(operand, "r", "min(d, u.k - 1u)", `min(${origin} / 4u + o, ${limit} / 4u - 1u)`);
+      const fetch = each(`let d = k0 + q; ${names[0]} = ${dropped(`${from}[${index}]`)};`);
+      return { names, fetch, put: each(`${tile}[q * ${stride}u + o] = ${names[0]};`) };
+    }
+    // Four rows of four: contiguous along the contraction, they are turned around on the way.
+    const row = (v: number) => at(operand, "r", `min(${origin} + 4u * o + ${v}u, ${limit} - 1u)`, "min(d, u.k - 4u) / 4u");
+    const turned = (w: number) => `vec4f(${names.map((name) => `${name}.${"xyzw"[w]}`).join(", ")})`;
+    const fetch = each(`let d = k0 + 4u * q; ${names.map((name, v) => `${name} = ${dropped(`${from}[${row(v)}]`)};`).join(" ")}`);
+    return { names, fetch, put: each(range(4).map((w) => `${tile}[(4u * q + ${w}u) * ${stride}u + o] = ${turned(w)};`).join(" ")) };
+  });
+  return { names: loads.flatMap(({ names }) => names), fetch: lines(loads, ({ fetch }) => fetch), put: lines(loads, ({ put }) => put) };
 }
