@@ -61,6 +61,7 @@ export const embedding = ({ spec, layout, rows, examples }: Pass): Embed => ({
 export const layerNorm = (pass: Pass, name: string, rows: number, x: string, stats: string): Norm => ({
   rows,
   D: pass.layout.sizes.D,
+  lanes: pass.sums.lanes,
   P: pass.layout.length,
   w: pass.layout.blocks.get(`${name}.w`)!,
   b: pass.layout.blocks.get(`${name}.b`)!,

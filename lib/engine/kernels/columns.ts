@@ -7,17 +7,21 @@ import { lines, range } from "./gemm/view.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";
 import type { Norm } from "./norm.ts";
 
-/** How sums over rows are taken. */
+/** How sums over rows are taken, and over a row. */
 export interface Sums {
   /** Parts that the rows are cut into. */
   readonly parts: number;
   /** Rows that a thread fetches before it adds them, one after the other as ever: so it waits for memory once for all of them. */
   readonly atOnce: 1 | 8;
+  /** Threads that share a sum over a row. */
+  readonly lanes: 1 | 32;
 }
 
-/** For sums of so many rows at most: a card has threads to spare, and each fetch takes it long. */
+/** For sums over so many rows at most: a card has threads to spare, and each fetch takes it long. */
 export const sumsOf = (kind: "software" | "gpu", rows: number): Sums =>
-  kind === "software" ? { parts: 16, atOnce: 1 } : { parts: Math.min(128, Math.max(16, 8 * Math.ceil(rows / 512))), atOnce: 8 };
+  kind === "software"
+    ? { parts: 16, atOnce: 1, lanes: 1 }
+    : { parts: Math.min(128, Math.max(16, 8 * Math.ceil(rows / 512))), atOnce: 8, lanes: 32 };
 
 /** Floats of `vector_sums` a run. */
 export const vectorSumFloats = ({ length, vectorsFrom }: Layout, { parts }: Sums) => parts * (length - vectorsFrom);

@@ -44,7 +44,7 @@ export function loss(examples: number, C: number, buffers: { batch: string; logi
   for (var c = 0u; c < u.C4; c++) {
     ${inside}
     let z = ${z("-3.4e38")};
-    for (var j = 0u; j < 4u; j++) { if (z[j] > best) { best = z[j]; answer = 4u * c + j; } }
+    ${[..."xyzw"].map((at, j) => `if (z.${at} > best) { best = z.${at}; answer = 4u * c + ${j}u; }`).join(" ")}
   }
   let z_y = logits[at + y / 4u][y % 4u];
   var others = vec4f(0.0);
