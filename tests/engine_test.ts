@@ -160,6 +160,16 @@ test("a look in between changes nothing", async () => {
   trainer.dispose();
 });
 
+test("many updates at once, in several submissions, give the evaluations of few at a time, in their order", async () => {
+  const spec = run(8, { schedule: { steps: 200 } }), trainer = await engine.open([spec]), few: Metrics[] = [];
+  for (let done = 0; done < 150; done += 6) few.push(...ofRow(await advance(trainer, 6), 0));
+  const { metrics, snapshot } = await alone(spec, 150);
+  assertEquals(metrics.map(({ step }) => step), Array.from({ length: 38 }, (_, i) => 4 * i));
+  assertEquals(few, metrics);
+  assertEquals(await trainer.snapshot(0), snapshot);
+  trainer.dispose();
+});
+
 test("timing the kernels leaves every row as it was", async () => {
   const specs = [1, 2, 3].map((seed) => run(seed));
   const trainer = await engine.open(specs);

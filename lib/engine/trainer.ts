@@ -11,10 +11,10 @@ import { METRIC_WORDS, type Plan, STATE_BUFFERS } from "./plan.ts";
 import { pack } from "./rows.ts";
 
 /**
- * Dispatches of one submission, at most; the next is recorded while it runs. A card does as many as the processor in a hundredth of the time, and
- * should still be busy when evaluations have been waited for.
+ * Dispatches of the first submission and of any, at most; the next is recorded while one runs. A card does as many as the processor in a hundredth of the
+ * time: it should have some soon, and then so many that it is still busy when evaluations have been waited for.
  */
-const SUBMISSION = { software: 4000, hardware: 16_000 };
+const SUBMISSION = { software: { first: 4000, any: 4000 }, hardware: { first: 1000, any: 16_000 } };
 
 const isSnapshot = (run: RunSpec | Snapshot): run is Snapshot => "params" in run;
 export const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec : run);
@@ -143,10 +143,10 @@ export class WebGpuTrainer implements Trainer {
   }
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
-    const most = SUBMISSION[this.info.software ? "software" : "hardware"], { queue } = this.#gpu.device;
+    const { first, any } = SUBMISSION[this.info.software ? "software" : "hardware"], { queue } = this.#gpu.device;
     /** The evaluations of what was submitted last. */
     let pending: Pending[] | null = null;
-    let left = updates;
+    let left = updates, most = first;
     if (this.#fresh.size > 0) {
       const encoder = this.#gpu.device.createCommandEncoder();
       pending = [this.#evaluate(encoder, [...this.#fresh])];
@@ -177,6 +177,7 @@ export class WebGpuTrainer implements Trainer {
       queue.submit([commands]);
       if (arriving) yield* await arriving;
       pending = recorded;
+      most = Math.min(4 * most, any);
     }
     if (pending) yield* await this.#arrive(pending);
   }
