@@ -4,10 +4,11 @@ import { Contest } from "./bench/contest.ts";
 import { type Options, options } from "./bench/options.ts";
 import { Absent, OURS, PeerProcess, PEERS } from "./bench/peers.ts";
 import { Gpu } from "../lib/engine/gpu.ts";
+import { commit } from "../lib/lab/environment.ts";
 import { peakOf } from "./bench/peak.ts";
 import { roofline } from "./bench/profile.ts";
 import { type Request, workOf } from "./bench/protocol.ts";
-import { added, inTurns } from "./bench/turns.ts";
+import { added, inTurns, stepsOfTurn } from "./bench/turns.ts";
 import { digits, type Measurement, median, reference, summarise, table } from "./bench/table.ts";
 
 /** Seconds that a peer may take here; far more than it needs. */
@@ -18,7 +19,8 @@ const measurement = (peer: string, rows: number, seconds: readonly number[]): Me
   turns: seconds.map((each) => ({ seconds: each, steps: 10, rows })),
   firstLoss: 4.75,
   lastLoss: 4.5,
-  updates: 32,
+  firstUpdates: 64,
+  updates: 96,
   warmUp: 1,
 });
 
@@ -46,6 +48,21 @@ Deno.test("works take turns, each first in its turn, and what is added is a medi
   assertEquals(added([1.25, 1.01, 0.9]), "1.0 % (-10.0 % to 25.0 %)");
 });
 
+Deno.test("a turn's steps are found by doubling, however long a device takes to be waited for", async () => {
+  const asked: number[] = [];
+  const device = (step: number, wait: number, atOnce = 1) => (n: number) => {
+    asked.push(n);
+    const steps = atOnce * Math.ceil(n / atOnce);
+    return Promise.resolve({ steps, seconds: wait + step * steps });
+  };
+  assertEquals(await stepsOfTurn(device(0.001, 0.01), 2), 1981); // from one step of 11 ms, it would have been 182
+  assertEquals(asked, Array.from({ length: 11 }, (_, i) => 2 ** i));
+  assertEquals(await stepsOfTurn(device(0.01, 0, 64), 2), 200);
+  assertEquals(asked.slice(11), [1, 128]);
+  assertEquals(await stepsOfTurn(device(3, 0), 2), 1);
+  assertEquals(await stepsOfTurn(device(11, 0), 2, 10), null);
+});
+
 Deno.test("the table has the fastest first and says why a peer is absent", () => {
   const text = table(
     [measurement("slow", 1, [4]), { peer: "gone", absent: "no such module; install it" }, measurement(OURS, 1, [1])],
@@ -55,6 +72,7 @@ Deno.test("the table has the fastest first and says why a peer is absent", () =>
   assertEquals(lines.map((line) => line.split(/ +/)[0]), ["peer", OURS, "slow", "absent:"]);
   assertStringIncludes(lines[2], "2.50  (2.50–2.50)");
   assertStringIncludes(lines[2], "4.00×");
+  assertStringIncludes(lines[1], "64 → 96");
   assertEquals(lines[3], "absent: gone (no such module; install it)");
   assertEquals(table([{ peer: "gone", absent: "away" }], OURS), "absent: gone (away)");
 });
@@ -151,8 +169,8 @@ const request = (rows: number, steps: number): Request => ({ work: workOf("ai-sc
 Deno.test("a peer warms up once a job, goes on between turns, and survives a job that it can't do", async () => {
   const running = await PeerProcess.start([["no-such-program"], peer(COUNTS)], PATIENCE);
   assertEquals(running.ready, { version: "1", device: "counter", sequential: false });
-  const { steps, firstLoss, warmUp } = await running.ask(request(1, 3), PATIENCE);
-  assertEquals([steps, firstLoss], [3, 2]);
+  const { steps, firstLoss, firstSteps, warmUp } = await running.ask(request(1, 3), PATIENCE);
+  assertEquals([steps, firstLoss, firstSteps], [3, 2, 2]);
   await running.ask(request(1, 5), PATIENCE);
   assertEquals((await running.ask(request(1, 0), PATIENCE)).loss, 10);
   assertAlmostEquals((await running.ask(request(1, 0), PATIENCE)).warmUp, warmUp, 0);
@@ -171,6 +189,38 @@ Deno.test("a peer that dies gives its last complaint, one that is too slow is en
     Absent,
     "no answer in 0.5 s",
   );
+});
+
+Deno.test("a copy that is no checkout is told its commit; a checkout says its own", async () => {
+  const before = Deno.env.get("GROKBOOK_COMMIT");
+  try {
+    Deno.env.set("GROKBOOK_COMMIT", "0abcdef\n");
+    assertEquals(await commit(), "0abcdef");
+    Deno.env.delete("GROKBOOK_COMMIT");
+    assert(/^([0-9a-f]{7,}\+?|unknown)$/.test(await commit()));
+  } finally {
+    if (before !== undefined) Deno.env.set("GROKBOOK_COMMIT", before);
+  }
+});
+
+Deno.test("what is measured and tested on a card without a network needs no npm package", async () => {
+  const file = (name: string) => new URL(name, import.meta.url).href;
+  for (const root of ["bench/bench.ts", "bench/peers/engine_peer.ts", "engine_test.ts", "gemm_test.ts", "tune_test.ts"].map(file)) {
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", root], stderr: "null" }).output();
+    interface Module {
+      readonly specifier: string;
+      readonly dependencies?: readonly { readonly isDynamic?: boolean; readonly code?: { readonly specifier: string } }[];
+    }
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: readonly Module[] };
+    const imports = new Map(modules.map(({ specifier, dependencies = [] }) => [
+      specifier,
+      dependencies.flatMap(({ isDynamic, code }) => (isDynamic || !code ? [] : [code.specifier])),
+    ]));
+    const reached = new Set([root]);
+    for (const module of reached) for (const next of imports.get(module) ?? []) reached.add(next);
+    assert(reached.size > 1);
+    assertEquals([...reached].filter((module) => module.startsWith("npm:")), []);
+  }
 });
 
 async function works(program: string): Promise<boolean> {

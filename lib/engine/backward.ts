@@ -13,7 +13,7 @@ import { normBackward } from "./kernels/norm.ts";
 import { poolBackward } from "./kernels/pool.ts";
 
 export function backward(pass: Pass): Kernel[] {
-  const { spec: { model }, layout, tile, examples, rows, at, end, buffer, batch } = pass;
+  const { spec: { model }, layout, tile, sums, examples, rows, at, end, buffer, batch } = pass;
   const { blocks, sizes } = layout;
   const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes), C = blocks.get("W_U")!.stride;
   const kernels: Kernel[] = [];
@@ -28,11 +28,11 @@ export function backward(pass: Pass): Kernel[] {
     const view = (area: Area) => activation(area.buffer, area.allRows, area.stride, area.firstRow, area.column);
     const label = `d${name} = ${x.buffer}ᵀ · ${dy.buffer}`, c = parameter(pass, block, column, "grads");
     kernels.push(...product({ label, m: x.width, n: dy.width, k: x.rows, a: view(x), b: view(dy), c, form: "tn", tile }, scratch));
-    if (model.biases) kernels.push(biasGradient(layout, dy, blocks.get(bias)!.offset + column));
+    if (model.biases) kernels.push(biasGradient(layout, sums, dy, blocks.get(bias)!.offset + column));
   };
   const normGradients = (name: string, rows: number, x: string, stats: string, dy: string, dx: string, add?: string) => {
     const norm = layerNorm(pass, name, rows, x, stats);
-    kernels.push(normBackward(norm, dy, dx, add), normGradient(layout, norm, dy));
+    kernels.push(normBackward(norm, dy, dx, add), normGradient(layout, sums, norm, dy));
   };
 
   // The output head.
@@ -140,7 +140,7 @@ export function backward(pass: Pass): Kernel[] {
   });
 
   kernels.push(embedBackward(embedding(pass), dResid(0)));
-  if (layout.length > layout.vectorsFrom) kernels.push(addParts(layout));
+  if (layout.length > layout.vectorsFrom) kernels.push(addParts(layout, sums));
   return kernels;
 }
 

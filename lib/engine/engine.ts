@@ -54,14 +54,15 @@ export class WebGpuEngine implements Engine {
     return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
   }
 
-  /** How the products of a model are cut here; on hardware the first call for a shape measures. */
-  async tile(spec: RunSpec, watched?: Watched): Promise<Tile> {
-    return this.#tuned ? await tunedTile(this.gpu, productsOf(spec, watched), BLOCKS) : this.#tile;
+  /** How the products of so many runs of a model are cut here; on hardware the first call for a shape measures. No bit depends on `rows`. */
+  async tile(spec: RunSpec, rows: number, watched?: Watched): Promise<Tile> {
+    return this.#tuned ? await tunedTile(this.gpu, productsOf(spec, watched), rows, BLOCKS) : this.#tile;
   }
 
   async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<WebGpuTrainer> {
     const first = specOf(runs[0]);
-    const made = plan(first, await this.tile(first, watched), watched);
+    const rows = Math.min(runs.length, this.rowsThatFit(first, watched));
+    const made = plan(first, await this.tile(first, rows, watched), watched);
     const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
     const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
     if (4 * words > maxStorageBufferBindingSize) {
@@ -71,7 +72,7 @@ export class WebGpuEngine implements Engine {
         }`,
       );
     }
-    for (let capacity = Math.min(runs.length, this.rowsThatFit(first, watched)); capacity >= 1; capacity = Math.floor(capacity / 2)) {
+    for (let capacity = rows; capacity >= 1; capacity = Math.floor(capacity / 2)) {
       const buffers = await this.gpu.allocate(new Map([...made.buffers].map(([name, words]) => [name, 4 * words * capacity])));
       if (buffers) return await WebGpuTrainer.open(this, made, buffers, runs.slice(0, capacity));
     }

@@ -3,6 +3,7 @@ import { type Block, headColumns, type Layout, pad4 } from "../layout.ts";
 import { type RunSpec, tokenNames } from "../spec.ts";
 import { ACTIVATION } from "./kernels/activation.ts";
 import { attention } from "./kernels/attention.ts";
+import type { Sums } from "./kernels/columns.ts";
 import { type Embed, embed } from "./kernels/embed.ts";
 import { type Epilogue, product, type Tile, type View } from "./kernels/gemm.ts";
 import { type Kernel, read, write } from "./kernels/kernel.ts";
@@ -15,6 +16,7 @@ export interface Pass {
   readonly spec: RunSpec;
   readonly layout: Layout;
   readonly tile: Tile;
+  readonly sums: Sums;
   /** Examples of the pass. */
   readonly examples: number;
   readonly rows: readonly LayerRows[];
@@ -59,6 +61,7 @@ export const embedding = ({ spec, layout, rows, examples }: Pass): Embed => ({
 export const layerNorm = (pass: Pass, name: string, rows: number, x: string, stats: string): Norm => ({
   rows,
   D: pass.layout.sizes.D,
+  lanes: pass.sums.lanes,
   P: pass.layout.length,
   w: pass.layout.blocks.get(`${name}.w`)!,
   b: pass.layout.blocks.get(`${name}.b`)!,

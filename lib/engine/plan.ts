@@ -11,7 +11,7 @@ import { forward, type Pass } from "./forward.ts";
 import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
 import { attentionSummary, summaryWords } from "./kernels/attention_summary.ts";
 import { chunk, lists, listWords, sample } from "./kernels/batch.ts";
-import { vectorSumFloats } from "./kernels/columns.ts";
+import { sumsOf, vectorSumFloats } from "./kernels/columns.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./kernels/hyper.ts";
 import type { Kernel } from "./kernels/kernel.ts";
@@ -80,16 +80,19 @@ export function plan(spec: RunSpec, tile: Tile, { attention }: Watched = {}): Pl
   buffer("lists", listWords(B, C));
   buffer("stats", 2 * B);
   buffer("batch_sums", 4);
-  buffer("vector_sums", Math.max(4, vectorSumFloats(layout)));
   buffer("eval.batch", chunkPairs);
   buffer("eval.stats", 2 * chunkPairs);
   buffer("eval.sums", 4);
   buffer("metrics", METRIC_WORDS);
 
+  const rows = layerRows(spec, B),
+    sums = sumsOf(tile.kind, Math.max(...rows.map(({ input, output }) => Math.max(input.count, output.count))));
+  buffer("vector_sums", Math.max(4, vectorSumFloats(layout, sums)));
   const pass = (examples: number, prefix: "" | "eval."): Pass => ({
     spec,
     layout,
     tile,
+    sums,
     examples,
     rows: layerRows(spec, examples),
     batch: `${prefix}batch`,

@@ -3,37 +3,24 @@ import { type AttentionProbe, attentionProbe } from "../attention.ts";
 import { dataset } from "../operations.ts";
 import { initialise, type Layout } from "../layout.ts";
 import { type RunSpec, shapeKey } from "../spec.ts";
-import type { EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import type { EngineInfo, Evaluation, Snapshot, Trainer } from "../trainer.ts";
+import { type Due, evaluationsOf, type Pending } from "./evaluation.ts";
 import type { Dispatch, Gpu, Timing } from "./gpu.ts";
-import { unpackSummary } from "./kernels/attention_summary.ts";
 import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./kernels/hyper.ts";
 import { METRIC_WORDS, type Plan, STATE_BUFFERS } from "./plan.ts";
 import { pack } from "./rows.ts";
 
-/** Dispatches of one submission, at most; the next is recorded while it runs. */
-const SUBMISSION = 4000;
+/**
+ * Dispatches of the first submission and of any, at most; the next is recorded while one runs. A card does as many as the processor in a hundredth of the
+ * time: it should have some soon, and then so many that it is still busy when evaluations have been waited for.
+ */
+const SUBMISSION = { software: { first: 4000, any: 4000 }, hardware: { first: 1000, any: 16_000 } };
 
 const isSnapshot = (run: RunSpec | Snapshot): run is Snapshot => "params" in run;
 export const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec : run);
 
 /** The dispatches of a plan. */
 type Lists = Record<"batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention", Dispatch[]>;
-
-/** A row that is evaluated. */
-interface Due {
-  readonly row: number;
-  readonly slot: number;
-  readonly step: number;
-  readonly spec: RunSpec;
-  readonly probe: AttentionProbe | undefined;
-}
-
-/** An evaluation under way: where the metrics of all slots arrive, then their attention where it is watched; and which rows were due. */
-interface Pending {
-  readonly staging: GPUBuffer;
-  readonly slots: number;
-  readonly due: readonly Due[];
-}
 
 /** The engine that opens a trainer. */
 interface Opener {
@@ -156,21 +143,23 @@ export class WebGpuTrainer implements Trainer {
   }
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
-    let pending: Pending[] = [];
-    let left = updates;
+    const { first, any } = SUBMISSION[this.info.software ? "software" : "hardware"], { queue } = this.#gpu.device;
+    /** The evaluations of what was submitted last. */
+    let pending: Pending[] | null = null;
+    let left = updates, most = first;
     if (this.#fresh.size > 0) {
       const encoder = this.#gpu.device.createCommandEncoder();
-      pending.push(this.#evaluate(encoder, [...this.#fresh]));
-      this.#gpu.device.queue.submit([encoder.finish()]);
+      pending = [this.#evaluate(encoder, [...this.#fresh])];
+      queue.submit([encoder.finish()]);
     }
     while (left > 0 && this.#running().length > 0) {
       const recorded: Pending[] = [];
       const encoder = this.#gpu.device.createCommandEncoder();
-      for (let dispatches = 0; dispatches < SUBMISSION && left > 0 && this.#running().length > 0;) {
+      for (let dispatches = 0; dispatches < most && left > 0 && this.#running().length > 0;) {
         const running = this.#running();
         const perUpdate = this.#lists.step.length + (this.#drawsBatches() ? this.#lists.batch.length : 0);
         const boundary = Math.min(...running.map((row) => this.#untilEvaluation(row)));
-        const count = Math.min(left, boundary, Math.max(1, Math.floor((SUBMISSION - dispatches) / perUpdate)));
+        const count = Math.min(left, boundary, Math.max(1, Math.floor((most - dispatches) / perUpdate)));
         this.#update(encoder, count);
         left -= count;
         dispatches += count * perUpdate;
@@ -181,14 +170,16 @@ export class WebGpuTrainer implements Trainer {
           dispatches += this.#lists.chunk.length * this.#plan.chunks + this.#lists.attention.length;
         }
       }
+      const commands = encoder.finish();
       this.#gpu.check();
-      this.#gpu.device.queue.submit([encoder.finish()]);
-      for (const evaluation of pending) yield await this.#take(evaluation);
+      // This returns when the device has nothing left to do; what it promises comes 10 ms later, and meanwhile the device has work again.
+      const arriving = pending && this.#arrive(pending);
+      queue.submit([commands]);
+      if (arriving) yield* await arriving;
       pending = recorded;
-      // Without an evaluation to wait for, the queue would grow without end.
-      if (recorded.length === 0) await this.#gpu.device.queue.onSubmittedWorkDone();
+      most = Math.min(4 * most, any);
     }
-    for (const evaluation of pending) yield await this.#take(evaluation);
+    if (pending) yield* await this.#arrive(pending);
   }
 
   async evaluate(): Promise<readonly Evaluation[]> {
@@ -203,18 +194,13 @@ export class WebGpuTrainer implements Trainer {
   }
 
   async snapshot(row: number): Promise<Snapshot> {
-    const { length: P } = this.layout;
-    const [params, m, v, sums] = [
-      await this.#read("params", row, P),
-      await this.#read("m", row, P),
-      await this.#read("v", row, P),
-      await this.#read("batch_sums", row, 4),
-    ];
-    return { spec: this.rows[row]!, step: this.steps[row], params, m, v, batchSums: sums.slice(0, 3) };
+    const { length: P } = this.layout, spec = this.rows[row]!, step = this.steps[row];
+    const [params, m, v, sums] = await this.#read(row, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
+    return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
   }
 
-  gradient(row: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#read("grads", row, this.layout.length);
+  async gradient(row: number): Promise<Float32Array<ArrayBuffer>> {
+    return (await this.#read(row, [["grads", this.layout.length]]))[0];
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
@@ -236,9 +222,10 @@ export class WebGpuTrainer implements Trainer {
 
   /** What each kernel of an update and of an evaluation takes over all rows, medians of `times`; `null` where the adapter can't tell. */
   async profile(times = 5): Promise<readonly Timing[] | null> {
-    const kept = await Promise.all(this.#slots.map((row) => this.snapshot(row)));
-    const timings = await this.#gpu.time([...this.#lists.batch, ...this.#lists.step], this.#slots.length, times);
-    kept.forEach((snapshot, slot) => this.place(this.#slots[slot], snapshot));
+    const rows = [...this.#slots]; // placing moves runs between slots
+    const kept = await Promise.all(rows.map((row) => this.snapshot(row)));
+    const timings = await this.#gpu.time([...this.#lists.batch, ...this.#lists.step], rows.length, times);
+    rows.forEach((row, i) => this.place(row, kept[i]));
     return timings;
   }
 
@@ -253,8 +240,18 @@ export class WebGpuTrainer implements Trainer {
     return slot;
   }
 
-  async #read(name: string, row: number, words: number): Promise<Float32Array<ArrayBuffer>> {
-    return new Float32Array(await this.#gpu.read(this.#buffers.get(name)!, 4 * words * this.#slot(row), 4 * words));
+  /** A row's words of some buffers, read at once: waiting for the device costs 10 ms each time. */
+  async #read(row: number, parts: readonly (readonly [buffer: string, words: number])[]): Promise<Float32Array<ArrayBuffer>[]> {
+    const slot = this.#slot(row), encoder = this.#gpu.device.createCommandEncoder();
+    const staging = this.#gpu.stage(4 * parts.reduce((sum, [, words]) => sum + words, 0));
+    let at = 0;
+    const ranges = parts.map(([name, words]) => {
+      encoder.copyBufferToBuffer(this.#buffers.get(name)!, 4 * words * slot, staging, 4 * at, 4 * words);
+      return [at, at += words] as const;
+    });
+    this.#gpu.device.queue.submit([encoder.finish()]);
+    const all = new Float32Array(await this.#gpu.take(staging));
+    return ranges.map(([from, to]) => all.slice(from, to));
   }
 
   #running = () => this.#slots.filter((row) => this.steps[row] < this.rows[row]!.schedule.steps);
@@ -293,15 +290,13 @@ export class WebGpuTrainer implements Trainer {
     return { staging, slots, due };
   }
 
-  async #take({ staging, slots, due }: Pending): Promise<readonly Evaluation[]> {
-    const words = new Float32Array(await this.#gpu.take(staging));
-    return due.map(({ row, slot, step, spec, probe }) => {
-      const [trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc] = words.subarray(slot * METRIC_WORDS);
-      const metrics: Metrics = { step, trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc };
-      if (!probe) return { row, metrics };
-      const { words: length } = this.#plan.attention!, at = slots * METRIC_WORDS + slot * length;
-      const summary = unpackSummary(spec, words.subarray(at, at + length), probe.full);
-      return { row, metrics, attention: { step, probe, ...summary } };
-    });
+  /** The evaluations of a submission, waited for all at once, because each takes 10 ms; without any, the submission itself. */
+  #arrive(pending: readonly Pending[]): Promise<(readonly Evaluation[])[]> {
+    if (pending.length === 0) return this.#gpu.device.queue.onSubmittedWorkDone().then(() => []);
+    return Promise.all(pending.map((evaluation) => this.#take(evaluation)));
+  }
+
+  async #take(pending: Pending): Promise<readonly Evaluation[]> {
+    return evaluationsOf(pending, new Float32Array(await this.#gpu.take(pending.staging)), this.#plan.attention?.words);
   }
 }

@@ -10,20 +10,30 @@ export interface Environment extends EngineInfo {
   readonly cores: number;
   /** Version. */
   readonly deno: string;
-  /** This project's, with a `+` where files differ from it; `unknown` outside a checkout. */
+  /** As `commit` says. */
   readonly commit: string;
 }
 
 export async function environment(info: EngineInfo): Promise<Environment> {
-  const commit = await git("rev-parse", "--short", "HEAD");
   return {
     ...info,
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     cores: navigator.hardwareConcurrency,
     deno: Deno.version.deno,
-    commit: commit ? `${commit}${await git("status", "--porcelain") ? "+" : ""}` : "unknown",
+    commit: await commit(),
   };
+}
+
+/**
+ * This project's commit, with a `+` where files differ from it. The variable `GROKBOOK_COMMIT` says it for a copy that is no checkout; without it
+ * such a copy's is `unknown`.
+ */
+export async function commit(): Promise<string> {
+  const told = Deno.env.get("GROKBOOK_COMMIT")?.trim();
+  if (told) return told;
+  const head = await git("rev-parse", "--short", "HEAD");
+  return head ? `${head}${await git("status", "--porcelain") ? "+" : ""}` : "unknown";
 }
 
 /** What git says of this project; "" where there is no git, or no checkout. */

@@ -58,7 +58,7 @@ export async function attentionFigures(rounds: number, say: (line: string) => vo
 /** What the kernels of the log add to those of the updates between two evaluations and of an evaluation, for one run. */
 async function kernelTime(engine: WebGpuEngine, spec: RunSpec): Promise<number | null> {
   const { gpu } = engine, watched = { attention: {} };
-  const made = plan(spec, await engine.tile(spec, watched), watched);
+  const made = plan(spec, await engine.tile(spec, 1, watched), watched);
   const { buffers: sizes, batch, step, chunk, chunks, endOfEvaluation, attention } = made;
   const buffers = await gpu.allocate(new Map([...sizes].map(([name, words]) => [name, 4 * words])));
   if (!buffers) return null;

@@ -2,10 +2,8 @@
 import { prepareFile } from "../../lib/cli/files.ts";
 import { writeWhole } from "../../lib/files.ts";
 import { run } from "../../lib/cli/main.ts";
-import { attentionFigures, attentionTable } from "./attention.ts";
 import { type Machine, machine } from "./machine.ts";
 import { Contest } from "./contest.ts";
-import { labFigures, labTable } from "./lab.ts";
 import { HELP, options } from "./options.ts";
 import { OURS } from "./peers.ts";
 import { profile } from "./profile.ts";
@@ -36,13 +34,16 @@ await run(async (args) => {
     await writeWhole(chosen.json, JSON.stringify(document, null, 2) + "\n");
   };
 
+  // Imported where they are asked for: what they need of npm isn't on every machine that is measured.
   if (chosen.lab) {
+    const { labFigures, labTable } = await import("./lab.ts");
     const figures = await labFigures(chosen.rounds, (line) => console.error(line));
     console.log(`\n${labTable(figures)}`);
     await keep({ work: "lab", ...figures });
     return 0;
   }
   if (chosen.attention) {
+    const { attentionFigures, attentionTable } = await import("./attention.ts");
     const figures = await attentionFigures(chosen.rounds, (line) => console.error(line));
     console.log(`\n${attentionTable(figures)}`);
     await keep({ work: "attention", figures });

@@ -3,6 +3,7 @@ import type { Options } from "./options.ts";
 import { Absent, commands, type Peer, PeerProcess } from "./peers.ts";
 import type { Done, Ready, Request, Work } from "./protocol.ts";
 import type { Measurement, Missing, Result } from "./table.ts";
+import { stepsOfTurn } from "./turns.ts";
 
 /** A peer and its process, or why it has none. */
 interface Entrant {
@@ -77,6 +78,7 @@ export class Contest {
         peer: entrant.peer.name,
         turns,
         firstLoss: last.firstLoss,
+        firstUpdates: last.firstSteps,
         lastLoss: loss,
         updates,
         warmUp: last.warmUp,
@@ -109,14 +111,13 @@ export class Contest {
   /** Builds, compiles, and finds how many updates make a turn as long as was asked for. */
   async #warmUp(entrant: Entrant, request: Request): Promise<Started> {
     const { seconds, patience } = this.#options;
-    const first = await entrant.process!.ask(request, patience);
-    let { steps, seconds: took } = first, updates = 2 + steps;
-    if (took < seconds / 10) { // too short to tell how long a step is
-      const longer = await entrant.process!.ask({ ...request, steps: Math.ceil((steps * seconds) / (10 * took)) }, patience);
-      [steps, took, updates] = [longer.steps, longer.seconds, updates + longer.steps];
-    }
-    const turn = Math.max(1, Math.round((steps * seconds) / took));
-    return { entrant, request: { ...request, steps: turn }, turns: [], updates, last: first };
+    let last!: Done, updates = 0;
+    const steps = await stepsOfTurn(async (steps) => {
+      last = await entrant.process!.ask({ ...request, steps }, patience);
+      updates += last.steps;
+      return last;
+    }, seconds);
+    return { entrant, request: { ...request, steps: steps! }, turns: [], updates: updates + last.firstSteps, last };
   }
 
   async #turn(started: Started): Promise<void> {

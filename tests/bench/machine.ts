@@ -1,6 +1,7 @@
 /** Where a measurement was made: nothing that names a person's machine, all that explains a figure. */
 import os from "node:os";
 import { type AdapterInfo, describeAdapter } from "../../lib/engine/adapter.ts";
+import { commit } from "../../lib/lab/environment.ts";
 
 export interface Machine {
   readonly processor: string;
@@ -13,7 +14,7 @@ export interface Machine {
   readonly adapter: Pick<AdapterInfo, "name" | "driver" | "software"> | null;
   /** NVIDIA's card and its driver, as its own tool names them. */
   readonly nvidia: string | null;
-  /** The commit, with a `+` where files differ from it. */
+  /** As `commit` of the lab says. */
   readonly commit: string;
 }
 
@@ -27,7 +28,7 @@ export async function machine(): Promise<Machine> {
     deno: Deno.version.deno,
     adapter: adapter && { name: adapter.name, driver: adapter.driver, software: adapter.software },
     nvidia: await output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
-    commit: `${await output("git", "rev-parse", "--short", "HEAD") ?? "unknown"}${await output("git", "status", "--porcelain") ? "+" : ""}`,
+    commit: await commit(),
   };
 }
 

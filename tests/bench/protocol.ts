@@ -29,9 +29,10 @@ export interface Done {
   readonly seconds: number;
   /** Mean training loss in nats, of the last batch or of the whole training set; where it was asked for. */
   readonly loss?: number;
-  /** The same after two steps. */
+  /** The same after the first steps: two, or as many as the peer takes at once. */
   readonly firstLoss: number;
-  /** Seconds for building, compiling and the first two steps, which no figure contains. */
+  readonly firstSteps: number;
+  /** Seconds for building, compiling and the first steps, which no figure contains. */
   readonly warmUp: number;
 }
 

@@ -5,6 +5,7 @@ import type { WebGpuTrainer } from "../../lib/engine/trainer.ts";
 import { reason } from "../../lib/files.ts";
 import { type RunSpec, runSpec } from "../../lib/spec.ts";
 import { columns, digits, median } from "./table.ts";
+import { stepsOfTurn } from "./turns.ts";
 
 /** So far away that no evaluation falls into the timed part. */
 const NEVER = 2 ** 30;
@@ -29,54 +30,50 @@ const at = (axis: ScalingAxis, value: number, seed: number): RunSpec =>
     seed,
   });
 
-/** All points, each measured in every round, so that a machine's drift hits all alike. */
+/** All points, each opened once, for that takes longer than a turn where runs are many, and measured `rounds` times there. */
 export async function scaling(rounds: number, seconds: number, say: (line: string) => void): Promise<readonly ScalingPoint[]> {
-  const engine = await webgpuEngine(), { axis: rowsAxis, else: rows } = ROWS[engine.info.software ? "software" : "hardware"];
-  const points = [
-    ...rowsAxis.map((value) => ({ axis: "rows" as const, value, rows: value })),
-    ...(Object.keys(AXES) as (keyof typeof AXES)[]).flatMap((axis) => AXES[axis].map((value) => ({ axis, value, rows }))),
-  ].map((point) => ({ ...point, flop: engine.cost(at(point.axis, point.value, 0)).flop, runStepsPerSecond: [] as number[] }));
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, point] of points.entries()) {
-      const before = points[i - 1];
-      // What didn't fit, or took too long, isn't tried again, and neither is more of it.
-      if (point.runStepsPerSecond.length < round || (before?.axis === point.axis && before.runStepsPerSecond.length <= round)) continue;
-      const { axis, value, rows } = point;
-      if (round === 0) say(`${axis} ${value}, R ${rows}`);
-      const rate = await measure(engine, Array.from({ length: rows }, (_, seed) => at(axis, value, seed)), seconds, say);
-      if (rate !== null) point.runStepsPerSecond.push(rate);
+  const engine = await webgpuEngine(), { axis: rowsAxis, else: others } = ROWS[engine.info.software ? "software" : "hardware"];
+  const points: ScalingPoint[] = [];
+  for (const [axis, values] of Object.entries({ rows: rowsAxis, ...AXES }) as [ScalingAxis, readonly number[]][]) {
+    let beyond = false; // What lies beyond what didn't fit, or took too long, isn't tried.
+    for (const value of values) {
+      const rows = axis === "rows" ? value : others, specs = Array.from({ length: rows }, (_, seed) => at(axis, value, seed));
+      if (!beyond) say(`${axis} ${value}, R ${rows}`);
+      const runStepsPerSecond: readonly number[] = beyond ? [] : await measure(engine, specs, rounds, seconds, say);
+      beyond = runStepsPerSecond.length === 0;
+      points.push({ axis, value, rows, runStepsPerSecond, flop: engine.cost(specs[0]).flop });
     }
   }
   return points;
 }
 
-/** R × steps / s; `null` where the runs don't fit, or take too long. */
+/** R × steps / s of each turn; none where the runs don't fit, or take too long. */
 async function measure(
   engine: WebGpuEngine,
   specs: readonly RunSpec[],
+  rounds: number,
   seconds: number,
   say: (line: string) => void,
-): Promise<number | null> {
+): Promise<number[]> {
   let trainer: WebGpuTrainer;
   try {
     trainer = await engine.open(specs);
   } catch (error) {
     say(reason(error));
-    return null;
+    return [];
   }
   const timed = async (steps: number) => {
     const began = performance.now();
-    await Array.fromAsync(trainer.advance(steps));
-    await trainer.gradient(specs.length - 1); // waits for the device
+    await Array.fromAsync(trainer.advance(steps)); // which ends when the device is done
     return (performance.now() - began) / 1000;
   };
   try {
-    if (trainer.rows.length < specs.length) return null;
+    if (trainer.rows.length < specs.length) return [];
     await timed(1); // compiles
-    const once = await timed(1);
-    if (once > PATIENCE) return null;
-    const steps = Math.max(1, Math.ceil(seconds / once));
-    return specs.length * steps / await timed(steps);
+    const steps = await stepsOfTurn(async (steps) => ({ steps, seconds: await timed(steps) }), seconds, PATIENCE);
+    const rates: number[] = [];
+    for (let round = 0; steps !== null && round < rounds; round++) rates.push(specs.length * steps / await timed(steps));
+    return rates;
   } finally {
     trainer.dispose();
   }

@@ -5,9 +5,10 @@ export interface Measurement {
   readonly peer: string;
   /** Seconds and updates of each turn, and how many runs the turn trained at once. */
   readonly turns: readonly { readonly seconds: number; readonly steps: number; readonly rows: number }[];
-  /** Mean training loss after two steps and at the end, and the updates until then. */
+  /** Mean training loss after the first updates and at the end, and how many updates these are. */
   readonly firstLoss: number;
   readonly lastLoss: number;
+  readonly firstUpdates: number;
   readonly updates: number;
   readonly warmUp: number;
 }
@@ -78,7 +79,7 @@ export function table(results: readonly Result[], ours: string): string {
       digits(summary.milliseconds),
       `${digits(ratio(summary))}×`,
       `${digits(result.firstLoss)} → ${digits(result.lastLoss)}`,
-      `2 → ${result.updates}`,
+      `${result.firstUpdates} → ${result.updates}`,
     ]),
   ];
   const missing = results.filter(isMissing).map(({ peer, absent }) => `absent: ${peer} (${absent})`);

@@ -18,6 +18,21 @@ export async function inTurns(works: readonly ((round: number) => Promise<unknow
   return times;
 }
 
+/**
+ * How many steps make a turn of about so many seconds; `null` where one alone takes longer than `patience`. Doubled until the clock can tell: waiting
+ * for a device takes 10 ms whatever it does, which a few steps would drown in.
+ */
+export async function stepsOfTurn(
+  advance: (steps: number) => Promise<{ readonly steps: number; readonly seconds: number }>,
+  seconds: number,
+  patience = Infinity,
+): Promise<number | null> {
+  let done = await advance(1);
+  if (done.seconds > patience) return null;
+  while (done.seconds < seconds / 2) done = await advance(2 * done.steps);
+  return Math.max(1, Math.round(done.steps * seconds / done.seconds));
+}
+
 /** A ratio as what it adds. */
 export const percent = (ratio: number): string => `${(100 * (ratio - 1)).toFixed(1)} %`;
 

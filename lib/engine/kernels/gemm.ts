@@ -11,7 +11,7 @@
 import { gpu, type GpuTile } from "./gemm/gpu.ts";
 import { software, type SoftwareTile } from "./gemm/software.ts";
 import { alias, at, numbers, type Sizes, type Store, type View } from "./gemm/view.ts";
-import { type Binding, type Constants, type Kernel, read, write } from "./kernel.ts";
+import { type Binding, type Constants, elementwise, type Kernel, read, write } from "./kernel.ts";
 
 export type { View } from "./gemm/view.ts";
 export { BLOCKS, GPU_TILE, type GpuTile } from "./gemm/gpu.ts";
@@ -83,23 +83,20 @@ export function gemm({ splits = 1, ...options }: Gemm): Kernel {
 export function sumSplits(
   { label, m, n, splits, partial, c, epilogue }: Pick<Gemm, "label" | "m" | "n" | "c" | "epilogue"> & { splits: number; partial: View },
 ): Kernel {
-  const code = `${epilogue?.functions ?? ""}
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x / u.n4; let col4 = id.x % u.n4; let r = id.z;
-  if (row >= u.m) { return; }
+  return elementwise({
+    label,
+    count: m * n / 4,
+    bindings: bind(partial, null, c, epilogue?.bindings),
+    constants: { n4: n / 4, splits, ...numbers("a", parts(partial, splits)), ...numbers("c", c), ...epilogue?.constants },
+    functions: epilogue?.functions ?? "",
+    body: `
+  let row = i / u.n4; let col4 = i % u.n4;
   var value = vec4f();
   for (var s = 0u; s < u.splits; s++) { value += x[${at("a", "(r * u.splits + s)", "row", "col4")}]; }
-  ${storing(epilogue)("value", "row", "col4", "r")}
-}`;
-  return {
-    label,
-    code,
-    bindings: bind(partial, null, c, epilogue?.bindings),
-    constants: { m, n4: n / 4, splits, ...numbers("a", parts(partial, splits)), ...numbers("c", c), ...epilogue?.constants },
-    grid: [Math.ceil(m * n / 4 / 64), 1, 1],
+  ${storing(epilogue)("value", "row", "col4", "r")}`,
     flop: splits * m * n,
     bytes: 4 * (splits + 1) * m * n,
-  };
+  });
 }
 
 /**
@@ -107,8 +104,8 @@ export function sumSplits(
  * then their sum, with the epilogue.
  */
 export function product(options: Gemm, scratch: (floats: number) => string): Kernel[] {
-  const { label, m, n, k, c, form, tile, epilogue } = options;
-  const splits = tile.splits(form, k);
+  const { label, m, n, c, tile, epilogue } = options;
+  const splits = tile.splits(options);
   if (splits === 1) return [gemm(options)];
   const partial: View = { buffer: scratch(splits * m * n), offset: 0, runStride: splits * m * n, stride: n, shape: "[R, split, m, n]" };
   const { epilogue: _, ...plain } = options;

@@ -83,7 +83,7 @@ export const write = {
 /** Threads of a workgroup in kernels with one thread an element. */
 export const THREADS = 64;
 /** Workgroups along one axis of a grid, at most: the limit of WebGPU. */
-const AXIS = 65535;
+export const AXIS = 65535;
 
 /** One thread for each of `count` elements of a run: `body` sees `i`, the element, and `r`, the row. */
 export function elementwise(

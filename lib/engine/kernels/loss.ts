@@ -5,6 +5,18 @@ import { HYPER, STATE } from "./hyper.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";
 
 /**
+ * WGSL: log(1 + x) of an x ≥ 0 to the last digits, small ones too. Near 1 a driver's log may be wrong by 2⁻²¹, whatever its argument, so
+ * there it is 2 artanh(x / (2 + x)) as a series, whose next term would be below half a digit.
+ */
+export const LOG1P = `
+fn log1p(x: f32) -> f32 {
+  let s = x / (2.0 + x);
+  let q = s * s;
+  let series = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+  return select(log(1.0 + x), series, x < 0.5);
+}`;
+
+/**
  * loss = −log softmax(z)_y. `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the
  * label's gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. Which of them, is the run's choice.
  */
@@ -23,12 +35,7 @@ export function loss(examples: number, C: number, buffers: { batch: string; logi
       ...(dlogits ? [write.vec4f(dlogits, "[R, B, C]", "dlogits")] : []),
     ],
     constants: { C, C4: pad4(C) / 4 },
-    functions: HYPER + UNPACK + `
-/** log(1 + x) without losing small x. */
-fn log1p(x: f32) -> f32 {
-  let u = 1.0 + x;
-  return select(log(u) * (x / (u - 1.0)), x, u == 1.0);
-}`,
+    functions: HYPER + UNPACK + LOG1P,
     body: `
   let y = target_of(batch[r * u.count + i]);
   let at = (r * u.count + i) * u.C4;
@@ -37,7 +44,7 @@ fn log1p(x: f32) -> f32 {
   for (var c = 0u; c < u.C4; c++) {
     ${inside}
     let z = ${z("-3.4e38")};
-    for (var j = 0u; j < 4u; j++) { if (z[j] > best) { best = z[j]; answer = 4u * c + j; } }
+    ${[..."xyzw"].map((at, j) => `if (z.${at} > best) { best = z.${at}; answer = 4u * c + ${j}u; }`).join(" ")}
   }
   let z_y = logits[at + y / 4u][y % 4u];
   var others = vec4f(0.0);

@@ -29,7 +29,7 @@ async function open({ preset }: Work, rows: number): Promise<Session> {
   return {
     async advance(steps) {
       for await (const _ of trainer.advance(steps));
-      await trainer.gradient(rows - 1); // waits for the device
+      if (name === "tfjs") await trainer.gradient(rows - 1); // waits for the device, as the native engine has done
       return steps;
     },
     async loss() {

@@ -37,12 +37,12 @@ def serve(ready, opens):
                 gc.collect()  # frees the last one's memory before the next is built
                 start = time.perf_counter()
                 advance = opens(request["work"], request["rows"])
-                _, first = advance(2)
+                first_steps, first = advance(2)
                 opened, warm_up = key, time.perf_counter() - start
             start = time.perf_counter()
             steps, loss = advance(request["steps"])
             seconds = time.perf_counter() - start
-            answer({"steps": steps, "seconds": seconds, "loss": loss, "firstLoss": first, "warmUp": warm_up})
+            answer({"steps": steps, "seconds": seconds, "loss": loss, "firstLoss": first, "firstSteps": first_steps, "warmUp": warm_up})
         except Exception as error:  # out of memory, or what the framework can't do: one row less, not the end
             opened, advance = None, None
             answer({"error": one_line(error)})

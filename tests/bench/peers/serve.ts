@@ -21,7 +21,7 @@ export async function serve(ready: () => Promise<Ready>, open: (work: Work, rows
   } catch (error) {
     return void answer({ absent: oneLine(error) });
   }
-  let opened = "", session: Session | null = null, firstLoss = NaN, warmUp = NaN;
+  let opened = "", session: Session | null = null, firstSteps = NaN, firstLoss = NaN, warmUp = NaN;
   const close = () => {
     session?.dispose();
     [opened, session] = ["", null];
@@ -34,18 +34,18 @@ export async function serve(ready: () => Promise<Ready>, open: (work: Work, rows
         close();
         const start = performance.now();
         session = await open(work, rows);
-        await session.advance(2);
+        firstSteps = await session.advance(2);
         warmUp = (performance.now() - start) / 1000;
         firstLoss = await session.loss();
         opened = key;
       }
       if (steps === 0) {
-        answer({ steps: 0, seconds: 0, loss: await session!.loss(), firstLoss, warmUp });
+        answer({ steps: 0, seconds: 0, loss: await session!.loss(), firstLoss, firstSteps, warmUp });
         continue;
       }
       const start = performance.now();
       const done = await session!.advance(steps);
-      answer({ steps: done, seconds: (performance.now() - start) / 1000, firstLoss, warmUp });
+      answer({ steps: done, seconds: (performance.now() - start) / 1000, firstLoss, firstSteps, warmUp });
     } catch (error) {
       close();
       answer({ error: oneLine(error) });

@@ -3,12 +3,12 @@
  * load inside a WGSL loop or branch; only straight-line code with literal indices becomes plain multiply-adds. Hence: stage a tile of B, one barrier,
  * then an unrolled body, one row of C per lane.
  */
-import { alias, at, type Form, type Generated, lines, range, type Sizes, type Store, up, type View } from "./view.ts";
+import { alias, at, type Generated, lines, range, type Sizes, type Store, up, type View } from "./view.ts";
 
 export interface SoftwareTile {
   readonly kind: "software";
-  /** Into how many parts to cut a contraction of length `k`. */
-  readonly splits: (form: Form, k: number) => number;
+  /** Into how many parts to cut the contraction. */
+  readonly splits: (sizes: Sizes) => number;
   /** Rows of C in a workgroup, at most. */
   readonly rows: number;
   /** Columns of C in a workgroup, in vec4, at most. */
@@ -21,7 +21,7 @@ export interface SoftwareTile {
 
 export const SOFTWARE_TILE: SoftwareTile = {
   ...{ kind: "software", rows: 256, columns: 16, depth: 128, unroll: 1024 },
-  splits: (_, k) => Math.ceil(k / 128),
+  splits: ({ k }) => Math.ceil(k / 128),
 };
 
 export function software({ form, m, n, k }: Sizes, b: View, tile: SoftwareTile, splits: number, store: Store): Generated {
