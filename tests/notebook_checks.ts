@@ -28,7 +28,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     />0\.048<.{0,60}>0\.31<.{0,60}>0\.611</,
   ],
   "03_capacity.ipynb": [
-    /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference −[\d,]+ of 3,000 steps/,
+    /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference [\d,]+ steps within the first 3,000/,
     /In none of [23] panels can times to grok be told apart/,
     /\d+ of \d+ networks that grokked fall\sbelow\s99\s%\sagain/,
     /Addition groks soonest \| yes \|/,
