@@ -48,6 +48,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     />decay 10</,
     /Weight decay 0\.5: memorised at 110, grokked at 3070\./,
     /Weight decay 1: memorised at 110, grokked at 1510\./,
+    /Weight decay 10: not memorised by 1000\./,
   ],
   // Other machines are recorded beside this one.
   "90_speed.ipynb": [
