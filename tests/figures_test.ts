@@ -235,6 +235,14 @@ Deno.test("a long title breaks where it pauses, or else in the middle, and never
     "All 4 networks memorise around step 110;",
     "none generalises within 240 steps",
   ]);
+  assertEquals(lines("All 5 networks memorise around step 160; 2 of 5 generalise within 2,000 steps"), [
+    "All 5 networks memorise around step 160;",
+    "2 of 5 generalise within 2,000 steps",
+  ]);
+  assertEquals(lines("Steps, train fraction and weight decay can each keep all 5 of 5 networks from grokking"), [
+    "Steps, train fraction and weight decay can",
+    "each keep all 5 of 5 networks from grokking",
+  ]);
   assertEquals(lines("Networks grok from train fraction 0.35 on, soonest with 0.7, around step 120"), [
     "Networks grok from train fraction 0.35 on,",
     "soonest with 0.7, around step 120",

@@ -112,7 +112,7 @@ const PAUSE = 15;
 
 /** Breaks a text into as few lines as there must be; a title, if into two, where it pauses or in the middle. */
 function wrap(text: string, size: number, title: boolean, width: number): string[] {
-  const words = text.split(/ (?![\d%])/); // a number stays with its noun, and with its %
+  const words = text.split(/(?<=[;:]) | (?![\d%])(?!(?<=\d )of \d)/); // a number stays with its noun, with its %, and in "2 of 5"
   const fits = (line: string) => textWidth(line, size, title) <= width;
   const lines: string[] = [];
   for (const word of words) {
