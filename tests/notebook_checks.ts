@@ -46,6 +46,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Too few seeds to show that excess capacity delays grokking, with weight\sdecay\s0\.01, 0\.1 and\s1/,
     /from which half of the networks grok is lowest, below\s0\.792, at weight\sdecay\s1, and highest, 1\.36, at\s3; at 10 none does/,
     />decay 10</,
+    /Weight decay 0\.1: memorised at 100, not grokked by 3500\./,
     /Weight decay 0\.5: memorised at 110, grokked at 3070\./,
     /Weight decay 1: memorised at 110, grokked at 1510\./,
     /Weight decay 10: not memorised by 1000\./,
