@@ -49,6 +49,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Weight decay 0\.1: memorised at 100, not grokked by 3500\./,
     /Weight decay 0\.5: memorised at 110, grokked at 3070\./,
     /Weight decay 1: memorised at 110, grokked at 1510\./,
+    /Weight decay 3: memorised at 150, grokked at 590\./,
     /Weight decay 10: not memorised by 1000\./,
   ],
   // Other machines are recorded beside this one.
