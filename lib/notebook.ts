@@ -10,6 +10,7 @@ import { nameOf, valueOf } from "./figures/settings.ts";
 import { grokkingByGroup, groupsBy } from "./figures/steps.ts";
 import { capital } from "./figures/sweep_marks.ts";
 import type { Figure } from "./figures/theme.ts";
+import { delivered } from "./notebook_delivery.ts";
 import type { RunSpec } from "./spec.ts";
 import { openEngine, type Run, train, type TrainOptions } from "./train.ts";
 import type { Engine, Snapshot } from "./trainer.ts";
@@ -22,8 +23,12 @@ function jupyter(): typeof Deno.jupyter | undefined {
     return undefined;
   }
 }
-/** The kernel says that it is idle before what was displayed has gone out, and a front end may drop what comes later; so cells wait. */
-const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+/** A cell ends once what it displayed has gone out. */
+async function settled(): Promise<void> {
+  const kernel = jupyter();
+  if (kernel) await delivered(kernel.broadcast);
+}
 
 /** Shows figures, dataframes, or texts in Markdown, one below the other. Await it. */
 export async function show(...things: readonly unknown[]): Promise<void> {

@@ -226,7 +226,10 @@ Deno.test("Jupyter is told of root and of a missing screen", () => {
 
 Deno.test("tests that wait for other programs run beside the rest, and all are counted", () => {
   const [first, beside] = lanes(testFiles([]));
-  assertEquals(beside, testFiles(["browser_test", "cli_train_test", "db_test", "notebooks_test", "sweep_cli_test"]));
+  assertEquals(
+    beside,
+    testFiles(["browser_test", "cli_train_test", "db_test", "notebook_delivery_test", "notebooks_test", "sweep_cli_test"]),
+  );
   assertEquals([...first, ...beside].sort(), testFiles([]));
   assertEquals(lanes(["tests/notebooks_test.ts"]), [["tests/notebooks_test.ts"]]);
   assertEquals(sum([{ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }]), { passed: 4, failed: 1, skipped: 2 });

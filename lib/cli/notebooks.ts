@@ -84,8 +84,10 @@ export function problems(notebook: Notebook): string[] {
 /** Where `--record` trains, and leaves what is to be recorded, and notebooks whose experiments aren't whole yet. */
 const RECORDING = join(ROOT, "data", "out", "record");
 
-/** How `--record` is done. */
-export interface Recording {
+/** Where a notebook is, and how `--record` is done. */
+export interface Execution {
+  /** Default: notebooks/. */
+  readonly folder?: string;
   /** Where sweeps train all anew and leave the results. */
   readonly record?: string;
   /** Seconds that each experiment may take. */
@@ -93,15 +95,15 @@ export interface Recording {
 }
 
 /** Runs a notebook where it stands. @returns the executed copy, as text. @throws Error where Jupyter can't. */
-export async function execute(name: string, { record, budget }: Recording = {}): Promise<string> {
-  const folder = await Deno.makeTempDir();
+export async function execute(name: string, { folder = join(ROOT, "notebooks"), record, budget }: Execution = {}): Promise<string> {
+  const copy = await Deno.makeTempDir();
   try {
     const { code, stderr } = await new Deno.Command("jupyter-nbconvert", {
       args: [
-        ...["--to", "notebook", "--execute", name, "--output-dir", folder, "--allow-errors"],
+        ...["--to", "notebook", "--execute", name, "--output-dir", copy, "--allow-errors"],
         ...[`--ExecutePreprocessor.timeout=${record ? -1 : CELL_LIMIT}`, "--ExecutePreprocessor.record_timing=False"],
       ],
-      cwd: join(ROOT, "notebooks"),
+      cwd: folder,
       env: { ...environment(), ...record && { [RECORD]: record }, ...budget && { [BUDGET]: String(budget) } },
       stdout: "null",
       stderr: "piped",
@@ -111,9 +113,9 @@ export async function execute(name: string, { record, budget }: Recording = {}):
         `Cannot execute ${name}: nbconvert's exit code must be 0, current value is ${code}\n${new TextDecoder().decode(stderr)}`,
       );
     }
-    return await Deno.readTextFile(join(folder, name));
+    return await Deno.readTextFile(join(copy, name));
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(copy, { recursive: true });
   }
 }
 

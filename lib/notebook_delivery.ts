@@ -1,0 +1,78 @@
+/**
+ * Whether what a cell displayed has left the kernel. Deno's kernel hands it to another thread, and may call the cell done before that thread has sent
+ * all of it; front ends drop what comes later. So the cell listens as a front end does, until it hears a word of its own, said after all else.
+ */
+
+/** ms until the word is said again, since the kernel may not have had us on its list when it was, and until no more is waited for. */
+const AGAIN = 10, GIVE_UP = 10_000;
+/** ms to wait where the kernel can't be listened to: 60 were too few at times, on two busy cores. */
+const BLIND = 250;
+
+/** What `Deno.jupyter.broadcast` does. */
+type Broadcast = (type: string, content: Record<string, unknown>) => Promise<void>;
+
+/** Where a kernel publishes what it displays. */
+export interface Publisher {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/**
+ * Waits until the front ends have been sent all that was displayed before the call, or for a quarter of a second where that can't be known.
+ * @param from by default this process's own kernel.
+ * @returns whether it is known.
+ */
+export async function delivered(broadcast: Broadcast, from?: Publisher): Promise<boolean> {
+  try {
+    using connection = await Deno.connect(from ?? await thisKernel());
+    // It updates a figure that nobody has: front ends pass over it.
+    const word = crypto.randomUUID();
+    const say = () => broadcast("update_display_data", { data: {}, metadata: {}, transient: { display_id: word } });
+    await connection.write(HELLO);
+    await say();
+    const timers = [setInterval(say, AGAIN), setTimeout(() => connection.close(), GIVE_UP)];
+    try {
+      return await hears(connection, word);
+    } finally {
+      timers.forEach(clearTimeout);
+    }
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, BLIND));
+    return false;
+  }
+}
+
+/** Reads until the word comes. @returns `false` if the other side ends before. */
+async function hears(connection: Deno.Conn, word: string): Promise<boolean> {
+  const chunk = new Uint8Array(1 << 16), decoder = new TextDecoder();
+  for (let heard = "", n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
+    heard = heard.slice(-word.length) + decoder.decode(chunk.subarray(0, n), { stream: true });
+    if (heard.includes(word)) return true;
+  }
+  return false;
+}
+
+/** Said at once by a client of ZMTP 3.0 (rfc.zeromq.org/spec/23), without security, that subscribes to everything. */
+const HELLO = (() => {
+  const text = (word: string) => [...new TextEncoder().encode(word)], short = (word: string) => [word.length, ...text(word)];
+  const greeting = [0xff, ...Array(8).fill(0), 0x7f, 3, 0, ...text("NULL")], command = 4, message = 0;
+  const ready = [...short("READY"), ...short("Socket-Type"), 0, 0, 0, ...short("SUB")];
+  return Uint8Array.from([...greeting, ...Array(64 - greeting.length).fill(0), command, ready.length, ...ready, message, 1, 1]);
+})();
+
+/** Read off the connection file that Jupyter started this kernel with. @throws Error where there is none. */
+async function thisKernel(): Promise<Publisher> {
+  const file = (await commandLine()).match(/--conn[\0 =](.+?\.json)/)?.[1];
+  if (!file) throw new Error("Cannot find this kernel's connection: its command line must have --conn, and has none");
+  const { ip: hostname, iopub_port: port } = JSON.parse(await Deno.readTextFile(file));
+  return { hostname, port };
+}
+
+async function commandLine(): Promise<string> {
+  try {
+    return await Deno.readTextFile("/proc/self/cmdline");
+  } catch { // not Linux
+    const { stdout } = await new Deno.Command("ps", { args: ["-ww", "-o", "args=", "-p", String(Deno.pid)] }).output();
+    return new TextDecoder().decode(stdout);
+  }
+}
