@@ -25,6 +25,13 @@ interface Film {
 /** ms between two looks at the title of a moving figure, and between two pictures of it, which take a while. */
 const LOOK = 200, PICTURE = 4000;
 
+/** A picture of a part of a moving figure; `null` where the figure was replaced by its next state while it was taken. */
+const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
+  part.screenshot().catch((error: Error) => {
+    if (/not attached/.test(error.message)) return null;
+    throw error;
+  });
+
 /** Watches the figure below a cell until the cell has run. */
 async function film(cell: Locator): Promise<Film> {
   const steps: number[] = [], pictures: Film["pictures"][number][] = [], panels = cell.locator(".output_svg svg svg");
@@ -38,7 +45,9 @@ async function film(cell: Locator): Promise<Film> {
     if (Number.isNaN(step) || step === steps.at(-1)) continue;
     steps.push(step);
     if (performance.now() < next) continue;
-    pictures.push({ first: checksum(await panels.first().screenshot()), last: checksum(await panels.last().screenshot()) });
+    const [first, last] = [await pictureOf(panels.first()), await pictureOf(panels.last())];
+    if (!first || !last) continue;
+    pictures.push({ first: checksum(first), last: checksum(last) });
     next = performance.now() + PICTURE;
   }
   return { steps, pictures };
