@@ -4,12 +4,12 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { decode } from "fast-png";
-import type { Locator } from "playwright-core";
-import { joined } from "../lib/cli/notebooks.ts";
+import type { Locator, Page } from "playwright-core";
+import { joined, notebookNames } from "../lib/cli/notebooks.ts";
 import { duration } from "../lib/cli/progress.ts";
 import { TRAIN, VALIDATION } from "../lib/figures/theme.ts";
 import { checksum } from "../lib/files.ts";
-import { canBrowse, inJupyter, LONG, type OpenNotebook } from "./jupyter.ts";
+import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter.ts";
 import { committed, LESSON, shortfalls } from "./notebook_checks.ts";
 
 /** The title of a live figure while it moves. */
@@ -124,6 +124,53 @@ Deno.test({
       const { train, validation, inked } = colours(await cell.locator(".output_svg").screenshot());
       assert(train > 100 && validation > 100 && inked > 0.05, `the dashboard has ${train} blue, ${validation} vermilion pixels`);
     });
+  },
+});
+
+/** Words in a figure that reach out of it, or that lie on others; numbers at ticks and points may touch. */
+const crowded = (page: Page): Promise<string[]> =>
+  page.locator("svg").first().evaluate((figure) => {
+    const out = figure.getBoundingClientRect(),
+      fields = [...figure.querySelectorAll("text")].map((text) => ({
+        words: text.textContent ?? "",
+        box: text.getBoundingClientRect(),
+      })).filter(({ words }) => words.trim().length > 5);
+    const beyond = fields.filter(({ box }) => box.left < out.left - 1 || box.right > out.right + 1 || box.bottom > out.bottom + 1);
+    const onto = fields.flatMap((a, i) =>
+      fields.slice(0, i).filter((b) =>
+        Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left) > 3 &&
+        Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top) > 6
+      ).map((b) => `"${b.words}" and "${a.words}" lie on each other`)
+    );
+    return [...beyond.map(({ words }) => `"${words}" reaches out of the figure`), ...onto];
+  });
+
+Deno.test({
+  name: "the words in every notebook's figures have room, in the fonts that this machine has",
+  ignore: !canBrowse,
+  fn: async () => {
+    await using chrome = await launch();
+    const page = await chrome.newPage({ viewport: { width: 1000, height: 900 } });
+    const shown = async (svg: string) => {
+      await page.setContent(svg);
+      return await crowded(page);
+    };
+    const words = (x: number, words: string) => `<text x="${x}" y="40">${words}</text>`;
+    const figure = (...texts: string[]) => `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="60">${texts.join("")}</svg>`;
+    assertEquals(await shown(figure(words(5, "a title"), words(200, "its end"))), []);
+    assertEquals(await shown(figure(words(5, "a title"), words(280, "its end"))), ['"its end" reaches out of the figure']);
+    assertEquals(await shown(figure(words(5, "a title"), words(20, "its end"))), ['"a title" and "its end" lie on each other']);
+
+    const found: string[] = [];
+    for (const name of notebookNames()) {
+      for (const [i, { outputs = [] }] of committed(name).cells.entries()) {
+        for (const { data = {} } of outputs) {
+          const svg = data["image/svg+xml"];
+          if (svg) found.push(...(await shown(joined(svg as string))).map((wrong) => `${name}, cell ${i + 1}: ${wrong}`));
+        }
+      }
+    }
+    assertEquals(found, []);
   },
 });
 

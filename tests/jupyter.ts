@@ -1,6 +1,6 @@
 /** Jupyter as a person meets it: `deno task lab`, its page in headless Chromium, and the buttons and menus of Notebook 6. */
 import { join } from "node:path";
-import { chromium, type Locator, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import type { Notebook } from "../lib/cli/notebooks.ts";
 import { output, ROOT } from "../lib/cli/process.ts";
 import { browser } from "../lib/cli/setup.ts";
@@ -13,6 +13,10 @@ export const canBrowse = BROWSER !== null && /^6\./.test(await output("jupyter-n
 /** How long the page may take to do what should come at once, and a notebook to run; in ms, for a slow and busy machine. */
 const SOON = 60_000;
 export const LONG = 15 * 60_000;
+
+/** Headless Chromium. What it would do in the background, and what it would ask of a graphics card, is not for a test. */
+export const launch = (): Promise<Browser> =>
+  chromium.launch({ executablePath: BROWSER!, args: ["--disable-gpu", "--disable-quic", "--disable-sync"] });
 
 /**
  * Starts `deno task lab` on a folder with these notebooks, beside `notebooks/` so that their imports hold, and opens them as a person does:
@@ -49,9 +53,7 @@ export async function inJupyter(
   });
   const address = await said.first(/http:\/\/(?:localhost|127\.0\.0\.1):\d+\/\?token=\w+/);
 
-  // What Chromium would do in the background, and what it would ask of a graphics card, is not for a test.
-  const args = ["--disable-gpu", "--disable-quic", "--disable-sync"];
-  const chrome = await chromium.launch({ executablePath: BROWSER!, args });
+  const chrome = await launch();
   stack.defer(() => chrome.close());
   const list = await chrome.newPage({ viewport: { width: 1280, height: 900 } });
   list.context().setDefaultTimeout(SOON);

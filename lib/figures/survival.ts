@@ -141,7 +141,7 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
       }, top),
       Plot.ruleY([0.5], { stroke: FAINT, strokeWidth: 0.8, strokeDasharray: "1.5 3", ariaDescription: "half" }),
       Plot.text(p === null ? [] : [`${test} ${sayP(p)}`], {
-        ...{ frameAnchor: "top-right", dy: 4 - top, lineAnchor: "top", textAnchor: "end", fill: FAINT },
+        ...{ frameAnchor: "top-right", dx: right - 16, dy: 4 - top, lineAnchor: "top", textAnchor: "end", fill: FAINT },
       }),
       ...groups.flatMap(({ curve, style }) => [
         Plot.areaY(band(curve.points), {

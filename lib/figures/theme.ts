@@ -22,7 +22,7 @@ export const HALO = { stroke: "white", strokeWidth: 4, paintOrder: "stroke", str
 export const FONT = "Inter, 'Helvetica Neue', Arial, sans-serif";
 export const WIDTH = 720;
 /** `top` has room for words above the frame, below the name of y; `close` has not. */
-export const MARGIN = { left: 62, right: 72, top: 42, close: 30, bottom: 46 } as const;
+export const MARGIN = { left: 62, right: 78, top: 42, close: 30, bottom: 46 } as const;
 const SIZE = { title: 16, subtitle: 12.5, text: 12.5 };
 const LINE = 1.35;
 
@@ -105,7 +105,7 @@ export function ticks(from: number, to: number, type: "log" | "linear"): number[
 }
 
 /** Roughly how many pixels a text takes in the widest of the fonts that a system may have for ours, DejaVu Sans. */
-export const textWidth = (text: string, size: number = SIZE.text, bold = false) => text.length * size * (bold ? 0.6 : 0.5);
+export const textWidth = (text: string, size: number = SIZE.text, bold = false) => text.length * size * (bold ? 0.6 : 0.53);
 
 /** By so many letters a line may be longer for the sake of a break after a comma. */
 const PAUSE = 15;
