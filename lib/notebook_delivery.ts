@@ -3,8 +3,8 @@
  * all of it; front ends drop what comes later. So the cell listens as a front end does, until it hears a word of its own, said after all else.
  */
 
-/** ms until the word is said again, since the kernel may not have had us on its list when it was, and until no more is waited for. */
-const AGAIN = 10, GIVE_UP = 10_000;
+/** ms until the word is said again, since the kernel may not have had us on its list when it was; each time twice as long. */
+const AGAIN = 10;
 /** ms to wait where the kernel can't be listened to: 60 were too few at times, on two busy cores. */
 const BLIND = 250;
 
@@ -20,21 +20,27 @@ export interface Publisher {
 /**
  * Waits until the front ends have been sent all that was displayed before the call, or for a quarter of a second where that can't be known.
  * @param from by default this process's own kernel.
+ * @param patience ms after which a kernel that says nothing is taken for one that can't be listened to.
  * @returns whether it is known.
  */
-export async function delivered(broadcast: Broadcast, from?: Publisher): Promise<boolean> {
+export async function delivered(broadcast: Broadcast, from?: Publisher, patience = 10_000): Promise<boolean> {
   try {
     using connection = await Deno.connect(from ?? await thisKernel());
     // It updates a figure that nobody has: front ends pass over it.
     const word = crypto.randomUUID();
-    const say = () => broadcast("update_display_data", { data: {}, metadata: {}, transient: { display_id: word } });
-    await connection.write(HELLO);
-    await say();
-    const timers = [setInterval(say, AGAIN), setTimeout(() => connection.close(), GIVE_UP)];
+    let next: ReturnType<typeof setTimeout> | undefined;
+    const say = (pause: number) => {
+      void broadcast("update_display_data", { data: {}, metadata: {}, transient: { display_id: word } });
+      next = setTimeout(say, pause, 2 * pause);
+    };
+    const giveUp = setTimeout(() => connection.close(), patience);
     try {
+      await connection.write(HELLO);
+      say(AGAIN);
       return await hears(connection, word);
     } finally {
-      timers.forEach(clearTimeout);
+      clearTimeout(next);
+      clearTimeout(giveUp);
     }
   } catch {
     await new Promise((resolve) => setTimeout(resolve, BLIND));
@@ -42,14 +48,14 @@ export async function delivered(broadcast: Broadcast, from?: Publisher): Promise
   }
 }
 
-/** Reads until the word comes. @returns `false` if the other side ends before. */
-async function hears(connection: Deno.Conn, word: string): Promise<boolean> {
+/** Reads until the word comes. @throws Error if the other side ends before. */
+async function hears(connection: Deno.Conn, word: string): Promise<true> {
   const chunk = new Uint8Array(1 << 16), decoder = new TextDecoder();
   for (let heard = "", n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
     heard = heard.slice(-word.length) + decoder.decode(chunk.subarray(0, n), { stream: true });
     if (heard.includes(word)) return true;
   }
-  return false;
+  throw new Error("Cannot hear the kernel: it must go on sending, and has ended");
 }
 
 /** Said at once by a client of ZMTP 3.0 (rfc.zeromq.org/spec/23), without security, that subscribes to everything. */

@@ -10,7 +10,7 @@ import { duration } from "../lib/cli/progress.ts";
 import { TRAIN, VALIDATION } from "../lib/figures/theme.ts";
 import { checksum } from "../lib/files.ts";
 import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter.ts";
-import { committed, LESSON, shortfalls } from "./notebook_checks.ts";
+import { book, committed, LESSON, shortfalls } from "./notebook_checks.ts";
 
 /** The title of a live figure while it moves. */
 const MOVING = /^Step ([\d,]+) of [\d,]+: /;
@@ -172,13 +172,6 @@ Deno.test({
     }
     assertEquals(found, []);
   },
-});
-
-/** Cells of code, none of which has run. */
-const book = (...sources: string[]) => ({
-  cells: sources.map((source) => ({ cell_type: "code", source, metadata: {}, outputs: [], execution_count: null })),
-  metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
-  ...{ nbformat: 4, nbformat_minor: 4 },
 });
 
 Deno.test({

@@ -64,6 +64,13 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
 };
 
+/** A notebook for the Deno kernel: cells of code, none of which has run. */
+export const book = (...sources: string[]) => ({
+  cells: sources.map((source) => ({ cell_type: "code", source, metadata: {}, outputs: [], execution_count: null })),
+  metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
+  ...{ nbformat: 4, nbformat_minor: 4 },
+});
+
 /** A notebook as it is committed. */
 export const committed = (name: string): Notebook => JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", name)));
 

@@ -1,9 +1,10 @@
-/** A cell waits for what it displayed: against a kernel that is late, deaf or not there, and in the real one with more than it sends at once. */
+/** A cell waits for what it displayed: against a kernel that is late, mute or not there, and in the real one with more than it sends at once. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { execute, joined, type Notebook, pictures } from "../lib/cli/notebooks.ts";
 import { ROOT } from "../lib/cli/process.ts";
 import { delivered, type Publisher } from "../lib/notebook_delivery.ts";
+import { book } from "./notebook_checks.ts";
 
 /** The bytes that a subscriber says at once: a greeting, a READY of 27 bytes and a subscription of 3. */
 const HELLO = 64 + 27 + 3;
@@ -70,11 +71,12 @@ Deno.test("a cell ends when all that it displayed has gone out, and not before",
   });
 });
 
-Deno.test("where the kernel goes away, or isn't there, a cell ends all the same", async () => {
+Deno.test("where the kernel goes away, says nothing, or isn't there, a cell ends all the same", async () => {
   await slowKernel(async (kernel) => {
     void kernel.greeted.then(kernel.close);
     assertEquals(await delivered(() => Promise.resolve(), kernel.at), false);
   });
+  await slowKernel(async (kernel) => assertEquals(await delivered(() => Promise.resolve(), kernel.at, 50), false));
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }), { port } = listener.addr as Deno.NetAddr;
   listener.close();
   assertEquals(await delivered(() => Promise.resolve(), { hostname: "127.0.0.1", port }), false);
@@ -84,18 +86,13 @@ Deno.test("where the kernel goes away, or isn't there, a cell ends all the same"
 Deno.test("the real kernel is heard, and loses nothing of many large figures at once", async () => {
   const folder = await Deno.makeTempDir({ dir: ROOT, prefix: ".notebooks-" });
   try {
-    const cell = (source: string) => ({ cell_type: "code", source, metadata: {}, outputs: [], execution_count: null });
     const many = 'await show(...Array.from({ length: 40 }, (_, i) => `${i} ` + "x".repeat(100_000)));';
-    const book = {
-      cells: [
-        cell('import { show } from "../lib/mod.ts";\nimport { delivered } from "../lib/notebook_delivery.ts";'),
-        ...[cell(many), cell(many), cell(many)],
-        cell("console.log(await delivered(Deno.jupyter.broadcast));\nawait show();"),
-      ],
-      metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
-      ...{ nbformat: 4, nbformat_minor: 4 },
-    };
-    await Deno.writeTextFile(join(folder, "many.ipynb"), JSON.stringify(book));
+    const notebook = book(
+      'import { show } from "../lib/mod.ts";\nimport { delivered } from "../lib/notebook_delivery.ts";',
+      ...[many, many, many],
+      "console.log(await delivered(Deno.jupyter.broadcast));\nawait show();",
+    );
+    await Deno.writeTextFile(join(folder, "many.ipynb"), JSON.stringify(notebook));
     const { cells }: Notebook = JSON.parse(await execute("many.ipynb", { folder }));
     const numbers = Array.from({ length: 40 }, (_, i) => String(i));
     for (const { outputs } of cells.slice(1, 4)) {
