@@ -2,7 +2,7 @@
  * Grokbook for notebooks: the one door. Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
  *
  * ```ts
- * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "../lib/mod.ts";
+ * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "./mod.ts";
  *
  * const networks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((seed) => runSpec({
  *   preset: "nanda",
@@ -20,7 +20,7 @@
  * A whole grid goes into the lab, an SQLite file, where it can be asked about; called again, a sweep goes on where it was:
  *
  * ```ts
- * import { frame, grid, range, show, sweep } from "../lib/mod.ts";
+ * import { frame, grid, range, show, sweep } from "./mod.ts";
  *
  * const lab = await sweep({ name: "decays", runs: grid({ preset: "nanda", optim: { weightDecay: [0.5, 1, 2] }, seed: range(5) }) });
  * await show(frame(lab, "SELECT weight_decay, n_runs, n_grokked, median_grokking_step FROM ratio_sweep_stats"));
@@ -28,28 +28,28 @@
  *
  * @module
  */
-export { type OperationName, OPERATIONS } from "./operations.ts";
-export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes } from "./spec.ts";
-export { parameterCount } from "./layout.ts";
-export type { Engine, EngineInfo, Metrics } from "./trainer.ts";
-export { openEngine, type Run, train, type TrainOptions } from "./train.ts";
-export { grokkingStep, memorisationStep, milestones, RULES } from "./grokking.ts";
+export { type OperationName, OPERATIONS } from "./run/operations.ts";
+export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes } from "./run/spec.ts";
+export { parameterCount } from "./run/layout.ts";
+export type { Engine, EngineInfo, Metrics } from "./engine/engine.ts";
+export { openEngine, type Run, train, type TrainOptions } from "./train/train.ts";
+export { grokkingStep, memorisationStep, milestones, RULES } from "./run/grokking.ts";
 export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
-export { type Probe, probe, type ProbeOptions, type Reading } from "./probe.ts";
+export { type Probe, probe, type ProbeOptions, type Reading } from "./reference/probe.ts";
 export { probeRun, probeRuns } from "./lab/probe.ts";
 export { boundaryMap, edgesOf, replay } from "./lab/boundary.ts";
 export { attentionRun, attentionRuns } from "./lab/attention.ts";
 export { phasesOf } from "./lab/milestones.ts";
 export { type Watch, weightSteps } from "./lab/watch.ts";
-export { type AttentionOptions, attentionProbe, type AttentionReading, keeper, type KeepOptions } from "./attention.ts";
-export { type AttentionLog, loadAttention, saveAttention } from "./attention_file.ts";
+export { type AttentionOptions, attentionProbe, type AttentionReading, keeper, type KeepOptions } from "./run/attention.ts";
+export { type AttentionLog, loadAttention, saveAttention } from "./train/attention_file.ts";
 export { attentionOf } from "./reference/attention.ts";
-export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./phases.ts";
-export { firstGrok, SEEDS } from "./experiments/first_grok.ts";
-export { atWeightDecays, knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./experiments/knobs.ts";
-export { REPRESENTATIONS } from "./experiments/representations.ts";
-export { tinyTip, tipsFinding } from "./experiments/tiny_live.ts";
+export { type Phase, phaseAt, type PhaseEdges, phaseEdges, type PhaseName, PHASES, phases } from "./run/phases.ts";
+export { firstGrok, SEEDS } from "./studies/lessons/first_grok.ts";
+export { atWeightDecays, knobLabels, knobLearningRate, knobTrainFraction, knobWeightDecay } from "./studies/lessons/knobs.ts";
+export { REPRESENTATIONS } from "./studies/representations/experiments.ts";
+export { tinyTip, tipsFinding } from "./studies/lessons/tiny_live.ts";
 export {
   CAPACITY,
   CAPACITY_BASELINE_JUMP,
@@ -62,7 +62,7 @@ export {
   IN_SMALL_PAIRS,
   MATCHED,
   STUDY_IN_SMALL,
-} from "./experiments/capacity.ts";
+} from "./studies/capacity/experiments.ts";
 export {
   besidePublished,
   bucketName,
@@ -76,12 +76,18 @@ export {
   type Moment,
   type StudiedRun,
   timesTo,
-} from "./experiments/capacity_findings.ts";
-export { ATTENTION, ATTENTION_IN_SMALL, ATTENTION_STUDY_IN_SMALL, type AttentionStudy, FULL_ATTENTION } from "./experiments/attention.ts";
-export { BOUNDARIES, type BoundaryStudy, EXP1_JUMP, FULL_BOUNDARIES } from "./experiments/boundaries.ts";
-export { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "./experiments/boundaries_in_small.ts";
-export { publishedBoundaries, type PublishedRun } from "./experiments/boundaries_published.ts";
-export { type BesidePublishedSetting, besidePublishedSettings, inOrder, neighbours, widest } from "./experiments/boundary_findings.ts";
+} from "./studies/capacity/findings.ts";
+export {
+  ATTENTION,
+  ATTENTION_IN_SMALL,
+  ATTENTION_STUDY_IN_SMALL,
+  type AttentionStudy,
+  FULL_ATTENTION,
+} from "./studies/attention/experiments.ts";
+export { BOUNDARIES, type BoundaryStudy, EXP1_JUMP, FULL_BOUNDARIES } from "./studies/boundaries/experiments.ts";
+export { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "./studies/boundaries/in_small.ts";
+export { publishedBoundaries, type PublishedRun } from "./studies/boundaries/published.ts";
+export { type BesidePublishedSetting, besidePublishedSettings, inOrder, neighbours, widest } from "./studies/boundaries/findings.ts";
 export {
   against,
   changeOf,
@@ -98,8 +104,8 @@ export {
   type Side,
   wanderOf,
   withinRuns,
-} from "./experiments/attention_findings.ts";
-export { PUBLISHED_CAPACITY, PUBLISHED_SEEDS, type PublishedMean } from "./experiments/capacity_published.ts";
+} from "./studies/attention/findings.ts";
+export { PUBLISHED_CAPACITY, PUBLISHED_SEEDS, type PublishedMean } from "./studies/capacity/published.ts";
 export {
   type Architecture,
   architectureName,
@@ -111,8 +117,8 @@ export {
   matchedPairs,
   nearestPair,
   shortCount,
-} from "./experiments/architectures.ts";
-export { EXPERIMENTS } from "./experiments/mod.ts";
+} from "./studies/capacity/architectures.ts";
+export { EXPERIMENTS } from "./studies/mod.ts";
 
 export { type CurveOptions, grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "./figures/curves.ts";
 export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
@@ -158,9 +164,9 @@ export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./fi
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export { kindsOf, profileFigure, scalingFigure } from "./figures/speed.ts";
 export type { Figure } from "./figures/theme.ts";
-export { type BenchDocument, recordedBenches } from "./bench_record.ts";
-export { beside, engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook.ts";
-export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook_sweep.ts";
-export { type Cell, frame, grokkingFrame } from "./notebook_frames.ts";
-export { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "./notebook_attention.ts";
-export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook_contrasts.ts";
+export { type BenchDocument, recordedBenches } from "./studies/speed/record.ts";
+export { beside, engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook/show.ts";
+export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWhole, sweep } from "./notebook/sweep.ts";
+export { type Cell, frame, grokkingFrame } from "./notebook/frames.ts";
+export { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "./notebook/attention.ts";
+export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";

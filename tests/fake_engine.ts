@@ -1,8 +1,8 @@
 /** An engine that trains nothing but keeps the contract to the letter: for fast tests of what stands around an engine. */
-import { type AttentionOptions, attentionProbe, type AttentionReading, attentionSizes, summarise } from "../lib/attention.ts";
-import { initialise, layout } from "../lib/layout.ts";
-import { type RunSpec, shapeKey } from "../lib/spec.ts";
-import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../lib/trainer.ts";
+import { type AttentionOptions, attentionProbe, type AttentionReading, attentionSizes, summarise } from "../lib/run/attention.ts";
+import { initialise, layout } from "../lib/run/layout.ts";
+import { type RunSpec, shapeKey } from "../lib/run/spec.ts";
+import type { Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../lib/engine/engine.ts";
 
 export interface FakeOptions {
   /** How many runs fit at once. */

@@ -1,11 +1,11 @@
 /** `deno task db`: what the lab's database holds, asked, checked, joined with others, carried out and in. Results go to stdout. */
-import { writeWhole } from "../files.ts";
+import { writeWhole } from "../run/files.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
-import { RULES } from "../grokking.ts";
+import { RULES } from "../run/grokking.ts";
 import { merge } from "../lab/merge.ts";
-import { SENT } from "../lab/recorded_artifacts.ts";
-import { exportRecorded, importRecorded } from "../lab/recorded.ts";
+import { SENT } from "../lab/record/artifacts.ts";
+import { exportRecorded, importRecorded } from "../lab/record/record.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute, verify } from "../lab/verify.ts";
 import { answer, Closed, type Format, schema, stdout } from "./db_query.ts";

@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
 import type { SQLOutputValue } from "node:sqlite";
-import { reason } from "../files.ts";
+import { reason } from "../run/files.ts";
 import type { Lab } from "../lab/store.ts";
 import { plural } from "./progress.ts";
 import { GAP, lineOf, widthsOf } from "./table.ts";

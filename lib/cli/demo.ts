@@ -1,15 +1,15 @@
 /** `deno task demo`: several seeds of modular addition, trained at once until each has grokked; the figure and the runs in a folder. */
 import { join } from "node:path";
-import { firstGrok, quickGrok, SEEDS } from "../experiments/first_grok.ts";
+import { firstGrok, quickGrok, SEEDS } from "../studies/lessons/first_grok.ts";
 import { grokkingCurves } from "../figures/curves.ts";
 import { writeFigure } from "../figures/render.ts";
 import { metricsCsv } from "../lab/metrics.ts";
-import { parameterCount } from "../layout.ts";
-import { OPERATIONS } from "../operations.ts";
-import { ENGINES, openEngine, type Run, train } from "../train.ts";
-import type { EngineInfo } from "../trainer.ts";
-import { saveWeights } from "../weights.ts";
-import { writeWhole } from "../files.ts";
+import { parameterCount } from "../run/layout.ts";
+import { OPERATIONS } from "../run/operations.ts";
+import { ENGINES, openEngine, type Run, train } from "../train/train.ts";
+import type { EngineInfo } from "../engine/engine.ts";
+import { saveWeights } from "../train/weights.ts";
+import { writeWhole } from "../run/files.ts";
 import { here, prepareFolder } from "./files.ts";
 import { choice, type Flag, flagHelp, parse } from "./flags.ts";
 import { run, stoppable } from "./main.ts";

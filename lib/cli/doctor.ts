@@ -1,7 +1,7 @@
 /** `deno task doctor [--json]`: what this machine offers the lab, what is missing, and the command that gets it. */
 import { statfs } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
-import type { AdapterInfo } from "../engine/adapter.ts";
+import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { output, ROOT } from "./process.ts";
 import { installCommand, LACK, look, type Machine, type Need, plan, unmet } from "./setup.ts";
 

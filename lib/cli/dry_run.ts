@@ -2,8 +2,8 @@
 import { type Experiment, swept } from "../lab/experiment.ts";
 import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts";
 import { diskForecast } from "../lab/watch.ts";
-import type { Engine, Watched } from "../trainer.ts";
-import { reason } from "../files.ts";
+import type { Engine, Watched } from "../engine/engine.ts";
+import { reason } from "../run/files.ts";
 import { duration, figure, plural } from "./progress.ts";
 import { table } from "./table.ts";
 

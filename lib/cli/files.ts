@@ -1,6 +1,6 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
 import { dirname, relative, resolve } from "node:path";
-import { reason } from "../files.ts";
+import { reason } from "../run/files.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {

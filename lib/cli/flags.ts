@@ -10,7 +10,7 @@ import {
   type RunInput,
   type RunSpec,
   type ScheduleSpec,
-} from "../spec.ts";
+} from "../run/spec.ts";
 
 export interface Flag {
   /** What stands for the value in the help; without it, the flag has none. */

@@ -1,6 +1,6 @@
 /** An experiment of one's own, from the file that `--grid` names. */
 import { basename } from "node:path";
-import { RULES } from "../grokking.ts";
+import { RULES } from "../run/grokking.ts";
 import { checkExperiment, type Experiment, type Grid, grid, type NamedRule } from "../lab/experiment.ts";
 import { readJson } from "./files.ts";
 import { seedsOf } from "./flags.ts";

@@ -1,9 +1,9 @@
 /** `deno task notebooks`: runs every notebook in the real kernel, checks what it shows, and keeps its outputs. */
 import { rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { writeWhole } from "../files.ts";
-import { FILES } from "../lab/recorded_files.ts";
-import { BUDGET, RECORD, UNFINISHED } from "../notebook_sweep.ts";
+import { writeWhole } from "../run/files.ts";
+import { FILES } from "../lab/record/files.ts";
+import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
 import { here } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
 import { run } from "./main.ts";

@@ -1,8 +1,8 @@
 /** Training as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import process from "node:process";
 import { createLogUpdate } from "log-update";
-import { groups, type News, type Run } from "../train.ts";
-import type { EngineInfo, Metrics } from "../trainer.ts";
+import { groups, type News, type Run } from "../train/train.ts";
+import type { EngineInfo, Metrics } from "../engine/engine.ts";
 
 /** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
 const DRAW = 100, LINE = 10_000, WINDOW = 10_000;

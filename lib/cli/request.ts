@@ -1,11 +1,11 @@
 /** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
 import { join } from "node:path";
-import { type RuleName, RULES } from "../grokking.ts";
+import { type RuleName, RULES } from "../run/grokking.ts";
 import { parseMetrics } from "../lab/metrics.ts";
-import { PRESETS, type RunInput, type RunSpec, runSpec } from "../spec.ts";
-import { type EngineName, ENGINES } from "../train.ts";
-import type { Metrics, Snapshot } from "../trainer.ts";
-import { loadCheckpoint, loadWeights } from "../weights.ts";
+import { PRESETS, type RunInput, type RunSpec, runSpec } from "../run/spec.ts";
+import { type EngineName, ENGINES } from "../train/train.ts";
+import type { Metrics, Snapshot } from "../engine/engine.ts";
+import { loadCheckpoint, loadWeights } from "../train/weights.ts";
 import { exists, mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 

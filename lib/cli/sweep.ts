@@ -1,12 +1,12 @@
 /** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
-import { EXPERIMENTS } from "../experiments/mod.ts";
+import { EXPERIMENTS } from "../studies/mod.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
-import { runSpec } from "../spec.ts";
-import { type EngineName, ENGINES, openEngine } from "../train.ts";
+import { runSpec } from "../run/spec.ts";
+import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
 import { dryRun } from "./dry_run.ts";
 import { exists, here } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";

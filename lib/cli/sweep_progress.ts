@@ -1,7 +1,7 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import type { SweptRun } from "../lab/sweep.ts";
-import { groups, type News } from "../train.ts";
-import type { Engine } from "../trainer.ts";
+import { groups, type News } from "../train/train.ts";
+import type { Engine } from "../engine/engine.ts";
 import { bar, Display, duration, figure, Meter, percent, plural, range, type Screen } from "./progress.ts";
 
 /** Time, in ms: between two drawings of the block, and between two lines in a log. */

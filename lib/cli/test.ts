@@ -8,7 +8,7 @@ const HELP = `deno task test [names…]
 Runs all tests, or those in files whose path contains one of the names. Installs a Vulkan driver, Jupyter and, for the test in
 a browser, Chromium where they are missing and it can. The last line is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
 
-const BROWSER_TEST = join("tests", "browser_test.ts");
+const BROWSER_TEST = join("tests", "notebook", "browser_test.ts");
 
 export interface Count {
   readonly passed: number;
@@ -38,7 +38,7 @@ export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
 
 /** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
-const BESIDE = /(?:browser|notebooks|notebook_delivery|sweep_cli|cli_train|db)_test\.ts$/;
+const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:sweep|train)|lab\/store)_test\.ts$/;
 
 /** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
 export const lanes = (files: readonly string[]): string[][] =>

@@ -1,13 +1,13 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
-import { milestones, RULES } from "../grokking.ts";
+import { milestones, RULES } from "../run/grokking.ts";
 import { metricsCsv } from "../lab/metrics.ts";
-import { initialise, parameterCount } from "../layout.ts";
-import { dataset } from "../operations.ts";
-import { type RunSpec, shapeKey, specHash } from "../spec.ts";
-import { openEngine, type Run, snapshotOf, train } from "../train.ts";
-import type { Engine, Snapshot } from "../trainer.ts";
-import { saveCheckpoint, saveWeights } from "../weights.ts";
-import { writeWhole } from "../files.ts";
+import { initialise, parameterCount } from "../run/layout.ts";
+import { dataset } from "../run/operations.ts";
+import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
+import { openEngine, type Run, snapshotOf, train } from "../train/train.ts";
+import type { Engine, Snapshot } from "../engine/engine.ts";
+import { saveCheckpoint, saveWeights } from "../train/weights.ts";
+import { writeWhole } from "../run/files.ts";
 import { prepareFile, prepareFolder } from "./files.ts";
 import { run, stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";

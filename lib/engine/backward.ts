@@ -1,16 +1,16 @@
 /** The backward pass as kernels: `forward.ts` from its end to its beginning, each line's gradient in its place. */
-import { headColumns, pad4 } from "../layout.ts";
+import { headColumns, pad4 } from "../run/layout.ts";
 import { sameRows, segmentAt } from "./rows.ts";
 import { activation, embedding, layerNorm, parameter, type Pass, projections } from "./forward.ts";
-import { ACTIVATION } from "./kernels/activation.ts";
-import { attentionBackward, type Partial, sharedPositions } from "./kernels/attention.ts";
-import { addParts, type Area, biasGradient, normGradient, whole } from "./kernels/columns.ts";
-import { embedBackward } from "./kernels/embed.ts";
-import { fold, type Source } from "./kernels/fold.ts";
-import { type Epilogue, product, type View } from "./kernels/gemm.ts";
-import { type Kernel, read } from "./kernels/kernel.ts";
-import { normBackward } from "./kernels/norm.ts";
-import { poolBackward } from "./kernels/pool.ts";
+import { ACTIVATION } from "./webgpu/kernels/activation.ts";
+import { attentionBackward, type Partial, sharedPositions } from "./webgpu/kernels/attention.ts";
+import { addParts, type Area, biasGradient, normGradient, whole } from "./webgpu/kernels/columns.ts";
+import { embedBackward } from "./webgpu/kernels/embed.ts";
+import { fold, type Source } from "./webgpu/kernels/fold.ts";
+import { type Epilogue, product, type View } from "./webgpu/kernels/gemm.ts";
+import { type Kernel, read } from "./webgpu/kernels/kernel.ts";
+import { normBackward } from "./webgpu/kernels/norm.ts";
+import { poolBackward } from "./webgpu/kernels/pool.ts";
 
 export function backward(pass: Pass): Kernel[] {
   const { spec: { model }, layout, tile, sums, examples, rows, at, end, buffer, batch } = pass;

@@ -1,85 +1,105 @@
-/** The native engine: what fits on the adapter, what a run costs there, and trainers for it. */
-import { fileURLToPath } from "node:url";
-import type { RunSpec } from "../spec.ts";
-import type { Cost, Engine, EngineInfo, Snapshot, Watched } from "../trainer.ts";
-import { Gpu } from "./gpu.ts";
-import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
-import type { Kernel } from "./kernels/kernel.ts";
-import { plan } from "./plan.ts";
-import { specOf, WebGpuTrainer } from "./trainer.ts";
-import { productsOf, tunedTile } from "./tune.ts";
+/** What a trainer is, whichever engine is behind it: rows that train together, one run a row. */
+import type { AttentionOptions, AttentionReading } from "../run/attention.ts";
+import type { Layout } from "../run/layout.ts";
+import type { RunSpec } from "../run/spec.ts";
 
-/** Where answers about the fastest blocks are kept. */
-const BLOCKS = fileURLToPath(new URL("../../data/out/blocks.json", import.meta.url));
-
-/**
- * The native engine on the best adapter.
- * @param tile how products are cut. Default: on the processor one made for it, on hardware what is fastest there (`tuned`).
- * @throws Error where there is no adapter.
- */
-export async function webgpuEngine(tile?: Tile | "tuned"): Promise<WebGpuEngine> {
-  return new WebGpuEngine(await Gpu.open(), tile);
+/** The state of a run after `step` updates, evaluated on its whole train and validation sets. */
+export interface Metrics {
+  readonly step: number;
+  /** Mean cross-entropy in nats, and share of right answers. */
+  readonly trainLoss: number;
+  readonly trainAcc: number;
+  readonly valLoss: number;
+  readonly valAcc: number;
+  /** Euclidean norm of all parameters. */
+  readonly weightNorm: number;
+  /** Euclidean norm of the last update's gradient; 0 before the first. */
+  readonly gradNorm: number;
+  /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
+  readonly batchLoss: number;
+  readonly batchAcc: number;
 }
 
-export class WebGpuEngine implements Engine {
+/** All that a run needs to go on bit for bit: flat f32[P] parameters and moments, and how far it is. */
+export interface Snapshot {
+  readonly spec: RunSpec;
+  /** Updates done; also the position in the stream of batches. */
+  readonly step: number;
+  readonly params: Float32Array<ArrayBuffer>;
+  readonly m: Float32Array<ArrayBuffer>;
+  readonly v: Float32Array<ArrayBuffer>;
+  /** Sums over the batches since the last evaluation: loss, right answers, examples. */
+  readonly batchSums: Float32Array<ArrayBuffer>;
+}
+
+export interface EngineInfo {
+  readonly engine: "webgpu" | "tfjs";
+  /** e.g. `llvmpipe (LLVM 15.0.6, 256 bits)` */
+  readonly adapter: string;
+  readonly driver: string;
+  /** True where the "GPU" is a program on the processor. */
+  readonly software: boolean;
+}
+
+/** What a run takes. */
+export interface Cost {
+  /** Of the device's memory. */
+  readonly bytes: number;
+  /** Floating-point operations of an update, its share of the evaluations included. */
+  readonly flop: number;
+}
+
+/** What a trainer looks at beside its runs' metrics; nothing by default. No bit of a run depends on it. */
+export interface Watched {
+  /** Attention at every evaluation, on a probe set drawn from each run's seed; `{}` for the default sizes. */
+  readonly attention?: AttentionOptions;
+}
+
+/** A way to train; `webgpuEngine()` in `engine/` and `tfjsEngine()` in `reference/` make one, or say why they can't. */
+export interface Engine {
   readonly info: EngineInfo;
-  readonly gpu: Gpu;
-  /** What `tile` answers before anything has been measured; memory and operations are the same with any block. */
-  readonly #tile: Tile;
-  readonly #tuned: boolean;
+  /** How many runs of this shape should fit at once, at least 1. */
+  rowsThatFit(spec: RunSpec, watched?: Watched): number;
+  cost(spec: RunSpec, watched?: Watched): Cost;
+  /**
+   * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
+   * `evalEvery`. @throws Error where not one fits.
+   */
+  open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<Trainer>;
+}
 
-  constructor(gpu: Gpu, tile?: Tile | "tuned") {
-    const { name, driver, software } = gpu.adapter;
-    this.gpu = gpu;
-    this.info = { engine: "webgpu", adapter: name, driver, software };
-    const wanted = tile ?? (software ? SOFTWARE_TILE : "tuned");
-    this.#tuned = wanted === "tuned";
-    this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
-  }
+/** A metric row as it arrives: which row of the trainer, and its state. */
+export interface Evaluation {
+  readonly row: number;
+  readonly metrics: Metrics;
+  /** Where the trainer watches it. */
+  readonly attention?: AttentionReading;
+}
 
-  rowsThatFit(spec: RunSpec, watched?: Watched): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.adapter.limits;
-    const buffers = [...plan(spec, this.#tile, watched).buffers.values()];
-    const largest = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * Math.max(...buffers)));
-    // A driver on the processor takes the machine's memory, and takes more than there is without a word.
-    const room = this.info.software ? 0.6 * Deno.systemMemoryInfo().available : Infinity;
-    return Math.max(1, Math.min(largest, Math.floor(room / this.cost(spec, watched).bytes)));
-  }
-
-  cost(spec: RunSpec, watched?: Watched): Cost {
-    const { buffers, batch, step, chunk, chunks, endOfEvaluation, attention } = plan(spec, this.#tile, watched);
-    const total = (numbers: Iterable<number>) => [...numbers].reduce((sum, each) => sum + each, 0);
-    const flop = (kernels: readonly Kernel[]) => total(kernels.map((kernel) => kernel.flop));
-    const evaluation = chunks * flop(chunk) + flop(endOfEvaluation) + flop(attention?.kernels ?? []);
-    return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
-  }
-
-  /** How the products of so many runs of a model are cut here; on hardware the first call for a shape measures. No bit depends on `rows`. */
-  async tile(spec: RunSpec, rows: number, watched?: Watched): Promise<Tile> {
-    return this.#tuned ? await tunedTile(this.gpu, productsOf(spec, watched), rows, BLOCKS) : this.#tile;
-  }
-
-  async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<WebGpuTrainer> {
-    const first = specOf(runs[0]);
-    const rows = Math.min(runs.length, this.rowsThatFit(first, watched));
-    const made = plan(first, await this.tile(first, rows, watched), watched);
-    const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
-    const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
-    if (4 * words > maxStorageBufferBindingSize) {
-      throw new Error(
-        `Cannot train this model on ${this.gpu.adapter.name}: buffer ${name} must be at most ${maxStorageBufferBindingSize} bytes a run, current value is ${
-          4 * words
-        }`,
-      );
-    }
-    for (let capacity = rows; capacity >= 1; capacity = Math.floor(capacity / 2)) {
-      const buffers = await this.gpu.allocate(new Map([...made.buffers].map(([name, words]) => [name, 4 * words * capacity])));
-      if (buffers) return await WebGpuTrainer.open(this, made, buffers, runs.slice(0, capacity));
-    }
-    throw new Error(
-      `Cannot allocate one run on ${this.gpu.adapter.name}: ${
-        Math.ceil([...made.buffers.values()].reduce((a, b) => a + b) / 2 ** 18)
-      } MiB are needed, the driver refused`,
-    );
-  }
+export interface Trainer {
+  readonly info: EngineInfo;
+  readonly layout: Layout;
+  /** The run in each row; `null` where the row is empty. */
+  readonly rows: readonly (RunSpec | null)[];
+  /** Updates done by each row. */
+  readonly steps: readonly number[];
+  /**
+   * Trains every row by `updates` and yields the evaluations made on the way, those of one step together: after every update
+   * whose number is a multiple of the runs' `evalEvery`, and at step 0. Rows stop by themselves at their `schedule.steps`, with a last evaluation there.
+   */
+  advance(updates: number): AsyncGenerator<readonly Evaluation[]>;
+  /** Evaluates every row as it is. */
+  evaluate(): Promise<readonly Evaluation[]>;
+  /** A copy of a row's whole state. */
+  snapshot(row: number): Promise<Snapshot>;
+  /** Puts a run into a row, with the state given or from its seed. */
+  place(row: number, run: RunSpec | Snapshot): void;
+  /** Empties a row; the others go on. */
+  drop(row: number): void;
+  /** The gradient of the last update, f32[P] a row. */
+  gradient(row: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Logits of a row for pairs (a, b), f32[pairs, C]. */
+  logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>>;
+  /** Frees the device's memory. */
+  dispose(): void;
 }

@@ -1,8 +1,8 @@
 /** An evaluation on its way from the GPU, and what its words say. */
-import type { AttentionProbe } from "../attention.ts";
-import type { RunSpec } from "../spec.ts";
-import type { Evaluation, Metrics } from "../trainer.ts";
-import { unpackSummary } from "./kernels/attention_summary.ts";
+import type { AttentionProbe } from "../run/attention.ts";
+import type { RunSpec } from "../run/spec.ts";
+import type { Evaluation, Metrics } from "./engine.ts";
+import { unpackSummary } from "./webgpu/kernels/attention_summary.ts";
 import { METRIC_WORDS } from "./plan.ts";
 
 /** A row that is evaluated. */

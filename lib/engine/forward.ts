@@ -1,14 +1,14 @@
 /** The forward pass as kernels. What stands here in words is the whole model; `backward.ts` walks it the other way. */
-import { type Block, headColumns, type Layout, pad4 } from "../layout.ts";
-import { type RunSpec, tokenNames } from "../spec.ts";
-import { ACTIVATION } from "./kernels/activation.ts";
-import { attention } from "./kernels/attention.ts";
-import type { Sums } from "./kernels/columns.ts";
-import { type Embed, embed } from "./kernels/embed.ts";
-import { type Epilogue, product, type Tile, type View } from "./kernels/gemm.ts";
-import { type Kernel, read, write } from "./kernels/kernel.ts";
-import { type Norm, norm } from "./kernels/norm.ts";
-import { pool } from "./kernels/pool.ts";
+import { type Block, headColumns, type Layout, pad4 } from "../run/layout.ts";
+import { type RunSpec, tokenNames } from "../run/spec.ts";
+import { ACTIVATION } from "./webgpu/kernels/activation.ts";
+import { attention } from "./webgpu/kernels/attention.ts";
+import type { Sums } from "./webgpu/kernels/columns.ts";
+import { type Embed, embed } from "./webgpu/kernels/embed.ts";
+import { type Epilogue, product, type Tile, type View } from "./webgpu/kernels/gemm.ts";
+import { type Kernel, read, write } from "./webgpu/kernels/kernel.ts";
+import { type Norm, norm } from "./webgpu/kernels/norm.ts";
+import { pool } from "./webgpu/kernels/pool.ts";
 import { type LayerRows, sameRows, segmentAt, UNPACK } from "./rows.ts";
 
 /** One pass through the model: for the batch of an update, or a chunk of an evaluation. */

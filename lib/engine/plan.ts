@@ -2,20 +2,20 @@
  * From a run's shape to the flat lists of kernels that are encoded again and again: an update, and an evaluation.
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
-import { type AttentionOptions, probeSizes } from "../attention.ts";
-import { type Layout, layout as layoutOf } from "../layout.ts";
-import type { RunSpec } from "../spec.ts";
-import type { Watched } from "../trainer.ts";
+import { type AttentionOptions, probeSizes } from "../run/attention.ts";
+import { type Layout, layout as layoutOf } from "../run/layout.ts";
+import type { RunSpec } from "../run/spec.ts";
+import type { Watched } from "./engine.ts";
 import { backward } from "./backward.ts";
 import { forward, type Pass } from "./forward.ts";
-import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
-import { attentionSummary, summaryWords } from "./kernels/attention_summary.ts";
-import { chunk, lists, listWords, sample } from "./kernels/batch.ts";
-import { sumsOf, vectorSumFloats } from "./kernels/columns.ts";
-import type { Tile } from "./kernels/gemm.ts";
-import { HYPER_WORDS, STATE_WORDS } from "./kernels/hyper.ts";
-import type { Kernel } from "./kernels/kernel.ts";
-import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
+import { adamw, endOfEvaluation } from "./webgpu/kernels/adamw.ts";
+import { attentionSummary, summaryWords } from "./webgpu/kernels/attention_summary.ts";
+import { chunk, lists, listWords, sample } from "./webgpu/kernels/batch.ts";
+import { sumsOf, vectorSumFloats } from "./webgpu/kernels/columns.ts";
+import type { Tile } from "./webgpu/kernels/gemm.ts";
+import { HYPER_WORDS, STATE_WORDS } from "./webgpu/kernels/hyper.ts";
+import type { Kernel } from "./webgpu/kernels/kernel.ts";
+import { endOfChunk, endOfStep, loss } from "./webgpu/kernels/loss.ts";
 import { layerRows } from "./rows.ts";
 
 export interface Plan {

@@ -7,7 +7,7 @@
  *
  * Invariant: the row of example i at a position is `base + a[i]`, `base + b[i]` or `base + i`, by what the position depends on.
  */
-import { type RunSpec, sizes, tokenNames } from "../spec.ts";
+import { type RunSpec, sizes, tokenNames } from "../run/spec.ts";
 
 export type Depends = "a" | "b" | "ab";
 

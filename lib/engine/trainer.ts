@@ -1,12 +1,12 @@
 /** R runs on the GPU: places them in rows, encodes updates and evaluations, reads metrics back, copies rows out and in. */
-import { type AttentionProbe, attentionProbe } from "../attention.ts";
-import { dataset } from "../operations.ts";
-import { initialise, type Layout } from "../layout.ts";
-import { type RunSpec, shapeKey } from "../spec.ts";
-import type { EngineInfo, Evaluation, Snapshot, Trainer } from "../trainer.ts";
+import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
+import { dataset } from "../run/operations.ts";
+import { initialise, type Layout } from "../run/layout.ts";
+import { type RunSpec, shapeKey } from "../run/spec.ts";
+import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
 import { type Due, evaluationsOf, type Pending } from "./evaluation.ts";
-import type { Dispatch, Gpu, Timing } from "./gpu.ts";
-import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./kernels/hyper.ts";
+import type { Dispatch, Gpu, Timing } from "./webgpu/gpu.ts";
+import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./webgpu/kernels/hyper.ts";
 import { METRIC_WORDS, type Plan, STATE_BUFFERS } from "./plan.ts";
 import { pack } from "./rows.ts";
 

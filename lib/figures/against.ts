@@ -1,6 +1,6 @@
 /** When networks grok against a setting that is a number: how far a knob carries, and where the wall stands. */
 import * as Plot from "@observablehq/plot";
-import type { RunSpec } from "../spec.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { about, medianStep } from "./runs.ts";
 import { type BoardRun, nameOf, type Outcome, outcome, shareWord, shortNumber, type Value, valueOf } from "./settings.ts";
 import { capital } from "./sweep_marks.ts";

@@ -1,7 +1,7 @@
 /** Where networks grok by their depth, width and heads, an operation below the other. */
 import * as Plot from "@observablehq/plot";
-import { OPERATIONS } from "../operations.ts";
-import type { RunSpec } from "../spec.ts";
+import { OPERATIONS } from "../run/operations.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, tally } from "./map_cells.ts";
 import { type BoardRun, outcome } from "./settings.ts";
 import { capital, clamp, HEAD, list } from "./sweep_marks.ts";

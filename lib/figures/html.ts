@@ -2,7 +2,7 @@
  * Figures that a reader can move: HTML that holds its script, asks nothing of any server, and shows a still picture wherever scripts don't run, as in
  * a notebook that isn't trusted.
  */
-import { checksum } from "../files.ts";
+import { checksum } from "../run/files.ts";
 import type { Figure } from "./theme.ts";
 
 /** As much of a page's element as these scripts need; they are checked without a browser's types. */

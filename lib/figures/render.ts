@@ -1,5 +1,5 @@
 /** A figure as files: SVG, and PNG drawn with a font of the project, so that it looks the same on a machine without any. */
-import { writeWhole } from "../files.ts";
+import { writeWhole } from "../run/files.ts";
 import { Resvg } from "@resvg/resvg-js";
 // Importing a file of the package makes Deno fetch it; the fonts are then found beside it.
 import "@expo-google-fonts/inter/package.json" with { type: "json" };

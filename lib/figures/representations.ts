@@ -5,8 +5,8 @@
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
 import type { Reading } from "../analysis/network/probe.ts";
-import { OPERATIONS } from "../operations.ts";
-import type { RunSpec } from "../spec.ts";
+import { OPERATIONS } from "../run/operations.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
 import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
 

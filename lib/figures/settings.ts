@@ -1,7 +1,7 @@
 /** From the runs of a sweep to what its board shows: how each run stands, and the settings, which are what differs besides the seed. All pure. */
 import { swept } from "../lab/experiment.ts";
-import { OPERATIONS } from "../operations.ts";
-import type { RunSpec } from "../spec.ts";
+import { OPERATIONS } from "../run/operations.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { type Curve, medianStep, quantile } from "./runs.ts";
 import { count } from "./theme.ts";
 

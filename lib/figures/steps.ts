@@ -1,6 +1,6 @@
 /** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
 import * as Plot from "@observablehq/plot";
-import type { RunSpec } from "../spec.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { about, type Curve, finding, lastStep, medianStep, watchedUntil } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { list } from "./sweep_marks.ts";

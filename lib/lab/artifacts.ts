@@ -3,7 +3,7 @@
  * entered is there, and what else lies there is nobody's.
  */
 import { isAbsolute, join, normalize, parse } from "node:path";
-import { checksum, reason, writeWhole } from "../files.ts";
+import { checksum, reason, writeWhole } from "../run/files.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**

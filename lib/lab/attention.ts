@@ -1,10 +1,10 @@
 /** The attention logs of the lab's runs: begun, taken up again, joined and read. */
 import { join } from "node:path";
-import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../attention.ts";
-import type { PhaseEdges } from "../phases.ts";
-import { attentionFile, type AttentionLog, loadAttention } from "../attention_file.ts";
-import { reason } from "../files.ts";
-import { type RunSpec, specHash } from "../spec.ts";
+import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../run/attention.ts";
+import type { PhaseEdges } from "../run/phases.ts";
+import { attentionFile, type AttentionLog, loadAttention } from "../train/attention_file.ts";
+import { reason } from "../run/files.ts";
+import { type RunSpec, specHash } from "../run/spec.ts";
 import { type Artifact, artifacts, type Made, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";

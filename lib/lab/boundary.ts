@@ -3,7 +3,7 @@
  * trained next follows from what the lab has, so that such a sweep, too, can be stopped and taken up in whatever way.
  */
 import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
-import { type RunSpec, specHash } from "../spec.ts";
+import { type RunSpec, specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
 import { standing, sweep, type SweepOptions } from "./sweep.ts";
 

@@ -1,7 +1,7 @@
 /** The lab's SQLite file itself: opened with care, and asked one statement at a time. */
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { reason } from "../files.ts";
+import { reason } from "../run/files.ts";
 import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */

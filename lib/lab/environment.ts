@@ -1,7 +1,7 @@
 /** What trains here: all that explains a figure, nothing that names a person's machine. */
 import os from "node:os";
 import { fileURLToPath } from "node:url";
-import type { EngineInfo } from "../trainer.ts";
+import type { EngineInfo } from "../engine/engine.ts";
 
 export interface Environment extends EngineInfo {
   /** e.g. `Linux 6.1.0 x64` */

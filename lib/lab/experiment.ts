@@ -2,8 +2,8 @@
  * Grids and experiments. A grid is a run's input in which any field may be a list; it stands for all combinations. An experiment is a named
  * list of runs with what counts as grokked in it and when a run may end.
  */
-import { type RunInput, type RunSpec, runSpec, specHash } from "../spec.ts";
-import { MEMORISED, type Rule, type RuleName, RULES } from "../grokking.ts";
+import { type RunInput, type RunSpec, runSpec, specHash } from "../run/spec.ts";
+import { MEMORISED, type Rule, type RuleName, RULES } from "../run/grokking.ts";
 import { checkWatch, type Watch } from "./watch.ts";
 
 type Lists<T> = { readonly [K in keyof T]?: NonNullable<T[K]> extends infer V ? V | readonly V[] : never };

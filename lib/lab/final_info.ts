@@ -2,7 +2,7 @@
  * An experiment's results as the AI-Scientist's grokking template writes them (`final_info.json`), so that what reads its files reads ours, and
  * beside its figures, whose conventions are its own, figures that count what never grokked as what it is.
  */
-import { OPERATIONS } from "../operations.ts";
+import { OPERATIONS } from "../run/operations.ts";
 import type { Lab } from "./store.ts";
 
 /** What the template gives of a run, in its order. */

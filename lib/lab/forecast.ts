@@ -1,8 +1,8 @@
 /** What a sweep would take, before it is begun: by shape, and in all. */
-import { parameterCount } from "../layout.ts";
-import { type RunSpec, shapeKey } from "../spec.ts";
-import { groups } from "../train.ts";
-import type { Engine, Watched } from "../trainer.ts";
+import { parameterCount } from "../run/layout.ts";
+import { type RunSpec, shapeKey } from "../run/spec.ts";
+import { groups } from "../train/train.ts";
+import type { Engine, Watched } from "../engine/engine.ts";
 
 /** A run, and how many updates of it are left to do. */
 export interface Left {

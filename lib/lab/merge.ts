@@ -5,9 +5,9 @@
  * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
  */
 import { join } from "node:path";
-import { attentionFile } from "../attention_file.ts";
-import { checksum, reason, writeWhole } from "../files.ts";
-import type { Metrics } from "../trainer.ts";
+import { attentionFile } from "../train/attention_file.ts";
+import { checksum, reason, writeWhole } from "../run/files.ts";
+import type { Metrics } from "../engine/engine.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";

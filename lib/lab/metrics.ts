@@ -1,5 +1,5 @@
 /** Evaluations as a CSV file: what `deno task train --metrics` writes. */
-import type { Metrics } from "../trainer.ts";
+import type { Metrics } from "../engine/engine.ts";
 
 const COLUMNS = {
   step: "step",

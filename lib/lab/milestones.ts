@@ -1,6 +1,6 @@
 /** Milestones of a run and the edges of its phases, as the lab stores them: by each rule, of all evaluations. */
-import { type PhaseEdges, phaseEdges } from "../phases.ts";
-import { type Accuracies, milestones, type Rule } from "../grokking.ts";
+import { type PhaseEdges, phaseEdges } from "../run/phases.ts";
+import { type Accuracies, milestones, type Rule } from "../run/grokking.ts";
 import type { Lab, Row } from "./store.ts";
 
 /** What the table of milestones holds of a run by a rule: its columns after `run` and `rule`, in their order. */

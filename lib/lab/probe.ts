@@ -1,7 +1,7 @@
 /** Runs of the lab to look into: found by id or hash, with their checkpoints. */
 import { join } from "node:path";
-import { type Probe, probe, type ProbeOptions, type StoredCheckpoint } from "../probe.ts";
-import { loadWeights } from "../weights.ts";
+import { type Probe, probe, type ProbeOptions, type StoredCheckpoint } from "../reference/probe.ts";
+import { loadWeights } from "../train/weights.ts";
 import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
 
 /** A run with its evaluations and its checkpoints; its milestones are by the rule of the experiment that watches it longest. */

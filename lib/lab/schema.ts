@@ -285,7 +285,7 @@ GROUP BY e.id, v.id ORDER BY e.id, first_at;`,
 
 /** Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to fill. */
 const WATCHED = `
--- Where a run's phases begin, computed with its milestones (lib/phases.ts). Without a row, that isn't known.
+-- Where a run's phases begin, computed with its milestones (lib/run/phases.ts). Without a row, that isn't known.
 CREATE TABLE phases (
   run              INTEGER NOT NULL REFERENCES runs,
   rule             TEXT NOT NULL REFERENCES rules,

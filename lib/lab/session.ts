@@ -6,12 +6,12 @@
  * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
  */
 import { join } from "node:path";
-import type { AttentionReading } from "../attention.ts";
-import { reason } from "../files.ts";
-import type { RunSpec } from "../spec.ts";
-import type { Beginning, Run } from "../train.ts";
-import type { EngineInfo, Metrics, Snapshot } from "../trainer.ts";
-import { checkpointFile, loadCheckpoint, weightsFile } from "../weights.ts";
+import type { AttentionReading } from "../run/attention.ts";
+import { reason } from "../run/files.ts";
+import type { RunSpec } from "../run/spec.ts";
+import type { Beginning, Run } from "../train/train.ts";
+import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
+import { checkpointFile, loadCheckpoint, weightsFile } from "../train/weights.ts";
 import { artifacts, isSessions, type Made, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { environment } from "./environment.ts";

@@ -4,13 +4,13 @@
  */
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
-import { reason } from "../files.ts";
-import { parameterCount } from "../layout.ts";
-import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../spec.ts";
-import type { Metrics } from "../trainer.ts";
+import { reason } from "../run/files.ts";
+import { parameterCount } from "../run/layout.ts";
+import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
+import type { Metrics } from "../engine/engine.ts";
 import { isOlder, openDatabase, prepare } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
-import { type Accuracies, RULES, type Stability } from "../grokking.ts";
+import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 
 /** A value of a row; what is missing is `null`. */

@@ -2,10 +2,10 @@
  * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
  * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
  */
-import { groups, type News, type Run, train } from "../train.ts";
-import type { Engine } from "../trainer.ts";
-import { reason } from "../files.ts";
-import { type RunSpec, shapeKey, specHash } from "../spec.ts";
+import { groups, type News, type Run, train } from "../train/train.ts";
+import type { Engine } from "../engine/engine.ts";
+import { reason } from "../run/files.ts";
+import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
 import { type Experiment, namedRule } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";

@@ -1,8 +1,8 @@
 /** Whether a lab is whole: its database, its files, and what was computed from its evaluations. */
 import { join, relative } from "node:path";
-import { checksum, reason } from "../files.ts";
+import { checksum, reason } from "../run/files.ts";
 import { type NamedRule, namedRule } from "./experiment.ts";
-import type { Accuracies } from "../grokking.ts";
+import type { Accuracies } from "../run/grokking.ts";
 import { isGone } from "./lock.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 import type { Lab, Row, Value } from "./store.ts";

@@ -1,7 +1,7 @@
 /** What an experiment may store of its runs while they train, beside their evaluations: their attention, and their weights on the way. */
-import { type AttentionOptions, attentionSizes, KEEP, keeper, type KeepOptions, probeSizes } from "../attention.ts";
-import { parameterCount } from "../layout.ts";
-import { type RunSpec, sizes } from "../spec.ts";
+import { type AttentionOptions, attentionSizes, KEEP, keeper, type KeepOptions, probeSizes } from "../run/attention.ts";
+import { parameterCount } from "../run/layout.ts";
+import { type RunSpec, sizes } from "../run/spec.ts";
 
 export interface WeightOptions {
   /** States a decade of steps, evenly spaced on a logarithmic axis. Default: 8, some twenty in 5000 updates with an evaluation every 10. */

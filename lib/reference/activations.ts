@@ -1,7 +1,7 @@
 /** What a network says of every pair: the activations that a probe looks at. By TensorFlow.js, so that it needs no GPU. */
 import * as tf from "@tensorflow/tfjs";
-import { layout } from "../layout.ts";
-import { type RunSpec, sizes } from "../spec.ts";
+import { layout } from "../run/layout.ts";
+import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, pool, views } from "./model.ts";
 

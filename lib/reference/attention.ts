@@ -1,8 +1,8 @@
 /** The attention of a network over a probe set, by TensorFlow.js: what the native engine's log is tested against, and the log without a GPU. */
 import * as tf from "@tensorflow/tfjs";
-import { type AttentionOptions, type AttentionProbe, attentionProbe, type AttentionReading, summarise } from "../attention.ts";
-import { type Layout, layout } from "../layout.ts";
-import type { RunSpec } from "../spec.ts";
+import { type AttentionOptions, type AttentionProbe, attentionProbe, type AttentionReading, summarise } from "../run/attention.ts";
+import { type Layout, layout } from "../run/layout.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, views } from "./model.ts";
 

@@ -4,8 +4,8 @@
  * It computes every position and takes no short cut: what it says is what the native engine is tested against.
  */
 import * as tf from "@tensorflow/tfjs";
-import type { Layout, Tensor } from "../layout.ts";
-import { type RunSpec, sizes, tokenNames } from "../spec.ts";
+import type { Layout, Tensor } from "../run/layout.ts";
+import { type RunSpec, sizes, tokenNames } from "../run/spec.ts";
 
 /** Added to the variance of a LayerNorm before its root, as in PyTorch. */
 const LAYER_NORM_EPS = 1e-5;

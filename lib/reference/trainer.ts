@@ -3,12 +3,12 @@
  * It is the oracle of the tests, and the engine where there is no WebGPU adapter.
  */
 import * as tf from "@tensorflow/tfjs";
-import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../attention.ts";
-import { initialise, type Layout, layout } from "../layout.ts";
-import { type Dataset, dataset } from "../operations.ts";
-import { batchIndex } from "../random.ts";
-import { type RunSpec, shapeKey } from "../spec.ts";
-import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../trainer.ts";
+import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../run/attention.ts";
+import { initialise, type Layout, layout } from "../run/layout.ts";
+import { type Dataset, dataset } from "../run/operations.ts";
+import { batchIndex } from "../run/random.ts";
+import { type RunSpec, shapeKey } from "../run/spec.ts";
+import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer } from "../engine/engine.ts";
 import { readAttention } from "./attention.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, losses, rightAnswers, views } from "./model.ts";

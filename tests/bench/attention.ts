@@ -1,12 +1,12 @@
 /** What watching attention adds to training: `deno task bench --attention`. */
-import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/engine.ts";
-import { hyperWords } from "../../lib/engine/kernels/hyper.ts";
-import type { Kernel } from "../../lib/engine/kernels/kernel.ts";
+import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
+import { hyperWords } from "../../lib/engine/webgpu/kernels/hyper.ts";
+import type { Kernel } from "../../lib/engine/webgpu/kernels/kernel.ts";
 import { plan } from "../../lib/engine/plan.ts";
-import { firstGrok } from "../../lib/experiments/first_grok.ts";
+import { firstGrok } from "../../lib/studies/lessons/first_grok.ts";
 import { range } from "../../lib/lab/experiment.ts";
-import { type RunSpec, runSpec } from "../../lib/spec.ts";
-import { train } from "../../lib/train.ts";
+import { type RunSpec, runSpec } from "../../lib/run/spec.ts";
+import { train } from "../../lib/train/train.ts";
 import { added, inTurns, percent } from "./turns.ts";
 
 export interface AttentionFigures {

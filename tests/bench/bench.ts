@@ -1,6 +1,6 @@
 /** `deno task bench`: every peer that is installed, on the same work, on this machine, in one run. */
 import { prepareFile } from "../../lib/cli/files.ts";
-import { writeWhole } from "../../lib/files.ts";
+import { writeWhole } from "../../lib/run/files.ts";
 import { run } from "../../lib/cli/main.ts";
 import { type Machine, machine } from "./machine.ts";
 import { Contest } from "./contest.ts";

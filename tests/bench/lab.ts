@@ -1,13 +1,13 @@
 /** What the lab and live figures add to training, and how fast the lab takes and gives: `deno task bench --lab`. */
 import { join } from "node:path";
-import { firstGrok } from "../../lib/experiments/first_grok.ts";
+import { firstGrok } from "../../lib/studies/lessons/first_grok.ts";
 import { dashboard } from "../../lib/figures/dashboard.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
-import { watch } from "../../lib/notebook.ts";
-import { openEngine, train } from "../../lib/train.ts";
-import type { Metrics } from "../../lib/trainer.ts";
+import { watch } from "../../lib/notebook/show.ts";
+import { openEngine, train } from "../../lib/train/train.ts";
+import type { Metrics } from "../../lib/engine/engine.ts";
 import { added, inTurns } from "./turns.ts";
 
 export interface LabFigures {

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { type Peer, PEERS } from "./peers.ts";
 import { isPreset } from "./protocol.ts";
-import { type PresetName, PRESETS } from "../../lib/spec.ts";
+import { type PresetName, PRESETS } from "../../lib/run/spec.ts";
 
 export const HELP = `deno task bench: one training step (forward, backward, AdamW) of many small transformers, beside its peers.
 

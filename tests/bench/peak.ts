@@ -1,6 +1,6 @@
 /** What an adapter can do at most, measured: multiply-adds a second, and bytes a second through its memory. The roof of a roofline. */
-import type { Gpu } from "../../lib/engine/gpu.ts";
-import { elementwise, type Kernel, read, write } from "../../lib/engine/kernels/kernel.ts";
+import type { Gpu } from "../../lib/engine/webgpu/gpu.ts";
+import { elementwise, type Kernel, read, write } from "../../lib/engine/webgpu/kernels/kernel.ts";
 
 export interface Peak {
   /** fp32 operations a second, a multiply-add counting as two. */

@@ -1,7 +1,7 @@
 /** `deno task bench --profile`: where the time of the native engine's step goes, by kernel. */
-import { runSpec } from "../../lib/spec.ts";
-import type { PresetName } from "../../lib/spec.ts";
-import { webgpuEngine } from "../../lib/engine/engine.ts";
+import { runSpec } from "../../lib/run/spec.ts";
+import type { PresetName } from "../../lib/run/spec.ts";
+import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import { type Peak, peakOf } from "./peak.ts";
 import { columns, digits } from "./table.ts";
 

@@ -1,5 +1,5 @@
 /** What the harness and its peers say to each other: one JSON object a line. `peers/peer.py` says how it goes. */
-import { type PresetName, PRESETS, runSpec, sizes, tokenNames } from "../../lib/spec.ts";
+import { type PresetName, PRESETS, runSpec, sizes, tokenNames } from "../../lib/run/spec.ts";
 
 /** A training job, flat, so that a peer in any language reads it. */
 export type Work = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>> & { readonly preset: PresetName };

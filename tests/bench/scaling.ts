@@ -1,9 +1,9 @@
 /** How the native engine's speed changes as the work grows: `deno task bench --scaling`. */
-import type { ScalingAxis, ScalingPoint } from "../../lib/bench_record.ts";
-import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/engine.ts";
+import type { ScalingAxis, ScalingPoint } from "../../lib/studies/speed/record.ts";
+import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import type { WebGpuTrainer } from "../../lib/engine/trainer.ts";
-import { reason } from "../../lib/files.ts";
-import { type RunSpec, runSpec } from "../../lib/spec.ts";
+import { reason } from "../../lib/run/files.ts";
+import { type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { columns, digits, median } from "./table.ts";
 import { stepsOfTurn } from "./turns.ts";
 

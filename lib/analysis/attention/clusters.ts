@@ -4,7 +4,7 @@
  * shown and named as such.
  */
 import { kmeans } from "ml-kmeans";
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import { must } from "../statistics/sample.ts";
 
 /** n points in D dimensions. */

@@ -1,6 +1,6 @@
 /** What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure. */
 import type { Activations } from "../../reference/activations.ts";
-import { type RunSpec, sizes } from "../../spec.ts";
+import { type RunSpec, sizes } from "../../run/spec.ts";
 import { type Matrix, powerSpectrum } from "./fourier.ts";
 import { ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";
 import { type Ablations, ablations, answerWaves, gini, keyFrequencies, linearTask, type Scores, scores } from "./progress.ts";

@@ -7,8 +7,8 @@
  * cos(ws) and sin(ws) of these as functions of (a, b): two directions of the p² a frequency, whatever the class c. So does the code of the paper,
  * which counts them in its product basis, as 20 terms for five frequencies. Its `a + b` is `s` here, so that x − y needs no other words.
  */
-import { dataset, type OperationName } from "../../operations.ts";
-import type { RunSpec } from "../../spec.ts";
+import { dataset, type OperationName } from "../../run/operations.ts";
+import type { RunSpec } from "../../run/spec.ts";
 import { strongest } from "./fourier.ts";
 
 /** All pairs of a task whose answer is linear in a and b, neither of them left out: every answer belongs to p pairs. */

@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-array"
 import { median, quantile } from "d3-array";
 import { qt, qwilcox } from "lib-r-math.js";
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import { checkSample, complete, critical, type Interval, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** How a bootstrap is drawn: the same options give the same interval, on every machine. */

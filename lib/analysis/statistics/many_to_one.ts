@@ -1,5 +1,5 @@
 /** One sample against several others at once, where it is asked whether it lies above any of them. */
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import { checkSample, must, type Observation, order } from "./sample.ts";
 
 /** A test of one sample against others. */

@@ -1,5 +1,5 @@
 /** Rates that may only rise along x, or fall, or turn once: how well such an order fits counts, and whether it is to be believed. */
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import type { Tries } from "./firth.ts";
 import { must } from "./sample.ts";
 

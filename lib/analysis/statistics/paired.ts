@@ -5,7 +5,7 @@
  */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import type { Permutation, PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, critical, type Interval, must } from "./sample.ts";
 

@@ -1,5 +1,5 @@
 /** Permutation tests: p-values that hold for five runs against five, where the normal and the chi-square distribution are no guide yet. */
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import { logRank } from "./logrank.ts";
 import { checkSample, must, type Observation, type ObservedPair, order } from "./sample.ts";
 

@@ -1,5 +1,5 @@
 /** Whether two things go together over runs, by their ranks alone. */
-import { Random } from "../../random.ts";
+import { Random } from "../../run/random.ts";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import type { PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, type Interval, must } from "./sample.ts";

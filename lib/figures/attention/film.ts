@@ -1,7 +1,7 @@
 /** Attention while a network learns, as a film: a slider over the readings, in a notebook's output and in a page made of it. */
 import * as Plot from "@observablehq/plot";
 import { rowsOf } from "../../analysis/attention/patterns.ts";
-import { phaseAt } from "../../phases.ts";
+import { phaseAt } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import {
   type AttentionFigureOptions,

@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { type Course, courseOf, meanPattern } from "../../analysis/attention/change.ts";
 import { namePattern, rowsOf } from "../../analysis/attention/patterns.ts";
 import { patternDistance } from "../../analysis/attention/distances.ts";
-import { type Phase, phases } from "../../phases.ts";
+import { type Phase, phases } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import {
   type AttentionFigureOptions,

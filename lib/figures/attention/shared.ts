@@ -1,11 +1,11 @@
 /** What the figures of attention share: the runs, the edges of their phases, panels over steps, and patterns as heat maps. All pure. */
 import * as Plot from "@observablehq/plot";
 import { choosingQueries } from "../../analysis/attention/patterns.ts";
-import { type PhaseEdges, phaseEdges } from "../../phases.ts";
+import { type PhaseEdges, phaseEdges } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import type { AttentionStatistics } from "../../analysis/attention/specialisation.ts";
-import { attentionSizes } from "../../attention.ts";
-import { type RunSpec, stableJson } from "../../spec.ts";
+import { attentionSizes } from "../../run/attention.ts";
+import { type RunSpec, stableJson } from "../../run/spec.ts";
 import { type Line, type Stand } from "../curves.ts";
 import { about, type Curve, medianStep } from "../runs.ts";
 import { stepAxis, type StepOptions, type StepScale } from "../scale.ts";

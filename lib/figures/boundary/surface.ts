@@ -1,6 +1,6 @@
 /** From runs to a surface over two settings that are numbers: at each pair of values when networks grok, and whether most do. All pure. */
 import type { BoundaryMap } from "../../lab/boundary.ts";
-import type { RunSpec } from "../../spec.ts";
+import type { RunSpec } from "../../run/spec.ts";
 import { type Tally, tally, wordsOf } from "../map_cells.ts";
 import { type BoardRun, isOpen, nameOf, type Outcome, outcome, valueOf } from "../settings.ts";
 import { list } from "../sweep_marks.ts";

@@ -1,6 +1,6 @@
 /** The house's own engines: `engine_peer.ts webgpu`, or TensorFlow.js as `engine_peer.ts tfjs webgpu|wasm|cpu`. */
-import type { Engine, Evaluation } from "../../../lib/trainer.ts";
-import { runSpec } from "../../../lib/spec.ts";
+import type { Engine, Evaluation } from "../../../lib/engine/engine.ts";
+import { runSpec } from "../../../lib/run/spec.ts";
 import type { Work } from "../protocol.ts";
 import { serve, type Session } from "./serve.ts";
 
@@ -13,7 +13,7 @@ let engine: Engine;
 async function ready() {
   engine = name === "tfjs"
     ? await (await import("../../../lib/reference/trainer.ts")).tfjsEngine(backend as "webgpu")
-    : await (await import("../../../lib/engine/engine.ts")).webgpuEngine();
+    : await (await import("../../../lib/engine/webgpu/engine.ts")).webgpuEngine();
   const { adapter, driver } = engine.info;
   return { version: `Deno ${Deno.version.deno}`, device: `${adapter}, ${driver}`, sequential: name === "tfjs" };
 }

@@ -4,9 +4,9 @@
  * Its functions consume their arguments; `.ref` keeps one for another use.
  */
 import * as jax from "@jax-js/jax";
-import { runSpec, sizes } from "../../../lib/spec.ts";
-import { dataset } from "../../../lib/operations.ts";
-import { batchIndex, Random } from "../../../lib/random.ts";
+import { runSpec, sizes } from "../../../lib/run/spec.ts";
+import { dataset } from "../../../lib/run/operations.ts";
+import { batchIndex, Random } from "../../../lib/run/random.ts";
 import type { Work } from "../protocol.ts";
 import { serve, type Session } from "./serve.ts";
 

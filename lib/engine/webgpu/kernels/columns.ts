@@ -1,0 +1,160 @@
+/**
+ * Gradients of vectors (biases, LayerNorm) are sums over rows. Every one is cut into the same parts of its rows, one thread for four columns
+ * of a part; the parts of all vectors lie together in `vector_sums` and are added by one kernel at the end.
+ */
+import type { Block, Layout } from "../../../run/layout.ts";
+import { lines, range } from "./gemm/view.ts";
+import { elementwise, type Kernel, read, write } from "./kernel.ts";
+import type { Norm } from "./norm.ts";
+
+/** How sums over rows are taken, and over a row. */
+export interface Sums {
+  /** Parts that the rows are cut into. */
+  readonly parts: number;
+  /** Rows that a thread fetches before it adds them, one after the other as ever: so it waits for memory once for all of them. */
+  readonly atOnce: 1 | 8;
+  /** Threads that share a sum over a row. */
+  readonly lanes: 1 | 32;
+}
+
+/** For sums over so many rows at most: a card has threads to spare, and each fetch takes it long. */
+export const sumsOf = (kind: "software" | "gpu", rows: number): Sums =>
+  kind === "software"
+    ? { parts: 16, atOnce: 1, lanes: 1 }
+    : { parts: Math.min(128, Math.max(16, 8 * Math.ceil(rows / 512))), atOnce: 8, lanes: 32 };
+
+/** Floats of `vector_sums` a run. */
+export const vectorSumFloats = ({ length, vectorsFrom }: Layout, { parts }: Sums) => parts * (length - vectorsFrom);
+
+/** A matrix of gradients, or a part of one: `rows` from `firstRow` of a buffer with `allRows`, `width` columns from `column`. */
+export interface Area {
+  readonly buffer: string;
+  readonly allRows: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  /** Floats a row. */
+  readonly stride: number;
+  readonly column: number;
+  readonly width: number;
+}
+
+const shape = "[R, part, vectors]";
+
+/** WGSL: from where `index` stands to `end`, fetches and adds; what is fetched n-th at once is told apart by `n`. */
+function inOrder({ atOnce }: Sums, index: string, end: string, fetch: (n: number, index: string) => string, add: (n: number) => string) {
+  const single = `for (; ${index} < ${end}; ${index}++) { ${fetch(0, index)} ${add(0)} }`, each = range(atOnce);
+  if (atOnce === 1) return single;
+  return `for (; ${index} + ${atOnce - 1}u < ${end}; ${index} += ${atOnce}u) {
+${lines(each, (n) => `    ${fetch(n, `(${index} + ${n}u)`)}`)}
+    ${each.map(add).join(" ")}
+  }
+  ${single}`;
+}
+
+/** WGSL: the rows of this thread's part; `k` is the vec4 column, `s` the part, a row counts within the area. */
+const partOfRows = (sums: Sums, before: string, fetch: (n: number, row: string) => string, add: (n: number) => string) => `
+  let s = i / u.W4;
+  let k = i % u.W4;
+  ${before}
+  let part = (u.rows + ${sums.parts - 1}u) / ${sums.parts}u;
+  let end = min((s + 1u) * part, u.rows);
+  var row = s * part;
+  ${inOrder(sums, "row", "end", fetch, add)}`;
+
+const target = ({ parts }: Sums, constant: string) => `vector_sums[(r * ${parts}u + s) * u.vectors + u.${constant} + k]`;
+
+/** Vec4s of all vectors, and where one of them lies among them. */
+const vectors = ({ length, vectorsFrom }: Layout) => (length - vectorsFrom) / 4;
+const among = ({ vectorsFrom }: Layout, offset: number) => (offset - vectorsFrom) / 4;
+
+/** db = Σ_rows dy, into the vector whose column 0 lies at `offset` of the parameters. */
+export function biasGradient(layout: Layout, sums: Sums, dy: Area, offset: number): Kernel {
+  const { buffer, allRows, firstRow, rows, stride, column, width } = dy;
+  return elementwise({
+    label: `bias gradient = sums of ${buffer}`,
+    count: (width / 4) * sums.parts,
+    bindings: [read.vec4f(buffer, "[R, rows, columns]", "dy"), write.vec4f("vector_sums", shape)],
+    constants: {
+      W4: width / 4,
+      rows,
+      all_rows: allRows,
+      first_row: firstRow,
+      stride: stride / 4,
+      column: column / 4,
+      vectors: vectors(layout),
+      bias: among(layout, offset),
+    },
+    body: `${
+      partOfRows(
+        sums,
+        "var sum = vec4f(0.0);",
+        (n, row) => `let d${n} = dy[(r * u.all_rows + u.first_row + ${row}) * u.stride + u.column + k];`,
+        (n) => `sum += d${n};`,
+      )
+    }
+  ${target(sums, "bias")} = sum;`,
+    flop: rows * width,
+    bytes: 4 * rows * width,
+  });
+}
+
+/** dw = Σ_rows dy · x̂ and db = Σ_rows dy of a LayerNorm. */
+export function normGradient(layout: Layout, sums: Sums, { rows, w, b, x, stats }: Norm, dy: string): Kernel {
+  const D4 = w.stride / 4;
+  return elementwise({
+    label: `LN gradient = sums of ${dy}`,
+    count: D4 * sums.parts,
+    bindings: [
+      read.vec4f(x, "[R, rows, D]", "x"),
+      read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
+      read.vec4f(dy, "[R, rows, D]", "dy"),
+      write.vec4f("vector_sums", shape),
+    ],
+    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, w.offset), b: among(layout, b.offset) },
+    body: `${
+      partOfRows(
+        sums,
+        "var dw = vec4f(0.0);\n  var db = vec4f(0.0);",
+        (n, row) => {
+          const at = `r * u.rows + ${row}`;
+          return `let g${n} = dy[(${at}) * u.W4 + k]; let x${n} = x[(${at}) * u.W4 + k]; let t${n} = stats[${at}];`;
+        },
+        (n) => `dw += g${n} * (x${n} - t${n}.x) * t${n}.y; db += g${n};`,
+      )
+    }
+  ${target(sums, "w")} = dw;
+  ${target(sums, "b")} = db;`,
+    flop: 5 * rows * D4 * 4,
+    bytes: 32 * rows * D4,
+  });
+}
+
+/** grads of all vectors = their parts, added in order. */
+export function addParts(layout: Layout, sums: Sums): Kernel {
+  const count = vectors(layout), { parts } = sums;
+  const fetch = (n: number, s: string) => `let p${n} = vector_sums[(r * ${parts}u + ${s}) * u.count + i];`;
+  return elementwise({
+    label: "vector gradients = Σ parts",
+    count,
+    bindings: [read.vec4f("vector_sums", shape), write.vec4f("grads", "[R, P]")],
+    constants: { P4: layout.length / 4, vectors_from: layout.vectorsFrom / 4 },
+    body: `
+  var sum = vec4f(0.0);
+  var s = 0u;
+  ${inOrder(sums, "s", `${parts}u`, fetch, (n) => `sum += p${n};`)}
+  grads[r * u.P4 + u.vectors_from + i] = sum;`,
+    flop: parts * count * 4,
+    bytes: 4 * (parts + 1) * count * 4,
+  });
+}
+
+/** The whole of a matrix as an area. */
+export const whole = (buffer: string, rows: number, { stride }: Pick<Block, "stride">): Area => ({
+  buffer,
+  allRows: rows,
+  firstRow: 0,
+  rows,
+  stride,
+  column: 0,
+  width: stride,
+});

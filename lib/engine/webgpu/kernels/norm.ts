@@ -1,0 +1,118 @@
+/** LayerNorm over D, a row a thread or a row 32 threads; and back. Padding columns hold zeros and stay out of mean and variance. */
+import type { Block } from "../../../run/layout.ts";
+import { AXIS, elementwise, type Kernel, read, write } from "./kernel.ts";
+import { TREE } from "./loss.ts";
+
+/** As in PyTorch. */
+const EPS = 1e-5;
+
+export interface Norm {
+  readonly rows: number;
+  readonly D: number;
+  /** Threads a row. */
+  readonly lanes: 1 | 32;
+  /** Floats from run to run in `params`. */
+  readonly P: number;
+  readonly w: Block;
+  readonly b: Block;
+  /** Buffers: what is normalised, and its mean and 1/σ a row. */
+  readonly x: string;
+  readonly stats: string;
+}
+
+/** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
+const constants = ({ rows, D, P, w, b }: Norm) => ({ rows, D, D4: w.stride / 4, P4: P / 4, w: w.offset / 4, b: b.offset / 4 });
+
+/** The columns of vec4 number `k` that are data, as a factor; "1.0" unless D leaves some out in the last. */
+const mask = (D: number, k: string) =>
+  D % 4 === 0 ? "1.0" : `select(vec4f(1.0), vec4f(${[0, 1, 2, 3].map((c) => (c < D % 4 ? "1.0" : "0.0")).join(", ")}), ${k} == u.D / 4u)`;
+
+/**
+ * A kernel for each row: `body` sees `i`, the row, and `r`, is run by every lane, and takes sums over them by `total(lane, …)`. On a card, which waits
+ * for each step of a lane's loop, 32 lanes share a row; on a processor, where a barrier costs more than it gives, there is one.
+ */
+function perRow({ rows, lanes }: Norm, { body, ...kernel }: Omit<Parameters<typeof elementwise>[0], "count" | "functions">): Kernel {
+  if (lanes === 1) {
+    const functions = "fn total(lane: u32, mine: f32) -> f32 { return mine; }";
+    return elementwise({ ...kernel, count: rows, functions, body: `  let lane = 0u;${body}` });
+  }
+  const code = `${TREE("f32", lanes)}
+fn total(lane: u32, mine: f32) -> f32 {
+  workgroupBarrier();
+  return tree_sum(lane, mine);
+}
+@compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let r = group.z;
+  let i = group.x + group.y * ${AXIS}u;
+  if (i >= u.rows) { return; }
+${body}
+}`;
+  return { flop: 0, bytes: 0, ...kernel, code, grid: [Math.min(rows, AXIS), Math.ceil(rows / AXIS), 1] };
+}
+
+/** out = (x − mean) / σ · w + b, per row. */
+export function norm(norm: Norm, out: string): Kernel {
+  const { rows, D, x, stats, lanes } = norm;
+  return perRow(norm, {
+    label: `${out} = LN(${x})`,
+    bindings: [
+      read.vec4f(x, "[R, rows, D]", "x"),
+      read.vec4f("params", "[R, P]"),
+      write.vec4f(out, "[R, rows, D]", "out"),
+      write.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
+    ],
+    constants: constants(norm),
+    body: `
+  let at = (r * u.rows + i) * u.D4;
+  var sum = vec4f(0.0);
+  for (var k = lane; k < u.D4; k += ${lanes}u) { sum += x[at + k]; }
+  let mean = total(lane, sum.x + sum.y + sum.z + sum.w) / f32(u.D);
+  var squares = vec4f(0.0);
+  for (var k = lane; k < u.D4; k += ${lanes}u) { let c = (x[at + k] - mean) * ${mask(D, "k")}; squares += c * c; }
+  let rstd = 1.0 / sqrt(total(lane, squares.x + squares.y + squares.z + squares.w) / f32(u.D) + ${EPS});
+  let p = r * u.P4;
+  for (var k = lane; k < u.D4; k += ${lanes}u) {
+    out[at + k] = (x[at + k] - mean) * rstd * params[p + u.w + k] + params[p + u.b + k];
+  }
+  if (lane == 0u) { stats[r * u.rows + i] = vec2f(mean, rstd); }`,
+    flop: 8 * rows * D,
+    bytes: 8 * rows * D,
+  });
+}
+
+/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm. */
+export function normBackward(norm: Norm, dy: string, dx: string, add?: string): Kernel {
+  const { rows, D, x, stats, lanes } = norm;
+  return perRow(norm, {
+    label: `${dx} = dLN(${dy})${add ? ` + ${add}` : ""}`,
+    bindings: [
+      read.vec4f(x, "[R, rows, D]", "x"),
+      read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
+      read.vec4f(dy, "[R, rows, D]", "dy"),
+      read.vec4f("params", "[R, P]"),
+      ...(add ? [read.vec4f(add, "[R, rows, D]", "residual")] : []),
+      write.vec4f(dx, "[R, rows, D]", "dx"),
+    ],
+    constants: constants(norm),
+    body: `
+  let at = (r * u.rows + i) * u.D4;
+  let mean = stats[r * u.rows + i].x;
+  let rstd = stats[r * u.rows + i].y;
+  let w = r * u.P4 + u.w;
+  var g_sum = vec4f(0.0);
+  var gx_sum = vec4f(0.0);
+  for (var k = lane; k < u.D4; k += ${lanes}u) {
+    let g = dy[at + k] * params[w + k];
+    g_sum += g;
+    gx_sum += g * (x[at + k] - mean) * rstd;
+  }
+  let g_mean = total(lane, g_sum.x + g_sum.y + g_sum.z + g_sum.w) / f32(u.D);
+  let gx_mean = total(lane, gx_sum.x + gx_sum.y + gx_sum.z + gx_sum.w) / f32(u.D);
+  for (var k = lane; k < u.D4; k += ${lanes}u) {
+    let g = dy[at + k] * params[w + k];
+    dx[at + k] = (g - g_mean - (x[at + k] - mean) * rstd * gx_mean) * rstd * ${mask(D, "k")}${add ? " + residual[at + k]" : ""};
+  }`,
+    flop: 14 * rows * D,
+    bytes: 16 * rows * D,
+  });
+}

@@ -1,0 +1,131 @@
+/** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
+import { join } from "node:path";
+import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
+import { checksum, reason, writeWhole } from "../../run/files.ts";
+import { specHash } from "../../run/spec.ts";
+import type { Metrics } from "../../engine/engine.ts";
+import { type Artifact, artifacts, enterArtifact, readArtifact, readChecked, remove, tagged } from "../artifacts.ts";
+import { storedLog } from "../attention.ts";
+import type { RecordedRun } from "./files.ts";
+import type { Lab } from "../store.ts";
+
+/** How many readings of a run go along at most. */
+export const MOST_READINGS = 64;
+
+/** What may go along, each in a folder of its name: a log a run; weights, a file a state. */
+export type Sent = "attention" | "weights";
+export const SENT: readonly Sent[] = ["attention", "weights"];
+
+/** What of a log goes along: the first reading, the last, those at `edges`, and others evenly among those kept; patterns in full at the named ones. */
+export function thinLog({ spec, readings }: AttentionLog, edges: readonly number[]): AttentionLog {
+  const n = readings.length, spaced = Math.min(n, MOST_READINGS - edges.length);
+  const named = new Set([0, n - 1, ...edges.map((edge) => readings.findIndex(({ step }) => step >= edge)).filter((i) => i >= 0)]);
+  const kept = new Set(named);
+  for (let i = 0; i < spaced; i++) kept.add(Math.round(i * (n - 1) / Math.max(1, spaced - 1)));
+  const bare = new Float32Array();
+  return {
+    spec,
+    readings: readings.flatMap((reading, i) => kept.has(i) ? [named.has(i) ? reading : { ...reading, examples: bare }] : []),
+  };
+}
+
+/** A file of a record: where it lies there, and its bytes. */
+export interface RecordedFile {
+  readonly entry: Artifact;
+  readonly data: Uint8Array;
+}
+
+/** A run, and the steps at which its phases begin. */
+interface Phased {
+  readonly id: number;
+  readonly hash: string;
+  readonly edges: readonly number[];
+}
+
+/** The files of a run for its record. One that is broken is left out, which is said; one that came from a record goes on as it came. */
+export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say: (line: string) => void): Promise<RecordedFile[]> {
+  const log = sent.includes("attention") ? artifacts(lab, run.id, "attention", "attention-thin").slice(-1) : [];
+  const weights = sent.includes("weights") ? artifacts(lab, run.id, "weights") : [], files: RecordedFile[] = [];
+  for (const stored of [...log, ...weights]) {
+    const what = stored.kind === "weights" ? `weights of run ${run.hash} at step ${stored.step} are` : `attention of run ${run.hash} is`;
+    try {
+      files.push(
+        stored.kind === "attention" ? thinned(stored, run, await storedLog(lab, stored)) : {
+          entry: { ...stored, file: stored.kind === "weights" ? `weights/${run.hash}-${stored.step}.safetensors` : logName(run) },
+          data: await readArtifact(lab, stored),
+        },
+      );
+    } catch (error) {
+      say(`The ${what} left out: ${reason(error)}`);
+    }
+  }
+  return files;
+}
+
+const logName = ({ hash }: Phased) => `attention/${hash}.safetensors`;
+
+function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFile {
+  const data = attentionFile(thinLog(log, run.edges));
+  return { entry: { kind: "attention-thin", step, file: logName(run), bytes: data.length, sha256: checksum(data) }, data };
+}
+
+/** Writes the files of a record into its folder, and removes others that lie there from an earlier one. */
+export async function writeFiles(folder: string, files: readonly RecordedFile[]): Promise<void> {
+  for (const { entry, data } of files) await writeWhole(join(folder, entry.file), data);
+  const known = new Set(files.map(({ entry }) => entry.file));
+  for (const sent of SENT) {
+    const names = await Array.fromAsync(Deno.readDir(join(folder, sent)), ({ name }) => name).catch(() => []);
+    for (const name of names) {
+      if (isRecordedFile(`${sent}/${name}`) && !known.has(`${sent}/${name}`)) remove(join(folder, sent, name));
+    }
+    if (names.length > 0 && ![...known].some((file) => file.startsWith(sent))) await Deno.remove(join(folder, sent)).catch(() => {});
+  }
+}
+
+/** Whether a record calls a file so. */
+export const isRecordedFile = (file: string): boolean => /^(attention\/[0-9a-f]{16}|weights\/[0-9a-f]{16}-\d+)\.safetensors$/.test(file);
+
+/**
+ * Copies the files of a record into the folder of the lab's files.
+ * @param touched takes the names that they have there.
+ * @returns by runs, what is to be entered. @throws Error in one line where one isn't as it was written.
+ */
+export async function bringFiles(
+  lab: Lab,
+  folder: string,
+  runs: readonly RecordedRun[],
+  touched: string[],
+): Promise<ReadonlyMap<RecordedRun, readonly Artifact[]>> {
+  const brought = new Map<RecordedRun, Artifact[]>();
+  for (const run of runs) {
+    for (const { file: from, ...entry } of run.artifacts) {
+      const file = tagged(`${specHash(run.spec)}-${entry.step}.${entry.kind}.safetensors`, entry.sha256);
+      if (lab.query("SELECT 1 FROM artifacts WHERE file = ?", file).length === 0) {
+        const data = await readChecked(join(folder, from), entry.bytes, entry.sha256);
+        touched.push(file);
+        await writeWhole(join(lab.folder, file), data);
+      }
+      brought.set(run, [...brought.get(run) ?? [], { ...entry, file } as Artifact]);
+    }
+  }
+  return brought;
+}
+
+/**
+ * Enters the files of a run that isn't in training, of each kind that it has none of, where the lab's evaluations are the record's, bit for bit.
+ * @returns how many.
+ */
+export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files: readonly Artifact[]): number {
+  const sentAs = ({ kind }: Artifact): Sent => kind === "weights" ? "weights" : "attention";
+  const there = new Set(artifacts(lab, id, "attention", "attention-thin", "weights").map(sentAs));
+  const lacking = files.filter((file) => !there.has(sentAs(file)));
+  if (lacking.length === 0 || lab.query("SELECT 1 FROM runs WHERE id = ? AND session IS NULL", id).length === 0) return 0;
+  const known = new Map(lab.metrics(id).map((row) => [row.step, row]));
+  const same = (row: Metrics) =>
+    (Object.keys(row) as (keyof Metrics)[]).every((field) => Object.is(known.get(row.step)?.[field], row[field]));
+  const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
+  // Without evaluations on either side, both are what was recorded.
+  if (!(metrics.length > 0 ? metrics.every(same) : thinned === 1 && known.size === 0)) return 0;
+  for (const file of lacking) enterArtifact(lab, id, file);
+  return lacking.length;
+}

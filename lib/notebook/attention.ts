@@ -1,0 +1,90 @@
+/** What the study of attention found, for the cells of a notebook: lags and phases as dataframes, and the verdict in sentences. */
+import type { DataFrame } from "danfojs";
+import { pWord } from "../analysis/statistics/contrasts.ts";
+import type { LagSummary } from "../analysis/attention/lag.ts";
+import type { Dates, PhaseDistance } from "../studies/attention/findings.ts";
+import { lagFinding } from "../figures/attention/lag.ts";
+import { list } from "../figures/sweep_marks.ts";
+import { between, pShort, signed } from "./contrasts.ts";
+import { frame } from "./frames.ts";
+
+/** In how many runs attention changed first. */
+const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
+
+type NamedLag = LagSummary & { readonly name: string };
+
+/** A row a group; lags in percent of the wait, in decades, or in steps. */
+export function lagFrame(rows: readonly NamedLag[]): DataFrame {
+  return frame(rows.map((row) => {
+    const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
+    const [times, digits, unit] =
+      ({ relative: [100, 0, ", % of the wait"], decades: [1, 3, ", decades"], steps: [1, 0, ", steps"] } as const)[scale];
+    const scaled = (value: number | null) => value === null ? null : times * value;
+    return {
+      "": name,
+      runs,
+      grokked: runs - never,
+      n,
+      [`shift${unit}`]: shift === null ? "–" : signed(times * shift, digits),
+      "95 % interval": between({ low: scaled(low), high: scaled(high) }, digits),
+      "attention first in": firstIn(row),
+      "rank-biserial r": rankBiserial === null ? "–" : signed(rankBiserial, 2),
+      p: pShort(p),
+      "attention changes": verdict,
+    };
+  }));
+}
+
+/** A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p. */
+export function lagSentences(rows: readonly NamedLag[]): string {
+  return rows.map((row) => {
+    const { name, rankBiserial, p } = row;
+    const tested = rankBiserial === null
+      ? ""
+      : `; attention first in ${firstIn(row)}; rank-biserial r ${signed(rankBiserial, 2)}; sign-flip test, ${pWord(p)}`;
+    return `- **${name}**: ${lagFinding(row)}${tested}.`;
+  }).join("\n");
+}
+
+/**
+ * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does where.
+ */
+export function lagAnswer(ways: Readonly<Record<string, readonly NamedLag[]>>): string {
+  const rows = Object.values(ways).flat(), before = new Set(rows.filter(({ verdict }) => verdict === "before").map(({ name }) => name));
+  const said = Object.entries(ways).map(([way, some]) => {
+    const groups = Map.groupBy(some, ({ verdict }) => verdict);
+    return `${way}: ${[...groups].map(([verdict, each]) => `${verdict} on ${list(each.map(({ name }) => name))}`).join(", ")}.`;
+  });
+  return [before.size === 0 ? "**Nowhere before the jump.**" : `**Before the jump on ${list([...before])}.**`, ...said].join(" ");
+}
+
+/** A row a group and phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
+export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
+  return frame(rows.map(({ name, from, to, n, occupancy, p, holm, entropy }) => ({
+    "": name,
+    from,
+    to,
+    n,
+    "patterns, Jensen–Shannon": signed(occupancy, 2),
+    p: pShort(p),
+    "p, Holm": pShort(holm),
+    "entropies, Wasserstein": signed(entropy, 3),
+  })));
+}
+
+/** A row a group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
+export function datesFrame(rows: readonly Dates[]): DataFrame {
+  const step = (value: number | null) => value === null ? "–" : signed(value, 0);
+  return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm }) => ({
+    "": name,
+    runs,
+    "attention half-way, median": step(attention),
+    "accuracy half-way": step(accuracy),
+    grokked: step(grokking),
+    n: n ?? 0,
+    "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
+    "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),
+    p: pShort(p ?? null),
+    "p, Holm": pShort(holm),
+  })));
+}

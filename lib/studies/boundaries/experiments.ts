@@ -1,0 +1,95 @@
+/**
+ * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch). Steps are its
+ * epochs. Where it has one seed, that is 42.
+ */
+import { type Experiment, type Grid, grid } from "../../lab/experiment.ts";
+
+const SEEDS = [42, 123, 456, 789, 1337];
+
+/** d_model at 0.75 to 4 times p = 97, rounded down to multiples of the four heads. */
+const RATIOS = [72, 96, 120, 144, 192, 240, 288, 388];
+/** The same at 8 and 16 times. */
+const EXTENDED = [776, 1552];
+
+/** An experiment of the preset in which grokking must last, and every run does all its steps: what comes after is part of the question. */
+const boundaries = (name: string, question: string, ...grids: Grid[]): Experiment => ({
+  name,
+  question,
+  rule: "sustained",
+  runs: grid(...grids.map((each) => ({ preset: "boundaries" as const, ...each }))),
+});
+
+const ratios = (dModel: readonly number[], weightDecay: number, steps: number): Grid => ({
+  optim: { weightDecay },
+  schedule: { steps },
+  model: { dModel },
+  seed: SEEDS,
+});
+
+const decays = [["wd1", 1, 20_000], ["wd0p1", 0.1, 100_000], ["wd0p01", 0.01, 200_000]] as const;
+
+export const BOUNDARIES: readonly Experiment[] = [
+  boundaries("exp1_weight_decay", "Does more weight decay shorten the wait at p = 97, d = 128?", {
+    optim: { weightDecay: [0.1, 0.5, 1, 3, 10] },
+  }),
+  boundaries("exp2_hidden_dim", "Does a wider network grok sooner at p = 97?", { model: { dModel: [32, 64, 128, 256] } }),
+  boundaries("exp3_prime", "Does a larger modulus take longer at d = 128?", { data: { prime: [23, 47, 59, 97] } }),
+  boundaries(
+    "exp4_matched",
+    "Is it the ratio d / p that decides, whatever the modulus?",
+    ...[[23, 32], [47, 64], [59, 64], [97, 128]].map(([prime, dModel]) => ({
+      data: { prime },
+      model: { dModel },
+      schedule: { steps: 20_000 },
+    })),
+  ),
+  ...decays.map(([name, decay, steps]) =>
+    boundaries(`exp5_ratio_${name}`, `At which ratios d / p do networks grok at weight decay ${decay}?`, ratios(RATIOS, decay, steps))
+  ),
+  boundaries("prime53_ratio", "Does the critical ratio hold at p = 53?", {
+    data: { prime: 53 },
+    schedule: { steps: 20_000 },
+    model: { dModel: [52, 56, 80, 92, 100, 104, 112, 120, 140, 160, 200] },
+  }),
+  ...decays.map(([name, decay, steps]) =>
+    boundaries(
+      `extended_ratio_${name}`,
+      `Does excess capacity delay grokking at weight decay ${decay}, at 8 and 16 times p?`,
+      ratios(EXTENDED, decay, steps),
+    )
+  ),
+];
+
+/**
+ * The first experiment as far as its jumps, for a machine without a GPU: the same five runs to the same bits, each ended once it has grokked, and all
+ * within 3500 of the 50,000 epochs, 1000 at weight decay 10, where networks were published never even to memorise. Of what comes after it says nothing.
+ */
+export const EXP1_JUMP: Experiment = {
+  ...boundaries(
+    "exp1_weight_decay_jump",
+    "As far as the jump: does more weight decay shorten the wait at p = 97, d = 128?",
+    { optim: { weightDecay: [3, 1, 0.5, 0.1] }, schedule: { steps: 3500 } },
+    { optim: { weightDecay: 10 }, schedule: { steps: 1000 } },
+  ),
+  margin: 0,
+};
+
+/** The study's questions, each with the experiments that answer it. */
+export interface BoundaryStudy {
+  readonly decay: readonly Experiment[];
+  readonly width: readonly Experiment[];
+  readonly prime: readonly Experiment[];
+  readonly matched: readonly Experiment[];
+  /** The surface: d_model / p against weight decay. */
+  readonly map: readonly Experiment[];
+}
+
+const named = (start: string) => BOUNDARIES.filter(({ name }) => name.startsWith(start));
+
+export const FULL_BOUNDARIES: BoundaryStudy = {
+  decay: named("exp1"),
+  width: named("exp2"),
+  prime: named("exp3"),
+  matched: named("exp4"),
+  map: [...named("exp5"), ...named("extended")],
+};

@@ -1,0 +1,134 @@
+/** What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the same settings. */
+import { compareTimes } from "../../analysis/statistics/comparison.ts";
+import type { Contrast } from "../../analysis/statistics/contrasts.ts";
+import { holm } from "../../analysis/statistics/multiple.ts";
+import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
+import type { ObservedPair } from "../../analysis/statistics/sample.ts";
+import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
+import { delayRows } from "../../figures/boundary/delay.ts";
+import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../figures/boundary/surface.ts";
+import { medianStep } from "../../figures/runs.ts";
+import { type BoardRun, nameOf, outcome, shortNumber } from "../../figures/settings.ts";
+import { capital } from "../../figures/sweep_marks.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import { type Moment, timesTo } from "../capacity/findings.ts";
+
+const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
+
+/** What people make follow from the width isn't a setting of its own. */
+const FOLLOWING = ["model.dMlp", "model.initSigma", "model.positionSigma"];
+
+/** All of a run's settings but its seed, how long it was to train, and some fields. */
+function settingsWithout(spec: RunSpec, fields: readonly string[]): string {
+  const rest = structuredClone({ ...spec, seed: 0, schedule: null }) as unknown as Record<string, Record<string, unknown>>;
+  for (const field of fields) {
+    const [part, key] = field.split(".");
+    rest[part][key] = null;
+  }
+  return JSON.stringify(rest);
+}
+
+/**
+ * Each value of a setting against the one below it, everything else but the seed the same.
+ * @param together fields that are turned with it, as d_model may be with p.
+ */
+export function neighbours(
+  runs: readonly BoardRun[],
+  axis: SurfaceAxis,
+  moment: Moment,
+  together: readonly string[] = [],
+): Contrast<ObservedPair>[] {
+  const values = [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b);
+  const strata = Map.groupBy(runs, ({ spec }) => settingsWithout(spec, [axis.field, ...together, ...FOLLOWING]));
+  return values.slice(1).map((value, i) => ({
+    of: capital(label(axis)),
+    ...{ first: shortNumber(value), second: shortNumber(values[i]) },
+    strata: [...strata.values()].map((some) => ({
+      a: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === value)),
+      b: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === values[i])),
+    })),
+  }));
+}
+
+/**
+ * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those that haven't
+ * grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
+ * @throws Error where one wasn't.
+ */
+export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
+  if (runs.length < 3) return null;
+  const latest = Math.max(0, ...runs.map(({ grokkingStep }) => grokkingStep ?? 0));
+  const short = runs.map(outcome).find(({ grokked, known }) => grokked === null && known < latest);
+  if (short) {
+    throw new Error(`Cannot order runs: one that hasn't grokked must be watched to step ${latest}, current value is ${short.known}`);
+  }
+  return rankCorrelation(runs.map(({ spec }) => valueAlong(spec, axis)), runs.map(({ grokkingStep }) => grokkingStep ?? latest + 1));
+}
+
+/** What the widest networks of a weight decay take longer in than the best. */
+export interface WidestRow extends Arm {
+  readonly weightDecay: number;
+  /** The value of d_model / p at which that moment comes soonest. */
+  readonly best: number;
+  /** `p`, corrected for all rows (Holm). */
+  readonly holm: number;
+}
+
+/**
+ * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take longer: memorising,
+ * or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best is looked up, which intervals and p
+ * allow for (`uShape`). Where the widest are the soonest, there is no row.
+ */
+export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
+  const rows = delayRows(runs).flatMap(({ y, means }) => {
+    const at = (ratio: number) => runs.filter(({ spec }) => valueAlong(spec, RATIO) === ratio && valueAlong(spec, DECAY) === y);
+    const groups = means.map(({ x }) => ({ x, times: timesTo(moment, at(x)) })).filter(({ times }) => times.length > 0);
+    const { largest, best } = groups.length > 1 ? uShape(groups) : { largest: null, best: 0 };
+    return largest ? [{ weightDecay: y, best, ...largest }] : [];
+  });
+  const adjusted = holm(rows.map(({ p }) => p));
+  return rows.map((row, i) => ({ ...row, holm: adjusted[i] }));
+}
+
+/** A setting as it was published, and as it came out here. */
+export interface BesidePublishedSetting {
+  readonly prime: number;
+  readonly dModel: number;
+  readonly weightDecay: number;
+  readonly published: Tally;
+  /** Without runs, `n` is 0. */
+  readonly here: Tally;
+  /** Of the log-rank test in its permutation form, corrected (Holm) for all settings of the call; `null` where there is nothing to test. */
+  readonly holm: number | null;
+}
+
+export interface Tally {
+  readonly n: number;
+  readonly grokked: number;
+  /** Steps; `null` where half of them don't grok. */
+  readonly median: number | null;
+}
+
+/**
+ * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was published in several
+ * experiments counts once, as the first of them has it: its runs differ in nothing but rounding.
+ */
+export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
+  const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
+  const ours = Map.groupBy(here, settingOf);
+  const rows = [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
+    const theirs = [...new Map(all.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
+    const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = all[0].spec;
+    const pair = { a: timesTo("grokked", own), b: timesTo("grokked", theirs) };
+    const p = pair.a.length > 0 ? compareTimes([pair]).p : null;
+    return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p };
+  });
+  const adjusted = holm(rows.flatMap(({ p }) => p ?? []));
+  let next = 0;
+  return rows.map(({ p, ...row }) => ({ ...row, holm: p === null ? null : adjusted[next++] }));
+}
+
+const tally = (runs: readonly BoardRun[]): Tally => {
+  const steps = runs.map(({ grokkingStep }) => grokkingStep);
+  return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
+};

@@ -1,0 +1,42 @@
+/**
+ * What the author of the boundaries' experiments measured, as published with them (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each
+ * run memorised, grokked, and was last seen, read off its evaluations every ten epochs. Its grokking epochs follow from them by the sustained rule,
+ * in all 406 runs.
+ */
+// @ts-types="@types/d3-dsv"
+import { csvParse } from "d3-dsv";
+import { fileURLToPath } from "node:url";
+import type { BoardRun } from "../../figures/settings.ts";
+import { runSpec } from "../../run/spec.ts";
+
+const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries.csv", import.meta.url));
+
+/** Its rule asks for ten evaluations in a row, ten epochs apart, and dates the first. */
+const LOOKAHEAD = 90;
+
+/** A published run; `experiment` is the name that it has here, `ratio_p23` and so on for moduli that aren't in `BOUNDARIES`. */
+export interface PublishedRun extends BoardRun {
+  readonly experiment: string;
+}
+
+/** The published runs of some experiments, or of all, in the order of their names and settings. @throws Error where the table can't be read. */
+export async function publishedBoundaries(...experiments: readonly string[]): Promise<PublishedRun[]> {
+  const number = (text: string) => text === "" ? null : Number(text);
+  return csvParse(await Deno.readTextFile(TABLE)).filter(({ experiment }) => experiments.length === 0 || experiments.includes(experiment))
+    .map((row) => ({
+      experiment: row.experiment,
+      spec: runSpec({
+        preset: "boundaries",
+        data: { prime: Number(row.prime) },
+        model: { dModel: Number(row.d_model) },
+        optim: { weightDecay: Number(row.weight_decay) },
+        schedule: { steps: Number(row.watched_until) },
+        seed: Number(row.seed),
+      }),
+      status: "finished",
+      step: Number(row.watched_until),
+      known: Number(row.watched_until) - LOOKAHEAD,
+      memorisationStep: number(row.memorisation_step),
+      grokkingStep: number(row.grokking_step),
+    }));
+}

@@ -1,0 +1,173 @@
+/** What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was published. */
+import { type Contrast, type Values } from "../../analysis/statistics/contrasts.ts";
+import type { Observation, ObservedPair } from "../../analysis/statistics/sample.ts";
+import { meanPrediction } from "../../analysis/statistics/compare.ts";
+import { medianStep } from "../../figures/runs.ts";
+import { type BoardRun, outcome } from "../../figures/settings.ts";
+import type { Stability } from "../../run/grokking.ts";
+import { OPERATIONS } from "../../run/operations.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import { type Architecture, architectureName, architectureOf, type Bucket, bucketing, shortCount } from "./architectures.ts";
+import { CAPACITY_NAMED, type CapacityPair, type CapacityStudy } from "./experiments.ts";
+import { PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
+
+/** A run as the lab gives it. */
+export interface StudiedRun extends BoardRun {
+  readonly stability: Stability | null;
+}
+
+/** From the start to memorising, from the start to grokking, or from the one to the other. */
+export type Moment = "memorised" | "grokked" | "delay";
+
+/**
+ * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep the ones that
+ * grokked early, and ended. The delay is of runs that memorised; one that generalised first waited for 0 steps.
+ */
+export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
+  return runs.map(outcome).filter(({ watched }) => watched > 0).flatMap(({ state, memorised, grokked, watched, known }) => {
+    if (moment === "memorised") return [{ time: memorised ?? (state === "diverged" ? known : watched), event: memorised !== null }];
+    if (moment === "grokked") return [{ time: grokked ?? known, event: grokked !== null }];
+    return memorised === null ? [] : [{ time: Math.max(0, (grokked ?? known) - memorised), event: grokked !== null }];
+  });
+}
+
+/** Whether a run did all its steps, or what ended it early. */
+export const hasEnded = ({ status, step, spec }: BoardRun) =>
+  status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;
+
+/** How the runs that grokked held it: the share of their evaluations that lay below the threshold. */
+const timesBelow = (runs: readonly StudiedRun[]) =>
+  runs.filter(hasEnded).flatMap(({ stability }) => stability ? [stability.timeBelow] : []);
+
+/** Runs in two groups, by what each is said to be. */
+type Side = (run: StudiedRun) => "a" | "b" | null;
+
+/** Runs of two groups, in strata of all that has this in common. */
+function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec) => unknown): { a: StudiedRun[]; b: StudiedRun[] }[] {
+  return [...Map.groupBy(runs.filter(side), ({ spec }) => JSON.stringify(stratum(spec))).values()].map((some) => ({
+    a: some.filter((run) => side(run) === "a"),
+    b: some.filter((run) => side(run) === "b"),
+  }));
+}
+
+/** A question about two groups of runs, before it is said what of them is compared. */
+export type Question = Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }>;
+
+export const inTime = (moment: Moment, questions: readonly Question[]): Contrast<ObservedPair>[] =>
+  questions.map((question) => ({
+    ...question,
+    strata: question.strata.map(({ a, b }) => ({ a: timesTo(moment, a), b: timesTo(moment, b) })),
+  }));
+
+/** Of runs that grokked, the time below the threshold afterwards. */
+export const inStability = (questions: readonly Question[]): Contrast<Values>[] =>
+  questions.map((question) => ({ ...question, strata: question.strata.map(({ a, b }) => ({ a: timesBelow(a), b: timesBelow(b) })) }));
+
+const isOf = (architecture: Architecture) => ({ spec }: StudiedRun) =>
+  architectureName(architectureOf(spec)) === architectureName(architecture);
+
+export const bucketName = (bucket: Bucket) => `${bucket[0].toUpperCase()}${bucket.slice(1)}`;
+
+/** Deep and narrow against wide and shallow, in each bucket, the operations as strata; or one question an operation. */
+export function deepOrWide(runs: readonly StudiedRun[], pairs: readonly CapacityPair[], by: "bucket" | "operation" = "bucket"): Question[] {
+  return pairs.flatMap(({ bucket, deep, wide }) => {
+    const isDeep = isOf(deep), isWide = isOf(wide);
+    const all = strata(runs, (run) => isDeep(run) ? "a" : isWide(run) ? "b" : null, ({ data }) => data.operation);
+    const question = { of: bucketName(bucket), first: architectureName(deep), second: architectureName(wide) };
+    if (by === "bucket") return [{ ...question, strata: all }];
+    return all.map((stratum) => {
+      const { spec: { data } } = [...stratum.a, ...stratum.b][0];
+      return { ...question, of: `${question.of}, ${OPERATIONS[data.operation].formula}`, strata: [stratum] };
+    });
+  });
+}
+
+const FACTORS = [
+  { field: "layers", of: "Depth", say: (n: number) => `${n} layer${n === 1 ? "" : "s"}` },
+  { field: "dModel", of: "Width", say: (n: number) => `d_model ${n}` },
+  { field: "heads", of: "Heads", say: (n: number) => `${n} head${n === 1 ? "" : "s"}` },
+] as const;
+
+/** The most of each factor against the least, all else the same. */
+export function byFactor(runs: readonly StudiedRun[], { extremes }: CapacityStudy): Question[] {
+  return FACTORS.map(({ field, of, say }) => {
+    const [least, most] = extremes[field];
+    const side: Side = ({ spec }) => spec.model[field] === most ? "a" : spec.model[field] === least ? "b" : null;
+    return {
+      of,
+      first: say(most),
+      second: say(least),
+      // Of the feed-forward part its width in widths: so that networks of a pair, whose part is cut to fit, stay among themselves.
+      strata: strata(runs, side, ({ data, model: { layers, dModel, heads, dMlp } }) => {
+        return { data, layers, dModel, heads, ffn: dMlp / dModel, [field]: null };
+      }),
+    };
+  });
+}
+
+/** Each operation against addition, the networks as strata. */
+export function byOperation(runs: readonly StudiedRun[]): Question[] {
+  const operations = [...new Set(runs.map(({ spec }) => spec.data.operation))].filter((operation) => operation !== "x_plus_y");
+  return operations.map((operation) => ({
+    of: "Operations",
+    first: OPERATIONS[operation].formula,
+    second: OPERATIONS.x_plus_y.formula,
+    strata: strata(
+      runs,
+      ({ spec: { data } }) => data.operation === operation ? "a" : data.operation === "x_plus_y" ? "b" : null,
+      ({ model }) => model,
+    ),
+  }));
+}
+
+/** Large networks against small ones, by the buckets of the grid, the operations as strata. */
+export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: CapacityStudy): Question[] {
+  const bucketOf = bucketing(grid.runs);
+  const side: Side = ({ spec }) => ({ large: "a", medium: null, small: "b" } as const)[bucketOf(spec)];
+  return [{ of: "Parameters", first: "large networks", second: "small ones", strata: strata(runs, side, ({ data }) => data.operation) }];
+}
+
+/** A line that was published, and ours beside it. */
+export interface BesidePublished {
+  readonly network: string;
+  readonly parameters: string;
+  readonly operation: string;
+  /** The mean of three; a never is in it as 7500. */
+  readonly published: number;
+  /** Runs of ours that have ended, and how many of them grokked. */
+  readonly n: number;
+  readonly grokked: number;
+  readonly median: number | null;
+  /** As the template computes it, nevers as the last step. */
+  readonly mean: number | null;
+  /** Where the mean of three more of our runs would lie, with 95 %; `null` where runs never grokked, or there are fewer than two. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** Whether what was published lies there; `null` where that can't be said. */
+  readonly agrees: boolean | null;
+}
+
+/** Every published line, with what runs of the same network on the same task gave here; `runs` may hold others too. */
+export function besidePublished(named: Readonly<Record<string, readonly StudiedRun[]>>): BesidePublished[] {
+  return PUBLISHED_CAPACITY.map(({ experiment, operation, parameters, grokkingStep: published }) => {
+    const runs = (named[experiment] ?? []).filter((run) => run.spec.data.operation === operation && hasEnded(run));
+    const times = timesTo("grokked", runs), values = times.map(({ time }) => time), all = times.every(({ event }) => event);
+    const predicted = all && values.length > 1 ? meanPrediction(values, PUBLISHED_SEEDS) : null;
+    const known = predicted !== null && predicted.low !== null && predicted.high !== null;
+    return {
+      network: networkOf(experiment),
+      parameters: parameters === null ? "" : shortCount(parameters),
+      operation: OPERATIONS[operation].formula,
+      published,
+      n: runs.length,
+      grokked: times.filter(({ event }) => event).length,
+      median: runs.length === 0 ? null : medianStep(times.map(({ time, event }) => event ? time : null)),
+      mean: values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0) / values.length,
+      low: predicted?.low ?? null,
+      high: predicted?.high ?? null,
+      agrees: known ? predicted.low! <= published && published <= predicted.high! : null,
+    };
+  });
+}
+
+const networkOf = (experiment: string) => architectureName(architectureOf(CAPACITY_NAMED.find(({ name }) => name === experiment)!.runs[0]));

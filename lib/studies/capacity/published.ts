@@ -1,0 +1,50 @@
+/** What was published of these runs, for tables beside our own results: means over three seeds, as the template computes them. */
+import type { OperationName } from "../../run/operations.ts";
+
+export interface PublishedMean {
+  /** Whose runs it is of, told by the parameter count: where a pair's line was written, the wide network's is all that was left of it. */
+  readonly experiment: "capacity_baseline" | "capacity_small_wide" | "capacity_medium_wide";
+  readonly operation: OperationName;
+  /** `parameter_count_mean`; the baseline has none. */
+  readonly parameters: number | null;
+  /** `step_val_acc_99_mean`; a run that never grokked enters with its 7500 updates, so that 7500 says: none of them did. */
+  readonly grokkingStep: number;
+  /** `final_train_acc_mean`, of the last ten batches as they were in flight. */
+  readonly trainAcc: number;
+  /** `final_val_acc_mean`, of 8 × 512 draws. */
+  readonly valAcc: number;
+}
+
+/** Runs behind each mean. */
+export const PUBLISHED_SEEDS = 3;
+
+const line = (
+  experiment: PublishedMean["experiment"],
+  parameters: number | null,
+  parametersS5: number | null,
+  rows: readonly (readonly [OperationName, grokkingStep: number, trainAcc: number, valAcc: number])[],
+): PublishedMean[] =>
+  rows.map(([operation, grokkingStep, trainAcc, valAcc]) => {
+    return { experiment, operation, parameters: operation === "permutation" ? parametersS5 : parameters, grokkingStep, trainAcc, valAcc };
+  });
+
+export const PUBLISHED_CAPACITY: readonly PublishedMean[] = [
+  ...line("capacity_baseline", null, null, [
+    ["x_div_y", 4353.333333333333, 1, 1],
+    ["x_minus_y", 4403.333333333333, 1, 1],
+    ["x_plus_y", 2640, 1, 1],
+    ["permutation", 7500, 0.9800130526224772, 0.009114583333333334],
+  ]),
+  ...line("capacity_small_wide", 224_353, 230_264, [
+    ["x_div_y", 3626.6666666666665, 0.990234375, 0.9947916666666666],
+    ["x_minus_y", 4366.666666666667, 1, 1],
+    ["x_plus_y", 2730, 1, 1],
+    ["permutation", 7500, 0.9785807530085245, 0.048502604166666664],
+  ]),
+  ...line("capacity_medium_wide", 1_631_585, 1_643_384, [
+    ["x_div_y", 3603.3333333333335, 0.8604166706403097, 0.9497884114583334],
+    ["x_minus_y", 4246.666666666667, 0.9694661498069763, 0.9894205729166666],
+    ["x_plus_y", 2376.6666666666665, 0.8529947996139526, 0.9838053385416666],
+    ["permutation", 5943.333333333333, 0.9993489583333334, 0.962158203125],
+  ]),
+];

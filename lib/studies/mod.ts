@@ -1,0 +1,21 @@
+/** Every experiment that `deno task sweep --experiment NAME` knows. */
+import type { Experiment } from "../lab/experiment.ts";
+import { ATTENTIONS } from "./attention/experiments.ts";
+import { BOUNDARIES, EXP1_JUMP } from "./boundaries/experiments.ts";
+import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
+import { CAPACITIES } from "./capacity/experiments.ts";
+import { KNOBS } from "./lessons/knobs.ts";
+import { REPRESENTATIONS } from "./representations/experiments.ts";
+import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
+
+export const EXPERIMENTS: readonly Experiment[] = [
+  ...BOUNDARIES_IN_SMALL,
+  ...KNOBS,
+  TINY_LIVE,
+  TINY_LIVE_TIPS,
+  ...CAPACITIES,
+  ...ATTENTIONS,
+  ...BOUNDARIES,
+  EXP1_JUMP,
+  REPRESENTATIONS,
+];

@@ -1,0 +1,274 @@
+/** Survival curves, restricted means, log-rank tests: against R's `survival` and survRM2, textbooks, and the definitions. */
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { hazardRatio, logRank, stratifiedLogRank } from "../../../lib/analysis/statistics/logrank.ts";
+import { complete, type Observation } from "../../../lib/analysis/statistics/sample.ts";
+import {
+  kaplanMeier,
+  restrictedMean,
+  restrictedMeanDifference,
+  type SurvivalCurve,
+  timeQuantile,
+} from "../../../lib/analysis/statistics/survival.ts";
+
+/** "6 6+": an event at 6, and a time censored there. */
+const observe = (times: string): Observation[] => times.split(" ").map((t) => ({ time: parseFloat(t), event: !t.endsWith("+") }));
+
+/** Weeks in remission; Freireich et al. (1963), as in Gehan (1965) and most textbooks. */
+const MERCAPTOPURINE = observe("6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+");
+const PLACEBO = observe("1 1 2 2 3 4 4 5 5 8 8 8 8 11 11 12 12 15 17 22 23");
+
+/** R's `aml`: weeks in remission with and without maintenance; Miller (1981). */
+const MAINTAINED = observe("9 13 13+ 18 23 28+ 31 34 45+ 48 161+");
+const NOT_MAINTAINED = observe("5 5 8 8 12 16+ 23 27 30 33 43 45");
+
+/** The columns of R's `lung` and `pbc` (survival 3.x): time in days, event 1 for death, empty where not known. */
+function fixture(name: string): (number | null)[][] {
+  const [, ...rows] = Deno.readTextFileSync(new URL(`../../fixtures/${name}.csv`, import.meta.url)).trim().split("\n");
+  return rows.map((row) => row.split(",").map((cell) => cell === "" ? null : Number(cell)));
+}
+const observation = (row: (number | null)[]) => ({ time: row[0]!, event: row[1] === 1 });
+
+const close = (actual: readonly (number | null)[], expected: readonly (number | null)[], tolerance: number) => {
+  assertEquals(actual.length, expected.length);
+  actual.forEach((x, i) => {
+    if (x === null || expected[i] === null) assertEquals(x, expected[i], `at ${i}`);
+    else assertAlmostEquals(x, expected[i], tolerance, `at ${i}: ${x} for ${expected[i]}`);
+  });
+};
+
+/** R printed 12 digits. */
+const TWELVE_DIGITS = 1e-11;
+/** Half a unit of the last digit that was printed. */
+const digits = (n: number) => 0.5 * 10 ** -n;
+const EXACT = 1e-12;
+
+Deno.test("survival: R's curve of all of aml, with Greenwood's errors and the log-log band", () => {
+  // survival 3.8-3, R 4.5.1: survfit(Surv(time, status) ~ 1, aml, conf.type = "log-log"); std.err is that of ln S.
+  const { n, events, points } = kaplanMeier([...MAINTAINED, ...NOT_MAINTAINED]);
+  assertEquals([n, events], [23, 18]);
+  assertEquals(points.map(({ time }) => time), [5, 8, 9, 12, 13, 16, 18, 23, 27, 28, 30, 31, 33, 34, 43, 45, 48, 161]);
+  assertEquals(points.map(({ atRisk }) => atRisk), [23, 21, 19, 18, 17, 15, 14, 13, 11, 10, 9, 8, 7, 6, 5, 4, 2, 1]);
+  assertEquals(points.map((point) => point.events), [2, 2, 1, 1, 1, 0, 1, 2, 1, 0, 1, 1, 1, 1, 1, 1, 1, 0]);
+  assertEquals(points.map(({ censored }) => censored), [0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1]);
+  // deno-fmt-ignore
+  const survival = [
+    0.913043478261, 0.826086956522, 0.782608695652, 0.739130434783, 0.695652173913, 0.695652173913, 0.645962732919, 0.546583850932, 0.496894409938,
+    0.496894409938, 0.441683919945, 0.386473429952, 0.331262939959, 0.276052449965, 0.220841959972, 0.165631469979, 0.0828157349896, 0.0828157349896,
+  ];
+  // deno-fmt-ignore
+  const logError = [
+    0.0643489452088, 0.095672974647, 0.109896745566, 0.123876020852, 0.137919321092, 0.137919321092, 0.156576641377, 0.196219924093, 0.218158583837,
+    0.218158583837, 0.247955755309, 0.281672148868, 0.321167749404, 0.369434779888, 0.431835682396, 0.519437570767, 0.87739124108, 0.87739124108,
+  ];
+  // deno-fmt-ignore
+  const low = [
+    0.694947537532, 0.600610411237, 0.554211506669, 0.509209438754, 0.465641749762, 0.465641749762, 0.413952950717, 0.319250413971, 0.275565628012,
+    0.275565628012, 0.227381168463, 0.182836618649, 0.141825693482, 0.104441343234, 0.0709966489829, 0.0421142812616, 0.00695596679854, 0.00695596679854,
+  ];
+  // deno-fmt-ignore
+  const high = [
+    0.977515669901, 0.930903558387, 0.903207489882, 0.873375781698, 0.841721291392, 0.841721291392, 0.805307764482, 0.726449173821, 0.684213788448,
+    0.684213788448, 0.63709268746, 0.587476914418, 0.535273789989, 0.480284660417, 0.422167443381, 0.360361360273, 0.286760367981, 0.286760367981,
+  ];
+  close(points.map((point) => point.survival), survival, TWELVE_DIGITS);
+  close(points.map((point) => point.standardError), survival.map((s, i) => s * logError[i]), TWELVE_DIGITS);
+  close(points.map((point) => point.low), low, TWELVE_DIGITS);
+  close(points.map((point) => point.high), high, TWELVE_DIGITS);
+});
+
+Deno.test("survival: Freireich's curve as in Kleinbaum & Klein; medians 23 and 8, in aml 31 and 23", () => {
+  const points = kaplanMeier(MERCAPTOPURINE).points.filter(({ events }) => events > 0);
+  assertEquals(points.map(({ time, atRisk }) => [time, atRisk]), [[6, 21], [7, 17], [10, 15], [13, 12], [16, 11], [22, 7], [23, 6]]);
+  close(points.map(({ survival }) => survival), [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448], digits(3));
+  close(points.map((p) => p.standardError), [0.0764, 0.0869, 0.0963, 0.1068, 0.1141, 0.1282, 0.1346], digits(4));
+  // Intervals: SAS's PROC LIFETEST, whose band is log-log too.
+  assertEquals(timeQuantile(kaplanMeier(MERCAPTOPURINE)), { time: 23, low: 13, high: null });
+  assertEquals(timeQuantile(kaplanMeier(PLACEBO)), { time: 8, low: 4, high: 11 });
+  assertEquals(timeQuantile(kaplanMeier(MAINTAINED)).time, 31);
+  assertEquals(timeQuantile(kaplanMeier(NOT_MAINTAINED)).time, 23);
+});
+
+Deno.test("survival: an interval of a quantile holds what Brookmeyer & Crowley's test doesn't reject", () => {
+  const curve = kaplanMeier([...MAINTAINED, ...NOT_MAINTAINED]);
+  for (const p of [0.25, 0.5, 0.75]) {
+    // On the log-log scale: |g(S(t)) − g(1 − p)| ≤ 1.96 se(g(S(t))), the times from one event to the next told by the first of them.
+    const g = (s: number) => Math.log(-Math.log(s));
+    const kept = curve.points.filter(({ survival: s, standardError }) =>
+      Math.abs(g(s) - g(1 - p)) <= 1.959963984540054 * standardError! / (s * -Math.log(s))
+    );
+    const after = curve.points.find(({ time }) => time > kept[kept.length - 1].time);
+    const { low, high } = timeQuantile(curve, p);
+    assertEquals([low, high], [kept[0].time, after?.time ?? null], `p = ${p}`);
+  }
+});
+
+Deno.test("survival: quantiles of R's own test, flats included, and of plain samples", () => {
+  // tests/quantile.R of survival: S = 6/7 from 1, 18/35 from 6, 9/35 from 9; the last flat has no end, and counts from its start.
+  const curve = kaplanMeier(observe("9 1 1+ 6 6 8+ 10+"));
+  close([13 / 14, 6 / 7, 2 / 3, 0.5, 9 / 35, 0.1].map((s) => timeQuantile(curve, 1 - s).time), [1, 3.5, 6, 9, 9, null], EXACT);
+  assertEquals(timeQuantile(kaplanMeier(complete([4, 1, 3, 2]))).time, 2.5);
+  assertEquals(timeQuantile(kaplanMeier(complete([4, 1, 30]))).time, 4);
+  assertEquals(timeQuantile(kaplanMeier(observe("3000 3200 7500+ 7500+"))).time, 3200);
+});
+
+Deno.test("survival: restricted means of R's survfit (lung) and survRM2 (pbc)", () => {
+  // print(survfit(Surv(time, status) ~ ph.ecog, lung), rmean = 730)
+  const lung = fixture("lung");
+  const means = [0, 1, 2, 3].map((ecog) => restrictedMean(kaplanMeier(lung.filter((row) => row[4] === ecog).map(observation)), 730));
+  close(means.map(({ mean }) => mean), [429, 366, 256, 118], digits(0));
+  close(means.map(({ standardError }) => standardError), [32.2, 22.4, 30, 0], digits(1));
+  assertEquals([means[3].low, means[3].high], [null, null]);
+
+  // The example of survRM2's vignette: years, tau = 10.
+  const pbc = fixture("pbc");
+  const arm = (k: number) => kaplanMeier(pbc.filter((row) => row[2] === k).map((row) => ({ time: row[0]! / 365.25, event: row[1] === 1 })));
+  const drug = restrictedMean(arm(1), 10), placebo = restrictedMean(arm(2), 10);
+  close([drug.mean, drug.standardError, drug.low, drug.high], [7.146, 0.283, 6.592, 7.701], digits(3));
+  close([placebo.mean, placebo.standardError, placebo.low, placebo.high], [7.283, 0.295, 6.704, 7.863], digits(3));
+  // survRM2's interval is −0.939 to 0.665, normal and without n / (n − 1): with 158 against 154 that is 0.6 % narrower than Welch's.
+  const { difference, low, high } = restrictedMeanDifference(arm(1), arm(2), 10), width = 1.006 * (0.665 + 0.939) / 2;
+  close([difference], [-0.137], digits(3));
+  close([low, high], [-0.137 - width, -0.137 + width], 2 * digits(3));
+});
+
+Deno.test("survival: without censoring the restricted mean is the mean, its error that of a mean; Freireich's with it", () => {
+  const values = PLACEBO.map(({ time }) => time), mean = values.reduce((a, b) => a + b) / 21;
+  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 21;
+  for (const tau of [23, 35]) {
+    const restricted = restrictedMean(kaplanMeier(PLACEBO), tau);
+    close([restricted.mean, restricted.standardError], [mean, Math.sqrt(variance / 21)], EXACT * 23);
+  }
+  // SAS prints 17.909 for the mean up to the last event, with the factor m/(m − 1) = 9/8 in the variance of 1.647².
+  const { mean: area, standardError } = restrictedMean(kaplanMeier(MERCAPTOPURINE), 23);
+  close([area, standardError * Math.sqrt(9 / 8)], [17.909, 1.647], digits(3));
+  // Below the first event nothing is lost, and nothing varies.
+  assertEquals(restrictedMean(kaplanMeier(MERCAPTOPURINE), 5), { mean: 5, standardError: 0, low: null, high: null });
+  assertEquals(restrictedMeanDifference(kaplanMeier(MERCAPTOPURINE), kaplanMeier(complete([9])), 5), {
+    difference: 0,
+    low: null,
+    high: null,
+  });
+});
+
+Deno.test("survival: the interval of a difference is Welch's t where nothing is censored, and none where nothing tells the variance", () => {
+  // R: t.test(c(100, 140, 150, 210, 260), c(60, 80, 90, 100, 120)), df = 4.99.
+  const [a, b] = [[100, 140, 150, 210, 260], [60, 80, 90, 100, 120]].map((values) => kaplanMeier(complete(values)));
+  const { difference, low, high } = restrictedMeanDifference(a, b, 300);
+  close([difference, low, high], [82, 5.10215, 158.89785], digits(4));
+  // Nobody in one group had the event: its mean is only known to be at least tau.
+  const never = kaplanMeier(observe("300+ 300+ 300+ 300+ 300+"));
+  assertEquals(restrictedMeanDifference(never, b, 300), { difference: 210, low: null, high: null });
+});
+
+Deno.test("survival: all censored, all at once, one run, and an event at a time of censoring", () => {
+  const never = kaplanMeier(observe("7500+ 7500+ 7500+"));
+  assertEquals(never.points, [{ time: 7500, atRisk: 3, events: 0, censored: 3, survival: 1, standardError: 0, low: null, high: null }]);
+  assertEquals(timeQuantile(never), { time: null, low: null, high: null });
+  assertEquals(restrictedMean(never, 7500).mean, 7500);
+
+  const once = kaplanMeier(complete([40, 40]));
+  assertEquals(once.points.map(({ survival, standardError, low, high }) => [survival, standardError, low, high]), [[0, null, null, null]]);
+  assertEquals(timeQuantile(once), { time: 40, low: null, high: null });
+  assertEquals(restrictedMean(once, 100), { mean: 40, standardError: 0, low: null, high: null });
+  assertEquals(timeQuantile(kaplanMeier(observe("12"))).time, 12);
+
+  // The one censored at 10 was still at risk when the other had its event there.
+  assertEquals(kaplanMeier(observe("10+ 10 20")).points.map(({ survival }) => survival), [1 - 1 / 3, 0]);
+});
+
+Deno.test("survival: what can't be estimated says so", () => {
+  const message = (f: () => unknown, text: string) => assertEquals(assertThrows(f, Error).message, text);
+  message(() => kaplanMeier([]), "Cannot estimate a survival curve: a sample must hold at least one observation, current value is 0");
+  message(
+    () => kaplanMeier(observe("3 -1")),
+    "Cannot estimate a survival curve: a time must be finite and not negative, current value is -1",
+  );
+  message(() => kaplanMeier(PLACEBO, 95), "Cannot compute an interval: level must lie between 0 and 1, current value is 95");
+  message(
+    () => timeQuantile(kaplanMeier(PLACEBO), 1),
+    "Cannot read a quantile off a survival curve: p must lie between 0 and 1, current value is 1",
+  );
+  const curve: SurvivalCurve = kaplanMeier(MERCAPTOPURINE);
+  message(() => restrictedMean(curve, 36), "Cannot restrict a mean: tau must not lie after the last time watched, 35, current value is 36");
+  message(() => restrictedMean(curve, 0), "Cannot restrict a mean: tau must be positive and finite, current value is 0");
+  message(() => logRank([PLACEBO]), "Cannot compare survival curves: groups must be at least 2, current value is 1");
+  message(() => logRank([PLACEBO, []]), "Cannot compare survival curves: a sample must hold at least one observation, current value is 0");
+  const three = logRank([PLACEBO, MERCAPTOPURINE, MAINTAINED]);
+  message(() => hazardRatio(three), "Cannot estimate a hazard ratio: groups must be 2, current value is 3");
+});
+
+Deno.test("log-rank: Freireich's 16.79, R's aml, and Bland & Altman's gliomas", () => {
+  const freireich = logRank([MERCAPTOPURINE, PLACEBO]);
+  assertEquals([freireich.observed, freireich.df], [[9, 21], 1]);
+  close(freireich.expected, [19.25, 10.75], digits(2));
+  close([freireich.chiSquare], [16.79], digits(2));
+  close([freireich.p], [4.17e-5], digits(7)); // as R printed it
+
+  const aml = logRank([NOT_MAINTAINED, MAINTAINED]);
+  close([aml.chiSquare, aml.p, ...aml.expected], [3.39638869898, 0.0653393220405, 7.3106640077, 10.6893359923], 1e-10);
+  // tests/difftest.R of survival: a group that is censored before the first event changes nothing.
+  const dummy = logRank([NOT_MAINTAINED, observe("1+ 2+ 2+ 3+ 3+ 3+ 4+"), MAINTAINED]);
+  assertEquals(dummy.df, 1);
+  close([dummy.chiSquare, dummy.expected[1]], [aml.chiSquare, 0], EXACT);
+
+  // "The logrank test", BMJ 2004;328:1073: weeks to death with astrocytoma and glioblastoma.
+  const gliomas = logRank([
+    observe("6 13 21 30 31+ 37 38 47+ 49 50 63 79 80+ 82+ 82+ 86 98 149+ 202 219"),
+    observe("10 10 12 13 14 15 16 17 18 20 24 24 25 28 30 33 34+ 35 37 40 40 40+ 46 48 70+ 76 81 82 91 112 181"),
+  ]);
+  assertEquals(gliomas.observed, [14, 28]);
+  close(gliomas.expected, [22.48, 19.52], digits(2));
+  close([hazardRatio(gliomas).observedOverExpected], [0.43], digits(2));
+});
+
+Deno.test("log-rank: R's stratified test of eight groups (lung, strata of institutions)", () => {
+  // survdiff(Surv(time, status) ~ pat.karno + strata(inst), lung), in R's own examples
+  const rows = fixture("lung").filter((row) => row[2] !== null && row[3] !== null);
+  const strata = [...new Set(rows.map((row) => row[2]))].map((inst) =>
+    [30, 40, 50, 60, 70, 80, 90, 100].map((karno) => rows.filter((row) => row[2] === inst && row[3] === karno).map(observation))
+  );
+  const { chiSquare, df, p, observed, expected, covariance } = stratifiedLogRank(strata);
+  assertEquals([rows.length, df, observed], [224, 7, [1, 1, 4, 27, 31, 38, 38, 21]]);
+  close([chiSquare, p], [21.368, 0.003], digits(3));
+  close(expected, [0.692, 1.099, 1.166, 16.298, 26.358, 41.938, 47.242, 26.207], digits(3));
+  const each = covariance.map((row, g) => (observed[g] - expected[g]) ** 2 / row[g]);
+  close(each, [0.15752, 0.00973, 7.45359, 9.57333, 1.14774, 0.60032, 3.23078, 1.44067], digits(5));
+  // The order of the groups is no matter.
+  close([stratifiedLogRank(strata.map((groups) => groups.toReversed())).chiSquare], [chiSquare], 1e-9);
+});
+
+Deno.test("log-rank: strata add up, never compare across, and tell when there is nothing to compare", () => {
+  const shifted = (by: number) => (sample: readonly Observation[]) => sample.map(({ time, event }) => ({ time: time + by, event }));
+  const pair = [MAINTAINED, NOT_MAINTAINED], single = logRank(pair);
+  const both = stratifiedLogRank([pair, pair.map(shifted(1000))]);
+  close([both.covariance[0][0], both.expected[0], both.chiSquare], [
+    2 * single.covariance[0][0],
+    2 * single.expected[0],
+    2 * single.chiSquare,
+  ], EXACT * 100);
+  // Two pairs of groups that never meet: two comparisons, not three.
+  const apart = stratifiedLogRank([[...pair, [], []], [[], [], ...pair]]);
+  assertEquals(apart.df, 2);
+  close([apart.chiSquare], [2 * single.chiSquare], EXACT * 100);
+  for (const groups of [[observe("9+ 9+"), observe("9+")], [observe("5 5"), observe("5 5 5")]]) {
+    const { chiSquare, df, p } = logRank(groups);
+    assertEquals([chiSquare, df, p], [0, 0, 1]);
+    assertEquals(hazardRatio(logRank(groups)).ratio, null);
+  }
+});
+
+Deno.test("log-rank: the hazard ratio is Peto's, from sums over the event times", () => {
+  let difference = 0, variance = 0;
+  for (const t of new Set([...MERCAPTOPURINE, ...PLACEBO].filter(({ event }) => event).map(({ time }) => time))) {
+    const at = (sample: readonly Observation[]) => sample.filter(({ time }) => time >= t).length;
+    const deaths = (sample: readonly Observation[]) => sample.filter(({ time, event }) => time === t && event).length;
+    const [n1, n2, d1] = [at(PLACEBO), at(MERCAPTOPURINE), deaths(PLACEBO)], n = n1 + n2, d = d1 + deaths(MERCAPTOPURINE);
+    difference += d1 - d * n1 / n;
+    if (n > 1) variance += d * n1 * n2 * (n - d) / (n * n * (n - 1));
+  }
+  const { ratio, low, high, observedOverExpected } = hazardRatio(logRank([PLACEBO, MERCAPTOPURINE]), 0.9);
+  const width = 1.6448536269514722 / Math.sqrt(variance);
+  close([Math.log(ratio!), Math.log(low!), Math.log(high!)], [0, -width, width].map((x) => difference / variance + x), EXACT * 10);
+  close([observedOverExpected], [21 / (21 - difference) / (9 / (9 + difference))], EXACT * 10);
+  assert(hazardRatio(logRank([MERCAPTOPURINE, PLACEBO])).high! < 1);
+});

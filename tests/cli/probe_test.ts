@@ -1,0 +1,143 @@
+/** `deno task probe` as a user meets it: a run with its last checkpoint, one with a series of them, and all that can't be. */
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+// @ts-types="@types/d3-dsv"
+import { csvParse } from "d3-dsv";
+import { join } from "node:path";
+import { main } from "../../lib/cli/probe.ts";
+import { findRun, probeRun } from "../../lib/lab/probe.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { verify } from "../../lib/lab/verify.ts";
+import { checksum } from "../../lib/run/files.ts";
+import { grid } from "../../lib/lab/experiment.ts";
+import { initialise } from "../../lib/run/layout.ts";
+import { saveWeights } from "../../lib/train/weights.ts";
+import { scratch } from "../lab/lab_files.ts";
+import { type Result, small, train } from "../lab/small_lab.ts";
+
+/** The process that `deno task probe` starts. */
+async function probe(...args: string[]): Promise<Result> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "lib/cli/probe.ts", ...args],
+    cwd: new URL("../..", import.meta.url),
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Gives a run weights at more steps, as the lab would keep them. */
+async function addWeights(lab: Lab, id: number, steps: readonly number[]): Promise<void> {
+  const { spec, hash } = findRun(lab, id);
+  for (const step of steps) {
+    const file = `${hash}-${step}.weights.safetensors`, path = join(lab.folder, file);
+    await saveWeights(path, spec, initialise({ ...spec, seed: step + 1 }));
+    const bytes = Deno.readFileSync(path);
+    lab.run("INSERT INTO artifacts VALUES (?, 'weights', ?, ?, ?, ?)", id, step, file, bytes.length, checksum(bytes));
+  }
+}
+
+const HEAD = "step   train acc   val acc   key frequencies   explained      restricted        excluded   similarity   neurons   norm";
+
+Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first digits of that", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    using lab = Lab.open(path("a.db"), { readOnly: true });
+    const { id, hash, checkpoints, memorisationStep, grokkingStep } = findRun(lab, 1);
+    assertEquals([id, checkpoints.map(({ step }) => step), memorisationStep, grokkingStep], [1, [200], 10, 50]);
+    assertEquals([findRun(lab, hash).id, findRun(lab, hash.slice(0, 8).toUpperCase()).id], [1, 1]);
+
+    const figure = path("figures/one.svg");
+    const [table, csv] = await Promise.all([
+      probe("--run", "1", "--db", path("a.db"), "--figure", figure),
+      probe("--run", hash, "--db", path("a.db"), "--csv"),
+    ]);
+    assertEquals([table.code, csv.code, csv.stderr], [0, 0, ""]);
+    const [title, , head, line, , note] = table.stdout.split("\n");
+    assertEquals(title, `Run 1 (${hash}): x + y mod 5, d_model 4, weight decay 1, seed 0; memorised at 10, grokked at 50`);
+    assertEquals(head.trim().split(/ {3,}/), HEAD.split(/ {3,}/));
+    assertMatch(line, /^ *200 .* %/);
+    assertMatch(note, /^Explained, restricted and excluded go by the key frequencies at step 200: [12 ]+\. --help says/);
+    assertMatch(table.stderr, /^Figure: .*one\.svg\n$/);
+    assertMatch(Deno.readTextFileSync(figure), /^<svg [^]*Cosine similarity of the answers[^]*<\/svg>$/);
+
+    // The same numbers, in full, as from a program.
+    const [row] = csvParse(csv.stdout), { readings: [reading], keys } = await probeRun(lab, 1);
+    assertEquals([row.step, row.key_frequencies], ["200", keys.join(" ")]);
+    assertAlmostEquals(Number(row.excluded_loss), reading.excluded.trainLoss, 0);
+    assertAlmostEquals(Number(row.val_acc), reading.whole.valAcc, 0);
+    assertAlmostEquals(Number(row.weight_norm), reading.weightNorm, 0);
+  }));
+
+Deno.test("a run with a series of checkpoints: a line each, the last one's key frequencies for all, progress as the figure", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    {
+      using lab = Lab.open(path("a.db"));
+      await addWeights(lab, 1, [0, 10, 50]);
+      assertEquals((await verify(lab)).findings, []);
+    }
+    const figure = path("progress.png"),
+      { code, stdout, stderr } = await probe("--run", "1", "--db", path("a.db"), "--json", "--figure", figure);
+    assertEquals([code, stderr.startsWith("Figure: ")], [0, true]);
+    const { run, key_frequencies: keys, checkpoints } = JSON.parse(stdout);
+    assertEquals([run, checkpoints.map(({ step }: { step: number }) => step)], [1, [0, 10, 50, 200]]);
+    assertEquals(keys, checkpoints[3].key_frequencies);
+    for (const { power, weight_norms: norms, weight_norm: norm } of checkpoints) {
+      assertEquals(Object.values(power).map((shares) => (shares as number[]).length), [2, 2, 2]);
+      assertAlmostEquals(Math.hypot(...Object.values(norms as Record<string, number>)), norm, 1e-9);
+      assert("embed.W_E" in norms);
+    }
+    assertEquals([...Deno.readFileSync(figure).subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
+  }));
+
+Deno.test("what can't be probed is said in one line, and nothing is written", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    const operations = ["permutation", "x_div_y"] as const;
+    const others = operations.flatMap((operation) =>
+      grid({ preset: "nanda", model: { dModel: 4, heads: 1, dMlp: 4 }, data: { operation, prime: 5 } })
+    );
+    await train(path("b.db"), small({ name: "others", runs: others.map((spec) => ({ ...spec, schedule: { steps: 20, evalEvery: 10 } })) }));
+    const a = ["--db", path("a.db")], b = ["--db", path("b.db")];
+    Lab.open(path("empty.db")).close();
+    let diverged = 0;
+    {
+      using lab = Lab.open(path("a.db"));
+      diverged = lab.query<{ id: number }>("SELECT id FROM runs WHERE seed = 2 ORDER BY id")[0].id;
+      for (const digit of ["a", "b"]) lab.run("UPDATE runs SET hash = ? WHERE id = ?", `abcd${digit.repeat(12)}`, digit === "a" ? 4 : 5);
+      lab.run("UPDATE artifacts SET file = 'gone.safetensors' WHERE run = 2");
+    }
+    const cases: [args: string[], says: RegExp][] = [
+      [a, /^Cannot do without --run: must have a value, there is none$/],
+      [["--run", "1", "--csv", "--json", ...a], /^Cannot use --csv and --json together: must be one of them$/],
+      [["--run", "1", "--figure", path("out.pdf"), ...a], /^Cannot write --figure .*out\.pdf: its name must end in \.svg or \.png/],
+      [["--run", "1", "--db", path("none.db")], /^Cannot open .*none\.db: it must be there, there is none; deno task sweep makes one$/],
+      [
+        ["--run", "99", ...a],
+        /^Cannot find run 99 in .*a\.db: it must be the id or the hash \(or its first digits\) of one run, none of its 6 runs is$/,
+      ],
+      [["--run", "x'; --", ...a], /^Cannot find run x'; -- in .*, none of its 6 runs is$/],
+      [["--run", "abcd", ...a], /^Cannot find run abcd in .*, several begin so$/],
+      [["--run", "1", "--db", path("empty.db")], /^Cannot find run 1 in .*empty\.db: .*, it has no runs$/],
+      [
+        ["--run", String(diverged), ...a],
+        /^Cannot probe run \d+ \([0-9a-f]{16}\): it must have a checkpoint in .*a\.files, there is none; keep "checkpoint" keeps one$/,
+      ],
+      [["--run", "2", "--figure", path("out.svg"), ...a], /^Cannot load .*gone\.safetensors: No such file/],
+      [
+        ["--run", "1", ...b],
+        /^Cannot compute progress measures: the run's operation must be x_plus_y or x_minus_y, current value is permutation$/,
+      ],
+      [["--run", "2", ...b], /current value is x_div_y$/],
+    ];
+    for (const [args, says] of cases) {
+      const error = await assertRejects(() => main(args), Error);
+      assertMatch(error.message, says);
+      assert(!error.message.includes("\n"));
+    }
+    assertThrows(() => Deno.statSync(path("out.svg")));
+    // As a process: nothing on stdout, exit code 1.
+    const { code, stdout, stderr } = await probe("--run", "99", ...a);
+    assertEquals([code, stdout], [1, ""]);
+    assertStringIncludes(stderr, "error: Cannot find run 99");
+  }));

@@ -1,0 +1,37 @@
+/** README's code and commands are real: the code has the right types, and every task and file that it names is there. */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { ROOT } from "../../lib/cli/process.ts";
+
+const README = Deno.readTextFileSync(join(ROOT, "README.md"));
+
+/** Checks the types of a markdown file's code, as a module beside it; what was wrong. */
+async function check(file: string): Promise<string> {
+  const args = ["check", "--quiet", "--config", join(ROOT, "deno.json"), "--doc-only", file];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env: { NO_COLOR: "1" }, stdout: "null" }).output();
+  return code === 0 ? "" : new TextDecoder().decode(stderr);
+}
+
+Deno.test("the code in README has the right types, and a wrong one would be seen", async () => {
+  assert(README.includes("```ts\nimport { "), "README shows no code");
+  const file = await Deno.makeTempFile({ suffix: ".md" });
+  try {
+    await Deno.writeTextFile(file, "```ts\nexport const word: string = 1;\n```\n");
+    const [readme, planted] = await Promise.all([check("README.md"), check(file)]);
+    assertEquals(readme, "");
+    assert(planted.includes("Type 'number' is not assignable to type 'string'"), planted);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("every task that README names is in deno.json, and every file that it links is there", () => {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))) as { tasks: Record<string, unknown> };
+  const table = [...README.matchAll(/^\| `(\w+)` +\|/gm)].map(([, task]) => task);
+  assert(table.includes("sweep") && table.includes("demo"), "the table of tasks wasn't found");
+  const named = [...README.matchAll(/(?:deno|deno@[\d.]+) task (\w+)/g)].map(([, task]) => task);
+  assertEquals([...table, ...named].filter((task) => !(task in tasks)), []);
+  const links = [...README.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, path]) => path);
+  assert(links.length > 10, "links weren't found");
+  for (const path of links) Deno.statSync(join(ROOT, path));
+});

@@ -1,0 +1,335 @@
+/** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { MIGRATIONS } from "../../lib/lab/schema.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { ROOT } from "../../lib/cli/process.ts";
+import { content, scratch } from "../lab/lab_files.ts";
+
+/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
+const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
+
+/** Six runs of two shapes, a second or two of training in all, with batches that are drawn. */
+const GRID = {
+  question: "Does anything get lost?",
+  margin: 100,
+  grid: {
+    preset: "nanda",
+    data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
+    model: { dModel: 8, heads: 2 },
+    optim: { lr: 0.01 },
+    schedule: { steps: 240, evalEvery: 10 },
+    seed: "0..2",
+  },
+};
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const command = (...args: string[]) =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "lib/cli/sweep.ts", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+const ended = ({ code, stdout, stderr }: Deno.CommandOutput): Ended => {
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+};
+
+/** The arguments that sweep the grid into a database. */
+const into = (db: string, ...more: string[]) => ["--grid", `${db}.json`, "--db", db, "--engine", ENGINE, ...more];
+const prepare = (db: string, grid: object = { name: "night", ...GRID }) => Deno.writeTextFileSync(`${db}.json`, JSON.stringify(grid));
+
+async function sweep(db: string, ...more: string[]): Promise<Ended> {
+  prepare(db);
+  return ended(await command(...into(db, ...more)).output());
+}
+
+/** Several tests compare with the same sweep that nothing happened to. */
+let whole: Promise<ReturnType<typeof content>> | undefined;
+const uninterrupted = () =>
+  whole ??= scratch(async (path) => {
+    const { code, stdout, stderr } = await sweep(path("whole.db"));
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^night: 6 runs, grokked \d, never \d, running 0, waiting 0\n/);
+    return content(path("whole.db"));
+  });
+
+/** Numbers in [0, 1) that are the same in every test: Park and Miller's generator. */
+function* random(seed: number) {
+  for (let state = seed;;) yield (state = (state * 48271) % 2147483647) / 2147483647;
+}
+
+Deno.test("killed at twenty random moments and started again each time, a sweep ends as one that nothing happened to, bit for bit", () =>
+  scratch(async (path) => {
+    const db = path("killed.db"), moments = random(20);
+    prepare(db);
+    let killed = 0;
+    for (let i = 0; i < 20; i++) {
+      const child = command(...into(db, "--save-every", "0.1s")).spawn();
+      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 1000 * moments.next().value!);
+      const { code, stderr } = ended(await child.output());
+      clearTimeout(timer);
+      if (code === 0) break;
+      assertEquals(code, 137, stderr);
+      assert(!/error/.test(stderr), stderr);
+      killed++;
+    }
+    const { code, stderr } = await sweep(db);
+    assertEquals(code, 0, stderr);
+    assert(killed >= 10, `killed ${killed} times`);
+    assertEquals(content(db), await uninterrupted());
+    using lab = Lab.open(db);
+    assertEquals(lab.query("SELECT count(*) AS open FROM sessions WHERE ended_at IS NULL"), [{ open: 0 }]);
+    assertEquals(Array.from(Deno.readDirSync(lab.folder)).length, 6);
+    const locks = Array.from(Deno.readDirSync(path("")), ({ name }) => name).filter((name) => name.includes("session"));
+    assertEquals(locks, []);
+  }));
+
+Deno.test("two sweeps on one database share the work, while a reader asks all the time", () =>
+  scratch(async (path) => {
+    const db = path("shared.db");
+    prepare(db);
+    Lab.open(db).close();
+    let over = false;
+    const both = Promise.all([command(...into(db)).output(), command(...into(db)).output()]).finally(() => over = true);
+    let reads = 0, seen = 0;
+    while (!over) {
+      using lab = Lab.open(db, { readOnly: true });
+      const [{ n }] = lab.query<{ n: number }>("SELECT count(*) AS n FROM metrics");
+      assert(n >= seen, `${n} evaluations after ${seen}`);
+      seen = n;
+      lab.query("SELECT * FROM phase_boundary");
+      reads++;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    for (const output of await both) {
+      const { code, stderr } = ended(output);
+      assertEquals(code, 0, stderr);
+    }
+    assert(reads > 5, `${reads} reads`);
+    assertEquals(content(db), await uninterrupted());
+    using lab = Lab.open(db, { readOnly: true });
+    assertEquals(lab.query("SELECT count(*) AS n, count(DISTINCT run) AS runs FROM work"), [{ n: 6, runs: 6 }]);
+  }));
+
+/** Runs a shell script where it may mount a small disk of its own on DISK; `null` where that isn't allowed. */
+async function withDisk(disk: string, script: string): Promise<Ended | null> {
+  const sweep = [Deno.execPath(), "run -A lib/cli/sweep.ts --engine", ENGINE].join(" ");
+  const output = await new Deno.Command("unshare", {
+    args: ["--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=1m tmpfs "$DISK" || exit 99\n${script}`],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", DISK: disk, SWEEP: sweep },
+  }).output().catch(() => null);
+  const result = output && ended(output);
+  return result && (result.code === 99 || /unshare/.test(result.stderr)) ? null : result;
+}
+const MOUNTS = await scratch((path) => withDisk(path(""), "exit 0")) !== null;
+
+Deno.test({
+  name: "a full disk and a disk that can't be written: a clear error, what was there stays, and with room the sweep goes on",
+  ignore: !MOUNTS,
+  async fn() {
+    await scratch(async (path) => {
+      Deno.mkdirSync(path("disk"));
+      prepare(path("grid"));
+      const result = await withDisk(
+        path("disk"),
+        `
+        one="$SWEEP --grid ${path("grid.json")} --db $DISK/lab.db"
+        head -c 700k /dev/zero > $DISK/ballast
+        $one > /dev/null; echo "full: $?"
+        ${Deno.execPath()} eval 'import { Lab } from "./lib/lab/store.ts"; console.log(Lab.open("'$DISK'/lab.db").query("PRAGMA quick_check"))'
+        rm $DISK/ballast
+        mount -o remount,ro $DISK
+        $one > /dev/null; echo "read-only: $?"
+        ${Deno.execPath()} eval 'import { Lab } from "./lib/lab/store.ts"; console.log(Lab.open("'$DISK'/lab.db", { readOnly: true }).query("SELECT count(*) AS n FROM runs"))'
+        mount -o remount,rw,size=64m $DISK
+        $one > /dev/null; echo "room: $?"
+        cp $DISK/lab.db ${path("after.db")}
+        `,
+      );
+      const { stdout, stderr } = result!;
+      assertMatch(stdout, /^full: 1\n\[ \{ quick_check: "ok" \} \]\nread-only: 1\n\[ \{ n: 6 \} \]\nroom: 0\n$/, stderr);
+      const errors = stderr.split("\n").filter((line) => line.startsWith("error: "));
+      assertEquals(errors.length, 2, stderr);
+      assertMatch(errors[0], /^error: Cannot write .*: (database or disk is full|No space left on device)/);
+      assertMatch(errors[1], /^error: Cannot write to .*lab\.db: attempt to write a readonly database$/);
+      assertEquals(content(path("after.db")), await uninterrupted());
+    });
+  },
+});
+
+Deno.test("a truncated checkpoint is said, its run begins anew, and nothing that was stored is lost", () =>
+  scratch(async (path) => {
+    const db = path("cut.db");
+    assertEquals((await sweep(db, "--steps", "120")).code, 0);
+    const before = content(db).metrics;
+    using lab = Lab.open(db, { readOnly: true });
+    const [{ file }] = lab.query<{ file: string }>("SELECT file FROM artifacts ORDER BY file LIMIT 1");
+    await Deno.truncate(`${lab.folder}/${file}`, 1000);
+    const { code, stderr } = await sweep(db, "--steps", "130", "--limit", "6");
+    assertMatch(stderr, /^error: Cannot take up run [0-9a-f]{16} at step 120: .*must have \d+ bytes, it has 1000/m);
+    assertEquals(code, 1);
+    const after = new Map(content(db).metrics.map((row) => [`${row.hash} ${row.step}`, row]));
+    for (const row of before) assertEquals(after.get(`${row.hash} ${row.step}`), row);
+    assertEquals((await sweep(db)).code, 0);
+    assertEquals({ ...content(db) }, await uninterrupted());
+  }));
+
+Deno.test("a database that is corrupt, of something else, or of a newer version: one line, and the file is as it was", () =>
+  scratch(async (path) => {
+    Deno.writeTextFileSync(path("text.db"), "not a database at all\n".repeat(100));
+    const other = new DatabaseSync(path("other.db"));
+    other.exec("CREATE TABLE recipes (name TEXT); INSERT INTO recipes VALUES ('bread')");
+    other.close();
+    Lab.open(path("newer.db")).close();
+    const newer = new DatabaseSync(path("newer.db"));
+    newer.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+    newer.close();
+    Lab.open(path("torn.db")).close();
+    const bytes = Deno.readFileSync(path("torn.db"));
+    Deno.writeFileSync(path("torn.db"), bytes.fill(0xff, 0, 4096));
+    Deno.mkdirSync(path("folder.db"));
+    const cases: [string, RegExp][] = [
+      ["text.db", /^error: Cannot open .*text\.db: file is not a database$/],
+      ["other.db", /^error: Cannot open .*other\.db: it must be a database of Grokbook's, it is one of something else$/],
+      [
+        "newer.db",
+        /^error: Cannot open .*newer\.db: its version must be at most \d+, current value is \d+: it was made by a newer Grokbook$/,
+      ],
+      ["torn.db", /^error: Cannot open .*torn\.db: file is not a database$/],
+      ["folder.db", /^error: Cannot open .*folder\.db: it must be a file, it is a folder$/],
+    ];
+    await Promise.all(cases.map(async ([name, says]) => {
+      const before = await Deno.readFile(path(name)).catch(() => null);
+      const { code, stdout, stderr } = await sweep(path(name));
+      assertEquals([code, stdout], [1, ""], name);
+      assertMatch(stderr.trim(), says);
+      assertEquals(await Deno.readFile(path(name)).catch(() => null), before);
+    }));
+  }));
+
+Deno.test("the time given is kept, and the same command goes on; Ctrl-C stops cleanly too", () =>
+  scratch(async (path) => {
+    const db = path("time.db"),
+      long = { name: "night", ...GRID, margin: null, grid: { ...GRID.grid, schedule: { steps: 1_000_000, evalEvery: 10 } } };
+    prepare(db, long);
+    const began = performance.now();
+    const first = ended(await command(...into(db, "--budget", "6s")).output());
+    assertEquals(first.code, 0, first.stderr);
+    assert(performance.now() - began < 9000, "the process ended late");
+    assertStringIncludes(first.stdout, "The same command goes on.");
+    const step = () => {
+      using lab = Lab.open(db, { readOnly: true });
+      assertEquals(lab.query("SELECT count(*) AS n FROM runs WHERE session IS NOT NULL"), [{ n: 0 }]);
+      const [{ most }] = lab.query<{ most: number }>("SELECT max(step) AS most FROM runs");
+      const [{ last }] = lab.query<{ last: number }>("SELECT max(step) AS last FROM metrics");
+      assertEquals(last, Math.floor(most / 10) * 10);
+      return most;
+    };
+    const after = step();
+    assert(after > 0);
+    const child = command(...into(db)).spawn();
+    const [started, rest] = child.stderr.tee();
+    await started.getReader().read();
+    const stderr = new Response(rest).text();
+    child.kill("SIGINT");
+    assertEquals([(await child.status).code, await stderr.then((text) => /error/.test(text))], [130, false]);
+    await child.stdout.cancel();
+    assert(step() >= after);
+  }));
+
+Deno.test("a boundary: what tells where success turns, and no more; the same command asks nothing twice", () =>
+  scratch(async (path) => {
+    const db = path("edge.db"), { grid } = GRID;
+    // Three seeds of each: without weight decay none of these groks in so few steps, so that two say enough.
+    const schedule = { steps: 40, evalEvery: 20 }, data = { ...grid.data, prime: 5 };
+    prepare(db, { ...GRID, name: "edge", grid: { ...grid, data, schedule, optim: { lr: 0.01, weightDecay: [0, 0.001, 0.002, 0.003] } } });
+    const args = into(db, "--boundary", "optim.weightDecay"), first = ended(await command(...args).output());
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stderr, "next: 8 runs at the boundary, of 12");
+    assertStringIncludes(first.stdout, "no boundary along optim.weightDecay\nedge: 8 runs, grokked 0, never 8");
+    const before = content(db), again = ended(await command(...args).output());
+    assertEquals([again.code, again.stdout, content(db)], [0, first.stdout, before]);
+  }));
+
+Deno.test("a dry run trains nothing and writes nothing, but says what it would take", () =>
+  scratch(async (path) => {
+    prepare(path("none.db"), { name: "night", ...GRID, watch: { attention: {}, weights: { perDecade: 4 } } });
+    const { code, stdout, stderr } = ended(await command(...into(path("none.db"), "--dry-run", "--shard", "1/3")).output());
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /\nOn disk: checkpoints [\d.]+ MiB, weights [\d.]+ MiB, attention about [\d.]+ MiB\.\n/);
+    assertMatch(stdout, /^night: Does anything get lost\?\n/);
+    assertMatch(stdout, /\n2 runs, 2 of them to do, on (webgpu|tfjs), /);
+    assertMatch(stdout, /\n +1 +[\d,]+ +1 +[\d.]+ MiB +240 +\d:\d\d +L1 D8 H2 .* B15 |B7 C5\n/);
+    assertMatch(stdout, /\nAt most about \d+:\d\d in all/);
+    assertEquals(Array.from(Deno.readDirSync(path("")), ({ name }) => name), ["none.db.json"]);
+  }));
+
+/** Bad command lines, and what their one line must say. */
+const BAD: readonly (readonly [args: string, says: RegExp])[] = [
+  [
+    "--experiment small_map --boundary data.operation",
+    /^error: Cannot map a boundary: an axis must be a field that is a number, .* data\.operation$/,
+  ],
+  ["--experiment small_map --boundary model.dModel,", /^error: Cannot read --boundary: must be one field or two, .*"model\.dModel,"$/],
+  ["--experiment exp6", /^error: Cannot read --experiment: must be one of small_map, .*exp1_weight_decay, .*, current value is "exp6"$/],
+  ["--experiment exp1_weight_decay --grid x", /^error: Cannot begin a sweep: must have either --experiment or --grid/],
+  ["--steps 5", /^error: Cannot begin a sweep: must have either --experiment or --grid/],
+  [
+    "--experiment exp1_weight_decay --budget soon",
+    /^error: Cannot read --budget: must be a time like 90s, 8m or 2\.5h, current value is "soon"$/,
+  ],
+  ["--experiment exp1_weight_decay --shard 3/3", /^error: Cannot read --shard: must be like 0\/3, 1\/3 or 2\/3, current value is "3\/3"$/],
+  ["--experiment exp1_weight_decay --shard 7/9", /^error: Cannot read --shard: must have a run, part 7\/9 of exp1_weight_decay has none$/],
+  ["--experiment exp1_weight_decay --limit 0", /^error: Cannot read --limit: must be a whole number from 1, current value is "0"$/],
+  ["--experiment exp1_weight_decay --steps many", /^error: Cannot read --steps: must be a whole number from 0, current value is "many"$/],
+  ["--grid DIR/none.json", /^error: Cannot read --grid .*none\.json: must be a file, there is none$/],
+  ["--grid DIR/typo.json", /^error: Cannot read --grid .*typo\.json: its fields must be among name, .*, current value is "girds"$/],
+  [
+    "--grid DIR/empty.json",
+    /^error: Cannot use this grid: model\.layers must be at least one value|must have at least one value, current value is \[\]$/,
+  ],
+  ["--grid DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--grid DIR/rule.json", /^error: Cannot read --grid .*: rule must be first, sustained, or like .*, current value is \{"name":"x"\}$/],
+  ["--grid DIR/watch.json", /^error: Cannot use experiment watch: watch must be attention, weights or both, current value is "heads"$/],
+  [
+    "--grid DIR/margin.json",
+    /^error: Cannot use experiment margin: its margin must be null or a whole number of updates from 0, current value is -1$/,
+  ],
+];
+
+Deno.test("bad input: one line, exit code 1, nothing written", () =>
+  scratch(async (path) => {
+    const files = {
+      typo: { girds: {} },
+      empty: { grid: { model: { layers: [] } } },
+      field: { grid: { optim: { learningRate: 1 } } },
+      rule: { rule: { name: "x" }, grid: {} },
+      watch: { watch: { heads: {} }, grid: {} },
+      margin: { margin: -1, grid: {} },
+    };
+    for (const [name, file] of Object.entries(files)) Deno.writeTextFileSync(path(`${name}.json`), JSON.stringify(file));
+    const waiting = [...BAD];
+    const worker = async () => {
+      for (let next = waiting.pop(); next; next = waiting.pop()) {
+        const [args, says] = next;
+        const given = args.replaceAll("DIR", path("")).split(" ");
+        const { code, stdout, stderr } = ended(await command(...given, "--db", path("lab.db")).output());
+        assertEquals([code, stdout], [1, ""], args);
+        assertMatch(stderr.trim(), says);
+      }
+    };
+    await Promise.all([worker(), worker()]);
+    const names = Array.from(Deno.readDirSync(path("")), ({ name }) => name).sort();
+    assertEquals(names, Object.keys(files).map((name) => `${name}.json`).sort());
+  }));

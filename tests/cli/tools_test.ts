@@ -1,0 +1,236 @@
+/** The commands around the lab: doctor through its real process, setup's decisions, the closing line of the tests, notebooks as scripts. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { page, pinned, type Report, size } from "../../lib/cli/doctor.ts";
+import { options } from "../../lib/cli/lab.ts";
+import { script } from "../../lib/cli/ok.ts";
+import { ROOT } from "../../lib/cli/process.ts";
+import { browser, ensure, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
+import { count, countLine, lanes, sum, testFiles } from "../../lib/cli/test.ts";
+import type { AdapterInfo } from "../../lib/engine/webgpu/adapter.ts";
+
+async function start(file: string, args: string[], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", "--no-check", file, ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+const doctor = (args: string[], env?: Record<string, string>) => start("lib/cli/doctor.ts", args, env);
+
+const ADAPTER: AdapterInfo = {
+  name: "An adapter",
+  vendor: "NVIDIA",
+  driver: "NVIDIA 550.1",
+  software: false,
+  limits: {
+    maxBufferSize: 2 ** 31 - 1,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxStorageBuffersPerShaderStage: 16,
+    maxComputeWorkgroupStorageSize: 49152,
+    maxComputeInvocationsPerWorkgroup: 1024,
+    maxComputeWorkgroupsPerDimension: 65535,
+  },
+  features: ["subgroups"],
+  subgroup: [32, 32],
+};
+const BARE: Machine = { rights: "root", apt: true, adapter: null, jupyter: [], kernel: false, browser: null };
+const WHOLE: Machine = { ...BARE, adapter: ADAPTER, jupyter: ["jupyter-nbconvert", "jupyter-notebook"], kernel: true, browser: "chromium" };
+const ALL = ["vulkan", "jupyter", "kernel"] as const;
+const names = (machine: Machine) => plan(ALL, machine).packages.map(({ name }) => name);
+
+Deno.test("setup installs what is missing, and only what is needed", () => {
+  assertEquals(names(BARE), ["mesa-vulkan-drivers", "jupyter-nbconvert", "jupyter-notebook"]);
+  assert(plan(ALL, BARE).kernel);
+  assertEquals(plan(["vulkan"], BARE).packages.map(({ name }) => name), ["mesa-vulkan-drivers"]);
+  assertEquals(plan(["vulkan"], BARE).kernel, false);
+  assertEquals(names({ ...BARE, adapter: ADAPTER, jupyter: ["jupyter-nbconvert"] }), ["jupyter-notebook"]);
+  assertEquals(plan(ALL, WHOLE), { packages: [], kernel: false, byHand: [] });
+});
+
+Deno.test("setup says what to do by hand where it may not install", () => {
+  const { packages, kernel, byHand } = plan(ALL, { ...BARE, rights: "none" });
+  assertEquals(packages, []);
+  assert(kernel, "the kernel needs no rights");
+  assertEquals(byHand.map(({ need }) => need), ["vulkan", "jupyter"]);
+  assertEquals(
+    byHand[0].how,
+    "sudo apt-get update && sudo apt-get install -y --no-install-recommends mesa-vulkan-drivers",
+  );
+  assertStringIncludes(byHand[1].how, "jupyter-nbconvert jupyter-notebook");
+  for (const { how } of plan(ALL, { ...BARE, apt: false, rights: "none" }).byHand) assert(!how.includes("apt-get"), how);
+});
+
+Deno.test("setup gets a browser for those who ask for one", () => {
+  assertEquals(plan(["browser"], BARE).packages.map(({ name }) => name), ["chromium"]);
+  assertEquals(plan(["browser"], WHOLE), { packages: [], kernel: false, byHand: [] });
+  assertStringIncludes(
+    plan(["browser"], { ...BARE, rights: "none" }).byHand[0].how,
+    "sudo apt-get install -y --no-install-recommends chromium",
+  );
+  assertStringIncludes(plan(["browser"], { ...BARE, apt: false }).byHand[0].how, "google-chrome");
+  assertEquals([unmet(["browser"], BARE), unmet(["browser"], WHOLE)], [["browser"], []]);
+});
+
+Deno.test("a browser is one that tells its version", async () => {
+  const folder = await Deno.makeTempDir(), before = Deno.env.get("PATH")!;
+  const put = (name: string, script: string) => Deno.writeTextFile(`${folder}/${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  Deno.env.set("PATH", folder);
+  try {
+    assertEquals(await browser(), null);
+    await put("chromium-browser", "exit 1");
+    assertEquals(await browser(), null);
+    await put("google-chrome", "echo Chrome 1.0");
+    assertEquals(await browser(), `${folder}/google-chrome`);
+  } finally {
+    Deno.env.set("PATH", before);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("setup names the needs that are unmet", () => {
+  assertEquals(unmet(ALL, BARE), [...ALL]);
+  assertEquals(unmet(["kernel"], BARE), ["kernel"]);
+  assertEquals(unmet(ALL, { ...WHOLE, jupyter: ["jupyter-notebook"] }), ["jupyter"]);
+  assertEquals(unmet(ALL, WHOLE), []);
+});
+
+Deno.test("setup writes a kernel that starts this Deno, once", async () => {
+  const folder = await Deno.makeTempDir();
+  const before = Deno.env.get("JUPYTER_DATA_DIR");
+  Deno.env.set("JUPYTER_DATA_DIR", folder);
+  try {
+    const said: string[] = [];
+    assertEquals(await ensure(["kernel"], (line) => said.push(line)), []);
+    const { argv, env } = JSON.parse(await Deno.readTextFile(`${folder}/kernels/deno/kernel.json`));
+    assertEquals(argv, [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"]);
+    assert(env.XDG_RUNTIME_DIR, "unset, it makes the Vulkan loader print into cells");
+    assertEquals(await ensure(["kernel"], (line) => said.push(line)), []);
+    assertEquals(said.length, 1, said.join("\n"));
+  } finally {
+    if (before === undefined) Deno.env.delete("JUPYTER_DATA_DIR");
+    else Deno.env.set("JUPYTER_DATA_DIR", before);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("doctor --json describes this machine", async () => {
+  const { code, out, err } = await doctor(["--json"]);
+  assertEquals(err, "");
+  const report: Report = JSON.parse(out);
+  assert(report.adapter, "the tests need an adapter");
+  assertEquals([code, report.ready], [0, true]);
+  assert(report.adapter.limits.maxStorageBufferBindingSize >= 2 ** 27 && report.adapter.subgroup[0] > 0);
+  assertEquals(report.versions.deno, Deno.version.deno);
+  assertEquals(report.packages["danfojs"], "1.1.2");
+  assert(report.diskFree > 0);
+});
+
+Deno.test("doctor without a driver says how to get one, and exits with 1", async () => {
+  const { code, out } = await doctor([], { VK_DRIVER_FILES: "/none", VK_ICD_FILENAMES: "/none", DENO_WEBGPU_BACKEND: "vulkan" });
+  assertEquals(code, 1);
+  assertMatch(out, /✗ Adapter +none/);
+  assertStringIncludes(out, "WebGPU finds no adapter. To get it:");
+  assertMatch(out, /mesa-vulkan-drivers|Mesa's lavapipe/);
+  assertMatch(out, /^Not ready/m);
+});
+
+Deno.test("doctor refuses what it doesn't know in one line", async () => {
+  const { code, out, err } = await doctor(["--jsn"]);
+  assertEquals([code, out], [2, ""]);
+  assertEquals(err.trim().split("\n").length, 1);
+  assertStringIncludes(err, "--jsn");
+});
+
+Deno.test("doctor's page shows what matters", () => {
+  const text = page({
+    ready: true,
+    adapter: ADAPTER,
+    processor: { threads: 16, memory: 2 ** 35 },
+    versions: { deno: "2.9.6", v8: "15", typescript: "6" },
+    packages: { danfojs: "1.1.2" },
+    jupyter: { programs: [], kernel: false },
+    browser: null,
+    python: {},
+    diskFree: 5e9,
+    missing: [{ need: "jupyter", what: "Jupyter is not installed", command: "install it" }],
+  });
+  for (
+    const part of ["GPU by NVIDIA", "NVIDIA 550.1", "a binding 128 MiB", "48 KiB", "subgroups yes (32 lanes)", "shader-f16 no", "4.66 GiB"]
+  ) {
+    assertStringIncludes(text, part);
+  }
+  assertMatch(text, /✗ Jupyter +none/);
+  assertMatch(text, /· Browser +no Chromium, no Chrome \(optional: /);
+  assertMatch(text, /Jupyter is not installed\. To get it:\n +install it\n/);
+});
+
+Deno.test("sizes and versions read well", () => {
+  assertEquals([0, 512, 1024, 2 ** 27, 2 ** 31 - 1, 1.5 * 2 ** 40].map(size), ["0 B", "512 B", "1 KiB", "128 MiB", "2 GiB", "1540 GiB"]);
+  assertEquals(pinned({ "@a/b": "npm:@a/b@1.2.3", c: "jsr:@s/c@^1" }), { "@a/b": "1.2.3", c: "^1" });
+});
+
+Deno.test("the closing line counts what deno test printed", () => {
+  const line = (printed: string, code: number) => countLine(count(printed, code));
+  assertEquals(line("a ... ok (1ms)\n\nok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)\n", 0), "12 passed, 0 failed, 1 skipped");
+  assertEquals(line("FAILED | 3 passed | 2 failed (1s)\n\nerror: Test failed\n", 1), "3 passed, 2 failed");
+  assertEquals(line("\x1b[0m\x1b[31mFAILED\x1b[0m | 10 passed | \x1b[0m\x1b[31m4 failed\x1b[0m (1s)\n", 1), "10 passed, 4 failed");
+  assertEquals(line("ok | 1 passed | 0 failed (printed by a test)\nok | 7 passed | 0 failed (3ms)\n", 0), "7 passed, 0 failed");
+  assertEquals(line("a ... ok\n", 139), "0 passed, 1 failed", "a crash is a failure");
+  assertEquals(line("ok | 5 passed | 0 failed | 2 filtered out (1s)\n", 0), "5 passed, 0 failed");
+});
+
+Deno.test("deno task test closes with the count of a real run", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const own = `${folder}/one_test.ts`;
+    await Deno.writeTextFile(
+      own,
+      `Deno.test("a", () => {}); Deno.test("b", () => { throw new Error("no"); }); Deno.test({ name: "c", ignore: true, fn() {} });`,
+    );
+    const { stdout, code } = await new Deno.Command(Deno.execPath(), { args: ["test", "--no-check", own], env: { NO_COLOR: "1" } })
+      .output();
+    assertEquals(countLine(count(new TextDecoder().decode(stdout), code)), "1 passed, 1 failed, 1 skipped");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("names choose test files", () => {
+  assertEquals(testFiles(["cli/tools"]), ["tests/cli/tools_test.ts"]);
+  assert(testFiles([]).includes("tests/cli/tools_test.ts"));
+  assertEquals(testFiles(["no such name"]), []);
+});
+
+Deno.test("deno task test refuses names that fit no file", async () => {
+  const { code, err } = await start("lib/cli/test.ts", ["no-such-name"]);
+  assertEquals(code, 1);
+  assertEquals(err.trim().split("\n").length, 1);
+  assertStringIncludes(err, "no-such-name");
+});
+
+Deno.test("a notebook becomes one script, cell after cell", () => {
+  const cells = [
+    { cell_type: "markdown", source: ["# Title"] },
+    { cell_type: "code", source: ["const a = 1;\n", "a;"] },
+    { cell_type: "code", source: "a + 1" },
+  ];
+  assertEquals(script({ cells }), "// cell 2\nconst a = 1;\na;\n\n// cell 3\na + 1\n");
+});
+
+Deno.test("Jupyter is told of root and of a missing screen", () => {
+  assertEquals(options(["--port", "9"], { root: true, screen: false }), ["notebook", "--allow-root", "--no-browser", "--port", "9"]);
+  assertEquals(options([], { root: false, screen: true }), ["notebook"]);
+});
+
+Deno.test("tests that wait for other programs run beside the rest, and all are counted", () => {
+  const [first, beside] = lanes(testFiles([]));
+  assertEquals(
+    beside,
+    testFiles(["browser_test", "cli/sweep_test", "cli/train_test", "lab/store_test", "notebook/delivery_test", "notebooks_test"]),
+  );
+  assertEquals([...first, ...beside].sort(), testFiles([]));
+  assertEquals(lanes(["tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"]]);
+  assertEquals(sum([{ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }]), { passed: 4, failed: 1, skipped: 2 });
+});

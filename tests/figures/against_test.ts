@@ -1,0 +1,125 @@
+/** Steps against a knob, and several knobs below each other: marks, words and findings, from constructed runs. */
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { DOMParser } from "linkedom";
+import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { watchedUntil } from "../../lib/figures/runs.ts";
+import type { BoardRun } from "../../lib/figures/settings.ts";
+import { grokkingByKnob, groupsBy, knobFinding, oneAtATime } from "../../lib/figures/steps.ts";
+import type { Figure } from "../../lib/figures/theme.ts";
+import { tipsFinding } from "../../lib/studies/lessons/tiny_live.ts";
+import { grid, range } from "../../lib/lab/experiment.ts";
+import { runSpec } from "../../lib/run/spec.ts";
+import type { Metrics } from "../../lib/engine/engine.ts";
+
+const STEPS = 3000;
+/** Nothing groks at 0.2 and 0.3; at 0.4 two of three; at 0.5 all, around 500. Seed 2 waits longest. */
+const runs: (BoardRun & { metrics: Metrics[] })[] = grid({
+  data: { trainFraction: [0.5, 0.2, 0.3, 0.4] },
+  schedule: { steps: STEPS, evalEvery: 100 },
+  seed: range(3),
+})
+  .map((spec) => {
+    const { trainFraction } = spec.data;
+    const grokkingStep = trainFraction === 0.5 ? 400 + 100 * spec.seed : trainFraction === 0.4 && spec.seed < 2 ? 2000 : null;
+    const metrics = range(31).map((i) => ({
+      step: 100 * i,
+      trainAcc: 1,
+      valAcc: 0,
+      trainLoss: 0,
+      valLoss: 9,
+      weightNorm: 1,
+      gradNorm: 0,
+      batchLoss: 0,
+      batchAcc: 1,
+    }));
+    return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep, metrics };
+  });
+const marks = ({ svg }: Figure, description: string) =>
+  [...new DOMParser().parseFromString(svg, "image/svg+xml").querySelectorAll(`[aria-description="${description}"]`)]
+    .flatMap((group) => [...group.querySelectorAll("path, line, circle, rect")]).length;
+const texts = ({ svg }: Figure) =>
+  [...new DOMParser().parseFromString(svg, "image/svg+xml").querySelectorAll("text")].map((text) => text.textContent);
+
+Deno.test("steps against a knob: a dot a seed that grokked, a triangle for each that did not, grey where none did", () => {
+  const figure = grokkingAgainst(runs, { field: "data.trainFraction" });
+  assertEquals(["grokked", "not grokked", "none grokked", "median"].map((mark) => marks(figure, mark)), [5, 7, 2, 2]);
+  assertEquals(figure.title, "Networks grok from train fraction 0.4 on, soonest with 0.5, around step 500");
+  const said = texts(figure);
+  for (const word of ["0 of 3", "2 of 3", "3 of 3", "0.2", "0.3", "0.4", "0.5", "Train fraction →", "memorised"]) {
+    assert(said.includes(word), word);
+  }
+  assert(!/NaN|Infinity|undefined/.test(figure.svg));
+});
+
+Deno.test("its scale: logarithmic over a wide range, columns where values would come too close; what has not begun has no mark", () => {
+  const at = (values: number[], change: Partial<BoardRun> = {}) =>
+    grokkingAgainst(
+      grid({ optim: { weightDecay: values }, schedule: { steps: STEPS }, seed: range(2) }).map((spec) => ({ ...runs[0], spec, ...change })),
+      { field: "optim.weightDecay" },
+    );
+  assert(texts(at([0.01, 0.1, 1])).includes("Weight decay (logarithmic) →"));
+  assert(texts(at([1, 2, 3])).includes("Weight decay →"));
+  assert(texts(at([0, 0.1, 0.2, 5])).includes("Weight decay (not to scale) →"));
+  assert(texts(at([1])).includes("Weight decay →"));
+  const waiting = at([1, 2], { status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
+  assertEquals(marks(waiting, "grokked") + marks(waiting, "not grokked"), 0);
+  assertMatch(at([1, 2], { grokkingStep: null }).title, /^No network groks within 3,000 steps, at whatever weight decay$/);
+  assertEquals(marks(at([1, 2], { grokkingStep: null }), "none grokked"), 2);
+  assertThrows(() => grokkingAgainst(runs, { field: "data.operation" }), Error, "it must be a number in all runs, current value is");
+  assertThrows(() => grokkingAgainst([], { field: "data.prime" }), Error, "at least one run");
+});
+
+Deno.test("the finding says from where, up to where, and how soon", () => {
+  const title = (groks: Record<number, number | null>) =>
+    grokkingAgainst(
+      grid({ optim: { weightDecay: Object.keys(groks).map(Number) }, schedule: { steps: STEPS }, seed: range(1) })
+        .map((spec) => ({ ...runs[0], spec, grokkingStep: groks[spec.optim.weightDecay] })),
+      { field: "optim.weightDecay" },
+    ).title;
+  assertEquals(title({ 1: null, 2: 400, 3: null }), "Networks grok with weight decay 2 only, around step 400");
+  assertEquals(title({ 1: 300, 2: 400, 3: null }), "Networks grok up to weight decay 2, soonest with 1, around step 300");
+  assertEquals(title({ 1: 300, 2: 200, 3: null }), "Networks grok up to weight decay 2, and soonest there, around step 200");
+  assertEquals(title({ 1: 300, 2: 200 }), "Networks grok at every weight decay, soonest with 2, around step 200");
+});
+
+Deno.test("several knobs below each other, and which of them decide", () => {
+  const later = runs.filter(({ spec }) => spec.data.trainFraction === 0.5);
+  const [{ groups: steps }, ...others] = oneAtATime(later, runSpec({ ...later[0].spec }), { watched: [200, 450, STEPS] });
+  assertEquals(others, []);
+  assertEquals(steps.map(({ runs }) => runs.filter(({ grokkingStep }) => grokkingStep !== null).length), [0, 1, 3]);
+  assertEquals(steps.map(({ name }) => name), ["200", "450", "3,000"]);
+  assertEquals(watchedUntil(later[0], 200).metrics.at(-1)!.step, 200);
+  assertEquals(steps[0].runs[0].metrics.at(-1)!.step, 200);
+  const fractions = groupsBy(runs, ({ spec }) => spec.data.trainFraction), same = groupsBy(later, ({ spec }) => spec.data.prime);
+  const figure = grokkingByKnob([{ knob: "Steps", groups: steps }, { knob: "Train fraction", groups: fractions }]);
+  assertEquals([marks(figure, "grokked"), marks(figure, "not grokked")], [1 + 3 + 5, 3 + 2 + 7]);
+  assertEquals(figure.title, "Steps and train fraction each decide whether networks grok within 3,000 steps");
+  assertEquals(texts(figure).filter((text) => text === "Grokked").length, 1);
+  assertEquals(
+    knobFinding([{ knob: "Steps", groups: steps }, { knob: "Prime", groups: same }]),
+    "Steps decides whether networks grok within 3,000 steps; not so prime",
+  );
+  const halves = [{ knob: "Steps", groups: steps }, { knob: "Train fraction", groups: fractions }, {
+    knob: "d_model",
+    groups: steps.slice(1),
+  }];
+  assertEquals(tipsFinding(halves), "Steps and train fraction can each keep all 3 networks from grokking, d_model 2 of 3");
+  assertEquals(knobFinding([{ knob: "Prime", groups: same }]), "No single knob decides whether networks grok within 3,000 steps");
+});
+
+Deno.test("one thing at a time: a knob a field, the base among its values, nothing that differs twice", () => {
+  const base = runSpec({ model: { dModel: 32 }, schedule: { steps: STEPS } });
+  const of = (...changes: Parameters<typeof runSpec>[0][]) =>
+    changes.flatMap((change = {}) =>
+      range(2).map((seed) => ({
+        ...runs[0],
+        spec: runSpec({ schedule: { steps: STEPS }, ...change, model: { dModel: 32, ...change.model }, seed }),
+      }))
+    );
+  const all = of({}, { model: { dModel: 64 } }, { optim: { lr: 0.1 } }, { optim: { lr: 1e-4 } }, {
+    model: { dModel: 64 },
+    optim: { lr: 0.1 },
+  });
+  const knobs = oneAtATime(all, base).map(({ knob, groups }) => [knob, ...groups.map(({ name, runs }) => `${name}: ${runs.length}`)]);
+  assertEquals(knobs, [["d_model", "32: 2", "64: 2"], ["Learning rate", "0.0001: 2", "0.001: 2", "0.1: 2"]]);
+});

@@ -1,0 +1,196 @@
+/** The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps against a count. */
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { capacityMap } from "../../lib/figures/capacity_map.ts";
+import type { BoardRun } from "../../lib/figures/settings.ts";
+import { stabilityFigure } from "../../lib/figures/stability.ts";
+import { survivalCurves, type SurvivalGroup, timesToGrok } from "../../lib/figures/survival.ts";
+import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
+import { trajectories } from "../../lib/figures/trajectories.ts";
+import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
+import { parameterCount } from "../../lib/run/layout.ts";
+import type { RunSpec } from "../../lib/run/spec.ts";
+import type { Metrics } from "../../lib/engine/engine.ts";
+import { marks, parsed, shapes, texts, title } from "./figure_parts.ts";
+
+const STEPS = 1000;
+type Known = BoardRun & { metrics: Metrics[] };
+
+/** Runs that memorise at 100 and grok when `at` says, if they do; both at once, from nothing to all. */
+const runsOf = (lists: Grid, at: (spec: RunSpec) => number | null): Known[] =>
+  grid({ schedule: { steps: STEPS }, ...lists }).map((spec) => {
+    const grokkingStep = at(spec);
+    const metrics = range(0, 101).map((i) => {
+      const step = 10 * i, trainAcc = Number(step >= 100), valAcc = Number(grokkingStep !== null && step >= grokkingStep);
+      return { step, trainAcc, valAcc, trainLoss: 1, valLoss: 1, weightNorm: 1, gradNorm: 0, batchLoss: 0, batchAcc: 0 };
+    });
+    return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep, metrics };
+  });
+
+const group = (name: string, times: readonly number[], ...censored: number[]): SurvivalGroup => ({
+  name,
+  times: [...times.map((time) => ({ time, event: true })), ...censored.map((time) => ({ time, event: false }))],
+});
+const early = group("early", [100, 110, 120, 130, 140, 150]), late = group("late", [500, 600, 700, 800], 900, 1000);
+
+Deno.test("survival: a curve and a band a group, a tick where one was watched no longer, a dot where half have grokked", () => {
+  const figure = survivalCurves([{ name: "Small", groups: [early, late] }], { from: 10 });
+  assertEquals(marks(figure, "survival", "band", "watched no longer", "median", "key"), [2, 2, 2, 2, 2]);
+  const said = texts(figure);
+  for (const word of ["early", "6 of 6", "late", "4 of 6", "Small"]) assert(said.includes(word), word);
+  assertMatch(title(figure), /^Times to grok differ \(log-rank p = 0\.0022\)\. early: half by step 125; late: half by step 750$/);
+  // The steps of the curve: its height after each time is the product-limit estimate.
+  const [path] = shapes(figure, "survival").map((shape) => shape.getAttribute("d")!);
+  const ys = [...new Set([...path.matchAll(/[LV]([\d.]+,)?([\d.]+)/g)].map((match) => Number(match[2])))].sort((a, b) => a - b);
+  const heights = ys.map((y) => (ys.at(-1)! - y) / (ys.at(-1)! - ys[0]));
+  assertEquals(heights.map((height) => Math.round(6 * height * 100) / 100), [6, 5, 4, 3, 2, 1, 0]);
+});
+
+Deno.test("survival: panels are corrected together, say which group is sooner, and take a test of one's own", () => {
+  const same = { name: "Medium", groups: [group("a", [100, 300]), group("b", [200, 250])] };
+  const figure = survivalCurves([{ name: "Small", groups: [early, late] }, same]);
+  assertMatch(title(figure), /^Times to grok differ in 1 of 2 panels: Small \(early sooner\) \(log-rank, Holm-corrected p ≤ 0\.00\d+\)$/);
+  assertEquals(marks(figure, "survival", "median"), [4, 4]);
+  const none = survivalCurves([same, { ...same, name: "Large", p: 0.04 }], { test: "stratified" });
+  assertMatch(title(none), /^In none of 2 panels can times to grok be told apart \(stratified, Holm-corrected p ≥ 0\.08\)$/);
+  assert(texts(none).includes("stratified p = 0.04"));
+  const both = survivalCurves(["Small", "Large"].map((name) => ({ name, groups: [early, late] })));
+  assertMatch(title(both), /^Times to grok differ in all 2 panels: Small \(early sooner\) and Large \(early sooner\)/);
+});
+
+Deno.test("survival: one group, nobody who grokked, many panels, and what can't be drawn", () => {
+  assertEquals(title(survivalCurves([{ name: "", groups: [late] }])), "4 of 6 networks grok, half by step 750");
+  const none = survivalCurves([{ name: "", groups: [group("a", [], 500), group("b", [], 500, 500)] }]);
+  assertEquals([marks(none, "median", "band", "watched no longer"), texts(none).some((word) => word.includes("log-rank"))], [
+    [0, 0, 2],
+    false,
+  ]);
+  const many = survivalCurves(range(6).map((i) => ({ name: `P${i}`, groups: [early, late] })));
+  // Two beside each other: three rows, of which the last says what is across.
+  assertEquals(texts(many).filter((word) => word.startsWith("Optimiser steps")).length, 2);
+  assertThrows(() => survivalCurves([]), Error, "panels must be at least one, current value is 0");
+  assertThrows(() => survivalCurves([{ name: "Small", groups: [] }]), Error, "groups of Small must be from 1 to 5, current value is 0");
+  assertThrows(() => survivalCurves([{ name: "Small", groups: [group("a", [])] }]), Error, "times of a must be at least one");
+});
+
+Deno.test("times to grok: censored where a run was watched so long and had not, none of what has not begun", () => {
+  const runs = runsOf({ seed: range(3) }, ({ seed }) => [200, null, 5000][seed]);
+  assertEquals(timesToGrok([...runs, { ...runs[0], status: "waiting", step: 0, grokkingStep: null }]), [
+    { time: 200, event: true },
+    { time: STEPS, event: false },
+    // It went on for another experiment and grokked after these steps.
+    { time: STEPS, event: false },
+  ]);
+  // What diverged wouldn't have, however long it was watched.
+  assertEquals(timesToGrok([{ ...runs[1], status: "failed", step: 40 }]), [{ time: STEPS, event: false }]);
+});
+
+const LISTS: Grid = {
+  data: { operation: ["x_plus_y", "permutation"] },
+  model: { layers: [1, 4], dModel: [32, 64], heads: [2, 4] },
+  seed: range(2),
+};
+/** All additions grok, the widest soonest; of permutations one seed of the widest and deepest. */
+const capacities = runsOf(
+  LISTS,
+  ({ data, model: { dModel, layers }, seed }) =>
+    data.operation === "x_plus_y" ? 9600 / dModel + 10 * layers : dModel === 64 && layers === 4 && seed === 0 ? 800 : null,
+);
+
+Deno.test("the map of capacities: blocks of heads, widths across, layers upwards, an operation below the other", () => {
+  const figure = capacityMap(capacities);
+  assertEquals(title(figure), "All networks grok on x + y, 2 of 16 on a · b in S5");
+  assertEquals(marks(figure, "setting", "share", "not done"), [16, 8 + 2, 0]);
+  const said = texts(figure), number = (word: string) => said.filter((each) => each === word).length;
+  assertEquals(["x + y", "a · b in S5", "2 heads", "4 heads", "4 layers", "1 layer", "32", "64", "never", "–", "160"].map(number), [
+    ...[1, 1, 1, 1, 2, 2, 2, 2, 6, 2, 2],
+  ]);
+  assertEquals([number("2 of 2"), number("1 of 2"), number("0 of 2")], [8, 2, 6]);
+  // Deeper networks stand higher, those with more heads further right.
+  const places = [...parsed(figure).querySelectorAll("text")].map((text) => ({
+    word: text.textContent,
+    at: text.getAttribute("transform") ?? "",
+  }));
+  const y = (word: string) => Number(places.find((place) => place.word === word)!.at.match(/,([-\d.]+)\)/)![1]);
+  assert(y("4 layers") < y("1 layer"));
+});
+
+Deno.test("the map of one operation says where networks grok; open cells are hatched; cells of several settings are refused", () => {
+  const one = capacities.filter(({ spec }) => spec.data.operation === "x_plus_y");
+  assertEquals(title(capacityMap(one)), "Every network groks at all 8 settings, soonest with x + y · 1×64×2, around step 160");
+  const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
+  const open = capacityMap(waiting);
+  assertEquals([marks(open, "not done"), /; 1 setting not done$/.test(title(open))], [[1], true]);
+  const twice = [...one, ...runsOf({ model: { layers: 1, dModel: 32, heads: 2 }, optim: { lr: 0.5 } }, () => null)];
+  assertThrows(() => capacityMap(twice), Error, "must differ in their seed alone, current value is 2 settings");
+  assertThrows(() => capacityMap([]), Error, "at least one run");
+});
+
+const additions = (dModel: number, layers: number) =>
+  capacities.filter(({ spec: { data, model } }) => data.operation === "x_plus_y" && model.dModel === dModel && model.layers === layers);
+
+Deno.test("trajectories: both accuracies of every group, told apart by the dash; how many grok and when beside them", () => {
+  const groups = [{ name: "deep", runs: additions(32, 4) }, { name: "wide", runs: additions(64, 1) }];
+  const figure = trajectories([{ name: "Small", groups }, { name: "Large", groups: groups.toReversed() }]);
+  assertEquals(
+    marks(figure, "training median", "validation median", "training band", "validation band", "median grokked", "key"),
+    Array(6).fill(4),
+  );
+  const lines = shapes(figure, "validation median").slice(0, 2).map((line) => line.parentElement!);
+  assertEquals(lines.map((line) => line.getAttribute("stroke")), [VALIDATION.color, VALIDATION.color]);
+  assert(lines[0].getAttribute("stroke-dasharray") !== lines[1].getAttribute("stroke-dasharray"));
+  assertEquals(shapes(figure, "training median")[0].parentElement!.getAttribute("stroke"), TRAIN.color);
+  for (const word of ["deep", "4 of 4 grok", "median 340", "wide", "median 160", "training", "Small", "Large"]) {
+    assert(texts(figure).includes(word), word);
+  }
+  assertEquals(title(figure), "By medians, wide groks before deep and wide before deep");
+});
+
+Deno.test("trajectories: near medians are called as soon, groups that don't grok are named", () => {
+  const never = additions(32, 1).map((run) => ({ ...run, grokkingStep: null }));
+  const titled = (...pairs: [string, Known[]][][]) =>
+    title(trajectories(pairs.map((pair, i) => ({ name: `P${i}`, groups: pair.map(([name, runs]) => ({ name, runs })) }))));
+  assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 4)]]), "By medians, a groks about as soon as b");
+  assertEquals(
+    titled([["a", additions(32, 1)], ["b", additions(32, 1)]], [["c", never], ["d", never]]),
+    "By medians, a groks about as soon as b; fewer than half of c and of d grok",
+  );
+  assertEquals(titled([["a", additions(32, 1)], ["b", never]]), "By medians, a groks before b");
+  assertEquals(titled([["a", additions(32, 1)]]), "P0: 4 of 4 grok, median 310");
+  assertThrows(() => trajectories([]), Error, "panels must be at least one");
+  assertThrows(() => trajectories([{ name: "Small", groups: [{ name: "a", runs: [] }] }]), Error, "runs of a must be at least one");
+});
+
+Deno.test("stability: a dot a run that grokked in both strips, the median, and how many dipped", () => {
+  const held = (timeBelow: number, depth = timeBelow / 2) => ({ dips: timeBelow > 0 ? 2 : 0, depth, timeBelow });
+  const sections = [
+    {
+      name: "Small",
+      groups: [{ name: "1×64×2", runs: [held(0), held(0), null] }, { name: "4×32×2", runs: [held(0.5), held(0.3), held(0.1)] }],
+    },
+    { name: "Large", groups: [{ name: "1×256×2", runs: [null, null] }] },
+  ];
+  const figure = stabilityFigure(sections);
+  assertEquals(marks(figure, "run", "median"), [2 * 5, 2 * 2]);
+  const said = texts(figure);
+  for (const word of ["Small", "Large", "0 of 2", "3 of 3", "none grokked", "Time below 99 %", "Deepest dip"]) {
+    assert(said.includes(word), word);
+  }
+  assertEquals(
+    title(figure),
+    "3 of 5 networks that grokked fall below 99 % again: 4×32×2 for 30 % of the time since, 1×64×2 for 0 % (medians)",
+  );
+  assertEquals(
+    title(stabilityFigure([{ name: "", groups: [{ name: "a", runs: [held(0)] }] }])),
+    "The network that grokked does not fall below 99 % again",
+  );
+  assertEquals(title(stabilityFigure(sections.slice(1))), "No network has grokked");
+  assertThrows(() => stabilityFigure([{ name: "", groups: [] }]), Error, "there must be at least one run, current value is 0");
+});
+
+Deno.test("steps against what is counted of a run, in words of one's own", () => {
+  const say = (n: number) => `${Math.round(n / 1000)}k`;
+  const figure = grokkingAgainst(additions(32, 1).concat(additions(64, 4)), { of: parameterCount, label: "parameter count", say });
+  assert(texts(figure).includes("19k") && texts(figure).includes("213k"), texts(figure).join());
+  assertEquals(title(figure), "Networks grok at every parameter count, soonest with 213k, around step 190");
+});

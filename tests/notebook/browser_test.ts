@@ -1,0 +1,203 @@
+/**
+ * The lesson as a newcomer meets it: `deno task lab`, a click on 01, Kernel → Restart & Run All, in headless Chromium. The figure moves while the
+ * networks train, all is right in the end, and the button ■ stops training but nothing else.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { decode } from "fast-png";
+import type { Locator, Page } from "playwright-core";
+import { joined, notebookNames } from "../../lib/cli/notebooks.ts";
+import { duration } from "../../lib/cli/progress.ts";
+import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
+import { checksum } from "../../lib/run/files.ts";
+import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter.ts";
+import { book, committed, LESSON, shortfalls } from "./notebook_checks.ts";
+
+/** The title of a live figure while it moves. */
+const MOVING = /^Step ([\d,]+) of [\d,]+: /;
+const stepIn = (title: string) => Number(title.match(MOVING)?.[1].replaceAll(",", "") ?? NaN);
+
+/** What was seen of a live figure: the steps in its title, and pictures of its first and last panel, now and then. */
+interface Film {
+  readonly steps: number[];
+  readonly pictures: { readonly first: string; readonly last: string }[];
+}
+
+/** ms between two looks at the title of a moving figure, and between two pictures of it, which take a while. */
+const LOOK = 200, PICTURE = 4000;
+
+/** A picture of a part of a moving figure; `null` where the figure was replaced by its next state while it was taken. */
+const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
+  part.screenshot().catch((error: Error) => {
+    if (/not attached/.test(error.message)) return null;
+    throw error;
+  });
+
+/** Watches the figure below a cell until the cell has run. */
+async function film(cell: Locator): Promise<Film> {
+  const steps: number[] = [], pictures: Film["pictures"][number][] = [], panels = cell.locator(".output_svg svg svg");
+  const title = cell.locator(".output_svg svg > title").first(), prompt = cell.locator(".input_prompt");
+  const until = performance.now() + LONG;
+  for (let next = 0; /\*/.test(await prompt.innerText()); await new Promise((resolve) => setTimeout(resolve, LOOK))) {
+    if (performance.now() > until) {
+      throw new Error(`The cell must have run within ${duration(LONG / 1000)}, seen at steps ${steps.join(", ")}`);
+    }
+    const step = await title.count() > 0 ? stepIn(await title.textContent() ?? "") : NaN;
+    if (Number.isNaN(step) || step === steps.at(-1)) continue;
+    steps.push(step);
+    if (performance.now() < next) continue;
+    const [first, last] = [await pictureOf(panels.first()), await pictureOf(panels.last())];
+    if (!first || !last) continue;
+    pictures.push({ first: checksum(first), last: checksum(last) });
+    next = performance.now() + PICTURE;
+  }
+  return { steps, pictures };
+}
+
+/** Where a notebook's page has figures, and where it has tables. */
+const FIGURES = ".output_svg", TABLES = ".output_html";
+
+/** What of the figures and tables on a page can't be seen as it should; empty where nothing. */
+async function hidden({ page }: OpenNotebook, which: string): Promise<string[]> {
+  return await page.locator(which).evaluateAll((areas) =>
+    areas.flatMap((area, i) => {
+      const thing = area.querySelector("svg, table") ?? area, name = `output ${i + 1}, ${thing.localName}`;
+      const [box, room] = [thing, area].map((element) => element.getBoundingClientRect());
+      const within = (inner: typeof box, outer: typeof box) =>
+        inner.left >= outer.left - 1 && inner.right <= outer.right + 1 && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+      const least = thing.localName === "svg" ? [500, 200] : [100, 40];
+      const texts = [...area.querySelectorAll("svg text")].filter((text) => !within(text.getBoundingClientRect(), box));
+      return [
+        ...(box.width >= least[0] && box.height >= least[1] ? [] : [`${name}: ${box.width} × ${box.height} pixels`]),
+        ...(within(box, room) ? [] : [`${name}: reaches out of the cell`]),
+        ...(area.scrollWidth > area.clientWidth + 1 || area.scrollHeight > area.clientHeight + 1 ? [`${name}: has to be scrolled`] : []),
+        ...(area.closest(".output_scroll") ? [`${name}: folded into a box that scrolls`] : []),
+        ...texts.map((text) => `${name}: its words "${text.textContent}" reach out of it`),
+      ];
+    })
+  );
+}
+
+/** How many pixels of a picture have a colour of the house exactly, and which share isn't white. */
+function colours(png: Uint8Array) {
+  const { data, channels, width, height } = decode(png);
+  const hex = (at: number) => "#" + [0, 1, 2].map((c) => data[at + c].toString(16).padStart(2, "0")).join("");
+  const all = Array.from({ length: width * height }, (_, i) => hex(channels * i)),
+    is = (colour: string) => all.filter((one) => one === colour).length;
+  return { train: is(TRAIN.color), validation: is(VALIDATION.color), inked: 1 - is("#ffffff") / all.length };
+}
+
+Deno.test({
+  name: `${LESSON} in Chromium: Run All, the figure moves, and in the end everything is in its place`,
+  ignore: !canBrowse,
+  fn: async () => {
+    const lesson = committed(LESSON), watched = lesson.cells.findIndex(({ source }) => joined(source).includes("await watch("));
+    await inJupyter({ [LESSON]: lesson }, async (open) => {
+      const notebook = await open(LESSON), { page } = notebook, cell = notebook.cell(watched);
+      const began = performance.now();
+      await notebook.restartAndRunAll();
+      const { steps, pictures } = await film(cell);
+      await notebook.finished();
+      console.log(
+        `Run All took ${duration((performance.now() - began) / 1000)}; the first figure was seen at ${steps.length} steps from ${
+          steps[0]
+        } to ${steps.at(-1)}`,
+      );
+
+      const code = lesson.cells.filter((cell) => cell.cell_type === "code");
+      assertEquals(await notebook.prompts(), code.map((_, i) => i + 1));
+      assertEquals(shortfalls(LESSON, await notebook.save()), []);
+      assert(steps.length >= 5 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
+      assert(steps[0] < steps.at(-1)! / 2, `only seen from step ${steps[0]}`);
+      for (const panel of ["first", "last"] as const) {
+        const seen = new Set(pictures.map((picture) => picture[panel])).size;
+        assert(seen >= 3, `${seen} different pictures of the ${panel} panel among ${pictures.length}`);
+      }
+      const titles = await page.locator(".output_svg svg > title").allTextContents();
+      assertEquals(titles.filter((title) => MOVING.test(title)), []);
+      assertMatch(await cell.locator(".output_svg svg > title").first().textContent() ?? "", /^All 10 networks memorise/);
+
+      // In a narrow window figures shrink; a wide table may have to be scrolled there. 1300: the dashboard fits.
+      for (const [width, which] of [[1280, `${FIGURES}, ${TABLES}`], [800, FIGURES]] as const) {
+        await page.setViewportSize({ width, height: 1300 });
+        assertEquals(await hidden(notebook, which), [], `in a window of ${width} pixels`);
+      }
+      const { train, validation, inked } = colours(await cell.locator(".output_svg").screenshot());
+      assert(train > 100 && validation > 100 && inked > 0.05, `the dashboard has ${train} blue, ${validation} vermilion pixels`);
+    });
+  },
+});
+
+/** Words in a figure that reach out of it, or that lie on others; numbers at ticks and points may touch. */
+const crowded = (page: Page): Promise<string[]> =>
+  page.locator("svg").first().evaluate((figure) => {
+    const out = figure.getBoundingClientRect(),
+      fields = [...figure.querySelectorAll("text")].map((text) => ({
+        words: text.textContent ?? "",
+        box: text.getBoundingClientRect(),
+      })).filter(({ words }) => words.trim().length > 5);
+    const beyond = fields.filter(({ box }) => box.left < out.left - 1 || box.right > out.right + 1 || box.bottom > out.bottom + 1);
+    const onto = fields.flatMap((a, i) =>
+      fields.slice(0, i).filter((b) =>
+        Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left) > 3 &&
+        Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top) > 6
+      ).map((b) => `"${b.words}" and "${a.words}" lie on each other`)
+    );
+    return [...beyond.map(({ words }) => `"${words}" reaches out of the figure`), ...onto];
+  });
+
+Deno.test({
+  name: "the words in every notebook's figures have room, in the fonts that this machine has",
+  ignore: !canBrowse,
+  fn: async () => {
+    await using chrome = await launch();
+    const page = await chrome.newPage({ viewport: { width: 1000, height: 900 } });
+    const shown = async (svg: string) => {
+      await page.setContent(svg);
+      return await crowded(page);
+    };
+    const words = (x: number, words: string) => `<text x="${x}" y="40">${words}</text>`;
+    const figure = (...texts: string[]) => `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="60">${texts.join("")}</svg>`;
+    assertEquals(await shown(figure(words(5, "a title"), words(200, "its end"))), []);
+    assertEquals(await shown(figure(words(5, "a title"), words(280, "its end"))), ['"its end" reaches out of the figure']);
+    assertEquals(await shown(figure(words(5, "a title"), words(20, "its end"))), ['"a title" and "its end" lie on each other']);
+
+    const found: string[] = [];
+    for (const name of notebookNames()) {
+      for (const [i, { outputs = [] }] of committed(name).cells.entries()) {
+        for (const { data = {} } of outputs) {
+          const svg = data["image/svg+xml"];
+          if (svg) found.push(...(await shown(joined(svg as string))).map((wrong) => `${name}, cell ${i + 1}: ${wrong}`));
+        }
+      }
+    }
+    assertEquals(found, []);
+  },
+});
+
+Deno.test({
+  name: "the button ■ stops training, keeps what was measured, and leaves the kernel alive",
+  ignore: !canBrowse,
+  fn: async () => {
+    const scratch = book(
+      'import { firstGrok, watch } from "../../lib/mod.ts";',
+      "const runs = await watch([firstGrok({ schedule: { steps: 100_000 } })]);",
+      "console.log(runs[0].status, runs[0].metrics.length, runs[0].metrics.at(-1)?.step);",
+    );
+    await inJupyter({ "scratch.ipynb": scratch }, async (open) => {
+      const notebook = await open("scratch.ipynb");
+      await notebook.runAll();
+      const title = notebook.cell(1).locator(".output_svg svg > title").first();
+      const began = await title.textContent() ?? "", first = stepIn(began);
+      await title.filter({ hasNotText: began }).waitFor({ state: "attached" });
+      await notebook.interrupt();
+      await notebook.finished();
+
+      const told = await notebook.cell(2).locator(".output_stdout").innerText();
+      const [status, evaluations, last] = told.trim().split(" ");
+      assertEquals(status, "stopped", told);
+      assert(Number(evaluations) > 0 && Number(last) > first && Number(last) < 100_000, told);
+      assertEquals(await notebook.prompts(), [1, 2, 3], "a kernel that was started again counts from 1");
+      assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
+    });
+  },
+});

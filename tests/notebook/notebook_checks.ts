@@ -1,0 +1,97 @@
+/** What a fresh run of a notebook has to show, whoever ran it: nbconvert or a browser. */
+import { join } from "node:path";
+import { joined, type Notebook, type Output, problems } from "../../lib/cli/notebooks.ts";
+import { ROOT } from "../../lib/cli/process.ts";
+
+/** The notebook that the test in a browser runs. */
+export const LESSON = "01_first_grok.ipynb";
+
+/**
+ * What the prose of a notebook claims, as it stands in the titles of its figures. Another driver rounds otherwise, and a run near the edge
+ * may then take longer than it is watched: most have to grok, not all.
+ */
+const CLAIMS: Record<string, readonly RegExp[]> = {
+  [LESSON]: [
+    /All 10 networks memorise around step [\d,]+(?: but generalise only around|; [6-9] of 10 generalise)/,
+    /With weight decay (?:1|2), networks grok around step [\d,]+; with 0, none does/,
+    /All 3 networks memorise around step 300; none generalises within [\d,]+ steps/,
+    /Steps, train fraction and weight decay can each keep all 5 networks from grokking, d_model 2 of 5/,
+  ],
+  // From the record, so to the digit.
+  "02_knobs.ipynb": [
+    /Networks grok from train fraction 0\.35 on, soonest with 0\.7, around step 120/,
+    /Networks grok with weight decay 0\.25 to 2 only, soonest with 1, around step 660/,
+    /Networks grok up to learning rate 0\.03, and soonest there, around step 220/,
+    /with operation\srandom\slabels none does/,
+    /All 5 networks memorise around step 140; none generalises within 2,000 steps/,
+    /All 5 networks memorise around step 160; 2 of 5 generalise within 2,000 steps/,
+    />0\.048<.{0,60}>0\.31<.{0,60}>0\.611</,
+  ],
+  "03_capacity.ipynb": [
+    /\*\*Width\*\*, grokking: later with d_model 16 than with d_model 64\. Mean difference [\d,]+ steps within the first 3,000/,
+    /In none of [23] panels can times to grok be told apart/,
+    /\d+ of \d+ networks that grokked fall\sbelow\s99\s%\sagain/,
+    /Addition groks soonest \| yes \|/,
+  ],
+  "04_attention_phases.ipynb": [
+    /\*\*x \+ y\*\*: Attention changes after validation accuracy: shift \+32 % of the wait \(95 % interval \+16 % to \+48 %, n\s=\s10\)/,
+    /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,
+    /The first layer develops position-specific patterns early \| yes \|/,
+    /Of 18 borders, attention changes by more than it drifts at 0, by less at \d/,
+    /\*\*Nowhere before the jump\.\*\* By all of its change: after on x \/ y, x − y and x \+ y\./,
+  ],
+  "05_boundaries.ipynb": [
+    /Networks grok up to weight decay 3, and soonest there, around step 490/,
+    /from which half of the networks grok is 0\.858 at\sweight\sdecay\s0\.01; at 0\.1 and 1 all do/,
+    /Too few seeds to show that excess capacity delays grokking, with weight\sdecay\s0\.01, 0\.1 and\s1/,
+    /from which half of the networks grok is lowest, below\s0\.792, at weight\sdecay\s1, and highest, 1\.36, at\s3; at 10 none does/,
+    />decay 10</,
+    /Weight decay 0\.1: memorised at 100, not grokked by 3500\./,
+    /Weight decay 0\.5: memorised at 110, grokked at 3070\./,
+    /Weight decay 1: memorised at 110, grokked at 1510\./,
+    /Weight decay 3: memorised at 150, grokked at 590\./,
+    /Weight decay 10: not memorised by 1000\./,
+  ],
+  // Other machines are recorded beside this one.
+  "90_speed.ipynb": [
+    /\*\*boundaries\*\*, 4704 examples an update, R = 1\. llvmpipe/,
+  ],
+  "06_representations.ipynb": [
+    /7 of 11 networks grok, soonest with weight\sdecay\s1/,
+    /The key frequencies explain 38 % of the logits when networks have memorised, 9\d % when they grok/,
+    /The key frequencies explain 1\d % of the logits when networks have memorised, 1\d % at step 1,500/,
+    />0\.87<.{0,60}>0\.98<.{0,60}>0\.4</,
+  ],
+};
+
+/** A notebook for the Deno kernel: cells of code, none of which has run. */
+export const book = (...sources: string[]) => ({
+  cells: sources.map((source) => ({ cell_type: "code", source, metadata: {}, outputs: [], execution_count: null })),
+  metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
+  ...{ nbformat: 4, nbformat_minor: 4 },
+});
+
+/** A notebook as it is committed. */
+export const committed = (name: string): Notebook => JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", name)));
+
+/** Where a fresh run and the committed notebook differ in structure. */
+export function differences(committed: Notebook, fresh: Notebook): string[] {
+  if (committed.cells.length !== fresh.cells.length) return [`${fresh.cells.length} cells, must be ${committed.cells.length}`];
+  const kinds = (outputs: readonly Output[] = []) =>
+    outputs.map(({ output_type, name, data = {} }) => [output_type, ...(name ? [name] : []), ...Object.keys(data).sort()].join(" "));
+  return committed.cells.flatMap((cell, i) => {
+    const other = fresh.cells[i];
+    const [was, is] = [kinds(cell.outputs).join(", "), kinds(other.outputs).join(", ")];
+    return [
+      ...(joined(cell.source) === joined(other.source) && cell.cell_type === other.cell_type ? [] : [`cell ${i + 1}: its source changed`]),
+      ...(was === is ? [] : [`cell ${i + 1}: outputs are [${is}], must be [${was}]`]),
+    ];
+  });
+}
+
+/** What is wrong with a fresh run of a notebook, by itself, beside the committed one, and by what its prose tells; empty where nothing is. */
+export function shortfalls(name: string, fresh: Notebook): string[] {
+  const shown = JSON.stringify(fresh.cells.map((cell) => cell.outputs));
+  const untold = (CLAIMS[name] ?? []).filter((claim) => !claim.test(shown)).map((claim) => `no figure says ${claim}`);
+  return [...problems(fresh), ...differences(committed(name), fresh), ...untold];
+}

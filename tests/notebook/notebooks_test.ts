@@ -1,0 +1,67 @@
+/**
+ * Every notebook in notebooks/ runs in the real Deno kernel under nbconvert, into a copy; the lesson, which takes long, only where no browser runs
+ * it (browser_test.ts). What the committed one shows has to come again: the same cells, every figure and table in its place, no error, no
+ * noise, and the findings that its prose tells.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { ROOT } from "../../lib/cli/process.ts";
+import { execute, joined, type Notebook, notebookNames, type Output, pictures, problems } from "../../lib/cli/notebooks.ts";
+import { canBrowse } from "./jupyter.ts";
+import { committed, differences, LESSON, shortfalls } from "./notebook_checks.ts";
+
+const notebooks = notebookNames();
+
+Deno.test("there is a notebook", () => assert(notebooks.includes(LESSON)));
+
+for (const name of notebooks) {
+  const notebook = committed(name);
+
+  Deno.test(`${name}: committed with its figures, by the one door, with no training code`, () => {
+    assertEquals(problems(notebook), []);
+    const code = notebook.cells.filter((cell) => cell.cell_type === "code").map((cell) => joined(cell.source));
+    const imports = code.flatMap((source) => source.match(/\bfrom "([^"]+)"/g) ?? []);
+    assertEquals([...new Set(imports)], ['from "../../lib/mod.ts"']);
+    assert(code[0].startsWith("import "), "the first cell imports");
+    assert(!/\bfor\b|\bwhile\b|GPU|tensor/.test(code.join("\n")), "loops and tensors belong into lib/");
+    assert(pictures(notebook.cells.flatMap((cell) => cell.outputs ?? [])).length > 0);
+  });
+
+  if (name === LESSON && canBrowse) continue;
+  Deno.test(`${name}: runs in the real kernel and shows the same`, async () =>
+    assertEquals(shortfalls(name, JSON.parse(await execute(name))), []));
+}
+
+Deno.test("the checks catch an error, a lost figure, noise, a path, another kernel and a changed cell", () => {
+  const figure = { output_type: "display_data", data: { "image/svg+xml": "<svg/>" } };
+  const cell = (source: string, ...outputs: Output[]) => ({ cell_type: "code", source, outputs });
+  const book = (...cells: Notebook["cells"]): Notebook => ({ cells, metadata: { kernelspec: { name: "deno" } } });
+  const good = book(cell("await show(figure);", figure), cell("console.log(2)", { output_type: "stream", name: "stdout", text: "2\n" }));
+  assertEquals(problems(good), []);
+  assertEquals(differences(good, good), []);
+  const caught = (notebook: Notebook, pattern: RegExp) => {
+    assertEquals(problems(notebook).length, 1);
+    assert(pattern.test(problems(notebook)[0]), problems(notebook)[0]);
+  };
+  caught(book(cell("await show(figure);")), /cell 1: shows 0 figures/);
+  caught(book(cell("x", { output_type: "error", ename: "ReferenceError", evalue: "x is not defined" })), /x is not defined/);
+  caught(book(cell("1 + 1", { output_type: "execute_result", data: { "text/plain": "2" } })), /ends in a value/);
+  caught(book(cell("1", { output_type: "stream", name: "stderr", text: ["warning\n"] })), /on stderr: warning/);
+  caught(book(cell("1", { output_type: "stream", name: "stdout", text: "at file:///home/me/lib/mod.ts" })), /a path of the machine/);
+  caught({ ...good, metadata: { kernelspec: { name: "python3" } } }, /kernel must be deno/);
+  assertEquals(differences(good, book(good.cells[0])).length, 1);
+  assertEquals(differences(good, book(cell("await show(other);", figure), good.cells[1])), ["cell 1: its source changed"]);
+  assertEquals(differences(good, book(good.cells[0], cell("console.log(2)"))), ["cell 2: outputs are [], must be [stream stdout]"]);
+});
+
+Deno.test("deno task notebooks: help, and one line for a name that no notebook has", async () => {
+  const call = async (...args: string[]) => {
+    const options = { args: ["run", "-A", "lib/cli/notebooks.ts", ...args], cwd: ROOT, env: { NO_COLOR: "1" } };
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), options).output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  };
+  const help = await call("--help");
+  assertEquals([help.code, help.stdout.includes("deno task notebooks [names…]")], [0, true]);
+  const none = await call("99_nothing");
+  assertEquals([none.code, none.stdout], [1, ""]);
+  assert(/^error: Cannot run 99_nothing: must be a part of one of 01_first_grok\.ipynb, /.test(none.stderr), none.stderr);
+});

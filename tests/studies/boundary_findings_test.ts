@@ -1,0 +1,117 @@
+/** What the study of boundaries asks: neighbouring settings, the widest networks, and what was published. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
+import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
+import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
+import { publishedBoundaries } from "../../lib/studies/boundaries/published.ts";
+import { besidePublishedSettings, inOrder, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
+import { DECAY } from "../../lib/figures/boundary/surface.ts";
+import { type RunSpec, specHash } from "../../lib/run/spec.ts";
+
+const published = await publishedBoundaries();
+
+Deno.test("the published runs are those of the experiments: the same settings, and of each experiment as many as it has or more seeds", () => {
+  assertEquals(published.length, 406);
+  for (const { name, runs } of BOUNDARIES) {
+    const theirs = published.filter(({ experiment }) => experiment === name).map(({ spec }) => specHash(spec));
+    assertEquals(runs.filter((spec) => !theirs.includes(specHash(spec))), [], name);
+  }
+  assert(published.every(({ memorisationStep, grokkingStep, step }) => (memorisationStep ?? 0) <= step && (grokkingStep ?? 0) <= step));
+});
+
+Deno.test("neighbours: more weight decay groks sooner, as published, and ten times as much as 1 never", async () => {
+  const runs = await publishedBoundaries("exp1_weight_decay"), rows = contrastTimes(neighbours(runs, DECAY, "grokked"));
+  assertEquals(rows.map(({ of, first, second, n, events, verdict }) => [of, first, second, n, events, verdict]), [
+    ["Weight decay", "0.5", "0.1", [5, 5], [5, 5], -1],
+    ["Weight decay", "1", "0.5", [5, 5], [5, 5], -1],
+    ["Weight decay", "3", "1", [5, 5], [5, 5], -1],
+    ["Weight decay", "10", "3", [5, 5], [0, 5], 1],
+  ]);
+  // Widths have their own d_mlp; they are one stratum all the same.
+  const widths = contrastTimes(neighbours(await publishedBoundaries("exp2_hidden_dim"), { field: "model.dModel" }, "memorised"));
+  assertEquals(widths.map(({ of, first, n, verdict }) => [of, first, n, verdict]), [
+    ["d_model", "64", [5, 5], -1],
+    ["d_model", "128", [5, 5], -1],
+    ["d_model", "256", [5, 5], -1],
+  ]);
+});
+
+Deno.test("neighbours: fields that are turned together are no strata", async () => {
+  const runs = await publishedBoundaries("exp4_matched"),
+    of = (together: string[]) => contrastTimes(neighbours(runs, { field: "data.prime" }, "grokked", together));
+  assertEquals(of([]).map(({ first, second }) => [first, second]), [["59", "47"]]);
+  assertEquals(of(["model.dModel"]).map(({ first, second, n, verdict }) => [first, second, n, verdict]), [
+    ["47", "23", [5, 5], -1],
+    ["59", "47", [5, 5], -1],
+    ["97", "59", [5, 5], -1],
+  ]);
+});
+
+Deno.test("experiment 1 as far as its jumps: the same five runs, each watched past what was published of a smaller decay", () => {
+  const [whole] = FULL_BOUNDARIES.decay, settings = ({ model, data, optim, seed }: RunSpec) => JSON.stringify([model, data, optim, seed]);
+  assertEquals(EXP1_JUMP.runs.map(settings).sort(), whole.runs.map(settings).sort());
+  assertEquals([EXP1_JUMP.rule, EXP1_JUMP.margin, whole.margin ?? null], ["sustained", 0, null]);
+  for (const { optim: { weightDecay }, schedule: { steps, evalEvery } } of EXP1_JUMP.runs) {
+    assertEquals([steps, evalEvery], [weightDecay === 10 ? 1000 : 3500, 10]);
+  }
+});
+
+Deno.test("in order: what hasn't grokked is the latest, if it was watched as long as the others", async () => {
+  const runs = (await publishedBoundaries("exp1_weight_decay")).filter(({ spec: { seed, optim } }) =>
+    seed === 42 && optim.weightDecay < 10
+  );
+  const within = (steps: number) =>
+    runs.map((run) => ({
+      ...run,
+      step: Math.min(run.step, steps),
+      known: Math.min(run.known!, steps - 90),
+      grokkingStep: run.grokkingStep! > steps ? null : run.grokkingStep,
+    }));
+  for (const some of [runs, within(3500)]) {
+    const { n, rho, p } = inOrder(some, DECAY)!;
+    assertEquals([n, rho, p], [4, -1, 2 / 24]);
+  }
+  assertEquals(inOrder(runs.slice(0, 2), DECAY), null);
+  const short = within(3500).map((run) => (run.grokkingStep === null ? { ...run, known: 2000 } : run));
+  assertThrows(() => inOrder(short, DECAY), Error, "must be watched to step 2800, current value is 2000");
+});
+
+Deno.test("the widest against the best: they memorise later, too, as far as five seeds can tell", async () => {
+  const map = await publishedBoundaries(...FULL_BOUNDARIES.map.map(({ name }) => name));
+  assertEquals(map.length, 150);
+  const rows = widest(map, "memorised");
+  assertEquals(rows.map(({ weightDecay, x, best }) => [weightDecay, x, best]), [[0.01, 16, 8], [0.1, 16, 8], [1, 16, 8]]);
+  // All five of the widest are later than all five of another width, and p can't be smaller than that makes it.
+  for (const { p, least, holm, difference } of rows) {
+    assert(p < 1.2 * least && p < 0.05 && holm >= p && difference.difference > 100, JSON.stringify({ p, least, holm, difference }));
+  }
+});
+
+Deno.test("beside the published: settings in their order, medians, and a test where there are runs of both", () => {
+  const theirs = published.filter(({ experiment }) => experiment === "exp1_weight_decay");
+  const ours = theirs.slice(0, 10).map((run) => ({
+    ...run,
+    grokkingStep: run.spec.optim.weightDecay === 0.1 ? 500 + run.spec.seed : run.grokkingStep,
+  }));
+  const rows = besidePublishedSettings(theirs, ours);
+  assertEquals(rows.map(({ weightDecay, published: { n, grokked, median } }) => [weightDecay, n, grokked, median]), [
+    [0.1, 5, 5, 17460],
+    [0.5, 5, 5, 2800],
+    [1, 5, 5, 1340],
+    [3, 5, 5, 490],
+    [10, 5, 0, null],
+  ]);
+  assertEquals(rows.map(({ here: { n } }) => n), [5, 5, 0, 0, 0]);
+  const [differs, same, none] = rows;
+  // The two most extreme of 252 arrangements, of two tests.
+  assertEquals([differs.holm, same.holm! > 0.5, none.holm], [2 * 2 / 252, true, null]);
+});
+
+Deno.test("in small: the first map and the single questions are parts of the large map, where they have its modulus", () => {
+  const [map] = BOUNDARY_STUDY_IN_SMALL.map, hashes = new Set(map.runs.map(specHash));
+  for (const { name, runs } of BOUNDARIES_IN_SMALL) {
+    const own = runs.filter(({ data }) => data.prime === 31);
+    assert(own.length > 0 && own.every((spec) => hashes.has(specHash(spec))), name);
+  }
+  assertEquals([map.runs.length, SMALL_MAP.runs.length], [150, 60]);
+});

@@ -1,0 +1,119 @@
+/** The study's questions, put to runs whose answers are known. */
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { contrastTimes, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
+import { CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../../lib/studies/capacity/experiments.ts";
+import {
+  besidePublished,
+  byFactor,
+  byOperation,
+  bySize,
+  deepOrWide,
+  inStability,
+  inTime,
+  type StudiedRun,
+  timesTo,
+} from "../../lib/studies/capacity/findings.ts";
+import type { RunSpec } from "../../lib/run/spec.ts";
+
+const ran = (spec: RunSpec, memorisationStep: number | null, grokkingStep: number | null, timeBelow = 0): StudiedRun => ({
+  ...{ spec, status: "finished", step: spec.schedule.steps, memorisationStep, grokkingStep },
+  stability: grokkingStep === null ? null : { dips: timeBelow > 0 ? 1 : 0, depth: timeBelow, timeBelow },
+});
+
+/** Depth and division delay, width and heads do nothing; deep networks dip. One network in five never groks where it is deep. */
+const runs = STUDY_IN_SMALL.experiments[0].runs.map((spec) => {
+  const { model: { layers }, data: { operation }, seed } = spec;
+  const grokked = layers === 4 && seed === 4 ? null : 300 * layers + (operation === "x_div_y" ? 500 : 0) + 20 * seed;
+  return ran(spec, 100 + 20 * seed, grokked, layers === 4 ? 0.1 + 0.01 * seed : 0);
+});
+
+Deno.test("times to memorising, to grokking, and between; what never did is censored, and what hasn't ended as far as it was watched", () => {
+  const [spec] = STUDY_IN_SMALL.experiments[0].runs;
+  const some = [
+    ran(spec, 100, 400),
+    ran(spec, 100, null),
+    ran(spec, null, null),
+    ran(spec, 500, 400),
+    { ...ran(spec, 100, null), status: "stopped", step: 200 },
+    { ...ran(spec, null, null), status: "waiting", step: 0 },
+    // A rule of ten evaluations in a row tells of no grokking in the last nine; what diverged would never have.
+    { ...ran(spec, 100, null), known: 2820 },
+    { ...ran(spec, 100, null), status: "failed", step: 200 },
+  ];
+  const event = (time: number) => ({ time, event: true }), never = (time: number) => ({ time, event: false });
+  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100), event(100), event(100)]);
+  assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
+  assertEquals(timesTo("delay", some), [event(300), never(2900), event(0), never(100), never(2720), never(2900)]);
+});
+
+Deno.test("factors: the most against the least with all else the same", () => {
+  const rows = contrastTimes(inTime("grokked", byFactor(runs, STUDY_IN_SMALL)));
+  assertEquals(rows.map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]), [
+    ["Depth", "4 layers", "1 layer", [90, 90], 1],
+    ["Width", "d_model 64", "d_model 16", [90, 90], 0],
+    ["Heads", "4 heads", "2 heads", [135, 135], 0],
+  ]);
+  // Three strata of operations by six networks: 4 of 5 grok 900 steps later, the fifth is watched for 3000.
+  assertEquals(rows[0].events, [72, 90]);
+  const addition = (4 * 900 + (3000 - 300 - 80)) / 5, division = (4 * 900 + (3000 - 800 - 80)) / 5;
+  assertAlmostEquals(rows[0].size, (2 * addition + division) / 3, 1e-9);
+  const memorising = contrastTimes(inTime("memorised", byFactor(runs, STUDY_IN_SMALL)));
+  assertEquals(memorising.map(({ size, verdict }) => [size, verdict]), [[0, 0], [0, 0], [0, 0]]);
+});
+
+Deno.test("pairs: the deep one first; a question a bucket, or one an operation too", () => {
+  const questions = deepOrWide(runs, STUDY_IN_SMALL.pairs);
+  const rows = contrastTimes(inTime("grokked", questions));
+  assertEquals(rows.map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]), [
+    ["Small", "4×16×2", "1×32×4", [15, 15], 1],
+    ["Medium", "4×32×2", "1×64×4", [15, 15], 1],
+    ["Large", "4×64×2", "1×128×4", [15, 15], 1],
+  ]);
+  const each = deepOrWide(runs, STUDY_IN_SMALL.pairs, "operation");
+  assertEquals(each.slice(0, 3).map(({ of }) => of), ["Small, x / y", "Small, x − y", "Small, x + y"]);
+  assertEquals(contrastTimes(inTime("grokked", each)).map(({ n }) => n), Array(9).fill([5, 5]));
+  const held = contrastValues(inStability(questions));
+  assertEquals(held.map(({ n, size, verdict }) => [n, size, verdict]), Array(3).fill([[12, 15], 1, 1]));
+});
+
+Deno.test("operations against addition; large networks against small ones", () => {
+  const rows = contrastTimes(inTime("grokked", byOperation(runs)));
+  assertEquals(rows.map(({ first, second, verdict }) => [first, second, verdict]), [["x / y", "x + y", 1], ["x − y", "x + y", 0]]);
+  const [size] = contrastTimes(inTime("grokked", bySize(runs, STUDY_IN_SMALL)));
+  assertEquals([size.first, size.second], ["large networks", "small ones"]);
+  assert(size.n[0] > 0 && size.n[1] > 0);
+});
+
+Deno.test("the full study's factors and pairs are in its grid and its pairs", () => {
+  const all = FULL_STUDY.experiments.flatMap(({ runs }) => runs).map((spec) => ran(spec, 100, 500));
+  const grid = all.slice(0, FULL_STUDY.experiments[0].runs.length);
+  assertEquals(byFactor(grid, FULL_STUDY).map(({ strata }) => strata.filter(({ a, b }) => a.length === 5 && b.length === 5).length), [
+    36,
+    36,
+    36,
+  ]);
+  const unique = [...new Map(all.map((run) => [JSON.stringify(run.spec), run])).values()];
+  const pairs = contrastTimes(inTime("grokked", deepOrWide(unique, FULL_STUDY.pairs)));
+  assertEquals(pairs.map(({ n }) => n), Array(3).fill([20, 20]));
+});
+
+Deno.test("beside the published numbers: n, medians, the interval for a mean of three, and what can't be said", () => {
+  const [baseline] = CAPACITY_NAMED;
+  const named = {
+    [baseline.name]: baseline.runs.map((spec) => {
+      const at = new Map<string, number>([["x_div_y", 4300], ["x_minus_y", 3000], ["x_plus_y", 2600]]).get(spec.data.operation);
+      return ran(spec, 200, at === undefined ? null : at + 100 * (spec.seed - 2));
+    }),
+  };
+  const rows = besidePublished(named);
+  assertEquals(rows.length, 12);
+  const [division, subtraction, addition, permutation, other] = rows;
+  assertEquals([division.network, division.operation, division.n, division.grokked, division.median, division.mean], [
+    ...["2×128×4", "x / y", 5, 5, 4300, 4300],
+  ]);
+  // s of 4100 … 4500 is √25000; t(0.975, 4) = 2.776445.
+  assertAlmostEquals(division.high! - 4300, 2.776445 * Math.sqrt(25_000 * (1 / 5 + 1 / 3)), 1e-3);
+  assertEquals([division.agrees, subtraction.agrees, addition.agrees], [true, false, true]);
+  assertEquals([permutation.n, permutation.grokked, permutation.median, permutation.mean, permutation.agrees], [5, 0, null, 7500, null]);
+  assertEquals([other.network, other.parameters, other.n, other.mean, other.agrees], ["1×128×4", "224k", 0, null, null]);
+});
