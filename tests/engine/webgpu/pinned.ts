@@ -8,7 +8,7 @@ import { plan } from "../../../lib/engine/plan.ts";
 import { webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
 import { GPU_TILE, SOFTWARE_TILE, type Tile } from "../../../lib/engine/webgpu/kernels/gemm.ts";
 import { type Kernel, source } from "../../../lib/engine/webgpu/kernels/kernel.ts";
-import { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
+import { type PresetName, PRESETS, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
 
 const FILE = new URL("./pinned.json", import.meta.url);
 const ATTENTION = { attention: { pairs: 20, full: 4 } };
