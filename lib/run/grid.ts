@@ -68,22 +68,24 @@ function* combinations(lists: readonly List[]): Generator<RunSpec> {
   const axes = keys.map((key) =>
     key === "preset" || key === "seed" ? lists.find((each) => each.key === key)!.values : inputsOf(lists, key)
   );
-  const made = new Map<string, RunSpec[Part]>();
-  const partOf = (preset: PresetName, part: Part, place: number): RunSpec[Part] => {
-    const name = `${preset} ${part} ${place}`;
-    let values = made.get(name);
-    if (!values) {
-      const given = place < 0 ? {} : axes[keys.indexOf(part)][place] as object;
-      made.set(name, values = partFrom(part, given, PRESETS[preset][part]));
-    }
-    return values;
-  };
-  const at = axes.map(() => 0), seeds = keys.indexOf("seed"), presets = keys.indexOf("preset");
-  const places = PARTS.map((part) => [part, keys.indexOf(part)] as const);
-  for (let place = axes.length; place >= 0;) {
+  const places = PARTS.map((part) => [part, keys.indexOf(part)] as const), seeds = keys.indexOf("seed"), presets = keys.indexOf("preset");
+  /** Of each preset, the values of each part, made once. */
+  const made = new Map<PresetName, (readonly RunSpec[Part][])[]>();
+  const partsOf = (preset: PresetName) =>
+    places.map(([part, place]) => {
+      const inputs = place < 0 ? [{}] : axes[place] as readonly object[];
+      return inputs.map((given) => partFrom(part, given, PRESETS[preset][part]));
+    });
+  const at = axes.map(() => 0);
+  for (let place = 0; place >= 0;) {
     const preset = presets < 0 ? "ai-scientist" : axes[presets][at[presets]] as PresetName;
-    const parts = Object.fromEntries(places.map(([part, k]) => [part, partOf(preset, part, k < 0 ? -1 : at[k])])) as unknown as RunSpec;
-    yield Object.freeze({ ...parts, seed: seeds < 0 ? PRESETS[preset].seed : axes[seeds][at[seeds]] as number });
+    let parts = made.get(preset);
+    if (!parts) made.set(preset, parts = partsOf(preset));
+    const spec: Record<string, unknown> = {};
+    for (const [i, [part, place]] of places.entries()) spec[part] = parts[i][place < 0 ? 0 : at[place]];
+    spec.seed = seeds < 0 ? PRESETS[preset].seed : axes[seeds][at[seeds]];
+    // Every part of the table is there.
+    yield Object.freeze(spec) as unknown as RunSpec;
     // Like a counter whose last digit turns fastest.
     for (place = axes.length - 1; place >= 0 && ++at[place] === axes[place].length; place--) at[place] = 0;
   }
@@ -110,7 +112,11 @@ export function runKeys(): (spec: RunSpec) => string {
     }
     return number;
   };
-  return (spec) => `${PARTS.map((part) => numberOf(spec, part)).join()},${spec.seed}`;
+  return (spec) => {
+    let name = String(spec.seed);
+    for (const part of PARTS) name += `,${numberOf(spec, part)}`;
+    return name;
+  };
 }
 
 /** The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. */
