@@ -1,6 +1,8 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
 import { dirname, relative, resolve } from "node:path";
+import { isPlain } from "../run/check.ts";
 import { reason } from "../run/files.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {
@@ -19,18 +21,18 @@ export async function readJson(flag: string, path: string): Promise<object> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${reason(error)}`);
+    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${inOneLine(reason(error))}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${text.trim().slice(0, 40)}`);
-  }
+  if (!isPlain(value)) throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);
   return value;
 }
 
-/** Fails unless the path is a file that is there. */
+/** Fails unless the path is a file that is there, or what reads like one: a pipe, /dev/stdin. */
 export async function mustBeFile(flag: string, path: string): Promise<void> {
   const info = await stat(path);
-  if (!info?.isFile) throw new Error(`Cannot read ${flag} ${path}: must be a file, ${info ? "it is a folder" : "there is none"}`);
+  if (!info || info.isDirectory) {
+    throw new Error(`Cannot read ${flag} ${path}: must be a file, ${info ? "it is a folder" : "there is none"}`);
+  }
 }
 
 /** Fails unless the path is a folder that is there. */

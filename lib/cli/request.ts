@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import { type RuleName, RULES } from "../run/grokking.ts";
 import { parseMetrics } from "../lab/metrics.ts";
-import { PRESETS, type RunInput, type RunSpec, runSpec } from "../run/spec.ts";
+import { PART_ENTRIES, PARTS, valueAt } from "../run/fields.ts";
+import { quote } from "../run/quote.ts";
+import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES } from "../train/train.ts";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { loadCheckpoint, loadWeights } from "../train/weights.ts";
@@ -63,7 +65,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
   const flags = inputOf(given);
-  const file = text("config") === undefined ? {} : await readJson("--config", text("config")!) as RunInput;
+  const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
   for (const [one, other] of [["resume", "init"], ["resume", "save-init"], ["resume", "preset"], ["seed", "seeds"]]) {
     if (given.has(one) && given.has(other)) throw new Error(`Cannot use --${one} and --${other} together: must be one of them`);
@@ -95,22 +97,11 @@ function paths(given: Given) {
 }
 
 /** The file's input with the flags over it, field by field. */
-function over(file: RunInput, flags: RunInput): RunInput {
-  const part = (name: "model" | "data" | "optim" | "schedule") => {
-    const from: unknown = file[name] ?? {};
-    if (typeof from !== "object" || Array.isArray(from)) {
-      throw new Error(`Cannot read --config: ${name} must be an object, current value is ${JSON.stringify(from)}`);
-    }
-    return { ...from, ...flags[name] };
-  };
-  const preset = flags.preset ?? file.preset;
-  if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
-    throw new Error(
-      `Cannot use this run: preset must be one of ${Object.keys(PRESETS).join(", ")}, current value is ${JSON.stringify(preset)}`,
-    );
-  }
-  return { ...file, ...flags, model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };
-}
+const over = (file: RunInput, flags: RunInput): RunInput => ({
+  ...file,
+  ...flags,
+  ...Object.fromEntries(PARTS.map((part) => [part, { ...file[part], ...flags[part] }])),
+});
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
@@ -146,17 +137,13 @@ async function checkpoints(folder: string | undefined, given: Given): Promise<Ma
 function resumed(checkpoint: Snapshot | undefined, input: RunInput): RunSpec {
   if (!checkpoint) return runSpec(input);
   const { spec, step } = checkpoint;
-  for (const part of ["model", "data", "optim"] as const) {
-    for (const [field, value] of Object.entries(input[part] ?? {})) {
-      const saved = (spec[part] as unknown as Record<string, unknown>)[field];
-      if (value !== saved) {
-        throw new Error(
-          `Cannot resume seed ${spec.seed}: ${field} must be ${JSON.stringify(saved)} as in its checkpoint, current value is ${
-            JSON.stringify(value)
-          }`,
-        );
-      }
-    }
+  for (const entry of PART_ENTRIES) {
+    const { part, name } = entry, given = part === null || part === "schedule" ? {} : input[part] ?? {}, saved = valueAt(spec, entry);
+    const value = (given as Readonly<Record<string, unknown>>)[name] ?? saved;
+    if (value === saved) continue;
+    throw new Error(
+      `Cannot resume seed ${spec.seed}: ${name} must be ${quote(saved)} as in its checkpoint, current value is ${quote(value)}`,
+    );
   }
   const { preset: _, ...rest } = input;
   const whole = runSpec({

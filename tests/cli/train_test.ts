@@ -75,11 +75,11 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
-  assertEquals([...FIELDS.values()].map(({ part, field }) => `${part}.${field}`).sort(), fields.sort());
-  for (const [flag, { part, field }] of FIELDS) {
+  assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
+  for (const [flag, { part, name }] of FIELDS) {
     const [text, value] = values[flag] ?? ["0.25", 0.25];
     const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
-    const at = (spec: RunSpec) => (spec[part] as unknown as Record<string, unknown>)[field];
+    const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
   }
