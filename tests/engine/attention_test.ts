@@ -1,16 +1,17 @@
 /**
- * The attention log of both engines: the native one's weights are TensorFlow.js's on the same parameters and pairs, its summaries are those of its
+ * The attention log of every executor: an executor's weights are TensorFlow.js's on the same parameters and pairs, its summaries are those of its
  * own patterns, and no bit of training depends on it.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { attentionProbe, type AttentionReading, keeper, summarise } from "../../lib/run/attention.ts";
-import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
+import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { layout } from "../../lib/run/layout.ts";
 import { attentionOf } from "../../lib/reference/attention.ts";
 import { tfjsEngine } from "../../lib/reference/trainer.ts";
 import { type RunInput, type RunSpec, runSpec, sizes } from "../../lib/run/spec.ts";
 import { train } from "../../lib/train/train.ts";
-import type { Evaluation, Trainer, Watched } from "../../lib/engine/engine.ts";
+import type { Evaluation, Watched } from "../../lib/engine/engine.ts";
+import { advance, EXECUTORS, testOn } from "./executors.ts";
 
 /**
  * Both sides compute scores in fp32, in different orders, through up to three layers; scores here reach about 10, so they differ by some
@@ -20,10 +21,7 @@ const WEIGHT = 5e-6;
 /** Means of at most 121 weights in [0, 1], summed in fp32; and the GPU's logarithm, right to 2⁻²¹ near 1, in the entropies. */
 const SUMMARY = 2e-6;
 
-const engine = await webgpuEngine();
-/** Pipelines and the device live as long as the engine, across tests. */
-const test = (name: string, fn: () => Promise<void>) =>
-  Deno.test({ name: `attention log: ${name}`, fn, sanitizeResources: false, sanitizeOps: false });
+const test = (name: string, fn: (engine: ExecutorEngine) => Promise<void>) => testOn(EXECUTORS, `attention log: ${name}`, fn);
 
 const DECODER: RunInput = { model: { layers: 3, heads: 3, dModel: 12, dMlp: 20 } };
 const ENCODER: RunInput = {
@@ -43,11 +41,6 @@ const run = (seed: number, input: RunInput = {}): RunSpec =>
     seed,
   });
 
-async function advance(trainer: Trainer, updates: number): Promise<Evaluation[]> {
-  const all: Evaluation[] = [];
-  for await (const evaluations of trainer.advance(updates)) all.push(...evaluations);
-  return all;
-}
 const ofRow = (evaluations: readonly Evaluation[], row: number) => evaluations.filter((e) => e.row === row);
 
 const PARTS = ["mean", "variance", "entropy", "examples"] as const;
@@ -84,7 +77,7 @@ for (
     ["without norms and biases, [a b =]", BARE, 30],
   ] as const
 ) {
-  test(`weights are those of TensorFlow.js, ${name}`, async () => {
+  test(`weights are those of TensorFlow.js, ${name}`, async (engine) => {
     const specs = [run(1, input), run(2, input)], attention = { pairs, full: pairs };
     const trainer = await engine.open(specs, { attention });
     const evaluations = await advance(trainer, 20);
@@ -109,7 +102,7 @@ for (
   });
 }
 
-test("runs of one shape with different numbers of pairs, fewer than the probe set asks for", async () => {
+test("runs of one shape with different numbers of pairs, fewer than the probe set asks for", async (engine) => {
   const data = { prime: 5 }, specs = [run(1, { data }), run(1, { data: { ...data, operation: "x_div_y" } })];
   const trainer = await engine.open(specs, { attention: { pairs: 64, full: 64 } });
   const evaluations = await advance(trainer, 4);
@@ -124,7 +117,7 @@ test("runs of one shape with different numbers of pairs, fewer than the probe se
   trainer.dispose();
 });
 
-test("by default 64 pairs and 8 patterns, at step 0 and every evaluation; a look in between says the same", async () => {
+test("by default 64 pairs and 8 patterns, at step 0 and every evaluation; a look in between says the same", async (engine) => {
   const spec = run(3), trainer = await engine.open([spec], { attention: {} });
   const evaluations = await advance(trainer, 10);
   assertEquals(evaluations.map(({ metrics, attention }) => [metrics.step, attention!.step]), [[0, 0], [4, 4], [8, 8]]);
@@ -138,7 +131,7 @@ test("by default 64 pairs and 8 patterns, at step 0 and every evaluation; a look
 });
 
 for (const batch of [16, "full"] as const) {
-  test(`training has the same bits with it and without, batch ${batch}`, async () => {
+  test(`training has the same bits with it and without, batch ${batch}`, async (engine) => {
     const specs = [1, 2].map((seed) => run(seed, { data: { batch } }));
     const results = [];
     for (const watched of [{}, { attention: { pairs: 30 } }, { attention: { pairs: 121, full: 121 } }] as Watched[]) {
@@ -153,7 +146,7 @@ for (const batch of [16, "full"] as const) {
   });
 }
 
-test("a run's readings have the same bits alone, among others, in another row, and taken up again", async () => {
+test("a run's readings have the same bits alone, among others, in another row, and taken up again", async (engine) => {
   const watched = { attention: { pairs: 20, full: 4 } }, specs = [1, 2, 3].map((seed) => run(seed));
   const alone = async (spec: RunSpec) => {
     const trainer = await engine.open([spec], watched), evaluations = await advance(trainer, 20);
@@ -177,7 +170,7 @@ test("a run's readings have the same bits alone, among others, in another row, a
   resumed.dispose();
 });
 
-test("TensorFlow.js's own log is that of its parameters, and changes no bit of training either", async () => {
+Deno.test("attention log: TensorFlow.js's own log is that of its parameters, and changes no bit of training either", async () => {
   const reference = await tfjsEngine("wasm"), spec = run(5), attention = { pairs: 12, full: 3 };
   const trainer = await reference.open([spec, run(6)], { attention }), plain = await reference.open([spec]);
   const evaluations = await advance(trainer, 6), without = await advance(plain, 6);
@@ -190,7 +183,7 @@ test("TensorFlow.js's own log is that of its parameters, and changes no bit of t
   for (const each of [trainer, plain]) each.dispose();
 });
 
-test("train hands on what the keeper chooses, from the native engine", async () => {
+test("train hands on what the keeper chooses, from the native engine", async (engine) => {
   const attention = { pairs: 10, full: 2, perDecade: 4, move: 0.1 }, steps: number[] = [];
   const [{ metrics }] = await train([run(4)], {
     engine,
@@ -207,7 +200,7 @@ test("train hands on what the keeper chooses, from the native engine", async () 
   assert(steps.length >= 3 && steps.length < metrics.length);
 });
 
-test("memory and cost count it", () => {
+test("memory and cost count it", (engine) => {
   const spec = run(1), attention = { pairs: 64, full: 8 }, plain = engine.cost(spec), watched = engine.cost(spec, { attention });
   assert(watched.bytes > plain.bytes && watched.flop > plain.flop);
   assert(engine.rowsThatFit(spec, { attention }) <= engine.rowsThatFit(spec));
