@@ -23,6 +23,8 @@ export class SweepProgress extends Display {
   readonly #accuracy = new Map<SweptRun["spec"], number>();
   readonly #told = new Set<SweptRun["spec"]>();
   #runs: readonly SweptRun[] = [];
+  /** Work in an update of each run. */
+  #flops = new Float64Array();
   #drawn = -Infinity;
 
   constructor(readonly engine: Engine, readonly options: SweepProgressOptions) {
@@ -33,7 +35,7 @@ export class SweepProgress extends Display {
   update(news: readonly News[], runs: readonly SweptRun[]): void {
     if (this.#runs.length === 0) {
       for (const run of runs.filter(isOver)) this.#told.add(run.spec);
-      for (const { spec } of runs) this.#flop(spec);
+      this.#flops = Float64Array.from(runs, ({ spec }) => this.#flop(spec));
     }
     this.#runs = runs;
     this.#meter.look(runs);
@@ -77,8 +79,8 @@ export class SweepProgress extends Display {
   /** Share of the work that is done, and the time that the rest takes at the speed of the last seconds. */
   #share(): { readonly share: number; readonly left: string } {
     let done = 0, left = 0;
-    for (const run of this.#runs) {
-      const { spec, step } = run, flop = this.#flop(spec);
+    for (const [i, run] of this.#runs.entries()) {
+      const { spec, step } = run, flop = this.#flops[i];
       done += flop * (isOver(run) ? spec.schedule.steps : step);
       if (!isOver(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
     }

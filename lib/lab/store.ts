@@ -58,8 +58,6 @@ const BLOCK = 10_000;
 export class Lab {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  /** Of a run of each shape. */
-  readonly #parameters = new Map<string, number>();
 
   private constructor(readonly path: string, db: DatabaseSync) {
     this.#db = db;
@@ -222,12 +220,9 @@ export class Lab {
     const hash = specHash(spec);
     const known = this.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash)[0];
     if (known) return known.id;
-    const shape = shapeKey(spec);
-    let parameters = this.#parameters.get(shape);
-    if (parameters === undefined) this.#parameters.set(shape, parameters = parameterCount(spec));
     return this.run(
       "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
-      ...[hash, identity(spec), parameters, shape],
+      ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
     ).id;
   }
 

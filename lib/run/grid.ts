@@ -29,7 +29,7 @@ export function grid(...grids: readonly Grid[]): RunSpec[] {
       }`,
     );
   }
-  const runs = new Map<string, RunSpec>(), key = runKeys();
+  const runs = new Map<number, RunSpec>(), key = runKeys();
   for (const lists of all) {
     for (const spec of combinations(lists)) {
       const name = key(spec), known = runs.get(name);
@@ -100,22 +100,27 @@ function inputsOf(lists: readonly List[], part: Part): object[] {
   return inputs;
 }
 
-/** Names for runs: the same for runs of one identity. Shorter, and sooner made, than their hashes. */
-export function runKeys(): (spec: RunSpec) => string {
-  const numbers = new WeakMap<object, number>(), texts = new Map<string, number>();
-  const numberOf = (spec: RunSpec, part: Part): number => {
-    let number = numbers.get(spec[part]);
-    if (number === undefined) {
-      const text = partIdentity(spec, part);
-      if ((number = texts.get(text)) === undefined) texts.set(text, number = texts.size);
-      numbers.set(spec[part], number);
-    }
+/** Numbers for at most `MOST_RUNS` runs: the same for runs of one identity. Smaller, and sooner made, than their hashes. */
+export function runKeys(): (spec: RunSpec) => number {
+  const numbers = new WeakMap<object, number>(), texts = new Map<string, number>(), settings = new Map<string, number>();
+  const numberIn = (known: Map<string, number>, text: string): number => {
+    const number = known.get(text) ?? known.size;
+    known.set(text, number);
     return number;
   };
+  const numberOf = (spec: RunSpec, part: Part): number => {
+    let number = numbers.get(spec[part]);
+    if (number === undefined) numbers.set(spec[part], number = numberIn(texts, partIdentity(spec, part)));
+    return number;
+  };
+  let last: RunSpec | undefined, setting = 0;
   return (spec) => {
-    let name = String(spec.seed);
-    for (const part of PARTS) name += `,${numberOf(spec, part)}`;
-    return name;
+    if (PARTS.some((part) => spec[part] !== last?.[part])) {
+      setting = numberIn(settings, PARTS.map((part) => numberOf(spec, part)).join());
+      last = spec;
+    }
+    // Exact: there are fewer than 2^21 settings, and a seed has 32 bits.
+    return 2 ** 32 * setting + spec.seed;
   };
 }
 
