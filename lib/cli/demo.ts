@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { firstGrok, quickGrok, SEEDS } from "../studies/lessons/first_grok.ts";
 import { grokkingCurves } from "../figures/curves.ts";
 import { writeFigure } from "../figures/render.ts";
-import { metricsCsv } from "../lab/metrics.ts";
+import { metricsCsv } from "../train/metrics_csv.ts";
 import { parameterCount } from "../run/layout.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import { ENGINES, openEngine, type Run, train } from "../train/train.ts";

@@ -1,7 +1,7 @@
 /** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
 import { join } from "node:path";
 import { type RuleName, RULES } from "../run/grokking.ts";
-import { parseMetrics } from "../lab/metrics.ts";
+import { parseMetrics } from "../train/metrics_csv.ts";
 import { PRESETS, type RunInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES } from "../train/train.ts";
 import type { Metrics, Snapshot } from "../engine/engine.ts";

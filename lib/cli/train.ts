@@ -1,6 +1,6 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
 import { milestones, RULES } from "../run/grokking.ts";
-import { metricsCsv } from "../lab/metrics.ts";
+import { metricsCsv } from "../train/metrics_csv.ts";
 import { initialise, parameterCount } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
