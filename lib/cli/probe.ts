@@ -14,6 +14,7 @@ import { type Flag, flagHelp, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
 import { table } from "./table.ts";
+import { say, tell } from "./terminal.ts";
 
 const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
@@ -53,7 +54,7 @@ export async function main(args: string[]): Promise<number> {
     path = given.get("db") as string ?? LAB,
     file = given.get("figure") as string | undefined;
   if (given.has("help")) {
-    console.log(HELP);
+    tell(HELP);
     return 0;
   }
   if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
@@ -75,7 +76,7 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
   }
-  if (file !== undefined) console.error(`Figure: ${here(file)}`);
+  if (file !== undefined) say(`Figure: ${here(file)}`);
   return 0;
 }
 
