@@ -9,7 +9,7 @@ import { CheckpointFolder, metricsBeside, seedFile } from "../train/checkpoints.
 import { counted, findGap } from "../train/history.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { Pace } from "../train/pace.ts";
-import { openEngine, type Run, snapshotOf, train } from "../train/train.ts";
+import { type EngineName, openEngine, type Run, snapshotOf, train } from "../train/train.ts";
 import { isCheckpoint, saveWeights } from "../train/weights.ts";
 import { prepare, type Target } from "./files.ts";
 import { run, stoppable } from "./main.ts";
@@ -21,7 +21,14 @@ import { say, tell } from "./terminal.ts";
 /** Seconds between checkpoints, and between versions of the files of metrics, once training has gone on for a while. */
 const SAVE_EVERY = 60;
 
-export async function main(args: string[]): Promise<number> {
+/** What tests replace. */
+interface Means {
+  readonly open?: (name: EngineName, say: (line: string) => void) => Promise<Engine>;
+  /** Seconds between saves. */
+  readonly saveEvery?: number;
+}
+
+export async function main(args: string[], { open = openEngine, saveEvery = SAVE_EVERY }: Means = {}): Promise<number> {
   const request = await readRequest(args);
   if (typeof request === "string") {
     tell(request);
@@ -31,7 +38,7 @@ export async function main(args: string[]): Promise<number> {
   await mustNotReplace(request);
   using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
-  const engine = await openEngine(request.engine, say);
+  const engine = await open(request.engine, say);
   if (request.saveInit !== undefined) {
     for (const spec of request.specs) await saveWeights(seedFile(request.saveInit, spec.seed), spec, request.init ?? initialise(spec));
   }
@@ -39,7 +46,7 @@ export async function main(args: string[]): Promise<number> {
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
   const { result: runs, code } = await stoppable(async (signal) => {
-    const files = new Files(request, folder);
+    const files = new Files(request, folder, saveEvery);
     await files.begin();
     return await trainAndSave(request, engine, progress, files, signal);
   });
@@ -94,9 +101,11 @@ function gaps({ specs, resume }: Request): string[] {
 
 /** What is written while runs train, as far as it is asked for. A run's state and its evaluations go into one file, at once. */
 class Files {
-  readonly #pace = new Pace(SAVE_EVERY);
+  readonly #pace: Pace;
 
-  constructor(readonly request: Request, readonly folder: CheckpointFolder | null) {}
+  constructor(readonly request: Request, readonly folder: CheckpointFolder | null, readonly saveEvery: number) {
+    this.#pace = new Pace(saveEvery);
+  }
 
   /** So that --resume finds every seed from the beginning on, also those whose turn hasn't come. */
   async begin(): Promise<void> {
@@ -143,7 +152,7 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
         const { state = init, metrics } = resume.get(seed) ?? {};
         return { history: metrics ?? [], ...state && { from: state } };
       },
-      checkpointSeconds: SAVE_EVERY,
+      checkpointSeconds: files.saveEvery,
       ...checkpoint !== undefined && { onCheckpoint: (run, state) => files.save(run, state) },
       onProgress: async (news, runs) => {
         seen = runs;
