@@ -1,4 +1,5 @@
 /** `deno task db`: what the lab's database holds, asked, checked, joined with others, carried out and in. Results go to stdout. */
+import { quote } from "../run/quote.ts";
 import { type Call, check, exportTo, importFrom, list, mergeAll, query, recomputeAll, RULE_FLAGS, writeFinalInfo } from "./db_commands.ts";
 import { Closed } from "./db_query.ts";
 import { database } from "./files.ts";
@@ -109,10 +110,10 @@ export async function main(args: string[]): Promise<number> {
     throw new Error(`Cannot use --${foreign} with ${name}: must be one of ${flags}`);
   }
   const empty = rest.find((word) => word.trim() === "");
-  if (empty !== undefined) throw new Error(`Cannot ${name}: its words must not be empty, current value is ${JSON.stringify(empty)}`);
+  if (empty !== undefined) throw new Error(`Cannot ${name}: its words must not be empty, current value is ${quote(empty)}`);
   const [least, most, what] = subcommand.words ?? [0, 0, "nothing but flags"];
   if (rest.length < least || rest.length > most) {
-    throw new Error(`Cannot ${name}: must have ${what}, current value is ${rest.map((word) => JSON.stringify(word)).join(" ") || "none"}`);
+    throw new Error(`Cannot ${name}: must have ${what}, current value is ${rest.map((word) => quote(word)).join(" ") || "none"}`);
   }
   const command = ["deno task db", ...args].join(" ");
   try {

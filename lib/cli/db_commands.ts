@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { writeWhole } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
-import { printable } from "../run/quote.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
 import { merge } from "../lab/merge.ts";
@@ -10,11 +9,12 @@ import { SENT } from "../lab/record/artifacts.ts";
 import { exportRecorded, importRecorded } from "../lab/record/record.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute, verify } from "../lab/verify.ts";
+import { quote } from "../run/quote.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { exists, here } from "./files.ts";
 import { choice, type Flag, type Given, numberOf } from "./flags.ts";
 import { plural } from "./progress.ts";
-import { say, tell } from "./terminal.ts";
+import { printable, say, tell } from "./terminal.ts";
 
 /** A command line that has been read. */
 export interface Call {
@@ -134,7 +134,7 @@ function newRule(call: Call): NamedRule | undefined {
   });
   checkRule(rule, (field, requirement, value) => {
     const flag = field === "name" ? "rule" : field;
-    throw new Error(`Cannot read --${flag}: must be ${requirement}, current value is ${JSON.stringify(value)}`);
+    throw new Error(`Cannot read --${flag}: must be ${requirement}, current value is ${quote(value)}`);
   });
   return rule;
 }

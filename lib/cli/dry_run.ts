@@ -4,10 +4,9 @@ import { type Forecast, forecast, type Left, speedOf } from "../lab/forecast.ts"
 import { diskForecast } from "../lab/watch.ts";
 import type { Engine, Watched } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
-import { printable } from "../run/quote.ts";
 import { duration, figure, plural } from "./progress.ts";
 import { table } from "./table.ts";
-import { say, tell } from "./terminal.ts";
+import { printable, say, tell } from "./terminal.ts";
 
 /** Prints runs, shapes, memory, disk and time of what is left to do; trains for a moment to see. */
 export async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {

@@ -1,7 +1,7 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { reason } from "../run/files.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {
@@ -20,7 +20,7 @@ export async function readJson(flag: string, path: string): Promise<object> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${reason(error)}`);
+    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${inOneLine(reason(error))}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);

@@ -1,8 +1,7 @@
 /** What every command shares: its exit code, one line for an error, and a clean stop. */
 
 import process from "node:process";
-import { printable } from "../run/quote.ts";
-import { say } from "./terminal.ts";
+import { printable, say } from "./terminal.ts";
 
 /** The environment variable that asks for stack traces. */
 const DEBUG = "GROKBOOK_DEBUG";

@@ -8,6 +8,7 @@ import { writeWhole } from "../run/files.ts";
 import { probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
 import { OPERATIONS } from "../run/operations.ts";
+import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
 import { type Flag, flagHelp, parse } from "./flags.ts";
@@ -60,7 +61,7 @@ export async function main(args: string[]): Promise<number> {
   if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
   if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
-    throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${JSON.stringify(file)}`);
+    throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${quote(file)}`);
   }
   if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
   if (file !== undefined) await prepareFile("--figure", file);

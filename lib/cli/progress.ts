@@ -2,9 +2,8 @@
 import process from "node:process";
 import { createLogUpdate } from "log-update";
 import type { EngineInfo, Metrics } from "../engine/engine.ts";
-import { printable } from "../run/quote.ts";
 import { groups, type News, type Run } from "../train/train.ts";
-import { isGone, unlessGone } from "./terminal.ts";
+import { isGone, printable, unlessGone } from "./terminal.ts";
 
 /** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
 const DRAW = 100, LINE = 10_000, WINDOW = 10_000;

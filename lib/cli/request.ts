@@ -108,14 +108,14 @@ function over(file: RunInput, flags: RunInput): RunInput {
   const part = (name: "model" | "data" | "optim" | "schedule") => {
     const from: unknown = file[name] ?? {};
     if (typeof from !== "object" || Array.isArray(from)) {
-      throw new Error(`Cannot read --config: ${name} must be an object, current value is ${JSON.stringify(from)}`);
+      throw new Error(`Cannot read --config: ${name} must be an object, current value is ${quote(from)}`);
     }
     return { ...from, ...flags[name] };
   };
   const preset = flags.preset ?? file.preset;
   if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
     throw new Error(
-      `Cannot use this run: preset must be one of ${Object.keys(PRESETS).join(", ")}, current value is ${JSON.stringify(preset)}`,
+      `Cannot use this run: preset must be one of ${Object.keys(PRESETS).join(", ")}, current value is ${quote(preset)}`,
     );
   }
   return { ...file, ...flags, model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };

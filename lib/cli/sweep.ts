@@ -7,6 +7,7 @@ import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptR
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
+import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
 import { database, exists, here, prepareFolder } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
@@ -140,7 +141,7 @@ function named(name: string): Experiment {
   const found = EXPERIMENTS.find((experiment) => experiment.name === name);
   if (!found) {
     const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
-    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${JSON.stringify(name)}`);
+    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${quote(name)}`);
   }
   return found;
 }
@@ -148,14 +149,14 @@ function named(name: string): Experiment {
 function whole(flag: string, text: string, least: number): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
+    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
   }
   return value;
 }
 
 function shardOf(text: string): Shard {
   const [index, count] = (text.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
-  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${JSON.stringify(text)}`);
+  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${quote(text)}`);
   return { index, count };
 }
 
@@ -164,7 +165,7 @@ function axesOf(text: string, { runs }: Experiment): Axes {
   const [x, y, ...more] = text.split(",").map((part) => part.trim());
   if (!x || y === "" || more.length > 0) {
     throw new Error(
-      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${JSON.stringify(text)}`,
+      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${quote(text)}`,
     );
   }
   const axes = y === undefined ? { x } : { x, y };

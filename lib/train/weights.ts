@@ -105,7 +105,7 @@ function evaluations(path: string, tensors: ReadonlyMap<string, Stored>, last: n
 }
 
 const failing = (path: string) => (requirement: string, value: unknown): never => {
-  throw new Error(`Cannot load ${path}: ${requirement}, current value is ${value === undefined ? "none" : quote(value)}`);
+  throw new Error(`Cannot load ${path}: ${requirement}, current value is ${quote(value)}`);
 };
 
 /** The spec that a file was made with, `what` being the kind of file. @throws Error in one line where it isn't one. */
