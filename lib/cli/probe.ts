@@ -1,6 +1,7 @@
 /** `deno task probe`: looks into a run of the lab, at each of its checkpoints. Results go to stdout. */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
+import { largestFrequency } from "../analysis/network/fourier.ts";
 import type { Reading } from "../analysis/network/probe.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
@@ -41,7 +42,7 @@ Columns
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
 The run's key frequencies are those of its last checkpoint. After Nanda et al., "Progress measures for grokking via mechanistic
-interpretability" (ICLR 2023). For x_plus_y and x_minus_y with an odd modulus. TensorFlow.js computes; no GPU is needed.
+interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
@@ -128,7 +129,7 @@ function csv({ readings }: Probed): string {
 const HEAD = ["step", "train acc", "val acc", "key frequencies", "explained", "restricted", "excluded", "similarity", "neurons", "norm"];
 
 function text({ id, hash, spec, keys, readings, memorisationStep, grokkingStep }: Probed): string {
-  const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = (prime - 1) / 2;
+  const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = largestFrequency(prime);
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`,
     both = (loss: number, acc: number) => `${short(loss)} ${percent(acc).padStart(7)}`;
   const lines = readings.map(({ step, whole, restricted, excluded, ...reading }) => [
