@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { reason, writeWhole } from "../run/files.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { type RunSpec, stableJson } from "../run/spec.ts";
 import { type Lock, tryLock } from "./lock.ts";
 import { metricsCsv, parseMetrics } from "./metrics_csv.ts";
@@ -50,7 +50,7 @@ async function beside(folder: string, seed: number): Promise<readonly Metrics[] 
     return parseMetrics(await Deno.readTextFile(path)).get(seed) ?? null;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
-    throw new Error(`Cannot go on with the metrics in ${path}: ${reason(error)}`);
+    throw new Error(`Cannot go on with the metrics in ${path}: ${inOneLine(reason(error), 400)}`);
   }
 }
 

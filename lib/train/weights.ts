@@ -1,7 +1,7 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
 import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "../run/spec.ts";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { doubles, encode, floats, type Metadata, nameOf, readFile, type Stored } from "./safetensors.ts";
@@ -113,7 +113,7 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
   try {
     return runSpec(JSON.parse(metadata.spec) as RunInput);
   } catch (error) {
-    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${reason(error)})`);
+    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${inOneLine(reason(error))})`);
   }
 }
 
