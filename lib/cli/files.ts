@@ -108,7 +108,7 @@ async function tryFolder(path: string, made: string[], fail: (requirement: strin
     }
     await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
   } catch (error) {
-    fail("a folder that can be written in", reason(error));
+    fail("a folder that can be written in", reason(error).replace(/: tmpfile$/, ""));
   }
 }
 
