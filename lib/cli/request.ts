@@ -1,4 +1,4 @@
-/** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
+/** The command line of `deno task train`: read and checked with the files it names. Nothing is written here. */
 import type { Metrics } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { type RuleName, RULES } from "../run/grokking.ts";
@@ -15,7 +15,7 @@ import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputO
 const SETTING: Record<string, Flag> = {
   "preset": { value: "NAME", help: `${Object.keys(PRESETS).join(", ")} [ai-scientist]` },
   "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "nanda", "optim": {"lr": 0.003}}' },
-  "seeds": { value: "LIST", help: "0,1,2 or 0..9: a run each, trained together [the preset's seed]" },
+  "seeds": { value: "LIST", help: "0,1,2 or 0..9: one run per seed, trained together [the preset's seed]" },
   "seed": { value: "N", help: "the same for one seed" },
 };
 const TRAINING: Record<string, Flag> = {
@@ -28,11 +28,11 @@ const TRAINING: Record<string, Flag> = {
   "init": { value: "FILE.safetensors", help: "initial weights, the same for all seeds" },
   "resume": {
     value: "DIR",
-    help: "go on from a folder of checkpoints, bit for bit; the setting and the seeds are theirs, --steps may be raised",
+    help: "go on from a folder of checkpoints, bit for bit; the setting is theirs, --steps may be raised",
   },
 };
 const OUTPUT: Record<string, Flag> = {
-  "metrics": { value: "FILE.csv", help: "evaluations, a row each; of a resumed run, the earlier ones too" },
+  "metrics": { value: "FILE.csv", help: "evaluations, one per row; of a resumed run, the earlier ones too" },
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
   "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },

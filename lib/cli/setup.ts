@@ -91,7 +91,7 @@ export function plan(needs: readonly Need[], machine: Machine): Plan {
   return { packages: [], kernel, byHand: [...look, ...byHand] };
 }
 
-/** The environment of programs that use WebGPU or Jupyter: Deno's folder on PATH, and a value that the Vulkan loader asks for. */
+/** The environment of programs that use WebGPU or Jupyter: Deno's folder on PATH, and a variable that the Vulkan loader needs. */
 export function environment(): Record<string, string> {
   const here = dirname(Deno.execPath());
   const path = Deno.env.get("PATH") ?? "";
@@ -101,7 +101,7 @@ export function environment(): Record<string, string> {
   };
 }
 
-/** Describes the machine; only what `needs` ask about is looked at, the rest reads as missing. */
+/** Describes the machine; only what `needs` names is looked at, the rest counts as missing. */
 export async function look(needs: readonly Need[]): Promise<Machine> {
   const apt = onPath("apt-get"), adapter = needs.includes("vulkan") ? await probeAdapter() : null;
   return {

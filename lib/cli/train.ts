@@ -99,7 +99,7 @@ function gaps({ specs, resume }: Request): string[] {
   });
 }
 
-/** What is written while runs train, as far as it is asked for. A run's state and its evaluations go into one file, at once. */
+/** The files that are written while runs train. A run's state and its evaluations go into one file, at once. */
 class Files {
   readonly #pace: Pace;
 

@@ -109,7 +109,7 @@ export class CheckpointFolder implements Disposable {
     await writeWhole(metricsBeside(this.path), metricsCsv(seeds.map(([seed, metrics]) => ({ seed, metrics }))));
   }
 
-  /** Lets go of the folder. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.lock[Symbol.dispose]();
   }
