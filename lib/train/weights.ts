@@ -69,9 +69,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const fail = failing(path);
   const step = /^\d{1,15}$/.test(metadata.step) ? Number(metadata.step) : fail("a checkpoint's metadata must have its step", metadata.step);
   const spec = storedSpec(path, metadata, "a checkpoint");
-  mustBeOf(path, tensors, spec);
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
+  mustBeOf(path, tensors, spec);
   return { state: { spec, step, params, m, v, batchSums }, metrics: evaluations(path, tensors, step) };
 }
 
