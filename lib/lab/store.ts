@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+import { ENTRIES, valueAt } from "../run/fields.ts";
 import { reason } from "../run/files.ts";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
@@ -213,12 +214,9 @@ export class Lab {
   describe(experiment: number): void {
     const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
       .map(({ id, steps }) => this.spec(id, steps));
-    const fields = (spec: RunSpec) =>
-      Object.entries(spec).flatMap(([part, value]) =>
-        typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
-      );
-    const all = specs.map((spec) => Object.fromEntries(fields(spec))), differ = swept(specs);
-    const fixed = Object.entries(all[0]).filter(([field, value]) => all.every((each) => each[field] === value));
+    const differ = swept(specs);
+    const fixed = ENTRIES.filter((entry) => specs.every((spec) => valueAt(spec, entry) === valueAt(specs[0], entry)))
+      .map((entry) => [entry.path, valueAt(specs[0], entry)]);
     const json = [Object.fromEntries(fixed), Object.fromEntries(differ)].map((each) => JSON.stringify(each));
     this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", ...json, experiment);
   }

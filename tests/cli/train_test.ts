@@ -37,11 +37,11 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
-  assertEquals([...FIELDS.values()].map(({ part, field }) => `${part}.${field}`).sort(), fields.sort());
-  for (const [flag, { part, field }] of FIELDS) {
+  assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
+  for (const [flag, { part, name }] of FIELDS) {
     const [text, value] = values[flag] ?? ["0.25", 0.25];
     const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
-    const at = (spec: RunSpec) => (spec[part] as unknown as Record<string, unknown>)[field];
+    const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
   }
@@ -177,7 +177,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--weigth-decay 1", /^error: Cannot read --weigth-decay: must be a known flag, did you mean --weight-decay\?/],
   ["--lr", /^error: Cannot read --lr: must have a value, there is none$/],
   ["--lr fast", /^error: Cannot read --lr: must be a number, current value is "fast"$/],
-  ["--json=yes", /^error: Cannot read --json: must have no value, current value is yes$/],
+  ["--json=yes", /^error: Cannot read --json: must have no value, current value is "yes"$/],
   ["nanda", /^error: Cannot read the command line: must be flags, current value is "nanda"$/],
   ["--seeds 3..1", /^error: Cannot read --seeds: must be like 0,1,2 or 0\.\.9, current value is "3\.\.1"$/],
   ["--seeds 1,1", /^error: Cannot read --seeds: must be different seeds, current value is "1,1"$/],
