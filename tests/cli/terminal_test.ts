@@ -29,7 +29,7 @@ Deno.test({
     folder(async (path) => {
       const train = ["run", "-A", "lib/cli/train.ts", "--engine", ENGINE, ...TINY, "--steps", "100000000", "--checkpoint", path("saved")];
       const { stdout, stderr } = await new Deno.Command("python3", {
-        args: ["-c", HANG_UP, path("saved/metrics.csv"), Deno.execPath(), ...train],
+        args: ["-c", HANG_UP, path("saved/seed_0.safetensors"), Deno.execPath(), ...train],
         cwd: ROOT,
       }).output();
       assertEquals(new TextDecoder().decode(stdout).trim(), "129", new TextDecoder().decode(stderr));
