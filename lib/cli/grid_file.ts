@@ -9,19 +9,22 @@ import { seedsOf } from "./flags.ts";
 
 const GRID = value<Readonly<Record<string, unknown>>>("its grid", (grid) => isPlain(grid) ? undefined : "an object, or a list of such");
 
-/** What such a file looks like. */
-export const GRID_HELP =
-  `A grid: every field of a run may be a list, which stands for all combinations; several grids in a list follow each other.
+/** What such a file looks like. The example is JSON as it stands, to be copied. */
+export const GRID_HELP = `A file of --grid, for example:
   {
     "question": "Does weight decay shorten the wait?",
-    "rule": "first",      what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more)
-    "margin": 300,        a run ends once it has stayed grokked for so many updates; without it, all do all their steps
-    "watch": {"attention": {}, "weights": {}},   store these too while runs train: attention logs, weights on the way
+    "rule": "first",
+    "margin": 300,
     "grid": {
       "preset": "nanda", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
       "optim": {"lr": 0.005, "weightDecay": [0.5, 1, 2]}, "schedule": {"steps": 1500, "evalEvery": 20}, "seed": "0..4"
     }
-  }`;
+  }
+  grid    every field of a run may be a list, which stands for all combinations; several grids in a list follow each other
+  rule    what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more) [first]
+  margin  a run ends once it has stayed grokked for so many updates; without it, all do all their steps
+  keep    checkpoint or nothing: whether the last state of every run is kept [checkpoint]
+  watch   {"attention": {}, "weights": {}} stores these too while runs train: attention logs, weights on the way`;
 
 const LIKE = `${Object.keys(RULES).join(", ")}, or like ` +
   '{"name": "loose", "accuracy": 0.9, "inclusive": true, "times": 3, "memorised": 0.99}';

@@ -2,51 +2,15 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
-import { parseMetrics } from "../../lib/lab/metrics.ts";
+import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
-
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
-const TINY = "--preset nanda --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
-const ROOT = new URL("../..", import.meta.url);
-
-const start = (args: readonly string[], environment: Record<string, string> = {}) =>
-  new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "lib/cli/train.ts", ...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...environment },
-    stdout: "piped",
-    stderr: "piped",
-  });
-
-async function train(...args: string[]) {
-  const { code, stdout, stderr } = await start(args).output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/** A tiny run that has to succeed. */
-async function trained(...args: string[]) {
-  const result = await train("--engine", ENGINE, ...TINY, ...args);
-  assertEquals(result.code, 0, result.stderr);
-  return result;
-}
-
-async function folder<T>(work: (path: (name: string) => string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempDir({ prefix: "cli-train-" });
-  try {
-    return await work((name) => join(path, name));
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
-}
+import { ENGINE, filesIn, folder, start, TINY, train, trained } from "./train_process.ts";
 
 const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
-const filesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
 
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS.nanda };
@@ -215,7 +179,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--weigth-decay 1", /^error: Cannot read --weigth-decay: must be a known flag, did you mean --weight-decay\?/],
   ["--lr", /^error: Cannot read --lr: must have a value, there is none$/],
   ["--lr fast", /^error: Cannot read --lr: must be a number, current value is "fast"$/],
-  ["--json=yes", /^error: Cannot read --json: must have no value, current value is yes$/],
+  ["--json=yes", /^error: Cannot read --json: must have no value, current value is "yes"$/],
   ["nanda", /^error: Cannot read the command line: must be flags, current value is "nanda"$/],
   ["--seeds 3..1", /^error: Cannot read --seeds: must be like 0,1,2 or 0\.\.9, current value is "3\.\.1"$/],
   ["--seeds 1,1", /^error: Cannot read --seeds: must be different seeds, current value is "1,1"$/],
@@ -294,17 +258,46 @@ Deno.test("a loss that is not a number: one line, exit code 1, and what came bef
     assert(rows.length >= 1 && rows.every((row) => row.map(Number).every(Number.isFinite)));
   }));
 
+Deno.test("advice about a loss that is not a number names what is the matter", () =>
+  folder(async (path) => {
+    await trained("--steps", "0", "--save", path("w"));
+    const file = path("w/seed_0.safetensors"), bytes = await Deno.readFile(file);
+    // The last tensor's last number.
+    bytes.set([0, 0, 0xc0, 0x7f], bytes.length - 4);
+    await Deno.writeFile(path("nan.safetensors"), bytes);
+    const cases: [string[], RegExp][] = [
+      [
+        ["--init", path("nan.safetensors")],
+        /^error: Cannot use --init .*: its weights must be finite numbers, .* hold NaN in unembed\.W_U$/,
+      ],
+      [["--weight-decay", "1e7", "--steps", "200"], /\(weight decay 10000000 times the learning rate 0\.001 is more than 2/],
+      [["--init-sigma", "1e20"], /at step 0 must be .*\(the initial weights are drawn with initSigma 100000000000000000000;/],
+      [["--lr", "1e6", "--steps", "200"], /\(the learning rate is 1000000; a smaller one may help\)/],
+    ];
+    for (const [args, says] of cases) {
+      const { code, stderr } = await train("--engine", ENGINE, ...TINY, ...args);
+      assertEquals(code, 1, args.join(" "));
+      assertMatch(stderr.trim().split("\n").at(-1)!, says);
+    }
+  }));
+
 Deno.test("a full disk is one line", async () => {
   const { code, stderr } = await train("--engine", ENGINE, ...TINY, "--metrics", "/dev/full");
   assertEquals(code, 1);
   assertMatch(stderr, /^error: Cannot write \/dev\/full: No space left on device/m);
 });
 
-Deno.test("a model that no memory holds is one line", { ignore: ENGINE !== "webgpu" }, async () => {
-  const { code, stderr } = await train(..."--layers 3 --d-model 8192 --steps 1".split(" "));
-  assertEquals(code, 1);
-  assertMatch(stderr.trim(), /^error: Cannot train this model on .* must be at most \d+ bytes.*, current value is \d+$/);
-});
+Deno.test(
+  "a model that no memory holds is one line, and leaves no checkpoint",
+  { ignore: ENGINE !== "webgpu" },
+  () =>
+    folder(async (path) => {
+      const { code, stderr } = await train(..."--layers 3 --d-model 8192 --steps 1".split(" "), "--checkpoint", path("saved"));
+      assertEquals(code, 1);
+      assertMatch(stderr.trim(), /^error: Cannot train this model on .* must be at most \d+ bytes.*, current value is \d+$/);
+      assertEquals(await filesIn(path("saved")), []);
+    }),
+);
 
 Deno.test("the help names every flag and the preset's defaults; a stack trace comes only when asked for", async () => {
   const text = await readRequest(["--help", "--preset", "nanda", "--lr", "0.25"]);
