@@ -4,6 +4,7 @@ import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
 import { RULES } from "../run/grokking.ts";
 import { merge } from "../lab/merge.ts";
+import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { exportRecorded, importRecorded } from "../lab/record/record.ts";
 import { Lab } from "../lab/store.ts";
@@ -159,13 +160,10 @@ function needed({ given }: Call, flag: string): string {
   return value;
 }
 
-const LIST = `SELECT experiment, n_runs AS runs, n_runs - n_open AS done, n_grokked AS grokked, n_never AS never, n_diverged AS diverged,
-  n_open AS open, median_grokking_step AS "median step" FROM experiment_overview`;
-
 async function list(opening: Promise<Lab>): Promise<number> {
   using lab = await opening;
   using out = stdout();
-  if (lab.query("SELECT 1 FROM experiments LIMIT 1").length > 0) answer(lab, LIST, "table", out);
+  if (hasExperiments(lab)) answer(lab, OVERVIEW, "table", out);
   else out.write("There are no experiments yet; deno task sweep --help lists those that can begin.\n");
   return 0;
 }
@@ -185,7 +183,7 @@ async function query(call: Call): Promise<number> {
     return 0;
   }
   out.write(`${schema(lab, out.columns ?? 120)}\n\nExperiments\n`);
-  answer(lab, LIST, "table", out);
+  answer(lab, OVERVIEW, "table", out);
   out.write(`\ndeno task db query "SELECT state, count(*) AS runs FROM run_summary GROUP BY state"\n`);
   return 0;
 }

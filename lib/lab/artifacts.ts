@@ -2,8 +2,9 @@
  * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
  * entered is there, and what else lies there is nobody's.
  */
-import { isAbsolute, join, normalize, parse } from "node:path";
+import { join, parse } from "node:path";
 import { checksum, reason, writeWhole } from "../run/files.ts";
+import { inside, isInside } from "../run/inside.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
@@ -28,6 +29,12 @@ export interface Made {
   readonly step: number;
   readonly data: Uint8Array;
 }
+
+/**
+ * Where a file of the lab lies. The lab makes no path from a name in any other way.
+ * @throws Error in one line where the name would leave the folder of its files.
+ */
+export const pathOf = (lab: Lab, file: string): string => inside(lab.folder, file);
 
 /** The files of a run, of some kinds or of all, in the order of their steps. */
 export function artifacts(lab: Lab, run: number, ...kinds: Kind[]): Artifact[] {
@@ -69,7 +76,7 @@ export async function storeFiles(
     const { kind, step, data } = each;
     return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
   });
-  for (const [i, { file }] of entries.entries()) await writeWhole(join(lab.folder, file), files[i].data);
+  for (const [i, { file }] of entries.entries()) await writeWhole(pathOf(lab, file), files[i].data);
   const gone = lab.write(() => {
     const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
     const gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
@@ -78,13 +85,12 @@ export async function storeFiles(
     and?.();
     return gone;
   });
-  for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) remove(join(lab.folder, file));
+  for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
 }
 
 /** The bytes of a file. @throws Error in one line where they aren't those that were written. */
 export async function readArtifact(lab: Lab, { file, bytes, sha256 }: Artifact): Promise<Uint8Array> {
-  if (isAbsolute(file) || normalize(file).startsWith("..")) throw new Error(`${file} must be in ${lab.folder}`);
-  return await readChecked(join(lab.folder, file), bytes, sha256);
+  return await readChecked(pathOf(lab, file), bytes, sha256);
 }
 
 /** The bytes of a file that is to have so many, with this checksum. @throws Error in one line. */
@@ -100,7 +106,12 @@ export async function readChecked(path: string, bytes: number, sha256: string): 
 /** Removes files of the folder that the database doesn't know, of those named. */
 export function removeUnknown(lab: Lab, files: readonly string[]): void {
   const known = new Set(lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
-  for (const file of files) if (!known.has(file)) remove(join(lab.folder, file));
+  for (const file of files) if (!known.has(file)) removeFile(lab, file);
+}
+
+/** Removes a file of the lab, if it is there. What lies elsewhere, whatever the database calls it, was never the lab's and stays. */
+function removeFile(lab: Lab, file: string): void {
+  if (isInside(lab.folder, file)) remove(pathOf(lab, file));
 }
 
 /** Removes a file, if it is there. */

@@ -4,11 +4,10 @@
  * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
  * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
  */
-import { join } from "node:path";
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
 import type { Metrics } from "../engine/engine.ts";
-import { type Artifact, artifacts, dropArtifact, enterArtifact, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
+import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
 import type { Lab, Row, Value } from "./store.ts";
@@ -164,7 +163,7 @@ async function copyFiles(
       }
       const sha256 = checksum(data), file = tagged(artifact.file, sha256);
       touched.push(file);
-      await writeWhole(join(into.folder, file), data);
+      await writeWhole(pathOf(into, file), data);
       files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file, sha256, bytes: data.length }]);
     }
   }

@@ -1,7 +1,7 @@
 /** Runs of the lab to look into: found by id or hash, with their checkpoints. */
-import { join } from "node:path";
 import { type Probe, probe, type ProbeOptions, type StoredCheckpoint } from "../reference/probe.ts";
 import { loadWeights } from "../train/weights.ts";
+import { pathOf } from "./artifacts.ts";
 import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
 
 /** A run with its evaluations and its checkpoints; its milestones are by the rule of the experiment that watches it longest. */
@@ -37,7 +37,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     `SELECT step, min(file) AS file FROM artifacts WHERE run = ? AND kind IN (${KINDS}) GROUP BY step ORDER BY step`,
     id,
   );
-  const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(join(lab.folder, file), spec) }));
+  const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(pathOf(lab, file), spec) }));
   return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints };
 }
 

@@ -3,24 +3,17 @@
  * asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
-import { reason } from "../run/files.ts";
+import type { SQLOutputValue } from "node:sqlite";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
-import { isOlder, openDatabase, prepare } from "./database.ts";
+import { Connection, type Row } from "./connection.ts";
+import { isOlder, openDatabase } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 
-/** A value of a row; what is missing is `null`. */
-export type Value = string | number | null;
-export type Row = Readonly<Record<string, Value>>;
-
-export interface Table {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly SQLOutputValue[])[];
-}
+export type { Row, Table, Value } from "./connection.ts";
 
 /** A run as the lab holds it; figures take it for a curve. */
 export interface StoredRun {
@@ -51,14 +44,7 @@ export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisati
   };
 }
 
-export class Lab {
-  readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
-
-  private constructor(readonly path: string, db: DatabaseSync) {
-    this.#db = db;
-  }
-
+export class Lab extends Connection {
   /**
    * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing else of it
    * can be changed.
@@ -72,7 +58,7 @@ export class Lab {
         // It can't be written: what is said of its version says enough.
       }
     }
-    const lab = new Lab(path, openDatabase(path, readOnly));
+    const lab = new Lab(path, openDatabase(path, readOnly), readOnly);
     try {
       if (!readOnly) lab.completeMilestones();
       return lab;
@@ -87,79 +73,14 @@ export class Lab {
     return join(dirname(this.path), `${basename(this.path).replace(/\.db$/, "")}.files`);
   }
 
-  /** The rows of a query. Parameters take the places of its question marks. @throws Error in one line. */
-  query<T extends Row = Row>(sql: string, ...parameters: readonly SQLInputValue[]): T[] {
-    try {
-      return this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T);
-    } catch (error) {
-      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
-  table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
-    try {
-      const statement = prepare(this.#db, sql) as StatementSync & { setReturnArrays(on: boolean): void }; // newer than its types
-      statement.setReturnArrays(true);
-      // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
-      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all(...parameters) : [];
-      return { columns, rows: rows as unknown[] as SQLOutputValue[][] };
-    } catch (error) {
-      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  /** The names of a query's columns, also where there are no rows. */
-  columns(sql: string): string[] {
-    return this.#statement(sql).columns().map(({ name }) => name);
-  }
-
-  /** Changes something; how many rows, and the id of the last one inserted. */
-  run(sql: string, ...parameters: readonly SQLInputValue[]): { readonly changes: number; readonly id: number } {
-    const { changes, lastInsertRowid } = this.#statement(sql).run(...parameters);
-    return { changes: Number(changes), id: Number(lastInsertRowid) };
-  }
-
-  /** Reads what belongs together: the database as it is at one moment, whoever writes meanwhile. Nothing is written in it. */
-  async read<T>(work: () => T | Promise<T>): Promise<T> {
-    this.#db.exec("BEGIN");
-    try {
-      return await work();
-    } finally {
-      // Not COMMIT, which a damaged database refuses.
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-    }
-  }
-
-  /** Does the work whole or not at all, after whoever writes now. @throws Error in one line; then nothing has changed. */
-  write<T>(work: () => T): T {
-    if (this.#db.isTransaction) return work();
-    try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      const result = work();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw new Error(`Cannot write to ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  close(): void {
-    this.#statements.clear();
-    this.#db.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
   /**
-   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored is never taken away.
+   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored of runs is never taken
+   * away.
+   * @param options.exactly whether the experiment is to have these runs and no others, whichever it had before. Default: false.
    * @returns the ids of its runs, in their order.
    * @throws Error where a rule of this name has other thresholds in this database.
    */
-  declare(experiment: Experiment): number[] {
+  declare(experiment: Experiment, { exactly = false }: { readonly exactly?: boolean } = {}): number[] {
     checkExperiment(experiment);
     const { name, question = null, runs, rule = "first", margin = null, keep = "checkpoint" } = experiment;
     const named = namedRule(rule), watch = experiment.watch ? stableJson(experiment.watch) : null;
@@ -176,6 +97,7 @@ export class Lab {
         "UPDATE experiments SET question = ?, rule = ?, margin = ?, keep = ?, watch = ? WHERE id = ?",
         ...[question, named.name, margin, keep, watch, id],
       );
+      if (exactly) this.run("DELETE FROM members WHERE experiment = ?", id);
       const ids = runs.map((spec) => this.enter(spec));
       for (const [i, { schedule: { steps } }] of runs.entries()) {
         this.run(
@@ -299,12 +221,6 @@ export class Lab {
       const metrics = this.metrics(run, max_steps);
       return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...moments(row) };
     });
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) this.#statements.set(sql, statement = prepare(this.#db, sql));
-    return statement;
   }
 }
 

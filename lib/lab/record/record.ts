@@ -1,6 +1,6 @@
 /** Results that travel in git: an experiment of the lab as small text files, and back. What stands in them: `recorded_files.ts`. */
-import { join } from "node:path";
 import { reason, writeWhole } from "../../run/files.ts";
+import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
 import type { Experiment } from "../experiment.ts";
 import { RULES } from "../../run/grokking.ts";
@@ -47,10 +47,10 @@ export async function exportRecorded(
   const texts = recordedFiles(recorded);
   for (const [name, text] of texts) {
     const data = new TextEncoder().encode(text);
-    await writeWhole(join(folder, name), data);
+    await writeWhole(inside(folder, name), data);
     bytes += data.length;
   }
-  await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => join(folder, name)));
+  await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => inside(folder, name)));
   const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
   return { runs: recorded.runs.length, evaluations, files: files.length, bytes };
 }
@@ -157,7 +157,7 @@ export async function importRecorded(
 ): Promise<{ experiment: string; runs: number; entered: number; files: number }> {
   const text = (name: string) => {
     try {
-      return Deno.readTextFileSync(join(folder, name));
+      return Deno.readTextFileSync(inside(folder, name));
     } catch (error) {
       throw new Error(`${name}: ${reason(error)}`);
     }
