@@ -7,6 +7,7 @@ import { relations } from "../lab/overview.ts";
 import type { Lab } from "../lab/store.ts";
 import { plural } from "./progress.ts";
 import { GAP, lineOf, widthsOf } from "./table.ts";
+import { isGone, safe } from "./terminal.ts";
 
 export const FORMATS = ["table", "csv", "json"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -21,16 +22,17 @@ export interface Output extends Disposable {
 /** Whoever reads the result wants no more of it, as `head` does. */
 export class Closed extends Error {}
 
-/** What is written goes out in larger pieces, the last when it is disposed of. */
+/** What is written goes out in larger pieces, the last when it is disposed of. A terminal gets no control characters, a file or pipe all. */
 export function stdout(): Output {
   let pending = "";
+  const terminal = Deno.stdout.isTerminal();
   const flush = () => {
-    const bytes = new TextEncoder().encode(pending);
+    const bytes = new TextEncoder().encode(terminal ? safe(pending) : pending);
     pending = "";
     try {
       for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
     } catch (error) {
-      throw error instanceof Deno.errors.BrokenPipe ? new Closed() : new Error(`Cannot write the result: ${reason(error)}`);
+      throw isGone(error) ? new Closed() : new Error(`Cannot write the result: ${reason(error)}`);
     }
   };
   return {
@@ -38,7 +40,7 @@ export function stdout(): Output {
       pending += text;
       if (pending.length > PIECE) flush();
     },
-    ...Deno.stdout.isTerminal() && { columns: Deno.consoleSize().columns },
+    ...terminal && { columns: Deno.consoleSize().columns },
     [Symbol.dispose]: flush,
   };
 }

@@ -6,6 +6,7 @@ import type { Engine, Watched } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { duration, figure, plural } from "./progress.ts";
 import { table } from "./table.ts";
+import { printable, say, tell } from "./terminal.ts";
 
 /** Prints runs, shapes, memory, disk and time of what is left to do; trains for a moment to see. */
 export async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {
@@ -13,11 +14,11 @@ export async function dryRun(experiment: Experiment, todo: readonly Left[], engi
   const groups = forecast(todo, engine, watched);
   const { engine: name, adapter, driver } = engine.info;
   const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${values.join(", ")}`);
-  console.log(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, ""));
-  for (const line of differ) console.log(`  ${line}`);
-  console.log(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
+  tell(printable(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, "")));
+  for (const line of differ) tell(`  ${line}`);
+  tell(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
   if (groups.length === 0) return;
-  console.error("measuring the speed …");
+  say("measuring the speed …");
   const speeds = await measured(groups, engine, watched);
   const mebi = (bytes: number) => `${figure(bytes / 2 ** 20)} MiB`;
   const rows = groups.map(({ shape, runs, parameters, rows, bytes, updates, flop }, i) => [
@@ -29,17 +30,17 @@ export async function dryRun(experiment: Experiment, todo: readonly Left[], engi
     `${speeds[i].tried ? "" : "~ "}${duration(flop / speeds[i].flops)}`,
     shape,
   ]);
-  console.log(table([["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows], [6]));
+  tell(table([["runs", "parameters", "at once", "memory", "updates", "time", "shape"], ...rows], [6]));
   const total = groups.reduce((sum, { flop }, i) => sum + flop / speeds[i].flops, 0);
   const most = (experiment.margin ?? null) === null ? "About" : "At most about";
-  console.log(`\n${most} ${duration(total)} in all, compiling not included.`);
+  tell(`\n${most} ${duration(total)} in all, compiling not included.`);
   const { checkpoints, weights, attention } = diskForecast(todo, experiment);
   const disk = [
     ...watch.weights ? [`weights ${mebi(weights)}`] : [],
     ...watch.attention ? [`attention about ${mebi(attention)}`] : [],
   ];
-  if (disk.length > 0) console.log(`On disk: checkpoints ${mebi(checkpoints)}, ${disk.join(", ")}.`);
-  if (speeds.some(({ tried }) => !tried)) console.log("~: not tried; like the shape nearest in size that was.");
+  if (disk.length > 0) tell(`On disk: checkpoints ${mebi(checkpoints)}, ${disk.join(", ")}.`);
+  if (speeds.some(({ tried }) => !tried)) tell("~: not tried; like the shape nearest in size that was.");
 }
 
 /** For so long, in ms, shapes are tried, those with the most work first. */
@@ -54,7 +55,7 @@ async function measured(groups: readonly Forecast[], engine: Engine, watched: Wa
     try {
       tried.set(group, await speedOf(group, engine, watched));
     } catch (error) {
-      console.error(`${group.shape}: ${reason(error)}`);
+      say(`${group.shape}: ${reason(error)}`);
     }
   }
   if (tried.size === 0) throw new Error("Cannot estimate the time: must have a shape that can be trained here, there is none");

@@ -115,7 +115,7 @@ export function parse(args: readonly string[], flags: Readonly<Record<string, Fl
     if (!valued.has(name)) {
       throw new Error(`Cannot read ${rawName}: must be a known flag${nearest(name, [...valued.keys()], "--")}; --help lists all`);
     }
-    const missing = value === undefined || (!token.inlineValue && value.startsWith("--"));
+    const missing = value === undefined || value.trim() === "" || (!token.inlineValue && value.startsWith("--"));
     if (valued.get(name) && missing) throw new Error(`Cannot read ${rawName}: must have a value, there is none`);
     if (!valued.get(name) && value !== undefined) throw new Error(`Cannot read ${rawName}: must have no value, current value is ${value}`);
     given.set(name, value ?? true);

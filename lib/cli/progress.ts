@@ -1,8 +1,9 @@
 /** Training as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import process from "node:process";
 import { createLogUpdate } from "log-update";
-import { groups, type News, type Run } from "../train/train.ts";
 import type { EngineInfo, Metrics } from "../engine/engine.ts";
+import { groups, type News, type Run } from "../train/train.ts";
+import { isGone, printable, unlessGone } from "./terminal.ts";
 
 /** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
 const DRAW = 100, LINE = 10_000, WINDOW = 10_000;
@@ -84,21 +85,25 @@ export interface Screen {
   done(): void;
 }
 
-/** The standard error stream. */
+/** The standard error stream. What is written after its terminal has gone is lost, and the work goes on. */
 export function stderrScreen(): Screen {
   const stream = process.stderr;
+  stream.on("error", (error) => {
+    if (!isGone(error)) throw error;
+  });
   const log = createLogUpdate(stream);
   // A terminal that doesn't know its size can't be drawn over.
   const terminal = stream.isTTY === true && stream.rows !== 0 && stream.columns !== 0;
   return {
     terminal,
     columns: stream.columns ?? 80,
-    draw: log,
-    line: (text) => {
-      if (terminal) log.clear();
-      stream.write(`${text}\n`);
-    },
-    done: () => terminal && log.done(),
+    draw: (text) => unlessGone(() => log(text)),
+    line: (text) =>
+      unlessGone(() => {
+        if (terminal) log.clear();
+        stream.write(`${printable(text)}\n`);
+      }),
+    done: () => unlessGone(() => terminal && log.done()),
   };
 }
 

@@ -7,8 +7,9 @@ import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptR
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
+import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
-import { exists, here } from "./files.ts";
+import { database, exists, here, prepareFolder } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
 import { run, stoppable } from "./main.ts";
@@ -16,6 +17,7 @@ import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
+import { say, tell } from "./terminal.ts";
 
 const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
@@ -51,7 +53,7 @@ interface Request {
 export async function main(args: string[]): Promise<number> {
   const request = await readRequest(args);
   if (typeof request === "string") {
-    console.log(request);
+    tell(request);
     return 0;
   }
   const { experiment, db, budget, limit } = request;
@@ -63,8 +65,10 @@ export async function main(args: string[]): Promise<number> {
     return 0;
   }
 
+  // First, so that a machine that can't train gets no empty database.
+  const engine = await openEngine(request.engine, say);
   using lab = Lab.open(db);
-  const engine = await openEngine(request.engine);
+  if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
   let wrong = false, map: BoundaryMap | undefined;
   const { result: runs, code } = await stoppable(async (signal) => {
@@ -95,16 +99,16 @@ export async function main(args: string[]): Promise<number> {
       progress.done();
     }
   });
-  for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
-  if (map && request.boundary) console.log(boundaryTable(map, request.boundary));
-  console.log(report(experiment, runs, db, withoutAttention(lab, experiment).length));
+  for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
+  if (map && request.boundary) tell(boundaryTable(map, request.boundary));
+  tell(report(experiment, runs, db, withoutAttention(lab, experiment).length));
   return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
 
 async function readRequest(args: string[]): Promise<Request | string> {
+  if (args.length === 0 || args.includes("--help")) return help();
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
-  if (given.has("help") || args.length === 0) return help();
   if (given.has("experiment") === given.has("grid")) {
     throw new Error("Cannot begin a sweep: must have either --experiment or --grid; --help lists the experiments");
   }
@@ -124,7 +128,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
   return {
     experiment,
     ...boundary && { boundary },
-    db: text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB),
+    db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
@@ -137,7 +141,7 @@ function named(name: string): Experiment {
   const found = EXPERIMENTS.find((experiment) => experiment.name === name);
   if (!found) {
     const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
-    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${JSON.stringify(name)}`);
+    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${quote(name)}`);
   }
   return found;
 }
@@ -145,14 +149,14 @@ function named(name: string): Experiment {
 function whole(flag: string, text: string, least: number): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
+    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
   }
   return value;
 }
 
 function shardOf(text: string): Shard {
   const [index, count] = (text.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
-  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${JSON.stringify(text)}`);
+  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${quote(text)}`);
   return { index, count };
 }
 
@@ -161,7 +165,7 @@ function axesOf(text: string, { runs }: Experiment): Axes {
   const [x, y, ...more] = text.split(",").map((part) => part.trim());
   if (!x || y === "" || more.length > 0) {
     throw new Error(
-      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${JSON.stringify(text)}`,
+      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${quote(text)}`,
     );
   }
   const axes = y === undefined ? { x } : { x, y };

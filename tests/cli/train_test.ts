@@ -1,52 +1,14 @@
 /** `deno task train` as a user meets it: the real process, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
-import { parseMetrics } from "../../lib/lab/metrics.ts";
+import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
-
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
-const TINY = "--preset nanda --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
-const ROOT = new URL("../..", import.meta.url);
-
-const start = (args: readonly string[], environment: Record<string, string> = {}) =>
-  new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "lib/cli/train.ts", ...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...environment },
-    stdout: "piped",
-    stderr: "piped",
-  });
-
-async function train(...args: string[]) {
-  const { code, stdout, stderr } = await start(args).output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/** A tiny run that has to succeed. */
-async function trained(...args: string[]) {
-  const result = await train("--engine", ENGINE, ...TINY, ...args);
-  assertEquals(result.code, 0, result.stderr);
-  return result;
-}
-
-async function folder<T>(work: (path: (name: string) => string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempDir({ prefix: "cli-train-" });
-  try {
-    return await work((name) => join(path, name));
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
-}
+import { ENGINE, filesIn, folder, start, TINY, train, trained } from "./train_process.ts";
 
 const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
-const filesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
 
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS.nanda };
@@ -292,6 +254,29 @@ Deno.test("a loss that is not a number: one line, exit code 1, and what came bef
     );
     const rows = rowsOf(await Deno.readTextFile(path("m.csv")));
     assert(rows.length >= 1 && rows.every((row) => row.map(Number).every(Number.isFinite)));
+  }));
+
+Deno.test("advice about a loss that is not a number names what is the matter", () =>
+  folder(async (path) => {
+    await trained("--steps", "0", "--save", path("w"));
+    const file = path("w/seed_0.safetensors"), bytes = await Deno.readFile(file);
+    // The last tensor's last number.
+    bytes.set([0, 0, 0xc0, 0x7f], bytes.length - 4);
+    await Deno.writeFile(path("nan.safetensors"), bytes);
+    const cases: [string[], RegExp][] = [
+      [
+        ["--init", path("nan.safetensors")],
+        /^error: Cannot use --init .*: its weights must be finite numbers, .* hold NaN in unembed\.W_U$/,
+      ],
+      [["--weight-decay", "1e7", "--steps", "200"], /\(weight decay 10000000 times the learning rate 0\.001 is more than 2/],
+      [["--init-sigma", "1e20"], /at step 0 must be .*\(the initial weights are drawn with initSigma 100000000000000000000;/],
+      [["--lr", "1e6", "--steps", "200"], /\(the learning rate is 1000000; a smaller one may help\)/],
+    ];
+    for (const [args, says] of cases) {
+      const { code, stderr } = await train("--engine", ENGINE, ...TINY, ...args);
+      assertEquals(code, 1, args.join(" "));
+      assertMatch(stderr.trim().split("\n").at(-1)!, says);
+    }
   }));
 
 Deno.test("a full disk is one line", async () => {
