@@ -5,13 +5,16 @@
 import { join, parse } from "node:path";
 import { checksum, reason, writeWhole } from "../run/files.ts";
 import { inside, isInside } from "../run/inside.ts";
+import { inOneLine } from "../run/quote.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
  * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
  * nothing can go on from.
  */
-export type Kind = "checkpoint" | "weights" | "attention" | "attention-thin";
+export type Kind = typeof KINDS[number];
+const KINDS = ["checkpoint", "weights", "attention", "attention-thin"] as const;
+export const isKind = (kind: string): kind is Kind => (KINDS as readonly string[]).includes(kind);
 
 /** A file as it is entered; `step` is that of the state, or up to which a log goes. */
 export interface Artifact extends Row {
@@ -96,10 +99,12 @@ export async function readArtifact(lab: Lab, { file, bytes, sha256 }: Artifact):
 /** The bytes of a file that is to have so many, with this checksum. @throws Error in one line. */
 export async function readChecked(path: string, bytes: number, sha256: string): Promise<Uint8Array> {
   const data = await Deno.readFile(path).catch((error) => {
-    throw new Error(`${path}: ${reason(error)}`);
+    throw new Error(
+      `${path} ${error instanceof Deno.errors.NotFound ? "must be there, it is missing" : `must be readable: ${reason(error)}`}`,
+    );
   });
   if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
-  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${sha256}, it has another`);
+  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${inOneLine(sha256)}, it has ${checksum(data)}`);
   return data;
 }
 
@@ -111,7 +116,16 @@ export function removeUnknown(lab: Lab, files: readonly string[]): void {
 
 /** Removes a file of the lab, if it is there. What lies elsewhere, whatever the database calls it, was never the lab's and stays. */
 function removeFile(lab: Lab, file: string): void {
-  if (isInside(lab.folder, file)) remove(pathOf(lab, file));
+  if (isInside(lab.folder, file) && isFile(pathOf(lab, file))) remove(pathOf(lab, file));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
 }
 
 /** Removes a file, if it is there. */

@@ -10,7 +10,9 @@ import type { Metrics } from "../engine/engine.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
+import { seal } from "./seals.ts";
 import type { Lab, Row, Value } from "./store.ts";
+import { assertWhole } from "./verify.ts";
 
 export interface Merged {
   /** Runs of the source: all, those that the target didn't have, and those of which the source had more. */
@@ -42,6 +44,7 @@ export async function merge(from: Lab, into: Lab, say: (line: string) => void = 
 }
 
 async function mergeInto(from: Lab, into: Lab, say: (line: string) => void, touched: string[]): Promise<Merged> {
+  for (const lab of [from, into]) assertWhole(lab, `merge ${from.path} into ${into.path}`);
   checkRules(from, into);
   const pairs = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").map((run) => pair(from, into, run));
   const differ = pairs.filter(({ differing }) => differing > 0);
@@ -189,6 +192,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
     if (verdict === "busy") merged.left++;
     else enterWork(from, into, { ...each, verdict }, id, sessions);
+    if (verdict === "less") seal(into, "run", id);
     if (verdict === "busy" || verdict === "less") continue;
     if (verdict === "new") merged.entered++;
     if (verdict === "further") merged.further++;
@@ -206,6 +210,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
       }
     }
     for (const artifact of taken) enterArtifact(into, id, artifact);
+    seal(into, "run", id);
   }
   enterExperiments(from, into, ids);
   into.completeMilestones();

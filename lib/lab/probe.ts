@@ -28,7 +28,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     const are = found.length > 1 ? "several begin so" : n === 0 ? "it has no runs" : `none of its ${n} runs is`;
     throw new Error(`Cannot find run ${idOrHash} in ${lab.path}: it must be the id or the hash (or its first digits) of one run, ${are}`);
   }
-  const [{ id, hash, spec: json, status, step }] = found, spec = specOf(json, step);
+  const [{ id, hash, status, step }] = found, spec = specOf(found[0], step);
   const [row] = lab.query<MomentRow>(
     `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1`,
     id,

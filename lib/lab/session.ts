@@ -16,6 +16,7 @@ import { beginningOf, logFile } from "./attention.ts";
 import { environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
+import { seal } from "./seals.ts";
 import type { Lab } from "./store.ts";
 
 export interface SessionOptions {
@@ -207,7 +208,10 @@ export class Session {
     const before = this.#claims.get(id)?.before;
     if (run.status === "stopped" && before && step === 0) {
       // Nothing came of it: an engine refused it, say.
-      lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", before.status, before.error, id);
+      lab.write(() => {
+        lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", before.status, before.error, id);
+        if (before.status !== "waiting") seal(lab, "run", id);
+      });
       this.#claims.delete(id);
       this.#logs.delete(id);
       return;
@@ -262,6 +266,7 @@ export class Session {
           from,
         );
         and();
+        seal(lab, "run", id);
       },
     });
   }

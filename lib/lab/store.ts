@@ -12,6 +12,8 @@ import { isOlder, openDatabase } from "./database.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
+import { inOneLine } from "../run/quote.ts";
+import { seal, sealUnsealed } from "./seals.ts";
 
 export type { Row, Table, Value } from "./connection.ts";
 
@@ -60,7 +62,10 @@ export class Lab extends Connection {
     }
     const lab = new Lab(path, openDatabase(path, readOnly), readOnly);
     try {
-      if (!readOnly) lab.completeMilestones();
+      if (!readOnly) {
+        lab.completeMilestones();
+        sealUnsealed(lab);
+      }
       return lab;
     } catch (error) {
       lab.close();
@@ -131,24 +136,31 @@ export class Lab extends Connection {
     }
   }
 
-  /** Enters what all runs of an experiment share, and in what they differ. It must have at least one. */
+  /** Enters what all runs of an experiment share, and in what they differ, and seals it. It must have at least one. */
   describe(experiment: number): void {
+    const { fixed, swept } = this.description(experiment);
+    this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", fixed, swept, experiment);
+    seal(this, "experiment", experiment);
+  }
+
+  /** What all runs of an experiment share, and in what they differ, as JSON. It must have at least one. */
+  description(experiment: number): { readonly fixed: string; readonly swept: string } {
     const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
       .map(({ id, steps }) => this.spec(id, steps));
     const fields = (spec: RunSpec) =>
       Object.entries(spec).flatMap(([part, value]) =>
         typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
       );
-    const all = specs.map((spec) => Object.fromEntries(fields(spec))), differ = swept(specs);
+    const all = specs.map((spec) => Object.fromEntries(fields(spec)));
     const fixed = Object.entries(all[0]).filter(([field, value]) => all.every((each) => each[field] === value));
-    const json = [Object.fromEntries(fixed), Object.fromEntries(differ)].map((each) => JSON.stringify(each));
-    this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", ...json, experiment);
+    return { fixed: JSON.stringify(Object.fromEntries(fixed)), swept: JSON.stringify(Object.fromEntries(swept(specs))) };
   }
 
-  /** The spec of a run for so many steps. */
+  /** The spec of a run for so many steps. @throws Error in one line where what is stored of it isn't one, or has another hash. */
   spec(run: number, steps: number): RunSpec {
-    const [row] = this.query<{ spec: string }>("SELECT spec FROM runs WHERE id = ?", run);
-    return specOf(row.spec, steps);
+    const [row] = this.query<{ hash: string; spec: string }>("SELECT hash, spec FROM runs WHERE id = ?", run);
+    if (!row) throw new Error(`Cannot read run ${run} of ${this.path}: it must be there, it is missing`);
+    return specOf(row, steps);
   }
 
   /** The evaluations of a run up to a step, in their order. */
@@ -226,10 +238,17 @@ export class Lab extends Connection {
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
 
-/** The spec in a row's JSON, for so many steps. */
-export function specOf(json: string, steps: number): RunSpec {
-  const spec = JSON.parse(json) as RunInput;
-  return runSpec({ ...spec, schedule: { ...spec.schedule, steps } });
+/** The spec in a row's JSON, for so many steps. @throws Error in one line where it isn't one, or has another hash than the row. */
+export function specOf({ hash, spec: json }: { readonly hash: string; readonly spec: string }, steps: number): RunSpec {
+  let spec: RunSpec;
+  try {
+    const input = JSON.parse(json) as RunInput;
+    spec = runSpec({ ...input, schedule: { ...input.schedule, steps } });
+  } catch (error) {
+    throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must be that of a run: ${inOneLine((error as Error).message, 500)}`);
+  }
+  if (specHash(spec) === hash) return spec;
+  throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must give this hash, it gives ${specHash(spec)}`);
 }
 
 /** The fields of an evaluation, in the order of the table's columns. */

@@ -11,6 +11,7 @@ import { FILES, type Kept, MILESTONES, milliseconds, type Recorded, recordedFile
 import type { RecordedRun, RecordedSession } from "./files.ts";
 import { readRecorded } from "./read.ts";
 import type { Lab, Row } from "../store.ts";
+import { seal } from "../seals.ts";
 import { thinned } from "./thin.ts";
 import type { Watch } from "../watch.ts";
 
@@ -211,7 +212,10 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
   };
   for (const rule of rules) lab.rule(rule);
   const ids = lab.declare(experiment);
-  if (!known) lab.run("UPDATE experiments SET declared_at = ? WHERE name = ?", declared, name);
+  if (known) return ids;
+  const [{ id }] = lab.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", name);
+  lab.run("UPDATE experiments SET declared_at = ? WHERE id = ?", declared, id);
+  seal(lab, "experiment", id);
   return ids;
 }
 
@@ -240,6 +244,7 @@ function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id:
   for (const { session, from, to, seconds } of work) {
     lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);
   }
+  seal(lab, "run", id);
   return true;
 }
 
