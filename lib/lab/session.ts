@@ -13,7 +13,7 @@ import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
 import { checkpointFile, loadCheckpoint, weightsFile } from "../train/weights.ts";
 import { artifacts, isSessions, type Made, pathOf, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
-import { environment } from "./environment.ts";
+import { enterEnvironment, environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
 import { seal } from "./seals.ts";
@@ -57,22 +57,15 @@ export class Session {
   }
 
   static async open(lab: Lab, { info, command, say = console.error }: SessionOptions): Promise<Session> {
-    const { engine, adapter, driver, software, system, processor, cores, deno, commit } = await environment(info);
+    const here = await environment(info);
     const name = crypto.randomUUID();
     const lock = takeLock(lab, name);
     try {
       const id = lab.write(() => {
-        const values = [engine, adapter, driver, Number(software), system, processor, cores, deno, commit];
-        const columns = `engine, adapter, driver, software, system, processor, cores, deno, "commit"`;
-        lab.run(`INSERT OR IGNORE INTO environments (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values);
-        const [{ id }] = lab.query<{ id: number }>(
-          `SELECT id FROM environments WHERE (${columns}) = (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...values,
-        );
         const now = new Date().toISOString();
         return lab.run(
           "INSERT INTO sessions (name, environment, command, started_at, seen_at) VALUES (?, ?, ?, ?, ?)",
-          ...[name, id, command, now, now],
+          ...[name, enterEnvironment(lab, here), command, now, now],
         ).id;
       });
       const session = new Session(lab, id, lock, say);

@@ -3,12 +3,13 @@
  * asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
-import type { SQLOutputValue } from "node:sqlite";
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { Connection, type Row } from "./connection.ts";
 import { isOlder, openDatabase } from "./database.ts";
+import { migrate } from "./schema.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
@@ -71,6 +72,13 @@ export class Lab extends Connection {
       lab.close();
       throw error;
     }
+  }
+
+  /** A lab in memory alone, which is gone when it is closed; it has no place for files. */
+  static scratch(): Lab {
+    const db = new DatabaseSync(":memory:");
+    migrate(db);
+    return new Lab("memory", db, false);
   }
 
   /** The folder of the files of its runs. */

@@ -26,7 +26,7 @@ export async function verify(lab: Lab): Promise<Verified> {
 
 /** What the database says by itself, as it is at one moment. */
 function readable(lab: Lab): Omit<Verified, "files"> & { readonly stored: readonly RunFile[] } {
-  const findings = check(lab);
+  const findings = databaseFindings(lab);
   try {
     const [counts] = lab.query<{ runs: number; evaluations: number }>(
       "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM metrics) AS evaluations",
@@ -39,7 +39,7 @@ function readable(lab: Lab): Omit<Verified, "files"> & { readonly stored: readon
 }
 
 /** What is wrong with what the database holds, its files aside. Each check relies upon those before. */
-function check(lab: Lab): Finding[] {
+export function databaseFindings(lab: Lab): Finding[] {
   const broken = guarded("database", () => integrity(lab));
   if (broken.length > 0) return broken;
   const other = guarded("database", () => structures(lab));
@@ -69,7 +69,7 @@ function guarded(about: Finding["about"], check: () => Finding[]): Finding[] {
  * @throws Error in one line with the first finding.
  */
 export function assertWhole(lab: Lab, action: string): void {
-  const findings = check(lab).filter(({ about }) => about !== "training");
+  const findings = databaseFindings(lab).filter(({ about }) => about !== "training");
   if (findings.length === 0) return;
   const [{ about, text }] = findings, more = findings.length > 1 ? `; ${findings.length - 1} more by deno task db verify` : "";
   throw new Error(`Cannot ${action}: ${lab.path} must be whole, of its ${about} ${text}${more}`);

@@ -1,7 +1,8 @@
 /** What verify finds, each planted defect and nothing else, and what recompute mends. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "node:path";
-import { exportRecorded, importRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";

@@ -7,7 +7,8 @@ import { attentionRun } from "../../lib/lab/attention.ts";
 import type { Experiment } from "../../lib/lab/experiment.ts";
 import { merge, type Merged } from "../../lib/lab/merge.ts";
 import { phasesOf } from "../../lib/lab/milestones.ts";
-import { exportRecorded, importRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { importRecorded } from "../../lib/lab/record/import.ts";
 import { MOST_READINGS, thinLog } from "../../lib/lab/record/artifacts.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { findRun } from "../../lib/lab/probe.ts";
@@ -310,7 +311,7 @@ Deno.test("a record of the version before is read; what it doesn't say of a run 
     const edit = (name: string, change: (text: string) => string) =>
       Deno.writeTextFileSync(path(`out/${name}`), change(Deno.readTextFileSync(path(`out/${name}`))));
     edit("experiment.json", (text) => {
-      const { watch: _, artifacts: __, ...header } = JSON.parse(text);
+      const { watch: _, artifacts: __, sha256: ___, ...header } = JSON.parse(text);
       return `${JSON.stringify({ ...header, version: 1 }, null, 2)}\n`;
     });
     edit("runs.csv", (text) => {

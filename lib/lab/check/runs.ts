@@ -41,8 +41,14 @@ export function training(lab: Lab): Finding[] {
   }));
 }
 
-/** All runs, or one. */
-export function runs(lab: Lab, id?: number): Finding[] {
+/** What keeps a run from being carried out of the lab; milestones that are computed anew on the way don't. */
+export function runFindings(lab: Lab, id: number): Finding[] {
+  const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
+  return runs(lab, id, false).filter(({ about }) => about !== "milestones" || thinned === 1);
+}
+
+/** All runs, or one. `seals`: whether one that has ended must have a seal. */
+export function runs(lab: Lab, id?: number, seals = true): Finding[] {
   const rules = lab.rules();
   const rows = lab.query<RunRow>(`SELECT ${COLUMNS} FROM runs WHERE ?1 IS NULL OR id = ?1 ORDER BY hash`, id ?? null);
   return rows.flatMap((run) => {
@@ -62,7 +68,7 @@ export function runs(lab: Lab, id?: number): Finding[] {
       const wrong = run.thinned === 1 ? importedOf(lab, run, spec, rule) : milestonesOf(lab, run, metrics, rule);
       return wrong === null ? [] : [named("milestones", `by rule ${rule.name}: ${wrong}`)];
     });
-    return milestones.length > 0 ? milestones : sealOf(lab, run).map((text) => named("evaluations", text));
+    return milestones.length > 0 ? milestones : sealOf(lab, run, seals).map((text) => named("evaluations", text));
   });
 }
 
@@ -229,9 +235,9 @@ function importedOf(lab: Lab, run: RunRow, { schedule: { evalEvery: every } }: R
 }
 
 /** What to say of its seal, if anything: one that goes on gets it with its next state. */
-function sealOf(lab: Lab, run: RunRow): string[] {
+function sealOf(lab: Lab, run: RunRow, needed: boolean): string[] {
   const verdict = verdictOf(lab, "run", run.id);
-  if (verdict === "none" && (!isDone(run) || run.session !== null)) return [];
+  if (verdict === "none" && (!needed || !isDone(run) || run.session !== null)) return [];
   const text = sealed(verdict, "import it or train it again");
   return text === undefined ? [] : [text];
 }

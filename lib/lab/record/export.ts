@@ -1,19 +1,24 @@
-/** Results that travel in git: an experiment of the lab as small text files, and back. What stands in them: `recorded_files.ts`. */
-import { reason, writeWhole } from "../../run/files.ts";
+/** An experiment of the lab as small text files that travel in git. What stands in them: `files.ts`; the way back: `import.ts`. */
+import { writeWhole } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
-import type { Experiment } from "../experiment.ts";
 import { RULES } from "../../run/grokking.ts";
-import { artifacts, removeUnknown } from "../artifacts.ts";
-import { milestoneRow, phaseRow, recordedPhases } from "../milestones.ts";
-import { bringFiles, enterFiles, filesFor, type RecordedFile, type Sent, writeFiles } from "./artifacts.ts";
-import { FILES, type Kept, MILESTONES, milliseconds, type Recorded, recordedFiles } from "./files.ts";
-import type { RecordedRun, RecordedSession } from "./files.ts";
-import { readRecorded } from "./read.ts";
+import { runFindings } from "../check/runs.ts";
+import { milestoneRow, phaseRow } from "../milestones.ts";
 import type { Lab, Row } from "../store.ts";
-import { seal } from "../seals.ts";
-import { thinned } from "./thin.ts";
 import type { Watch } from "../watch.ts";
+import { filesFor, type RecordedFile, type Sent, writeFiles } from "./artifacts.ts";
+import {
+  FILES,
+  type Kept,
+  MILESTONES,
+  milliseconds,
+  type Recorded,
+  recordedFiles,
+  type RecordedRun,
+  type RecordedSession,
+} from "./files.ts";
+import { thinned } from "./thin.ts";
 
 export interface RecordOptions {
   /** What goes along of the evaluations: all, as many as a figure needs, or none. */
@@ -77,9 +82,9 @@ async function withFiles(
 }
 
 /** What the lab says of an experiment. */
-type Declared = Pick<Recorded, "question" | "margin" | "keep"> & { readonly rule: string; readonly watch: string | null };
+export type Declared = Pick<Recorded, "question" | "margin" | "keep"> & { readonly rule: string; readonly watch: string | null };
 
-const watchOf = ({ watch }: Pick<Declared, "watch">) => watch === null ? null : JSON.parse(watch) as Watch;
+export const watchOf = ({ watch }: Pick<Declared, "watch">) => watch === null ? null : JSON.parse(watch) as Watch;
 
 function record(lab: Lab, experiment: string, kept: Kept, command: string): Recorded {
   const [row] = lab.query<Declared & { id: number; declared_at: string }>(
@@ -113,6 +118,8 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
     "SELECT hash, status, step, error, thinned FROM runs WHERE id = ?",
     run,
   );
+  const [wrong] = runFindings(lab, run);
+  if (wrong) throw new Error(`Cannot export ${wrong.text}`);
   const all = lab.metrics(run);
   const found = rules.map((rule): Row => {
     if (!row.thinned) return { ...milestoneRow(all, rule), transition_step: phaseRow(all, rule)?.transition_step ?? null };
@@ -143,126 +150,6 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
     ...{ step: row.step, error: row.error, thinned: row.thinned === 1 || metrics.length < all.length },
     ...{ metrics, milestones: found, work, artifacts: [] },
   };
-}
-
-/**
- * Enters the experiment in a folder's files, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the
- * lab has as far or further stays as it is, and so does one in training.
- * A run that has no attention log, or no weights, gets the record's, where its evaluations are the same.
- * @returns how many runs the record has, of how many the results were entered, and how many files.
- * @throws Error in one line.
- */
-export async function importRecorded(
-  lab: Lab,
-  folder: string,
-): Promise<{ experiment: string; runs: number; entered: number; files: number }> {
-  const text = (name: string) => {
-    try {
-      return Deno.readTextFileSync(inside(folder, name));
-    } catch (error) {
-      throw new Error(`${name}: ${reason(error)}`);
-    }
-  };
-  let recorded: Recorded, brought: Awaited<ReturnType<typeof bringFiles>>;
-  /** Files of the lab that came, or that something else takes the place of: in the end, those that it doesn't know go. */
-  const touched: string[] = [];
-  try {
-    try {
-      recorded = readRecorded(text);
-      brought = await bringFiles(lab, folder, recorded.runs, touched);
-    } catch (error) {
-      throw new Error(`Cannot import ${folder}: ${reason(error)}`);
-    }
-    const { entered, files } = lab.write(() => {
-      const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
-      for (const [i, run] of recorded.runs.entries()) {
-        const own = brought.get(run) ?? [], before = artifacts(lab, ids[i]);
-        if (enterRun(lab, recorded, run, ids[i])) {
-          counts.entered++;
-          touched.push(...before.map(({ file }) => file));
-        }
-        counts.files += enterFiles(lab, ids[i], run, own);
-      }
-      return counts;
-    });
-    return { experiment: recorded.name, runs: recorded.runs.length, entered, files };
-  } finally {
-    removeUnknown(lab, touched);
-  }
-}
-
-/** Enters the experiment and its rules. @returns the ids of its runs. */
-function declare(lab: Lab, { name, question, rules, margin, keep, watch, declared, runs }: Recorded, folder: string): number[] {
-  const wanted = { rule: rules[0].name, margin };
-  const [known] = lab.query<Declared>("SELECT rule, margin, question, keep, watch FROM experiments WHERE name = ?", name);
-  if (known && (known.rule !== wanted.rule || known.margin !== margin)) {
-    const { rule, margin } = known;
-    throw new Error(`experiment ${name} must have ${JSON.stringify({ rule, margin })} as stored, ${folder} has ${JSON.stringify(wanted)}`);
-  }
-  const asked = known ? known.question : question, watched = known ? watchOf(known) : watch;
-  const specs = runs.map(({ spec }) => spec);
-  const experiment: Experiment = {
-    name,
-    runs: specs,
-    rule: rules[0],
-    margin,
-    keep: known?.keep ?? keep,
-    ...asked !== null && { question: asked },
-    ...watched && { watch: watched },
-  };
-  for (const rule of rules) lab.rule(rule);
-  const ids = lab.declare(experiment);
-  if (known) return ids;
-  const [{ id }] = lab.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", name);
-  lab.run("UPDATE experiments SET declared_at = ? WHERE id = ?", declared, id);
-  seal(lab, "experiment", id);
-  return ids;
-}
-
-/** Enters what came of a run, unless the lab has as much. @returns whether it did. */
-function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number): boolean {
-  const { status, step, error, metrics, work } = run;
-  const [has] = lab.query<{ status: string; session: number | null; thinned: number; seen: number; evaluations: number }>(
-    `SELECT status, session, thinned, max(step, coalesce(max(at), 0), coalesce((SELECT max(last_step) FROM milestones WHERE run = id), 0)) AS seen,
-       count(at) AS evaluations
-     FROM runs LEFT JOIN (SELECT run, step AS at FROM metrics) ON run = id WHERE id = ?`,
-    id,
-  );
-  const seen = Math.max(step, Number(run.milestones[0].last_step));
-  const more = has.status === "waiting" || seen > has.seen || (seen === has.seen && has.thinned === 1 && metrics.length > has.evaluations);
-  if (status === "waiting" || has.session !== null || !more) return false;
-  // A state belongs to the evaluations that led to it.
-  for (const table of ["artifacts", "metrics", "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
-  lab.run("UPDATE runs SET status = ?, step = ?, error = ?, thinned = ? WHERE id = ?", status, step, error, Number(run.thinned), id);
-  lab.putMetrics(id, metrics);
-  if (!run.thinned) lab.putMilestones(id, metrics);
-  for (const [i, { name }] of run.thinned ? rules.entries() : []) {
-    const row = run.milestones[i];
-    lab.putRow("milestones", id, name, Object.fromEntries(MILESTONES.map((column) => [column, row[column]])));
-    lab.putRow("phases", id, name, recordedPhases(row));
-  }
-  for (const { session, from, to, seconds } of work) {
-    lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);
-  }
-  seal(lab, "run", id);
-  return true;
-}
-
-/** The id of a session, which is entered where it isn't there. */
-function enterSession(lab: Lab, { name, command, started, ended, ...environment }: RecordedSession): number {
-  const { engine, adapter, driver, software, system, processor, cores, deno, commit } = environment;
-  const values = [engine, adapter, driver, Number(software), system, processor, cores, deno, commit];
-  const columns = `engine, adapter, driver, software, system, processor, cores, deno, "commit"`, places = "?, ?, ?, ?, ?, ?, ?, ?, ?";
-  lab.run(`INSERT OR IGNORE INTO environments (${columns}) VALUES (${places})`, ...values);
-  // One that is known may have gone on since an earlier record.
-  lab.run(
-    `INSERT INTO sessions (name, environment, command, started_at, seen_at, ended_at)
-     VALUES (?, (SELECT id FROM environments WHERE (${columns}) = (${places})), ?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at), ended_at = max(ended_at, excluded.ended_at)`,
-    ...[name, ...values, command, started, ended, ended],
-  );
-  const [{ id }] = lab.query<{ id: number }>("SELECT id FROM sessions WHERE name = ?", name);
-  return id;
 }
 
 async function removeAll(paths: readonly string[]): Promise<void> {
