@@ -1,7 +1,7 @@
 /** A connection to the lab's SQLite file: one statement at a time, transactions, and queries that can only read. */
 import { constants, type DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;
@@ -116,7 +116,7 @@ export class Connection {
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw new Error(`Cannot write to ${this.path}: ${reason(error)}`);
+      throw new Error(`Cannot write to ${this.path}: ${inOneLine(reason(error), 1000)}`);
     }
   }
 

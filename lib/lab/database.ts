@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
+import { inOneLine } from "../run/quote.ts";
 import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */
@@ -26,7 +27,7 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       throw error;
     }
   } catch (error) {
-    throw new Error(`Cannot open ${path}: ${reason(error)}`);
+    throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
+import { inOneLine } from "../run/quote.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
@@ -161,7 +162,9 @@ async function copyFiles(
         const log = differing === 0 && artifact.kind === "attention" ? there.findLast(({ kind }) => kind === "attention") : undefined;
         if (log) data = await joinedLogs(from, artifact, into, log) ?? data;
       } catch (error) {
-        say(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`);
+        say(
+          inOneLine(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`, 1000),
+        );
         continue;
       }
       const sha256 = checksum(data), file = tagged(artifact.file, sha256);

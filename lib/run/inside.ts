@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { quote } from "./quote.ts";
 
 /** A part of a name: no `.` or `..`, no separator of any system, no drive or stream, nothing that moves the cursor. */
-const PART = /^(?!\.{1,2}$)[^/\\:\p{Cc}]{1,200}$/u;
+const PART = /^(?!\.{1,2}$)[^/\\:\p{C}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
  * The path of a file that a name within a folder stands for. The folder itself may be a link; below it, links aren't followed.

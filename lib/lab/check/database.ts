@@ -18,9 +18,12 @@ export function integrity(lab: Lab): Finding[] {
   }
 }
 
+/** Made once. */
+let newest: ReadonlyMap<string, string> | undefined;
+
 /** Tables, views, indices and triggers that lack, are others than this version makes, or aren't its own. */
 export function structures(lab: Lab): Finding[] {
-  const wanted = newestStructure(), there = structure((sql) => lab.query(sql));
+  const wanted = newest ??= newestStructure(), there = structure((sql) => lab.query(sql));
   const lacks = [...wanted.keys()].filter((name) => !there.has(name)), more = [...there.keys()].filter((name) => !wanted.has(name));
   const others = [...wanted].filter(([name, sql]) => there.has(name) && there.get(name) !== sql).map(([name]) => name);
   return [

@@ -185,9 +185,8 @@ function milestonesOf(lab: Lab, run: RunRow, metrics: readonly Accuracies[], rul
   if (!stored) return metrics.length > 0 && (isDone(run) || run.step > 0) ? "they are missing" : null;
   // Of a run that goes on they are as they were when its state was last stored; of its evaluations there may be more, or none yet.
   const seen = isDone(run) ? Infinity : stored.last_step as number | null ?? -1, last = metrics.at(-1)?.step ?? -1;
-  if (!isDone(run) && seen > last) {
-    return run.session === null && run.step > last ? `they must be of step ${last} at most, they are of ${seen}` : null;
-  }
+  // One that was begun anew has the milestones of before until its first state is stored.
+  if (!isDone(run) && seen > last) return run.step > 0 ? `they must be of step ${last} at most, they are of ${seen}` : null;
   const watched = metrics.filter(({ step }) => step <= seen), computed = milestoneRow(watched, rule), edges = phaseRow(watched, rule);
   const due = metrics.findLast(({ step }) => step <= run.step)?.step ?? -1;
   const [phases] = lab.query("SELECT * FROM phases WHERE run = ? AND rule = ?", run.id, rule.name);
