@@ -59,11 +59,11 @@ export class Connection {
   /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
   table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
     return this.#ask(sql, () => {
-      const statement = prepare(this.#db, sql);
+      const statement = this.#prepared(sql);
       (statement as unknown as Untyped).setReturnArrays(true);
       // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
-      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all(...parameters) : [];
-      return { columns, rows: rows as unknown[] as SQLOutputValue[][] };
+      const rows = statement.all(...parameters) as unknown[] as SQLOutputValue[][];
+      return { columns: statement.columns().map(({ name }) => name), rows };
     });
   }
 
@@ -137,7 +137,14 @@ export class Connection {
     // One that was prepared to be run may not be queried.
     const key = `${this.#reading} ${sql}`;
     let statement = this.#statements.get(key);
-    if (!statement) this.#statements.set(key, statement = prepare(this.#db, sql));
+    if (!statement) this.#statements.set(key, statement = this.#prepared(sql));
+    return statement;
+  }
+
+  #prepared(sql: string): StatementSync {
+    const statement = prepare(this.#db, sql);
+    // Some, such as VACUUM INTO, would be refused only when they run; what reads gives columns.
+    if (this.#reading && statement.columns().length === 0) throw new Error("not authorized");
     return statement;
   }
 }
