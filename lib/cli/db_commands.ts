@@ -1,14 +1,16 @@
 /** What the subcommands of `deno task db` do. Results go to stdout. */
-import { join } from "node:path";
 import { writeWhole } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
 import { merge } from "../lab/merge.ts";
+import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
 import { SENT } from "../lab/record/artifacts.ts";
-import { exportRecorded, importRecorded } from "../lab/record/record.ts";
+import { exportRecorded } from "../lab/record/export.ts";
+import { enterRecord, readRecord } from "../lab/record/import.ts";
 import { Lab } from "../lab/store.ts";
-import { recompute, verify } from "../lab/verify.ts";
+import { recompute } from "../lab/recompute.ts";
+import { assertWhole, verify } from "../lab/verify.ts";
 import { quote } from "../run/quote.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { exists, here } from "./files.ts";
@@ -39,13 +41,10 @@ function needed({ given }: Call, flag: string): string {
   return value;
 }
 
-const LIST = `SELECT experiment, n_runs AS runs, n_runs - n_open AS done, n_grokked AS grokked, n_never AS never, n_diverged AS diverged,
-  n_open AS open, median_grokking_step AS "median step" FROM experiment_overview`;
-
 export async function list(call: Call): Promise<number> {
   using lab = await open(call, true);
   using out = stdout();
-  if (lab.query("SELECT 1 FROM experiments LIMIT 1").length > 0) answer(lab, LIST, "table", out);
+  if (hasExperiments(lab)) answer(lab, OVERVIEW, "table", out);
   else out.write("There are no experiments yet; deno task sweep --help lists those that can begin.\n");
   return 0;
 }
@@ -65,7 +64,7 @@ export async function query(call: Call): Promise<number> {
     return 0;
   }
   out.write(`${schema(lab, out.columns ?? 120)}\n\nExperiments\n`);
-  answer(lab, LIST, "table", out);
+  answer(lab, OVERVIEW, "table", out);
   out.write(`\ndeno task db query "SELECT state, count(*) AS runs FROM run_summary GROUP BY state"\n`);
   return 0;
 }
@@ -73,8 +72,12 @@ export async function query(call: Call): Promise<number> {
 export async function mergeAll({ db, words }: Call): Promise<number> {
   const sources: Lab[] = [];
   try {
-    // Before anything is written, all have to be there.
-    for (const path of words) sources.push(Lab.open(path, { readOnly: true }));
+    // Before anything is written, all have to be there, and whole.
+    for (const path of words) {
+      const from = Lab.open(path, { readOnly: true });
+      sources.push(from);
+      assertWhole(from, `merge ${path} into ${db}`);
+    }
     using into = Lab.open(db);
     for (const from of sources) {
       const { runs, entered, further, evaluations, files } = await merge(from, into, say);
@@ -157,22 +160,12 @@ export async function exportTo(call: Call): Promise<number> {
 }
 
 export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
-  // Where there is no database yet, a scratch one first: a folder that can't be imported leaves none behind.
-  if (!await exists(db)) await inScratch((lab) => importRecorded(lab, folder));
+  // First of all: a folder that can't be imported leaves no database behind.
+  const record = await readRecord(folder);
   using lab = Lab.open(db);
-  const { experiment, runs, entered, files } = await importRecorded(lab, folder);
+  const { experiment, runs, entered, files } = await enterRecord(lab, record);
   tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
   return 0;
-}
-
-async function inScratch(work: (lab: Lab) => Promise<unknown>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "grokbook-" });
-  try {
-    using lab = Lab.open(join(folder, "lab.db"));
-    await work(lab);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 export async function writeFinalInfo(call: Call): Promise<number> {

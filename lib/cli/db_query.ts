@@ -3,6 +3,7 @@
 import { csvFormatRow } from "d3-dsv";
 import type { SQLOutputValue } from "node:sqlite";
 import { reason } from "../run/files.ts";
+import { relations } from "../lab/overview.ts";
 import type { Lab } from "../lab/store.ts";
 import { plural } from "./progress.ts";
 import { GAP, lineOf, widthsOf } from "./table.ts";
@@ -51,9 +52,6 @@ const LEAST = 12;
 /** Writes what a statement gives. @throws Error in one line where it gives no rows at all, or can't be read, or what `write` throws. */
 export function answer(lab: Lab, sql: string, format: Format, output: Output): void {
   const { columns, rows } = lab.table(sql);
-  if (columns.length === 0) {
-    throw new Error(`Cannot query ${lab.path}: it must be a statement that gives rows, this one gives none; query only reads`);
-  }
   if (format === "csv") writeCsv(columns, rows, output);
   else if (format === "json") writeJson(columns, rows, output);
   else writeTable(columns, rows, output);
@@ -127,10 +125,7 @@ const clean = (text: string) => text.replaceAll(/\r?\n/g, " ").replaceAll(/\p{Cc
 
 /** The tables and views with their columns, in lines of at most so many characters. */
 export function schema(lab: Lab, width: number): string {
-  const objects = lab.query<{ name: string; type: string; columns: string }>(
-    `SELECT s.name, s.type, group_concat(c.name, ', ' ORDER BY c.cid) AS columns FROM sqlite_schema s, pragma_table_xinfo(s.name) c
-     WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite_%' GROUP BY s.name ORDER BY s.type, s.rowid`,
-  );
+  const objects = relations(lab);
   const indent = Math.max(...objects.map(({ name }) => name.length)) + 4;
   const group = (type: string) =>
     objects.filter((object) => object.type === type).map(({ name, columns }) =>

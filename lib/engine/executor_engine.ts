@@ -28,6 +28,10 @@ export class ExecutorEngine<Kind extends Executor = Executor> implements Engine 
     return { bytes, flop: flop.batch + flop.step + evaluation / spec.schedule.evalEvery };
   }
 
+  refusal(spec: RunSpec, watched?: Watched): string | null {
+    return this.#planned(spec, watched).demand.refusal;
+  }
+
   async open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<RowTrainer> {
     const { plan, demand } = this.#planned(specOf(runs[0]), watched), { executor, info } = this;
     if (demand.refusal !== null) throw new Error(`Cannot train this model on ${info.adapter}: ${demand.refusal}`);

@@ -2,8 +2,9 @@
  * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
  * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
  */
-import { groups, type News, type Run, train } from "../train/train.ts";
+import { DECISION, groups, type News, type Run, train } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
+import { passes, type Rule } from "../run/grokking.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
 import { type Experiment, namedRule } from "./experiment.ts";
@@ -225,9 +226,30 @@ function storedRun(
   );
   const { step, grokking_step: grokkingStep, passing_since: since, last_step: last } = row;
   const held = margin === 0 || (since !== null && last !== null && last - since >= margin!);
-  const early = margin !== null && row.status === "grokked" && grokkingStep !== null && held;
+  const early = margin !== null && grokkingStep !== null && row.session === null &&
+    ((row.status === "grokked" && held) || passedEnd(lab, id, spec, namedRule(rule), margin, held && row.status === "finished"));
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
   const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
   const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
   return { run, done, open: !done && row.session === null };
+}
+
+/**
+ * Whether a run that was trained for another experiment has come past the step at which this one would have ended it. Then it has all that this one
+ * wants, however it went on.
+ * @param atEnd what to say of one whose evaluations are a part of those that were made.
+ */
+function passedEnd(lab: Lab, id: number, spec: RunSpec, rule: Rule, margin: number, atEnd: boolean): boolean {
+  const [{ thinned, step }] = lab.query<{ thinned: number; step: number }>("SELECT thinned, step FROM runs WHERE id = ?", id);
+  if (thinned === 1) return atEnd;
+  const metrics = lab.metrics(id, Math.min(step, spec.schedule.steps));
+  // Where `train` decides whether a run may end.
+  const stride = Math.ceil(DECISION / spec.schedule.evalEvery) * spec.schedule.evalEvery;
+  let from: number | null = null, times = 0, grokked = false;
+  return metrics.some((evaluation) => {
+    const passed = passes(evaluation, rule);
+    [from, times] = passed ? [from ?? evaluation.step, times + 1] : [null, 0];
+    grokked ||= times >= rule.times;
+    return grokked && evaluation.step % stride === 0 && (margin === 0 || (from !== null && evaluation.step - from >= margin));
+  });
 }

@@ -1,7 +1,7 @@
 /** `deno task train` as tests start it: the real process, a real engine, very small models. */
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 
 /** The native engine where there is an adapter, as users have it; otherwise the portable one. */
 export const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";

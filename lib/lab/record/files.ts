@@ -9,8 +9,9 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
 import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
+import { checksum } from "../../run/files.ts";
 import type { Value as Field } from "../../run/kinds.ts";
-import { type RunSpec, specHash } from "../../run/spec.ts";
+import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Environment } from "../environment.ts";
 import { type NamedRule, swept } from "../experiment.ts";
@@ -113,7 +114,14 @@ export interface Header extends Pick<Recorded, "name" | "question" | "margin" | 
     readonly declared: string;
     readonly sessions: readonly (RecordedSession & { readonly wallSeconds: number })[];
   };
+  /** Checksums of the record's files of text, by their names; that of `experiment.json` is of all else in it. Absent in older records. */
+  readonly sha256?: Readonly<Record<string, string>>;
 }
+
+/** The checksum of all that stands in a header but for its checksums. */
+export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checksumOf(stableJson(rest));
+/** The checksum of a text. */
+export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
 
 export const METRICS = {
   trainLoss: "train_loss",
@@ -197,15 +205,16 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
       })),
     },
   };
-  const metrics = `${METRICS_HEADER}\n${lines.join("")}`;
-  return new Map([
-    ...kept === "none" ? [] : [[FILES.metrics, metrics] as const],
+  const tables = new Map<string, string>([
+    ...kept === "none" ? [] : [[FILES.metrics, `${METRICS_HEADER}\n${lines.join("")}`] as const],
     ...files.length === 0
       ? []
       : [[FILES.artifacts, `${csvFormatRows([[...ARTIFACTS_HEADER], ...files.map((row) => row.map(String))])}\n`] as const],
     [FILES.runs, `${csvFormatRows([runsHeader(differing, rules), ...rows])}\n`],
-    [FILES.experiment, `${JSON.stringify(header, null, 2)}\n`],
   ]);
+  const sha256 = Object.fromEntries([...tables].map(([file, text]) => [file, checksumOf(text)]));
+  const whole = { ...header, sha256: { [FILES.experiment]: headerChecksum(header), ...sha256 } };
+  return new Map([...tables, [FILES.experiment, `${JSON.stringify(whole, null, 2)}\n`]]);
 }
 
 /** The fields in which all runs agree, but for those that came later and change nothing in them. */
