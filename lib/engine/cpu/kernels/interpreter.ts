@@ -18,7 +18,7 @@ import { weightGradient } from "./weight_gradient";
 
 export { applyFunction } from "./functions";
 export { fuses } from "./simd";
-export { setTile } from "./tile";
+export { setTile, tile } from "./tile";
 
 /** How often a worker looks for the others before it sleeps: some ten microseconds. */
 const LOOKS: i32 = 5000;

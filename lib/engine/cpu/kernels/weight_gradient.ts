@@ -31,7 +31,7 @@ export function weightGradient(r: usize, arena: usize, t: i32, nt: i32, scratch:
   let s0 = byPanels ? 0 : share(strips, t, nt, 1), s1 = byPanels ? strips : share(strips, t + 1, nt, 1);
   let p0 = byPanels ? share(panels, t, nt, 1) : 0, p1 = byPanels ? share(panels, t + 1, nt, 1) : panels;
   if (s0 >= s1 || p0 >= p1) return;
-  if (!byPanels && t > 0) db = 0;
+  if (s0 > 0) db = 0; // shared by strips, the first one sums
   let xs = scratch + SCRATCH_HEAD, ys = (xs + <usize>(s1 - s0) * <usize>min(rows, ROWS_OF_A_SUM) * 24 + 15) & ~15;
   for (let from = 0; from < rows; from += ROWS_OF_A_SUM) {
     let k = min(ROWS_OF_A_SUM, rows - from), panel = <usize>(k * width) << 2;
