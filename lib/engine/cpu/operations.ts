@@ -242,7 +242,7 @@ export function weightGradient(
       n,
       db ? writesMatrix(db, 1, n) : null,
     ],
-    scratch: SCRATCH_HEAD + 24 * k * Math.ceil(m / 6) + 16 + 4 * panelWords(k, n),
+    scratch: SCRATCH_HEAD + 4 * n + 64 + (24 * k + 128) * Math.ceil(m / 6) + 4 * panelWords(k, n),
     flop: 2 * rows * m * n,
     bytes: 4 * (rows * (m + n) + m * n),
   };

@@ -5,34 +5,36 @@ import { columnsOfTile } from "./tile";
 /** Panels of n columns. */
 @inline export function panelsOf(n: i32): i32 { return (n + columnsOfTile - 1) / columnsOfTile; }
 
-/**
- * Panels `from` to `to` of w[k, n]: out[panel][k][width]. Where `sums` is given, the sums of the columns go there, or are added to what is there.
- */
-export function packPanels(w: usize, ld: usize, k: i32, n: i32, out: usize, from: i32, to: i32, sums: usize, add: bool): void {
-  let width = columnsOfTile, ldo = <usize>width << 2;
-  for (let panel = from; panel < to; panel++) {
-    for (let j = panel * width; j < (panel + 1) * width; j += 8) {
-      let src = w + (<usize>j << 2), dst = out + ((<usize>panel * k * width + (j - panel * width)) << 2), left = n - j;
-      let s0 = f32x4.splat(0), s1 = s0, zero = s0;
+/** Rows that are packed into all panels before the next ones: what a few rows touch stays in the first cache. No bit depends on it. */
+const ROWS_AT_ONCE: i32 = 8;
+
+/** Panels `from` to `to` of w[k, n]: out[panel][k][width]. Where `sums` is given, each row is added to it in turn, n floats. */
+export function packPanels(w: usize, ld: usize, k: i32, n: i32, out: usize, from: i32, to: i32, sums: usize): void {
+  let width = columnsOfTile, row = <usize>width << 2, panel = row * <usize>k, zero = f32x4.splat(0);
+  for (let p = 0; p < k; p += ROWS_AT_ONCE) {
+    let count = min(ROWS_AT_ONCE, k - p), rows = w + <usize>p * ld, to8 = out + <usize>p * row;
+    for (let j = from * width; j < to * width; j += 8) {
+      let o = <usize>j << 2, src = rows + o, dst = to8 + <usize>(j / width) * panel + (<usize>(j % width) << 2), left = n - j;
+      let s0 = zero, s1 = zero;
+      if (sums && left > 0) s0 = v128.load(sums + o);
+      if (sums && left > 4) s1 = v128.load(sums + o, 16);
       if (left >= 8) {
-        for (let p = 0; p < k; p++) {
+        for (let i = 0; i < count; i++) {
           let x = v128.load(src), y = v128.load(src, 16);
           s0 = f32x4.add(s0, x); s1 = f32x4.add(s1, y);
           v128.store(dst, x); v128.store(dst, y, 16);
-          src += ld; dst += ldo;
+          src += ld; dst += row;
         }
       } else {
-        for (let p = 0; p < k; p++) {
+        for (let i = 0; i < count; i++) {
           let x = left > 0 ? v128.load(src) : zero;
           s0 = f32x4.add(s0, x);
           v128.store(dst, x); v128.store(dst, zero, 16);
-          src += ld; dst += ldo;
+          src += ld; dst += row;
         }
       }
-      if (!sums) continue;
-      let q = sums + (<usize>j << 2);
-      if (left > 0) v128.store(q, add ? f32x4.add(v128.load(q), s0) : s0);
-      if (left > 4) v128.store(q, add ? f32x4.add(v128.load(q, 16), s1) : s1, 16);
+      if (sums && left > 0) v128.store(sums + o, s0);
+      if (sums && left > 4) v128.store(sums + o, s1, 16);
     }
   }
 }
@@ -63,5 +65,5 @@ export function pack(r: usize, arena: usize, t: i32, nt: i32, transposed: bool):
   let w = at(r, 0, arena), ld = <usize>word(r, 1), k = word(r, 2), n = word(r, 3), out = at(r, 4, arena);
   let panels = panelsOf(n), from = share(panels, t, nt, 1), to = share(panels, t + 1, nt, 1);
   if (transposed) packTransposedPanels(w, ld, k, n, out, from, to);
-  else packPanels(w, ld, k, n, out, from, to, 0, false);
+  else packPanels(w, ld, k, n, out, from, to, 0);
 }
