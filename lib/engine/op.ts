@@ -1,0 +1,371 @@
+/**
+ * What a step can do, as plain data: operations on named buffers, with sizes as numbers. No device, no tile, no scratch: an executor turns them into its
+ * own kernels.
+ *
+ * Invariants: an operation is written for one run, and every run has its own part of each buffer. A list is done in order. Nothing outside the views
+ * named as results is written. Padding (columns beyond a matrix's own, rows beyond its own) is zero in parameters and activations, and stays zero.
+ *
+ * Legend as in `run/spec.ts`: B examples · T positions · V vocabulary · C classes · D d_model · H heads · K d_head · M d_mlp · P parameters a run.
+ */
+import type { Layout } from "../run/layout.ts";
+import type { ModelSpec } from "../run/spec.ts";
+
+/** A matrix of f32: rows of `stride` words from word `offset` of a run's part of a buffer. All numbers are multiples of four. */
+export interface View {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly stride: number;
+  /** Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger. */
+  readonly words: number;
+}
+
+/** How an index finds a row: by itself, or by a or b of its example's pair. */
+export type By = "index" | "a" | "b";
+
+/** `count` rows from `base`; the row of index i is `base + i`, `base + a[i]` or `base + b[i]`. */
+export interface RowsBy {
+  readonly by: By;
+  readonly base: number;
+  readonly count: number;
+}
+
+/** The rows of one position of the sequence. */
+export interface PositionRows extends RowsBy {
+  readonly position: number;
+}
+
+/** The batch that pairs are read from, u32[examples]: `rows.ts` says how a pair is packed. */
+export interface Batch {
+  readonly batch: string;
+  readonly examples: number;
+}
+
+/** For rows of C, the rows of another matrix: row `first + i` stands at the row that `to` gives for i. The segments cover all rows, in order. */
+export interface RowMap extends Batch {
+  readonly segments: readonly { readonly first: number; readonly count: number; readonly to: RowsBy }[];
+}
+
+export type ActivationName = ModelSpec["activation"];
+
+/** What becomes of each element of a product, in this order. */
+export interface Epilogue {
+  /** A row that is added to every row. */
+  readonly bias?: View;
+  /** A matrix that is added, by `rows` where its rows aren't those of C. It may be C itself: then the product is added to what is there. */
+  readonly add?: { readonly from: View; readonly rows?: RowMap };
+  /** C keeps the sum; `out`, of the same shape, gets the function of it. */
+  readonly activation?: { readonly name: ActivationName; readonly out: View };
+  /** The product is multiplied by the function's derivative at what `activation` kept in `pre`, of the same shape. */
+  readonly derivative?: { readonly name: ActivationName; readonly pre: View };
+}
+
+/** C[m, n] = A · B over k: "nn" is x · W, "nt" is dy · Wᵀ, "tn" is xᵀ · dy, which takes no epilogue. */
+export interface Product extends Epilogue {
+  readonly op: "product";
+  readonly label: string;
+  readonly form: "nn" | "nt" | "tn";
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: View;
+  readonly b: View;
+  readonly c: View;
+  /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows. */
+  readonly sums?: View;
+}
+
+/** out = (x − mean) / σ · w + b for each of so many rows; `stats` keeps (mean, 1/σ), f32[rows, 2]. Eps is `NORM_EPS`, as in PyTorch. */
+export interface Norm {
+  readonly op: "norm";
+  readonly label: string;
+  readonly rows: number;
+  /** Columns that count; those up to the stride are padding. */
+  readonly D: number;
+  readonly x: View;
+  readonly w: View;
+  readonly b: View;
+  readonly stats: string;
+  readonly out: View;
+}
+export const NORM_EPS = 1e-5;
+
+/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy. */
+export interface NormBackward {
+  readonly op: "normBackward";
+  readonly label: string;
+  readonly rows: number;
+  readonly D: number;
+  readonly x: View;
+  readonly w: View;
+  readonly stats: string;
+  readonly dy: View;
+  readonly dx: View;
+  readonly add?: View;
+  readonly dw: View;
+  readonly db: View;
+}
+
+/** What both directions of attention share: the queries of one group (`rows.ts`), and the rows they meet. */
+interface Attends extends Batch {
+  readonly label: string;
+  readonly H: number;
+  readonly K: number;
+  /** What an index counts: examples ("ab"), values of a, or values of b; and how many. Only "ab" reads the batch. */
+  readonly over: "a" | "b" | "ab";
+  readonly count: number;
+  /** Row `base + i` is the query of index i; it sees these positions. At most four. */
+  readonly queries: readonly { readonly position: number; readonly base: number; readonly sees: readonly number[] }[];
+  /** The positions that any of the queries sees, ascending. */
+  readonly keys: readonly PositionRows[];
+  /** [input rows, (query, key, value), H, K padded to a multiple of four] */
+  readonly qkv: View;
+  /** f32[output rows, H, 4]: the weights of a query; those of positions it doesn't see are zero. */
+  readonly pattern: string;
+}
+
+/** pattern = softmax(q · k / √K) over the positions seen; z = pattern · v, [output rows, H, K padded]. */
+export interface Attention extends Attends {
+  readonly op: "attention";
+  readonly z: View;
+  /** Rows of `pattern` and z. */
+  readonly rows: number;
+}
+
+/**
+ * dv = patternᵀ · dz, ds = pattern ∘ (dz · v − Σ pattern ∘ dz · v) / √K, dq = ds · k, dk = dsᵀ · q. Rows of an index's own get theirs in `dqkv`. Rows that
+ * several indices or groups share get terms in `shared`, [index, position, 3, H, K], which a fold adds; of a position that isn't queried, dq is zero there.
+ */
+export interface AttentionBackward extends Attends {
+  readonly op: "attentionBackward";
+  readonly rows: number;
+  readonly dz: View;
+  readonly dqkv: View;
+  readonly shared: { readonly positions: readonly number[]; readonly out: View } | null;
+}
+
+/** The token of a position's rows: row `base` of W_E, or for elements `base + i`, `base + a[i]`, `base + b[i]`. */
+export interface Token {
+  readonly by: By | "constant";
+  readonly base: number;
+}
+
+/** Rows of the residual stream before layer 0: those of one position. Row `first + i` has index i. */
+export interface EmbedSegment {
+  readonly first: number;
+  readonly count: number;
+  readonly position: number;
+  readonly token: Token;
+}
+
+/** out[row] = W_E[token] + W_pos[position] */
+export interface Embed extends Batch {
+  readonly op: "embed";
+  readonly label: string;
+  readonly segments: readonly EmbedSegment[];
+  readonly W_E: View;
+  readonly W_pos: View;
+  readonly out: View;
+}
+
+/** Examples by a (side 0) and by b (side 1), as `lists` leaves them: u32[2, C + 1 + B], starts and then examples in ascending order. */
+export interface ByValue {
+  readonly lists: string;
+  readonly B: number;
+  readonly C: number;
+}
+
+/** dW_E[token] and dW_pos[position] = sums of the rows of dx that used them; `V` tokens, `T` positions, elements from token `firstElement`. */
+export interface EmbedBackward extends ByValue {
+  readonly op: "embedBackward";
+  readonly label: string;
+  readonly segments: readonly EmbedSegment[];
+  readonly V: number;
+  readonly T: number;
+  readonly firstElement: number;
+  readonly dx: View;
+  readonly dW_E: View;
+  readonly dW_pos: View;
+}
+
+/** Terms of a row: row i of x for "index"; for "a" and "b" the sum of the rows of x, one an example, whose example has value i. Rows of C values. */
+export interface FoldSource {
+  readonly by: By;
+  readonly x: View;
+  /** The first column that counts; those before it add nothing. */
+  readonly from?: number;
+}
+
+/** out[first + i] = Σ of the sources of i, in their order, over `width` columns; zero without any. Rows outside the segments are left alone. */
+export interface Fold extends ByValue {
+  readonly op: "fold";
+  readonly label: string;
+  readonly segments: readonly { readonly first: number; readonly count: number; readonly sources: readonly FoldSource[] }[];
+  readonly width: number;
+  readonly out: View;
+}
+
+/** out[example] = the mean over positions of x at the example's row there. */
+export interface Pool extends Batch {
+  readonly op: "pool";
+  readonly label: string;
+  readonly positions: readonly PositionRows[];
+  readonly width: number;
+  readonly x: View;
+  readonly out: View;
+}
+
+/** dx[row] = Σ over the row's examples of dy / T. */
+export interface PoolBackward extends ByValue {
+  readonly op: "poolBackward";
+  readonly label: string;
+  readonly positions: readonly PositionRows[];
+  readonly width: number;
+  readonly dy: View;
+  readonly dx: View;
+}
+
+/** Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's `stable_loss`. */
+export interface Loss extends Batch {
+  readonly op: "loss";
+  readonly label: string;
+  readonly kind: "cross-entropy";
+  readonly C: number;
+  readonly logits: View;
+  readonly stats: string;
+  readonly dlogits?: View;
+}
+
+/** params and moments after an update by `grads`, f32[P] each; rests where the run has done its steps. The run's numbers come from `hyper`, its step from `state`. */
+export interface Update {
+  readonly op: "update";
+  readonly label: string;
+  /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). */
+  readonly kind: "adamw";
+  readonly P: number;
+  /** Words before this one are matrices and decay; those from it are vectors and decay where the run says so. */
+  readonly vectorsFrom: number;
+  readonly params: string;
+  readonly grads: string;
+  readonly moments: readonly [m: string, v: string];
+}
+
+/** batch = the next draws from the training pairs, or pair i where the run's batch is all of them. */
+export interface Sample extends Batch {
+  readonly op: "sample";
+  readonly label: string;
+  /** u32[pairs] */
+  readonly pairs: string;
+  readonly pairWords: number;
+}
+
+/** batch = the next pairs of the whole set, by the chunk that `state` counts; past the end, pair 0 stands in. */
+export interface Chunk extends Batch {
+  readonly op: "chunk";
+  readonly label: string;
+  readonly pairs: string;
+  readonly pairWords: number;
+}
+
+/** The examples of a batch by their values. */
+export interface Lists extends ByValue {
+  readonly op: "lists";
+  readonly label: string;
+  readonly batch: string;
+}
+
+/** batch_sums += (Σ loss, Σ right, B, 0) and state.step += 1, unless the run has done its steps. */
+export interface EndOfStep {
+  readonly op: "endOfStep";
+  readonly label: string;
+  readonly examples: number;
+  readonly stats: string;
+  readonly sums: string;
+}
+
+/** sums += (train loss, train right, val loss, val right) of the chunk's pairs and state.chunk += 1. */
+export interface EndOfChunk {
+  readonly op: "endOfChunk";
+  readonly label: string;
+  readonly examples: number;
+  readonly stats: string;
+  readonly sums: string;
+}
+
+/** `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and where the schedule has an evaluation at this step, the batches' sums. */
+export interface EndOfEvaluation {
+  readonly op: "endOfEvaluation";
+  readonly label: string;
+  readonly P: number;
+  readonly params: string;
+  readonly grads: string;
+  readonly batchSums: string;
+  readonly sums: string;
+  readonly metrics: string;
+}
+
+/**
+ * What the attention log keeps of a layer's patterns over N pairs, fewer where the run has fewer: f32[L, H, T, (mean, variance, entropy), 4], then the
+ * patterns of the first S, f32[S, L, H, T, 4].
+ */
+export interface AttentionSummary {
+  readonly op: "attentionSummary";
+  readonly label: string;
+  /** u32[N] */
+  readonly batch: string;
+  readonly pattern: string;
+  /** Rows of `pattern`. */
+  readonly rows: number;
+  readonly positions: readonly PositionRows[];
+  readonly layer: number;
+  readonly N: number;
+  readonly S: number;
+  readonly H: number;
+  readonly T: number;
+  /** L · H · T */
+  readonly queries: number;
+  readonly out: string;
+}
+
+export type Op =
+  | Product
+  | Norm
+  | NormBackward
+  | Attention
+  | AttentionBackward
+  | Embed
+  | EmbedBackward
+  | Fold
+  | Pool
+  | PoolBackward
+  | Loss
+  | Update
+  | Sample
+  | Chunk
+  | Lists
+  | EndOfStep
+  | EndOfChunk
+  | EndOfEvaluation
+  | AttentionSummary;
+
+/**
+ * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update, given the batch.
+ * `chunk`: one chunk of an evaluation; `chunks` of them, then `endOfEvaluation`. `forward`: alone, for pairs that the host wrote into `eval.batch`.
+ * `attention`: the attention log of an evaluation; empty where it isn't watched.
+ */
+export type ListName = "batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention";
+
+export interface Plan {
+  readonly layout: Layout;
+  /** Words of four bytes of a run's part, by buffer; those that nothing writes at first are zero. */
+  readonly buffers: ReadonlyMap<string, number>;
+  readonly lists: Readonly<Record<ListName, readonly Op[]>>;
+  /** Buffers that hold a run's state and move with it when it changes its place; the others are made anew where they are read. */
+  readonly state: readonly string[];
+  /** Pairs of a chunk, and chunks that cover the whole set. */
+  readonly chunkPairs: number;
+  readonly chunks: number;
+  /** Words of a row of pairs: every pair there could be. */
+  readonly pairWords: number;
+  /** Where attention is watched: N and S, at most, for a run of an operation with fewer pairs has fewer; and words of a run's summary. */
+  readonly attention?: { readonly N: number; readonly S: number; readonly words: number };
+}

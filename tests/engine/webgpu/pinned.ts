@@ -1,0 +1,110 @@
+/**
+ * What the native engine makes of every preset, as short texts to compare: its kernels (complete WGSL, grid, bindings, constants), and the bits of
+ * a short training. Run as a program it writes the fixture anew: `deno run -A tests/engine/webgpu/pinned.ts`. Do that only where bits are meant to change.
+ */
+import { createHash } from "node:crypto";
+import type { Engine, EngineInfo, Evaluation } from "../../../lib/engine/engine.ts";
+import { plan } from "../../../lib/engine/plan.ts";
+import { webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
+import { GPU_TILE, SOFTWARE_TILE, type Tile } from "../../../lib/engine/webgpu/kernels/gemm.ts";
+import { type Kernel, source } from "../../../lib/engine/webgpu/kernels/kernel.ts";
+import { type PresetName, PRESETS, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
+
+const FILE = new URL("./pinned.json", import.meta.url);
+const ATTENTION = { attention: { pairs: 20, full: 4 } };
+
+/** The digests of a plan: of the words by buffer, and of each kernel of a list, in order. */
+export type PinnedPlan = Readonly<Record<string, string>>;
+/** SHA-256 of a row's weights, moments and sums in flight, and of its metrics and attention from step 0. */
+export interface PinnedRow {
+  readonly state: string;
+  readonly evaluations: string;
+}
+
+export interface Pinned {
+  /** By preset, size and tile. */
+  readonly kernels: Readonly<Record<string, PinnedPlan>>;
+  /** What computed the bits; other drivers and vector widths round otherwise. */
+  readonly bits: {
+    readonly adapter: string;
+    readonly driver: string;
+    /** By preset. */
+    readonly rows: Readonly<Record<string, readonly PinnedRow[]>>;
+  };
+}
+
+const digest = (...parts: (string | Uint8Array)[]) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex");
+const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength);
+
+const SMALL = {
+  model: { dModel: 18, heads: 3, dMlp: 22 },
+  data: { prime: 11, trainFraction: 0.5 },
+  schedule: { steps: 20, evalEvery: 5 },
+} as const;
+/** A preset in small, at sizes that break tiling; where its batch isn't full, fewer examples than elements, so that no rows are shared. */
+const inSmall = (preset: PresetName, seed = 0): RunSpec =>
+  runSpec({ preset, ...SMALL, data: { ...SMALL.data, ...(PRESETS[preset].data.batch === "full" ? {} : { batch: 9 }) }, seed });
+
+const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpec({ preset }), small: inSmall(preset) });
+const TILES: Readonly<Record<string, Tile>> = { software: SOFTWARE_TILE, hardware: GPU_TILE };
+
+export interface Lists {
+  readonly buffers: ReadonlyMap<string, number>;
+  readonly lists: Readonly<Record<string, readonly Kernel[]>>;
+}
+
+/** A plan's kernels by list, the attention log among them. */
+function kernelsOf(spec: RunSpec, tile: Tile): Lists {
+  const { buffers, batch, step, chunk, forward, endOfEvaluation, attention } = plan(spec, tile, ATTENTION);
+  return { buffers, lists: { batch, step, chunk, forward, endOfEvaluation, attention: attention!.kernels } };
+}
+
+const kernelDigest = (kernel: Kernel) =>
+  digest(source(kernel), JSON.stringify([kernel.grid, kernel.bindings, Object.entries(kernel.constants ?? {})])).slice(0, 8);
+
+/** Every kernel of every preset. */
+export function pinnedKernels(): Record<string, PinnedPlan> {
+  const names = Object.keys(PRESETS) as PresetName[];
+  return Object.fromEntries(
+    names.flatMap((preset) =>
+      Object.entries(sizesOf(preset)).flatMap(([size, spec]) =>
+        Object.entries(TILES).map(([tile, cut]) => {
+          const { buffers, lists } = kernelsOf(spec, cut);
+          const words = digest(JSON.stringify([...buffers].sort(([a], [b]) => (a < b ? -1 : 1)))).slice(0, 8);
+          const kernels = Object.entries(lists).map(([list, kernels]) => [list, kernels.map(kernelDigest).join(" ")]);
+          return [`${preset} ${size} ${tile}`, { buffers: words, ...Object.fromEntries(kernels) }];
+        })
+      )
+    ),
+  );
+}
+
+/** Twenty updates of three rows, the first and the last of which are the same run. */
+export async function pinnedRows(engine: Engine, preset: PresetName): Promise<PinnedRow[]> {
+  const trainer = await engine.open([0, 1, 0].map((seed) => inSmall(preset, seed)), ATTENTION);
+  try {
+    const all: Evaluation[] = (await Array.fromAsync(trainer.advance(20))).flat();
+    return await Promise.all(trainer.rows.map(async (_, row) => {
+      const { params, m, v, batchSums } = await trainer.snapshot(row);
+      const evaluations = all.filter((each) => each.row === row).flatMap(({ metrics, attention }) => {
+        const { mean, variance, entropy, examples } = attention!;
+        return [bytes(Float32Array.from(Object.values(metrics))), ...[mean, variance, entropy, examples].map(bytes)];
+      });
+      return { state: digest(...[params, m, v, batchSums].map(bytes)), evaluations: digest(...evaluations) };
+    }));
+  } finally {
+    trainer.dispose();
+  }
+}
+
+export const pinned = async (): Promise<Pinned> => JSON.parse(await Deno.readTextFile(FILE));
+
+/** Whether the bits of the fixture were computed by such a device. */
+export const sameDevice = ({ bits }: Pinned, { adapter, driver }: EngineInfo) => bits.adapter === adapter && bits.driver === driver;
+
+if (import.meta.main) {
+  const engine = await webgpuEngine(), { adapter, driver } = engine.info, rows: Record<string, PinnedRow[]> = {};
+  for (const preset of Object.keys(PRESETS) as PresetName[]) rows[preset] = await pinnedRows(engine, preset);
+  const fixture: Pinned = { kernels: pinnedKernels(), bits: { adapter, driver, rows } };
+  await Deno.writeTextFile(FILE, `${JSON.stringify(fixture, null, 1)}\n`);
+}
