@@ -60,31 +60,46 @@ const state = reads("state", 0, STATE);
 export const rest = (): Record => ({ label: "the end, where no steps are left", opcode: REST, args: [state], flop: 0, bytes: 0 });
 
 /** batch = the next draws from the training pairs. */
-export const sample = (B: number, pairs: number): Record => ({
-  label: "batch = draws from the training pairs",
+export const sample = (label: string, { batch, examples, pairs, pairWords }: Draw): Record => ({
+  label,
   opcode: SAMPLE,
-  args: [hyper, state, reads("pairs", 0, pairs), writes("batch", 0, B), B],
+  args: [hyper, state, reads(pairs, 0, pairWords), writes(batch, 0, examples), examples],
   flop: 0,
-  bytes: 8 * B,
+  bytes: 8 * examples,
 });
 
-/** The next E pairs of the whole set. */
-export const chunk = (E: number, pairs: number, batch = "eval.batch"): Record => ({
-  label: `${batch} = the next pairs of the whole set`,
+/** The next pairs of the whole set. */
+export const chunk = (label: string, { batch, examples, pairs, pairWords }: Draw): Record => ({
+  label,
   opcode: CHUNK,
-  args: [hyper, state, reads("pairs", 0, pairs), writes(batch, 0, E), E],
+  args: [hyper, state, reads(pairs, 0, pairWords), writes(batch, 0, examples), examples],
   flop: 0,
-  bytes: 8 * E,
+  bytes: 8 * examples,
 });
+
+/** What a batch is drawn from. */
+export interface Draw {
+  readonly batch: string;
+  readonly examples: number;
+  readonly pairs: string;
+  readonly pairWords: number;
+}
+
+/** Examples by a and by b: u32[2, C + 1 + B], starts and then examples in ascending order. */
+export interface ByValue {
+  readonly lists: string;
+  readonly B: number;
+  readonly C: number;
+}
 
 /** Words of one side of `lists`. */
 export const listSide = (B: number, C: number) => C + 1 + B;
 
 /** lists = the examples by a and by b. */
-export const lists = (B: number, C: number): Record => ({
-  label: "lists = examples by a and by b",
+export const lists = (label: string, batch: string, { lists, B, C }: ByValue): Record => ({
+  label,
   opcode: LISTS,
-  args: [reads("batch", 0, B), writes("lists", 0, 2 * listSide(B, C)), B, C],
+  args: [reads(batch, 0, B), writes(lists, 0, 2 * listSide(B, C)), B, C],
   flop: 0,
   bytes: 16 * B,
 });
@@ -435,15 +450,14 @@ export interface Source {
 /** out[v] = factor · Σ of the sources' rows of v; zero without any. */
 export function fold(
   label: string,
-  { out, rows, width, sources, B, C, factor }: {
+  { out, rows, width, sources, factor }: {
     readonly out: Matrix;
     readonly rows: number;
     readonly width: number;
     readonly sources: readonly Source[];
-    readonly B: number;
-    readonly C: number;
     readonly factor?: number | undefined;
   },
+  { lists, B, C }: ByValue,
 ): Record {
   return {
     label,
@@ -453,7 +467,7 @@ export function fold(
       4 * out.stride,
       rows,
       width,
-      sources.some(({ by }) => by !== "index") ? reads("lists", 0, 2 * listSide(B, C)) : null,
+      sources.some(({ by }) => by !== "index") ? reads(lists, 0, 2 * listSide(B, C)) : null,
       listSide(B, C),
       factor === undefined || factor === 1 ? 0 : real(factor),
       ...sources.flatMap((
@@ -527,49 +541,81 @@ export function loss(
 }
 
 /** params, m, v = AdamW(grads). */
-export const adamw = (P: number, matrices: number): Record => ({
-  label: "params, m, v = AdamW(grads)",
-  opcode: ADAMW,
-  args: [hyper, state, writes("params", 0, P), reads("grads", 0, P), writes("m", 0, P), writes("v", 0, P), P, matrices],
-  flop: 16 * P,
-  bytes: 28 * P,
-});
+export function adamw(
+  label: string,
+  { P, matrices, params, grads, m, v }: {
+    readonly P: number;
+    /** Words of matrices, which come first. */
+    readonly matrices: number;
+    readonly params: string;
+    readonly grads: string;
+    readonly m: string;
+    readonly v: string;
+  },
+): Record {
+  return {
+    label,
+    opcode: ADAMW,
+    args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, matrices],
+    flop: 16 * P,
+    bytes: 28 * P,
+  };
+}
 
-/** batch_sums += stats; step += 1. */
-export const endOfStep = (B: number): Record => ({
-  label: "batch_sums += stats; step += 1",
+/** What sums are made of, and where they are kept. */
+export interface Sums {
+  readonly examples: number;
+  readonly stats: string;
+  readonly sums: string;
+}
+
+/** sums += stats; step += 1. */
+export const endOfStep = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
   opcode: END_OF_STEP,
-  args: [writes("state", 0, STATE), reads("stats", 0, 2 * B), writes("batch_sums", 0, 4), B],
-  flop: 2 * B,
-  bytes: 8 * B,
+  args: [writes("state", 0, STATE), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  flop: 2 * examples,
+  bytes: 8 * examples,
 });
 
-/** eval.sums += eval.stats; chunk += 1. */
-export const endOfChunk = (E: number): Record => ({
-  label: "eval.sums += eval.stats; chunk += 1",
+/** sums += stats of the chunk; chunk += 1. */
+export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
   opcode: END_OF_CHUNK,
-  args: [hyper, writes("state", 0, STATE), reads("eval.stats", 0, 2 * E), writes("eval.sums", 0, 4), E],
-  flop: 2 * E,
-  bytes: 8 * E,
+  args: [hyper, writes("state", 0, STATE), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  flop: 2 * examples,
+  bytes: 8 * examples,
 });
 
 /** metrics = means and norms. */
-export const endOfEvaluation = (P: number): Record => ({
-  label: "metrics = means and norms",
-  opcode: END_OF_EVALUATION,
-  args: [
-    hyper,
-    writes("state", 0, STATE),
-    reads("params", 0, P),
-    reads("grads", 0, P),
-    writes("batch_sums", 0, 4),
-    writes("eval.sums", 0, 4),
-    writes("metrics", 0, 8),
-    P,
-  ],
-  flop: 4 * P,
-  bytes: 8 * P,
-});
+export function endOfEvaluation(
+  label: string,
+  { P, params, grads, batchSums, sums, metrics }: {
+    readonly P: number;
+    readonly params: string;
+    readonly grads: string;
+    readonly batchSums: string;
+    readonly sums: string;
+    readonly metrics: string;
+  },
+): Record {
+  return {
+    label,
+    opcode: END_OF_EVALUATION,
+    args: [
+      hyper,
+      writes("state", 0, STATE),
+      reads(params, 0, P),
+      reads(grads, 0, P),
+      writes(batchSums, 0, 4),
+      writes(sums, 0, 4),
+      writes(metrics, 0, 8),
+      P,
+    ],
+    flop: 4 * P,
+    bytes: 8 * P,
+  };
+}
 
 /** Mean, variance and entropy of a layer's patterns over the probe set. */
 export function attentionSummary(

@@ -2,6 +2,8 @@
  * One shared memory with the lists of a plan and an arena for each run, and the queue of what is to be done in it. What is queued while
  * the workers are busy becomes one job: every run's whole program, so that a worker takes a run and doesn't wait for the others.
  */
+import type { Part, Queue, Timing } from "../executor.ts";
+import type { ListName } from "../op.ts";
 import { encode, type Record } from "./records.ts";
 import { MOST_PAGES, PAGE, type Threads } from "./threads.ts";
 
@@ -9,13 +11,6 @@ import { MOST_PAGES, PAGE, type Threads } from "./threads.ts";
 export interface Lists<Name extends string = string> {
   readonly buffers: ReadonlyMap<string, number>;
   readonly lists: { readonly [name in Name]: readonly Record[] };
-}
-
-/** Words of a buffer: `word` counts from run 0's first, run after run. */
-export interface Part {
-  readonly buffer: string;
-  readonly word: number;
-  readonly words: number;
 }
 
 const align = (bytes: number) => 64 * Math.ceil(bytes / 64);
@@ -69,7 +64,7 @@ type Item =
     reject(error: Error): void;
   };
 
-export class CpuQueue<Name extends string = string> {
+export class CpuQueue<Name extends string = ListName> implements Pick<Queue, "write" | "move" | "read" | "dispose"> {
   readonly places: Places;
   readonly #lists: Lists<Name>;
   readonly #runs: number;
@@ -142,15 +137,17 @@ export class CpuQueue<Name extends string = string> {
   /** The words of some buffers as they are once all that is queued before is done. */
   read(parts: readonly Part[]): Promise<Float32Array<ArrayBuffer>[]> {
     const { promise, resolve, reject } = Promise.withResolvers<Float32Array<ArrayBuffer>[]>();
+    promise.catch(() => {}); // whoever waits later is told then
     this.#push({ does: "read", parts, resolve, reject });
     return promise;
   }
 
-  /** Milliseconds of each record of a list, alone on one thread, on run 0 as it is; the run is not the same afterwards. */
-  async time(list: Name, times: number): Promise<number[]> {
+  /** Each record alone on one thread, on run 0, times the runs that one thread would do; what it computes stays in the buffers. */
+  async time(list: Name, times: number, rows: number): Promise<readonly Timing[]> {
     await this.read([]);
     const [from, end] = this.#at.get(list)!, { arenas: arena, scratch } = this.places;
-    return await this.#threads.time(this.#id, { list: from, end, arena, scratch, times });
+    const taken = await this.#threads.time(this.#id, { list: from, end, arena, scratch, times });
+    return this.#lists.lists[list].map(({ label, flop, bytes }, i) => ({ label, milliseconds: rows * taken[i], flop, bytes }));
   }
 
   /** Gives the memory back once what is queued is done. */

@@ -91,7 +91,9 @@ Deno.test("of equally large logits the first is the answer; far behind, the stab
 Deno.test("sums over a batch count the step, until the run has done its steps", () => {
   for (const [B, step] of [[1, 4], [2, 4], [5, 4], [512, 4], [5, 10]]) {
     const stats = noise(2 * B, B), batch_sums = Float32Array.of(1, 2, 3, 0);
-    const [sums, state] = replay({ state: Uint32Array.of(step, 10, 0, 5), stats, batch_sums }, [op.endOfStep(B)], ["batch_sums", "state"]);
+    const [sums, state] = replay({ state: Uint32Array.of(step, 10, 0, 5), stats, batch_sums }, [
+      op.endOfStep("end", { examples: B, stats: "stats", sums: "batch_sums" }),
+    ], ["batch_sums", "state"]);
     const sum = (odd: number) => stats.reduce((sum, x, i) => (i % 2 === odd ? sum + x : sum), 0);
     const done = step === 10;
     assertNear(sums, done ? batch_sums : [1 + sum(0), 2 + sum(1), 3 + B, 0], 1e-6, `B ${B}`);
@@ -113,7 +115,9 @@ Deno.test("chunks of an evaluation: training and held-out pairs apart, none past
       batch_sums,
       metrics: 8,
     };
-    const list = [op.endOfChunk(E), op.endOfChunk(E), op.endOfChunk(E), op.endOfEvaluation(P)];
+    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", sums: "eval.sums" });
+    const all = { P, params: "params", grads: "grads", batchSums: "batch_sums", sums: "eval.sums", metrics: "metrics" };
+    const list = [chunk, chunk, chunk, op.endOfEvaluation("end", all)];
     const [metrics, sums, state, batch] = replay(buffers, list, ["metrics", "eval.sums", "state", "batch_sums"]);
     const total = (odd: number, from: number, to: number) => {
       let sum = 0;
@@ -149,7 +153,11 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const start = { params: noise(P, 1), grads: noise(P, 2), m: noise(P, 3).map((x) => x / 10), v: noise(P, 4).map((x) => x * x / 10) };
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
-    const [params, m, v] = replay(buffers, [op.adamw(P, matrices)], ["params", "m", "v"]);
+    const [params, m, v] = replay(buffers, [op.adamw("adamw", { P, matrices, params: "params", grads: "grads", m: "m", v: "v" })], [
+      "params",
+      "m",
+      "v",
+    ]);
     if (step === 40_000) {
       assertEquals([params, m, v], [start.params, start.m, start.v]);
       continue;
@@ -175,7 +183,7 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
 Deno.test("a run that has done its steps leaves the rest of a list out", () => {
   for (const [step, expected] of [[4, 5], [10, 10]]) {
     const buffers = { state: Uint32Array.of(step, 10, 0, 5), stats: new Float32Array(2), batch_sums: new Float32Array(4) };
-    const [state] = replay(buffers, [op.rest(), op.endOfStep(1)], ["state"]);
+    const [state] = replay(buffers, [op.rest(), op.endOfStep("end", { examples: 1, stats: "stats", sums: "batch_sums" })], ["state"]);
     assertEquals(new Uint32Array(state.buffer)[0], expected);
   }
 });

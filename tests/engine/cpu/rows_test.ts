@@ -20,17 +20,20 @@ Deno.test("the random stream of batches is TypeScript's, bit for bit; a full bat
     hyper.set([full, seed, train, all.length], 12);
     return { hyper, state: Uint32Array.of(step, 80_000, 2, 10), pairs: all, batch: B, chunk: 50 };
   };
-  const drawn = (full: number) => replay(buffers(full), [op.sample(B, all.length)], ["batch"])[0];
+  const drawn = (full: number) =>
+    replay(buffers(full), [op.sample("sample", { batch: "batch", examples: B, pairs: "pairs", pairWords: all.length })], ["batch"])[0];
   const words = (x: Float32Array<ArrayBuffer>) => [...new Uint32Array(x.buffer)];
   assertEquals(words(drawn(0)), Array.from({ length: B }, (_, i) => all[batchIndex(seed, step, i, train)]));
   assertEquals(words(drawn(1)), [...all.slice(0, B)]);
-  const [chunk] = replay(buffers(0), [op.chunk(50, all.length, "chunk")], ["chunk"]);
+  const [chunk] = replay(buffers(0), [op.chunk("chunk", { batch: "chunk", examples: 50, pairs: "pairs", pairWords: all.length })], [
+    "chunk",
+  ]);
   assertEquals(words(chunk), Array.from({ length: 50 }, (_, i) => all[100 + i] ?? all[0]));
 });
 
 for (const [B, C] of [[1, 1], [5, 11], [64, 7], [300, 97]]) {
   Deno.test(`lists of ${B} examples by ${C} values; folds through them; pooled and gathered rows`, () => {
-    const batch = pairs(B, C), D = 12, W = 3 * D, n = C + B + B;
+    const batch = pairs(B, C), D = 12, W = 3 * D, n = C + B + B, byValue = { lists: "lists", B, C };
     const buffers = {
       batch,
       lists: 2 * op.listSide(B, C),
@@ -45,7 +48,7 @@ for (const [B, C] of [[1, 1], [5, 11], [64, 7], [300, 97]]) {
     };
     const rows = { a: { by: "a", base: 0, count: C }, own: { by: "index", base: C, count: B } } as const;
     const [lists, folded, zero, scaled, pooled, gathered] = replay(buffers, [
-      op.lists(B, C),
+      op.lists("lists", "batch", byValue),
       op.fold("folded", {
         out: whole("folded", W),
         rows: C,
@@ -55,19 +58,15 @@ for (const [B, C] of [[1, 1], [5, 11], [64, 7], [300, 97]]) {
           { x: whole("wide", W), by: "a", rows: B, first: D },
           { x: whole("wide", W), by: "b", rows: B },
         ],
-        B,
-        C,
-      }),
-      op.fold("zero", { out: whole("zero", D), rows: 5, width: D, sources: [], B, C }),
+      }, byValue),
+      op.fold("zero", { out: whole("zero", D), rows: 5, width: D, sources: [] }, byValue),
       op.fold("scaled", {
         out: whole("scaled", D),
         rows: B,
         width: D,
         sources: [{ x: whole("wide", W, D), by: "index", rows: B }],
-        B,
-        C,
         factor: 0.25,
-      }),
+      }, byValue),
       op.pool("pooled", {
         x: whole("x", D),
         rows: n,
