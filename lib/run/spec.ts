@@ -59,8 +59,11 @@ export interface OptimSpec {
   readonly warmup: number;
   /** What decays: every parameter, or matrices and embeddings only. */
   readonly decay: "all" | "matrices";
-  /** `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training. */
-  readonly loss: "torch" | "stable";
+  /**
+   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`: in doubles
+   * from the logits on, as published code does.
+   */
+  readonly loss: "torch" | "stable" | "float64";
 }
 
 /** How long a run lasts, which is not part of its identity, and how often it is looked at, which is: it decides what can be seen of it. */
@@ -159,7 +162,7 @@ export const CHOICES = {
     init: ["pytorch", "normal"],
   },
   data: { operation: Object.keys(OPERATIONS) },
-  optim: { decay: ["all", "matrices"], loss: ["torch", "stable"] },
+  optim: { decay: ["all", "matrices"], loss: ["torch", "stable", "float64"] },
 } as const;
 
 /** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
