@@ -1,191 +1,197 @@
-/** The backward pass as kernels: `forward.ts` from its end to its beginning, each line's gradient in its place. */
-import { headColumns, pad4 } from "../run/layout.ts";
-import { sameRows, segmentAt } from "./rows.ts";
-import { activation, embedding, layerNorm, parameter, type Pass, projections } from "./forward.ts";
-import { ACTIVATION } from "./webgpu/kernels/activation.ts";
-import { attentionBackward, type Partial, sharedPositions } from "./webgpu/kernels/attention.ts";
-import { addParts, type Area, biasGradient, normGradient, whole } from "./webgpu/kernels/columns.ts";
-import { embedBackward } from "./webgpu/kernels/embed.ts";
-import { fold, type Source } from "./webgpu/kernels/fold.ts";
-import { type Epilogue, product, type View } from "./webgpu/kernels/gemm.ts";
-import { type Kernel, read } from "./webgpu/kernels/kernel.ts";
-import { normBackward } from "./webgpu/kernels/norm.ts";
-import { poolBackward } from "./webgpu/kernels/pool.ts";
+/** The backward pass as operations: `forward.ts` from its end to its beginning, each line's gradient in its place. */
+import { attends, embedded, headViews, positionRows, projections } from "./forward.ts";
+import type { AttentionBackward, Fold, FoldSource, NormBackward, Op, Product, View } from "./op.ts";
+import type { Part, Pass } from "./pass.ts";
+import { type Group, sameRows, segmentAt } from "./rows.ts";
 
-export function backward(pass: Pass): Kernel[] {
-  const { spec: { model }, layout, tile, sums, examples, rows, at, end, buffer, batch } = pass;
-  const { blocks, sizes } = layout;
-  const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes), C = blocks.get("W_U")!.stride;
-  const kernels: Kernel[] = [];
-  const scratch = (floats: number) => buffer("partial", floats);
+export function backward(pass: Pass): Op[] {
+  const ops = head(pass);
+  for (const l of [...pass.rows.keys()].reverse()) ops.push(...part(pass, l, "mlp", mlp), ...part(pass, l, "attention", attention));
+  return [...ops, embed(pass)];
+}
 
-  /** dx = dy · Wᵀ, then what the epilogue makes of it. */
-  const inputGradient = (label: string, m: number, n: number, k: number, dy: View, W: View, dx: View, epilogue?: Epilogue) =>
-    kernels.push(...product({ label, m, n, k, a: dy, b: W, c: dx, form: "nt", tile, ...(epilogue ? { epilogue } : {}) }, scratch));
-  /** dW = xᵀ · dy and db = Σ dy; the contraction runs over rows, cut into parts that are added in order. */
-  const weightGradient = (name: string, column: number, x: Area, dy: Area, bias: string) => {
-    const block = blocks.get(name)!;
-    const view = (area: Area) => activation(area.buffer, area.allRows, area.stride, area.firstRow, area.column);
-    const label = `d${name} = ${x.buffer}ᵀ · ${dy.buffer}`, c = parameter(pass, block, column, "grads");
-    kernels.push(...product({ label, m: x.width, n: dy.width, k: x.rows, a: view(x), b: view(dy), c, form: "tn", tile }, scratch));
-    if (model.biases) kernels.push(biasGradient(layout, sums, dy, blocks.get(bias)!.offset + column));
-  };
-  const normGradients = (name: string, rows: number, x: string, stats: string, dy: string, dx: string, add?: string) => {
-    const norm = layerNorm(pass, name, rows, x, stats);
-    kernels.push(normBackward(norm, dy, dx, add), normGradient(layout, sums, norm, dy));
-  };
+/** The gradients around a sublayer. */
+interface Gradients {
+  /** Of x + f, which is also f's. */
+  readonly dSum: View;
+  /** Of what f reads. */
+  readonly dSource: View;
+  /** What comes to x around f, by x's rows. */
+  readonly around: View;
+  /** Added to what f's gradient gives for its source: `around`, unless a norm stands between source and x and adds it there. */
+  readonly add: { add?: { from: View } };
+}
 
-  // The output head.
-  const last = rows.at(-1)!.output;
-  const out = model.norm === "none" ? at(sizes.L, "resid_pre") : end("ln_final");
-  const pooled = model.pooling === "mean" ? end("pooled") : out;
-  const top = (name: string) => buffer(name, last.count * D);
-  const dResid = (l: number) => `d.${l % 2}.resid`;
-  weightGradient("W_U", 0, whole(pooled, examples, { stride: D }), whole("d.logits", examples, { stride: C }), "b_U");
-  const dFinal = top(model.norm === "none" ? dResid(sizes.L) : "d.ln_final");
-  const dPooled = model.pooling === "mean" ? buffer("d.pooled", examples * D) : dFinal;
-  inputGradient(
-    `${dPooled} = d.logits · W_Uᵀ`,
-    examples,
-    D,
-    C,
-    activation("d.logits", examples, C),
-    parameter(pass, blocks.get("W_U")!),
-    activation(dPooled, examples, D),
-  );
-  if (model.pooling === "mean") kernels.push(poolBackward(last, { examples, C: sizes.C, D, dy: dPooled, dx: dFinal }));
-  if (model.norm !== "none") {
-    normGradients("ln_final", last.count, at(sizes.L, "resid_pre"), end("stats_final"), dFinal, top(dResid(sizes.L)));
-  }
+/** The gradient of the residual stream before layer l; neighbours take turns. */
+const dResid = (pass: Pass, l: number): View => {
+  const rows = l < pass.rows.length ? pass.rows[l].input : pass.rows[l - 1].output;
+  return pass.activation(`d.${l % 2}.resid`, rows.count, pass.width.D);
+};
 
-  rows.map((layer, l) => ({ layer, l })).reverse().forEach(({ layer, l }) => {
-    const X = layer.input.count, Y = layer.output.count;
-    const matrix = (name: string, column = 0) => parameter(pass, blocks.get(`${l}.${name}`)!, column);
-    const dY = (name: string) => buffer(`d.${name}`, Y * D);
+/** A sublayer in the residual stream: from the gradient of y to that of x. Where norms stand, is said here. */
+function part(pass: Pass, l: number, name: Part["name"], f: (pass: Pass, part: Part, gradients: Gradients) => Op[]): Op[] {
+  const it = pass.part(l, name), { input, output } = pass.rows[l], { norm } = pass.spec.model, { D } = pass.width;
+  const dMid = pass.activation("d.mid", output.count, D), isAttention = name === "attention";
+  const [dy, dx] = isAttention ? [dMid, dResid(pass, l)] : [dResid(pass, l + 1), dMid], X = dx.words / D;
+  const dSum = norm === "post" ? pass.activation(isAttention ? "d.sum_mid" : "d.sum_post", output.count, D) : dy;
+  const dSource = norm === "pre" ? pass.activation("d.ln", X, D) : dx;
+  const around = isAttention && !sameRows(input, output) ? pass.activation("d.around", X, D) : dSum;
+  const gradients = { dSum, dSource, around, add: norm === "pre" ? {} : { add: { from: around } } };
+  return [
+    ...(norm === "post" ? [normBackward(pass, it.ln, it.sum, it.stats, dy, dSum)] : []),
+    ...f(pass, it, gradients),
+    ...(norm === "pre" ? [normBackward(pass, it.ln, it.x, it.stats, dSource, dx, around)] : []),
+  ];
+}
 
-    // The feed-forward part.
-    let dSum = dResid(l + 1);
-    if (model.norm === "post") normGradients(`${l}.ln2`, Y, at(l, "sum_post"), at(l, "stats2"), dSum, dSum = dY("sum_post"));
-    const dPre = buffer("d.mlp_pre", Y * M), pre = at(l, "mlp_pre");
-    inputGradient(`${dPre} = act'(${pre}) ∘ ${dSum} · W_outᵀ`, Y, M, D, activation(dSum, Y, D), matrix("W_out"), activation(dPre, Y, M), {
-      bindings: [read.vec4f(pre, "[R, rows, M]", "pre")],
-      functions: ACTIVATION[model.activation],
-      store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} * dact(pre[${index}]);`,
-    });
-    weightGradient(`${l}.W_out`, 0, whole(at(l, "mlp_post"), Y, { stride: M }), whole(dSum, Y, { stride: D }), `${l}.b_out`);
-    const mlpIn = at(l, model.norm === "pre" ? "ln2" : "mid");
-    weightGradient(`${l}.W_in`, 0, whole(mlpIn, Y, { stride: D }), whole(dPre, Y, { stride: M }), `${l}.b_in`);
-    const dMid = dY("mid"), dMlpIn = model.norm === "pre" ? dY("ln") : dMid;
-    inputGradient(
-      `${dMlpIn} = ${dPre} · W_inᵀ`,
-      Y,
-      D,
-      M,
-      activation(dPre, Y, M),
-      matrix("W_in"),
-      activation(dMlpIn, Y, D),
-      model.norm === "pre" ? undefined : {
-        bindings: [read.vec4f(dSum, "[R, rows, D]", "around")],
-        store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + around[${index}];`,
-      },
-    );
-    if (model.norm === "pre") normGradients(`${l}.ln2`, Y, at(l, "mid"), at(l, "stats2"), dMlpIn, dMid, dSum);
+function mlp(pass: Pass, { l, source }: Part, { dSum, dSource, add }: Gradients): Op[] {
+  const { rows, spec, width: { D, M } } = pass, m = rows[l].output.count;
+  const pre = pass.activation(pass.at(l, "mlp_pre"), m, M), post = pass.activation(pass.at(l, "mlp_post"), m, M);
+  const dPre = pass.activation("d.mlp_pre", m, M), derivative = { name: spec.model.activation, pre };
+  const label = `${dPre.buffer} = act'(${pre.buffer}) ∘ ${dSum.buffer} · W_outᵀ`;
+  return [
+    inputGradient(pass, { label, m, n: M, k: D, dy: dSum, W: `${l}.W_out`, dx: dPre }, { derivative }),
+    weightGradient(pass, { rows: m, m: M, n: D, x: post, dy: dSum, of: [l, "out"] }),
+    weightGradient(pass, { rows: m, m: D, n: M, x: source, dy: dPre, of: [l, "in"] }),
+    inputGradient(pass, { label: `${dSource.buffer} = ${dPre.buffer} · W_inᵀ`, m, n: D, k: M, dy: dPre, W: `${l}.W_in`, dx: dSource }, add),
+  ];
+}
 
-    // Attention.
-    let dAttended = dMid;
-    if (model.norm === "post") normGradients(`${l}.ln1`, Y, at(l, "sum_mid"), at(l, "stats1"), dMid, dAttended = dY("sum_mid"));
-    weightGradient(`${l}.W_O`, 0, whole(at(l, "z"), Y, { stride: HK }), whole(dAttended, Y, { stride: D }), `${l}.b_O`);
-    const dz = buffer("d.z", Y * HK), dqkv = buffer("d.qkv", X * 3 * HK), qkv = at(l, "qkv"), pattern = at(l, "pattern");
-    inputGradient(`${dz} = ${dAttended} · W_Oᵀ`, Y, HK, D, activation(dAttended, Y, D), matrix("W_O"), activation(dz, Y, HK));
-    const partials = layer.groups.map((group): Partial => {
-      const positions = sharedPositions(pass.spec, layer, group);
-      const name = `d.shared_${group.depends}`;
-      return { group, positions, buffer: positions.length === 0 ? name : buffer(name, group.count * positions.length * 3 * HK) };
-    });
-    for (const partial of partials) {
-      kernels.push(attentionBackward(pass.spec, layer, partial.group, { batch, examples, qkv, pattern, dz, dqkv, partial }));
-    }
-    if (partials.some(({ positions }) => positions.length > 0)) kernels.push(foldShared(pass, l, partials, dqkv));
-
-    const source = at(l, model.norm === "pre" ? "ln1" : "resid_pre");
-    const fansOut = !sameRows(layer.input, layer.output), dNext = buffer(dResid(l), X * D);
-    const dAround = fansOut ? buffer("d.around", X * D) : dAttended;
-    const dSource = model.norm === "pre" ? buffer("d.ln", X * D) : dNext;
-    if (fansOut) kernels.push(foldResidual(pass, l, dAttended, dAround));
-    projections(layer, HK).forEach(({ firstRow, rows, column, width }, i) => {
-      const dy: Area = { buffer: dqkv, allRows: X, firstRow, rows, stride: 3 * HK, column, width };
-      weightGradient(
-        `${l}.W_QKV`,
-        column,
-        { buffer: source, allRows: X, firstRow, rows, stride: D, column: 0, width: D },
-        dy,
-        `${l}.b_QKV`,
-      );
-      const plus = i > 0 ? "out" : model.norm === "pre" ? null : "around";
+function attention(pass: Pass, { l, source }: Part, { dSum, dSource, around, add }: Gradients): Op[] {
+  const { rows, width: { D, HK } } = pass, layer = rows[l], X = layer.input.count, m = layer.output.count;
+  const z = pass.activation(pass.at(l, "z"), m, HK), dz = pass.activation("d.z", m, HK), dqkv = pass.activation("d.qkv", X, 3 * HK);
+  const groups = layer.groups.map((group) => attentionBackward(pass, l, group, dz, dqkv));
+  const ops: Op[] = [
+    weightGradient(pass, { rows: m, m: HK, n: D, x: z, dy: dSum, of: [l, "O"] }),
+    inputGradient(pass, { label: `${dz.buffer} = ${dSum.buffer} · W_Oᵀ`, m, n: HK, k: D, dy: dSum, W: `${l}.W_O`, dx: dz }),
+    ...groups,
+  ];
+  if (groups.some(({ shared }) => shared)) ops.push(foldShared(pass, l, groups, dqkv));
+  if (!sameRows(layer.input, layer.output)) ops.push(foldResidual(pass, l, dSum, around));
+  projections(layer, HK).forEach(({ firstRow, rows: count, column, width }, i) => {
+    const dy = pass.activation(dqkv.buffer, X, 3 * HK, firstRow, column), dx = pass.activation(dSource.buffer, X, D, firstRow);
+    const x = pass.activation(source.buffer, X, D, firstRow), label = `${dx.buffer} = ${dy.buffer} · W_QKVᵀ`;
+    ops.push(
+      weightGradient(pass, { rows: count, m: D, n: width, x, dy, of: [l, "QKV"], column }),
       inputGradient(
-        `${dSource} = ${dqkv} · W_QKVᵀ`,
-        rows,
-        D,
-        width,
-        activation(dqkv, X, 3 * HK, firstRow, column),
-        matrix("W_QKV", column),
-        activation(dSource, X, D, firstRow),
-        {
-          bindings: plus === "around" ? [read.vec4f(dAround, "[R, input rows, D]", "around")] : [],
-          store: (value, _row, _col4, _r, index) => `out[${index}] = ${value}${plus ? ` + ${plus}[${index}]` : ""};`,
-        },
-      );
-    });
-    if (model.norm === "pre") normGradients(`${l}.ln1`, X, at(l, "resid_pre"), at(l, "stats1"), dSource, dNext, dAround);
+        pass,
+        { label, m: count, n: D, k: width, dy, W: `${l}.W_QKV`, column, dx },
+        i > 0 ? { add: { from: dx } } : add,
+      ),
+    );
   });
+  return ops;
+}
 
-  kernels.push(embedBackward(embedding(pass), dResid(0)));
-  if (layout.length > layout.vectorsFrom) kernels.push(addParts(layout, sums));
-  return kernels;
+function head(pass: Pass): Op[] {
+  const { spec: { model }, rows, examples, layout: { sizes: { L, C, B } }, width } = pass, { D } = width, last = rows.at(-1)!;
+  const { resid, pooled } = headViews(pass), dLogits = pass.activation("d.logits", examples, width.C);
+  const dOut = dResid(pass, L), dFinal = model.norm === "none" ? dOut : pass.activation("d.ln_final", last.output.count, D);
+  const dPooled = model.pooling === "mean" ? pass.activation("d.pooled", examples, D) : dFinal;
+  const label = `${dPooled.buffer} = d.logits · W_Uᵀ`;
+  const ops: Op[] = [
+    weightGradient(pass, { rows: examples, m: D, n: width.C, x: pooled, dy: dLogits, of: [null, "U"] }),
+    inputGradient(pass, { label, m: examples, n: D, k: width.C, dy: dLogits, W: "W_U", dx: dPooled }),
+  ];
+  if (model.pooling === "mean") {
+    const label = `${dFinal.buffer} = spread of ${dPooled.buffer} over positions`, positions = positionRows(last);
+    ops.push({ op: "poolBackward", label, positions, width: D, lists: "lists", B, C, dy: dPooled, dx: dFinal });
+  }
+  if (model.norm !== "none") ops.push(normBackward(pass, "ln_final", resid, pass.end("stats_final"), dFinal, dOut));
+  return ops;
+}
+
+function embed(pass: Pass): Op {
+  const { layout: { sizes: { V, T, C, B, firstElement } } } = pass, dx = dResid(pass, 0);
+  const sums = { dW_E: pass.parameter("W_E", 0, "grads"), dW_pos: pass.parameter("W_pos", 0, "grads") };
+  const label = `dW_E, dW_pos = sums of ${dx.buffer}`;
+  return { op: "embedBackward", label, segments: embedded(pass), V, T, firstElement, lists: "lists", B, C, dx, ...sums };
+}
+
+interface InputGradient {
+  readonly label: string;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly dy: View;
+  readonly W: string;
+  readonly column?: number;
+  readonly dx: View;
+}
+
+/** dx = dy · Wᵀ, then what else is to become of it. */
+function inputGradient(
+  pass: Pass,
+  { label, m, n, k, dy, W, column = 0, dx }: InputGradient,
+  epilogue: Pick<Product, "add" | "derivative"> = {},
+): Product {
+  return { op: "product", label, form: "nt", m, n, k, a: dy, b: pass.parameter(W, column), c: dx, ...epilogue };
+}
+
+interface WeightGradient {
+  /** Rows that are summed over; m × n is the size of the weight. */
+  readonly rows: number;
+  readonly m: number;
+  readonly n: number;
+  readonly x: View;
+  readonly dy: View;
+  /** Layer and name, as in `forward.ts`. */
+  readonly of: readonly [l: number | null, name: string];
+  readonly column?: number;
+}
+
+/** dW = xᵀ · dy and db = Σ dy. */
+function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column = 0 }: WeightGradient): Product {
+  const at = l === null ? "" : `${l}.`,
+    c = pass.parameter(`${at}W_${name}`, column, "grads"),
+    label = `d${at}W_${name} = ${x.buffer}ᵀ · ${dy.buffer}`;
+  const sums = pass.spec.model.biases ? { sums: pass.parameter(`${at}b_${name}`, column, "grads") } : {};
+  return { op: "product", label, form: "tn", m, n, k: rows, a: x, b: dy, c, ...sums };
+}
+
+function normBackward(pass: Pass, name: string, x: View, stats: string, dy: View, dx: View, add?: View): NormBackward {
+  const rows = x.words / x.stride, w = pass.parameter(`${name}.w`);
+  const [dw, db] = [`${name}.w`, `${name}.b`].map((vector) => pass.parameter(vector, 0, "grads"));
+  const label = `${dx.buffer} = dLN(${dy.buffer})${add ? ` + ${add.buffer}` : ""}`;
+  return { op: "normBackward", label, rows, D: pass.layout.sizes.D, x, w, stats, dy, dx, ...add && { add }, dw, db };
+}
+
+/** Of a group of queries; input rows that examples share get theirs through `foldShared`. */
+function attentionBackward(pass: Pass, l: number, group: Group, dz: View, dqkv: View): AttentionBackward {
+  const it = attends(pass, l, group), { HK } = pass.width;
+  const positions = it.keys.map(({ position }) => position).filter((s) => segmentAt(pass.rows[l].input, s).depends !== "ab");
+  const out = () => pass.activation(`d.shared_${group.depends}`, group.count, positions.length * 3 * HK);
+  const label = `${dqkv.buffer} = gradient of attention, positions ${group.queries.map(({ position }) => position)}`;
+  return { op: "attentionBackward", label, ...it, dz, dqkv, shared: positions.length > 0 ? { positions, out: out() } : null };
 }
 
 /** dqkv of rows that examples share: the sum over the groups of queries, and in them over the index. */
-function foldShared({ layout: { sizes }, rows, examples }: Pass, l: number, partials: readonly Partial[], dqkv: string): Kernel {
-  const HK4 = headColumns(sizes) / 4;
-  const using = partials.filter(({ positions }) => positions.length > 0);
-  return fold({
-    label: `${dqkv} = sums over examples, shared rows`,
-    rows: rows[l].input,
-    sources: ({ position, depends }) =>
-      depends === "ab"
-        ? null
-        : using.filter(({ positions }) => positions.includes(position)).map(({ buffer, group, positions }): Source => ({
-          depends: group.depends,
-          term: (e) =>
-            `${buffer.split(".")[1]}[((r * ${group.count}u + ${e}) * ${positions.length}u + ${positions.indexOf(position)}u) * ${
-              3 * HK4
-            }u + c]`,
-          ...(group.queries.some((query) => query.position === position) ? {} : { only: `c >= ${HK4}u` }),
-        })),
-    columns: 12 * HK4,
-    bindings: using.map(({ buffer }) => read.vec4f(buffer, "[R, index, shared, 3, H, K]")),
-    out: dqkv,
-    examples,
-    C: sizes.C,
+function foldShared(
+  { layout: { sizes: { B, C } }, rows, width: { HK } }: Pass,
+  l: number,
+  groups: readonly AttentionBackward[],
+  dqkv: View,
+): Fold {
+  const segments = rows[l].input.segments.filter(({ depends }) => depends !== "ab").map(({ position, depends, base: first, count }) => {
+    const sources = groups.flatMap(({ over, shared, queries }): FoldSource[] => {
+      const at = shared?.positions.indexOf(position) ?? -1;
+      if (!shared || at < 0) return [];
+      const x = { ...shared.out, offset: at * 3 * HK }, isQuery = queries.some((query) => query.position === position);
+      return [{ by: over === depends ? "index" : depends as "a" | "b", x, ...isQuery ? {} : { from: HK } }];
+    });
+    return { first, count, sources };
   });
+  const label = `${dqkv.buffer} = sums over examples, shared rows`;
+  return { op: "fold", label, segments, width: 3 * HK, lists: "lists", B, C, out: dqkv };
 }
 
 /** The gradient that goes around the attention, from a layer's output rows to its input rows; zero where a position is no query. */
-function foldResidual({ layout: { sizes }, rows, examples }: Pass, l: number, from: string, out: string): Kernel {
+function foldResidual({ layout: { sizes: { B, C } }, rows, width: { D } }: Pass, l: number, from: View, out: View): Fold {
   const { input, output } = rows[l];
-  const D = pad4(sizes.D);
-  return fold({
-    label: `${out} = ${from} by input row`,
-    rows: input,
-    sources: ({ position }) => {
-      const query = segmentAt(output, position);
-      if (!query) return [];
-      return [{ depends: query.depends, term: (e) => `dy[(r * ${output.count}u + ${query.base}u + ${e}) * ${D / 4}u + c]` }];
-    },
-    columns: D,
-    bindings: [read.vec4f(from, "[R, rows, D]", "dy")],
-    out,
-    examples,
-    C: sizes.C,
+  const segments = input.segments.map(({ position, depends, base: first, count }) => {
+    const query = segmentAt(output, position);
+    const by = query?.depends === depends ? "index" : depends as "a" | "b";
+    return { first, count, sources: query ? [{ by, x: { ...from, offset: query.base * D } } as const] : [] };
   });
+  return { op: "fold", label: `${out.buffer} = ${from.buffer} by input row`, segments, width: D, lists: "lists", B, C, out };
 }

@@ -1,24 +1,10 @@
 /** What a trainer is, whichever engine is behind it: rows that train together, one run a row. */
 import type { AttentionOptions, AttentionReading } from "../run/attention.ts";
 import type { Layout } from "../run/layout.ts";
+import type { Metrics } from "../run/metrics.ts";
 import type { RunSpec } from "../run/spec.ts";
 
-/** The state of a run after `step` updates, evaluated on its whole train and validation sets. */
-export interface Metrics {
-  readonly step: number;
-  /** Mean cross-entropy in nats, and share of right answers. */
-  readonly trainLoss: number;
-  readonly trainAcc: number;
-  readonly valLoss: number;
-  readonly valAcc: number;
-  /** Euclidean norm of all parameters. */
-  readonly weightNorm: number;
-  /** Euclidean norm of the last update's gradient; 0 before the first. */
-  readonly gradNorm: number;
-  /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
-  readonly batchLoss: number;
-  readonly batchAcc: number;
-}
+export type { Metrics } from "../run/metrics.ts";
 
 /** All that a run needs to go on bit for bit: flat f32[P] parameters and moments, and how far it is. */
 export interface Snapshot {

@@ -1,33 +1,60 @@
-/** An evaluation on its way from the GPU, and what its words say. */
-import type { AttentionProbe } from "../run/attention.ts";
+/** An evaluation on its way from the device, and what its words say. */
+import { type AttentionProbe, attentionSizes, type AttentionSummary } from "../run/attention.ts";
+import type { Metrics } from "../run/metrics.ts";
 import type { RunSpec } from "../run/spec.ts";
-import type { Evaluation, Metrics } from "./engine.ts";
-import { unpackSummary } from "./webgpu/kernels/attention_summary.ts";
-import { METRIC_WORDS } from "./plan.ts";
+import type { Evaluation } from "./engine.ts";
+
+/** The words of `metrics` a run, in order. */
+export const METRICS = [
+  "trainLoss",
+  "trainAcc",
+  "valLoss",
+  "valAcc",
+  "weightNorm",
+  "gradNorm",
+  "batchLoss",
+  "batchAcc",
+] as const satisfies readonly (keyof Metrics)[];
 
 /** A row that is evaluated. */
 export interface Due {
   readonly row: number;
+  /** Its run's place on the device. */
   readonly slot: number;
   readonly step: number;
   readonly spec: RunSpec;
   readonly probe: AttentionProbe | undefined;
 }
 
-/** An evaluation under way: where the metrics of all slots arrive, then their attention where it is watched; and which rows were due. */
+/** An evaluation under way: the metrics of all slots, then their attention where it is watched; and which rows are due. */
 export interface Pending {
-  readonly staging: GPUBuffer;
-  readonly slots: number;
+  readonly words: PromiseLike<readonly Float32Array[]>;
   readonly due: readonly Due[];
 }
 
-/** What arrived, by row; `attention` is how many words of it a slot has. */
-export function evaluationsOf({ slots, due }: Pending, words: Float32Array, attention = 0): readonly Evaluation[] {
+/** What has arrived, by row; `attention` is how many words of it a slot has. */
+export function evaluationsOf(due: readonly Due[], [words, patterns]: readonly Float32Array[], attention = 0): readonly Evaluation[] {
   return due.map(({ row, slot, step, spec, probe }) => {
-    const [trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc] = words.subarray(slot * METRIC_WORDS);
-    const metrics: Metrics = { step, trainLoss, trainAcc, valLoss, valAcc, weightNorm, gradNorm, batchLoss, batchAcc };
+    const values = Object.fromEntries(METRICS.map((name, at) => [name, words[slot * METRICS.length + at]]));
+    const metrics = { step, ...values as Omit<Metrics, "step"> };
     if (!probe) return { row, metrics };
-    const at = slots * METRIC_WORDS + slot * attention;
-    return { row, metrics, attention: { step, probe, ...unpackSummary(spec, words.subarray(at, at + attention), probe.full) } };
+    return { row, metrics, attention: { step, probe, ...unpackSummary(spec, patterns.subarray(slot * attention), probe.full) } };
   });
+}
+
+/** The words of `AttentionSummary` in op.ts as a summary, with the patterns of the first `S` pairs. */
+export function unpackSummary(spec: RunSpec, words: Float32Array, S: number): AttentionSummary {
+  const { T, queries } = attentionSizes(spec);
+  /** The T weights of every query, of each the four words that `at` gives. */
+  const crop = (count: number, at: (query: number) => number) => {
+    const weights = new Float32Array(count * T);
+    for (let query = 0; query < count; query++) weights.set(words.subarray(at(query), at(query) + T), query * T);
+    return weights;
+  };
+  return {
+    mean: crop(queries, (query) => 12 * query),
+    variance: crop(queries, (query) => 12 * query + 4),
+    entropy: Float32Array.from({ length: queries }, (_, query) => words[12 * query + 8]),
+    examples: crop(S * queries, (query) => 12 * queries + 4 * query),
+  };
 }

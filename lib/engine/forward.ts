@@ -1,73 +1,127 @@
-/** The forward pass as kernels. What stands here in words is the whole model; `backward.ts` walks it the other way. */
-import { type Block, headColumns, type Layout, pad4 } from "../run/layout.ts";
-import { type RunSpec, tokenNames } from "../run/spec.ts";
-import { ACTIVATION } from "./webgpu/kernels/activation.ts";
-import { attention } from "./webgpu/kernels/attention.ts";
-import type { Sums } from "./webgpu/kernels/columns.ts";
-import { type Embed, embed } from "./webgpu/kernels/embed.ts";
-import { type Epilogue, product, type Tile, type View } from "./webgpu/kernels/gemm.ts";
-import { type Kernel, read, write } from "./webgpu/kernels/kernel.ts";
-import { type Norm, norm } from "./webgpu/kernels/norm.ts";
-import { pool } from "./webgpu/kernels/pool.ts";
-import { type LayerRows, sameRows, segmentAt, UNPACK } from "./rows.ts";
+/** The forward pass as operations. What stands here in words is the whole model; `backward.ts` walks it the other way. */
+import { tokenNames } from "../run/spec.ts";
+import type { Attention, EmbedSegment, Norm, Op, PositionRows, Product, RowMap, View } from "./op.ts";
+import type { Part, Pass } from "./pass.ts";
+import { type Group, type LayerRows, rowsBy, sameRows, segmentAt, visible } from "./rows.ts";
 
-/** One pass through the model: for the batch of an update, or a chunk of an evaluation. */
-export interface Pass {
-  readonly spec: RunSpec;
-  readonly layout: Layout;
-  readonly tile: Tile;
-  readonly sums: Sums;
-  /** Examples of the pass. */
-  readonly examples: number;
-  readonly rows: readonly LayerRows[];
-  /** The buffer of packed pairs. */
-  readonly batch: string;
-  /** The name of a layer's buffer, and of one after the last layer. */
-  readonly at: (l: number, name: string) => string;
-  readonly end: (name: string) => string;
-  /** Makes sure that a buffer has so many floats a run, and gives its name. */
-  readonly buffer: (name: string, floats: number) => string;
+/** From the pairs to their logits; or no further than the attention patterns of the last layer. */
+export function forward(pass: Pass, to: "logits" | "patterns" = "logits"): Op[] {
+  const ops: Op[] = [embed(pass)], last = pass.rows.length - 1;
+  for (const l of pass.rows.keys()) {
+    if (to === "patterns" && l === last) return [...ops, ...normBefore(pass, pass.part(l, "attention")), ...attend(pass, l)];
+    ops.push(...part(pass, l, "attention", attention), ...part(pass, l, "mlp", mlp));
+  }
+  return [...ops, ...head(pass)];
 }
 
-/** Rows × columns of an activation: `firstRow` of `allRows`, from `column`. */
-export const activation = (buffer: string, allRows: number, stride: number, firstRow = 0, column = 0): View => ({
-  buffer,
-  offset: firstRow * stride + column,
-  runStride: allRows * stride,
-  stride,
-  shape: "[R, rows, columns]",
-});
+/** A sublayer in the residual stream: `f` reads `source` and leaves x + what it computes in `sum`. Where norms stand, is said here. */
+function part(pass: Pass, l: number, name: Part["name"], f: (pass: Pass, part: Part) => Op[]): Op[] {
+  const it = pass.part(l, name);
+  const after = pass.spec.model.norm === "post" ? [layerNorm(pass, it.ln, it.sum, it.stats, it.y)] : [];
+  return [...normBefore(pass, it), ...f(pass, it), ...after];
+}
+const normBefore = (pass: Pass, { ln, x, stats, source }: Part): Op[] =>
+  pass.spec.model.norm === "pre" ? [layerNorm(pass, ln, x, stats, source)] : [];
 
-/** A matrix of the parameters (or of their gradient), from a column. */
-export const parameter = ({ layout }: Pass, block: Block, column = 0, buffer = "params"): View => ({
-  buffer,
-  offset: block.offset + column,
-  runStride: layout.length,
-  stride: block.stride,
-  shape: "[R, P]",
-});
+/** x + attention(source) · W_O + b_O. Where rows are shared below and not above, the residual stream fans out. */
+function attention(pass: Pass, { l, x, sum }: Part): Op[] {
+  const { rows, width: { D, HK } } = pass, layer = rows[l], z = pass.activation(pass.at(l, "z"), layer.output.count, HK);
+  const around = sameRows(layer.input, layer.output) ? { from: x } : { from: x, rows: inputRows(pass, layer) };
+  const label = `${sum.buffer} = ${x.buffer} + ${z.buffer} · W_O`;
+  return [...attend(pass, l), linear(pass, { label, m: layer.output.count, n: D, k: HK, x: z, W: [l, "O"], c: sum }, { add: around })];
+}
 
-export const embedding = ({ spec, layout, rows, examples }: Pass): Embed => ({
-  sizes: layout.sizes,
-  names: tokenNames(spec.model.tokens),
-  rows: rows[0].input,
-  examples,
-  P: layout.length,
-  W_E: layout.blocks.get("W_E")!,
-  W_pos: layout.blocks.get("W_pos")!,
-});
+/** Queries, keys and values, then the patterns and z of every group of queries. */
+function attend(pass: Pass, l: number): Op[] {
+  const { rows, width: { D, HK } } = pass, layer = rows[l], X = layer.input.count, { source } = pass.part(l, "attention");
+  const qkv = pass.activation(pass.at(l, "qkv"), X, 3 * HK), label = `${qkv.buffer} = ${source.buffer} · W_QKV`;
+  const products = projections(layer, HK).map(({ firstRow, rows: m, column, width: n }) => {
+    const x = pass.activation(source.buffer, X, D, firstRow), c = pass.activation(qkv.buffer, X, 3 * HK, firstRow, column);
+    return linear(pass, { label, m, n, k: D, x, W: [l, "QKV"], column, c });
+  });
+  return [...products, ...layer.groups.map((group) => attentionOf(pass, l, group))];
+}
 
-/** The LayerNorm of a name (`0.ln1`, `ln_final`) on a buffer's rows. */
-export const layerNorm = (pass: Pass, name: string, rows: number, x: string, stats: string): Norm => ({
-  rows,
-  D: pass.layout.sizes.D,
-  lanes: pass.sums.lanes,
-  P: pass.layout.length,
-  w: pass.layout.blocks.get(`${name}.w`)!,
-  b: pass.layout.blocks.get(`${name}.b`)!,
-  x,
-  stats: pass.buffer(stats, 2 * rows),
-});
+/** x + act(source · W_in + b_in) · W_out + b_out; `mlp_pre` keeps what the activation function gets. */
+function mlp(pass: Pass, { l, x, source, sum }: Part): Op[] {
+  const { rows, spec, width: { D, M } } = pass, m = rows[l].output.count;
+  const pre = pass.activation(pass.at(l, "mlp_pre"), m, M), post = pass.activation(pass.at(l, "mlp_post"), m, M);
+  const activation = { name: spec.model.activation, out: post };
+  return [
+    linear(pass, { label: `${post.buffer} = act(${source.buffer} · W_in)`, m, n: M, k: D, x: source, W: [l, "in"], c: pre }, {
+      activation,
+    }),
+    linear(pass, { label: `${sum.buffer} = ${x.buffer} + ${post.buffer} · W_out`, m, n: D, k: M, x: post, W: [l, "out"], c: sum }, {
+      add: { from: x },
+    }),
+  ];
+}
+
+/** What the output head reads, and the way there: the last norm, and the mean over positions. */
+export function headViews(pass: Pass): { resid: View; final: View; pooled: View; logits: View } {
+  const { spec: { model }, rows, examples, width: { D, C } } = pass, last = rows.at(-1)!.output.count;
+  const resid = pass.activation(pass.at(rows.length, "resid_pre"), last, D);
+  const final = model.norm === "none" ? resid : pass.activation(pass.end("ln_final"), last, D);
+  const pooled = model.pooling === "mean" ? pass.activation(pass.end("pooled"), examples, D) : final;
+  return { resid, final, pooled, logits: pass.activation(pass.end("logits"), examples, C) };
+}
+
+function head(pass: Pass): Op[] {
+  const { spec: { model }, rows, examples, batch, width: { D, C } } = pass, { resid, final, pooled, logits } = headViews(pass);
+  const ops: Op[] = model.norm === "none" ? [] : [layerNorm(pass, "ln_final", resid, pass.end("stats_final"), final)];
+  if (model.pooling === "mean") {
+    const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, positions = positionRows(rows.at(-1)!);
+    ops.push({ op: "pool", label, batch, examples, positions, width: D, x: final, out: pooled });
+  }
+  return [
+    ...ops,
+    linear(pass, { label: `logits = ${pooled.buffer} · W_U`, m: examples, n: C, k: D, x: pooled, W: [null, "U"], c: logits }),
+  ];
+}
+
+interface Linear {
+  readonly label: string;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly x: View;
+  /** Layer and name of the weight, `W_in` say, and of its bias, `b_in`; from a column. */
+  readonly W: readonly [l: number | null, name: string];
+  readonly column?: number;
+  readonly c: View;
+}
+
+/** c = x · W + b, then what else is to become of it. */
+function linear(
+  pass: Pass,
+  { label, m, n, k, x, W: [l, name], column = 0, c }: Linear,
+  epilogue: Pick<Product, "add" | "activation"> = {},
+): Product {
+  const at = l === null ? "" : `${l}.`, b = pass.parameter(`${at}W_${name}`, column);
+  return { op: "product", label, form: "nn", m, n, k, a: x, b, c, ...pass.bias(`${at}b_${name}`, column), ...epilogue };
+}
+
+function embed(pass: Pass): Op {
+  const { rows, batch, examples, width: { D } } = pass, out = pass.activation(pass.at(0, "resid_pre"), rows[0].input.count, D);
+  const label = `${out.buffer} = W_E[token] + W_pos[position]`;
+  return { op: "embed", label, batch, examples, segments: embedded(pass), W_E: pass.parameter("W_E"), W_pos: pass.parameter("W_pos"), out };
+}
+
+/** Which tokens the rows of layer 0 hold. Rows of their own find their element by the example's pair, others are one a value. */
+export function embedded({ spec, rows, layout: { sizes: { op, equals, firstElement } } }: Pass): EmbedSegment[] {
+  const names = tokenNames(spec.model.tokens);
+  return rows[0].input.segments.map(({ position, depends, base: first, count }) => {
+    const what = names[position];
+    if (what === "op" || what === "=") return { first, count, position, token: { by: "constant", base: what === "op" ? op : equals } };
+    return { first, count, position, token: { by: depends === "ab" ? what : "index", base: firstElement } };
+  });
+}
+
+export function layerNorm(pass: Pass, name: string, x: View, stats: string, out: View): Norm {
+  const rows = x.words / x.stride, w = pass.parameter(`${name}.w`), b = pass.parameter(`${name}.b`);
+  const label = `${out.buffer} = LN(${x.buffer})`;
+  return { op: "norm", label, rows, D: pass.layout.sizes.D, x, w, b, stats: pass.buffer(stats, 2 * rows), out };
+}
 
 /** Which part of the stacked queries, keys and values is computed for which input rows: not all rows are queries in the last layer. */
 export function projections({ input, output }: LayerRows, columns: number) {
@@ -80,150 +134,30 @@ export function projections({ input, output }: LayerRows, columns: number) {
   ];
 }
 
-/** The input row that an output row's residual stream comes from, as `fn input_row(r, row)` in WGSL, and the constants it reads. */
-function inputRow({ input, output }: LayerRows, examples: number): Required<Pick<Epilogue, "functions" | "constants">> {
-  const lines = output.segments.map(({ position, depends }, i) => {
-    const own = `row - u.from_${i}`, pair = `batch[r * u.examples + ${own}]`;
-    const to = segmentAt(input, position).depends;
-    return `if (row >= u.from_${i}) { at = u.to_${i} + ${depends === to ? own : `${to}_of(${pair})`}; }`;
-  });
-  const bases = output.segments.flatMap(({ position, base }, i) => [[`from_${i}`, base], [`to_${i}`, segmentAt(input, position).base]]);
-  return {
-    functions: `${UNPACK}
-fn input_row(r: u32, row: u32) -> u32 {
-  var at = 0u;
-  ${lines.join("\n  ")}
-  return at;
-}`,
-    constants: { examples, input_rows: input.count, ...Object.fromEntries(bases) },
-  };
+/** The queries of a group and the rows they meet, as both directions of attention take them. */
+export function attends(pass: Pass, l: number, group: Group) {
+  const { spec, rows, batch, examples, layout: { sizes: { H, K } }, width: { HK } } = pass, { input, output } = rows[l];
+  const queries = group.queries.map(({ position, base }) => ({ position, base, sees: visible(spec, position) }));
+  const seen = [...new Set(queries.flatMap(({ sees }) => sees))].sort();
+  const qkv = pass.activation(pass.at(l, "qkv"), input.count, 3 * HK), pattern = pass.buffer(pass.at(l, "pattern"), output.count * H * 4);
+  const keys = seen.map((position): PositionRows => rowsBy(segmentAt(input, position), group.depends));
+  return { batch, examples, H, K, over: group.depends, count: group.count, queries, keys, qkv, pattern, rows: output.count };
 }
 
-/** From the pairs to their logits; or no further than the attention patterns of the last layer. */
-export function forward(pass: Pass, to: "logits" | "patterns" = "logits"): Kernel[] {
-  const { spec: { model }, layout, tile, examples, rows, at, end, buffer, batch } = pass;
-  const { blocks, sizes } = layout;
-  const D = pad4(sizes.D), M = pad4(sizes.M), HK = headColumns(sizes);
-  /** An epilogue that adds the bias, where there is one, and does `store` with the sum. */
-  const biased = (name: string, column: number, { bindings = [], constants = {}, store, ...rest }: Epilogue): Epilogue => {
-    const block = blocks.get(name);
-    if (!block) return { bindings, constants, store, ...rest };
-    return {
-      ...rest,
-      bindings: [read.vec4f("params", "[R, P]"), ...bindings],
-      constants: { ...constants, P4: layout.length / 4, bias: (block.offset + column) / 4 },
-      store: (value, row, col4, r, index) => store(`(${value} + params[${r} * u.P4 + u.bias + ${col4}])`, row, col4, r, index),
-    };
-  };
-  const plain: Epilogue = { store: (value, _row, _col4, _r, index) => `out[${index}] = ${value};` };
-  const kernels: Kernel[] = [];
-  /** c = a · W, then what the epilogue makes of it. */
-  const linear = (label: string, m: number, n: number, k: number, a: View, W: View, c: View, epilogue: Epilogue) =>
-    kernels.push(...product({ label, m, n, k, a, b: W, c, form: "nn", epilogue, tile }, (floats) => buffer("partial", floats)));
+function attentionOf(pass: Pass, l: number, group: Group): Attention {
+  const it = attends(pass, l, group), z = pass.activation(pass.at(l, "z"), it.rows, pass.width.HK);
+  return { op: "attention", label: `${z.buffer} = softmax(q·k)·v, positions ${group.queries.map(({ position }) => position)}`, ...it, z };
+}
 
-  kernels.push(embed(embedding(pass), batch, buffer(at(0, "resid_pre"), rows[0].input.count * D)));
+/** The rows of every position that a layer puts out, from an example. */
+export const positionRows = ({ output }: LayerRows): PositionRows[] => output.segments.map((segment) => rowsBy(segment, "ab"));
 
-  for (const [l, layer] of rows.entries()) {
-    const X = layer.input.count, Y = layer.output.count;
-    const layerBuffer = (name: string, floats: number) => buffer(at(l, name), floats);
-    const matrix = (name: string, column = 0) => parameter(pass, blocks.get(`${l}.${name}`)!, column);
-    const resid = at(l, "resid_pre");
-
-    let source = resid;
-    if (model.norm === "pre") {
-      source = layerBuffer("ln1", X * D);
-      kernels.push(norm(layerNorm(pass, `${l}.ln1`, X, resid, at(l, "stats1")), source));
-    }
-    const qkv = layerBuffer("qkv", X * 3 * HK);
-    for (const { firstRow, rows, column, width } of projections(layer, HK)) {
-      const c = activation(qkv, X, 3 * HK, firstRow, column);
-      const W = matrix("W_QKV", column);
-      linear(`${qkv} = ${source} · W_QKV`, rows, width, D, activation(source, X, D, firstRow), W, c, biased(`${l}.b_QKV`, column, plain));
-    }
-    const pattern = layerBuffer("pattern", Y * sizes.H * 4), z = layerBuffer("z", Y * HK);
-    for (const group of layer.groups) kernels.push(attention(pass.spec, layer, group, { batch, examples, qkv, pattern, z }));
-    if (to === "patterns" && l === rows.length - 1) return kernels;
-
-    // The residual stream goes around the attention; where rows are shared below and not above, it fans out.
-    const mid = layerBuffer("mid", Y * D), attended = model.norm === "post" ? layerBuffer("sum_mid", Y * D) : mid;
-    const direct = sameRows(layer.input, layer.output);
-    const around: Epilogue = direct ? { store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + resid[${index}];` } : {
-      ...inputRow(layer, examples),
-      store: (value, row, col4, r, index) =>
-        `out[${index}] = ${value} + resid[(${r} * u.input_rows + input_row(${r}, ${row})) * u.c_row + ${col4}];`,
-    };
-    linear(
-      `${attended} = ${resid} + ${z} · W_O`,
-      Y,
-      D,
-      HK,
-      activation(z, Y, HK),
-      matrix("W_O"),
-      activation(attended, Y, D),
-      biased(`${l}.b_O`, 0, {
-        ...around,
-        bindings: [read.vec4f(resid, "[R, input rows, D]", "resid"), ...(direct ? [] : [read.u32(batch, "[R, B]", "batch")])],
-      }),
-    );
-    if (model.norm === "post") kernels.push(norm(layerNorm(pass, `${l}.ln1`, Y, attended, at(l, "stats1")), mid));
-
-    let mlpIn = mid;
-    if (model.norm === "pre") {
-      mlpIn = layerBuffer("ln2", Y * D);
-      kernels.push(norm(layerNorm(pass, `${l}.ln2`, Y, mid, at(l, "stats2")), mlpIn));
-    }
-    const pre = layerBuffer("mlp_pre", Y * M), post = layerBuffer("mlp_post", Y * M);
-    linear(
-      `${post} = act(${mlpIn} · W_in)`,
-      Y,
-      M,
-      D,
-      activation(mlpIn, Y, D),
-      matrix("W_in"),
-      activation(pre, Y, M),
-      biased(`${l}.b_in`, 0, {
-        bindings: [write.vec4f(post, "[R, rows, M]", "post")],
-        functions: ACTIVATION[model.activation],
-        store: (value, _row, _col4, _r, index) => `let pre = ${value}; out[${index}] = pre; post[${index}] = act(pre);`,
-      }),
-    );
-    const next = buffer(at(l + 1, "resid_pre"), Y * D), summed = model.norm === "post" ? layerBuffer("sum_post", Y * D) : next;
-    linear(
-      `${summed} = ${mid} + ${post} · W_out`,
-      Y,
-      D,
-      M,
-      activation(post, Y, M),
-      matrix("W_out"),
-      activation(summed, Y, D),
-      biased(`${l}.b_out`, 0, {
-        bindings: [read.vec4f(mid, "[R, rows, D]", "resid")],
-        store: (value, _row, _col4, _r, index) => `out[${index}] = ${value} + resid[${index}];`,
-      }),
-    );
-    if (model.norm === "post") kernels.push(norm(layerNorm(pass, `${l}.ln2`, Y, summed, at(l, "stats2")), next));
-  }
-
-  const last = rows.at(-1)!.output;
-  let out = at(sizes.L, "resid_pre");
-  if (model.norm !== "none") {
-    const final = buffer(end("ln_final"), last.count * D);
-    kernels.push(norm(layerNorm(pass, "ln_final", last.count, out, end("stats_final")), final));
-    out = final;
-  }
-  if (model.pooling === "mean") kernels.push(pool(last, { batch, examples, D, x: out, out: buffer(end("pooled"), examples * D) }));
-  const pooled = model.pooling === "mean" ? end("pooled") : out;
-  const W_U = blocks.get("W_U")!, C = W_U.stride;
-  const logits = activation(buffer(end("logits"), examples * C), examples, C);
-  linear(
-    `logits = ${pooled} · W_U`,
-    examples,
-    C,
-    D,
-    activation(pooled, examples, D),
-    parameter(pass, W_U),
-    logits,
-    biased("b_U", 0, plain),
-  );
-  return kernels;
+/** The input row that an output row's residual stream comes from. */
+function inputRows({ batch, examples }: Pass, { input, output }: LayerRows): RowMap {
+  const segments = output.segments.map(({ position, depends, base: first, count }) => ({
+    first,
+    count,
+    to: rowsBy(segmentAt(input, position), depends),
+  }));
+  return { batch, examples, segments };
 }

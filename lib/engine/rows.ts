@@ -8,6 +8,7 @@
  * Invariant: the row of example i at a position is `base + a[i]`, `base + b[i]` or `base + i`, by what the position depends on.
  */
 import { type RunSpec, sizes, tokenNames } from "../run/spec.ts";
+import type { PositionRows } from "./op.ts";
 
 export type Depends = "a" | "b" | "ab";
 
@@ -92,16 +93,12 @@ export const sameRows = (a: Rows, b: Rows) =>
   a.count === b.count &&
   a.segments.every(({ position, depends }, i) => position === b.segments[i].position && depends === b.segments[i].depends);
 
-/** WGSL: the row of index `i` of a dispatch over `from` in a segment; `pair` names the example's packed pair where `from` is `ab`. */
-export function rowOf(segment: Segment, from: Depends, i: string, pair: string): string {
-  if (segment.depends === from) return `(${segment.base}u + ${i})`;
-  if (from !== "ab") throw new Error(`Cannot find a row of what depends on ${segment.depends} from what depends on ${from}`);
-  return `(${segment.base}u + ${segment.depends === "a" ? `a_of(${pair})` : `b_of(${pair})`})`;
+/** The rows of a segment for indices that count examples ("ab") or values: by the index itself, or by a or b of the example's pair. */
+export function rowsBy({ position, depends, base, count }: Segment, from: Depends): PositionRows {
+  if (depends === from) return { position, by: "index", base, count };
+  if (from === "ab") return { position, by: depends as "a" | "b", base, count };
+  throw new Error(`Cannot find a row of what depends on ${depends} from what depends on ${from}`);
 }
 
 /** A pair (a, b) and its answer in 32 bits: ten each. */
 export const pack = (a: number, b: number, target: number) => (a | (b << 10) | (target << 20)) >>> 0;
-export const UNPACK = `
-fn a_of(pair: u32) -> u32 { return pair & 1023u; }
-fn b_of(pair: u32) -> u32 { return (pair >> 10u) & 1023u; }
-fn target_of(pair: u32) -> u32 { return pair >> 20u; }`;

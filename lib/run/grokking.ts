@@ -1,5 +1,5 @@
 /** When a run memorised and when it grokked: pure functions over its evaluations. */
-import type { Metrics } from "../engine/engine.ts";
+import type { Metrics } from "./metrics.ts";
 
 /** What counts as having grokked: the validation accuracy of so many consecutive evaluations. The first of them is the grokking step. */
 export interface Rule {

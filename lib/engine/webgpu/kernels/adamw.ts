@@ -1,26 +1,20 @@
 /** The optimiser, and the norms that an evaluation reports. */
-import { HYPER, STATE } from "./hyper.ts";
-import { elementwise, type Kernel, read, write } from "./kernel.ts";
-import { TREE } from "./loss.ts";
-
-export interface Flat {
-  /** Floats a run, and of them the matrices. */
-  readonly P: number;
-  readonly vectorsFrom: number;
-}
+import type { EndOfEvaluation, Update } from "../../op.ts";
+import { HYPER, hyper, STATE, state, writesState } from "./hyper.ts";
+import { elementwise, type Kernel, read, TREE, write } from "./kernel.ts";
 
 /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). A run that has done its steps rests. */
-export function adamw({ P, vectorsFrom }: Flat): Kernel {
+export function adamw({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Update): Kernel {
   return elementwise({
-    label: "params, m, v = AdamW(grads)",
+    label,
     count: P / 4,
     bindings: [
-      { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
-      { buffer: "state", access: "read", type: "array<State>", shape: "[R]" },
-      read.vec4f("grads", "[R, P]"),
-      write.vec4f("params", "[R, P]"),
-      write.vec4f("m", "[R, P]"),
-      write.vec4f("v", "[R, P]"),
+      hyper,
+      state,
+      read.vec4f(grads, "[R, P]", "grads"),
+      write.vec4f(params, "[R, P]", "params"),
+      write.vec4f(m, "[R, P]", "m"),
+      write.vec4f(v, "[R, P]", "v"),
     ],
     constants: { matrices: vectorsFrom / 4 },
     functions: `${HYPER}${STATE}
@@ -53,17 +47,17 @@ fn one_minus_exp(x: f32) -> f32 {
  * The end of an evaluation: means of the whole sets, norms of parameters and gradient, means of the batches since the last one. Where
  * the run's schedule has an evaluation here, the sums of batches start afresh; a look in between leaves the run as it is.
  */
-export function endOfEvaluation(P: number): Kernel {
+export function endOfEvaluation({ label, P, params, grads, batchSums, sums, metrics }: EndOfEvaluation): Kernel {
   return {
-    label: "metrics = means and norms",
+    label,
     bindings: [
-      { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
-      { buffer: "state", access: "read_write", type: "array<State>", shape: "[R]" },
-      read.vec4f("params", "[R, P]"),
-      read.vec4f("grads", "[R, P]"),
-      write.vec4f("batch_sums", "[R, (loss, right, examples, 0)]"),
-      write.vec4f("eval.sums", "[R, (train loss, train right, val loss, val right)]"),
-      write.vec4f("metrics", "[R, 2, (train loss, train acc, val loss, val acc), (|params|, |gradient|, batch loss, batch acc)]"),
+      hyper,
+      writesState,
+      read.vec4f(params, "[R, P]", "params"),
+      read.vec4f(grads, "[R, P]", "grads"),
+      write.vec4f(batchSums, "[R, (loss, right, examples, 0)]", "batch_sums"),
+      write.vec4f(sums, "[R, (train loss, train right, val loss, val right)]", "sums"),
+      write.vec4f(metrics, "[R, 2, (train loss, train acc, val loss, val acc), (|params|, |gradient|, batch loss, batch acc)]", "metrics"),
     ],
     code: `${HYPER}${STATE}${TREE("vec2f")}
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {

@@ -1,42 +1,24 @@
 /** What the attention log keeps of a probe set's patterns: mean, variance, mean entropy, and a few patterns in full. */
-import { attentionSizes, type AttentionSummary } from "../../../run/attention.ts";
-import type { RunSpec } from "../../../run/spec.ts";
-import { type LayerRows, rowOf, UNPACK } from "../../rows.ts";
-import { HYPER } from "./hyper.ts";
-import { type Kernel, read, write } from "./kernel.ts";
-import { TREE } from "./loss.ts";
+import type { AttentionSummary } from "../../op.ts";
+import { HYPER, hyper } from "./hyper.ts";
+import { type Kernel, read, TREE, write } from "./kernel.ts";
+import { rowOf, UNPACK } from "./pair.ts";
 
 const THREADS = 64;
 
-/** Words of a run: [L, H, T, (mean, variance, entropy), 4], then [S, L, H, T, 4]; keys beyond the last one are zero. */
-export function summaryWords(spec: RunSpec, S: number): number {
-  return (3 + S) * 4 * attentionSizes(spec).queries;
-}
-
 /** The summary of one layer; a workgroup a head and a query. Runs with fewer pairs than N have a smaller probe set. */
-export function attentionSummary(
-  spec: RunSpec,
-  { output }: LayerRows,
-  l: number,
-  { pattern, batch, out, N, S }: {
-    readonly pattern: string;
-    readonly batch: string;
-    readonly out: string;
-    readonly N: number;
-    readonly S: number;
-  },
-): Kernel {
-  const { H, T, queries } = attentionSizes(spec);
-  const rows = output.segments.map((segment) => `if (t == ${segment.position}u) { row = ${rowOf(segment, "ab", "i", "pair")}; }`);
+export function attentionSummary(op: AttentionSummary): Kernel {
+  const { label, batch, pattern, rows: count, positions, layer: l, N, S, H, T, queries, out } = op;
+  const rows = positions.map((each) => `if (t == ${each.position}u) { row = ${rowOf(each, "i", "pair")}; }`);
   return {
-    label: `${out} = mean, variance, entropy of ${pattern}`,
+    label,
     bindings: [
-      { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
+      hyper,
       read.u32(batch, "[R, N]", "batch"),
       read.vec4f(pattern, "[R, rows, H, key]", "pattern"),
       write.vec4f(out, "[R, ([L, H, T, (mean, variance, entropy)], [S, L, H, T]), key]", "out"),
     ],
-    constants: { l, N, S, H, T, queries, rows: output.count },
+    constants: { l, N, S, H, T, queries, rows: count },
     code: `${HYPER}${UNPACK}${TREE("mat2x4f", THREADS)}
 fn weights(r: u32, h: u32, t: u32, i: u32) -> vec4f {
   let pair = batch[r * u.N + i];
@@ -76,22 +58,5 @@ fn weights(r: u32, h: u32, t: u32, i: u32) -> vec4f {
     grid: [H, T, 1],
     flop: 16 * N * H * T,
     bytes: 32 * N * H * T,
-  };
-}
-
-/** A run's words as a summary, with the patterns of the first `S` pairs. */
-export function unpackSummary(spec: RunSpec, words: Float32Array, S: number): AttentionSummary {
-  const { T, queries } = attentionSizes(spec);
-  /** The T weights of every query, of each the four words that `at` gives. */
-  const crop = (count: number, at: (query: number) => number) => {
-    const weights = new Float32Array(count * T);
-    for (let query = 0; query < count; query++) weights.set(words.subarray(at(query), at(query) + T), query * T);
-    return weights;
-  };
-  return {
-    mean: crop(queries, (query) => 12 * query),
-    variance: crop(queries, (query) => 12 * query + 4),
-    entropy: Float32Array.from({ length: queries }, (_, query) => words[12 * query + 8]),
-    examples: crop(S * queries, (query) => 12 * queries + 4 * query),
   };
 }

@@ -1,20 +1,18 @@
 /** Which pairs an update trains on, which an evaluation looks at; and for each value of a and of b, the examples that have it. */
 import { STREAM, WGSL as THREEFRY } from "../../../run/random.ts";
-import { UNPACK } from "../../rows.ts";
-import { HYPER, STATE } from "./hyper.ts";
-import { type Binding, elementwise, type Kernel, read, write } from "./kernel.ts";
-
-const hyper: Binding = { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" };
-const state: Binding = { buffer: "state", access: "read", type: "array<State>", shape: "[R]" };
+import type { Chunk, Lists, Sample } from "../../op.ts";
+import { HYPER, hyper, STATE, state } from "./hyper.ts";
+import { elementwise, type Kernel, read, write } from "./kernel.ts";
+import { UNPACK } from "./pair.ts";
 
 /** batch[i] = the next draw from the training pairs, or pair i where the batch is all of them. */
-export function sample(B: number, pairs: number): Kernel {
+export function sample({ label, examples: B, batch, pairs, pairWords }: Sample): Kernel {
   return elementwise({
-    label: "batch = draws from the training pairs",
+    label,
     count: B,
-    bindings: [hyper, state, read.u32("pairs", "[R, pairs]"), write.u32("batch", "[R, B]")],
+    bindings: [hyper, state, read.u32(pairs, "[R, pairs]", "pairs"), write.u32(batch, "[R, B]", "batch")],
     functions: HYPER + STATE + THREEFRY,
-    constants: { pairs },
+    constants: { pairs: pairWords },
     body: `
   let h = hyper[r];
   var at = i;
@@ -25,13 +23,13 @@ export function sample(B: number, pairs: number): Kernel {
 }
 
 /** The next chunk of E pairs of the whole set; past its end, pair 0 stands in and is not counted. */
-export function chunk(E: number, pairs: number): Kernel {
+export function chunk({ label, examples: E, batch, pairs, pairWords }: Chunk): Kernel {
   return elementwise({
-    label: "eval.batch = the next pairs of the whole set",
+    label,
     count: E,
-    bindings: [hyper, state, read.u32("pairs", "[R, pairs]"), write.u32("eval.batch", "[R, E]")],
+    bindings: [hyper, state, read.u32(pairs, "[R, pairs]", "pairs"), write.u32(batch, "[R, E]", "batch")],
     functions: HYPER + STATE,
-    constants: { pairs },
+    constants: { pairs: pairWords },
     body: `
   let at = state[r].chunk * u.count + i;
   batch[r * u.count + i] = pairs[r * u.pairs + select(0u, at, at < hyper[r].pairs)];`,
@@ -52,7 +50,7 @@ fn list_at(r: u32, side: u32, k: u32) -> u32 { return lists[r * ${listWords(B, C
  * among the constants: Mesa's software driver takes loops up to a constant for worth specialising, and compiled this kernel anew, 1 MiB that it
  * never freed, each time its turn came.
  */
-export function lists(B: number, C: number): Kernel {
+export function lists({ label, batch, lists, B, C }: Lists): Kernel {
   const side = C + 1 + B;
   const code = `${UNPACK}
 var<workgroup> counts: array<u32, 1024>;
@@ -78,9 +76,9 @@ fn value(side: u32, pair: u32) -> u32 { return select(b_of(pair), a_of(pair), si
   }
 }`;
   return {
-    label: "lists = examples by a and by b",
+    label,
     code,
-    bindings: [read.u32("batch", "[R, B]"), write.u32("lists", "[R, 2, C + 1 + B]")],
+    bindings: [read.u32(batch, "[R, B]", "batch"), write.u32(lists, "[R, 2, C + 1 + B]", "lists")],
     grid: [2, 1, 1],
     flop: 0,
     bytes: 12 * B,

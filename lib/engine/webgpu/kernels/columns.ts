@@ -2,10 +2,11 @@
  * Gradients of vectors (biases, LayerNorm) are sums over rows. Every one is cut into the same parts of its rows, one thread for four columns
  * of a part; the parts of all vectors lie together in `vector_sums` and are added by one kernel at the end.
  */
-import type { Block, Layout } from "../../../run/layout.ts";
+import type { Layout } from "../../../run/layout.ts";
+import type { NormBackward, View } from "../../op.ts";
 import { lines, range } from "./gemm/view.ts";
-import { elementwise, type Kernel, read, write } from "./kernel.ts";
-import type { Norm } from "./norm.ts";
+import { elementwise, type Kernel, read, rowsOf, whole, write } from "./kernel.ts";
+import type { Lanes } from "./norm.ts";
 
 /** How sums over rows are taken, and over a row. */
 export interface Sums {
@@ -14,7 +15,7 @@ export interface Sums {
   /** Rows that a thread fetches before it adds them, one after the other as ever: so it waits for memory once for all of them. */
   readonly atOnce: 1 | 8;
   /** Threads that share a sum over a row. */
-  readonly lanes: 1 | 32;
+  readonly lanes: Lanes;
 }
 
 /** For sums over so many rows at most: a card has threads to spare, and each fetch takes it long. */
@@ -25,18 +26,6 @@ export const sumsOf = (kind: "software" | "gpu", rows: number): Sums =>
 
 /** Floats of `vector_sums` a run. */
 export const vectorSumFloats = ({ length, vectorsFrom }: Layout, { parts }: Sums) => parts * (length - vectorsFrom);
-
-/** A matrix of gradients, or a part of one: `rows` from `firstRow` of a buffer with `allRows`, `width` columns from `column`. */
-export interface Area {
-  readonly buffer: string;
-  readonly allRows: number;
-  readonly firstRow: number;
-  readonly rows: number;
-  /** Floats a row. */
-  readonly stride: number;
-  readonly column: number;
-  readonly width: number;
-}
 
 const shape = "[R, part, vectors]";
 
@@ -67,9 +56,9 @@ const target = ({ parts }: Sums, constant: string) => `vector_sums[(r * ${parts}
 const vectors = ({ length, vectorsFrom }: Layout) => (length - vectorsFrom) / 4;
 const among = ({ vectorsFrom }: Layout, offset: number) => (offset - vectorsFrom) / 4;
 
-/** db = Σ_rows dy, into the vector whose column 0 lies at `offset` of the parameters. */
-export function biasGradient(layout: Layout, sums: Sums, dy: Area, offset: number): Kernel {
-  const { buffer, allRows, firstRow, rows, stride, column, width } = dy;
+/** db = Σ_rows dy over `rows` × `width` of a view, into a vector of the gradient. */
+export function biasGradient(layout: Layout, sums: Sums, dy: View, rows: number, width: number, db: View): Kernel {
+  const { buffer, offset, stride } = dy;
   return elementwise({
     label: `bias gradient = sums of ${buffer}`,
     count: (width / 4) * sums.parts,
@@ -77,12 +66,12 @@ export function biasGradient(layout: Layout, sums: Sums, dy: Area, offset: numbe
     constants: {
       W4: width / 4,
       rows,
-      all_rows: allRows,
-      first_row: firstRow,
+      all_rows: rowsOf(dy),
+      first_row: Math.floor(offset / stride),
       stride: stride / 4,
-      column: column / 4,
+      column: (offset % stride) / 4,
       vectors: vectors(layout),
-      bias: among(layout, offset),
+      bias: among(layout, db.offset),
     },
     body: `${
       partOfRows(
@@ -99,18 +88,18 @@ export function biasGradient(layout: Layout, sums: Sums, dy: Area, offset: numbe
 }
 
 /** dw = Σ_rows dy · x̂ and db = Σ_rows dy of a LayerNorm. */
-export function normGradient(layout: Layout, sums: Sums, { rows, w, b, x, stats }: Norm, dy: string): Kernel {
-  const D4 = w.stride / 4;
+export function normGradient(layout: Layout, sums: Sums, { rows, x, stats, dy, dw, db }: NormBackward): Kernel {
+  const D4 = dw.stride / 4;
   return elementwise({
-    label: `LN gradient = sums of ${dy}`,
+    label: `LN gradient = sums of ${dy.buffer}`,
     count: D4 * sums.parts,
     bindings: [
-      read.vec4f(x, "[R, rows, D]", "x"),
+      read.vec4f(whole(x), "[R, rows, D]", "x"),
       read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
-      read.vec4f(dy, "[R, rows, D]", "dy"),
+      read.vec4f(whole(dy), "[R, rows, D]", "dy"),
       write.vec4f("vector_sums", shape),
     ],
-    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, w.offset), b: among(layout, b.offset) },
+    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, dw.offset), b: among(layout, db.offset) },
     body: `${
       partOfRows(
         sums,
@@ -147,14 +136,3 @@ export function addParts(layout: Layout, sums: Sums): Kernel {
     bytes: 4 * (parts + 1) * count * 4,
   });
 }
-
-/** The whole of a matrix as an area. */
-export const whole = (buffer: string, rows: number, { stride }: Pick<Block, "stride">): Area => ({
-  buffer,
-  allRows: rows,
-  firstRow: 0,
-  rows,
-  stride,
-  column: 0,
-  width: stride,
-});

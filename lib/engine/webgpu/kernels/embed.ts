@@ -1,38 +1,25 @@
 /** resid_pre of layer 0: token embedding plus position embedding; and back. Token and value of a row follow from its segment. */
-import type { Block } from "../../../run/layout.ts";
-import { type Sizes, tokenNames } from "../../../run/spec.ts";
-import { rowOf, type Rows, type Segment, UNPACK } from "../../rows.ts";
+import type { Embed, EmbedBackward, EmbedSegment } from "../../op.ts";
 import { LISTS } from "./batch.ts";
-import { elementwise, type Kernel, read, write } from "./kernel.ts";
-
-export interface Embed {
-  readonly sizes: Sizes;
-  readonly names: ReturnType<typeof tokenNames>;
-  readonly rows: Rows;
-  /** Examples: B, or E in an evaluation. */
-  readonly examples: number;
-  /** Floats a run in `params` and `grads`. */
-  readonly P: number;
-  readonly W_E: Block;
-  readonly W_pos: Block;
-}
+import { elementwise, type Kernel, read, rowsOf, whole, write } from "./kernel.ts";
+import { UNPACK, within } from "./pair.ts";
 
 /** out[row] = W_E[token(row)] + W_pos[position(row)] */
-export function embed(e: Embed, batch: string, out: string): Kernel {
-  const { rows, sizes: { firstElement, op, equals }, W_E, W_pos, P, names, examples } = e;
-  const D4 = W_E.stride / 4;
-  const token = (segment: Segment) => {
-    const what = names[segment.position];
-    if (what === "op" || what === "=") return `${what === "op" ? op : equals}u`;
-    return `${firstElement}u + ${segment.depends === "ab" ? `${what}_of(batch[r * ${examples}u + at])` : "at"}`;
-  };
-  const find = rows.segments.map((segment) =>
-    `if (row >= ${segment.base}u) { let at = row - ${segment.base}u; position = ${segment.position}u; token = ${token(segment)}; }`
+export function embed({ label, segments, batch, examples, W_E, W_pos, out }: Embed): Kernel {
+  const D4 = W_E.stride / 4, rows = rowsOf(out);
+  const token = ({ token: { by, base } }: EmbedSegment) =>
+    by === "constant" ? `${base}u` : `${base}u + ${within({ by }, "at", `batch[r * ${examples}u + at]`)}`;
+  const find = segments.map((segment) =>
+    `if (row >= ${segment.first}u) { let at = row - ${segment.first}u; position = ${segment.position}u; token = ${token(segment)}; }`
   );
   return elementwise({
-    label: `${out} = W_E[token] + W_pos[position]`,
-    count: rows.count * D4,
-    bindings: [read.vec4f("params", "[R, P]"), read.u32(batch, "[R, B]", "batch"), write.vec4f(out, "[R, rows, D]", "out")],
+    label,
+    count: rows * D4,
+    bindings: [
+      read.vec4f(W_E.buffer, "[R, P]", "params"),
+      read.u32(batch, "[R, B]", "batch"),
+      write.vec4f(whole(out), "[R, rows, D]", "out"),
+    ],
     functions: UNPACK,
     body: `
   let row = i / ${D4}u;
@@ -40,38 +27,36 @@ export function embed(e: Embed, batch: string, out: string): Kernel {
   var token = 0u;
   var position = 0u;
   ${find.join("\n  ")}
-  let p = r * ${P / 4}u + d4;
-  out[r * ${rows.count * D4}u + i] = params[p + ${W_E.offset / 4}u + token * ${D4}u] + params[p + ${
-      W_pos.offset / 4
-    }u + position * ${D4}u];`,
-    bytes: 16 * rows.count * D4,
+  let p = r * ${W_E.words / 4}u + d4;
+  out[r * ${rows * D4}u + i] = params[p + ${W_E.offset / 4}u + token * ${D4}u] + params[p + ${W_pos.offset / 4}u + position * ${D4}u];`,
+    bytes: 16 * rows * D4,
   });
 }
 
 /** dW_E[token] and dW_pos[position] = sums of the rows of d_resid_pre that used them. */
-export function embedBackward(e: Embed, dIn: string): Kernel {
-  const { rows, sizes: { V, C, T, firstElement, op, equals }, W_E, W_pos, P, names, examples } = e;
-  const D4 = W_E.stride / 4;
+export function embedBackward({ label, segments, V, T, firstElement, lists, B, C, dx, dW_E, dW_pos }: EmbedBackward): Kernel {
+  const D4 = dW_E.stride / 4, rows = rowsOf(dx);
   const at = (row: string) => `dx[(r * u.rows + ${row}) * u.D4 + d4]`;
-  const element = (segment: Segment) => {
-    const what = names[segment.position];
-    if (segment.depends !== "ab") return `sum += ${at(rowOf(segment, segment.depends, "v", ""))};`;
-    const side = what === "a" ? "0u" : "1u", row = `${segment.base}u + list_at(r, ${side}, k)`;
+  const element = ({ first, token: { by } }: EmbedSegment) => {
+    if (by === "index") return `sum += ${at(`(${first}u + v)`)};`;
+    const side = by === "a" ? "0u" : "1u", row = `${first}u + list_at(r, ${side}, k)`;
     return `for (var k = list_start(r, ${side}, v); k < list_start(r, ${side}, v + 1u); k++) { sum += ${at(row)}; }`;
   };
-  const elements = rows.segments.filter(({ position }) => ["a", "b"].includes(names[position])).map(element);
+  const elements = segments.filter(({ token }) => token.by !== "constant").map(element);
   // A position and a constant token are used by the same rows: all of a segment.
-  const runs = rows.segments.map((segment) => {
-    const what = names[segment.position];
-    const token = what === "a" || what === "b" ? "" : ` || row == ${what === "op" ? op : equals}u`;
-    return `if (row == ${V + segment.position}u${token}) { first = ${segment.base}u; end = ${segment.base + segment.count}u; }`;
-  });
+  const runs = segments.map(({ first, count, position, token: { by, base } }) =>
+    `if (row == ${V + position}u${by === "constant" ? ` || row == ${base}u` : ""}) { first = ${first}u; end = ${first + count}u; }`
+  );
   return elementwise({
-    label: `dW_E, dW_pos = sums of ${dIn}`,
+    label,
     count: (V + T) * D4,
-    bindings: [read.vec4f(dIn, "[R, rows, D]", "dx"), read.u32("lists", "[R, 2, C + 1 + B]"), write.vec4f("grads", "[R, P]")],
-    constants: { rows: rows.count, D4, P4: P / 4, W_E: W_E.offset / 4, W_pos: W_pos.offset / 4 },
-    functions: LISTS(examples, C),
+    bindings: [
+      read.vec4f(whole(dx), "[R, rows, D]", "dx"),
+      read.u32(lists, "[R, 2, C + 1 + B]", "lists"),
+      write.vec4f(dW_E.buffer, "[R, P]", "grads"),
+    ],
+    constants: { rows, D4, P4: dW_E.words / 4, W_E: dW_E.offset / 4, W_pos: dW_pos.offset / 4 },
+    functions: LISTS(B, C),
     body: `
   let row = i / u.D4;
   let d4 = i % u.D4;
@@ -86,6 +71,6 @@ export function embedBackward(e: Embed, dIn: string): Kernel {
   for (var k = first; k < end; k++) { sum += ${at("k")}; }
   let target_row = select(u.W_pos + (row - ${V}u) * u.D4, u.W_E + row * u.D4, row < ${V}u);
   grads[r * u.P4 + target_row + d4] = sum;`,
-    bytes: 16 * (rows.count + V) * D4,
+    bytes: 16 * (rows + V) * D4,
   });
 }

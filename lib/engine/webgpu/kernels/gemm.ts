@@ -98,19 +98,3 @@ export function sumSplits(
     bytes: 4 * (splits + 1) * m * n,
   });
 }
-
-/**
- * C[r] = A[r] · B[r] as one kernel, or as two where the tile cuts so long a contraction: partial sums into a buffer that `scratch` provides,
- * then their sum, with the epilogue.
- */
-export function product(options: Gemm, scratch: (floats: number) => string): Kernel[] {
-  const { label, m, n, c, tile, epilogue } = options;
-  const splits = tile.splits(options);
-  if (splits === 1) return [gemm(options)];
-  const partial: View = { buffer: scratch(splits * m * n), offset: 0, runStride: splits * m * n, stride: n, shape: "[R, split, m, n]" };
-  const { epilogue: _, ...plain } = options;
-  return [
-    gemm({ ...plain, label: `${label}, parts`, c: partial, splits }),
-    sumSplits({ label: `${label}, sum of parts`, m, n, splits, partial, c, ...(epilogue ? { epilogue } : {}) }),
-  ];
-}

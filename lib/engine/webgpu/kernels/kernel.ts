@@ -5,6 +5,7 @@
  * A kernel is written for one run. Its grid is one run's; the dispatch repeats it along z for every row, and `r` is the row.
  * So no code depends on R, and a run's bits don't either.
  */
+import type { View } from "../../op.ts";
 
 /** One storage buffer that a kernel reads or writes; `shape` is the legend's, for people. */
 export interface Binding {
@@ -18,6 +19,15 @@ export interface Binding {
   /** e.g. `[R, B, T, D]` */
   readonly shape: string;
 }
+
+/** The buffer of a view that a kernel addresses from its beginning. @throws Error where the view begins elsewhere. */
+export function whole({ buffer, offset }: View): string {
+  if (offset !== 0) throw new Error(`Cannot bind ${buffer}: the view must begin with the buffer, current value is ${offset}`);
+  return buffer;
+}
+
+/** Rows of a view, all of the use's. */
+export const rowsOf = ({ words, stride }: View) => words / stride;
 
 export type Constants = Readonly<Record<string, number>>;
 
@@ -115,4 +125,28 @@ ${body}
     flop,
     bytes,
   };
+}
+
+/**
+ * A sum by one workgroup: every thread its share, then a tree; the order never changes. `type` is the WGSL type summed, `threads` a power of
+ * two. Between two sums there must be a barrier.
+ */
+export const TREE = (type: string, threads = 256) => `
+var<workgroup> tree: array<${type}, ${threads}>;
+fn tree_sum(thread: u32, mine: ${type}) -> ${type} {
+  tree[thread] = mine;
+  for (var half = ${threads / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) { tree[thread] += tree[thread + half]; }
+  }
+  workgroupBarrier();
+  return tree[0];
+}`;
+
+/** WGSL: a struct of fields of four bytes. */
+export function structOf(name: string, fields: readonly { readonly name: string; readonly type: string }[]): string {
+  const each = fields.map(({ name, type }) => `${name}: ${type}`);
+  if (each.length <= 4) return `\nstruct ${name} { ${each.join(", ")} }`;
+  const lines = Array.from({ length: Math.ceil(each.length / 4) }, (_, i) => `  ${each.slice(4 * i, 4 * i + 4).join(", ")},`);
+  return `\nstruct ${name} {\n${lines.join("\n")}\n}`;
 }

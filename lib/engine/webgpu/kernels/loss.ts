@@ -1,8 +1,8 @@
 /** Cross-entropy and accuracy of each example, the gradient of the logits, and their sums. */
-import { pad4 } from "../../../run/layout.ts";
-import { UNPACK } from "../../rows.ts";
-import { HYPER, STATE } from "./hyper.ts";
-import { elementwise, type Kernel, read, write } from "./kernel.ts";
+import type { EndOfChunk, EndOfStep, Loss } from "../../op.ts";
+import { HYPER, hyper, STATE, writesState } from "./hyper.ts";
+import { elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
+import { UNPACK } from "./pair.ts";
 
 /**
  * WGSL: log(1 + x) of an x ≥ 0 to the last digits, small ones too. Near 1 a driver's log may be wrong by 2⁻²¹, whatever its argument, so
@@ -20,21 +20,20 @@ fn log1p(x: f32) -> f32 {
  * loss = −log softmax(z)_y. `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the
  * label's gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. Which of them, is the run's choice.
  */
-export function loss(examples: number, C: number, buffers: { batch: string; logits: string; stats: string; dlogits?: string }): Kernel {
-  const { batch, logits, stats, dlogits } = buffers;
+export function loss({ label, batch, examples, C, logits, stats, dlogits }: Loss): Kernel {
   const inside = C % 4 === 0 ? "" : `let inside = vec4<bool>(${[0, 1, 2, 3].map((j) => `4u * c + ${j}u < u.C`).join(", ")});`;
   const z = (fill: string) => C % 4 === 0 ? "logits[at + c]" : `select(vec4f(${fill}), logits[at + c], inside)`;
   return elementwise({
-    label: `${stats}${dlogits ? ", d" : ""} = cross-entropy of ${logits}`,
+    label,
     count: examples,
     bindings: [
-      { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
+      hyper,
       read.u32(batch, "[R, B]", "batch"),
-      read.vec4f(logits, "[R, B, C]", "logits"),
+      read.vec4f(whole(logits), "[R, B, C]", "logits"),
       write.vec2f(stats, "[R, B, (loss, right)]", "stats"),
-      ...(dlogits ? [write.vec4f(dlogits, "[R, B, C]", "dlogits")] : []),
+      ...(dlogits ? [write.vec4f(whole(dlogits), "[R, B, C]", "dlogits")] : []),
     ],
-    constants: { C, C4: pad4(C) / 4 },
+    constants: { C, C4: logits.stride / 4 },
     functions: HYPER + UNPACK + LOG1P,
     body: `
   let y = target_of(batch[r * u.count + i]);
@@ -76,30 +75,14 @@ export function loss(examples: number, C: number, buffers: { batch: string; logi
   });
 }
 
-/**
- * A sum by one workgroup: every thread its share, then a tree; the order never changes. `type` is the WGSL type summed, `threads` a power of
- * two. Between two sums there must be a barrier.
- */
-export const TREE = (type: string, threads = 256) => `
-var<workgroup> tree: array<${type}, ${threads}>;
-fn tree_sum(thread: u32, mine: ${type}) -> ${type} {
-  tree[thread] = mine;
-  for (var half = ${threads / 2}u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { tree[thread] += tree[thread + half]; }
-  }
-  workgroupBarrier();
-  return tree[0];
-}`;
-
 /** After an update: adds the batch's loss and right answers to the sums in flight, and counts the step. */
-export function endOfStep(B: number): Kernel {
+export function endOfStep({ label, examples: B, stats, sums }: EndOfStep): Kernel {
   return {
-    label: "batch_sums += stats; step += 1",
+    label,
     bindings: [
-      { buffer: "state", access: "read_write", type: "array<State>", shape: "[R]" },
-      read.vec2f("stats", "[R, B, (loss, right)]"),
-      write.vec4f("batch_sums", "[R, (loss, right, examples, 0)]"),
+      writesState,
+      read.vec2f(stats, "[R, B, (loss, right)]", "stats"),
+      write.vec4f(sums, "[R, (loss, right, examples, 0)]", "batch_sums"),
     ],
     code: `${STATE}${TREE("vec2f")}
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
@@ -120,14 +103,14 @@ export function endOfStep(B: number): Kernel {
 }
 
 /** After a chunk of an evaluation: adds its pairs to the sums of the training and of the validation set, and goes to the next chunk. */
-export function endOfChunk(E: number): Kernel {
+export function endOfChunk({ label, examples: E, stats, sums }: EndOfChunk): Kernel {
   return {
-    label: "eval.sums += eval.stats; chunk += 1",
+    label,
     bindings: [
-      { buffer: "hyper", access: "read", type: "array<Hyper>", shape: "[R]" },
-      { buffer: "state", access: "read_write", type: "array<State>", shape: "[R]" },
-      read.vec2f("eval.stats", "[R, E, (loss, right)]"),
-      write.vec4f("eval.sums", "[R, (train loss, train right, val loss, val right)]"),
+      hyper,
+      writesState,
+      read.vec2f(stats, "[R, E, (loss, right)]", "stats"),
+      write.vec4f(sums, "[R, (train loss, train right, val loss, val right)]", "sums"),
     ],
     code: `${HYPER}${STATE}${TREE("vec4f")}
 @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {

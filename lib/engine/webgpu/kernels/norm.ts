@@ -1,27 +1,14 @@
 /** LayerNorm over D, a row a thread or a row 32 threads; and back. Padding columns hold zeros and stay out of mean and variance. */
-import type { Block } from "../../../run/layout.ts";
-import { AXIS, elementwise, type Kernel, read, write } from "./kernel.ts";
-import { TREE } from "./loss.ts";
+import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
+import { AXIS, elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
 
-/** As in PyTorch. */
-const EPS = 1e-5;
-
-export interface Norm {
-  readonly rows: number;
-  readonly D: number;
-  /** Threads a row. */
-  readonly lanes: 1 | 32;
-  /** Floats from run to run in `params`. */
-  readonly P: number;
-  readonly w: Block;
-  readonly b: Block;
-  /** Buffers: what is normalised, and its mean and 1/σ a row. */
-  readonly x: string;
-  readonly stats: string;
-}
+/** Threads a row. */
+export type Lanes = 1 | 32;
 
 /** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
-const constants = ({ rows, D, P, w, b }: Norm) => ({ rows, D, D4: w.stride / 4, P4: P / 4, w: w.offset / 4, b: b.offset / 4 });
+const constants = ({ rows, D, w }: Norm | NormBackward, b: View) => ({
+  ...{ rows, D, D4: w.stride / 4, P4: w.words / 4, w: w.offset / 4, b: b.offset / 4 },
+});
 
 /** The columns of vec4 number `k` that are data, as a factor; "1.0" unless D leaves some out in the last. */
 const mask = (D: number, k: string) =>
@@ -31,7 +18,7 @@ const mask = (D: number, k: string) =>
  * A kernel for each row: `body` sees `i`, the row, and `r`, is run by every lane, and takes sums over them by `total(lane, …)`. On a card, which waits
  * for each step of a lane's loop, 32 lanes share a row; on a processor, where a barrier costs more than it gives, there is one.
  */
-function perRow({ rows, lanes }: Norm, { body, ...kernel }: Omit<Parameters<typeof elementwise>[0], "count" | "functions">): Kernel {
+function perRow(rows: number, lanes: Lanes, { body, ...kernel }: Omit<Parameters<typeof elementwise>[0], "count" | "functions">): Kernel {
   if (lanes === 1) {
     const functions = "fn total(lane: u32, mine: f32) -> f32 { return mine; }";
     return elementwise({ ...kernel, count: rows, functions, body: `  let lane = 0u;${body}` });
@@ -51,17 +38,17 @@ ${body}
 }
 
 /** out = (x − mean) / σ · w + b, per row. */
-export function norm(norm: Norm, out: string): Kernel {
-  const { rows, D, x, stats, lanes } = norm;
-  return perRow(norm, {
-    label: `${out} = LN(${x})`,
+export function norm(op: Norm, lanes: Lanes): Kernel {
+  const { label, rows, D, x, w, b, out, stats } = op;
+  return perRow(rows, lanes, {
+    label,
     bindings: [
-      read.vec4f(x, "[R, rows, D]", "x"),
-      read.vec4f("params", "[R, P]"),
-      write.vec4f(out, "[R, rows, D]", "out"),
+      read.vec4f(whole(x), "[R, rows, D]", "x"),
+      read.vec4f(w.buffer, "[R, P]", "params"),
+      write.vec4f(whole(out), "[R, rows, D]", "out"),
       write.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
     ],
-    constants: constants(norm),
+    constants: constants(op, b),
     body: `
   let at = (r * u.rows + i) * u.D4;
   var sum = vec4f(0.0);
@@ -69,7 +56,7 @@ export function norm(norm: Norm, out: string): Kernel {
   let mean = total(lane, sum.x + sum.y + sum.z + sum.w) / f32(u.D);
   var squares = vec4f(0.0);
   for (var k = lane; k < u.D4; k += ${lanes}u) { let c = (x[at + k] - mean) * ${mask(D, "k")}; squares += c * c; }
-  let rstd = 1.0 / sqrt(total(lane, squares.x + squares.y + squares.z + squares.w) / f32(u.D) + ${EPS});
+  let rstd = 1.0 / sqrt(total(lane, squares.x + squares.y + squares.z + squares.w) / f32(u.D) + ${NORM_EPS});
   let p = r * u.P4;
   for (var k = lane; k < u.D4; k += ${lanes}u) {
     out[at + k] = (x[at + k] - mean) * rstd * params[p + u.w + k] + params[p + u.b + k];
@@ -81,19 +68,19 @@ export function norm(norm: Norm, out: string): Kernel {
 }
 
 /** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm. */
-export function normBackward(norm: Norm, dy: string, dx: string, add?: string): Kernel {
-  const { rows, D, x, stats, lanes } = norm;
-  return perRow(norm, {
-    label: `${dx} = dLN(${dy})${add ? ` + ${add}` : ""}`,
+export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
+  const { label, rows, D, x, w, stats, dy, dx, add, db } = op;
+  return perRow(rows, lanes, {
+    label,
     bindings: [
-      read.vec4f(x, "[R, rows, D]", "x"),
+      read.vec4f(whole(x), "[R, rows, D]", "x"),
       read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
-      read.vec4f(dy, "[R, rows, D]", "dy"),
-      read.vec4f("params", "[R, P]"),
-      ...(add ? [read.vec4f(add, "[R, rows, D]", "residual")] : []),
-      write.vec4f(dx, "[R, rows, D]", "dx"),
+      read.vec4f(whole(dy), "[R, rows, D]", "dy"),
+      read.vec4f(w.buffer, "[R, P]", "params"),
+      ...(add ? [read.vec4f(whole(add), "[R, rows, D]", "residual")] : []),
+      write.vec4f(whole(dx), "[R, rows, D]", "dx"),
     ],
-    constants: constants(norm),
+    constants: constants(op, db),
     body: `
   let at = (r * u.rows + i) * u.D4;
   let mean = stats[r * u.rows + i].x;

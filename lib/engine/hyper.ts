@@ -1,0 +1,53 @@
+/**
+ * What differs between runs of one shape, as a row of words that kernels read; and where a run is. A number that is added here is data: no kernel's code
+ * depends on it but that of the operation that reads it.
+ */
+import { type RunSpec, type Sizes, sizes } from "../run/spec.ts";
+
+type Of = (spec: RunSpec, sizes: Sizes) => number;
+interface Field {
+  readonly name: string;
+  readonly type: "f32" | "u32";
+  readonly of: Of;
+}
+const f32 = (name: string, of: Of): Field => ({ name, type: "f32", of });
+const u32 = (name: string, of: Of): Field => ({ name, type: "u32", of });
+const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) => (of(spec) ? 1 : 0));
+
+/** The words of `hyper`, in order. 1 − β and ln β come from doubles: 1 − 0.999 in fp32 has lost four digits, and the first updates would show it. */
+export const HYPER: readonly Field[] = [
+  f32("lr", ({ optim }) => optim.lr),
+  f32("weight_decay", ({ optim }) => optim.weightDecay),
+  f32("eps", ({ optim }) => optim.eps),
+  u32("warmup", ({ optim }) => optim.warmup),
+  f32("beta1", ({ optim }) => optim.beta1),
+  f32("one_minus_beta1", ({ optim }) => 1 - optim.beta1),
+  f32("log_beta1", ({ optim }) => Math.log(optim.beta1)),
+  f32("beta2", ({ optim }) => optim.beta2),
+  f32("one_minus_beta2", ({ optim }) => 1 - optim.beta2),
+  f32("log_beta2", ({ optim }) => Math.log(optim.beta2)),
+  flag("decay_vectors", ({ optim }) => optim.decay === "all"),
+  flag("stable_loss", ({ optim }) => optim.loss === "stable"),
+  flag("full_batch", ({ data }) => data.batch === "full"),
+  u32("seed", ({ seed }) => seed),
+  u32("train_pairs", (_, { trainPairs }) => trainPairs),
+  u32("pairs", (_, { pairs }) => pairs),
+];
+
+/** Words of `hyper` a run: whole vectors of four. */
+export const HYPER_WORDS = 4 * Math.ceil(HYPER.length / 4);
+
+/** A run's words of `hyper`. */
+export function hyperWords(spec: RunSpec): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(HYPER_WORDS), floats = new Float32Array(words.buffer), size = sizes(spec);
+  HYPER.forEach(({ type, of }, at) => (type === "f32" ? floats : words)[at] = of(spec, size));
+  return words;
+}
+
+/** The words of `state`: updates done, where the run ends, which piece of an evaluation comes next, and which steps have an evaluation. */
+export const STATE = ["step", "steps", "chunk", "eval_every"] as const;
+export const STATE_WORDS = STATE.length;
+
+/** A run's words of `state` before its next update. */
+export const stateWords = ({ schedule }: RunSpec, step: number): Uint32Array<ArrayBuffer> =>
+  Uint32Array.of(step, schedule.steps, 0, schedule.evalEvery);

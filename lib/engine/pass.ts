@@ -1,0 +1,98 @@
+/** One pass through the model, for the batch of an update or a chunk of an evaluation: its rows, and the views of its buffers. */
+import { headColumns, type Layout, pad4 } from "../run/layout.ts";
+import type { RunSpec } from "../run/spec.ts";
+import type { View } from "./op.ts";
+import type { LayerRows } from "./rows.ts";
+
+interface Options {
+  readonly spec: RunSpec;
+  readonly layout: Layout;
+  /** Examples of the pass. */
+  readonly examples: number;
+  readonly rows: readonly LayerRows[];
+  /** The buffer of packed pairs. */
+  readonly batch: string;
+  readonly prefix: "" | "eval.";
+  /** Makes sure that a buffer has so many words a run, and gives its name. */
+  readonly buffer: (name: string, words: number) => string;
+  /** Whether each layer keeps its pattern under a name of its own. */
+  readonly keepPatterns?: boolean;
+}
+
+/** A sublayer with the residual stream around it: y = norm(x + f(x)), x + f(norm(x)) or x + f(x). */
+export interface Part {
+  readonly l: number;
+  readonly name: "attention" | "mlp";
+  /** The name of its LayerNorm, and where that keeps mean and 1/σ. */
+  readonly ln: string;
+  readonly stats: string;
+  readonly x: View;
+  readonly y: View;
+  /** What f reads: x, or in pre-norm x normalised. */
+  readonly source: View;
+  /** Where x + f goes: y, or in post-norm what is then normalised into y. */
+  readonly sum: View;
+}
+
+export class Pass {
+  readonly spec: RunSpec;
+  readonly layout: Layout;
+  readonly examples: number;
+  readonly rows: readonly LayerRows[];
+  readonly batch: string;
+  readonly buffer: Options["buffer"];
+  /** Widths in words: of the residual stream, the neurons, the stacked heads, and the logits. */
+  readonly width: { readonly D: number; readonly M: number; readonly HK: number; readonly C: number };
+  readonly #options: Options;
+
+  constructor(options: Options) {
+    ({ spec: this.spec, layout: this.layout, examples: this.examples, rows: this.rows, batch: this.batch, buffer: this.buffer } = options);
+    const { sizes } = this.layout;
+    this.width = { D: pad4(sizes.D), M: pad4(sizes.M), HK: headColumns(sizes), C: pad4(sizes.C) };
+    this.#options = options;
+  }
+
+  /** A pass that uses the same buffers but for what is given. */
+  with(changes: Partial<Options>): Pass {
+    return new Pass({ ...this.#options, ...changes });
+  }
+
+  /** The name of a layer's buffer. Layers of an evaluation use theirs in turn. */
+  at(l: number, name: string): string {
+    const { prefix, keepPatterns = false } = this.#options;
+    if (keepPatterns && name === "pattern") return `attention.${l}.${name}`;
+    if (prefix === "") return `${l}.${name}`;
+    return name === "resid_pre" ? `${prefix}${l % 2}.${name}` : `${prefix}${name}`;
+  }
+
+  /** The name of a buffer after the last layer. */
+  end(name: string): string {
+    return `${this.#options.prefix}${name}`;
+  }
+
+  /** Rows × columns of an activation, from `firstRow` of `rows` and from `column`. Makes sure that the buffer is large enough. */
+  activation(name: string, rows: number, stride: number, firstRow = 0, column = 0): View {
+    return { buffer: this.buffer(name, rows * stride), offset: firstRow * stride + column, stride, words: rows * stride };
+  }
+
+  /** A matrix or vector of the parameters, or of their gradient, from a column. */
+  parameter(name: string, column = 0, buffer: "params" | "grads" = "params"): View {
+    const { offset, stride } = this.layout.blocks.get(name)!;
+    return { buffer, offset: offset + column, stride, words: this.layout.length };
+  }
+
+  /** As an epilogue takes it: nothing where the model has no biases. */
+  bias(name: string, column = 0): { bias?: View } {
+    return this.layout.blocks.has(name) ? { bias: this.parameter(name, column) } : {};
+  }
+
+  part(l: number, name: Part["name"]): Part {
+    const { norm } = this.spec.model, { input, output } = this.rows[l], { D } = this.width;
+    const attention = name === "attention", number = attention ? 1 : 2, X = attention ? input.count : output.count, Y = output.count;
+    const x = this.activation(this.at(l, attention ? "resid_pre" : "mid"), X, D);
+    const y = attention ? this.activation(this.at(l, "mid"), Y, D) : this.activation(this.at(l + 1, "resid_pre"), Y, D);
+    const sum = norm === "post" ? this.activation(this.at(l, attention ? "sum_mid" : "sum_post"), Y, D) : y;
+    const source = norm === "pre" ? this.activation(this.at(l, `ln${number}`), X, D) : x;
+    return { l, name, ln: `${l}.ln${number}`, stats: this.at(l, `stats${number}`), x, y, source, sum };
+  }
+}
