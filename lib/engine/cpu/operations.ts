@@ -1,4 +1,5 @@
 /** One function for each operation of the kernels: its record, arguments in the order of the kernel's comment, with the ranges it reaches. */
+import { HYPER_WORDS, STATE_WORDS } from "../hyper.ts";
 import {
   ADAMW,
   ADD_PARTS,
@@ -51,10 +52,8 @@ export interface Rows {
   readonly count: number;
 }
 
-/** Words of `hyper` and `state` a run. */
-const HYPER = 16, STATE = 4;
-const hyper = reads("hyper", 0, HYPER);
-const state = reads("state", 0, STATE);
+const hyper = reads("hyper", 0, HYPER_WORDS);
+const state = reads("state", 0, STATE_WORDS);
 
 /** Ends the list for a run that has done its steps. */
 export const rest = (): Record => ({ label: "the end, where no steps are left", opcode: REST, args: [state], flop: 0, bytes: 0 });
@@ -573,7 +572,7 @@ export interface Sums {
 export const endOfStep = (label: string, { examples, stats, sums }: Sums): Record => ({
   label,
   opcode: END_OF_STEP,
-  args: [writes("state", 0, STATE), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  args: [writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
   flop: 2 * examples,
   bytes: 8 * examples,
 });
@@ -582,7 +581,7 @@ export const endOfStep = (label: string, { examples, stats, sums }: Sums): Recor
 export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
   label,
   opcode: END_OF_CHUNK,
-  args: [hyper, writes("state", 0, STATE), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
   flop: 2 * examples,
   bytes: 8 * examples,
 });
@@ -604,7 +603,7 @@ export function endOfEvaluation(
     opcode: END_OF_EVALUATION,
     args: [
       hyper,
-      writes("state", 0, STATE),
+      writes("state", 0, STATE_WORDS),
       reads(params, 0, P),
       reads(grads, 0, P),
       writes(batchSums, 0, 4),
