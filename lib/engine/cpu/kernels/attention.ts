@@ -78,18 +78,28 @@ export function attentionBackward(r: usize, arena: usize, t: i32, nt: i32, scrat
         let x0 = load<usize>(scratch), x1 = seen > 1 ? load<usize>(scratch, 4) : x0;
         let x2 = seen > 2 ? load<usize>(scratch, 8) : x0, x3 = seen > 3 ? load<usize>(scratch, 12) : x0, v = 2 * HK;
         let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-        for (let c = o; c < e; c += 16) {
-          let u = v128.load(d + c);
-          a0 = fma(u, v128.load(x0 + v + c), a0); a1 = fma(u, v128.load(x1 + v + c), a1);
-          if (seen > 2) { a2 = fma(u, v128.load(x2 + v + c), a2); a3 = fma(u, v128.load(x3 + v + c), a3); }
+        if (seen <= 2) {
+          for (let c = o; c < e; c += 16) {
+            let u = v128.load(d + c);
+            a0 = fma(u, v128.load(x0 + v + c), a0); a1 = fma(u, v128.load(x1 + v + c), a1);
+          }
+        } else {
+          for (let c = o; c < e; c += 16) {
+            let u = v128.load(d + c);
+            a0 = fma(u, v128.load(x0 + v + c), a0); a1 = fma(u, v128.load(x1 + v + c), a1);
+            a2 = fma(u, v128.load(x2 + v + c), a2); a3 = fma(u, v128.load(x3 + v + c), a3);
+          }
         }
         let g = fourTotals(a0, a1, a2, a3), p = v128.load(pattern + ((y * H + h) << 4));
         let ds = f32x4.mul(f32x4.mul(p, f32x4.sub(g, totals(f32x4.mul(p, g)))), scale);
         let d0 = lane0(ds), d1 = lane1(ds), d2 = lane2(ds), d3 = lane3(ds), k = HK;
-        for (let c = o; c < e; c += 16) {
-          let sum = fma(d1, v128.load(x1 + k + c), f32x4.mul(d0, v128.load(x0 + k + c)));
-          if (seen > 2) sum = fma(d3, v128.load(x3 + k + c), fma(d2, v128.load(x2 + k + c), sum));
-          v128.store(dq + c, sum);
+        if (seen <= 2) {
+          for (let c = o; c < e; c += 16) v128.store(dq + c, fma(d1, v128.load(x1 + k + c), f32x4.mul(d0, v128.load(x0 + k + c))));
+        } else {
+          for (let c = o; c < e; c += 16) {
+            let sum = fma(d1, v128.load(x1 + k + c), f32x4.mul(d0, v128.load(x0 + k + c)));
+            v128.store(dq + c, fma(d3, v128.load(x3 + k + c), fma(d2, v128.load(x2 + k + c), sum)));
+          }
         }
         for (let s = 0; s < seen; s++) {
           let out = load<usize>(outs + (<usize>s << 2)) + HK;
