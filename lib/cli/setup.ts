@@ -162,7 +162,7 @@ async function install(packages: readonly string[], rights: Machine["rights"], s
 
 /** Looks in a process of its own: this one would not see a driver that is installed later, and a broken driver can't end it. */
 async function probeAdapter(): Promise<AdapterInfo | null> {
-  const probe = new URL("../engine/webgpu/adapter.ts", import.meta.url);
+  const probe = new URL("../engine/webgpu/gpu.ts", import.meta.url);
   const text = await output(Deno.execPath(), ["run", "--allow-all", "--no-check", probe.href], environment());
   return text ? JSON.parse(text) : null;
 }

@@ -11,7 +11,7 @@ export interface Demand {
   readonly bytes: number;
   /** Floating-point operations of each list, done once for one run. */
   readonly flop: Readonly<Record<ListName, number>>;
-  /** Runs that fit at once, by every limit of the device; at least 1 where `refusal` is null. */
+  /** Runs that fit at once by the limits of the device, memory aside; at least 1 where `refusal` is null. */
   readonly rows: number;
   /** Why not one run fits, as a sentence's end after "Cannot train this model on …: "; else null. */
   readonly refusal: string | null;
@@ -26,6 +26,8 @@ export interface Lowered {
 }
 
 export interface Limits {
+  /** Bytes that runs may take at present; Infinity where the device says so itself, by refusing. */
+  readonly memory: () => number;
   /** Kernels in the first submission and in any, at most: the device should soon have work, and enough of it to be busy while results are waited for. */
   readonly submission: { readonly first: number; readonly any: number };
 }

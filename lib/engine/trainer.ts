@@ -1,46 +1,35 @@
-/** R runs on the GPU: places them in rows, encodes updates and evaluations, reads metrics back, copies rows out and in. */
+/** R runs on an executor: places them in rows, queues updates and evaluations, reads metrics back, copies rows out and in. No device is named here. */
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { dataset } from "../run/operations.ts";
 import { initialise, type Layout } from "../run/layout.ts";
+import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
-import { type Due, evaluationsOf, type Pending } from "./evaluation.ts";
-import type { Dispatch, Gpu, Timing } from "./webgpu/gpu.ts";
-import { HYPER_WORDS, hyperWords, STATE_WORDS } from "./webgpu/kernels/hyper.ts";
-import { METRIC_WORDS, type Plan, STATE_BUFFERS } from "./plan.ts";
+import { type Due, evaluationsOf, METRICS, type Pending } from "./evaluation.ts";
+import type { Executor, Lowered, Part, Queue, Timing } from "./executor.ts";
+import { HYPER_WORDS, hyperWords, STATE_WORDS, stateWords } from "./hyper.ts";
+import type { ListName, Plan } from "./op.ts";
 import { pack } from "./rows.ts";
-
-/**
- * Dispatches of the first submission and of any, at most; the next is recorded while one runs. A card does as many as the processor in a hundredth of the
- * time: it should have some soon, and then so many that it is still busy when evaluations have been waited for.
- */
-const SUBMISSION = { software: { first: 4000, any: 4000 }, hardware: { first: 1000, any: 16_000 } };
 
 const isSnapshot = (run: RunSpec | Snapshot): run is Snapshot => "params" in run;
 export const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec : run);
 
-/** The dispatches of a plan. */
-type Lists = Record<"batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention", Dispatch[]>;
-
-/** The engine that opens a trainer. */
-interface Opener {
-  readonly info: EngineInfo;
-  readonly gpu: Gpu;
-}
+/** What was queued together: evaluations that are on their way; without any, the end of it all. */
+type Submission = readonly Pending[] | PromiseLike<unknown>;
 
 /**
- * Rows are what the caller sees; a run's slot is where it lies on the GPU. The occupied slots are always the first ones, so that an empty
+ * Rows are what the caller sees; a run's slot is where it lies on the device. The occupied slots are always the first ones, so that an empty
  * row costs nothing: when a row is emptied, the run in the last slot moves.
  */
-export class WebGpuTrainer implements Trainer {
+export class RowTrainer implements Trainer {
   readonly info: EngineInfo;
   readonly layout: Layout;
   readonly rows: (RunSpec | null)[];
   readonly steps: number[];
-  readonly #gpu: Gpu;
   readonly #plan: Plan;
-  readonly #buffers: ReadonlyMap<string, GPUBuffer>;
-  readonly #lists: Lists;
+  readonly #queue: Queue;
+  /** Kernels of each list, and how many a submission has. */
+  readonly #kernels: Readonly<Record<ListName, number>>;
+  readonly #submission: Executor["limits"]["submission"];
   readonly #key: string;
   readonly #evalEvery: number;
   /** Row of each occupied slot. */
@@ -51,56 +40,25 @@ export class WebGpuTrainer implements Trainer {
   #probes = new Map<number, AttentionProbe>();
   #batchIsCurrent = false;
 
-  static async open(
-    engine: Opener,
-    made: Plan,
-    buffers: ReadonlyMap<string, GPUBuffer>,
-    runs: readonly (RunSpec | Snapshot)[],
-  ): Promise<WebGpuTrainer> {
-    const { gpu } = engine;
-    const lists = {} as Lists;
-    for (const name of ["batch", "step", "chunk", "forward", "endOfEvaluation"] as const) {
-      lists[name] = await gpu.prepare(made[name], buffers);
-    }
-    lists.attention = await gpu.prepare(made.attention?.kernels ?? [], buffers);
-    const trainer = new WebGpuTrainer(engine, made, buffers, lists, runs);
-    runs.forEach((run, row) => trainer.place(row, run));
-    return trainer;
-  }
-
-  private constructor(
-    engine: Opener,
-    made: Plan,
-    buffers: ReadonlyMap<string, GPUBuffer>,
-    lists: Lists,
-    runs: readonly (RunSpec | Snapshot)[],
-  ) {
-    this.info = engine.info;
-    this.#gpu = engine.gpu;
-    this.#plan = made;
-    this.#buffers = buffers;
-    this.#lists = lists;
-    this.layout = made.layout;
+  /** Runs of one shape, one per row, in a queue that has room for as many. */
+  constructor({ info, limits }: Pick<Executor, "info" | "limits">, lowered: Lowered, queue: Queue, runs: readonly (RunSpec | Snapshot)[]) {
+    this.info = info;
+    this.#plan = lowered.plan;
+    this.#kernels = lowered.kernels;
+    this.#queue = queue;
+    this.#submission = limits.submission;
+    this.layout = this.#plan.layout;
     this.rows = runs.map(() => null);
     this.steps = runs.map(() => 0);
     const spec = specOf(runs[0]);
     this.#key = shapeKey(spec);
     this.#evalEvery = spec.schedule.evalEvery;
+    runs.forEach((run, row) => this.place(row, run));
   }
 
   place(row: number, run: RunSpec | Snapshot): void {
-    const spec = specOf(run);
-    if (shapeKey(spec) !== this.#key) {
-      throw new Error(`Cannot place a run: its shape must be ${this.#key}, current value is ${shapeKey(spec)}`);
-    }
-    if (spec.schedule.evalEvery !== this.#evalEvery) {
-      throw new Error(`Cannot place a run: its evalEvery must be ${this.#evalEvery}, current value is ${spec.schedule.evalEvery}`);
-    }
-    const { length: P } = this.layout;
-    const from = isSnapshot(run) ? run : null;
-    if (from && [from.params, from.m, from.v].some(({ length }) => length !== P)) {
-      throw new Error(`Cannot place a run: its parameters and moments must be ${P} floats each, current value is ${from.params.length}`);
-    }
+    const spec = specOf(run), { length: P } = this.layout, from = isSnapshot(run) ? run : null;
+    this.#check(row, spec, from);
     if (this.rows[row]) this.drop(row);
     const slot = this.#slots.push(row) - 1;
     this.rows[row] = spec;
@@ -108,14 +66,14 @@ export class WebGpuTrainer implements Trainer {
     if (this.steps[row] === 0) this.#fresh.add(row);
     this.#batchIsCurrent = false;
 
-    const put = (name: string, words: number, data: ArrayBuffer | Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
-      this.#gpu.write(this.#buffers.get(name)!, 4 * words * slot, data);
+    const put = (name: string, words: number, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
+      this.#queue.write(name, words * slot, data);
     put("params", P, from?.params ?? initialise(spec));
     put("m", P, from?.m ?? new Float32Array(P));
     put("v", P, from?.v ?? new Float32Array(P));
     put("grads", P, new Float32Array(P));
     put("hyper", HYPER_WORDS, hyperWords(spec));
-    put("state", STATE_WORDS, Uint32Array.of(this.steps[row], spec.schedule.steps, 0, this.#evalEvery));
+    put("state", STATE_WORDS, stateWords(spec, this.steps[row]));
     put("batch_sums", 4, Float32Array.from([...from?.batchSums ?? [0, 0, 0], 0]));
     put("eval.sums", 4, new Float32Array(4));
     const data = dataset(spec.data, spec.seed), { a, b, target } = data, { attention } = this.#plan;
@@ -126,111 +84,109 @@ export class WebGpuTrainer implements Trainer {
     put("attention.batch", attention.N, Uint32Array.from(probe.a, (a, i) => pack(a, probe.b[i], 0)));
   }
 
+  #check(row: number, spec: RunSpec, from: Snapshot | null): void {
+    const refuse = (what: string, requirement: string | number, current: string | number): never => {
+      throw new Error(`Cannot place a run: ${what} must be ${requirement}, current value is ${current}`);
+    };
+    const { length: P } = this.layout, { evalEvery } = spec.schedule;
+    if (!(row in this.rows)) refuse("row", `a whole number below ${this.rows.length}`, row);
+    if (shapeKey(spec) !== this.#key) refuse("its shape", this.#key, shapeKey(spec));
+    if (evalEvery !== this.#evalEvery) refuse("its evalEvery", this.#evalEvery, evalEvery);
+    const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
+    if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
+  }
+
   drop(row: number): void {
     const slot = this.#slots.indexOf(row);
     if (slot < 0) return;
     this.rows[row] = null;
     this.#fresh.delete(row);
     this.#probes.delete(row);
-    const last = this.#slots.length - 1, moved = this.#slots.pop()!;
+    const last = this.#slots.length - 1, moved = this.#slots.pop()!; // there is one: `slot`
     if (slot === last) return;
     this.#slots[slot] = moved;
     this.#batchIsCurrent = false;
-    for (const name of STATE_BUFFERS) {
-      const buffer = this.#buffers.get(name), bytes = 4 * (this.#plan.buffers.get(name) ?? 0);
-      if (buffer) this.#gpu.move(buffer, bytes * last, bytes * slot, bytes);
+    const { state, buffers } = this.#plan;
+    for (const name of state) {
+      const words = buffers.get(name)!; // the plan's state is among its buffers
+      this.#queue.move(name, words * last, words * slot, words);
     }
   }
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
-    const { first, any } = SUBMISSION[this.info.software ? "software" : "hardware"], { queue } = this.#gpu.device;
-    /** The evaluations of what was submitted last. */
-    let pending: Pending[] | null = null;
+    const { first, any } = this.#submission;
     let left = updates, most = first;
-    if (this.#fresh.size > 0) {
-      const encoder = this.#gpu.device.createCommandEncoder();
-      pending = [this.#evaluate(encoder, [...this.#fresh])];
-      queue.submit([encoder.finish()]);
-    }
+    let underWay: Submission | null = this.#fresh.size > 0 ? this.#submit([this.#evaluate([...this.#fresh])]) : null;
     while (left > 0 && this.#running().length > 0) {
-      const recorded: Pending[] = [];
-      const encoder = this.#gpu.device.createCommandEncoder();
-      for (let dispatches = 0; dispatches < most && left > 0 && this.#running().length > 0;) {
+      // Let go what is queued, so that the device has it while more is put together.
+      if (underWay) await null;
+      const evaluations: Pending[] = [];
+      for (let kernels = 0; kernels < most && left > 0 && this.#running().length > 0;) {
         const running = this.#running();
-        const perUpdate = this.#lists.step.length + (this.#drawsBatches() ? this.#lists.batch.length : 0);
+        const perUpdate = this.#kernels.step + (this.#drawsBatches() ? this.#kernels.batch : 0);
         const boundary = Math.min(...running.map((row) => this.#untilEvaluation(row)));
-        const count = Math.min(left, boundary, Math.max(1, Math.floor((most - dispatches) / perUpdate)));
-        this.#update(encoder, count);
+        const count = Math.min(left, boundary, Math.max(1, Math.floor((most - kernels) / perUpdate)));
+        this.#update(count);
         left -= count;
-        dispatches += count * perUpdate;
+        kernels += count * perUpdate;
         for (const row of running) this.steps[row] += count;
         const due = running.filter((row) => this.#isDue(row));
-        if (due.length > 0) {
-          recorded.push(this.#evaluate(encoder, due));
-          dispatches += this.#lists.chunk.length * this.#plan.chunks + this.#lists.attention.length;
-        }
+        if (due.length === 0) continue;
+        evaluations.push(this.#evaluate(due));
+        kernels += this.#kernels.chunk * this.#plan.chunks + this.#kernels.attention;
       }
-      const commands = encoder.finish();
-      this.#gpu.check();
-      // This returns when the device has nothing left to do; what it promises comes 10 ms later, and meanwhile the device has work again.
-      const arriving = pending && this.#arrive(pending);
-      queue.submit([commands]);
-      if (arriving) yield* await arriving;
-      pending = recorded;
+      const next = this.#submit(evaluations);
+      if (underWay) yield* await this.#arrive(underWay);
+      underWay = next;
       most = Math.min(4 * most, any);
     }
-    if (pending) yield* await this.#arrive(pending);
+    if (underWay) yield* await this.#arrive(underWay);
   }
 
   async evaluate(): Promise<readonly Evaluation[]> {
     if (this.#slots.length === 0) return [];
-    const encoder = this.#gpu.device.createCommandEncoder();
-    const fresh = new Set(this.#fresh);
-    const pending = this.#evaluate(encoder, [...this.#slots]);
+    const fresh = new Set(this.#fresh), pending = this.#evaluate([...this.#slots]);
     this.#fresh = fresh;
-    this.#gpu.check();
-    this.#gpu.device.queue.submit([encoder.finish()]);
     return await this.#take(pending);
   }
 
   async snapshot(row: number): Promise<Snapshot> {
-    const { length: P } = this.layout, spec = this.rows[row]!, step = this.steps[row];
-    const [params, m, v, sums] = await this.#read(row, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
+    const { length: P } = this.layout, slot = this.#slot(row), spec = this.rows[row]!, step = this.steps[row]; // a row with a slot has a run
+    const [params, m, v, sums] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
     return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
   }
 
   async gradient(row: number): Promise<Float32Array<ArrayBuffer>> {
-    return (await this.#read(row, [["grads", this.layout.length]]))[0];
+    return (await this.#read(this.#slot(row), [["grads", this.layout.length]]))[0];
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { C } = this.layout.sizes, stride = this.layout.blocks.get("W_U")!.stride, E = this.#plan.chunkPairs;
+    const { sizes: { C }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
     const all = new Float32Array(a.length * C);
     const slot = this.#slot(row);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);
       const pairs = Uint32Array.from({ length: E }, (_, i) => (i < count ? pack(a[from + i], b[from + i], 0) : 0));
-      this.#gpu.write(this.#buffers.get("eval.batch")!, 4 * E * slot, pairs);
-      const encoder = this.#gpu.device.createCommandEncoder();
-      this.#run(encoder, this.#lists.forward, 1);
-      this.#gpu.device.queue.submit([encoder.finish()]);
-      const chunk = new Float32Array(await this.#gpu.read(this.#buffers.get("eval.logits")!, 4 * E * stride * slot, 4 * count * stride));
+      this.#queue.write("eval.batch", E * slot, pairs);
+      this.#queue.run("forward", 1, this.#slots.length);
+      const [chunk] = await this.#queue.read([{ buffer: "eval.logits", word: E * stride * slot, words: count * stride }]);
       for (let i = 0; i < count; i++) all.set(chunk.subarray(i * stride, i * stride + C), (from + i) * C);
     }
     return all;
   }
 
-  /** What each kernel of an update and of an evaluation takes over all rows, medians of `times`; `null` where the adapter can't tell. */
+  /** What each kernel of an update takes over all rows, medians of `times`; `null` where the device can't tell. */
   async profile(times = 5): Promise<readonly Timing[] | null> {
     const rows = [...this.#slots]; // placing moves runs between slots
     const kept = await Promise.all(rows.map((row) => this.snapshot(row)));
-    const timings = await this.#gpu.time([...this.#lists.batch, ...this.#lists.step], rows.length, times);
+    const timings: Timing[] = [];
+    for (const list of ["batch", "step"] as const) timings.push(...await this.#queue.time(list, times, rows.length) ?? []);
     rows.forEach((row, i) => this.place(row, kept[i]));
-    return timings;
+    return timings.length > 0 ? timings : null;
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers.values()) buffer.destroy();
+    this.#queue.dispose();
     this.#slots = [];
   }
 
@@ -240,18 +196,9 @@ export class WebGpuTrainer implements Trainer {
     return slot;
   }
 
-  /** A row's words of some buffers, read at once: waiting for the device costs 10 ms each time. */
-  async #read(row: number, parts: readonly (readonly [buffer: string, words: number])[]): Promise<Float32Array<ArrayBuffer>[]> {
-    const slot = this.#slot(row), encoder = this.#gpu.device.createCommandEncoder();
-    const staging = this.#gpu.stage(4 * parts.reduce((sum, [, words]) => sum + words, 0));
-    let at = 0;
-    const ranges = parts.map(([name, words]) => {
-      encoder.copyBufferToBuffer(this.#buffers.get(name)!, 4 * words * slot, staging, 4 * at, 4 * words);
-      return [at, at += words] as const;
-    });
-    this.#gpu.device.queue.submit([encoder.finish()]);
-    const all = new Float32Array(await this.#gpu.take(staging));
-    return ranges.map(([from, to]) => all.slice(from, to));
+  /** A slot's words of some buffers, read at once: waiting for a device costs time for each. */
+  #read(slot: number, parts: readonly (readonly [buffer: string, words: number])[]): PromiseLike<Float32Array<ArrayBuffer>[]> {
+    return this.#queue.read(parts.map(([buffer, words]): Part => ({ buffer, word: words * slot, words })));
   }
 
   #running = () => this.#slots.filter((row) => this.steps[row] < this.rows[row]!.schedule.steps);
@@ -260,43 +207,42 @@ export class WebGpuTrainer implements Trainer {
   #untilEvaluation = (row: number) =>
     Math.min(this.#evalEvery - (this.steps[row] % this.#evalEvery), this.rows[row]!.schedule.steps - this.steps[row]);
 
-  #run(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[], times: number, rows = this.#slots.length): void {
-    const pass = encoder.beginComputePass();
-    for (let time = 0; time < times; time++) this.#gpu.encode(pass, dispatches, rows);
-    pass.end();
-  }
-
-  #update(encoder: GPUCommandEncoder, count: number): void {
-    const draws = this.#drawsBatches();
-    if (!draws && !this.#batchIsCurrent) this.#run(encoder, this.#lists.batch, 1);
+  #update(count: number): void {
+    const draws = this.#drawsBatches(), rows = this.#slots.length;
+    if (!draws && !this.#batchIsCurrent) this.#queue.run("batch", 1, rows);
     this.#batchIsCurrent = !draws;
-    this.#run(encoder, draws ? [...this.#lists.batch, ...this.#lists.step] : this.#lists.step, count);
+    if (!draws) return this.#queue.run("step", count, rows);
+    for (let update = 0; update < count; update++) {
+      this.#queue.run("batch", 1, rows);
+      this.#queue.run("step", 1, rows);
+    }
   }
 
-  #evaluate(encoder: GPUCommandEncoder, rows: readonly number[]): Pending {
-    this.#run(encoder, this.#lists.chunk, this.#plan.chunks);
-    this.#run(encoder, this.#lists.endOfEvaluation, 1);
-    const slots = this.#slots.length, metrics = 4 * METRIC_WORDS * slots, attention = 4 * (this.#plan.attention?.words ?? 0) * slots;
-    const staging = this.#gpu.stage(metrics + attention);
-    encoder.copyBufferToBuffer(this.#buffers.get("metrics")!, 0, staging, 0, metrics);
-    if (attention > 0) {
-      this.#run(encoder, this.#lists.attention, 1);
-      encoder.copyBufferToBuffer(this.#buffers.get("attention")!, 0, staging, metrics, attention);
-    }
+  #evaluate(rows: readonly number[]): Pending {
+    const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    this.#queue.run("chunk", chunks, slots);
+    this.#queue.run("endOfEvaluation", 1, slots);
+    if (attention) this.#queue.run("attention", 1, slots);
+    const words = this.#queue.read([
+      { buffer: "metrics", word: 0, words: METRICS.length * slots },
+      ...attention ? [{ buffer: "attention", word: 0, words: attention.words * slots }] : [],
+    ]);
     for (const row of rows) this.#fresh.delete(row);
     const due = rows.map((row): Due => {
       return { row, slot: this.#slots.indexOf(row), step: this.steps[row], spec: this.rows[row]!, probe: this.#probes.get(row) };
     });
-    return { staging, slots, due };
+    return { words, due };
   }
 
-  /** The evaluations of a submission, waited for all at once, because each takes 10 ms; without any, the submission itself. */
-  #arrive(pending: readonly Pending[]): Promise<(readonly Evaluation[])[]> {
-    if (pending.length === 0) return this.#gpu.device.queue.onSubmittedWorkDone().then(() => []);
-    return Promise.all(pending.map((evaluation) => this.#take(evaluation)));
+  #submit = (evaluations: readonly Pending[]): Submission => (evaluations.length > 0 ? evaluations : this.#queue.read([]));
+
+  /** The evaluations of a submission, waited for all at once. */
+  async #arrive(submission: Submission): Promise<(readonly Evaluation[])[]> {
+    if ("then" in submission) return submission.then(() => []);
+    return await Promise.all(submission.map((evaluation) => this.#take(evaluation)));
   }
 
-  async #take(pending: Pending): Promise<readonly Evaluation[]> {
-    return evaluationsOf(pending, new Float32Array(await this.#gpu.take(pending.staging)), this.#plan.attention?.words);
+  async #take({ words, due }: Pending): Promise<readonly Evaluation[]> {
+    return evaluationsOf(due, await words, this.#plan.attention?.words);
   }
 }

@@ -1,6 +1,6 @@
 /** TensorFlow.js and where it computes. Its backend is a global switch, so whoever computes selects first. */
 import * as tf from "@tensorflow/tfjs";
-import { describeAdapter, requestGpuAdapter } from "../engine/webgpu/adapter.ts";
+import { describeAdapter, requestGpuAdapter } from "../engine/webgpu/gpu.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 
 export type Backend = "webgpu" | "wasm" | "cpu";

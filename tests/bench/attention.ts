@@ -1,7 +1,7 @@
 /** What watching attention adds to training: `deno task bench --attention`. */
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
-import { hyperWords } from "../../lib/engine/webgpu/kernels/hyper.ts";
-import type { Kernel } from "../../lib/engine/webgpu/kernels/kernel.ts";
+import { hyperWords } from "../../lib/engine/hyper.ts";
+import type { ListName } from "../../lib/engine/op.ts";
 import { plan } from "../../lib/engine/plan.ts";
 import { firstGrok } from "../../lib/studies/lessons/first_grok.ts";
 import { range } from "../../lib/lab/experiment.ts";
@@ -56,21 +56,18 @@ export async function attentionFigures(rounds: number, say: (line: string) => vo
 }
 
 /** What the kernels of the log add to those of the updates between two evaluations and of an evaluation, for one run. */
-async function kernelTime(engine: WebGpuEngine, spec: RunSpec): Promise<number | null> {
-  const { gpu } = engine, watched = { attention: {} };
-  const made = plan(spec, await engine.tile(spec, 1, watched), watched);
-  const { buffers: sizes, batch, step, chunk, chunks, endOfEvaluation, attention } = made;
-  const buffers = await gpu.allocate(new Map([...sizes].map(([name, words]) => [name, 4 * words])));
-  if (!buffers) return null;
-  gpu.write(buffers.get("hyper")!, 0, hyperWords(spec));
-  const time = async (kernels: readonly Kernel[]) => {
-    const timings = await gpu.time(await gpu.prepare(kernels, buffers), 1, 9);
+async function kernelTime({ executor }: WebGpuEngine, spec: RunSpec): Promise<number | null> {
+  const made = plan(spec, { attention: {} }), queue = await executor.open(await executor.lower(made, 1), 1);
+  if (!queue) return null;
+  queue.write("hyper", 0, hyperWords(spec));
+  const time = async (list: ListName) => {
+    const timings = await queue.time(list, 9, 1);
     return timings?.reduce((sum, { milliseconds }) => sum + milliseconds, 0) ?? NaN;
   };
-  const without = spec.schedule.evalEvery * (await time([...batch, ...step])) + chunks * (await time(chunk)) +
-    (await time(endOfEvaluation));
-  const log = await time(attention!.kernels);
-  for (const buffer of buffers.values()) buffer.destroy();
+  const without = spec.schedule.evalEvery * (await time("batch") + await time("step")) + made.chunks * (await time("chunk")) +
+    (await time("endOfEvaluation"));
+  const log = await time("attention");
+  queue.dispose();
   return Number.isNaN(log) ? null : 1 + log / without;
 }
 

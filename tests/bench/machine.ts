@@ -1,6 +1,7 @@
 /** Where a measurement was made: nothing that names a person's machine, all that explains a figure. */
 import os from "node:os";
-import { type AdapterInfo, describeAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import type { AdapterInfo } from "../../lib/engine/webgpu/adapter.ts";
+import { describeAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { commit } from "../../lib/lab/environment.ts";
 
 export interface Machine {

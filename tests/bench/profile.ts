@@ -24,7 +24,7 @@ export async function profile(preset: PresetName, rows: number): Promise<{ text:
     if (trainer.rows.length < rows) throw new Error(`Cannot profile ${rows} runs at once: ${trainer.rows.length} fit on this device`);
     const timings = await trainer.profile();
     if (!timings) throw new Error(`Cannot profile on ${engine.info.adapter}: it needs timestamp-query, the adapter has none`);
-    const kernels = timings.map(({ kernel: { label, flop, bytes }, milliseconds }) => ({
+    const kernels = timings.map(({ label, flop, bytes, milliseconds }) => ({
       label,
       milliseconds,
       flop: rows * flop,

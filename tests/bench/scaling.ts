@@ -1,7 +1,7 @@
 /** How the native engine's speed changes as the work grows: `deno task bench --scaling`. */
 import type { ScalingAxis, ScalingPoint } from "../../lib/studies/speed/record.ts";
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
-import type { WebGpuTrainer } from "../../lib/engine/trainer.ts";
+import type { RowTrainer } from "../../lib/engine/trainer.ts";
 import { reason } from "../../lib/run/files.ts";
 import { type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { columns, digits, median } from "./table.ts";
@@ -55,7 +55,7 @@ async function measure(
   seconds: number,
   say: (line: string) => void,
 ): Promise<number[]> {
-  let trainer: WebGpuTrainer;
+  let trainer: RowTrainer;
   try {
     trainer = await engine.open(specs);
   } catch (error) {

@@ -1,7 +1,7 @@
 /** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { ROOT } from "../../lib/cli/process.ts";

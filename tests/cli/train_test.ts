@@ -1,7 +1,7 @@
 /** `deno task train` as a user meets it: the real process, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { parseMetrics } from "../../lib/lab/metrics.ts";
 import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";

@@ -1,7 +1,7 @@
 /** Activations of all pairs: by hand where the weights allow it, and against what both engines say of a whole set. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { linearTask, scores } from "../../lib/analysis/network/progress.ts";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import { initialise, layout, read, write } from "../../lib/run/layout.ts";
 import { probe } from "../../lib/reference/probe.ts";

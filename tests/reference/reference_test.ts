@@ -1,7 +1,7 @@
 /** The reference engine against PyTorch, against finite differences, and against what a trainer promises. */
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import * as tf from "@tensorflow/tfjs";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { initialise, layout, read, write } from "../../lib/run/layout.ts";
 import { dataset } from "../../lib/run/operations.ts";
 import { batchIndex } from "../../lib/run/random.ts";

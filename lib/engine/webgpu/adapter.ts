@@ -1,7 +1,4 @@
-/**
- * The graphics adapter that the native engine runs on, and what is worth knowing about it as plain data. Run as a program, it prints
- * that as JSON: an adapter that was installed a moment ago is only seen by a process that has not looked before.
- */
+/** What is worth knowing about a graphics adapter, as plain data. */
 
 export interface AdapterInfo {
   /** e.g. `llvmpipe (LLVM 15.0.6, 256 bits)` */
@@ -42,24 +39,8 @@ const VENDORS: Readonly<Record<number, string>> = {
 /** Features that drivers may have without listing them, and that kernels may use. */
 const UNLISTED = ["subgroups", "shader-f16"] as const;
 
-/**
- * The fastest adapter, or `null`. On Linux only Vulkan counts: OpenGL, which would be the next best, lacks what the kernels need. Also
- * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
- */
-export async function requestGpuAdapter(): Promise<GPUAdapter | null> {
-  if (Deno.build.os === "linux") {
-    if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
-    if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-    // Mesa's software driver cuts a dispatch into one piece a thread, and waits for the last; two threads a core even that out.
-    if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
-  }
-  return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
-}
-
-/** What `requestGpuAdapter` finds, as plain data, or `null`. */
-export async function describeAdapter(): Promise<AdapterInfo | null> {
-  const adapter = await requestGpuAdapter();
-  if (!adapter) return null;
+/** An adapter's description. Asks it for devices, to find features that it doesn't list. */
+export async function describe(adapter: GPUAdapter): Promise<AdapterInfo> {
   const { info, limits } = adapter;
   const features = new Set<string>(adapter.features);
   for (const feature of UNLISTED) {
@@ -112,5 +93,3 @@ async function driver(): Promise<string> {
   } catch { /* not a Debian */ }
   return "unknown";
 }
-
-if (import.meta.main) console.log(JSON.stringify(await describeAdapter()));

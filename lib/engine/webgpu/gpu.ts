@@ -1,6 +1,29 @@
-/** The device: the only file that allocates, compiles, dispatches and reads back. Everything else about the GPU is plain data. */
-import { type AdapterInfo, describeAdapter, requestGpuAdapter } from "./adapter.ts";
+/**
+ * The device: the only file that looks for adapters, allocates, compiles, records and reads back. Everything else about the GPU is plain data.
+ * Run as a program, it prints the adapter as JSON: one that was installed a moment ago is only seen by a process that has not looked before.
+ */
+import { type AdapterInfo, describe } from "./adapter.ts";
 import { type Constants, type Kernel, source } from "./kernels/kernel.ts";
+
+/**
+ * The fastest adapter, or `null`. On Linux only Vulkan counts: OpenGL, which would be the next best, lacks what the kernels need. Also
+ * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
+ */
+export async function requestGpuAdapter(): Promise<GPUAdapter | null> {
+  if (Deno.build.os === "linux") {
+    if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
+    if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+    // Mesa's software driver cuts a dispatch into one piece a thread, and waits for the last; two threads a core even that out.
+    if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
+  }
+  return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+}
+
+/** What `requestGpuAdapter` finds, as plain data, or `null`. */
+export async function describeAdapter(): Promise<AdapterInfo | null> {
+  const adapter = await requestGpuAdapter();
+  return adapter && await describe(adapter);
+}
 
 /** A kernel with its pipeline and buffers: what a pass replays. */
 export interface Dispatch {
@@ -32,12 +55,12 @@ export class Gpu {
   /** Opens the best adapter with all that it can do. @throws Error where there is none, with how to get one. */
   static async open(): Promise<Gpu> {
     const adapter = await requestGpuAdapter();
-    const info = await describeAdapter();
-    if (!adapter || !info) {
+    if (!adapter) {
       throw new Error(
         "Cannot open a GPU: no adapter was found, one with a Vulkan driver is needed (Mesa's software driver will do: deno task doctor)",
       );
     }
+    const info = await describe(adapter);
     const requiredLimits: Record<string, number> = {};
     for (const limit of LIMITS) requiredLimits[limit] = adapter.limits[limit];
     const requiredFeatures = FEATURES.filter((feature) => info.features.includes(feature));
@@ -119,13 +142,9 @@ export class Gpu {
     return buffer;
   }
 
-  /** Records dispatches for so many rows. */
-  encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], rows: number): void {
-    for (const { kernel: { grid }, pipeline, bindGroup } of dispatches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(grid[0], grid[1], grid[2] * rows);
-    }
+  /** Begins to record work, which the device gets with `submit`. */
+  record(): Recording {
+    return new Recording(this.device);
   }
 
   /** @throws Error where something has gone wrong on the device. */
@@ -135,16 +154,6 @@ export class Gpu {
     }
   }
 
-  /** Moves bytes within a buffer, which WebGPU doesn't copy onto itself. */
-  move(buffer: GPUBuffer, source: number, target: number, bytes: number): void {
-    const between = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
-    const encoder = this.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, source, between, 0, bytes);
-    encoder.copyBufferToBuffer(between, 0, buffer, target, bytes);
-    this.device.queue.submit([encoder.finish()]);
-    between.destroy();
-  }
-
   /** Writes into a buffer, at a byte offset. */
   write(buffer: GPUBuffer, offset: number, data: ArrayBuffer | Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): void {
     this.device.queue.writeBuffer(buffer, offset, data);
@@ -152,19 +161,12 @@ export class Gpu {
 
   /** A copy of part of a buffer, made when everything submitted before is done. */
   async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
-    const staging = this.stage(bytes);
-    const encoder = this.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
-    this.device.queue.submit([encoder.finish()]);
+    const recording = this.record(), staging = recording.copy([{ buffer, offset, bytes }]);
+    recording.submit();
     return await this.take(staging);
   }
 
-  /** A buffer to copy results into; `take` hands them out and frees it. */
-  stage(bytes: number): GPUBuffer {
-    return this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  }
-
-  /** @throws Error where something went wrong on the way. */
+  /** What a recording has copied; the staging buffer is freed. Blocks until the device is idle. @throws Error where something went wrong on the way. */
   async take(staging: GPUBuffer): Promise<ArrayBuffer> {
     try {
       await staging.mapAsync(GPUMapMode.READ);
@@ -176,6 +178,12 @@ export class Gpu {
     staging.unmap();
     staging.destroy();
     return copy;
+  }
+
+  /** Waits for all that was submitted. @throws Error where something went wrong on the way. */
+  async done(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
   }
 
   /** Runs each dispatch alone between two timestamps, `times` times, and gives the medians; `null` where the adapter has no timestamps. */
@@ -191,7 +199,7 @@ export class Gpu {
         const pass = encoder.beginComputePass({
           timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
         });
-        this.encode(pass, [dispatch], rows);
+        encode(pass, dispatch, rows);
         pass.end();
       });
       encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
@@ -205,6 +213,76 @@ export class Gpu {
   }
 }
 
+/** Bytes of a buffer. */
+export interface Stretch {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Work in its order, on its way to the device. */
+export class Recording {
+  readonly #device: GPUDevice;
+  readonly #encoder: GPUCommandEncoder;
+  /** The pass that dispatches are recorded into; copies end it. */
+  #pass: GPUComputePassEncoder | null = null;
+  /** Buffers that nobody needs once the work is done. */
+  #spare: GPUBuffer[] = [];
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#encoder = device.createCommandEncoder();
+  }
+
+  /** Dispatches for so many rows, in order, so many times. */
+  run(dispatches: readonly Dispatch[], times: number, rows: number): void {
+    const pass = this.#pass ??= this.#encoder.beginComputePass();
+    for (let time = 0; time < times; time++) {
+      for (const dispatch of dispatches) encode(pass, dispatch, rows);
+    }
+  }
+
+  /** Copies stretches into one new buffer, behind each other, for `Gpu.take`. */
+  copy(stretches: readonly Stretch[]): GPUBuffer {
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, size = stretches.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = this.#device.createBuffer({ size, usage });
+    this.#endPass();
+    let at = 0;
+    for (const { buffer, offset, bytes } of stretches) {
+      this.#encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
+      at += bytes;
+    }
+    return staging;
+  }
+
+  /** Moves bytes within a buffer, which WebGPU doesn't copy onto itself. */
+  move({ buffer, offset, bytes }: Stretch, target: number): void {
+    const between = this.#device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    this.#endPass();
+    this.#encoder.copyBufferToBuffer(buffer, offset, between, 0, bytes);
+    this.#encoder.copyBufferToBuffer(between, 0, buffer, target, bytes);
+    this.#spare.push(between);
+  }
+
+  /** Hands the work to the device. */
+  submit(): void {
+    this.#endPass();
+    this.#device.queue.submit([this.#encoder.finish()]);
+    for (const buffer of this.#spare.splice(0)) buffer.destroy();
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+  }
+}
+
+function encode(pass: GPUComputePassEncoder, { kernel: { grid }, pipeline, bindGroup }: Dispatch, rows: number): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(grid[0], grid[1], grid[2] * rows);
+}
+
 /** What the kernels need more of than WebGPU promises everywhere. */
 const LIMITS = [
   "maxBufferSize",
@@ -215,3 +293,5 @@ const LIMITS = [
   "maxComputeWorkgroupSizeX",
 ] as const;
 const FEATURES: readonly GPUFeatureName[] = ["timestamp-query"];
+
+if (import.meta.main) console.log(JSON.stringify(await describeAdapter()));

@@ -3,13 +3,11 @@
  * Nothing but speed depends on it: whatever the block, an element of C is summed in the same order.
  */
 import { writeWhole } from "../../run/files.ts";
-import type { RunSpec } from "../../run/spec.ts";
-import type { Watched } from "../engine.ts";
+import type { Plan } from "../op.ts";
 import type { Gpu } from "./gpu.ts";
 import { gemm } from "./kernels/gemm.ts";
 import { type Block, BLOCKS, GPU_TILE, type GpuTile, workgroupBytes } from "./kernels/gemm/gpu.ts";
 import type { Sizes, View } from "./kernels/gemm/view.ts";
-import { plan } from "../plan.ts";
 
 /** Floats of the largest operand that is measured with, at most. */
 const FLOATS = 2 ** 24;
@@ -25,14 +23,11 @@ const keyOf = ({ form, m, n, k }: Sizes, runs: number) => `${form} ${m}×${n}×$
 const adapterOf = ({ adapter: { name, driver } }: Pick<Gpu, "adapter">) => `${name}, ${driver}`;
 
 /** The products of a plan, each once. */
-export function productsOf(spec: RunSpec, watched?: Watched): Sizes[] {
-  const products = new Map<string, Sizes>();
-  const block = (sizes: Sizes) => {
-    products.set(keyOf(sizes, 1), sizes);
-    return GPU_TILE.block(sizes);
-  };
-  plan(spec, { ...GPU_TILE, block }, watched);
-  return [...products.values()].map(({ form, m, n, k }) => ({ form, m, n, k }));
+export function productsOf({ lists }: Plan): Sizes[] {
+  const products = Object.values(lists).flat().flatMap((
+    op,
+  ): Sizes[] => (op.op === "product" ? [{ form: op.form, m: op.m, n: op.n, k: op.k }] : []));
+  return [...new Map(products.map((sizes) => [keyOf(sizes, 1), sizes])).values()];
 }
 
 /**

@@ -192,10 +192,9 @@ test("the stable loss has all digits of a small log(1 + x)", async () => {
   const buffers = (await engine.gpu.allocate(sizes))!, bindings = [read.f32("x", "[n]"), write.f32("y", "[n]")];
   engine.gpu.write(buffers.get("x")!, 0, x);
   const kernel = elementwise({ label: "log1p", count: x.length, bindings, functions: LOG1P, body: "  y[i] = log1p(x[i]);" });
-  const encoder = engine.gpu.device.createCommandEncoder(), pass = encoder.beginComputePass();
-  engine.gpu.encode(pass, await engine.gpu.prepare([kernel], buffers), 1);
-  pass.end();
-  engine.gpu.device.queue.submit([encoder.finish()]);
+  const recording = engine.gpu.record();
+  recording.run(await engine.gpu.prepare([kernel], buffers), 1, 1);
+  recording.submit();
   const y = new Float32Array(await engine.gpu.read(buffers.get("y")!, 0, x.byteLength));
   y.forEach((value, i) => assert(Math.abs(value / Math.log1p(x[i]) - 1) < LOG, `log(1 + ${x[i]}) is not ${value}`));
 });

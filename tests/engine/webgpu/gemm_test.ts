@@ -3,6 +3,7 @@ import { BLOCKS, type Gemm, gemm, GPU_TILE, SOFTWARE_TILE, sumSplits, type View 
 import { workgroupBytes } from "../../../lib/engine/webgpu/kernels/gemm/gpu.ts";
 import { Gpu } from "../../../lib/engine/webgpu/gpu.ts";
 import { type Kernel, read, write } from "../../../lib/engine/webgpu/kernels/kernel.ts";
+import { lower } from "../../../lib/engine/webgpu/lower.ts";
 import { plan } from "../../../lib/engine/plan.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
 
@@ -17,11 +18,9 @@ const noise = (n: number, seed: number): Float32Array<ArrayBuffer> =>
 async function execute(runs: number, kernels: Kernel[], data: Record<string, Float32Array<ArrayBuffer>>) {
   const buffers = (await gpu!.allocate(new Map(Object.entries(data).map(([name, x]) => [name, x.byteLength]))))!;
   for (const [name, x] of Object.entries(data)) gpu!.write(buffers.get(name)!, 0, x);
-  const encoder = gpu!.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  gpu!.encode(pass, await gpu!.prepare(kernels, buffers), runs);
-  pass.end();
-  gpu!.device.queue.submit([encoder.finish()]);
+  const recording = gpu!.record();
+  recording.run(await gpu!.prepare(kernels, buffers), 1, runs);
+  recording.submit();
   const result: Record<string, Float32Array<ArrayBuffer>> = {};
   for (const [name, x] of Object.entries(data)) result[name] = new Float32Array(await gpu!.read(buffers.get(name)!, 0, x.byteLength));
   for (const buffer of buffers.values()) buffer.destroy();
@@ -178,7 +177,7 @@ Deno.test("gemm: on hardware the gradients of narrow models' weights are cut fin
   const splits = (m: number, n: number, k: number) => GPU_TILE.splits({ form: "tn", m, n, k });
   assertEquals([splits(128, 512, 9408), splits(128, 128, 9408), splits(128, 128, 200), splits(1552, 6208, 9408)], [32, 37, 1, 1]);
   for (const dModel of [24, 128, 388, 776, 1552]) {
-    const { buffers } = plan(runSpec({ preset: "boundaries", model: { dModel } }), GPU_TILE);
+    const { buffers } = lower(plan(runSpec({ preset: "boundaries", model: { dModel } })), GPU_TILE);
     const [partial, activations] = [buffers.get("partial")!, buffers.get("0.mlp_pre")!];
     assert(partial <= activations, `d ${dModel}: ${partial} floats of parts, ${activations} of an activation`);
   }

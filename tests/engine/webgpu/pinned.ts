@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import type { Engine, EngineInfo, Evaluation } from "../../../lib/engine/engine.ts";
 import { plan } from "../../../lib/engine/plan.ts";
 import { webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
-import { GPU_TILE, SOFTWARE_TILE, type Tile } from "../../../lib/engine/webgpu/kernels/gemm.ts";
+import { lower } from "../../../lib/engine/webgpu/lower.ts";
+import { GPU_TILE, SOFTWARE_TILE } from "../../../lib/engine/webgpu/kernels/gemm.ts";
 import { type Kernel, source } from "../../../lib/engine/webgpu/kernels/kernel.ts";
 import { type PresetName, PRESETS, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
 
@@ -46,18 +47,7 @@ const inSmall = (preset: PresetName, seed = 0): RunSpec =>
   runSpec({ preset, ...SMALL, data: { ...SMALL.data, ...(PRESETS[preset].data.batch === "full" ? {} : { batch: 9 }) }, seed });
 
 const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpec({ preset }), small: inSmall(preset) });
-const TILES: Readonly<Record<string, Tile>> = { software: SOFTWARE_TILE, hardware: GPU_TILE };
-
-export interface Lists {
-  readonly buffers: ReadonlyMap<string, number>;
-  readonly lists: Readonly<Record<string, readonly Kernel[]>>;
-}
-
-/** A plan's kernels by list, the attention log among them. */
-function kernelsOf(spec: RunSpec, tile: Tile): Lists {
-  const { buffers, batch, step, chunk, forward, endOfEvaluation, attention } = plan(spec, tile, ATTENTION);
-  return { buffers, lists: { batch, step, chunk, forward, endOfEvaluation, attention: attention!.kernels } };
-}
+const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };
 
 /** Comments say shapes and reasons, which may be put better; all else is pinned. */
 const code = (kernel: Kernel) => source(kernel).replaceAll(/ *\/\/.*$/gm, "");
@@ -73,7 +63,7 @@ export function pinnedKernels(): Record<string, PinnedPlan> {
     names.flatMap((preset) =>
       Object.entries(sizesOf(preset)).flatMap(([size, spec]) =>
         Object.entries(TILES).map(([tile, cut]) => {
-          const { buffers, lists } = kernelsOf(spec, cut);
+          const { buffers, lists } = lower(plan(spec, ATTENTION), cut);
           const words = digest(JSON.stringify([...buffers].sort(([a], [b]) => (a < b ? -1 : 1)))).slice(0, 8);
           const kernels = Object.entries(lists).map(([list, kernels]) => [list, kernels.map(kernelDigest).join(" ")]);
           return [`${preset} ${size} ${tile}`, { buffers: words, ...Object.fromEntries(kernels) }];
@@ -92,7 +82,8 @@ export async function pinnedRows(engine: Engine, preset: PresetName): Promise<Pi
       const { params, m, v, batchSums } = await trainer.snapshot(row);
       const evaluations = all.filter((each) => each.row === row).flatMap(({ metrics, attention }) => {
         const { mean, variance, entropy, examples } = attention!;
-        return [bytes(Float32Array.from(Object.values(metrics))), ...[mean, variance, entropy, examples].map(bytes)];
+        // As text: a NaN may have any of many bit patterns.
+        return [JSON.stringify(Object.values(metrics)), ...[mean, variance, entropy, examples].map(bytes)];
       });
       return { state: digest(...[params, m, v, batchSums].map(bytes)), evaluations: digest(...evaluations) };
     }));

@@ -1,6 +1,6 @@
 /** Kernels and bits of every preset are those of the fixture: a change of structure must not change what is computed. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { requestGpuAdapter } from "../../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../../lib/engine/webgpu/gpu.ts";
 import { webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
 import { type PresetName, PRESETS } from "../../../lib/run/spec.ts";
 import { pinned, pinnedKernels, pinnedRows, sameDevice } from "./pinned.ts";

@@ -5,6 +5,7 @@ import { Gpu } from "../../../lib/engine/webgpu/gpu.ts";
 import { BLOCKS, GPU_TILE, workgroupBytes } from "../../../lib/engine/webgpu/kernels/gemm/gpu.ts";
 import type { Sizes } from "../../../lib/engine/webgpu/kernels/gemm/view.ts";
 import { productsOf, tunedTile } from "../../../lib/engine/webgpu/tune.ts";
+import { plan } from "../../../lib/engine/plan.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
 import { scratch } from "../../lab/lab_files.ts";
 
@@ -74,7 +75,7 @@ Deno.test("a file that is broken or can't be written costs time and nothing else
 
 Deno.test({ name: "a model's products, measured on this machine", ignore }, () =>
   scratch(async (path) => {
-    const wanted = productsOf(tiny);
+    const wanted = productsOf(plan(tiny));
     assert(["nn", "nt", "tn"].every((form) => wanted.some((sizes) => sizes.form === form)));
     const limits = { ...gpu!.adapter.limits, maxComputeWorkgroupStorageSize: 4608 }; // three blocks fit: less to compile
     const small = {
