@@ -1,7 +1,9 @@
-/** Every gradient of the native engine, tensor by tensor, against TensorFlow.js's automatic differentiation of the same model. */
+/** Every gradient of every engine of our own, tensor by tensor, against TensorFlow.js's automatic differentiation of the same model. */
 import { assert, assertThrows } from "@std/assert";
-import { BLOCKS, GPU_TILE, SOFTWARE_TILE, type Tile } from "../../lib/engine/webgpu/kernels/gemm.ts";
-import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
+import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
+import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
+import { BLOCKS, GPU_TILE, SOFTWARE_TILE } from "../../lib/engine/webgpu/kernels/gemm.ts";
+import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import { initialise, layout, read } from "../../lib/run/layout.ts";
 import { dataset } from "../../lib/run/operations.ts";
 import { batchIndex } from "../../lib/run/random.ts";
@@ -41,7 +43,7 @@ function difference(spec: RunSpec, actual: Float32Array, expected: Float32Array)
 }
 
 /** One update of three runs, and the reference's gradient of each at its initial weights and batch. */
-async function check(engine: WebGpuEngine, input: RunInput, spoil?: (gradient: Float32Array, spec: RunSpec) => void): Promise<void> {
+async function check(engine: ExecutorEngine, input: RunInput, spoil?: (gradient: Float32Array, spec: RunSpec) => void): Promise<void> {
   const specs = [3, 1, 2].map((seed) => runSpec({ ...input, seed }));
   const trainer = await engine.open(specs);
   for await (const _ of trainer.advance(1));
@@ -59,16 +61,25 @@ async function check(engine: WebGpuEngine, input: RunInput, spoil?: (gradient: F
   trainer.dispose();
 }
 
-const engines = new Map<Tile, Promise<WebGpuEngine>>();
-const engineWith = (tile: Tile) => engines.getOrInsertComputed(tile, () => webgpuEngine(tile));
+/** The engines that are checked, by name. */
+const ENGINES: Record<string, () => Promise<ExecutorEngine>> = {
+  webgpu: () => webgpuEngine(SOFTWARE_TILE),
+  cpu: () => cpuEngine(2), // three runs: two whole, one shared by both threads
+  /** The smallest block, which is compiled soonest; that others give the same bits, the tests of products say. */
+  "webgpu, hardware tiles": () => webgpuEngine({ ...GPU_TILE, block: () => BLOCKS[0] }),
+};
+const started = new Map<string, Promise<ExecutorEngine>>();
+const engineNamed = (name: string) => started.getOrInsertComputed(name, () => ENGINES[name]());
 
-function gradientTest(name: string, input: RunInput, tile: Tile = SOFTWARE_TILE): void {
-  Deno.test({
-    name: `gradients: ${name}`,
-    sanitizeResources: false,
-    sanitizeOps: false,
-    fn: async () => await check(await engineWith(tile), merge(SMALL, input)),
-  });
+function gradientTest(name: string, input: RunInput, engines = ["webgpu", "cpu"]): void {
+  for (const engine of engines) {
+    Deno.test({
+      name: `gradients on ${engine}: ${name}`,
+      sanitizeResources: false,
+      sanitizeOps: false,
+      fn: async () => await check(await engineNamed(engine), merge(SMALL, input)),
+    });
+  }
 }
 
 // Every norm × mask × pooling × batch; the other options take turns, so that each meets several of these.
@@ -99,17 +110,17 @@ gradientTest("padding everywhere, pre-norm, mean", {
 });
 gradientTest("permutations: 120 elements", { data: { operation: "permutation", trainFraction: 0.02, batch: "full" } });
 gradientTest("an unused position", { model: { context: 9 } });
-/** The smallest block, which is compiled soonest; that others give the same bits, the tests of products say. */
-const HARDWARE: Tile = { ...GPU_TILE, block: () => BLOCKS[0] };
+gradientTest("the loss in doubles", { optim: { loss: "float64" } }, ["cpu"]);
 for (const preset of ["ai-scientist", "boundaries", "nanda"] as const) {
   const { model } = runSpec({ preset });
   const { layers, norm, mask, pooling, tokens, activation, biases, init } = model;
   const like = { layers, norm, mask, pooling, tokens, activation, biases, init };
-  gradientTest(`GPU tiles, like ${preset}`, { model: like, data: { batch: "full" } }, HARDWARE);
-  gradientTest(`GPU tiles, like ${preset}, more than one tile`, {
+  const engines = ["webgpu, hardware tiles", "cpu"];
+  gradientTest(`like ${preset}`, { model: like, data: { batch: "full" } }, engines);
+  gradientTest(`like ${preset}, more than one tile`, {
     model: { ...like, dModel: 72, heads: 2, dMlp: 100 },
     data: { batch: "full", prime: 13 },
-  }, HARDWARE);
+  }, engines);
 }
 
 Deno.test({
@@ -117,7 +128,7 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
   fn: async () => {
-    const engine = await engineWith(SOFTWARE_TILE);
+    const engine = await engineNamed("cpu");
     for (const name of ["embed.W_E", "blocks.1.attn.W_O", "blocks.0.ln1.b", "unembed.b_U"]) {
       let error: unknown = null;
       try {

@@ -5,6 +5,7 @@ import type { Demand, Executor, Limits, Lowered } from "../executor.ts";
 import type { ListName, Plan } from "../op.ts";
 import { eachList, lower } from "./lower.ts";
 import { bytesFor, CpuQueue, type Lists, type Places, places } from "./queue.ts";
+import type { Record } from "./records.ts";
 import { MOST_PAGES, PAGE, Threads } from "./threads.ts";
 
 export interface CpuLowered extends Lowered {
@@ -28,7 +29,7 @@ const MiB = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 export class CpuExecutor implements Executor<CpuLowered> {
   readonly info: EngineInfo;
   /** A tenth of a second first, then a third. */
-  readonly limits: Limits = { submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US } };
+  readonly limits: Limits = { submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US }, memory };
   readonly threads: Threads;
 
   /**
@@ -64,8 +65,7 @@ export class CpuExecutor implements Executor<CpuLowered> {
   #lower(plan: Plan, rows: number): CpuLowered {
     const lists = lower(plan), demand = this.#demand(lists), { gflops } = this.threads.measured, { count } = this.threads;
     const kernels = eachList(lists.lists, (list) => {
-      const flop = list.reduce((sum, record) => sum + record.flop, 0);
-      const units = flop / gflops / 1e3 / UNIT_US + list.length / RECORDS_A_UNIT;
+      const units = flopOf(list) / gflops / 1e3 / UNIT_US + list.length / RECORDS_A_UNIT;
       return Math.max(1, Math.round(units * Math.max(1, rows / count)));
     });
     return { plan, demand, kernels, lists };
@@ -76,15 +76,16 @@ export class CpuExecutor implements Executor<CpuLowered> {
   }
 
   #demand(lists: Lists<ListName>): Demand {
-    const where = places(lists, this.threads.count), free = SHARE * Deno.systemMemoryInfo().available;
-    const fit = (bytes: number) => Math.floor((bytes - where.arenas) / where.arenaBytes);
-    const flop = eachList(lists.lists, (list) => list.reduce((sum, record) => sum + record.flop, 0));
-    return { bytes: where.arenaBytes, flop, rows: Math.max(1, Math.min(fit(ADDRESSES), fit(free))), refusal: refusal(where, free) };
+    const where = places(lists, this.threads.count), rows = Math.floor((ADDRESSES - where.arenas) / where.arenaBytes);
+    return { bytes: where.arenaBytes, flop: eachList(lists.lists, flopOf), rows: Math.max(0, rows), refusal: refusal(where) };
   }
 }
 
-function refusal(where: Places, free: number): string | null {
-  const needed = bytesFor(where, 1);
+const memory = () => SHARE * Deno.systemMemoryInfo().available;
+const flopOf = (list: readonly Record[]) => list.reduce((sum, { flop }) => sum + flop, 0);
+
+function refusal(where: Places): string | null {
+  const needed = bytesFor(where, 1), free = memory();
   if (needed > ADDRESSES) return `one run must need at most ${MiB(ADDRESSES)}, which 32-bit addresses reach, it needs ${MiB(needed)}`;
   if (needed > free) return `one run needs ${MiB(needed)}, which must be free, ${MiB(free)} can be used`;
   return null;
