@@ -41,7 +41,7 @@ test("threads must be a number that makes sense", async () => {
 });
 
 test("the thread of JavaScript stays free while runs train", async () => {
-  const trainer = await engine.open([1, 2].map((seed) => runSpec({ preset: "ai-scientist", data: { prime: 23 }, seed })));
+  const trainer = await engine.open([1, 2].map((seed) => runSpec({ preset: "ai-scientist", data: { prime: 11, batch: 64 }, seed })));
   let ticks = 0;
   const clock = setInterval(() => ticks++, 5);
   await advance(trainer, 20);
