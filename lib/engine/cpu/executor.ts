@@ -29,7 +29,11 @@ const MiB = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 export class CpuExecutor implements Executor<CpuLowered> {
   readonly info: EngineInfo;
   /** A tenth of a second first, then a third. */
-  readonly limits: Limits = { submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US }, memory };
+  readonly limits: Limits = {
+    losses: ["torch", "stable", "float64"],
+    submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US },
+    memory,
+  };
   readonly threads: Threads;
 
   /**

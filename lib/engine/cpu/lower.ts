@@ -1,6 +1,6 @@
 /** From the operations of a plan to the records of the kernels: one function an operation, and the scratch that they use in turn. */
 import type { AttentionBackward, Embed, EmbedBackward, Fold, ListName, Op, Plan, PoolBackward, Product, View } from "../op.ts";
-import * as records from "./operations.ts";
+import * as records from "./operations/mod.ts";
 import type { Lists } from "./queue.ts";
 import { check, type Record } from "./records.ts";
 

@@ -1,5 +1,5 @@
 /** Attention and its gradient, with rows that examples share, and the summary of its patterns: against the plain loops. */
-import * as op from "../../../lib/engine/cpu/operations.ts";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
 const TOLERANCE = 3e-6;

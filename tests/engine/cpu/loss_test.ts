@@ -1,6 +1,6 @@
 /** The three losses and their gradients; sums over batches and evaluations; AdamW: against plain loops in doubles. */
 import { assert, assertEquals } from "@std/assert";
-import * as op from "../../../lib/engine/cpu/operations.ts";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
 const LOSSES = ["torch", "stable", "float64"] as const;

@@ -1,5 +1,5 @@
 /** LayerNorm and its gradient against the plain loops in doubles. */
-import { norm, normBackward, normGradients, normPartWords } from "../../../lib/engine/cpu/operations.ts";
+import { norm, normBackward, normGradients, normPartWords } from "../../../lib/engine/cpu/operations/mod.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 

@@ -1,5 +1,5 @@
 /** Products, weight gradients and what follows them, against the plain loops, at sizes that break tiling. */
-import { columnSums, pack, panelWords, product, weightGradient } from "../../../lib/engine/cpu/operations.ts";
+import { columnSums, pack, panelWords, product, weightGradient } from "../../../lib/engine/cpu/operations/mod.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 

@@ -1,6 +1,6 @@
 /** Worker threads and the queue of a memory: the same bits with any number of threads, order, and what happens when a worker fails. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import * as op from "../../../lib/engine/cpu/operations.ts";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { bytesFor, CpuQueue, type Lists, places } from "../../../lib/engine/cpu/queue.ts";
 import type { Matrix, Record } from "../../../lib/engine/cpu/records.ts";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";

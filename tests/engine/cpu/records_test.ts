@@ -1,7 +1,7 @@
 /** What is checked before a list is replayed, where barriers stand, and that the committed module is what its sources compile to. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { compile, WASM } from "../../../lib/engine/cpu/build.ts";
-import * as op from "../../../lib/engine/cpu/operations.ts";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { barriers, check, type Matrix } from "../../../lib/engine/cpu/records.ts";
 import { Machine } from "./machine.ts";
 

@@ -1,6 +1,6 @@
 /** Batches, lists, and rows that are gathered, folded and pooled: against plain loops. */
 import { assertEquals } from "@std/assert";
-import * as op from "../../../lib/engine/cpu/operations.ts";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
 import { batchIndex } from "../../../lib/run/random.ts";
 import { assertNear, noise, replay } from "./machine.ts";
