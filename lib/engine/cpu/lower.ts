@@ -1,5 +1,5 @@
 /** From the operations of a plan to the records of the kernels: one function an operation, and the scratch that they use in turn. */
-import type { AttentionBackward, Embed, EmbedBackward, Fold, ListName, Op, Plan, PoolBackward, Product, View } from "../op.ts";
+import type { AttentionBackward, By, Embed, EmbedBackward, Fold, ListName, Op, Plan, PoolBackward, Product, View } from "../op.ts";
 import * as records from "./operations/mod.ts";
 import type { Lists } from "./queue.ts";
 import { check, type Record } from "./records.ts";
@@ -159,7 +159,7 @@ function embed({ label, segments, W_E, W_pos, out, ...batch }: Embed, { C }: Con
 function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, ...byValue }: EmbedBackward): Record[] {
   const width = dx.stride;
   const elements = segments.filter(({ token }) => token.by !== "constant");
-  const sources = elements.map(({ first, count, token }) => ({ x: from(dx, first), by: token.by as records.By, rows: count }));
+  const sources = elements.map(({ first, count, token }) => ({ x: from(dx, first), by: token.by as By, rows: count }));
   return [
     records.fold(`${label}, elements`, { out: from(dW_E, firstElement), rows: byValue.C, width, sources }, byValue),
     ...segments.flatMap(({ first, count, position, token }) => {

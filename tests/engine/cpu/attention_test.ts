@@ -1,5 +1,6 @@
 /** Attention and its gradient, with rows that examples share, and the summary of its patterns: against the plain loops. */
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
+import type { By } from "../../../lib/engine/op.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
 const TOLERANCE = 3e-6;
@@ -11,7 +12,7 @@ interface Case {
   readonly examples: number;
   readonly C: number;
   /** By position: whether examples share its rows. */
-  readonly keys: readonly op.By[];
+  readonly keys: readonly By[];
   readonly queries: readonly number[];
   readonly causal: boolean;
 }

@@ -1,6 +1,7 @@
 /** Batches, lists, and rows that are gathered, folded and pooled: against plain loops. */
 import { assertEquals } from "@std/assert";
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
+import type { By } from "../../../lib/engine/op.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
 import { batchIndex } from "../../../lib/run/random.ts";
 import { assertNear, noise, replay } from "./machine.ts";
@@ -126,7 +127,7 @@ Deno.test("embedding: W_E[token] + W_pos[position], of a value, of an example's 
   const B = 9, C = 5, D = 8, batch = pairs(B, C), first = 2;
   const buffers = { batch, params: noise((first + C + 3) * D, 1), out: (B + C + 2 * B) * D };
   const W_E = whole("params", D), W_pos = (first + C) * D;
-  const make = (base: number, position: number, by: op.By, constant: number | null, rows: number) =>
+  const make = (base: number, position: number, by: By, constant: number | null, rows: number) =>
     op.embed("embed", {
       out: whole("out", D, base * D),
       W_E,

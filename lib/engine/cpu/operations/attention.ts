@@ -2,7 +2,8 @@
 import { pad4 } from "../../../run/layout.ts";
 import { ATTENTION, ATTENTION_BACKWARD, ATTENTION_SUMMARY, SCRATCH_HEAD } from "../kernels/opcode.ts";
 import { type Argument, reads, real, type Record, writes } from "../records.ts";
-import { codeOf, type Rows } from "./rows.ts";
+import { codeOf } from "./rows.ts";
+import type { RowsBy } from "../../op.ts";
 import { hyper } from "./run.ts";
 
 export interface Attention {
@@ -20,7 +21,7 @@ export interface Attention {
   /** By position: which keys it sees, the first `keys`. */
   readonly queries: readonly { readonly position: number; readonly base: number; readonly keys: number }[];
   /** The rows of every position that is attended to. */
-  readonly keys: readonly Rows[];
+  readonly keys: readonly RowsBy[];
 }
 
 function attentionArguments(
@@ -115,7 +116,7 @@ export function attentionSummary(
     readonly H: number;
     /** Of all layers. */
     readonly queries: number;
-    readonly positions: readonly Rows[];
+    readonly positions: readonly RowsBy[];
   },
 ): Record {
   const T = positions.length;

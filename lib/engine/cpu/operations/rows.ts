@@ -1,18 +1,10 @@
 /** Records of rows that are found by index: embedding, gathering, folding, pooling. */
+import type { By, ByValue, RowsBy } from "../../op.ts";
 import { BY_A, BY_B, BY_INDEX, EMBED, FOLD, GATHER, POOL } from "../kernels/opcode.ts";
 import { type Matrix, reads, readsMatrix, real, type Record, writesMatrix } from "../records.ts";
-import { type ByValue, listSide } from "./run.ts";
+import { listSide } from "./run.ts";
 
-/** How an index finds its row: by itself, or by a or b of its pair. */
-export type By = "index" | "a" | "b";
 export const codeOf = (by: By) => ({ index: BY_INDEX, a: BY_A, b: BY_B })[by];
-
-/** Where a row of index i is: `base + i`, `base + a[i]` or `base + b[i]`; `count` rows can be meant. */
-export interface Rows {
-  readonly by: By;
-  readonly base: number;
-  readonly count: number;
-}
 
 /** out = W_E[token] + W_pos[position], the rows of one position; `token` says which row of W_E, or the constant one. */
 export function embed(
@@ -24,7 +16,7 @@ export function embed(
     readonly position: Matrix;
     readonly batch: string;
     readonly examples: number;
-    readonly token: Rows;
+    readonly token: RowsBy;
     readonly constant: boolean;
     readonly rows: number;
   },
@@ -57,7 +49,7 @@ export function gather(
     readonly x: Matrix;
     readonly batch: string;
     readonly examples: number;
-    readonly from: Rows;
+    readonly from: RowsBy;
     readonly width: number;
     readonly rows: number;
   },
@@ -83,7 +75,7 @@ export function gather(
 export interface Source {
   readonly x: Matrix;
   readonly by: By;
-  /** Rows of x that can be meant. */
+  /** RowsBy of x that can be meant. */
   readonly rows: number;
   /** The first float of a row that the source counts for. */
   readonly first?: number;
@@ -131,7 +123,7 @@ export function pool(
     readonly batch: string;
     readonly examples: number;
     readonly width: number;
-    readonly positions: readonly Rows[];
+    readonly positions: readonly RowsBy[];
   },
 ): Record {
   return {

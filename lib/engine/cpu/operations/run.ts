@@ -1,8 +1,12 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
+import type { ByValue, Sample } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
 import { reads, type Record, writes } from "../records.ts";
+
+/** What a batch is drawn from. */
+type Draw = Pick<Sample, "batch" | "examples" | "pairs" | "pairWords">;
 
 export const hyper = reads("hyper", 0, HYPER_WORDS);
 const state = reads("state", 0, STATE_WORDS);
@@ -27,21 +31,6 @@ export const chunk = (label: string, { batch, examples, pairs, pairWords }: Draw
   flop: 0,
   bytes: 8 * examples,
 });
-
-/** What a batch is drawn from. */
-export interface Draw {
-  readonly batch: string;
-  readonly examples: number;
-  readonly pairs: string;
-  readonly pairWords: number;
-}
-
-/** Examples by a and by b: u32[2, C + 1 + B], starts and then examples in ascending order. */
-export interface ByValue {
-  readonly lists: string;
-  readonly B: number;
-  readonly C: number;
-}
 
 /** Words of one side of `lists`. */
 export const listSide = (B: number, C: number) => C + 1 + B;
