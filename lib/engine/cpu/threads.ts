@@ -1,6 +1,6 @@
 /** The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free. */
 import { Worker } from "node:worker_threads";
-import type { Answer, Measured, Message } from "./worker.ts";
+import type { Answer, Measured, Message, Peak } from "./worker.ts";
 
 /** Bytes of a page of WebAssembly memory, and pages that 32-bit addresses reach. */
 export const PAGE = 65536;
@@ -134,6 +134,11 @@ export class Threads {
   /** Works a job off. `scratch` is the first worker's; the others' follow, `bytes` each. */
   async work(id: number, job: number, scratch: number, bytes: number): Promise<void> {
     await this.#all((worker) => ({ does: "work", id, job, worker, workers: this.count, scratch: scratch + worker * bytes }));
+  }
+
+  /** What one thread can do at most, measured. */
+  async peak(): Promise<Peak> {
+    return await this.#ask(0, { does: "peak" }) as Peak;
   }
 
   /** Milliseconds that each record of a list takes alone on one thread. */

@@ -6,6 +6,8 @@ export type Message =
   | { readonly does: "load"; readonly module: WebAssembly.Module }
   /** Measures both tiles, and says which is faster here and whether products are fused. */
   | { readonly does: "measure" }
+  /** Measures what a thread can do at most. */
+  | { readonly does: "peak" }
   | { readonly does: "attach"; readonly id: number; readonly memory: WebAssembly.Memory; readonly tile: number }
   | { readonly does: "detach"; readonly id: number }
   | {
@@ -36,6 +38,14 @@ export interface Measured {
   readonly fused: boolean;
 }
 
+/** What a thread can do at most. */
+export interface Peak {
+  /** Floating-point operations a second, a multiply-add counting as two. */
+  readonly flops: number;
+  /** Bytes read and written a second, of more memory than caches hold. */
+  readonly bytes: number;
+}
+
 export type Answer = { readonly error: string } | { readonly result?: unknown };
 
 /** What the module exports; see `kernels/interpreter.ts`. */
@@ -58,6 +68,9 @@ export interface Kernels {
     ldd: number,
     scratch: number,
   ): void;
+  multiplyAdds12(rounds: number, out: number): void;
+  multiplyAdds24(rounds: number, out: number): void;
+  copy(to: number, from: number, bytes: number): void;
   work(job: number, worker: number, workers: number, scratch: number): void;
 }
 
@@ -91,6 +104,26 @@ function measure(module: WebAssembly.Module): Measured {
   return { tile: wide > narrow ? 16 : 8, gflops: Math.max(narrow, wide), fused: kernels.fuses() !== 0 };
 }
 
+/** Sums in registers of either width, and a copy of 128 MiB, each the best of many. */
+function peak(module: WebAssembly.Module): Peak {
+  const half = 128 * 2 ** 20, rounds = 20_000, memory = new WebAssembly.Memory({ initial: 4097, maximum: 4097, shared: true });
+  const kernels = instance(module, memory),
+    seconds = (work: () => void, least: number) => {
+      let best = Infinity;
+      for (const end = performance.now() + least; performance.now() < end;) {
+        const start = performance.now();
+        work();
+        best = Math.min(best, (performance.now() - start) / 1e3);
+      }
+      return best;
+    };
+  const flops = (sums: number, work: () => void) => 8 * sums * rounds / seconds(work, 4 * MEASURE_MS);
+  return {
+    flops: Math.max(flops(12, () => kernels.multiplyAdds12(rounds, PAGE)), flops(24, () => kernels.multiplyAdds24(rounds, PAGE))),
+    bytes: 2 * half / seconds(() => kernels.copy(PAGE + half, PAGE, half), 10 * MEASURE_MS),
+  };
+}
+
 function instance(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }
@@ -105,6 +138,8 @@ function answer(message: Message): unknown {
       return;
     case "measure":
       return measure(loaded);
+    case "peak":
+      return peak(loaded);
     case "attach": {
       const kernels = instance(loaded, message.memory);
       kernels.setTile(message.tile);

@@ -17,6 +17,7 @@ import { at } from "./simd";
 import { weightGradient } from "./weight_gradient";
 
 export { applyFunction } from "./functions";
+export { copy, multiplyAdds12, multiplyAdds24 } from "./peak";
 export { fuses } from "./simd";
 export { setTile, tile } from "./tile";
 
