@@ -51,16 +51,16 @@ export function layout(spec: RunSpec): Layout {
   const blocks = new Map<string, Block>();
   let length = 0;
 
-  /** Lays out a block of rows and the named tensors in it, whose offsets count from the block's start. */
+  /** Lays out a block of rows, padding included, and the named tensors in it, whose offsets count from the block's start. */
   const block = (name: string, rows: number, columns: number, views: readonly Tensor[]) => {
-    const offset = length;
-    const padded = rows === 1 ? 1 : pad4(rows);
-    blocks.set(name, { offset, rows: padded, stride: pad4(columns) });
+    const offset = length, stride = pad4(columns);
+    blocks.set(name, { offset, rows, stride });
     tensors.push(...views.map((view) => ({ ...view, offset: view.offset + offset })));
-    length += padded * pad4(columns);
+    length += rows * stride;
   };
+  /** Products read and write whole groups of four rows, of a matrix with one row too. */
   const matrix = (name: string, tensor: string, rows: number, columns: number) =>
-    block(name, rows, columns, [{ name: tensor, dims: [rows, columns], strides: [pad4(columns), 1], offset: 0 }]);
+    block(name, pad4(rows), columns, [{ name: tensor, dims: [rows, columns], strides: [pad4(columns), 1], offset: 0 }]);
   const vector = (name: string, tensor: string, n: number) => block(name, 1, n, [{ name: tensor, dims: [n], strides: [1], offset: 0 }]);
   const layers = Array.from({ length: L }, (_, l) => l);
 
@@ -73,7 +73,7 @@ export function layout(spec: RunSpec): Layout {
       strides: [k, 3 * qkv, 1],
       offset: i * qkv,
     }));
-    block(`${l}.W_QKV`, D, 3 * qkv, views);
+    block(`${l}.W_QKV`, pad4(D), 3 * qkv, views);
     block(`${l}.W_O`, qkv, D, [{ name: `blocks.${l}.attn.W_O`, dims: [H, K, D], strides: [k * pad4(D), pad4(D), 1], offset: 0 }]);
     matrix(`${l}.W_in`, `blocks.${l}.mlp.W_in`, D, M);
     matrix(`${l}.W_out`, `blocks.${l}.mlp.W_out`, M, D);

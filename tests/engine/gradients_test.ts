@@ -1,14 +1,13 @@
-/** Every gradient of every engine of our own, tensor by tensor, against TensorFlow.js's automatic differentiation of the same model. */
-import { assert, assertThrows } from "@std/assert";
-import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
+/** Every gradient of every executor, tensor by tensor, against TensorFlow.js's automatic differentiation of the same model. */
+import { assert, assertRejects } from "@std/assert";
 import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
-import { BLOCKS, GPU_TILE, SOFTWARE_TILE } from "../../lib/engine/webgpu/kernels/gemm.ts";
-import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
+import type { Op } from "../../lib/engine/op.ts";
 import { initialise, layout, read } from "../../lib/run/layout.ts";
 import { dataset } from "../../lib/run/operations.ts";
 import { batchIndex } from "../../lib/run/random.ts";
 import { gradients } from "../../lib/reference/trainer.ts";
 import { type RunInput, type RunSpec, runSpec, sizes } from "../../lib/run/spec.ts";
+import { KERNELS, type Named, spoiled, testOn } from "./executors.ts";
 
 /**
  * Both sides sum in fp32, in different orders, over some hundred terms: each element may differ by about √100 · 2⁻²⁴ of the largest
@@ -46,41 +45,27 @@ function difference(spec: RunSpec, actual: Float32Array, expected: Float32Array)
 async function check(engine: ExecutorEngine, input: RunInput, spoil?: (gradient: Float32Array, spec: RunSpec) => void): Promise<void> {
   const specs = [3, 1, 2].map((seed) => runSpec({ ...input, seed }));
   const trainer = await engine.open(specs);
-  for await (const _ of trainer.advance(1));
-  for (const [row, spec] of specs.entries()) {
-    const actual = await trainer.gradient(row);
-    spoil?.(actual, spec);
-    const { a, b, target } = dataset(spec.data, spec.seed);
-    const { B, trainPairs } = sizes(spec);
-    const at = Array.from({ length: B }, (_, i) => spec.data.batch === "full" ? i : batchIndex(spec.seed, 0, i, trainPairs));
-    const pick = (values: Uint32Array) => at.map((i) => values[i]);
-    const { flat } = await gradients(spec, initialise(spec), pick(a), pick(b), pick(target));
-    const wrong = difference(spec, actual, flat);
-    assert(wrong === null, `row ${row}: ${wrong}`);
-  }
-  trainer.dispose();
-}
-
-/** The engines that are checked, by name. */
-const ENGINES: Record<string, () => Promise<ExecutorEngine>> = {
-  webgpu: () => webgpuEngine(SOFTWARE_TILE),
-  cpu: () => cpuEngine(2), // three runs: two whole, one shared by both threads
-  /** The smallest block, which is compiled soonest; that others give the same bits, the tests of products say. */
-  "webgpu, hardware tiles": () => webgpuEngine({ ...GPU_TILE, block: () => BLOCKS[0] }),
-};
-const started = new Map<string, Promise<ExecutorEngine>>();
-const engineNamed = (name: string) => started.getOrInsertComputed(name, () => ENGINES[name]());
-
-function gradientTest(name: string, input: RunInput, engines = ["webgpu", "cpu"]): void {
-  for (const engine of engines) {
-    Deno.test({
-      name: `gradients on ${engine}: ${name}`,
-      sanitizeResources: false,
-      sanitizeOps: false,
-      fn: async () => await check(await engineNamed(engine), merge(SMALL, input)),
-    });
+  try {
+    for await (const _ of trainer.advance(1));
+    for (const [row, spec] of specs.entries()) {
+      const actual = await trainer.gradient(row);
+      spoil?.(actual, spec);
+      const { a, b, target } = dataset(spec.data, spec.seed);
+      const { B, trainPairs } = sizes(spec);
+      const at = Array.from({ length: B }, (_, i) => spec.data.batch === "full" ? i : batchIndex(spec.seed, 0, i, trainPairs));
+      const pick = (values: Uint32Array) => at.map((i) => values[i]);
+      const { flat } = await gradients(spec, initialise(spec), pick(a), pick(b), pick(target));
+      const wrong = difference(spec, actual, flat);
+      assert(wrong === null, `row ${row}: ${wrong}`);
+    }
+  } finally {
+    trainer.dispose();
   }
 }
+
+const ALL = KERNELS.filter(({ all }) => all);
+const gradientTest = (name: string, input: RunInput, executors: readonly Named[] = ALL) =>
+  testOn(executors, `gradients: ${name}`, (engine) => check(engine, merge(SMALL, input)));
 
 // Every norm × mask × pooling × batch; the other options take turns, so that each meets several of these.
 const TOKENS = ["a op b =", "a b =", "a b"] as const;
@@ -110,44 +95,84 @@ gradientTest("padding everywhere, pre-norm, mean", {
 });
 gradientTest("permutations: 120 elements", { data: { operation: "permutation", trainFraction: 0.02, batch: "full" } });
 gradientTest("an unused position", { model: { context: 9 } });
-gradientTest("the loss in doubles", { optim: { loss: "float64" } }, ["cpu"]);
-for (const preset of ["ai-scientist", "boundaries", "nanda"] as const) {
-  const { model } = runSpec({ preset });
-  const { layers, norm, mask, pooling, tokens, activation, biases, init } = model;
-  const like = { layers, norm, mask, pooling, tokens, activation, biases, init };
-  const engines = ["webgpu, hardware tiles", "cpu"];
-  gradientTest(`like ${preset}`, { model: like, data: { batch: "full" } }, engines);
-  gradientTest(`like ${preset}, more than one tile`, {
-    model: { ...like, dModel: 72, heads: 2, dMlp: 100 },
-    data: { batch: "full", prime: 13 },
-  }, engines);
+gradientTest("the loss in doubles", { optim: { loss: "float64" } }, KERNELS.filter(({ name }) => name === "cpu"));
+
+// The smallest sizes there are: one by one, and all at once.
+for (const norm of ["post", "pre", "none"] as const) {
+  gradientTest(`d_mlp 1, ${norm}-norm`, { model: { dMlp: 1, norm } }, KERNELS);
+  gradientTest(`d_model 1, ${norm}-norm`, { model: { dModel: 1, heads: 1, norm } }, KERNELS);
+}
+gradientTest("d_head 1", { model: { dModel: 3, heads: 3 } });
+gradientTest("d_model 2 and d_mlp 3", { model: { dModel: 2, heads: 2, dMlp: 3 }, data: { batch: "full" } });
+gradientTest("batch 1", { data: { batch: 1 } });
+gradientTest("modulus 2", { data: { prime: 2, batch: "full" } });
+gradientTest("modulus 3, more examples than elements", { data: { prime: 3, batch: 7 }, model: { tokens: "a b" } });
+for (const tokens of TOKENS) {
+  const model = { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "none", tokens } as const;
+  gradientTest(`every size as small as it can be, [${tokens}]`, { model, data: { prime: 2, batch: 1 } }, KERNELS);
 }
 
-Deno.test({
-  name: "gradients: a planted error is caught",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  fn: async () => {
-    const engine = await engineNamed("cpu");
-    for (const name of ["embed.W_E", "blocks.1.attn.W_O", "blocks.0.ln1.b", "unembed.b_U"]) {
-      let error: unknown = null;
-      try {
-        await check(engine, SMALL, (gradient, spec) => {
-          const tensor = layout(spec).tensors.find((tensor) => tensor.name === name)!;
-          const largest = read(tensor, gradient).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-          const at = gradient.findIndex((x, i) => i >= tensor.offset && Math.abs(x) === largest);
-          gradient[at] *= 1.001;
-        });
-      } catch (thrown) {
-        error = thrown;
-      }
-      assertThrows(
-        () => {
-          if (error) throw error;
-        },
-        Error,
-        name,
-      );
-    }
+const OTHERS = KERNELS.filter(({ all }) => !all);
+for (const preset of ["ai-scientist", "boundaries", "nanda"] as const) {
+  const { layers, norm, mask, pooling, tokens, activation, biases, init } = runSpec({ preset }).model;
+  const like = { layers, norm, mask, pooling, tokens, activation, biases, init };
+  gradientTest(`like ${preset}`, { model: like, data: { batch: "full" } }, OTHERS);
+  const large = { ...like, dModel: 72, heads: 2, dMlp: 100 };
+  gradientTest(`like ${preset}, more than one tile`, { model: large, data: { batch: "full", prime: 13 } }, OTHERS);
+}
+
+for (const name of ["embed.W_E", "blocks.1.attn.W_O", "blocks.0.ln1.b", "unembed.b_U"]) {
+  testOn(ALL, `gradients: an error planted in ${name} is caught`, async (engine) => {
+    const plant = (gradient: Float32Array, spec: RunSpec) => {
+      const tensor = layout(spec).tensors.find((tensor) => tensor.name === name)!;
+      const largest = read(tensor, gradient).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      const at = gradient.findIndex((x, i) => i >= tensor.offset && Math.abs(x) === largest);
+      gradient[at] *= 1.001;
+    };
+    await assertRejects(() => check(engine, SMALL, plant), Error, name);
+  });
+}
+
+/** Mistakes that a plan could hold, by the tensor where the comparison must see them first. */
+const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; readonly change: (op: Op) => Op }[] = [
+  {
+    what: "the activation's derivative left out",
+    change: (op) => {
+      if (op.op !== "product" || !op.derivative) return op;
+      const { derivative: _, ...rest } = op;
+      return rest;
+    },
   },
-});
+  {
+    what: "the residual stream left out of a gradient",
+    change: (op) => {
+      if (op.op !== "product" || op.form !== "nt" || !op.add) return op;
+      const { add: _, ...rest } = op;
+      return rest;
+    },
+  },
+  {
+    what: "a norm's mean over one column too many",
+    input: { model: { dModel: 18 } },
+    change: (op) => op.op === "normBackward" ? { ...op, D: op.D + 1 } : op,
+  },
+  { what: "scores scaled by another head's width", change: (op) => op.op === "attentionBackward" ? { ...op, K: op.K - 1 } : op },
+  {
+    what: "a term left out of a fold",
+    input: { data: { batch: "full" } },
+    change: (op) => op.op === "fold" ? { ...op, segments: op.segments.map((each) => ({ ...each, sources: each.sources.slice(1) })) } : op,
+  },
+  {
+    what: "a bias without its gradient",
+    change: (op) => {
+      if (op.op !== "product" || !op.sums) return op;
+      const { sums: _, ...rest } = op;
+      return rest;
+    },
+  },
+];
+for (const { what, input = {}, change } of MISTAKES) {
+  testOn(ALL, `gradients: a planted mistake is caught, ${what}`, async (engine) => {
+    await assertRejects(() => check(spoiled(engine, change), merge(SMALL, input)), Error, "differs by");
+  });
+}

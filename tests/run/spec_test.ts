@@ -141,8 +141,13 @@ Deno.test("layout: parameter counts are the published ones", () => {
 });
 
 Deno.test("layout: tensors don't overlap, and what no tensor holds is padding that stays zero", () => {
-  for (const input of [{ model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "nanda" }] as RunInput[]) {
-    const spec = runSpec(input), { length, tensors, vectorsFrom } = layout(spec);
+  const small: RunInput[] = [{ model: { dModel: 1, heads: 1, dMlp: 1 }, data: { prime: 2, batch: 1 } }, { model: { dMlp: 1 } }];
+  for (const input of [...small, { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "nanda" }] as RunInput[]) {
+    const spec = runSpec(input), { length, tensors, vectorsFrom, blocks } = layout(spec);
+    // Products read and write matrices in groups of four rows.
+    for (const { offset, rows, stride } of blocks.values()) {
+      assert(stride % 4 === 0 && (offset >= vectorsFrom ? rows === 1 : rows % 4 === 0));
+    }
     const covered = new Float32Array(length);
     for (const tensor of tensors) {
       const seen = new Float32Array(length);

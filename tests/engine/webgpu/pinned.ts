@@ -101,5 +101,5 @@ if (import.meta.main) {
   const engine = await webgpuEngine(), { adapter, driver } = engine.info, rows: Record<string, PinnedRow[]> = {};
   for (const preset of Object.keys(PRESETS) as PresetName[]) rows[preset] = await pinnedRows(engine, preset);
   const fixture: Pinned = { kernels: pinnedKernels(), bits: { adapter, driver, rows } };
-  await Deno.writeTextFile(FILE, `${JSON.stringify(fixture, null, 1)}\n`);
+  await Deno.writeTextFile(FILE, `${JSON.stringify(fixture, null, 2)}\n`);
 }

@@ -62,23 +62,19 @@ export function foldInto({ label, segments, width, bindings, out, lists, B, C, s
 
 /** out = sums of rows, by segment. */
 export function fold({ label, segments, width, lists, B, C, out }: Fold): Kernel {
-  /** Sources are rows of their own, or a part of longer rows that several sources share. */
-  const inRows = ({ x }: FoldSource) => x.stride === width;
-  const source = (it: FoldSource): Source => {
-    const { x: { buffer, offset, stride }, by, from = 0 } = it, all = rowsOf(it.x), n = stride / width;
-    const only = from > 0 ? { only: `c >= ${from / 4}u` } : {};
-    if (inRows(it)) return { by, term: (e) => `dy[(r * ${all}u + ${offset / width}u + ${e}) * ${width / 4}u + c]`, ...only };
-    return { by, term: (e) => `${name(buffer)}[((r * ${all}u + ${e}) * ${n}u + ${offset / width}u) * ${width / 4}u + c]`, ...only };
+  const all = segments.flatMap(({ sources }) => sources), buffers = [...new Set(all.map(({ x }) => x.buffer))];
+  // One matrix of rows as wide, or several in which a row has a part for each of the positions that share it.
+  const single = buffers.length === 1 && all.every(({ x }) => x.stride === width);
+  const source = ({ x, by, from = 0 }: FoldSource): Source => {
+    const { buffer, offset, stride } = x, rows = rowsOf(x), parts = stride / width, at = offset / width;
+    const row = (e: string) => single ? `(r * ${rows}u + ${at}u + ${e})` : `((r * ${rows}u + ${e}) * ${parts}u + ${at}u)`;
+    const term = (e: string) => `${single ? "dy" : name(buffer)}[${row(e)} * ${width / 4}u + c]`;
+    return { by, term, ...from > 0 ? { only: `c >= ${from / 4}u` } : {} };
   };
-  const bindings = new Map(segments.flatMap(({ sources }) =>
-    sources.map((it) => [
-      it.x.buffer,
-      inRows(it) ? read.vec4f(it.x.buffer, "[R, rows, D]", "dy") : read.vec4f(it.x.buffer, "[R, index, shared, 3, H, K]"),
-    ])
-  ));
   return foldInto({
     label,
     segments: segments.map(({ first, count, sources }) => ({ first, count, sources: sources.map(source) })),
-    ...{ width, bindings: [...bindings.values()], out, lists, B, C },
+    bindings: buffers.map((buffer) => read.vec4f(buffer, "[R, rows, columns]", single ? "dy" : name(buffer))),
+    ...{ width, out, lists, B, C },
   });
 }
