@@ -112,6 +112,25 @@ Deno.test("what is queued is done in order: writes, lists, moves, and reads of t
   });
 });
 
+Deno.test("more than a job holds becomes several: lists, and copies for readers", options, async () => {
+  await withThreads(2, async (threads) => {
+    const queue = (await CpuQueue.open(PLAN, 3, threads))!, reads: Promise<Float32Array<ArrayBuffer>[]>[] = [];
+    fill(queue, 3);
+    for (let i = 0; i < 4200; i++) queue.run("step", 1, 3);
+    queue.write("state", 1, Uint32Array.of(5000));
+    for (let i = 0; i < 100; i++) {
+      reads.push(queue.read([{ buffer: "x", word: 0, words: 3 * N * N }, { buffer: "state", word: 0, words: 12 }]));
+      queue.run("step", 1, 3);
+    }
+    const found = await Promise.all(reads);
+    // Runs end at step 1000 but for the first, which then may do 5000.
+    const steps = found.map(([, state]) => [...new Uint32Array(state.buffer)].filter((_, i) => i % 4 === 0));
+    assertEquals(steps, Array.from({ length: 100 }, (_, i) => [1000 + i, 1000, 1000]));
+    assert(found.every(([x]) => x.every(Number.isFinite)) && found[1][0][0] !== found[0][0][0]);
+    queue.dispose();
+  });
+});
+
 Deno.test("a queue for more runs than 4 GiB hold is none", options, async () => {
   const where = places(PLAN, 1), most = Math.floor((2 ** 32 - where.arenas) / where.arenaBytes);
   assert(bytesFor(where, most) <= 2 ** 32 && bytesFor(where, most + 1) > 2 ** 32);
