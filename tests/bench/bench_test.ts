@@ -209,6 +209,7 @@ Deno.test("what is measured and tested on a card without a network needs no npm 
     const root of [
       "./bench.ts",
       "./peers/engine_peer.ts",
+      "../engine/rows_test.ts",
       "../engine/webgpu/engine_test.ts",
       "../engine/webgpu/gemm_test.ts",
       "../engine/webgpu/tune_test.ts",

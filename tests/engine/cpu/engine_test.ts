@@ -1,11 +1,16 @@
-/** The engine on the processor: what must hold of every trainer, and what is its own. */
+/** What is the processor engine's own: its threads, its memory and its words. What every executor must do is tested one folder up. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { cpuEngine } from "../../../lib/engine/cpu/engine.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
-import { advance, engineTest as test, run, trainerSuite } from "../trainer_suite.ts";
+import { advance } from "../executors.ts";
 
 const engine = await cpuEngine(2);
-trainerSuite("cpu", engine);
+/** Workers live as long as the engine, across tests. */
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name: `processor engine: ${name}`, fn, sanitizeResources: false, sanitizeOps: false });
+
+const run = (seed: number) =>
+  runSpec({ model: { dModel: 12, heads: 3, dMlp: 20 }, data: { prime: 11, batch: 16 }, schedule: { steps: 40, evalEvery: 4 }, seed });
 
 test("runs of a thread alone, of two and of four have the same bits, evaluations and attention included", async () => {
   const specs = [1, 2, 3].map((seed) => run(seed));

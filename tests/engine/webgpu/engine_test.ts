@@ -1,15 +1,29 @@
-/** The engine on a graphics adapter: what must hold of every trainer, and what is its own. */
-import { assert, assertRejects } from "@std/assert";
+/** What is the native engine's own: its tiles, its clock, its memory and its limits. What every executor must do is tested one folder up. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Gpu } from "../../../lib/engine/webgpu/gpu.ts";
 import { WebGpuEngine, webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
 import { SOFTWARE_TILE } from "../../../lib/engine/webgpu/kernels/gemm.ts";
 import { elementwise, read, write } from "../../../lib/engine/webgpu/kernels/kernel.ts";
 import { LOG1P } from "../../../lib/engine/webgpu/kernels/loss.ts";
+import { plan } from "../../../lib/engine/plan.ts";
 import { layout, read as tensorOf } from "../../../lib/run/layout.ts";
-import { type RunInput, runSpec } from "../../../lib/run/spec.ts";
-import { advance, engineTest as test, run, trainerSuite } from "../trainer_suite.ts";
+import { type RunInput, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
+import { advance } from "../executors.ts";
 
 const engine = await webgpuEngine();
-trainerSuite("webgpu", engine);
+/** Pipelines and the device live as long as the engine, across tests. */
+const test = (name: string, fn: () => Promise<void>, ignore = false) =>
+  Deno.test({ name: `engine: ${name}`, fn, ignore, sanitizeResources: false, sanitizeOps: false });
+
+const run = (seed: number, input: RunInput = {}): RunSpec =>
+  runSpec({
+    ...input,
+    model: { dModel: 12, heads: 3, dMlp: 20, ...input.model },
+    data: { prime: 11, batch: 16, ...input.data },
+    optim: { warmup: 3, ...input.optim },
+    schedule: { steps: 40, evalEvery: 4, ...input.schedule },
+    seed,
+  });
 
 /**
  * Sums over up to 9408 rows in another order: each off by about √9408 · 2⁻²⁴ = 6e-6 of what is added, times the few layers that rounding passes through.
@@ -40,6 +54,17 @@ for (const preset of ["ai-scientist", "boundaries"] as const) {
     engine.info.software,
   );
 }
+
+test("timing the kernels leaves every row as it was", async () => {
+  const specs = [1, 2, 3].map((seed) => run(seed));
+  const trainer = await engine.open(specs);
+  await advance(trainer, 6);
+  const states = () => Promise.all(specs.map((_, row) => trainer.snapshot(row)));
+  const before = await states();
+  await trainer.profile(1);
+  assertEquals(await states(), before);
+  trainer.dispose();
+});
 
 /** WGSL allows log an error of 2⁻²¹ between 1.5 and 2, where it is 0.4 and more; a series of floats is nearer. */
 const LOG = 2 ** -21 / Math.log(1.5);
@@ -78,4 +103,36 @@ test("a hundred updates and their evaluations leave the process as large as it w
     assert(grown < GROWTH, `${(grown / 2 ** 20).toFixed(1)} MiB`);
     trainer.dispose();
   }
+});
+
+test("rows are capped by the workgroups that an axis of a dispatch may have", async () => {
+  // The smallest is so small that memory is not what runs short; of the others, products are cut into parts along the axis of the rows.
+  const smallest = runSpec({
+    model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "none", tokens: "a b" },
+    data: { prime: 2, batch: 1 },
+  });
+  const { executor, gpu } = engine, { maxComputeWorkgroupsPerDimension: axis } = gpu.device.limits;
+  const most = async (spec: RunSpec) => {
+    const { made, demand } = await executor.lower(plan(spec), axis);
+    const deepest = Math.max(...Object.values(made.lists).flat().map(({ grid }) => grid[2]));
+    assert(demand.rows >= 1 && demand.rows * deepest <= axis, `${demand.rows} rows of ${deepest} workgroups`);
+    assert(engine.rowsThatFit(spec) <= demand.rows);
+    return { rows: demand.rows, deepest };
+  };
+  for (const dModel of [24, 128]) assert((await most(runSpec({ preset: "boundaries", model: { dModel } }))).deepest > 1);
+  const { rows, deepest } = await most(smallest);
+  assertEquals(rows, Math.floor(axis / deepest));
+
+  const made = plan(smallest), other = await Gpu.open(); // what is refused stays with the device
+  const wordsOf = async (rows: number) => {
+    const executor = new WebGpuEngine(other, SOFTWARE_TILE).executor,
+      queue = (await executor.open(await executor.lower(made, rows), rows))!;
+    for (const list of ["batch", "step", "chunk", "endOfEvaluation"] as const) queue.run(list, 1, rows);
+    const [words] = await queue.read([{ buffer: "metrics", word: 8 * (rows - 1), words: 8 }]);
+    queue.dispose();
+    return words.length;
+  };
+  assertEquals(await wordsOf(rows), 8);
+  await assertRejects(() => wordsOf(axis + 1), Error, "a working device is needed");
+  other.device.destroy();
 });
