@@ -19,7 +19,7 @@ export interface Snapshot {
 }
 
 export interface EngineInfo {
-  readonly engine: "webgpu" | "tfjs";
+  readonly engine: "webgpu" | "cpu" | "tfjs";
   /** e.g. `llvmpipe (LLVM 15.0.6, 256 bits)` */
   readonly adapter: string;
   readonly driver: string;

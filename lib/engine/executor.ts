@@ -2,6 +2,7 @@
  * What carries out a plan: it turns lists of operations into kernels of its own and offers a queue of what is to be done. `trainer.ts` is written against
  * this and knows no device.
  */
+import type { OptimSpec } from "../run/spec.ts";
 import type { EngineInfo } from "./engine.ts";
 import type { ListName, Plan } from "./op.ts";
 
@@ -26,6 +27,8 @@ export interface Lowered {
 }
 
 export interface Limits {
+  /** The losses it has kernels for; which one, is a run's choice, not its shape's. */
+  readonly losses: readonly OptimSpec["loss"][];
   /** Bytes that runs may take at present; Infinity where the device says so itself, by refusing. */
   readonly memory: () => number;
   /** Kernels in the first submission and in any, at most: the device should soon have work, and enough of it to be busy while results are waited for. */

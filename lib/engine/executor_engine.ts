@@ -38,7 +38,13 @@ export class ExecutorEngine<Kind extends Executor = Executor> implements Engine 
     const rows = Math.min(runs.length, this.rowsThatFit(specOf(runs[0]), watched)), lowered = await executor.lower(plan, rows);
     for (let capacity = rows; capacity >= 1; capacity = Math.floor(capacity / 2)) {
       const queue = await executor.open(lowered, capacity);
-      if (queue) return new RowTrainer(executor, lowered, queue, runs.slice(0, capacity));
+      if (!queue) continue;
+      try {
+        return new RowTrainer(executor, lowered, queue, runs.slice(0, capacity));
+      } catch (error) {
+        queue.dispose(); // a run was refused
+        throw error;
+      }
     }
     const needed = Math.ceil(demand.bytes / 2 ** 20);
     throw new Error(`Cannot allocate one run on ${info.adapter}: ${needed} MiB are needed, the driver refused`);

@@ -14,6 +14,9 @@ const f32 = (name: string, of: Of): Field => ({ name, type: "f32", of });
 const u32 = (name: string, of: Of): Field => ({ name, type: "u32", of });
 const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) => (of(spec) ? 1 : 0));
 
+/** What `stable_loss` says: 0, 1 or, where an executor has doubles, 2. */
+const LOSSES = ["torch", "stable", "float64"] as const;
+
 /** The words of `hyper`, in order. 1 − β and ln β come from doubles: 1 − 0.999 in fp32 has lost four digits, and the first updates would show it. */
 export const HYPER: readonly Field[] = [
   f32("lr", ({ optim }) => optim.lr),
@@ -27,7 +30,7 @@ export const HYPER: readonly Field[] = [
   f32("one_minus_beta2", ({ optim }) => 1 - optim.beta2),
   f32("log_beta2", ({ optim }) => Math.log(optim.beta2)),
   flag("decay_vectors", ({ optim }) => optim.decay === "all"),
-  flag("stable_loss", ({ optim }) => optim.loss === "stable"),
+  u32("stable_loss", ({ optim }) => LOSSES.indexOf(optim.loss)),
   flag("full_batch", ({ data }) => data.batch === "full"),
   u32("seed", ({ seed }) => seed),
   u32("train_pairs", (_, { trainPairs }) => trainPairs),

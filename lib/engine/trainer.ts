@@ -29,7 +29,7 @@ export class RowTrainer implements Trainer {
   readonly #queue: Queue;
   /** Kernels of each list, and how many a submission has. */
   readonly #kernels: Readonly<Record<ListName, number>>;
-  readonly #submission: Executor["limits"]["submission"];
+  readonly #limits: Executor["limits"];
   readonly #key: string;
   readonly #evalEvery: number;
   /** Row of each occupied slot. */
@@ -46,7 +46,7 @@ export class RowTrainer implements Trainer {
     this.#plan = lowered.plan;
     this.#kernels = lowered.kernels;
     this.#queue = queue;
-    this.#submission = limits.submission;
+    this.#limits = limits;
     this.layout = this.#plan.layout;
     this.rows = runs.map(() => null);
     this.steps = runs.map(() => 0);
@@ -88,10 +88,11 @@ export class RowTrainer implements Trainer {
     const refuse = (what: string, requirement: string | number, current: string | number): never => {
       throw new Error(`Cannot place a run: ${what} must be ${requirement}, current value is ${current}`);
     };
-    const { length: P } = this.layout, { evalEvery } = spec.schedule;
+    const { length: P } = this.layout, { evalEvery } = spec.schedule, { losses } = this.#limits, { loss } = spec.optim;
     if (!(row in this.rows)) refuse("row", `a whole number below ${this.rows.length}`, row);
     if (shapeKey(spec) !== this.#key) refuse("its shape", this.#key, shapeKey(spec));
     if (evalEvery !== this.#evalEvery) refuse("its evalEvery", this.#evalEvery, evalEvery);
+    if (!losses.includes(loss)) refuse(`its loss on ${this.info.engine}`, losses.join(" or "), loss);
     const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
     if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
   }
@@ -114,7 +115,7 @@ export class RowTrainer implements Trainer {
   }
 
   async *advance(updates: number): AsyncGenerator<readonly Evaluation[]> {
-    const { first, any } = this.#submission;
+    const { first, any } = this.#limits.submission;
     let left = updates, most = first;
     let underWay: Submission | null = this.#fresh.size > 0 ? this.#submit([this.#evaluate([...this.#fresh])]) : null;
     while (left > 0 && this.#running().length > 0) {
@@ -163,6 +164,11 @@ export class RowTrainer implements Trainer {
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
     const { sizes: { C }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
     const all = new Float32Array(a.length * C);
+    for (const value of [...Array.from(a), ...Array.from(b)]) {
+      if (!(Number.isInteger(value) && value >= 0 && value < C)) {
+        throw new Error(`Cannot compute logits: elements must be whole numbers below ${C}, current value is ${value}`);
+      }
+    }
     const slot = this.#slot(row);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);

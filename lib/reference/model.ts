@@ -122,6 +122,7 @@ export function pool({ model: { pooling } }: RunSpec, x: tf.Tensor3D): tf.Tensor
 
 /** Cross-entropy of each example in nats, [B]; `target` int32[B]. */
 export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D {
+  if (kind === "float64") return doubleLosses(logits, target);
   const right = tf.oneHot(target, logits.shape[1]).cast("float32");
   if (kind === "torch") return tf.logSoftmax(logits).mul(right).sum<tf.Tensor1D>(1).neg();
   // log(1 + Σ_{j≠y} e^{d_j}) with d_j = z_j − z_y, shifted by s = max(0, d) so that nothing overflows: s + log(e^{−s} + Σ e^{d_j − s}).
@@ -130,6 +131,23 @@ export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, targ
   const others = d.sub(s).exp().mul(tf.sub(1, right)).sum(1, true);
   return s.add(log1p(others.add(s.neg().expm1()))).squeeze([1]);
 }
+
+/**
+ * Cross-entropy in doubles from the logits on, [B], which TensorFlow.js has not: in TypeScript, with its gradient p − 1_y, rounded at the end. Backends
+ * that compute elsewhere can't give the logits at once.
+ */
+const doubleLosses = (logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D =>
+  tf.customGrad((x) => {
+    const [B, C] = logits.shape, z = (x as tf.Tensor).dataSync(), y = target.dataSync();
+    const values = new Float32Array(B), slopes = new Float32Array(B * C);
+    for (let i = 0; i < B; i++) {
+      const row = Array.from(z.slice(i * C, (i + 1) * C)), best = Math.max(...row), e = row.map((value) => Math.exp(value - best));
+      const total = e.reduce((sum, value) => sum + value, 0);
+      values[i] = best + Math.log(total) - row[y[i]];
+      e.forEach((value, c) => slopes[i * C + c] = value / total - (c === y[i] ? 1 : 0));
+    }
+    return { value: tf.tensor1d(values), gradFunc: (dy: tf.Tensor) => tf.tensor2d(slopes, [B, C]).mul(dy.expandDims(1)) };
+  })(logits) as tf.Tensor1D;
 
 /** 1 for each example whose largest logit is the right one, else 0; [B]. */
 export const rightAnswers = (logits: tf.Tensor2D, target: tf.Tensor1D) => logits.argMax(1).equal(target).cast("float32");

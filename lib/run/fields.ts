@@ -137,8 +137,13 @@ const optim = {
   warmup: field(whole(0), { help: "updates over which the learning rate grows from 0", label: "warm-up", unit: "updates" }),
   /** What decays: every parameter, or matrices and embeddings only. */
   decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
-  /** `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training. */
-  loss: field(word("torch", "stable"), { help: "torch (plain log-softmax) or stable (keeps digits late in training)" }),
+  /**
+   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`: in doubles
+   * from the logits on, as published code does.
+   */
+  loss: field(word("torch", "stable", "float64"), {
+    help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
+  }),
 };
 
 /** How long a run lasts, and how often it is looked at, which is part of what it is: it decides what can be seen of it. */

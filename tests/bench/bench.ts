@@ -58,9 +58,9 @@ await run(async (args) => {
   if (chosen.profile) {
     for (const preset of chosen.work) {
       for (const rows of chosen.rows) {
-        const { text, kernels, peak } = await profile(preset, rows);
+        const { text, kernels, peak } = await profile(preset, rows, chosen.engine);
         console.log(`\n${preset}, R = ${rows}: where a step's time goes\n${text}`);
-        await keep({ work: preset, rows, kernels, peak });
+        await keep({ work: preset, rows, engine: chosen.engine, kernels, peak });
       }
     }
     return 0;

@@ -1,4 +1,5 @@
 /** What `deno task bench` can be told. */
+import type { Profiled } from "./profile.ts";
 import { parseArgs } from "node:util";
 import { type Peer, PEERS } from "./peers.ts";
 import { isPreset } from "./protocol.ts";
@@ -20,7 +21,8 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --attention      what watching attention at every evaluation adds to training, in place of the comparison
   --scaling        the native engine as runs at once, width, depth and batch grow, in place of the comparison
-  --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of the native engine's step, in place of the comparison
+  --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of our engine's step, in place of the comparison
+  --engine NAME    webgpu (default) or cpu, for --profile; on cpu kernels are timed on one thread, against one thread's peak
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
 that are not installed are reported absent. Peers that train runs one after another are measured with one run: more would not change it.`;
@@ -36,6 +38,7 @@ export interface Options {
   readonly json: string | null;
   readonly scaling: boolean;
   readonly profile: boolean;
+  readonly engine: Profiled;
   readonly lab: boolean;
   readonly attention: boolean;
 }
@@ -57,6 +60,7 @@ export function options(args: readonly string[]): Options | "help" {
       json: text,
       scaling: flag,
       profile: flag,
+      engine: { ...text, default: "webgpu" },
       lab: flag,
       attention: flag,
       help: { ...flag, short: "h" },
@@ -91,6 +95,7 @@ export function options(args: readonly string[]): Options | "help" {
     json: values.json ?? null,
     scaling: values.scaling ?? false,
     profile: values.profile ?? false,
+    engine: values.engine === "webgpu" || values.engine === "cpu" ? values.engine : fail("--engine", values.engine, "webgpu or cpu"),
     lab: values.lab ?? false,
     attention: values.attention ?? false,
   };

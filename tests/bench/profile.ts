@@ -1,6 +1,8 @@
-/** `deno task bench --profile`: where the time of the native engine's step goes, by kernel. */
+/** `deno task bench --profile`: where the time of a step goes, by kernel, on either of our engines. */
 import { runSpec } from "../../lib/run/spec.ts";
 import type { PresetName } from "../../lib/run/spec.ts";
+import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
+import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import { type Peak, peakOf } from "./peak.ts";
 import { columns, digits } from "./table.ts";
@@ -13,12 +15,30 @@ export interface KernelCost {
   readonly bytes: number;
 }
 
+export type Profiled = "webgpu" | "cpu";
+
+/** An engine and how its peak is measured. On the processor kernels are timed on one thread, so its peak is one thread's. */
+const ENGINES: Record<Profiled, () => Promise<{ engine: ExecutorEngine; peak: () => Promise<Peak> }>> = {
+  webgpu: async () => {
+    const engine = await webgpuEngine();
+    return { engine, peak: () => peakOf(engine.gpu) };
+  },
+  cpu: async () => {
+    const engine = await cpuEngine(1);
+    return { engine, peak: () => engine.executor.threads.peak() };
+  },
+};
+
 /**
  * The kernels of one update of `rows` runs and a table of them.
  * @throws Error where the adapter has no timestamps or too little memory.
  */
-export async function profile(preset: PresetName, rows: number): Promise<{ text: string; kernels: readonly KernelCost[]; peak: Peak }> {
-  const engine = await webgpuEngine();
+export async function profile(
+  preset: PresetName,
+  rows: number,
+  on: Profiled,
+): Promise<{ text: string; kernels: readonly KernelCost[]; peak: Peak }> {
+  const { engine, peak: measure } = await ENGINES[on]();
   const trainer = await engine.open(Array.from({ length: rows }, (_, seed) => runSpec({ preset, seed })));
   try {
     if (trainer.rows.length < rows) throw new Error(`Cannot profile ${rows} runs at once: ${trainer.rows.length} fit on this device`);
@@ -30,7 +50,7 @@ export async function profile(preset: PresetName, rows: number): Promise<{ text:
       flop: rows * flop,
       bytes: rows * bytes,
     }));
-    const peak = await peakOf(engine.gpu);
+    const peak = await measure();
     return { text: roofline(kernels, peak), kernels, peak };
   } finally {
     trainer.dispose();

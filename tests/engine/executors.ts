@@ -1,4 +1,5 @@
 /** The executors that the suites run on, by name: whoever writes another adds a line, and every suite takes it. Nothing here needs an npm package. */
+import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
 import { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import type { Executor } from "../../lib/engine/executor.ts";
 import type { Op } from "../../lib/engine/op.ts";
@@ -18,11 +19,13 @@ const once = (name: string, open: () => Promise<ExecutorEngine>): Named => {
 };
 
 /** Every executor as people train with it. */
-export const EXECUTORS: readonly Named[] = [once("webgpu", () => webgpuEngine())];
+export const EXECUTORS: readonly Named[] = [once("webgpu", () => webgpuEngine()), once("cpu", () => cpuEngine(2))];
 
 /** Every executor with kernels that depend on no measurement; `all`: whether every option of the model is tried, or a few. */
 export const KERNELS: readonly (Named & { readonly all: boolean })[] = [
   { ...once("webgpu", () => webgpuEngine(SOFTWARE_TILE)), all: true },
+  // Of three runs, two are whole and one is shared by both threads.
+  { ...once("cpu", () => cpuEngine(2)), all: true },
   // The smallest block, which is compiled soonest; that others give the same bits, the tests of products say.
   { ...once("webgpu, tiles for cards", () => webgpuEngine({ ...GPU_TILE, block: () => BLOCKS[0] })), all: false },
 ];

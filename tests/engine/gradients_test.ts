@@ -95,6 +95,7 @@ gradientTest("padding everywhere, pre-norm, mean", {
 });
 gradientTest("permutations: 120 elements", { data: { operation: "permutation", trainFraction: 0.02, batch: "full" } });
 gradientTest("an unused position", { model: { context: 9 } });
+gradientTest("the loss in doubles", { optim: { loss: "float64" } }, KERNELS.filter(({ name }) => name === "cpu"));
 
 // The smallest sizes there are: one by one, and all at once.
 for (const norm of ["post", "pre", "none"] as const) {

@@ -1,5 +1,5 @@
 /** Every executor as a whole: against PyTorch, and against itself in other company, other rows and other sittings. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { initialise, layout } from "../../lib/run/layout.ts";
 import { dataset } from "../../lib/run/operations.ts";
@@ -165,6 +165,20 @@ test("warm-up: the first update has learning rate 0", async (engine) => {
   const spec = run(2);
   const { snapshot } = await alone(engine, spec, 1);
   assertEquals(snapshot.params, initialise(spec));
+});
+
+test("a loss that an executor has no kernel for, and elements that there are not, are refused in one line", async (engine) => {
+  const { executor: { limits: { losses } }, info } = engine, trainer = await engine.open([run(1)]);
+  for (const loss of ["torch", "stable", "float64"] as const) {
+    const other = run(2, { optim: { loss } });
+    if (losses.includes(loss)) trainer.place(0, other);
+    else assertThrows(() => trainer.place(0, other), Error, `its loss on ${info.engine} must be torch or stable, current value is float64`);
+  }
+  for (const a of [11, -1, 0.5]) {
+    const message = `elements must be whole numbers below 11, current value is ${a}`;
+    await assertRejects(() => trainer.logits(0, [1, a], [2, 3]), Error, message);
+  }
+  trainer.dispose();
 });
 
 test("runs of another shape or rhythm are refused, and nothing changes", async (engine) => {

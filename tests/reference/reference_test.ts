@@ -125,20 +125,23 @@ Deno.test("reference: a causal pattern looks at no later position", async () => 
   });
 });
 
-Deno.test("reference: the stable loss keeps the digits that log-softmax loses, and does not overflow", async () => {
+Deno.test("reference: the stable loss and the one in doubles keep the digits that log-softmax loses, and do not overflow", async () => {
   for (const backend of ["cpu", "wasm"] as const) {
     await tfjsEngine(backend);
     select(backend);
     tf.tidy(() => {
       const logits = tf.tensor2d([[30, 0, 0], [0, 200, -5], [1, 2, 3]]), target = tf.tensor1d([0, 0, 1], "int32");
       const exact = [2 * Math.exp(-30), 200, Math.log1p(Math.exp(-1) + Math.E)];
-      const loss = (kind: "torch" | "stable") => losses(kind, logits, target).arraySync();
-      const slope = (kind: "torch" | "stable") =>
+      const loss = (kind: "torch" | "stable" | "float64") => losses(kind, logits, target).arraySync();
+      const slope = (kind: "torch" | "stable" | "float64") =>
         tf.grad((z) => losses(kind, z as tf.Tensor2D, target).sum())(logits).arraySync() as number[][];
       loss("stable").forEach((value, i) => assertAlmostEquals(value, exact[i], 1e-6 * exact[i])); // float32
       assert(loss("torch")[0] === 0 && slope("torch")[0][0] === 0);
       assertAlmostEquals(slope("stable")[0][0], -exact[0], 1e-6 * exact[0]);
       slope("stable")[2].forEach((g, i) => assertAlmostEquals(g, slope("torch")[2][i], 1e-6)); // float32
+      loss("float64").forEach((value, i) => assertAlmostEquals(value, exact[i], 1e-6 * exact[i] + 8e-15)); // a double keeps 30 + x to 2⁻⁴⁸
+      assertAlmostEquals(slope("float64")[0][0], -exact[0], 3e-16); // and 1 − x to 2⁻⁵³, twice
+      slope("float64")[2].forEach((g, i) => assertAlmostEquals(g, slope("torch")[2][i], 1e-6)); // float32
     });
   }
 });

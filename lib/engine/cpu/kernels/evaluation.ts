@@ -1,0 +1,57 @@
+/** Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short. */
+import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./batch";
+import { at, fma, total, word } from "./simd";
+
+/** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */
+function sumOfStats(stats: usize, from: i32, to: i32): v128 {
+  let sum = f32x4.splat(0), p = stats + (<usize>from << 3), end = stats + (<usize>max(from, to) << 3);
+  for (; p + 8 < end; p += 16) sum = f32x4.add(sum, v128.load(p));
+  return p < end ? f32x4.add(sum, v128.load64_zero(p)) : sum;
+}
+@inline function lossOf(sum: v128): f32 { return f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 2); }
+@inline function rightOf(sum: v128): f32 { return f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 3); }
+
+@inline function add(p: usize, x: f32): void { store<f32>(p, load<f32>(p) + x); }
+
+/** Record: 0 state, 1 stats, 2 batch_sums, 3 B. Adds the batch's loss and right answers to the sums in flight, and counts the step. */
+export function endOfStep(r: usize, arena: usize): void {
+  let state = at(r, 0, arena), sums = at(r, 2, arena), B = word(r, 3), sum = sumOfStats(at(r, 1, arena), 0, B);
+  if (load<u32>(state, STEP) >= load<u32>(state, STEPS)) return;
+  add(sums, lossOf(sum)); add(sums + 4, rightOf(sum)); add(sums + 8, <f32>B);
+  store<u32>(state, load<u32>(state, STEP) + 1, STEP);
+}
+
+/** Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E. Goes to the next chunk. */
+export function endOfChunk(r: usize, arena: usize): void {
+  let hyper = at(r, 0, arena), state = at(r, 1, arena), stats = at(r, 2, arena), sums = at(r, 3, arena), E = word(r, 4);
+  let first = load<i32>(state, CHUNK) * E, train = load<i32>(hyper, TRAIN_PAIRS) - first, all = load<i32>(hyper, PAIRS) - first;
+  let end = max(0, min(E, all)), middle = max(0, min(end, train));
+  let trained = sumOfStats(stats, 0, middle), held = sumOfStats(stats, middle, end);
+  add(sums, lossOf(trained)); add(sums + 4, rightOf(trained)); add(sums + 8, lossOf(held)); add(sums + 12, rightOf(held));
+  store<i32>(state, load<i32>(state, CHUNK) + 1, CHUNK);
+}
+
+/** The Euclidean norm of n floats, a multiple of four. */
+function length(x: usize, n: i32): f32 {
+  let a = f32x4.splat(0), b = a, end = x + (<usize>n << 2);
+  for (; x + 16 < end; x += 32) { let u = v128.load(x), v = v128.load(x, 16); a = fma(u, u, a); b = fma(v, v, b); }
+  if (x < end) { let u = v128.load(x); a = fma(u, u, a); }
+  return sqrt<f32>(total(f32x4.add(a, b)));
+}
+
+/**
+ * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and gradient,
+ * means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
+ */
+export function endOfEvaluation(r: usize, arena: usize): void {
+  let hyper = at(r, 0, arena), state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena), P = word(r, 7);
+  let train = <f32>load<u32>(hyper, TRAIN_PAIRS), held = <f32>(load<u32>(hyper, PAIRS) - load<u32>(hyper, TRAIN_PAIRS));
+  store<f32>(metrics, load<f32>(sums) / train); store<f32>(metrics, load<f32>(sums, 4) / train, 4);
+  store<f32>(metrics, load<f32>(sums, 8) / held, 8); store<f32>(metrics, load<f32>(sums, 12) / held, 12);
+  store<f32>(metrics, length(at(r, 2, arena), P), 16); store<f32>(metrics, length(at(r, 3, arena), P), 20);
+  store<f32>(metrics, load<f32>(batch) / load<f32>(batch, 8), 24); store<f32>(metrics, load<f32>(batch, 4) / load<f32>(batch, 8), 28);
+  memory.fill(sums, 0, 16);
+  let step = load<u32>(state, STEP);
+  if (step % load<u32>(state, EVAL_EVERY) == 0 || step == load<u32>(state, STEPS)) memory.fill(batch, 0, 16);
+  store<u32>(state, 0, CHUNK);
+}

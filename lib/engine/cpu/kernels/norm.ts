@@ -1,0 +1,79 @@
+/** LayerNorm over the first D floats of a row, and back. The floats that pad a row to a multiple of four are zero and stay zero. */
+import { NORM_PARTS } from "./opcode";
+import { at, firstLanes, fma, share, total, word } from "./simd";
+
+/** As in PyTorch. */
+const EPS: f32 = 1e-5;
+
+/** The last vector of a row: which of its lanes are data. */
+@inline function lastLanes(D: i32): v128 { return firstLanes(((D - 1) & 3) + 1); }
+
+/** Record: 0 x, 1 out, 2 stats [rows, (mean, 1/σ)], 3 w, 4 b, 5 D, 6 rows. out = (x − mean) / σ ∘ w + b. */
+export function norm(r: usize, arena: usize, t: i32, nt: i32): void {
+  let D = word(r, 5), rows = word(r, 6), bytes = <usize>((D + 3) & ~3) << 2, last = bytes - 16, mask = lastLanes(D);
+  let w = at(r, 3, arena), b = at(r, 4, arena), from = share(rows, t, nt, 1), to = share(rows, t + 1, nt, 1);
+  let x = at(r, 0, arena) + <usize>from * bytes, out = at(r, 1, arena) + <usize>from * bytes, stats = at(r, 2, arena) + (<usize>from << 3);
+  for (let i = from; i < to; i++) {
+    let s0 = f32x4.splat(0), s1 = s0, o: usize = 0;
+    for (; o + 16 < bytes; o += 32) { s0 = f32x4.add(s0, v128.load(x + o)); s1 = f32x4.add(s1, v128.load(x + o, 16)); }
+    if (o < bytes) s0 = f32x4.add(s0, v128.load(x + o));
+    let mean: f32 = total(f32x4.add(s0, s1)) / <f32>D, m = f32x4.splat(mean);
+    s0 = f32x4.splat(0); s1 = s0;
+    for (o = 0; o + 16 < last; o += 32) {
+      let u = f32x4.sub(v128.load(x + o), m), v = f32x4.sub(v128.load(x + o, 16), m);
+      s0 = fma(u, u, s0); s1 = fma(v, v, s1);
+    }
+    for (; o < bytes; o += 16) {
+      let u = f32x4.sub(v128.load(x + o), m);
+      if (o == last) u = v128.and(u, mask);
+      s0 = fma(u, u, s0);
+    }
+    let scale: f32 = 1 / sqrt<f32>(total(f32x4.add(s0, s1)) / <f32>D + EPS), v = f32x4.splat(scale);
+    for (o = 0; o < bytes; o += 16) {
+      let u = f32x4.mul(f32x4.sub(v128.load(x + o), m), v);
+      v128.store(out + o, fma(u, v128.load(w + o), v128.load(b + o)));
+    }
+    store<f32>(stats, mean); store<f32>(stats, scale, 4);
+    stats += 8; x += bytes; out += bytes;
+  }
+}
+
+/**
+ * Record: 0 x, 1 stats, 2 dy, 3 w, 4 dx, 5 add or 0, 6 parts [NORM_PARTS, (dw, db), bytes a row], 7 D, 8 rows.
+ * dx = (g − mean(g) − x̂ · mean(g ∘ x̂)) / σ + add, with g = dy ∘ w; each part has the sums of dy ∘ x̂ and of dy over its rows.
+ */
+export function normBackward(r: usize, arena: usize, t: i32, nt: i32): void {
+  let rows = word(r, 8), length = (rows + NORM_PARTS - 1) / NORM_PARTS, bytes = <usize>((word(r, 7) + 3) & ~3) << 2;
+  for (let p = share(NORM_PARTS, t, nt, 1), end = share(NORM_PARTS, t + 1, nt, 1); p < end; p++) {
+    let sums = at(r, 6, arena) + <usize>p * 2 * bytes;
+    memory.fill(sums, 0, 2 * bytes);
+    backwardOfPart(r, arena, sums, min(rows, p * length), min(rows, (p + 1) * length));
+  }
+}
+
+function backwardOfPart(r: usize, arena: usize, sums: usize, from: i32, to: i32): void {
+  let D = word(r, 7), bytes = <usize>((D + 3) & ~3) << 2, mask = lastLanes(D), w = at(r, 3, arena), add = at(r, 5, arena);
+  let start = <usize>from * bytes, x = at(r, 0, arena) + start, dy = at(r, 2, arena) + start, dx = at(r, 4, arena) + start;
+  let stats = at(r, 1, arena) + (<usize>from << 3);
+  if (add) add += start;
+  for (let i = from; i < to; i++) {
+    let m = v128.load32_splat(stats), v = v128.load32_splat(stats, 4), g = f32x4.splat(0), gx = g;
+    for (let o: usize = 0; o < bytes; o += 16) {
+      let d = v128.load(dy + o), n = f32x4.mul(f32x4.sub(v128.load(x + o), m), v), u = f32x4.mul(d, v128.load(w + o)), q = sums + o;
+      g = f32x4.add(g, u);
+      gx = fma(u, n, gx);
+      v128.store(q, fma(d, n, v128.load(q)));
+      v128.store(q + bytes, f32x4.add(d, v128.load(q + bytes)));
+    }
+    let gMean = f32x4.splat(total(g) / <f32>D), gxMean = f32x4.splat(total(gx) / <f32>D);
+    for (let o: usize = 0; o < bytes; o += 16) {
+      let n = f32x4.mul(f32x4.sub(v128.load(x + o), m), v), u = f32x4.sub(f32x4.mul(v128.load(dy + o), v128.load(w + o)), gMean);
+      u = f32x4.mul(f32x4.sub(u, f32x4.mul(n, gxMean)), v);
+      if (o + 16 == bytes) u = v128.and(u, mask);
+      if (add) u = f32x4.add(u, v128.load(add + o));
+      v128.store(dx + o, u);
+    }
+    stats += 8; x += bytes; dy += bytes; dx += bytes;
+    if (add) add += bytes;
+  }
+}

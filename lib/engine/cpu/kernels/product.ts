@@ -1,0 +1,47 @@
+/** c = a · b, b packed, and what follows on the same rows while they lie in the cache. */
+import { gelu, geluWithDerivative, relu, reluWithDerivative } from "./activation";
+import { AFTER_FACTOR, AFTER_GELU, AFTER_NOTHING, AFTER_RELU } from "./opcode";
+import { at, share, word } from "./simd";
+import { columnsOfTile, tile } from "./tile";
+
+/** Rows that pass through all panels before the next ones: six panels' worth of them lie in the second cache. No bit depends on it. */
+const ROWS_AT_ONCE: i32 = 48;
+
+/** x = x ∘ y. */
+function multiply(x: usize, y: usize, n: i32): void {
+  for (let end = x + (<usize>n << 2); x < end; x += 16) {
+    v128.store(x, f32x4.mul(v128.load(x), v128.load(y)));
+    y += 16;
+  }
+}
+
+/**
+ * Record: 0 a, 1 bytes a row; 2 panels of b; 3 c, 4 bytes a row; 5 rows, 6 columns, 7 k; 8 bias or 0; 9 add or 0, 10 bytes a row;
+ * 11 what follows; 12 its buffer, 13 bytes a row; 14 whether the derivative of an activation is kept, in c.
+ * c = (a · b + bias) + add. Then an activation: buffer = act(c), and c = act'(c) where kept; or a factor: c = c ∘ buffer.
+ */
+export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize): void {
+  let a = at(r, 0, arena), lda = <usize>word(r, 1), b = at(r, 2, arena), c = at(r, 3, arena), ldc = <usize>word(r, 4);
+  let m = word(r, 5), n = word(r, 6), k = word(r, 7), bias = at(r, 8, arena), add = at(r, 9, arena), ldd = <usize>word(r, 10);
+  let after = word(r, 11), other = at(r, 12, arena), ldw = <usize>word(r, 13), derivative = word(r, 14) != 0;
+  let width = columnsOfTile, panel = <usize>(width * k) << 2;
+  let end = share(m, t + 1, nt, 6);
+  for (let from = share(m, t, nt, 6); from < end; from += ROWS_AT_ONCE) {
+    let to = min(from + ROWS_AT_ONCE, end), bp = b;
+    for (let j = 0; j < n; j += width) {
+      let o = <usize>j << 2, q = bias ? bias + o : 0;
+      for (let i = from; i < to; i += 6) {
+        let row = <usize>i;
+        tile(a + row * lda, lda, 4, to - i, bp, n - j, k, c + row * ldc + o, ldc, q, add ? add + row * ldd + o : 0, ldd, scratch);
+      }
+      bp += panel;
+    }
+    if (after == AFTER_NOTHING) continue;
+    for (let i = from; i < to; i++) {
+      let x = c + <usize>i * ldc, y = other + <usize>i * ldw;
+      if (after == AFTER_FACTOR) multiply(x, y, n);
+      else if (after == AFTER_GELU) { if (derivative) geluWithDerivative(x, y, n, scratch); else gelu(x, y, n); }
+      else if (after == AFTER_RELU) { if (derivative) reluWithDerivative(x, y, n); else relu(x, y, n); }
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/** Records of a run's course: batches, loss, update, sums and metrics. */
+import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
+import type { ByValue, Sample } from "../../op.ts";
+import { pad4 } from "../../../run/layout.ts";
+import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
+import { reads, type Record, writes } from "../records.ts";
+
+/** What a batch is drawn from. */
+type Draw = Pick<Sample, "batch" | "examples" | "pairs" | "pairWords">;
+
+export const hyper = reads("hyper", 0, HYPER_WORDS);
+const state = reads("state", 0, STATE_WORDS);
+
+/** Ends the list for a run that has done its steps. */
+export const rest = (): Record => ({ label: "the end, where no steps are left", opcode: REST, args: [state], flop: 0, bytes: 0 });
+
+/** batch = the next draws from the training pairs. */
+export const sample = (label: string, { batch, examples, pairs, pairWords }: Draw): Record => ({
+  label,
+  opcode: SAMPLE,
+  args: [hyper, state, reads(pairs, 0, pairWords), writes(batch, 0, examples), examples],
+  flop: 0,
+  bytes: 8 * examples,
+});
+
+/** The next pairs of the whole set. */
+export const chunk = (label: string, { batch, examples, pairs, pairWords }: Draw): Record => ({
+  label,
+  opcode: CHUNK,
+  args: [hyper, state, reads(pairs, 0, pairWords), writes(batch, 0, examples), examples],
+  flop: 0,
+  bytes: 8 * examples,
+});
+
+/** Words of one side of `lists`. */
+export const listSide = (B: number, C: number) => C + 1 + B;
+
+/** lists = the examples by a and by b. */
+export const lists = (label: string, batch: string, { lists, B, C }: ByValue): Record => ({
+  label,
+  opcode: LISTS,
+  args: [reads(batch, 0, B), writes(lists, 0, 2 * listSide(B, C)), B, C],
+  flop: 0,
+  bytes: 16 * B,
+});
+
+/** stats = loss and right of each example; dlogits their gradient, where given. */
+export function loss(
+  label: string,
+  { batch, logits, stats, dlogits, examples, C }: {
+    readonly batch: string;
+    readonly logits: string;
+    readonly stats: string;
+    readonly dlogits?: string | undefined;
+    readonly examples: number;
+    readonly C: number;
+  },
+): Record {
+  const words = examples * pad4(C);
+  return {
+    label,
+    opcode: LOSS,
+    args: [
+      hyper,
+      reads(batch, 0, examples),
+      writes(logits, 0, words),
+      writes(stats, 0, 2 * examples),
+      dlogits === undefined ? null : writes(dlogits, 0, words),
+      examples,
+      C,
+    ],
+    flop: 8 * examples * C,
+    bytes: (dlogits === undefined ? 4 : 8) * examples * C,
+  };
+}
+
+/** params, m, v = AdamW(grads). */
+export function adamw(
+  label: string,
+  { P, matrices, params, grads, m, v }: {
+    readonly P: number;
+    /** Words of matrices, which come first. */
+    readonly matrices: number;
+    readonly params: string;
+    readonly grads: string;
+    readonly m: string;
+    readonly v: string;
+  },
+): Record {
+  return {
+    label,
+    opcode: ADAMW,
+    args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, matrices],
+    flop: 16 * P,
+    bytes: 28 * P,
+  };
+}
+
+/** What sums are made of, and where they are kept. */
+export interface Sums {
+  readonly examples: number;
+  readonly stats: string;
+  readonly sums: string;
+}
+
+/** sums += stats; step += 1. */
+export const endOfStep = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
+  opcode: END_OF_STEP,
+  args: [writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  flop: 2 * examples,
+  bytes: 8 * examples,
+});
+
+/** sums += stats of the chunk; chunk += 1. */
+export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
+  opcode: END_OF_CHUNK,
+  args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  flop: 2 * examples,
+  bytes: 8 * examples,
+});
+
+/** metrics = means and norms. */
+export function endOfEvaluation(
+  label: string,
+  { P, params, grads, batchSums, sums, metrics }: {
+    readonly P: number;
+    readonly params: string;
+    readonly grads: string;
+    readonly batchSums: string;
+    readonly sums: string;
+    readonly metrics: string;
+  },
+): Record {
+  return {
+    label,
+    opcode: END_OF_EVALUATION,
+    args: [
+      hyper,
+      writes("state", 0, STATE_WORDS),
+      reads(params, 0, P),
+      reads(grads, 0, P),
+      writes(batchSums, 0, 4),
+      writes(sums, 0, 4),
+      writes(metrics, 0, 8),
+      P,
+    ],
+    flop: 4 * P,
+    bytes: 8 * P,
+  };
+}

@@ -1,0 +1,189 @@
+/** The three losses and their gradients; sums over batches and evaluations; AdamW: against plain loops in doubles. */
+import { assert, assertEquals } from "@std/assert";
+import * as op from "../../../lib/engine/cpu/operations/mod.ts";
+import { assertNear, noise, replay } from "./machine.ts";
+
+const LOSSES = ["torch", "stable", "float64"] as const;
+
+/** Words of `hyper`, of which only some are of interest. */
+function hyper(
+  values: { loss?: number; train?: number; pairs?: number; floats?: number[]; decayVectors?: number; warmup?: number },
+): Uint32Array {
+  const words = new Uint32Array(16), floats = new Float32Array(words.buffer);
+  floats.set(values.floats ?? []);
+  if (values.warmup !== undefined) words[3] = values.warmup;
+  words.set([values.decayVectors ?? 0, values.loss ?? 0], 10);
+  words.set([values.train ?? 0, values.pairs ?? 0], 14);
+  return words;
+}
+
+/** One example's loss and gradient. */
+function plain(z: readonly number[], y: number) {
+  const best = Math.max(...z), e = z.map((x) => Math.exp(x - best)), rest = e.reduce((sum, x, c) => sum + (c === y ? 0 : x), 0);
+  const total = rest + e[y];
+  return { loss: Math.log1p(rest / e[y]), gradient: e.map((x, c) => (c === y ? -rest : x) / total) };
+}
+
+for (const [n, C] of [[1, 1], [3, 4], [5, 11], [40, 97]]) {
+  for (const [kind, name] of LOSSES.entries()) {
+    Deno.test(`${name} loss of ${n} examples, ${C} classes`, () => {
+      const C4 = Math.ceil(C / 4) * 4, label = (i: number) => (3 * i + 1) % C;
+      const logits = noise(n * C4, C).map((x) => 8 * x);
+      const buffers = {
+        hyper: hyper({ loss: kind }),
+        batch: Uint32Array.from({ length: n }, (_, i) => (label(i) << 20) >>> 0),
+        logits,
+        stats: 2 * n,
+        dlogits: n * C4,
+        other: 2 * n,
+      };
+      const what = { batch: "batch", logits: "logits", examples: n, C };
+      const [stats, dlogits, other] = replay(buffers, [
+        op.loss("loss", { ...what, stats: "stats", dlogits: "dlogits" }),
+        op.loss("loss alone", { ...what, stats: "other" }),
+      ], ["stats", "dlogits", "other"]);
+      assertEquals(other, stats);
+      const examples = Array.from({ length: n }, (_, i) => [...logits.slice(i * C4, i * C4 + C)]);
+      const expected = examples.map((z, i) => plain(z, label(i)));
+      assertNear(stats.filter((_, i) => i % 2 === 0), expected.map(({ loss }) => loss), 1e-6, "loss");
+      assertEquals([...stats.filter((_, i) => i % 2 === 1)], examples.map((z, i) => (z.indexOf(Math.max(...z)) === label(i) ? 1 : 0)));
+      const padding = Array(C4 - C).fill(0);
+      assertNear(dlogits, expected.flatMap(({ gradient }) => [...gradient.map((x) => x / n), ...padding]), 1e-6, "gradient");
+    });
+  }
+}
+
+Deno.test("a label that is nearly certain: stable and float64 keep the digits that torch loses", () => {
+  const z = [25, 3, 1, 2], { loss, gradient } = plain(z, 0);
+  const of = (kind: number) => {
+    const buffers = { hyper: hyper({ loss: kind }), batch: Uint32Array.of(0), logits: Float32Array.from(z), stats: 2, dlogits: 4 };
+    const [stats, dlogits] = replay(buffers, [
+      op.loss("loss", { batch: "batch", logits: "logits", stats: "stats", dlogits: "dlogits", examples: 1, C: 4 }),
+    ], ["stats", "dlogits"]);
+    return { loss: stats[0], label: dlogits[0] };
+  };
+  assertEquals(of(0), { loss: 0, label: 0 });
+  assertNear([of(1).loss, of(1).label], [loss, gradient[0]], 1e-6, "stable");
+  // A double keeps 1 − p to 2⁻⁵³, which here is some 10⁻⁶ of it.
+  assertNear([of(2).loss], [loss], 1e-5, "float64");
+  assertNear([of(2).label], [gradient[0]], 1e-5, "float64");
+});
+
+Deno.test("of equally large logits the first is the answer; far behind, the stable loss is the plain one; no number is not right", () => {
+  const rows = [[5, 5, 1, 0], [5, 5, 1, 0], [200, 0, 0, 0], [NaN, 0, 0, 0]], labels = [0, 1, 1, 0];
+  for (const loss of [0, 1, 2]) {
+    const buffers = {
+      hyper: hyper({ loss }),
+      batch: Uint32Array.from(labels, (y) => y << 20),
+      logits: Float32Array.from(rows.flat()),
+      stats: 8,
+      dlogits: 16,
+    };
+    const [stats] = replay(buffers, [
+      op.loss("loss", { batch: "batch", logits: "logits", stats: "stats", dlogits: "dlogits", examples: 4, C: 4 }),
+    ], ["stats"]);
+    assertEquals([stats[1], stats[3], stats[5], stats[7]], [1, 0, 0, 0]);
+    assertEquals(stats[4], 200);
+    assert(Number.isNaN(stats[6]), LOSSES[loss]);
+  }
+});
+
+Deno.test("sums over a batch count the step, until the run has done its steps", () => {
+  for (const [B, step] of [[1, 4], [2, 4], [5, 4], [512, 4], [5, 10]]) {
+    const stats = noise(2 * B, B), batch_sums = Float32Array.of(1, 2, 3, 0);
+    const [sums, state] = replay({ state: Uint32Array.of(step, 10, 0, 5), stats, batch_sums }, [
+      op.endOfStep("end", { examples: B, stats: "stats", sums: "batch_sums" }),
+    ], ["batch_sums", "state"]);
+    const sum = (odd: number) => stats.reduce((sum, x, i) => (i % 2 === odd ? sum + x : sum), 0);
+    const done = step === 10;
+    assertNear(sums, done ? batch_sums : [1 + sum(0), 2 + sum(1), 3 + B, 0], 1e-6, `B ${B}`);
+    assertEquals([...new Uint32Array(state.buffer)], [done ? 10 : 5, 10, 0, 5]);
+  }
+});
+
+Deno.test("chunks of an evaluation: training and held-out pairs apart, none past the end; means, norms, and sums that start afresh", () => {
+  const E = 8, train = 11, pairs = 21, P = 36;
+  for (const step of [10, 7, 20]) {
+    const stats = noise(2 * E, 3), params = noise(P, 1), grads = noise(P, 2), batch_sums = Float32Array.of(6, 3, 12, 0);
+    const buffers = {
+      hyper: hyper({ train, pairs }),
+      state: Uint32Array.of(step, 20, 0, 5),
+      "eval.stats": stats,
+      "eval.sums": new Float32Array(4),
+      params,
+      grads,
+      batch_sums,
+      metrics: 8,
+    };
+    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", sums: "eval.sums" });
+    const all = { P, params: "params", grads: "grads", batchSums: "batch_sums", sums: "eval.sums", metrics: "metrics" };
+    const list = [chunk, chunk, chunk, op.endOfEvaluation("end", all)];
+    const [metrics, sums, state, batch] = replay(buffers, list, ["metrics", "eval.sums", "state", "batch_sums"]);
+    const total = (odd: number, from: number, to: number) => {
+      let sum = 0;
+      for (let i = from; i < to; i++) sum += stats[2 * (i % E) + odd];
+      return sum;
+    };
+    const norm = (x: Float32Array) => Math.hypot(...x), held = pairs - train;
+    assertNear(
+      metrics,
+      [
+        total(0, 0, train) / train,
+        total(1, 0, train) / train,
+        total(0, train, pairs) / held,
+        total(1, train, pairs) / held,
+        norm(params),
+        norm(grads),
+        0.5,
+        0.25,
+      ],
+      1e-6,
+      "metrics",
+    );
+    assertEquals([...sums], [0, 0, 0, 0]);
+    assertEquals([...new Uint32Array(state.buffer)], [step, 20, 0, 5]);
+    // A look between two scheduled evaluations leaves the sums as they are.
+    assertEquals([...batch], step === 7 ? [...batch_sums] : [0, 0, 0, 0]);
+  }
+});
+
+Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with and without decay; a run that is done rests", () => {
+  const P = 44, matrices = 28, beta1 = 0.9, beta2 = 0.98, lr = 1e-2, decay = 0.5, eps = 1e-8;
+  for (const [step, warmup, decayVectors] of [[0, 0, 1], [1, 10, 0], [3, 0, 0], [500, 10, 1], [30_000, 0, 1], [40_000, 0, 1]]) {
+    const start = { params: noise(P, 1), grads: noise(P, 2), m: noise(P, 3).map((x) => x / 10), v: noise(P, 4).map((x) => x * x / 10) };
+    const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
+    const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
+    const [params, m, v] = replay(buffers, [op.adamw("adamw", { P, matrices, params: "params", grads: "grads", m: "m", v: "v" })], [
+      "params",
+      "m",
+      "v",
+    ]);
+    if (step === 40_000) {
+      assertEquals([params, m, v], [start.params, start.m, start.v]);
+      continue;
+    }
+    const rate = lr * (warmup === 0 ? 1 : Math.min(step / warmup, 1));
+    const m1 = Float64Array.from(start.m, (x, i) => beta1 * x + (1 - beta1) * start.grads[i]);
+    const v1 = Float64Array.from(start.v, (x, i) => beta2 * x + (1 - beta2) * start.grads[i] ** 2);
+    assertNear(m, m1, 1e-6, "m");
+    assertNear(v, v1, 1e-6, "v");
+    assertNear(
+      params,
+      Float64Array.from(start.params, (x, i) => {
+        const kept = x * (1 - rate * (i < matrices || decayVectors === 1 ? decay : 0));
+        const hat = m1[i] / (1 - beta1 ** (step + 1)), scale = Math.sqrt(v1[i] / (1 - beta2 ** (step + 1)));
+        return kept - rate * hat / (scale + eps);
+      }),
+      1e-6,
+      `step ${step}`,
+    );
+  }
+});
+
+Deno.test("a run that has done its steps leaves the rest of a list out", () => {
+  for (const [step, expected] of [[4, 5], [10, 10]]) {
+    const buffers = { state: Uint32Array.of(step, 10, 0, 5), stats: new Float32Array(2), batch_sums: new Float32Array(4) };
+    const [state] = replay(buffers, [op.rest(), op.endOfStep("end", { examples: 1, stats: "stats", sums: "batch_sums" })], ["state"]);
+    assertEquals(new Uint32Array(state.buffer)[0], expected);
+  }
+});
