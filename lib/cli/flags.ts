@@ -119,7 +119,7 @@ export function seedsOf(text: string, what = "--seeds:"): number[] {
   const ranges = text.split(",").map((part) => {
     const [, from, to] = part.trim().match(/^(\d+)(?:\.\.(\d+))?$/) ?? [];
     const first = Number(from), last = Number(to ?? from);
-    return from === undefined || last < first ? fail("like 0,1,2 or 0..9") : { first, n: last - first + 1 };
+    return from === undefined || last < first || !Number.isSafeInteger(last) ? fail("like 0,1,2 or 0..9") : { first, n: last - first + 1 };
   });
   const n = ranges.reduce((sum, { n }) => sum + n, 0);
   if (n > MOST_SEEDS) fail(`at most ${MOST_SEEDS.toLocaleString("en")} seeds, there are ${n.toLocaleString("en")}`);
