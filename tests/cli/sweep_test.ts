@@ -1,6 +1,5 @@
 /** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
@@ -102,9 +101,13 @@ Deno.test("SIGHUP stops a sweep: what is done is stored, also where nobody reads
     const child = command(...into(db)).spawn();
     const reader = child.stderr.getReader(), stdout = new Response(child.stdout).text();
     const steps = () => {
-      if (!existsSync(db)) return 0;
-      using lab = Lab.open(db, { readOnly: true });
-      return lab.query<{ n: number }>("SELECT count(*) AS n FROM metrics")[0].n;
+      try {
+        using lab = Lab.open(db, { readOnly: true });
+        return lab.query<{ n: number }>("SELECT count(*) AS n FROM metrics")[0].n;
+      } catch {
+        // Not there yet, or being made.
+        return 0;
+      }
     };
     while (steps() === 0) await new Promise((done) => setTimeout(done, 100));
     await reader.cancel();
@@ -329,7 +332,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
     "--grid DIR/empty.json",
     /^error: Cannot use this grid: model\.layers must be at least one value|must have at least one value, current value is \[\]$/,
   ],
-  ["--grid DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--grid DIR/field.json", /^error: Cannot use this grid: a field of optim must be one of lr, .*, current value is "learningRate"$/],
   ["--grid DIR/rule.json", /^error: Cannot read --grid .*: rule must be first, sustained, or like .*, current value is \{"name":"x"\}$/],
   ["--grid DIR/watch.json", /^error: Cannot use experiment watch: watch must be attention, weights or both, current value is "heads"$/],
   [

@@ -4,7 +4,6 @@
  */
 import { join } from "node:path";
 import { runSpec } from "../../lib/run/spec.ts";
-import { Random } from "../../lib/run/random.ts";
 import { readRequest } from "../../lib/cli/request.ts";
 import { loadAttention, saveAttention } from "../../lib/train/attention_file.ts";
 import { CheckpointFolder, metricsBeside, readSeed, seedFile } from "../../lib/train/checkpoints.ts";
@@ -12,12 +11,7 @@ import { metricsCsv } from "../../lib/train/metrics_csv.ts";
 import { snapshotOf, train } from "../../lib/train/train.ts";
 import { loadWeights, readCheckpoint, saveCheckpoint } from "../../lib/train/weights.ts";
 import { fakeEngine } from "../fake_engine.ts";
-
-/** An input for which something went wrong, and what. */
-export interface Finding {
-  readonly input: string;
-  readonly fault: string;
-}
+import type { Chance, Finding } from "./finding.ts";
 
 /** Texts that are no part of any format, or too much of it. */
 const NASTY = [
@@ -57,7 +51,7 @@ async function originals(folder: string) {
 }
 
 /** One way to damage bytes: at random places, or in the header as JSON. */
-function damaged(random: Random, bytes: Uint8Array): Uint8Array {
+function damaged(random: Chance, bytes: Uint8Array): Uint8Array {
   const whole = bytes.slice(), size = Number(new DataView(whole.buffer).getBigUint64(0, true));
   const pick = <T>(from: readonly T[]) => from[random.below(from.length)];
   switch (random.below(8)) {
@@ -92,7 +86,7 @@ function damaged(random: Random, bytes: Uint8Array): Uint8Array {
 }
 
 // deno-lint-ignore no-explicit-any
-function damageHeader(random: Random, pick: <T>(from: readonly T[]) => T, header: any): void {
+function damageHeader(random: Chance, pick: <T>(from: readonly T[]) => T, header: any): void {
   const names = Object.keys(header).filter((name) => name !== "__metadata__"), name = pick(names);
   const objectOr = (value: unknown) => typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
   const entry = objectOr(header[name]), metadata = objectOr(header.__metadata__);
@@ -129,7 +123,7 @@ function damageHeader(random: Random, pick: <T>(from: readonly T[]) => T, header
 }
 
 /** A file of metrics with lines lost, repeated, swapped or garbled. */
-function damagedCsv(random: Random, bytes: Uint8Array): Uint8Array {
+function damagedCsv(random: Chance, bytes: Uint8Array): Uint8Array {
   const lines = new TextDecoder().decode(bytes).split("\n"), at = random.below(lines.length), other = random.below(lines.length);
   switch (random.below(6)) {
     case 0:
@@ -173,7 +167,7 @@ const names = async (folder: string) => (await Array.fromAsync(Deno.readDir(fold
  * Reads `count` damaged files, each as weights, as a checkpoint, as an attention log, and as a part of a folder of checkpoints.
  * @param random decides what is damaged; the same gives the same files
  */
-export async function* safetensors(random: Random, count: number): AsyncIterable<Finding> {
+export async function* safetensors(random: Chance, count: number): AsyncIterable<Finding> {
   const folder = await Deno.makeTempDir({ prefix: "fuzz-" }), saved = join(folder, "saved");
   try {
     const { spec, bytes, csv } = await originals(folder);
@@ -195,9 +189,9 @@ export async function* safetensors(random: Random, count: number): AsyncIterable
       };
       for (const [what, read] of Object.entries(readers)) {
         const fault = await read().then(() => null, faultOf);
-        if (fault) yield { input: `file ${i} as ${what}`, fault };
+        if (fault) yield { input: `file ${i} as ${what}`, problem: fault };
       }
-      if (await names(saved) !== before) yield { input: `file ${i}`, fault: `left ${await names(saved)} where ${before} was` };
+      if (await names(saved) !== before) yield { input: `file ${i}`, problem: `left ${await names(saved)} where ${before} was` };
       await Deno.remove(metricsBeside(saved)).catch(() => {});
     }
   } finally {

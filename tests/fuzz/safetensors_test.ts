@@ -1,10 +1,10 @@
 /** Files damaged at random, always the same: each is read or refused in one line. */
 import { assertEquals } from "@std/assert";
-import { Random } from "../../lib/run/random.ts";
+import { Chance } from "./finding.ts";
 import { faultOf, safetensors } from "./safetensors.ts";
 
 Deno.test("fuzz: 1,500 damaged files of weights, checkpoints and attention logs", async () => {
-  assertEquals(await Array.fromAsync(safetensors(new Random(17, "init"), 1500)), []);
+  assertEquals(await Array.fromAsync(safetensors(new Chance(17), 1500)), []);
 });
 
 Deno.test("fuzz: what isn't one short line is found", () => {
