@@ -108,9 +108,9 @@ Deno.test("fields: no field takes a list, a set, an object, or what isn't a numb
       assertMatch(message, new RegExp(`^Cannot use this run: ${name}.* must be .*, current value is [^\n]+$`), path);
       if (Array.isArray(value)) continue;
       const { message: listed } = assertThrows(() => grid(input as RunInput), Error);
-      assertMatch(listed, new RegExp(`^Cannot use this grid: ${name}.* must be .*, current value is [^\n]+$`), path);
+      assertMatch(listed, new RegExp(`^Cannot use this run: ${name}.* must be .*, current value is [^\n]+$`), path);
       const list = part === null ? { [name]: [value] } : { [part]: { [name]: [value] } };
-      assertThrows(() => grid(list as unknown as RunInput), Error, `Cannot use this grid: ${name}`);
+      assertThrows(() => grid(list as unknown as RunInput), Error, `Cannot use this run: ${name}`);
     }
   }
   for (const part of Object.keys(FIELDS)) {
