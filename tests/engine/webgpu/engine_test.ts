@@ -107,7 +107,10 @@ test("a hundred updates and their evaluations leave the process as large as it w
 
 test("rows are capped by the workgroups that an axis of a dispatch may have", async () => {
   // The smallest is so small that memory is not what runs short; of the others, products are cut into parts along the axis of the rows.
-  const smallest = runSpec({ model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "none", tokens: "a b" }, data: { prime: 2, batch: 1 } });
+  const smallest = runSpec({
+    model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "none", tokens: "a b" },
+    data: { prime: 2, batch: 1 },
+  });
   const { executor, gpu } = engine, { maxComputeWorkgroupsPerDimension: axis } = gpu.device.limits;
   const most = async (spec: RunSpec) => {
     const { made, demand } = await executor.lower(plan(spec), axis);
@@ -122,7 +125,8 @@ test("rows are capped by the workgroups that an axis of a dispatch may have", as
 
   const made = plan(smallest), other = await Gpu.open(); // what is refused stays with the device
   const wordsOf = async (rows: number) => {
-    const executor = new WebGpuEngine(other, SOFTWARE_TILE).executor, queue = (await executor.open(await executor.lower(made, rows), rows))!;
+    const executor = new WebGpuEngine(other, SOFTWARE_TILE).executor,
+      queue = (await executor.open(await executor.lower(made, rows), rows))!;
     for (const list of ["batch", "step", "chunk", "endOfEvaluation"] as const) queue.run(list, 1, rows);
     const [words] = await queue.read([{ buffer: "metrics", word: 8 * (rows - 1), words: 8 }]);
     queue.dispose();
