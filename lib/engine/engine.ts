@@ -2,21 +2,11 @@
 import type { AttentionOptions, AttentionReading } from "../run/attention.ts";
 import type { Layout } from "../run/layout.ts";
 import type { Metrics } from "../run/metrics.ts";
+import type { Snapshot } from "../run/snapshot.ts";
 import type { RunSpec } from "../run/spec.ts";
 
 export type { Metrics } from "../run/metrics.ts";
-
-/** All that a run needs to go on bit for bit: flat f32[P] parameters and moments, and how far it is. */
-export interface Snapshot {
-  readonly spec: RunSpec;
-  /** Updates done; also the position in the stream of batches. */
-  readonly step: number;
-  readonly params: Float32Array<ArrayBuffer>;
-  readonly m: Float32Array<ArrayBuffer>;
-  readonly v: Float32Array<ArrayBuffer>;
-  /** Sums over the batches since the last evaluation: loss, right answers, examples. */
-  readonly batchSums: Float32Array<ArrayBuffer>;
-}
+export type { Snapshot } from "../run/snapshot.ts";
 
 export interface EngineInfo {
   readonly engine: "webgpu" | "cpu" | "tfjs";

@@ -15,7 +15,10 @@ export interface View {
   readonly buffer: string;
   readonly offset: number;
   readonly stride: number;
-  /** Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger. */
+  /**
+   * Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger; an executor
+   * may place runs by the words of a use, so what is written is read by uses of as many.
+   */
   readonly words: number;
 }
 
@@ -53,7 +56,7 @@ export interface Epilogue {
   readonly bias?: View;
   /** A matrix that is added, by `rows` where its rows aren't those of C. It may be C itself: then the product is added to what is there. */
   readonly add?: { readonly from: View; readonly rows?: RowMap };
-  /** C keeps the sum; `out`, of the same shape, gets the function of it. */
+  /** `out`, of the same shape, gets the function of the sum. C keeps the sum, or what `derivative` needs of it; nothing else reads it. */
   readonly activation?: { readonly name: ActivationName; readonly out: View };
   /** The product is multiplied by the function's derivative at what `activation` kept in `pre`, of the same shape. */
   readonly derivative?: { readonly name: ActivationName; readonly pre: View };
@@ -70,7 +73,7 @@ export interface Product extends Epilogue {
   readonly a: View;
   readonly b: View;
   readonly c: View;
-  /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows. */
+  /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows; complete before an `update`, or where the list ends. */
   readonly sums?: View;
 }
 
@@ -89,7 +92,7 @@ export interface Norm {
 }
 export const NORM_EPS = 1e-5;
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy. */
+/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`. */
 export interface NormBackward {
   readonly op: "normBackward";
   readonly label: string;

@@ -7,6 +7,7 @@
 import type { AttentionOptions, KeepOptions } from "../run/attention.ts";
 import type { Rule } from "../run/grokking.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
+import { openNative } from "../engine/open.ts";
 import type { Engine, Snapshot, Trainer, Watched } from "../engine/engine.ts";
 import { Pace } from "./pace.ts";
 import { type Beginning, hasGrokked, type News, record, type Run, type State, take, waiting } from "./run.ts";
@@ -64,7 +65,7 @@ export type EngineName = (typeof ENGINES)[number];
 export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
   if (name !== "tfjs") {
     try {
-      return await (await import("../engine/webgpu/engine.ts")).webgpuEngine();
+      return await openNative("webgpu");
     } catch (error) {
       if (name === "webgpu") throw error;
       say(`${error instanceof Error ? error.message : error}. Going on with the TensorFlow.js engine.`);

@@ -1,0 +1,10 @@
+/** The engines of this folder by name, each loaded when it is asked for. One that is added here can be chosen wherever an engine is. */
+import type { ExecutorEngine } from "./executor_engine.ts";
+
+const OPEN = {
+  webgpu: async (): Promise<ExecutorEngine> => (await import("./webgpu/engine.ts")).webgpuEngine(),
+};
+export type NativeName = keyof typeof OPEN;
+
+/** @throws Error where the engine can't start on this machine, with what it needs. */
+export const openNative = (name: NativeName): Promise<ExecutorEngine> => OPEN[name]();
