@@ -1,4 +1,4 @@
-/** `deno task db`: what the lab's database holds, asked, checked, joined with others, carried out and in. Results go to stdout. */
+/** `deno task db`: queries and checks the lab's database, merges others into it, exports and imports results. */
 import { quote } from "../run/quote.ts";
 import { type Call, check, exportTo, importFrom, list, mergeAll, query, recomputeAll, RULE_FLAGS, writeFinalInfo } from "./db_commands.ts";
 import { Closed } from "./db_query.ts";
@@ -36,7 +36,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
   "query": {
     usage: `["SQL" | -]`,
-    summary: "Answers an SQL statement; without one, shows what there is to ask",
+    summary: "Answers an SQL statement; without one, lists the tables and views",
     more: `The statement stands in quotes, or with - comes from stdin. It can only read. Numbers in the table have six digits that count.`,
     flags: { "csv": { help: "as CSV, numbers in full" }, "json": { help: "as a JSON array of objects" } },
     words: [0, 1, "at most one SQL statement, in quotes"],
@@ -71,8 +71,8 @@ It changes nothing.`,
       "experiment": EXPERIMENT,
       "to": { value: "FOLDER", help: "where to; must be given" },
       "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
-      "attention": { help: "attention logs too, as much of them as figures need: a file a run" },
-      "weights": { help: "weights on the way too, where the experiment watches them: a file a state" },
+      "attention": { help: "attention logs too, as much of them as figures need: one file per run" },
+      "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
     },
     run: exportTo,
   },
@@ -128,7 +128,7 @@ function help(): string {
   const heads = Object.entries(SUBCOMMANDS).map(([name, { usage }]) => `  ${name} ${usage}`.trimEnd());
   const width = Math.max(...heads.map((head) => head.length)) + 2;
   const lines = Object.values(SUBCOMMANDS).map(({ summary }, i) => `${heads[i].padEnd(width)}${summary}`);
-  return `Asks, checks, joins and carries the results of sweeps: experiments, runs, evaluations and milestones, in one SQLite file.
+  return `Queries, checks, merges, exports and imports the results of sweeps: experiments, runs, evaluations and milestones, in one SQLite file.
 
   deno task db [subcommand] [flags]
 

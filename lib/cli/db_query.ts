@@ -123,7 +123,7 @@ const plain = (value: NonNullable<SQLOutputValue>): string => value instanceof U
 /** Text without what would move the cursor. */
 const clean = (text: string) => text.replaceAll(/\r?\n/g, " ").replaceAll(/\p{Cc}/gu, "�");
 
-/** What there is to ask: tables and views with their columns, in lines of at most so many characters. */
+/** The tables and views with their columns, in lines of at most so many characters. */
 export function schema(lab: Lab, width: number): string {
   const objects = relations(lab);
   const indent = Math.max(...objects.map(({ name }) => name.length)) + 4;

@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { output, ROOT } from "./process.ts";
-import { installCommand, LACK, look, type Machine, type Need, plan, unmet } from "./setup.ts";
+import { installCommand, lack, look, type Machine, type Need, plan, unmet } from "./setup.ts";
 import { say, tell } from "./terminal.ts";
 
 const HELP = `deno task doctor [--json]
@@ -58,7 +58,7 @@ export function remedies(machine: Machine): Report["missing"] {
     const names = packages.filter((entry) => entry.need === need).map(({ name }) => name);
     const hand = byHand.find((entry) => entry.need === need);
     const command = need === "kernel" ? "deno task lab" : hand ? hand.how : installCommand(names, machine.rights);
-    return { need, what: LACK[need], command };
+    return { need, what: lack(need, machine), command };
   });
 }
 

@@ -1,5 +1,6 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { isPlain } from "../run/check.ts";
 import { reason } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 
@@ -22,9 +23,7 @@ export async function readJson(flag: string, path: string): Promise<object> {
   } catch (error) {
     throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${inOneLine(reason(error))}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);
-  }
+  if (!isPlain(value)) throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);
   return value;
 }
 
@@ -108,7 +107,7 @@ async function tryFolder(path: string, made: string[], fail: (requirement: strin
     }
     await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
   } catch (error) {
-    fail("a folder that can be written in", reason(error));
+    fail("a folder that can be written in", reason(error).replace(/: tmpfile$/, ""));
   }
 }
 

@@ -3,7 +3,7 @@
 import process from "node:process";
 import { printable, say } from "./terminal.ts";
 
-/** The environment variable that asks for stack traces. */
+/** The environment variable that turns stack traces on. */
 const DEBUG = "GROKBOOK_DEBUG";
 
 /** Runs a command and exits with the code that it returns; an error is one line on stderr and exit code 1. */
@@ -19,13 +19,13 @@ export async function run(command: (args: string[]) => Promise<number>): Promise
 
 export const oneLine = (error: unknown): string => printable(error instanceof Error ? error.message : String(error));
 
-/** The signals that stop a command, and the exit codes that they ask for. A connection that drops sends SIGHUP. */
+/** The signals that stop a command, and its exit code after each. A connection that drops sends SIGHUP. */
 const SIGNALS = { SIGINT: 130, ...Deno.build.os === "windows" ? {} : { SIGTERM: 143, SIGHUP: 129 } } as const;
 
 /**
  * Calls `work` with a signal that SIGINT, SIGTERM and SIGHUP abort; a second SIGINT or SIGTERM ends the process at once. A second SIGHUP doesn't:
  * when a terminal goes, a shell sends its own beside that of the system.
- * @returns what `work` returned, and the exit code that the first signal asks for, if one came.
+ * @returns what `work` returned, and the exit code after the first signal, if one came.
  */
 export async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<{ result: T; code: number | undefined }> {
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-/** `deno task probe`: looks into a run of the lab, at each of its checkpoints. Results go to stdout. */
+/** `deno task probe`: analyses a run of the lab at each of its checkpoints. Results go to stdout. */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
 import { largestFrequency } from "../analysis/network/fourier.ts";
@@ -27,7 +27,7 @@ const FLAGS: Record<string, Flag> = {
   "help": { help: "this text" },
 };
 
-const HELP = `Looks into a run at each of its checkpoints: how much of what it does goes by a few frequencies.
+const HELP = `Analyses a run at each of its checkpoints: how much of its computation uses only a few frequencies.
 
   deno task probe --run ID|HASH [flags]
 

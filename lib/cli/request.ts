@@ -1,9 +1,10 @@
-/** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
+/** The command line of `deno task train`: read and checked with the files it names. Nothing is written here. */
 import type { Metrics } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { type RuleName, RULES } from "../run/grokking.ts";
+import { PARTS } from "../run/fields.ts";
 import { quote } from "../run/quote.ts";
-import { PRESETS, type RunInput, type RunSpec, runSpec } from "../run/spec.ts";
+import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
 import { faultOf } from "../train/divergence.ts";
 import { parseMetrics } from "../train/metrics_csv.ts";
@@ -15,7 +16,7 @@ import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputO
 const SETTING: Record<string, Flag> = {
   "preset": { value: "NAME", help: `${Object.keys(PRESETS).join(", ")} [ai-scientist]` },
   "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "nanda", "optim": {"lr": 0.003}}' },
-  "seeds": { value: "LIST", help: "0,1,2 or 0..9: a run each, trained together [the preset's seed]" },
+  "seeds": { value: "LIST", help: "0,1,2 or 0..9: one run per seed, trained together [the preset's seed]" },
   "seed": { value: "N", help: "the same for one seed" },
 };
 const TRAINING: Record<string, Flag> = {
@@ -28,11 +29,11 @@ const TRAINING: Record<string, Flag> = {
   "init": { value: "FILE.safetensors", help: "initial weights, the same for all seeds" },
   "resume": {
     value: "DIR",
-    help: "go on from a folder of checkpoints, bit for bit; the setting and the seeds are theirs, --steps may be raised",
+    help: "go on from a folder of checkpoints, bit for bit; the setting is theirs, --steps may be raised",
   },
 };
 const OUTPUT: Record<string, Flag> = {
-  "metrics": { value: "FILE.csv", help: "evaluations, a row each; of a resumed run, the earlier ones too" },
+  "metrics": { value: "FILE.csv", help: "evaluations, one per row; of a resumed run, the earlier ones too" },
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
   "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },
@@ -69,7 +70,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
   const flags = inputOf(given);
-  const file = text("config") === undefined ? {} : await readJson("--config", text("config")!) as RunInput;
+  const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
   for (const [one, other] of [["resume", "init"], ["resume", "save-init"], ["resume", "preset"], ["seed", "seeds"]]) {
     if (given.has(one) && given.has(other)) throw new Error(`Cannot use --${one} and --${other} together: must be one of them`);
@@ -104,22 +105,11 @@ function paths(given: Given) {
 }
 
 /** The file's input with the flags over it, field by field. */
-function over(file: RunInput, flags: RunInput): RunInput {
-  const part = (name: "model" | "data" | "optim" | "schedule") => {
-    const from: unknown = file[name] ?? {};
-    if (typeof from !== "object" || Array.isArray(from)) {
-      throw new Error(`Cannot read --config: ${name} must be an object, current value is ${quote(from)}`);
-    }
-    return { ...from, ...flags[name] };
-  };
-  const preset = flags.preset ?? file.preset;
-  if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
-    throw new Error(
-      `Cannot use this run: preset must be one of ${Object.keys(PRESETS).join(", ")}, current value is ${quote(preset)}`,
-    );
-  }
-  return { ...file, ...flags, model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };
-}
+const over = (file: RunInput, flags: RunInput): RunInput => ({
+  ...file,
+  ...flags,
+  ...Object.fromEntries(PARTS.map((part) => [part, { ...file[part], ...flags[part] }])),
+});
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
@@ -152,23 +142,16 @@ async function checkpoints(folder: string, asked: readonly number[] | undefined)
 /** The spec of a run: that of its checkpoint, of which only the number of steps may change; without one, that of the input. */
 function resumed(checkpoint: Checkpoint | undefined, input: RunInput): RunSpec {
   if (!checkpoint) return runSpec(input);
-  const { spec, step } = checkpoint.state, { model, data, optim, schedule } = input;
+  const { spec, step } = checkpoint.state;
   // A preset, in a file of --config, says all of a run; without one, only what is given counts.
-  const wanted = runSpec(
-    input.preset !== undefined ? input : {
-      ...input,
-      model: { ...spec.model, ...model },
-      data: { ...spec.data, ...data },
-      optim: { ...spec.optim, ...optim },
-      schedule: { ...spec.schedule, ...schedule },
-    },
-  );
+  const whole = Object.fromEntries(PARTS.map((part) => [part, { ...spec[part], ...input[part] }]));
+  const wanted = runSpec(input.preset !== undefined ? input : { ...input, ...whole });
   const fail = (field: string, requirement: string, value: unknown) => {
     throw new Error(`Cannot resume seed ${spec.seed}: ${field} must be ${requirement} its checkpoint, current value is ${quote(value)}`);
   };
   const other = difference(wanted, spec);
   if (other) fail(other.field, `${quote(other.there)} as in`, other.here);
-  const steps = schedule?.steps ?? spec.schedule.steps;
+  const steps = input.schedule?.steps ?? spec.schedule.steps;
   if (steps < step) fail("steps", `at least the ${step} of`, steps);
   return runSpec({ ...spec, schedule: { ...spec.schedule, steps } });
 }

@@ -26,8 +26,7 @@ const FLAGS: Record<string, Flag> = {
   "dry-run": { help: "what it would take: runs, shapes, parameters, memory, disk, time on this adapter; trains for a moment to see" },
   "boundary": {
     value: "X[,Y]",
-    help:
-      "train of the grid over these fields only what tells where success turns into failure, round after round: optim.weightDecay,model.dModel",
+    help: "train only those runs of the grid that show where success turns into failure along these fields: optim.weightDecay,model.dModel",
   },
   "steps": { value: "N", help: "updates of every run, in place of the experiment's; more can be added later" },
   "limit": { value: "N", help: "train no more than so many runs" },
@@ -204,7 +203,7 @@ function help(): string {
     `  ${name.padEnd(width)}  ${String(runs.length).padStart(4)} runs  ${question}`
   );
   return `Trains the runs of an experiment that aren't done yet, as many at once as fit, and stores all of it in the lab's database.
-Stop it in whatever way; the same command goes on from there.
+You can stop it at any time, or kill it; the same command goes on from there.
 
   deno task sweep --experiment NAME | --grid FILE.json [flags]
 

@@ -5,7 +5,7 @@
 import { inOneLine } from "../run/quote.ts";
 
 /** Characters of a line that say enough. */
-const LONGEST = 2000;
+const LONGEST = 1000;
 
 /** Text in one line without anything that a terminal obeys; dots stand for line breaks between words. */
 export const printable = (text: string, longest = LONGEST): string => inOneLine(text.trim().replaceAll(/\s*[\r\n]+\s*/g, " · "), longest);

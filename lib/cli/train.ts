@@ -39,17 +39,11 @@ export async function main(args: string[], { open = openEngine, saveEvery = SAVE
   using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
   const engine = await open(request.engine, say);
-  if (request.saveInit !== undefined) {
-    for (const spec of request.specs) await saveWeights(seedFile(request.saveInit, spec.seed), spec, request.init ?? initialise(spec));
-  }
   for (const line of gaps(request)) say(line);
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
-  const { result: runs, code } = await stoppable(async (signal) => {
-    const files = new Files(request, folder, saveEvery);
-    await files.begin();
-    return await trainAndSave(request, engine, progress, files, signal);
-  });
+  const files = new Files(request, folder, saveEvery);
+  const { result: runs, code } = await stoppable((signal) => trainAndSave(request, engine, progress, files, signal));
   report(request, engine, runs, progress.meter.total, code !== undefined);
   for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
   return code ?? (runs.some(({ status }) => status === "failed") ? 1 : 0);
@@ -99,17 +93,23 @@ function gaps({ specs, resume }: Request): string[] {
   });
 }
 
-/** What is written while runs train, as far as it is asked for. A run's state and its evaluations go into one file, at once. */
+/** The files that are written while runs train. A run's state and its evaluations go into one file, at once. */
 class Files {
   readonly #pace: Pace;
+  #begun = false;
 
   constructor(readonly request: Request, readonly folder: CheckpointFolder | null, readonly saveEvery: number) {
     this.#pace = new Pace(saveEvery);
   }
 
-  /** So that --resume finds every seed from the beginning on, also those whose turn hasn't come. */
+  /** Saves where every seed begins, once: so --resume finds all of them from then on, also those whose turn hasn't come. */
   async begin(): Promise<void> {
-    const { folder, request: { specs, resume, init } } = this;
+    const { folder, request: { specs, resume, init, saveInit } } = this;
+    if (this.#begun) return;
+    this.#begun = true;
+    for (const spec of saveInit === undefined ? [] : specs) {
+      await saveWeights(seedFile(saveInit!, spec.seed), spec, init ?? initialise(spec));
+    }
     for (const spec of specs) {
       const { state, metrics } = resume.get(spec.seed) ?? {};
       if (folder && !folder.has(spec.seed)) await folder.save(state ? { ...state, spec } : snapshotOf(spec, init), metrics ?? []);
@@ -156,6 +156,8 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
       ...checkpoint !== undefined && { onCheckpoint: (run, state) => files.save(run, state) },
       onProgress: async (news, runs) => {
         seen = runs;
+        // Not before the engine has taken the runs: what it refuses leaves no checkpoints.
+        await files.begin();
         progress.update(news, runs);
         await files.look(runs);
       },
@@ -166,6 +168,7 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
       },
       keepSnapshots: false,
     });
+    await files.begin();
     return seen;
   } finally {
     progress.done();

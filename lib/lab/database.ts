@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
-import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
+import { APPLICATION, migrate, MIGRATIONS, missingColumns } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */
 const PATIENCE = 30_000;
@@ -36,7 +36,8 @@ export function isOlder(path: string): boolean {
   try {
     const db = connect(path, true);
     try {
-      return pragma(db, "application_id") === APPLICATION && pragma(db, "user_version") < MIGRATIONS.length;
+      return pragma(db, "application_id") === APPLICATION &&
+        (pragma(db, "user_version") < MIGRATIONS.length || missingColumns(db).length > 0);
     } finally {
       db.close();
     }

@@ -3,10 +3,24 @@
  * database itself: one truth, and no joins needed to filter by it.
  */
 import { DatabaseSync } from "node:sqlite";
+import { columnOf, ENTRIES, type Entry } from "../run/fields.ts";
 import { VIEWS } from "./views.ts";
 
 /** Marks a database as this lab's: "Grok". */
 export const APPLICATION = 0x47726f6b;
+
+/**
+ * The columns of runs that hold their fields, in the order of the parts' names. SQLite adds only columns that aren't stored to a table that is
+ * there: those of fields that came later are such.
+ */
+export const columnsOf = (entries: readonly Entry[]) =>
+  entries.filter(({ field }) => !field.extent).sort(({ part: a }, { part: b }) => (a ?? "seed") < (b ?? "seed") ? -1 : Number(a !== b))
+    .map((entry) => {
+      const { path, field: { kind, neutral } } = entry, name = columnOf(entry), at = `spec ->> '$.${path}'`;
+      const value = neutral === undefined ? at : `coalesce(${at}, ${typeof neutral === "string" ? `'${neutral}'` : Number(neutral)})`;
+      return { name, later: neutral !== undefined, sql: `${name.padEnd(14)} ${kind.column.padEnd(7)} AS (${value})` };
+    });
+const COLUMNS = columnsOf(ENTRIES);
 
 const TABLES = `
 -- What trained: a row for each different combination.
@@ -67,35 +81,9 @@ CREATE TABLE runs (
   session        INTEGER REFERENCES sessions, -- who trains it now
   thinned        INTEGER NOT NULL DEFAULT 0,  -- 1: imported with a part of its evaluations
   error          TEXT,
-  operation      TEXT    AS (spec ->> '$.data.operation') STORED,
-  prime          INTEGER AS (spec ->> '$.data.prime') STORED,
-  train_fraction REAL    AS (spec ->> '$.data.trainFraction') STORED,
-  batch          ANY     AS (spec ->> '$.data.batch') STORED,
-  layers         INTEGER AS (spec ->> '$.model.layers') STORED,
-  d_model        INTEGER AS (spec ->> '$.model.dModel') STORED,
-  heads          INTEGER AS (spec ->> '$.model.heads') STORED,
-  d_mlp          INTEGER AS (spec ->> '$.model.dMlp') STORED,
-  activation     TEXT    AS (spec ->> '$.model.activation') STORED,
-  norm           TEXT    AS (spec ->> '$.model.norm') STORED,
-  mask           TEXT    AS (spec ->> '$.model.mask') STORED,
-  pooling        TEXT    AS (spec ->> '$.model.pooling') STORED,
-  biases         INTEGER AS (spec ->> '$.model.biases') STORED,
-  tokens         TEXT    AS (spec ->> '$.model.tokens') STORED,
-  context        INTEGER AS (spec ->> '$.model.context') STORED,
-  init           TEXT    AS (spec ->> '$.model.init') STORED,
-  init_sigma     REAL    AS (spec ->> '$.model.initSigma') STORED,
-  position_sigma REAL    AS (spec ->> '$.model.positionSigma') STORED,
-  lr             REAL    AS (spec ->> '$.optim.lr') STORED,
-  weight_decay   REAL    AS (spec ->> '$.optim.weightDecay') STORED,
-  beta1          REAL    AS (spec ->> '$.optim.beta1') STORED,
-  beta2          REAL    AS (spec ->> '$.optim.beta2') STORED,
-  eps            REAL    AS (spec ->> '$.optim.eps') STORED,
-  warmup         INTEGER AS (spec ->> '$.optim.warmup') STORED,
-  decay          TEXT    AS (spec ->> '$.optim.decay') STORED,
-  loss           TEXT    AS (spec ->> '$.optim.loss') STORED,
-  eval_every     INTEGER AS (spec ->> '$.schedule.evalEvery') STORED,
-  seed           INTEGER AS (spec ->> '$.seed') STORED,
-  ratio          REAL    AS (round(CAST(spec ->> '$.model.dModel' AS REAL) / (spec ->> '$.data.prime'), 4)) STORED  -- d_model / p
+${
+  COLUMNS.filter(({ later }) => !later).map(({ sql }) => `  ${sql} STORED,\n`).join("")
+}  ratio          REAL    AS (round(CAST(spec ->> '$.model.dModel' AS REAL) / (spec ->> '$.data.prime'), 4)) STORED  -- d_model / p
 ) STRICT;
 CREATE INDEX runs_by_cell ON runs (weight_decay, ratio, prime);
 CREATE INDEX runs_by_session ON runs (session) WHERE session IS NOT NULL;
@@ -206,16 +194,27 @@ export const MIGRATIONS: readonly string[] = [
   SEALS,
 ];
 
+/** The columns of fields that came later which the table of runs in a database lacks. */
+export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof columnsOf> = COLUMNS): string[] {
+  const there = new Set(db.prepare("PRAGMA table_xinfo(runs)").all().map(({ name }) => name));
+  return columns.filter(({ name, later }) => later && !there.has(name)).map(({ sql }) => sql);
+}
+
 /** Brings a database to the newest version, whole or not at all. */
-export function migrate(db: DatabaseSync, migrations: readonly string[] = MIGRATIONS): void {
+export function migrate(
+  db: DatabaseSync,
+  migrations: readonly string[] = MIGRATIONS,
+  columns: ReturnType<typeof columnsOf> = COLUMNS,
+): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === migrations.length) return;
+  if (version === migrations.length && missingColumns(db, columns).length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have been faster.
     const { user_version: from } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     for (const view of Object.keys(VIEWS).reverse()) db.exec(`DROP VIEW IF EXISTS ${view}`);
     for (const sql of migrations.slice(from)) db.exec(sql);
+    for (const sql of missingColumns(db, columns)) db.exec(`ALTER TABLE runs ADD COLUMN ${sql} VIRTUAL`);
     for (const sql of Object.values(VIEWS)) db.exec(sql);
     db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${migrations.length}; COMMIT`);
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import { ENTRIES, valueAt } from "../run/fields.ts";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
@@ -155,12 +156,8 @@ export class Lab extends Connection {
   description(experiment: number): { readonly fixed: string; readonly swept: string } {
     const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
       .map(({ id, steps }) => this.spec(id, steps));
-    const fields = (spec: RunSpec) =>
-      Object.entries(spec).flatMap(([part, value]) =>
-        typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
-      );
-    const all = specs.map((spec) => Object.fromEntries(fields(spec)));
-    const fixed = Object.entries(all[0]).filter(([field, value]) => all.every((each) => each[field] === value));
+    const fixed = ENTRIES.filter((entry) => specs.every((spec) => valueAt(spec, entry) === valueAt(specs[0], entry)))
+      .map((entry) => [entry.path, valueAt(specs[0], entry)]);
     return { fixed: JSON.stringify(Object.fromEntries(fixed)), swept: JSON.stringify(Object.fromEntries(swept(specs))) };
   }
 

@@ -1,4 +1,5 @@
 /** The views of the lab's database: runs as experiments see them, and the cells of maps. */
+import { followers } from "../run/fields.ts";
 
 /**
  * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end), `diverged`
@@ -42,8 +43,9 @@ SELECT
   f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,
   f.weight_norm AS final_weight_norm,
   -- All that could make a difference besides d_model, p, weight decay and the seed: JSON.
-  json_remove(seen.spec, '$.seed', '$.schedule', '$.data.prime', '$.optim.weightDecay', '$.model.dModel', '$.model.dMlp', '$.model.initSigma',
-    '$.model.positionSigma') AS setting,
+  json_remove(seen.spec, ${
+  ["seed", "schedule", "data.prime", "optim.weightDecay", "model.dModel", ...followers("width")].map((path) => `'$.${path}'`)
+}) AS setting,
   n_adapters  -- on how many different ones it was trained: where more than one, no single machine repeats its bits
 FROM seen LEFT JOIN metrics f ON f.run = seen.id AND f.step = seen.final_step;
 `;

@@ -5,9 +5,10 @@
  */
 import { join } from "node:path";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
+import { PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { reason, writeWhole } from "../run/files.ts";
-import { quote } from "../run/quote.ts";
-import { type RunSpec, stableJson } from "../run/spec.ts";
+import { inOneLine, quote } from "../run/quote.ts";
+import type { RunSpec } from "../run/spec.ts";
 import { type Lock, tryLock } from "./lock.ts";
 import { metricsCsv, parseMetrics } from "./metrics_csv.ts";
 import { type Checkpoint, readCheckpoint, saveCheckpoint } from "./weights.ts";
@@ -50,7 +51,7 @@ async function beside(folder: string, seed: number): Promise<readonly Metrics[] 
     return parseMetrics(await Deno.readTextFile(path)).get(seed) ?? null;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
-    throw new Error(`Cannot go on with the metrics in ${path}: ${reason(error)}`);
+    throw new Error(`Cannot go on with the metrics in ${path}: ${inOneLine(reason(error), 400)}`);
   }
 }
 
@@ -109,7 +110,7 @@ export class CheckpointFolder implements Disposable {
     await writeWhole(metricsBeside(this.path), metricsCsv(seeds.map(([seed, metrics]) => ({ seed, metrics }))));
   }
 
-  /** Lets go of the folder. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.lock[Symbol.dispose]();
   }
@@ -140,12 +141,8 @@ function mustFit(folder: string, { spec, step }: Snapshot, { specs, resumed }: W
   }
 }
 
-/** The first field in which two runs differ, but for their seeds and how many steps they do. */
+/** The first field in which two runs differ, but for their seeds and how many steps they do; `null` where there is none. */
 export function difference(one: RunSpec, other: RunSpec): { field: string; here: unknown; there: unknown } | null {
-  const fields = ({ model, data, optim, schedule: { steps: _, ...schedule } }: RunSpec) => ({ ...model, ...data, ...optim, ...schedule });
-  const here: Record<string, unknown> = { ...fields(one) }, there: Record<string, unknown> = { ...fields(other) };
-  const field = [...new Set([...Object.keys(here), ...Object.keys(there)])].find((name) =>
-    stableJson([here[name]]) !== stableJson([there[name]])
-  );
-  return field === undefined ? null : { field, here: here[field], there: there[field] };
+  const entry = PART_ENTRIES.find((entry) => entry.path !== "schedule.steps" && valueAt(one, entry) !== valueAt(other, entry));
+  return entry ? { field: entry.name, here: valueAt(one, entry), there: valueAt(other, entry) } : null;
 }

@@ -18,12 +18,10 @@ export interface Diverged {
 const FAR = 100;
 /** Below this learning rate, a product of learning rate and weight decay above 2 is due to the decay. */
 const MODEST = 0.1;
-/** The smallest normal number in fp32: GPUs may take smaller ones for 0. */
-const SMALLEST = 2 ** -126;
 
 /** What to say of the likely cause, and what may help. */
 export function suspect({ spec, step, first, given }: Diverged): string {
-  const { model, optim: { lr, weightDecay, eps } } = spec;
+  const { model, optim: { lr, weightDecay } } = spec;
   if (given?.fault) return given.fault;
   if (step === 0 || (first && first.trainLoss > FAR * Math.log(sizes(spec).C))) {
     if (given) return "the weights that it began with are too large or belong to another model";
@@ -33,7 +31,6 @@ export function suspect({ spec, step, first, given }: Diverged): string {
   if (lr * weightDecay > 2 && lr < MODEST) {
     return `weight decay ${weightDecay} times the learning rate ${lr} is more than 2, so decay makes weights grow; a smaller decay may help`;
   }
-  if (Math.fround(eps) < SMALLEST) return `eps ${eps} is too small for fp32, where it may count as 0; a larger one may help`;
   return `the learning rate is ${lr}; a smaller one may help`;
 }
 

@@ -1,10 +1,10 @@
-/** A lock that one process at a time holds, as a file; the system lets go of it when the process ends, however that happens. */
+/** A lock that one process at a time holds, as a file; the system releases it when the process ends, however that happens. */
 
 export interface Lock extends Disposable {
   readonly path: string;
 }
 
-/** Takes the lock; `null` where another holds it. The file goes when it is let go of, and stays behind a killed process, of use to nobody. */
+/** Takes the lock; `null` where another holds it. Releasing it removes the file; that of a killed process stays and locks nothing. */
 export function tryLock(path: string): Lock | null {
   while (true) {
     const file = Deno.openSync(path, { create: true, write: true });

@@ -1,5 +1,5 @@
 /**
- * Training from the outside: any number of runs, grouped by shape, as many at once as fit, each until it is done.
+ * Trains any number of runs on an engine: grouped by shape, as many at once as fit, each until it is done.
  *
  * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
@@ -25,25 +25,25 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   /** Watches attention, `{}` for the defaults: the readings that `keeper` chooses come with the news. No bit of a run depends on it. */
   readonly attention?: AttentionOptions & KeepOptions;
-  /** Asked when a run's turn comes: where it begins, by default at its seed; `null` leaves it to whoever else trains it. */
+  /** Called when a run's turn comes: returns where it begins (default: at its seed), or `null` where another process trains it. */
   readonly begin?: (spec: RunSpec, index: number) => Beginning | null | Promise<Beginning | null>;
-  /** After every piece of work, a few times a second: the evaluations that are new (none where they are rare), and all runs. Awaited. */
+  /** Called after every piece of work, a few times a second, with the new evaluations (none where they are rare) and all runs. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly Run[]) => void | Promise<void>;
   /**
-   * The state of every run in training, with `run.metrics` up to that state: first after two seconds, later every `checkpointSeconds` (default
-   * 60), rarer where that would take over 3 % of the time. Awaited.
+   * Called with the state of every run in training; `run.metrics` are the evaluations up to that state. First after two seconds, later every
+   * `checkpointSeconds` (default: 60), more rarely where that would take over 3 % of the time. Awaited.
    */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
-  /** Of which runs `onCheckpoint` is to hear. Default: all. */
+  /** For which runs `onCheckpoint` is called. Default: all. */
   readonly checkpointOf?: (run: Run) => boolean;
   /** Steps of a run at which `onStop` gets its state, in their order; pieces of work end there, and no bit of a run depends on it. */
   readonly stops?: (spec: RunSpec) => readonly number[];
-  /** A run stands at one of its stops, be it where it begins. One state at a time. Awaited. */
+  /** Called where a run is at one of its stops, its beginning included. One state at a time. Awaited. */
   readonly onStop?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
-  /** An engine refused runs of one shape: too large, say. They end as `stopped` and the others go on; by default the error is thrown. */
+  /** Called where the engine refuses runs of one shape, for example as too large: they end as `stopped`, the others go on. Default: throws. */
   readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
-  /** A run that began has ended, in whichever way. Awaited. */
+  /** Called when a run that began has ended, whatever its status. Awaited. */
   readonly onEnd?: (run: Run) => void | Promise<void>;
   /** Whether runs keep their last state after `onEnd`. Default: true; large sweeps save it there and say false. */
   readonly keepSnapshots?: boolean;
@@ -60,7 +60,7 @@ const PIECE = 400;
 export const ENGINES = ["webgpu", "tfjs"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
-/** The engine asked for. Without a name: WebGPU, or TensorFlow.js where there is no adapter, which `say` is told. */
+/** Opens the engine of this name. Without one: WebGPU, or TensorFlow.js where there is no adapter, after a line to `say`. */
 export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
   if (name !== "tfjs") {
     try {
@@ -213,7 +213,7 @@ async function settle(
   }
 }
 
-/** Takes a run up where it begins; `null` where it isn't to be trained here. */
+/** Begins a run; `null` where another process trains it. */
 async function begin(run: State, options: TrainOptions): Promise<Begun | null> {
   const beginning = await options.begin?.(run.spec, run.index);
   if (beginning === null) {
@@ -234,13 +234,13 @@ async function stop({ run, from }: Begun, { onEnd, keepSnapshots = true }: Train
 /** Updates between the steps at which a run may end early. */
 const stride = ({ schedule: { evalEvery } }: RunSpec) => Math.ceil(DECISION / evalEvery) * evalEvery;
 
-/** Updates to the next step at which something about the run is decided, or its state is asked for. */
+/** Updates to the next step at which the run may end, or `onStop` gets its state. */
 function untilDecision({ spec, step }: State, { untilGrokked, stops }: TrainOptions): number {
   const left = Math.min(spec.schedule.steps, stops?.(spec).find((at) => at > step) ?? Infinity) - step;
   return untilGrokked ? Math.min(left, stride(spec) - step % stride(spec)) : left;
 }
 
-/** Hands on the state of a run that stands at a stop. */
+/** Calls `onStop` where a run is at one of its stops. */
 async function stopAt(trainer: Trainer, row: number, run: State | null, { stops, onStop }: TrainOptions): Promise<void> {
   if (run && run.error === undefined && stops?.(run.spec).includes(run.step)) await onStop?.(run, await trainer.snapshot(row));
 }

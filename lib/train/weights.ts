@@ -1,7 +1,7 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
 import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "../run/spec.ts";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { doubles, encode, floats, type Metadata, nameOf, readFile, type Stored } from "./safetensors.ts";
@@ -69,9 +69,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const fail = failing(path);
   const step = /^\d{1,15}$/.test(metadata.step) ? Number(metadata.step) : fail("a checkpoint's metadata must have its step", metadata.step);
   const spec = storedSpec(path, metadata, "a checkpoint");
-  mustBeOf(path, tensors, spec);
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
+  mustBeOf(path, tensors, spec);
   return { state: { spec, step, params, m, v, batchSums }, metrics: evaluations(path, tensors, step) };
 }
 
@@ -113,7 +113,7 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
   try {
     return runSpec(JSON.parse(metadata.spec) as RunInput);
   } catch (error) {
-    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${reason(error)})`);
+    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${inOneLine(reason(error))})`);
   }
 }
 

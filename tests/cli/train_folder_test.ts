@@ -148,6 +148,25 @@ Deno.test("one training at a time writes into a folder; every seed is there from
     assertEquals(metrics?.at(-1)?.step, 10 * Math.floor(state.step / 10));
   }));
 
+Deno.test("killed with batches under way, a training goes on as if nothing had been", () =>
+  folder(async (path) => {
+    const saved = path("saved"), csv = path("m.csv"), args = ["--batch", "7", "--seeds", "0,1"];
+    const long = [...TINY, ...args, "--steps", "100000000", "--checkpoint", saved, "--metrics", csv];
+    const child = start(["--engine", ENGINE, ...long]).spawn();
+    const texts = [child.stdout, child.stderr].map((stream) => new Response(stream).text());
+    const step = async (seed: number) => (await readSeed(saved, seed)).state.step;
+    while (!await step(1).then((at) => at > 0, () => false)) await new Promise((done) => setTimeout(done, 100));
+    child.kill("SIGKILL");
+    assertEquals((await child.status).code, 137);
+    await Promise.all(texts);
+    const steps = String(10 * Math.ceil(Math.max(await step(0), await step(1)) / 10) + 20);
+    const resumed = await resume(saved, "--steps", steps, "--checkpoint", saved, "--metrics", csv);
+    assertEquals([resumed.code, /missing/.test(resumed.stderr)], [0, false], resumed.stderr);
+    await trained(...args, "--steps", steps, "--metrics", path("whole.csv"), "--checkpoint", path("whole"));
+    assertEquals(await Deno.readTextFile(csv), await Deno.readTextFile(path("whole.csv")));
+    assertEquals(await bytesIn(saved), await bytesIn(path("whole")));
+  }));
+
 Deno.test("outputs that can't be written are refused before the first step, and leave nothing behind", () =>
   folder(async (path) => {
     await Deno.writeTextFile(path("file"), "");

@@ -10,13 +10,12 @@ const tiny = (more: RunInput = {}) =>
   runSpec({ preset: "nanda", model: { dModel: 4, heads: 1, dMlp: 4, ...more.model }, data: { prime: 5 }, optim: more.optim ?? {} });
 const first = { step: 0, trainLoss: 1.6, trainAcc: 0, valLoss: 1.6, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: NaN, batchAcc: NaN };
 
-Deno.test("the suspect is the weights given, the spread of the initial ones, decay, eps or the learning rate", () => {
+Deno.test("the suspect is the weights given, the spread of the initial ones, decay or the learning rate", () => {
   const of = (optim: RunInput["optim"], more: object = {}) => suspect({ spec: tiny({ optim: optim! }), step: 100, first, ...more });
   assertMatch(of({ lr: 3 }), /^the learning rate is 3; a smaller one may help$/);
   assertMatch(of({ lr: 0.001, weightDecay: 1e4 }), /^weight decay 10000 times the learning rate 0\.001 is more than 2, .* a smaller decay/);
   // A learning rate that is itself too large is the nearer cause.
   assertMatch(of({ lr: 100, weightDecay: 1 }), /^the learning rate is 100/);
-  assertMatch(of({ lr: 0.001, eps: 1e-40 }), /^eps 1e-40 is too small for fp32/);
   assertMatch(of({}, { step: 0 }), /^the initial weights are drawn with initSigma [\d.]+; a smaller one may help$/);
   assertMatch(of({}, { first: { ...first, trainLoss: 1e6 } }), /^the initial weights are drawn with initSigma/);
   assertMatch(suspect({ spec: tiny({ model: { init: "pytorch", positionSigma: 1e30 } }), step: 0 }), /positionSigma 1e\+30/);

@@ -48,7 +48,7 @@ Deno.test("killed and hung up on twenty times, a training goes on without a hole
       const from = i === 0 ? SETTING : ["--resume", saved];
       const child = start([...from, "--steps", "100000000", "--checkpoint", saved, "--metrics", csv]);
       const text = new Response(child.stderr).text();
-      while (await Deno.stat(join(saved, "metrics.csv")).then(() => false, () => true)) await new Promise((done) => setTimeout(done, 5));
+      while (await Deno.stat(seedFile(saved, 2)).then(() => false, () => true)) await new Promise((done) => setTimeout(done, 5));
       await new Promise((done) => setTimeout(done, (i === 0 ? 0 : 150) + 500 * random.uniform()));
       child.kill(i % 4 === 3 ? "SIGHUP" : "SIGKILL");
       const { code } = await child.status;

@@ -9,6 +9,8 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
 import { checksum } from "../../run/files.ts";
+import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
+import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Environment } from "../environment.ts";
@@ -83,7 +85,7 @@ export interface Recorded {
   readonly runs: readonly RecordedRun[];
 }
 
-export type Field = string | number | boolean;
+export type { Field };
 
 /** How the numbers of a column read back: each is the shortest text that gives the same number of this kind. */
 export type Precision = "f32" | "f64";
@@ -155,12 +157,8 @@ export const runsHeader = (fields: readonly string[], rules: readonly { readonly
 ];
 
 /** A run's fields as columns name them; its seed and its steps have columns of their own. */
-function fieldsOf({ seed: _, schedule: { evalEvery }, ...parts }: RunSpec): Map<string, Field> {
-  const named = Object.entries({ ...parts, schedule: { evalEvery } }).map(([part, fields]) =>
-    Object.entries(fields).map(([field, value]): [string, Field] => [`${part}.${field}`, value as Field])
-  );
-  return new Map(named.flat());
-}
+const fieldsOf = (spec: RunSpec): Map<string, Field> =>
+  new Map(PART_ENTRIES.filter(({ field }) => !field.extent).map((entry) => [entry.path, valueAt(spec, entry)]));
 
 /** Fields in their parts, as a spec has them. */
 export function nested(fields: Iterable<readonly [string, Field]>, parts: Record<string, Record<string, Field>> = {}): typeof parts {
@@ -219,10 +217,12 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
   return new Map([...tables, [FILES.experiment, `${JSON.stringify(whole, null, 2)}\n`]]);
 }
 
-/** The fields in which all runs agree. */
+/** The fields in which all runs agree, but for those that came later and change nothing in them. */
 function shared(runs: readonly RecordedRun[]): [string, Field][] {
   const [first, ...others] = runs.map(({ spec }) => fieldsOf(spec));
-  return [...first].filter(([field, value]) => others.every((fields) => fields.get(field) === value));
+  return [...first].filter(([path, value]) =>
+    others.every((fields) => fields.get(path) === value) && !isNeutral(runs[0].spec, entryAt(path)!)
+  );
 }
 
 /** Runs by what differs, then by seed. */
