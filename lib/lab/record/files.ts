@@ -9,6 +9,7 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
 import { checksum } from "../../run/files.ts";
+import { METRIC_COLUMNS } from "../../run/metrics.ts";
 import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
 import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
@@ -123,16 +124,9 @@ export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checks
 /** The checksum of a text. */
 export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
 
-export const METRICS = {
-  trainLoss: "train_loss",
-  trainAcc: "train_acc",
-  valLoss: "val_loss",
-  valAcc: "val_acc",
-  weightNorm: "weight_norm",
-  gradNorm: "grad_norm",
-  batchLoss: "batch_loss",
-  batchAcc: "batch_acc",
-} as const satisfies { readonly [K in Exclude<keyof Metrics, "step">]: string };
+/** The metrics of a record beside the step, and what their columns are called. */
+const { step: _, ...COLUMNS } = METRIC_COLUMNS;
+export const METRICS = COLUMNS;
 export const METRIC_FIELDS = Object.keys(METRICS) as (keyof typeof METRICS)[];
 export const METRICS_HEADER = ["run", "step", ...Object.values(METRICS)];
 
