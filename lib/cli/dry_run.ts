@@ -12,7 +12,7 @@ export async function dryRun(experiment: Experiment, todo: readonly Left[], engi
   const { watch = {} } = experiment, watched: Watched = watch.attention ? { attention: watch.attention } : {};
   const groups = forecast(todo, engine, watched);
   const { engine: name, adapter, driver } = engine.info;
-  const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${values.join(", ")}`);
+  const differ = [...swept(experiment.runs)].map(([field, values]) => `${field} ${listed(values)}`);
   tell(printable(`${experiment.name}: ${experiment.question ?? ""}`.replace(/: $/, "")));
   for (const line of differ) tell(`  ${line}`);
   tell(`${plural(experiment.runs.length, "run")}, ${todo.length} of them to do, on ${name}, ${adapter}, ${driver}\n`);
@@ -46,3 +46,9 @@ export async function dryRun(experiment: Experiment, todo: readonly Left[], engi
   if (disk.length > 0) tell(`On disk: checkpoints ${mebi(checkpoints)}, ${disk.join(", ")}.`);
   if (expected.some((speed) => speed?.measured === false)) tell("~: from its operations, at the speed of what was measured.");
 }
+
+/** Values in a line: of many, the first and the last, and how many there are. */
+const listed = (values: readonly unknown[]): string =>
+  values.length <= 20
+    ? values.join(", ")
+    : `${values.slice(0, 5).join(", ")}, … ${values.at(-1)} (${values.length.toLocaleString("en")} values)`;

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
 import { type Entry, entryAt, flagOf, type Part, PART_ENTRIES, PARTS, valueAt } from "../run/fields.ts";
 import { numberIn } from "../run/kinds.ts";
-import { quote } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import type { RunInput, RunSpec } from "../run/spec.ts";
 
 export interface Flag {
@@ -54,7 +54,7 @@ export function parse(args: readonly string[], flags: Readonly<Record<string, Fl
     const missing = value === undefined || value.trim() === "" || (!token.inlineValue && value.startsWith("--"));
     if (valued.get(name) && missing) throw new Error(`Cannot read ${rawName}: must have a value, there is none`);
     if (!valued.get(name) && value !== undefined) {
-      throw new Error(`Cannot read ${rawName}: must have no value, current value is ${quote(value)}`);
+      throw new Error(`Cannot read ${rawName}: must have no value, current value is ${inOneLine(value)}`);
     }
     given.set(name, value ?? true);
   }
@@ -119,7 +119,7 @@ export function seedsOf(text: string, what = "--seeds:"): number[] {
   const ranges = text.split(",").map((part) => {
     const [, from, to] = part.trim().match(/^(\d+)(?:\.\.(\d+))?$/) ?? [];
     const first = Number(from), last = Number(to ?? from);
-    return from === undefined || last < first ? fail("like 0,1,2 or 0..9") : { first, n: last - first + 1 };
+    return from === undefined || last < first || !Number.isSafeInteger(last) ? fail("like 0,1,2 or 0..9") : { first, n: last - first + 1 };
   });
   const n = ranges.reduce((sum, { n }) => sum + n, 0);
   if (n > MOST_SEEDS) fail(`at most ${MOST_SEEDS.toLocaleString("en")} seeds, there are ${n.toLocaleString("en")}`);

@@ -48,8 +48,8 @@ const FILE = fields("the file", {
     value<"checkpoint" | "nothing">("keep", (kept) => kept === "checkpoint" || kept === "nothing" ? undefined : "checkpoint or nothing"),
   ),
   watch: v.exactOptional(v.unknown()),
-  grid: v.lazy((grids) => Array.isArray(grids) ? v.array(GRID) : GRID),
-}, { other: "its fields must be among name, question, rule, margin, keep, watch, grid" });
+  grid: v.exactOptional(v.lazy((grids) => Array.isArray(grids) ? v.array(GRID) : GRID)),
+}, { other: (names) => `its fields must be among ${names}` });
 
 /** @throws Error in one line where there is no such file, or it holds something else. */
 export async function gridFile(path: string): Promise<Experiment> {
@@ -59,8 +59,9 @@ export async function gridFile(path: string): Promise<Experiment> {
     await readJson("--grid", path),
     action,
   );
+  if (grids === undefined) checked(GRID, grids, action);
   // As on the command line, seeds may be written "0..4".
-  const list = [grids].flat().map((each) =>
+  const list = [grids ?? []].flat().map((each) =>
     typeof each.seed === "string" ? { ...each, seed: seedsOf(each.seed, `--grid ${path}: seed`) } : each
   );
   // What the file holds besides is checked here.

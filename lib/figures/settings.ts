@@ -1,6 +1,6 @@
 /** From the runs of a sweep to what its board shows: how each run stands, and the settings, which are what differs besides the seed. All pure. */
-import { swept } from "../lab/experiment.ts";
 import { entryAt, followers, PART_ENTRIES, type RunSpec, valueAt } from "../run/fields.ts";
+import { swept } from "../run/grid.ts";
 import type { Value } from "../run/kinds.ts";
 import { quote } from "../run/quote.ts";
 import { type Curve, medianStep, quantile } from "./runs.ts";

@@ -49,6 +49,14 @@ export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisati
   };
 }
 
+/** How an experiment is entered. `exactly`: it is to have these runs and no others, whichever it had before. Default: false. */
+export interface DeclareOptions {
+  readonly exactly?: boolean;
+}
+
+/** Runs that are entered in one transaction. */
+const BLOCK = 10_000;
+
 export class Lab extends Connection {
   /**
    * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing else of it
@@ -91,15 +99,22 @@ export class Lab extends Connection {
   /**
    * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored of runs is never taken
    * away.
-   * @param options.exactly whether the experiment is to have these runs and no others, whichever it had before. Default: false.
    * @returns the ids of its runs, in their order.
    * @throws Error where a rule of this name has other thresholds in this database.
    */
-  declare(experiment: Experiment, { exactly = false }: { readonly exactly?: boolean } = {}): number[] {
+  declare(experiment: Experiment, options: DeclareOptions = {}): number[] {
+    return [...this.entering(experiment, options)].flat();
+  }
+
+  /**
+   * `declare`, block by block: gives the ids of each block when it is stored, so that other processes can write in between, and whoever needs
+   * the first runs alone can stop there. What was entered stays.
+   */
+  *entering(experiment: Experiment, { exactly = false }: DeclareOptions = {}): Generator<number[]> {
     checkExperiment(experiment);
     const { name, question = null, runs, rule = "first", margin = null, keep = "checkpoint" } = experiment;
     const named = namedRule(rule), watch = experiment.watch ? stableJson(experiment.watch) : null;
-    return this.write(() => {
+    const id = this.write(() => {
       for (const each of [...Object.keys(RULES) as (keyof typeof RULES)[]].map(namedRule)) this.rule(each);
       this.rule(named);
       this.completeMilestones();
@@ -113,27 +128,43 @@ export class Lab extends Connection {
         ...[question, named.name, margin, keep, watch, id],
       );
       if (exactly) this.run("DELETE FROM members WHERE experiment = ?", id);
-      const ids = runs.map((spec) => this.enter(spec));
-      for (const [i, { schedule: { steps } }] of runs.entries()) {
-        this.run(
-          `INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps`,
-          ...[id, ids[i], steps],
-        );
-      }
-      this.describe(id);
-      return ids;
+      seal(this, "experiment", id);
+      return id;
     });
+    const specs = new Map<number, RunSpec>();
+    let changes = 0;
+    try {
+      for (let from = 0; from < runs.length; from += BLOCK) {
+        const block = runs.slice(from, from + BLOCK);
+        const ids = this.write(() =>
+          block.map((spec) => {
+            const run = this.enter(spec);
+            specs.set(run, spec);
+            changes += this.run(
+              `INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps`,
+              ...[id, run, spec.schedule.steps],
+            ).changes;
+            return run;
+          })
+        );
+        // By the first block at the latest, so that no experiment is ever seen without.
+        if (from === 0 && changes > 0) this.write(() => this.describe(id, specs));
+        yield ids;
+      }
+    } finally {
+      if (changes > 0 && specs.size > BLOCK) this.write(() => this.describe(id, specs));
+    }
   }
 
   /** The id of a run, which is entered where it isn't there. */
   enter(spec: RunSpec): number {
     const hash = specHash(spec);
     const known = this.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash)[0];
-    return known?.id ??
-      this.run(
-        "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
-        ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
-      ).id;
+    if (known) return known.id;
+    return this.run(
+      "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
+      ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
+    ).id;
   }
 
   /** Enters a rule. @throws Error where one of this name has other thresholds. */
@@ -146,17 +177,20 @@ export class Lab extends Connection {
     }
   }
 
-  /** Enters what all runs of an experiment share, and in what they differ, and seals it. It must have at least one. */
-  describe(experiment: number): void {
-    const { fixed, swept } = this.description(experiment);
+  /** Enters what all runs of an experiment share, and in what they differ, and seals it. It must have at least one. `known`: runs by their ids. */
+  describe(experiment: number, known?: ReadonlyMap<number, RunSpec>): void {
+    const { fixed, swept } = this.description(experiment, known);
     this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", fixed, swept, experiment);
     seal(this, "experiment", experiment);
   }
 
-  /** What all runs of an experiment share, and in what they differ, as JSON. It must have at least one. */
-  description(experiment: number): { readonly fixed: string; readonly swept: string } {
-    const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
-      .map(({ id, steps }) => this.spec(id, steps));
+  /** What all runs of an experiment share, and in what they differ, as JSON. It must have at least one. `known`: runs by their ids. */
+  description(experiment: number, known: ReadonlyMap<number, RunSpec> = new Map()): { readonly fixed: string; readonly swept: string } {
+    const members = this.table("SELECT run, steps FROM members WHERE experiment = ?", experiment).rows as [number, number][];
+    const specs = members.map(([id, steps]) => {
+      const spec = known.get(id);
+      return spec?.schedule.steps === steps ? spec : this.spec(id, steps);
+    });
     const fixed = ENTRIES.filter((entry) => specs.every((spec) => valueAt(spec, entry) === valueAt(specs[0], entry)))
       .map((entry) => [entry.path, valueAt(specs[0], entry)]);
     return { fixed: JSON.stringify(Object.fromEntries(fixed)), swept: JSON.stringify(Object.fromEntries(swept(specs))) };

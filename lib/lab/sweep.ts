@@ -29,7 +29,7 @@ export interface SweepOptions {
   readonly signal?: AbortSignal;
   /** When to have stopped, on the clock of `performance.now()`; the sweep leaves itself the time to store what is done. */
   readonly deadline?: number;
-  /** Trains no more than so many runs. */
+  /** Trains no more than so many runs; of an experiment with more than 10,000, only as many are entered in the lab as it takes to find them. */
   readonly limit?: number;
   /** How it was started, for the record. Default: `sweep`. */
   readonly command?: string;
@@ -55,27 +55,50 @@ export function part(runs: readonly RunSpec[], { index, count }: Shard): RunSpec
  */
 export async function sweep(experiment: Experiment, options: SweepOptions): Promise<readonly SweptRun[]> {
   const { lab, engine, command = "sweep", say, limit = Infinity } = options;
-  const ids = lab.declare(experiment);
+  const blocks = lab.entering(experiment), ids: number[] = [...blocks.next().value ?? []];
   const session = await Session.open(lab, { info: engine.info, command, ...say && { say } });
   try {
-    const runs: SweptRun[] = experiment.runs.map((spec, i) => storedRun(lab, experiment, spec, ids[i]).run);
-    const tried = new Set<number>();
+    const runs: SweptRun[] = experiment.runs.map(unknown), tried = new Set<number>();
+    /** The first runs that are left to do; of a large experiment, no more is entered in the lab than is needed to find them. */
+    const find = async (count: number): Promise<number[]> => {
+      const found: number[] = [];
+      let seen = performance.now();
+      for (let i = 0; found.length < count && !options.signal?.aborted; i++) {
+        if (i === ids.length) {
+          const { value, done } = blocks.next();
+          if (done) break;
+          for (const id of value) ids.push(id);
+          // Signals come through, and one sees that something goes on.
+          await new Promise((resolve) => setTimeout(resolve));
+          if (performance.now() - seen > 1000) {
+            await options.onProgress?.([], runs);
+            seen = performance.now();
+          }
+        }
+        if (tried.has(i)) continue;
+        const { run, open } = storedRun(lab, experiment, experiment.runs[i], ids[i]);
+        runs[i] = run;
+        if (open) found.push(i);
+      }
+      return found;
+    };
     while (tried.size < limit && !options.signal?.aborted && !(performance.now() > (options.deadline ?? Infinity))) {
       session.recover();
-      const open = ids.keys().filter((i) => !tried.has(i) && storedRun(lab, experiment, experiment.runs[i], ids[i]).open);
-      const todo = [...open.take(limit - tried.size)];
+      const todo = await find(limit - tried.size);
       if (todo.length === 0) break;
       for (const i of todo) tried.add(i);
       await trainHere(experiment, { todo, ids, runs, session }, options);
     }
+    blocks.return([]);
     // What others may have done meanwhile.
     const now = experiment.runs.map((spec, i) =>
-      tried.has(i) && runs[i].status !== "elsewhere" ? runs[i] : storedRun(lab, experiment, spec, ids[i]).run
+      i >= ids.length || (tried.has(i) && runs[i].status !== "elsewhere") ? runs[i] : storedRun(lab, experiment, spec, ids[i]).run
     );
     session.close();
     return now;
   } catch (error) {
     try {
+      blocks.return([]);
       session.close();
     } catch {
       // The first error says more.
@@ -154,12 +177,14 @@ class Budget {
   }
 }
 
+/** A run that the lab doesn't have. */
+const unknown = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
+
 /** The runs of an experiment as the lab has them, `waiting` where it doesn't; and of each whether it has ended, in whichever way. */
 export function standing(lab: Lab, experiment: Experiment): { readonly run: SweptRun; readonly ended: boolean }[] {
-  const fresh = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
   return experiment.runs.map((spec) => {
     const [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", specHash(spec));
-    if (!known) return { run: fresh(spec), ended: false };
+    if (!known) return { run: unknown(spec), ended: false };
     const { run, done } = storedRun(lab, experiment, spec, known.id);
     return { run, ended: done };
   });

@@ -34,9 +34,9 @@ export function isPlain(value: unknown): value is Readonly<Record<string, unknow
 export const fields = <const Entries extends v.ObjectEntries>(
   name: string,
   entries: Entries,
-  says: { readonly other?: string; readonly none?: string } = {},
+  says: { readonly other?: (names: string) => string; readonly none?: string } = {},
 ) => {
-  const names = Object.keys(entries).join(", "), { other = `a field of ${name} must be one of ${names}` } = says;
+  const names = Object.keys(entries).join(", "), other = says.other?.(names) ?? `a field of ${name} must be one of ${names}`;
   return v.pipe(
     v.custom<object>(isPlain, says.none ?? `${name} must be an object with fields among ${names}`),
     v.strictObject(entries, other),

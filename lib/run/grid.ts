@@ -29,7 +29,7 @@ export function grid(...grids: readonly Grid[]): RunSpec[] {
       }`,
     );
   }
-  const runs = new Map<string, RunSpec>(), key = runKeys();
+  const runs = new Map<number, RunSpec>(), key = runKeys();
   for (const lists of all) {
     for (const spec of combinations(lists)) {
       const name = key(spec), known = runs.get(name);
@@ -68,22 +68,24 @@ function* combinations(lists: readonly List[]): Generator<RunSpec> {
   const axes = keys.map((key) =>
     key === "preset" || key === "seed" ? lists.find((each) => each.key === key)!.values : inputsOf(lists, key)
   );
-  const made = new Map<string, RunSpec[Part]>();
-  const partOf = (preset: PresetName, part: Part, place: number): RunSpec[Part] => {
-    const name = `${preset} ${part} ${place}`;
-    let values = made.get(name);
-    if (!values) {
-      const given = place < 0 ? {} : axes[keys.indexOf(part)][place] as object;
-      made.set(name, values = partFrom(part, given, PRESETS[preset][part]));
-    }
-    return values;
-  };
-  const at = axes.map(() => 0), seeds = keys.indexOf("seed"), presets = keys.indexOf("preset");
-  const places = PARTS.map((part) => [part, keys.indexOf(part)] as const);
-  for (let place = axes.length; place >= 0;) {
+  const places = PARTS.map((part) => [part, keys.indexOf(part)] as const), seeds = keys.indexOf("seed"), presets = keys.indexOf("preset");
+  /** Of each preset, the values of each part, made once. */
+  const made = new Map<PresetName, (readonly RunSpec[Part][])[]>();
+  const partsOf = (preset: PresetName) =>
+    places.map(([part, place]) => {
+      const inputs = place < 0 ? [{}] : axes[place] as readonly object[];
+      return inputs.map((given) => partFrom(part, given, PRESETS[preset][part]));
+    });
+  const at = axes.map(() => 0);
+  for (let place = 0; place >= 0;) {
     const preset = presets < 0 ? "ai-scientist" : axes[presets][at[presets]] as PresetName;
-    const parts = Object.fromEntries(places.map(([part, k]) => [part, partOf(preset, part, k < 0 ? -1 : at[k])])) as unknown as RunSpec;
-    yield Object.freeze({ ...parts, seed: seeds < 0 ? PRESETS[preset].seed : axes[seeds][at[seeds]] as number });
+    let parts = made.get(preset);
+    if (!parts) made.set(preset, parts = partsOf(preset));
+    const spec: Record<string, unknown> = {};
+    for (const [i, [part, place]] of places.entries()) spec[part] = parts[i][place < 0 ? 0 : at[place]];
+    spec.seed = seeds < 0 ? PRESETS[preset].seed : axes[seeds][at[seeds]];
+    // Every part of the table is there.
+    yield Object.freeze(spec) as unknown as RunSpec;
     // Like a counter whose last digit turns fastest.
     for (place = axes.length - 1; place >= 0 && ++at[place] === axes[place].length; place--) at[place] = 0;
   }
@@ -98,19 +100,28 @@ function inputsOf(lists: readonly List[], part: Part): object[] {
   return inputs;
 }
 
-/** Names for runs: the same for runs of one identity. Shorter, and sooner made, than their hashes. */
-export function runKeys(): (spec: RunSpec) => string {
-  const numbers = new WeakMap<object, number>(), texts = new Map<string, number>();
-  const numberOf = (spec: RunSpec, part: Part): number => {
-    let number = numbers.get(spec[part]);
-    if (number === undefined) {
-      const text = partIdentity(spec, part);
-      if ((number = texts.get(text)) === undefined) texts.set(text, number = texts.size);
-      numbers.set(spec[part], number);
-    }
+/** Numbers for at most `MOST_RUNS` runs: the same for runs of one identity. Smaller, and sooner made, than their hashes. */
+export function runKeys(): (spec: RunSpec) => number {
+  const numbers = new WeakMap<object, number>(), texts = new Map<string, number>(), settings = new Map<string, number>();
+  const numberIn = (known: Map<string, number>, text: string): number => {
+    const number = known.get(text) ?? known.size;
+    known.set(text, number);
     return number;
   };
-  return (spec) => `${PARTS.map((part) => numberOf(spec, part)).join()},${spec.seed}`;
+  const numberOf = (spec: RunSpec, part: Part): number => {
+    let number = numbers.get(spec[part]);
+    if (number === undefined) numbers.set(spec[part], number = numberIn(texts, partIdentity(spec, part)));
+    return number;
+  };
+  let last: RunSpec | undefined, setting = 0;
+  return (spec) => {
+    if (PARTS.some((part) => spec[part] !== last?.[part])) {
+      setting = numberIn(settings, PARTS.map((part) => numberOf(spec, part)).join());
+      last = spec;
+    }
+    // Exact: there are fewer than 2^21 settings, and a seed has 32 bits.
+    return 2 ** 32 * setting + spec.seed;
+  };
 }
 
 /** The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. */

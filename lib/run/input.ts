@@ -1,6 +1,6 @@
 /** A run, or a grid of runs, as people write it in a notebook, in a file, on the command line. */
 import * as v from "valibot";
-import { checked, fields, value } from "./check.ts";
+import { checked, fields, isPlain, value } from "./check.ts";
 import { type Entry, type Part, PART_ENTRIES, PARTS, type RunSpec, SEED } from "./fields.ts";
 import type { Value } from "./kinds.ts";
 import { type PresetName, PRESETS } from "./presets.ts";
@@ -36,5 +36,6 @@ export const runInputSchema = (entries: readonly Entry[] = PART_ENTRIES) => inpu
 /** What a grid may be written as. */
 const GRID = inputSchema("run", PART_ENTRIES, (single) => v.lazy((input) => Array.isArray(input) ? v.array(single) : single));
 
-/** The grid, if it is one. @throws Error in one line. */
-export const checkedGrid = (grid: unknown): Grid => checked(GRID, grid, "Cannot use this grid") as Grid;
+/** The grid, if it is one. What is wrong with a value is wrong with each run that has it. @throws Error in one line. */
+export const checkedGrid = (grid: unknown): Grid =>
+  checked(GRID, grid, isPlain(grid) ? "Cannot use this run" : "Cannot use this grid") as Grid;

@@ -117,11 +117,24 @@ export const shapeKey = (spec: RunSpec): string => shapeBy(spec, PART_ENTRIES);
 
 /** `shapeKey` by the fields of another table. */
 export function shapeBy(spec: RunSpec, entries: readonly Entry[]): string {
-  const words = entries.filter((entry) => entry.field.shape && !isNeutral(spec, entry)).map((entry) =>
-    entry.field.shape!(valueAt(spec, entry))
-  );
   const { B, C } = sizes(spec);
-  return [...words, `B${B}`, `C${C}`].join(" ");
+  return [...PARTS.map((part) => partShape(spec, part, entries)).filter((text) => text !== ""), `B${B}`, `C${C}`].join(" ");
+}
+
+const partShape = shared((spec, part, entries) =>
+  entries.filter((entry) => entry.part === part && entry.field.shape && !isNeutral(spec, entry))
+    .map((entry) => entry.field.shape!(valueAt(spec, entry))).join(" ")
+);
+
+/** Remembers the text of a part by its frozen object, which the runs of a grid share: there may be a million of them. */
+function shared(text: (spec: RunSpec, part: Part, entries: readonly Entry[]) => string): typeof text {
+  const known = new WeakMap<object, string>();
+  return (spec, part, entries) => {
+    if (entries !== PART_ENTRIES || !Object.isFrozen(spec[part])) return text(spec, part, entries);
+    let found = known.get(spec[part]);
+    if (found === undefined) known.set(spec[part], found = text(spec, part, entries));
+    return found;
+  };
 }
 
 /**
@@ -132,22 +145,17 @@ export const identity = (spec: RunSpec): string => identityBy(spec, PART_ENTRIES
 
 /** `identity` by the fields of another table. */
 export function identityBy(spec: RunSpec, entries: readonly Entry[]): string {
-  const parts = PARTS.map((part) => [part, partIdentity(spec, part, entries)] as const).filter(([, text]) => text !== "{}");
+  const parts = PARTS.map((part) => [part, identityText(spec, part, entries)] as const).filter(([, text]) => text !== "{}");
   return `{${parts.sort(([a], [b]) => a < b ? -1 : 1).map(([part, text]) => `"${part}":${text},`).join("")}"seed":${spec.seed}}`;
 }
 
-/** The text of a part, by its frozen object, which the runs of a grid share. */
-const TEXTS = new WeakMap<object, string>();
+const identityText = shared((spec, part, entries) => {
+  const own = entries.filter((entry) => entry.part === part && !entry.field.extent && !isNeutral(spec, entry));
+  return stableJson(Object.fromEntries(own.map((entry) => [entry.name, valueAt(spec, entry)])));
+});
 
 /** What a part adds to a run's identity. */
-export function partIdentity(spec: RunSpec, part: Part, entries: readonly Entry[] = PART_ENTRIES): string {
-  const known = entries === PART_ENTRIES ? TEXTS.get(spec[part]) : undefined;
-  if (known !== undefined) return known;
-  const own = entries.filter((entry) => entry.part === part && !entry.field.extent && !isNeutral(spec, entry));
-  const text = stableJson(Object.fromEntries(own.map((entry) => [entry.name, valueAt(spec, entry)])));
-  if (entries === PART_ENTRIES && Object.isFrozen(spec[part])) TEXTS.set(spec[part], text);
-  return text;
-}
+export const partIdentity = (spec: RunSpec, part: Part): string => identityText(spec, part, PART_ENTRIES);
 
 /** The identity in short: 16 hexadecimal digits of its SHA-256. A run that goes on for more steps keeps its hash. */
 export const specHash = (spec: RunSpec): string => createHash("sha256").update(identity(spec)).digest("hex").slice(0, 16);

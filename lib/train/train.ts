@@ -75,8 +75,11 @@ export async function openEngine(name?: EngineName, say: (line: string) => void 
 
 /** Runs that can share a trainer: same shape, evaluated at the same steps. In the order of their first runs. */
 export function groups<T extends { readonly spec: RunSpec }>(runs: readonly T[]): T[][] {
-  return [...Map.groupBy(runs, ({ spec }) => `${shapeKey(spec)} every ${spec.schedule.evalEvery}`).values()];
+  return [...Map.groupBy(runs, ({ spec }) => groupKey(spec)).values()];
 }
+
+/** The same for runs of one group, which train together and cost the same an update. */
+export const groupKey = (spec: RunSpec): string => `${shapeKey(spec)} every ${spec.schedule.evalEvery}`;
 
 /**
  * Trains the runs, group after group; where a group doesn't fit at once, a run that ends makes room for the next.

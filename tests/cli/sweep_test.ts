@@ -330,6 +330,15 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
     /^error: Cannot use this grid: model\.layers must be at least one value|must have at least one value, current value is \[\]$/,
   ],
   ["--grid DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--grid DIR/list.json", /^error: Cannot read --grid .*list\.json: its grid must be an object, or a list of such, current value is 5$/],
+  ["--grid DIR/part.json", /^error: Cannot use this run: model must be an object with fields among layers, .*, current value is 5$/],
+  ["--grid DIR/none_given.json", /^error: Cannot read --grid .*: its grid must be an object, or a list of such, current value is none$/],
+  ["--grid DIR/seeds.json", /^error: Cannot read --grid .*seeds\.json: seed must be like 0,1,2 or 0\.\.9, current value is "4\.\.0"$/],
+  [
+    "--grid DIR/many.json",
+    /^error: Cannot use this grid: it must have at most 1,000,000 combinations, current value is 1,000,000,000,000,000$/,
+  ],
+  ["--grid DIR/question.json", /^error: Cannot read --grid .*: question must be a text, current value is 5$/],
   ["--grid DIR/rule.json", /^error: Cannot read --grid .*: rule must be first, sustained, or like .*, current value is \{"name":"x"\}$/],
   ["--grid DIR/watch.json", /^error: Cannot use experiment watch: watch must be attention, weights or both, current value is "heads"$/],
   [
@@ -340,12 +349,19 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
 
 Deno.test("bad input: one line, exit code 1, nothing written", () =>
   scratch(async (path) => {
+    const thousand = Array(1000).fill(1);
     const files = {
       typo: { girds: {} },
       empty: { grid: { model: { layers: [] } } },
       field: { grid: { optim: { learningRate: 1 } } },
       rule: { rule: { name: "x" }, grid: {} },
       watch: { watch: { heads: {} }, grid: {} },
+      list: { grid: [5] },
+      part: { grid: { model: 5 } },
+      none_given: {},
+      seeds: { grid: { seed: "4..0" } },
+      many: { grid: { model: { layers: thousand }, optim: { lr: thousand, eps: thousand, warmup: thousand }, seed: thousand } },
+      question: { question: 5, grid: {} },
       margin: { margin: -1, grid: {} },
     };
     for (const [name, file] of Object.entries(files)) Deno.writeTextFileSync(path(`${name}.json`), JSON.stringify(file));

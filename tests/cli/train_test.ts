@@ -176,6 +176,12 @@ Deno.test("the TensorFlow.js engine takes the same command line, and stdout hold
 const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--weigth-decay 1", /^error: Cannot read --weigth-decay: must be a known flag, did you mean --weight-decay\?/],
   ["--lr", /^error: Cannot read --lr: must have a value, there is none$/],
+  ["--lr Infinity", /^error: Cannot read --lr: must be a number, current value is "Infinity"$/],
+  ["--eps 1e-50", /^error: Cannot use this run: eps must be at least 1\.18e-38 \(smaller fp32 .*\), current value is 1e-50$/],
+  [
+    "--beta2 0.99999999",
+    /^error: Cannot use this run: beta2 must be .* fp32 number that it becomes, which is 1, current value is 0\.99999999$/,
+  ],
   ["--lr fast", /^error: Cannot read --lr: must be a number, current value is "fast"$/],
   ["--json=yes", /^error: Cannot read --json: must have no value, current value is "yes"$/],
   ["nanda", /^error: Cannot read the command line: must be flags, current value is "nanda"$/],
@@ -196,6 +202,11 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--config DIR", /^error: Cannot read --config .*: must be a file, it is a folder$/],
   ["--config DIR/list.json", /^error: Cannot read --config .*list\.json: must be a JSON object, current value is \[1\]$/],
   ["--config DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--config DIR/own.json", /^error: Cannot use this run: a field of run must be one of model, .*, current value is "toString"$/],
+  ["--config DIR/tokens.json", /^error: Cannot use this run: tokens must be one of a op b =, a b =, a b, current value is 5$/],
+  ["--config DIR/preset.json", /^error: Cannot use this run: preset must be one of ai-scientist, .*, current value is \["nanda"\]$/],
+  ["--config DIR/controls.json", /^error: Cannot use this run: norm must be one of post, pre, none, current value is "\\n\\u001b\[2J"$/],
+  ["--config DIR/long.json", /^error: Cannot use this run: norm must be .*, current value is "x{80}…" \(1,200,000 characters\)$/],
   ["--config DIR/corrupt.safetensors", /^error: Cannot read --config .*: must be JSON, /],
   ["--metrics DIR", /^error: Cannot write --metrics .*: must be a file, it is a folder$/],
   ["--metrics DIR/list.json/m.csv", /^error: Cannot write --metrics .*: must be a folder, it is a file$/],
@@ -210,6 +221,11 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     await Deno.mkdir(path("in"));
     await Deno.writeTextFile(path("in/list.json"), "[1]");
     await Deno.writeTextFile(path("in/field.json"), '{"optim": {"learningRate": 1}}');
+    await Deno.writeTextFile(path("in/own.json"), '{"toString": 1}');
+    await Deno.writeTextFile(path("in/tokens.json"), '{"model": {"tokens": 5}}');
+    await Deno.writeTextFile(path("in/preset.json"), '{"preset": ["nanda"]}');
+    await Deno.writeTextFile(path("in/controls.json"), '{"model": {"norm": "\\n\\u001b[2J"}}');
+    await Deno.writeTextFile(path("in/long.json"), JSON.stringify({ model: { norm: "x".repeat(1_200_000) } }));
     await Deno.writeFile(path("in/corrupt.safetensors"), Uint8Array.of(255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3));
     const before = await filesIn(path("in"));
     const waiting = [...BAD];
@@ -225,6 +241,17 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     await Promise.all([worker(), worker(), worker()]);
     assertEquals(await filesIn(path("in")), before);
   }));
+
+Deno.test("a config may come through a pipe", async () => {
+  const script =
+    'echo "$1" | "$0" run -A lib/cli/train.ts --help --config /dev/stdin && "$0" run -A lib/cli/train.ts --help --config <(echo "$1")';
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script, Deno.execPath(), '{"optim": {"lr": 0.25}}'],
+    cwd: new URL("../../", import.meta.url),
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  assertEquals(new TextDecoder().decode(stdout).match(/learning rate \[0\.25\]/g)?.length, 2);
+});
 
 Deno.test("weights of another model are refused", () =>
   folder(async (path) => {
