@@ -204,6 +204,70 @@ function meaning(path: string): string | null {
   }
 }
 
+/** What every case needs. */
+interface Context {
+  readonly random: Chance;
+  readonly pick: Pick;
+  /** The folder of the originals, and that of this case. */
+  readonly folder: string;
+  readonly own: string;
+  /** What the originals mean, by their names. */
+  readonly wholes: ReadonlyMap<string, string | null>;
+  readonly records: ReadonlyMap<string, string>;
+}
+
+async function recordCase({ random, pick, folder, own, records }: Context): Promise<Finding[]> {
+  const kind = pick([...records.keys()]), at = join(own, "record");
+  copyInto(join(folder, kind), at);
+  const input = `${kind}: ${random.below(2) === 0 ? inFiles(at, random, pick) : inTexts(at, random, pick)}`;
+  try {
+    const { recorded } = await readRecord(at);
+    return JSON.stringify(recorded) === records.get(kind) ? [] : [{ input, problem: "it was taken" }];
+  } catch (error) {
+    const problem = wrongWith(error);
+    return problem === null ? [] : [{ input, problem }];
+  }
+}
+
+/** Damages a lab. @returns what was done. */
+function damageLab(at: string, kind: string, how: number, { random, pick }: Context): string {
+  const path = join(at, "lab.db");
+  if (how === 0 && kind === "trained") return inFiles(join(at, "lab.files"), random, pick);
+  if (how <= 1) {
+    Deno.writeFileSync(path, damaged(Deno.readFileSync(path), random));
+    return "bytes of the database";
+  }
+  using db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
+  db.exec("PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON");
+  return throughSql(db, random, pick);
+}
+
+async function labCase(context: Context): Promise<Finding[]> {
+  const { random, pick, folder, own, wholes } = context, kind = pick([...wholes.keys()]), how = random.below(6);
+  const at = join(own, "lab"), path = join(at, "lab.db"), problems: (string | null)[] = [];
+  copyInto(join(folder, kind), at);
+  const input = `${kind}: ${damageLab(at, kind, how, context)}`;
+  const changed = how === 0 && kind === "trained" || meaning(path) !== wholes.get(kind);
+  const say = (line: string) => void problems.push(lineFault(line));
+  const trying = (work: () => Promise<unknown>) => work().catch((error) => void problems.push(wrongWith(error)));
+  await trying(async () => {
+    using lab = Lab.open(path, { readOnly: true });
+    const { findings } = await verify(lab);
+    if (changed && findings.length === 0) problems.push("verify says ok");
+    for (const { text } of findings) say(text);
+    if (random.below(4) > 0) return;
+    using into = Lab.open(join(own, "merged.db"));
+    await merge(lab, into, say);
+  });
+  if (random.below(8) === 0) {
+    await trying(async () => {
+      using lab = Lab.open(path);
+      await sweep(experiment(200), { lab, engine: engine(), say });
+    });
+  }
+  return problems.filter((problem) => problem !== null).map((problem) => ({ input, problem }));
+}
+
 /**
  * Damages `count` labs and records, and verifies, merges, sweeps or imports each.
  * @param random decides what is damaged; the same gives the same damage.
@@ -213,68 +277,16 @@ export async function* labs(random: Chance, count: number): AsyncIterable<Findin
   try {
     await originals(folder);
     const wholes = new Map(["trained", "imported"].map((kind) => [kind, meaning(join(folder, kind, "lab.db"))]));
-    const records = new Map(
-      await Promise.all(["record", "thin"].map(async (kind) => [kind, JSON.stringify(await readRecord(join(folder, kind)))] as const)),
-    );
+    const read = async (kind: string) => JSON.stringify((await readRecord(join(folder, kind))).recorded);
+    const records = new Map(await Promise.all(["record", "thin"].map(async (kind) => [kind, await read(kind)] as const)));
     for (let i = 0; i < count; i++) {
-      const own = join(folder, `case-${i}`);
+      const own = join(folder, `case-${i}`), context = { random, pick, folder, own, wholes, records };
       Deno.mkdirSync(own);
       Deno.writeTextFileSync(join(own, "victim.txt"), "stays");
-      const found = random.below(3) === 0 ? recordCase(pick(["record", "thin"])) : labCase(pick(["trained", "imported"]));
-      yield* await found;
+      const found = await (random.below(3) === 0 ? recordCase(context) : labCase(context));
+      yield* found.map(({ input, problem }) => ({ input: `case ${i}, ${input}`, problem }));
       if (Deno.readTextFileSync(join(own, "victim.txt")) !== "stays") yield { input: `case ${i}`, problem: "a file beside it has changed" };
       Deno.removeSync(own, { recursive: true });
-
-      async function recordCase(kind: string): Promise<Finding[]> {
-        const at = join(own, "record");
-        copyInto(join(folder, kind), at);
-        const input = `case ${i}, ${kind}: ${random.below(2) === 0 ? inFiles(at, random, pick) : inTexts(at, random, pick)}`;
-        try {
-          const { recorded } = await readRecord(at), whole = JSON.parse(records.get(kind)!).recorded;
-          return JSON.stringify(recorded) === JSON.stringify(whole) ? [] : [{ input, problem: "it was taken" }];
-        } catch (error) {
-          const fault = wrongWith(error);
-          return fault === null ? [] : [{ input, problem: fault }];
-        }
-      }
-
-      async function labCase(kind: string): Promise<Finding[]> {
-        const at = join(own, "lab"), path = join(at, "lab.db"), how = random.below(6);
-        copyInto(join(folder, kind), at);
-        let what: string;
-        if (how === 0 && kind === "trained") what = inFiles(join(at, "lab.files"), random, pick);
-        else if (how <= 1) {
-          what = "bytes of the database";
-          Deno.writeFileSync(path, damaged(Deno.readFileSync(path), random));
-        } else {
-          using db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
-          db.exec("PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON");
-          what = throughSql(db, random, pick);
-        }
-        const input = `case ${i}, ${kind}: ${what}`, changed = how === 0 && kind === "trained" || meaning(path) !== wholes.get(kind);
-        const faults: (string | null)[] = [];
-        try {
-          using lab = Lab.open(path, { readOnly: true });
-          const { findings } = await verify(lab);
-          if (changed && findings.length === 0) faults.push("verify says ok");
-          faults.push(...findings.map(({ text }) => lineFault(text)));
-          if (random.below(4) === 0) {
-            using into = Lab.open(join(own, "merged.db"));
-            await merge(lab, into, (line) => faults.push(lineFault(line)));
-          }
-        } catch (error) {
-          faults.push(wrongWith(error));
-        }
-        if (random.below(8) === 0) {
-          try {
-            using lab = Lab.open(path);
-            await sweep(experiment(200), { lab, engine: engine(), say: (line) => faults.push(lineFault(line)) });
-          } catch (error) {
-            faults.push(wrongWith(error));
-          }
-        }
-        return faults.filter((fault) => fault !== null).map((fault) => ({ input, problem: fault }));
-      }
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,7 +1,7 @@
 /**
  * Recorded results as text: an experiment in small files that a person can read, a spreadsheet can open and git can compare.
  *
- * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: a row a run, with the fields in which
+ * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: one row per run, with the fields in which
  * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. `artifacts.csv`: files that go along
  * with them, with their checksums. What isn't there is an empty cell.
  * Equal results give equal bytes: no times but those of the work, and runs in the order of what differs.
