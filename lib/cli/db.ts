@@ -53,8 +53,8 @@ Doing it again changes nothing.`,
   "verify": {
     usage: "",
     summary: "Looks for what isn't as it should be; exit code 1 where it finds something",
-    more: `Checks the database itself, the files of its runs, whether evaluations lack, and whether milestones follow from them.
-It changes nothing.`,
+    more: `Checks every column of the database: hashes and milestones are computed anew, numbers must be in range, and checksums of
+what was stored must fit; and the files of its runs. It changes nothing.`,
     run: check,
   },
   "recompute": {

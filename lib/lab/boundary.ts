@@ -1,6 +1,6 @@
 /**
  * Sweeps that spend their runs where success turns into failure: of a grid over two settings only the runs are trained that its boundary needs. What is
- * trained next follows from what the lab has, so that such a sweep, too, can be stopped and taken up in whatever way.
+ * trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and taken up again.
  */
 import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
 import { entryAt, valueAt } from "../run/fields.ts";

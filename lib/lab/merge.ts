@@ -28,7 +28,7 @@ export interface Merged {
 /**
  * Enters all that one lab has into another, whole or not at all. Runs that are in training in the source come as stopped; those that are in
  * training in the target stay as they are.
- * @param say hears of what was left out or is worth knowing, a line each.
+ * @param say called with a line for whatever was left out or is worth knowing.
  * @throws Error in one line where both are the same, or mean different things by one rule.
  */
 export async function merge(from: Lab, into: Lab, say: (line: string) => void = console.error): Promise<Merged> {

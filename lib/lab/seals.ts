@@ -35,9 +35,10 @@ const imported = (lab: Connection, id: number) =>
     ).rows.map(([, ...row]) => row)
   );
 
-/** What of an experiment is sealed: all but what its runs share and differ in, which follows from them. */
+/** What of an experiment is sealed: all of it. */
 function experimentContent(lab: Connection, id: number): readonly unknown[] {
-  const [experiment] = lab.table("SELECT name, question, rule, margin, keep, watch, declared_at FROM experiments WHERE id = ?", id).rows;
+  const [experiment] =
+    lab.table("SELECT name, question, rule, margin, keep, fixed, swept, watch, declared_at FROM experiments WHERE id = ?", id).rows;
   const members = lab.table("SELECT hash, steps FROM members JOIN runs ON id = run WHERE experiment = ? ORDER BY hash", id).rows;
   return [...experiment, members];
 }

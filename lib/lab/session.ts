@@ -1,7 +1,7 @@
 /**
  * A session: one process at work on a lab. It claims runs, so that no other trains them too, and stores what becomes of them.
  *
- * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, in whatever way. So a
+ * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends. So a
  * session without an end whose lock is free was killed, and its runs are anybody's. A run's evaluations are stored as they come, and its state now
  * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
  */
@@ -23,7 +23,7 @@ export interface SessionOptions {
   readonly info: EngineInfo;
   /** How it was started, as typed. */
   readonly command: string;
-  /** Hears of what went wrong but didn't stop the work, a line each. */
+  /** Called with a line for whatever went wrong but didn't stop the work. */
   readonly say?: (line: string) => void;
 }
 

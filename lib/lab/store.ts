@@ -5,6 +5,7 @@
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { ENTRIES, valueAt } from "../run/fields.ts";
+import { METRIC_NAMES } from "../run/metrics.ts";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
@@ -221,7 +222,7 @@ export class Lab extends Connection {
       // SQLite takes NaN for NULL.
       this.run(
         `INSERT OR REPLACE INTO metrics VALUES ${VALUES[rows.length]}`,
-        ...rows.flatMap((row) => [run, ...METRICS.map((field) => row[field])]),
+        ...rows.flatMap((row) => [run, ...METRIC_NAMES.map((name) => row[name])]),
       );
       from += rows.length;
     }
@@ -297,21 +298,9 @@ export function specOf({ hash, spec: json }: { readonly hash: string; readonly s
   throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must give this hash, it gives ${specHash(spec)}`);
 }
 
-/** The fields of an evaluation, in the order of the table's columns. */
-const METRICS = [
-  "step",
-  "trainLoss",
-  "trainAcc",
-  "valLoss",
-  "valAcc",
-  "weightNorm",
-  "gradNorm",
-  "batchLoss",
-  "batchAcc",
-] as const satisfies readonly (keyof Metrics)[];
 /** Evaluations that one statement stores, which is twice as fast as one by one. */
 const TOGETHER = 50;
-const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRICS.length)})`).join(", "));
+const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRIC_NAMES.length)})`).join(", "));
 
 /** An evaluation as it is stored. Written out: there may be millions. */
 function metricsOf(row: readonly SQLOutputValue[]): Metrics {

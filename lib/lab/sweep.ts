@@ -35,7 +35,7 @@ export interface SweepOptions {
   readonly command?: string;
   /** After every piece of work, a few times a second: the new evaluations, and all runs of the experiment in its order. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
-  /** Hears of what went wrong but didn't stop the sweep. Default: `console.error`. */
+  /** Called with a line for whatever went wrong but didn't stop the sweep. Default: `console.error`. */
   readonly say?: (line: string) => void;
   readonly checkpointSeconds?: number;
 }

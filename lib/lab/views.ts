@@ -109,7 +109,7 @@ SELECT e.name AS experiment, e.question, (SELECT group_concat(key, ', ') FROM js
   ${statistics}
 FROM experiments e JOIN (${placed("experiment", "run_summary")}) s ON s.experiment = e.name
 GROUP BY e.id ORDER BY e.id;`,
-  // Where an experiment's numbers come from: a row an environment that trained runs of it.
+  // Where an experiment's numbers come from: one row for each environment that trained runs of it.
   provenance: `
 CREATE VIEW provenance AS
 SELECT e.name AS experiment, v.adapter, v.driver, v.software, v.processor, v.cores, v.engine, v.deno, v."commit",

@@ -60,7 +60,7 @@ function freeNames(columns: readonly string[]): string[] {
 /** What every dataframe has beside its prototype's properties. */
 const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
-/** A dataframe with a row a run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
+/** A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
     const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);

@@ -2,11 +2,12 @@
 import { flagHelp, numberOf, parse } from "../../lib/cli/flags.ts";
 import { run } from "../../lib/cli/main.ts";
 import { Chance, type Fuzzer } from "./finding.ts";
+import { labs } from "./labs.ts";
 import { safetensors } from "./safetensors.ts";
 import { configs, flags, grids, inputs } from "./specs.ts";
 
 /** All fuzzers, by name. */
-export const FUZZERS: Readonly<Record<string, Fuzzer>> = { configs, grids, flags, inputs, safetensors };
+export const FUZZERS: Readonly<Record<string, Fuzzer>> = { configs, grids, flags, inputs, safetensors, labs };
 
 const FLAGS = {
   "cases": { value: "N", help: "inputs for each fuzzer [5000]" },

@@ -11,20 +11,14 @@ import { importRecorded, readRecord } from "../../lib/lab/record/import.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
 import { verify } from "../../lib/lab/verify.ts";
-import type { Random } from "../../lib/run/random.ts";
 import { fakeEngine } from "../fake_engine.ts";
-
-/** An input for which something went wrong, and what. */
-export interface Finding {
-  readonly input: string;
-  readonly fault: string;
-}
+import { type Chance, type Finding, wrongWith } from "./finding.ts";
 
 const experiment = (steps: number): Experiment => ({
   name: "small",
   question: "Does it?",
   margin: 50,
-  watch: { attention: {}, weights: {} },
+  watch: { attention: { pairs: 4, full: 1, perDecade: 2 }, weights: { perDecade: 1 } },
   runs: grid({
     preset: "nanda",
     model: { dModel: 4, heads: 1, dMlp: 4 },
@@ -109,7 +103,7 @@ const NASTY = [
 const NUMBERS = [-1, 0, 1, 2, 0.5, -0.001, 1e9, 2 ** 31, 2 ** 53, 1e300, Infinity, -Infinity];
 
 /** Another value than this one: a little other, or altogether. */
-function other(value: unknown, random: Random, pick: Pick): string | number | null {
+function other(value: unknown, random: Chance, pick: Pick): string | number | null {
   if (random.below(4) === 0) return pick<string | number | null>([null, ...NUMBERS, ...NASTY]);
   if (typeof value === "number") return pick([value + 1, value - 1, value * 1.0001, value + 1e-9, value * 10, -value, ...NUMBERS]);
   if (typeof value !== "string") return pick<string | number>([...NUMBERS, ...NASTY]);
@@ -118,7 +112,7 @@ function other(value: unknown, random: Random, pick: Pick): string | number | nu
 }
 
 /** Changes a database through SQL, as far as SQLite lets it. @returns what was done. */
-function throughSql(db: DatabaseSync, random: Random, pick: Pick): string {
+function throughSql(db: DatabaseSync, random: Chance, pick: Pick): string {
   const table = pick(TABLES), count = Number((db.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }).n);
   const columns = db.prepare(`SELECT name FROM pragma_table_info('${table}')`).all().map(({ name }) => `"${name}"`);
   const at = random.below(Math.max(1, count)), column = pick(columns);
@@ -155,7 +149,7 @@ function throughSql(db: DatabaseSync, random: Random, pick: Pick): string {
 }
 
 /** Bytes with some of them changed, or cut off. */
-function damaged(bytes: Uint8Array, random: Random): Uint8Array {
+function damaged(bytes: Uint8Array, random: Chance): Uint8Array {
   const copy = bytes.slice();
   if (random.below(8) === 0) return copy.subarray(0, random.below(copy.length));
   for (let i = 1 + random.below(4); i > 0; i--) copy[random.below(copy.length)] ^= 1 << random.below(8);
@@ -167,7 +161,7 @@ const filesBelow = (folder: string): string[] =>
     .sort();
 
 /** Damages a file of a folder. @returns what was done. */
-function inFiles(folder: string, random: Random, pick: Pick): string {
+function inFiles(folder: string, random: Chance, pick: Pick): string {
   const file = pick(filesBelow(folder)), bytes = Deno.readFileSync(file), name = basename(file);
   switch (random.below(5)) {
     case 0:
@@ -184,12 +178,6 @@ function inFiles(folder: string, random: Random, pick: Pick): string {
       Deno.writeFileSync(file, damaged(bytes, random));
       return `bytes of ${name}`;
   }
-}
-
-/** What is wrong with how something was refused; `null` where nothing is. */
-function faultOf(error: unknown): string | null {
-  if (!(error instanceof Error) || error.constructor !== Error) return `internal error: ${error instanceof Error ? error.stack : error}`;
-  return /^Cannot /.test(error.message) ? lineFault(error.message) : `doesn't say what it can't do: ${error.message}`;
 }
 
 /** What is wrong with a line for a terminal. */
@@ -216,77 +204,89 @@ function meaning(path: string): string | null {
   }
 }
 
+/** What every case needs. */
+interface Context {
+  readonly random: Chance;
+  readonly pick: Pick;
+  /** The folder of the originals, and that of this case. */
+  readonly folder: string;
+  readonly own: string;
+  /** What the originals mean, by their names. */
+  readonly wholes: ReadonlyMap<string, string | null>;
+  readonly records: ReadonlyMap<string, string>;
+}
+
+async function recordCase({ random, pick, folder, own, records }: Context): Promise<Finding[]> {
+  const kind = pick([...records.keys()]), at = join(own, "record");
+  copyInto(join(folder, kind), at);
+  const input = `${kind}: ${random.below(2) === 0 ? inFiles(at, random, pick) : inTexts(at, random, pick)}`;
+  try {
+    const { recorded } = await readRecord(at);
+    return JSON.stringify(recorded) === records.get(kind) ? [] : [{ input, problem: "it was taken" }];
+  } catch (error) {
+    const problem = wrongWith(error);
+    return problem === null ? [] : [{ input, problem }];
+  }
+}
+
+/** Damages a lab. @returns what was done. */
+function damageLab(at: string, kind: string, how: number, { random, pick }: Context): string {
+  const path = join(at, "lab.db");
+  if (how === 0 && kind === "trained") return inFiles(join(at, "lab.files"), random, pick);
+  if (how <= 1) {
+    Deno.writeFileSync(path, damaged(Deno.readFileSync(path), random));
+    return "bytes of the database";
+  }
+  using db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
+  db.exec("PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON");
+  return throughSql(db, random, pick);
+}
+
+async function labCase(context: Context): Promise<Finding[]> {
+  const { random, pick, folder, own, wholes } = context, kind = pick([...wholes.keys()]), how = random.below(6);
+  const at = join(own, "lab"), path = join(at, "lab.db"), problems: (string | null)[] = [];
+  copyInto(join(folder, kind), at);
+  const input = `${kind}: ${damageLab(at, kind, how, context)}`;
+  const changed = how === 0 && kind === "trained" || meaning(path) !== wholes.get(kind);
+  const say = (line: string) => void problems.push(lineFault(line));
+  const trying = (work: () => Promise<unknown>) => work().catch((error) => void problems.push(wrongWith(error)));
+  await trying(async () => {
+    using lab = Lab.open(path, { readOnly: true });
+    const { findings } = await verify(lab);
+    if (changed && findings.length === 0) problems.push("verify says ok");
+    for (const { text } of findings) say(text);
+    if (random.below(4) > 0) return;
+    using into = Lab.open(join(own, "merged.db"));
+    await merge(lab, into, say);
+  });
+  if (random.below(8) === 0) {
+    await trying(async () => {
+      using lab = Lab.open(path);
+      await sweep(experiment(200), { lab, engine: engine(), say });
+    });
+  }
+  return problems.filter((problem) => problem !== null).map((problem) => ({ input, problem }));
+}
+
 /**
  * Damages `count` labs and records, and verifies, merges, sweeps or imports each.
  * @param random decides what is damaged; the same gives the same damage.
  */
-export async function* labs(random: Random, count: number): AsyncIterable<Finding> {
+export async function* labs(random: Chance, count: number): AsyncIterable<Finding> {
   const folder = await Deno.makeTempDir({ prefix: "fuzz-" }), pick: Pick = (from) => from[random.below(from.length)];
   try {
     await originals(folder);
     const wholes = new Map(["trained", "imported"].map((kind) => [kind, meaning(join(folder, kind, "lab.db"))]));
-    const records = new Map(
-      await Promise.all(["record", "thin"].map(async (kind) => [kind, JSON.stringify(await readRecord(join(folder, kind)))] as const)),
-    );
+    const read = async (kind: string) => JSON.stringify((await readRecord(join(folder, kind))).recorded);
+    const records = new Map(await Promise.all(["record", "thin"].map(async (kind) => [kind, await read(kind)] as const)));
     for (let i = 0; i < count; i++) {
-      const own = join(folder, `case-${i}`);
+      const own = join(folder, `case-${i}`), context = { random, pick, folder, own, wholes, records };
       Deno.mkdirSync(own);
       Deno.writeTextFileSync(join(own, "victim.txt"), "stays");
-      const found = random.below(3) === 0 ? recordCase(pick(["record", "thin"])) : labCase(pick(["trained", "imported"]));
-      yield* await found;
-      if (Deno.readTextFileSync(join(own, "victim.txt")) !== "stays") yield { input: `case ${i}`, fault: "a file beside it has changed" };
+      const found = await (random.below(3) === 0 ? recordCase(context) : labCase(context));
+      yield* found.map(({ input, problem }) => ({ input: `case ${i}, ${input}`, problem }));
+      if (Deno.readTextFileSync(join(own, "victim.txt")) !== "stays") yield { input: `case ${i}`, problem: "a file beside it has changed" };
       Deno.removeSync(own, { recursive: true });
-
-      async function recordCase(kind: string): Promise<Finding[]> {
-        const at = join(own, "record");
-        copyInto(join(folder, kind), at);
-        const input = `case ${i}, ${kind}: ${random.below(2) === 0 ? inFiles(at, random, pick) : inTexts(at, random, pick)}`;
-        try {
-          const { recorded } = await readRecord(at), whole = JSON.parse(records.get(kind)!).recorded;
-          return JSON.stringify(recorded) === JSON.stringify(whole) ? [] : [{ input, fault: "it was taken" }];
-        } catch (error) {
-          const fault = faultOf(error);
-          return fault === null ? [] : [{ input, fault }];
-        }
-      }
-
-      async function labCase(kind: string): Promise<Finding[]> {
-        const at = join(own, "lab"), path = join(at, "lab.db"), how = random.below(6);
-        copyInto(join(folder, kind), at);
-        let what: string;
-        if (how === 0 && kind === "trained") what = inFiles(join(at, "lab.files"), random, pick);
-        else if (how <= 1) {
-          what = "bytes of the database";
-          Deno.writeFileSync(path, damaged(Deno.readFileSync(path), random));
-        } else {
-          using db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
-          db.exec("PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON");
-          what = throughSql(db, random, pick);
-        }
-        const input = `case ${i}, ${kind}: ${what}`, changed = how === 0 && kind === "trained" || meaning(path) !== wholes.get(kind);
-        const faults: (string | null)[] = [];
-        try {
-          using lab = Lab.open(path, { readOnly: true });
-          const { findings } = await verify(lab);
-          if (changed && findings.length === 0) faults.push("verify says ok");
-          faults.push(...findings.map(({ text }) => lineFault(text)));
-          if (random.below(4) === 0) {
-            using into = Lab.open(join(own, "merged.db"));
-            await merge(lab, into, (line) => faults.push(lineFault(line)));
-          }
-        } catch (error) {
-          faults.push(faultOf(error));
-        }
-        if (random.below(8) === 0) {
-          try {
-            using lab = Lab.open(path);
-            await sweep(experiment(200), { lab, engine: engine(), say: (line) => faults.push(lineFault(line)) });
-          } catch (error) {
-            faults.push(faultOf(error));
-          }
-        }
-        return faults.filter((fault) => fault !== null).map((fault) => ({ input, fault }));
-      }
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -294,7 +294,7 @@ export async function* labs(random: Random, count: number): AsyncIterable<Findin
 }
 
 /** Damages the texts of a record: a cell, a line, or a value of the header. @returns what was done. */
-function inTexts(folder: string, random: Random, pick: Pick): string {
+function inTexts(folder: string, random: Chance, pick: Pick): string {
   const file = pick(filesBelow(folder).filter((path) => /\.(csv|json)$/.test(path))),
     text = Deno.readTextFileSync(file),
     name = basename(file);

@@ -44,7 +44,7 @@ export function references(lab: Lab): Finding[] {
 /** Columns of runs that the database derives from specs and stores: on a broken disk, they may differ. */
 export function derived(lab: Lab): Finding[] {
   const [{ sql }] = lab.query<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE name = 'runs'");
-  const columns = [...sql.matchAll(/^\s*(\w+)\s+\w+\s+AS \((.*)\) STORED/gm)].map(([, name, expression]) => ({ name, expression }));
+  const columns = [...sql.matchAll(/(\w+)\s+\w+\s+AS \((.+?)\) (?:STORED|VIRTUAL)/g)].map(([, name, expression]) => ({ name, expression }));
   const { rows } = lab.table(
     `SELECT hash, ${
       columns.map(({ name, expression }) => `${name} IS NOT (${expression})`)

@@ -77,13 +77,19 @@ function experimentOf(lab: Lab, row: ExperimentRow): string | undefined {
     const known = lab.rules().find((each) => each.name === rule);
     if (!known) return must("rule", "one of the lab's rules", rule);
     checkExperiment({ name, runs, rule: known, margin, ...watch !== null && { watch: JSON.parse(watch) as Watch } });
+    const described = lab.description(id);
+    if (!saysSo(fixed, described.fixed)) return "fixed must be what its runs share, it isn't";
+    if (!saysSo(swept, described.swept)) return "swept must be in what its runs differ, it isn't";
   } catch (error) {
     return (error as Error).message;
   }
-  const described = lab.description(id);
-  if (described.fixed !== fixed) return "fixed must be what its runs share, it isn't";
-  if (described.swept !== swept) return "swept must be in what its runs differ, it isn't";
   return sealed(verdictOf(lab, "experiment", id), "declare it again, by a sweep, where it is right");
+}
+
+/** Whether a stored description says nothing else than one made now, which may have fields that came later. */
+function saysSo(stored: string, now: string): boolean {
+  const is = JSON.parse(stored) as Record<string, unknown>, wanted = JSON.parse(now) as Record<string, unknown>;
+  return Object.entries(is).every(([path, value]) => JSON.stringify(value) === JSON.stringify(wanted[path]));
 }
 
 /** What to say of a seal, if anything. */

@@ -1,6 +1,7 @@
 /** Whether runs are what their specs make them, have the evaluations that they must, and the milestones that follow from those. */
 import { inOneLine, quote } from "../../run/quote.ts";
 import { parameterCount } from "../../run/layout.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, type MetricName } from "../../run/metrics.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../../run/spec.ts";
 import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
@@ -111,7 +112,7 @@ function stateOf(lab: Lab, run: RunRow): string | null {
 /** What is wrong with its evaluations, if anything. */
 function evaluationsOf(lab: Lab, run: RunRow, spec: RunSpec): string | null {
   const { rows } = lab.table(
-    "SELECT step, train_loss, train_acc, val_loss, val_acc, weight_norm, grad_norm, batch_loss, batch_acc FROM metrics WHERE run = ? ORDER BY step",
+    `SELECT ${Object.values(METRIC_COLUMNS)} FROM metrics WHERE run = ? ORDER BY step`,
     run.id,
   );
   for (const row of rows) {
@@ -126,21 +127,21 @@ function evaluationsOf(lab: Lab, run: RunRow, spec: RunSpec): string | null {
 const LOSS = (value: unknown) => typeof value === "number" && Number.isFinite(value) && value > -1e-3;
 const NORM = (value: unknown) => typeof value === "number" && value >= 0;
 const orNone = (ok: (value: unknown) => boolean) => (value: unknown) => value === null || ok(value);
-const RANGES: readonly [name: string, ok: (value: unknown) => boolean, requirement: string][] = [
-  ["step", (value) => isWhole(value), "a whole number from 0"],
-  ["train_loss", LOSS, "a finite number from 0"],
-  ["train_acc", isShare, "from 0 to 1"],
-  ["val_loss", LOSS, "a finite number from 0"],
-  ["val_acc", isShare, "from 0 to 1"],
-  ["weight_norm", NORM, "0 or above"],
-  ["grad_norm", orNone(NORM), "0 or above, or none"],
-  ["batch_loss", orNone((value) => typeof value === "number" && value > -1e-3), "0 or above, or none"],
-  ["batch_acc", orNone(isShare), "from 0 to 1, or none"],
-];
+const RANGES: Readonly<Record<MetricName, readonly [ok: (value: unknown) => boolean, requirement: string]>> = {
+  step: [(value) => isWhole(value), "a whole number from 0"],
+  trainLoss: [LOSS, "a finite number from 0"],
+  trainAcc: [isShare, "from 0 to 1"],
+  valLoss: [LOSS, "a finite number from 0"],
+  valAcc: [isShare, "from 0 to 1"],
+  weightNorm: [NORM, "0 or above"],
+  gradNorm: [orNone(NORM), "0 or above, or none"],
+  batchLoss: [orNone((value) => typeof value === "number" && value > -1e-3), "0 or above, or none"],
+  batchAcc: [orNone(isShare), "from 0 to 1, or none"],
+};
 
 function rangesOf(row: readonly unknown[]): string | null {
-  const i = RANGES.findIndex(([, ok], i) => !ok(row[i]));
-  return i < 0 ? null : `${RANGES[i][0]} is ${RANGES[i][2]}, it is ${quote(row[i])}`;
+  const i = METRIC_NAMES.findIndex((name, i) => !RANGES[name][0](row[i])), name = METRIC_NAMES[i];
+  return i < 0 ? null : `${METRIC_COLUMNS[name]} is ${RANGES[name][1]}, it is ${quote(row[i])}`;
 }
 
 /** What is wrong with the steps at which it has evaluations, if anything. */

@@ -12,7 +12,7 @@ import type { Lab } from "../store.ts";
 /** How many readings of a run go along at most. */
 export const MOST_READINGS = 64;
 
-/** What may go along, each in a folder of its name: a log a run; weights, a file a state. */
+/** What may go along, each in a folder of its name: one log per run; weights, one file per state. */
 export type Sent = "attention" | "weights";
 export const SENT: readonly Sent[] = ["attention", "weights"];
 

@@ -27,7 +27,7 @@ export interface RecordOptions {
   readonly files?: readonly Sent[];
   /** How the record is made, as typed. */
   readonly command: string;
-  /** Hears of files that are left out, a line each. */
+  /** Called with a line for each file that is left out. */
   readonly say?: (line: string) => void;
 }
 

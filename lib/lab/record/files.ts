@@ -1,15 +1,16 @@
 /**
  * Recorded results as text: an experiment in small files that a person can read, a spreadsheet can open and git can compare.
  *
- * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: a row a run, with the fields in which
+ * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: one row per run, with the fields in which
  * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. `artifacts.csv`: files that go along
  * with them, with their checksums. What isn't there is an empty cell.
  * Equal results give equal bytes: no times but those of the work, and runs in the order of what differs.
  */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
-import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
 import { checksum } from "../../run/files.ts";
+import { METRIC_COLUMNS } from "../../run/metrics.ts";
+import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
 import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
@@ -123,16 +124,9 @@ export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checks
 /** The checksum of a text. */
 export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
 
-export const METRICS = {
-  trainLoss: "train_loss",
-  trainAcc: "train_acc",
-  valLoss: "val_loss",
-  valAcc: "val_acc",
-  weightNorm: "weight_norm",
-  gradNorm: "grad_norm",
-  batchLoss: "batch_loss",
-  batchAcc: "batch_acc",
-} as const satisfies { readonly [K in Exclude<keyof Metrics, "step">]: string };
+/** The metrics of a record beside the step, and what their columns are called. */
+const { step: _, ...COLUMNS } = METRIC_COLUMNS;
+export const METRICS = COLUMNS;
 export const METRIC_FIELDS = Object.keys(METRICS) as (keyof typeof METRICS)[];
 export const METRICS_HEADER = ["run", "step", ...Object.values(METRICS)];
 
