@@ -15,7 +15,10 @@ export interface View {
   readonly buffer: string;
   readonly offset: number;
   readonly stride: number;
-  /** Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger. */
+  /**
+   * Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger; an executor
+   * may place runs by the words of a use, so what is written is read by uses of as many.
+   */
   readonly words: number;
 }
 

@@ -1,0 +1,134 @@
+/** Every operation of a plan by itself: each executor leaves in every buffer what plain loops in doubles leave there, and nothing elsewhere. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
+import { HYPER, hyperWords, stateWords } from "../../lib/engine/hyper.ts";
+import type { ListName, Op, Plan } from "../../lib/engine/op.ts";
+import { plan } from "../../lib/engine/plan.ts";
+import { pack } from "../../lib/engine/rows.ts";
+import { attentionProbe } from "../../lib/run/attention.ts";
+import { initialise } from "../../lib/run/layout.ts";
+import { dataset } from "../../lib/run/operations.ts";
+import { Random } from "../../lib/run/random.ts";
+import { type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
+import { KERNELS, spoiled, testOn } from "./executors.ts";
+import { type Memory, PERFORM, perform } from "./interpreter.ts";
+
+/**
+ * Of the largest word that the operation changes in a buffer. Sums of at most 121 terms in fp32 in some order: each off by about √121 · 2⁻²⁴ = 7e-7 of
+ * what is added, and what is added is at most some times as large as the sum's largest.
+ */
+const TOLERANCE = 1e-5;
+
+const WATCHED = { attention: { pairs: 20, full: 4 } };
+const WHOLE = /(^|\.)(batch|pairs|lists|state)$/;
+
+/** A run's buffers before its first update, with moments as they might be later. */
+function memoryOf(spec: RunSpec, { buffers, attention }: Plan): Memory {
+  const memory: Record<string, Float64Array> = {};
+  for (const [name, words] of buffers) memory[name] = new Float64Array(words);
+  const { a, b, target } = dataset(spec.data, spec.seed), random = new Random(spec.seed, "resample");
+  memory.params.set(initialise(spec));
+  memory.m.set(memory.params.map((x) => Math.fround(0.1 * x)));
+  memory.v.set(memory.params.map((x) => Math.fround(x * x * random.uniform())));
+  const words = hyperWords(spec), floats = new Float32Array(words.buffer);
+  memory.hyper.set(HYPER.map(({ type }, i) => (type === "f32" ? floats : words)[i]));
+  memory.state.set(stateWords(spec, 3));
+  memory.pairs.set(Array.from(a, (_, i) => pack(a[i], b[i], target[i])));
+  const probe = attentionProbe(spec, { pairs: attention!.N, full: attention!.S });
+  memory["attention.batch"].set(Array.from(probe.a, (a, i) => pack(a, probe.b[i], 0)));
+  return memory;
+}
+
+/** A buffer in the words of a device, and back. */
+function encode(name: string, values: Float64Array): Uint32Array<ArrayBuffer> {
+  if (WHOLE.test(name)) return Uint32Array.from(values);
+  const words = new Uint32Array(values.length), floats = new Float32Array(words.buffer);
+  if (name === "hyper") HYPER.forEach(({ type }, i) => (type === "f32" ? floats : words)[i] = values[i]);
+  else floats.set(values);
+  return words;
+}
+function decode(name: string, floats: Float32Array<ArrayBuffer>): Float64Array {
+  const words = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  if (WHOLE.test(name)) return Float64Array.from(words);
+  return name === "hyper" ? Float64Array.from(HYPER, ({ type }, i) => (type === "f32" ? floats : words)[i]) : Float64Array.from(floats);
+}
+
+/** What an executor makes of an operation. */
+async function carriedOut({ executor }: ExecutorEngine, made: Plan, op: Op, memory: Memory): Promise<Memory> {
+  const names = [...made.buffers.keys()];
+  const none: Record<ListName, readonly Op[]> = { batch: [], step: [], chunk: [], forward: [], endOfEvaluation: [], attention: [] };
+  const queue = (await executor.open(await executor.lower({ ...made, lists: { ...none, step: [op] } }, 1), 1))!;
+  try {
+    for (const name of names) queue.write(name, 0, encode(name, memory[name]));
+    queue.run("step", 1, 1);
+    const words = await queue.read(names.map((buffer) => ({ buffer, word: 0, words: memory[buffer].length })));
+    return Object.fromEntries(names.map((name, i) => [name, decode(name, words[i])]));
+  } finally {
+    queue.dispose();
+  }
+}
+
+/**
+ * Gradients of vectors that aren't the operation's are left out: an executor may put all of them together where a list ends.
+ * @throws Error that names the operation and the buffer where an executor and the plain loops differ.
+ */
+async function matches(engine: ExecutorEngine, made: Plan, op: Op, memory: Memory): Promise<void> {
+  const actual = await carriedOut(engine, made, op, memory);
+  const before = Object.fromEntries(Object.entries(memory).map(([name, values]) => [name, values.slice()]));
+  perform(op, memory);
+  for (const [name, expected] of Object.entries(memory)) {
+    const isChanged = (i: number) => expected[i] !== before[name][i];
+    const largest = expected.reduce((most, x, i) => isChanged(i) ? Math.max(most, Math.abs(x)) : most, 0);
+    const wrong = expected.findIndex((x, i) => {
+      if (name === "grads" && i >= made.layout.vectorsFrom && !isChanged(i)) return false;
+      return !(Math.abs(actual[name][i] - x) <= TOLERANCE * largest || Object.is(actual[name][i], x));
+    });
+    assert(wrong < 0, `${op.label}: word ${wrong} of ${name} must be ${expected[wrong]}, it is ${actual[name][wrong]}`);
+    if (!WHOLE.test(name) && name !== "hyper") expected.forEach((x, i) => expected[i] = Math.fround(x));
+  }
+}
+
+const MODELS: Readonly<Record<string, RunInput>> = {
+  "decoder, post-norm, rows of their own": { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { batch: 5 } },
+  "decoder, post-norm, shared rows": { data: { batch: "full" }, optim: { loss: "stable", decay: "matrices" } },
+  "encoder, pre-norm, mean, shared rows": {
+    model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
+    data: { batch: "full" },
+  },
+  "without norms and biases": { model: { norm: "none", biases: false, tokens: "a b =" }, data: { batch: "full" }, optim: { warmup: 0 } },
+  "every size as small as it can be": {
+    model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
+    data: { prime: 2, batch: 1 },
+  },
+};
+const specOf = (input: RunInput) =>
+  runSpec({
+    ...input,
+    model: { layers: 2, dModel: 12, heads: 3, dMlp: 20, ...input.model },
+    data: { prime: 11, trainFraction: 0.5, ...input.data },
+    schedule: { steps: 10, evalEvery: 2 },
+    seed: 1,
+  });
+const ORDER: readonly ListName[] = ["batch", "step", "chunk", "endOfEvaluation", "attention"];
+
+const seen = new Set<string>();
+for (const [name, input] of Object.entries(MODELS)) {
+  testOn(KERNELS, `operations: ${name}`, async (engine) => {
+    const spec = specOf(input), made = plan(spec, WATCHED), memory = memoryOf(spec, made);
+    for (const op of ORDER.flatMap((list) => made.lists[list])) {
+      seen.add(op.op);
+      await matches(engine, made, op, memory);
+    }
+  });
+}
+
+Deno.test("operations: there is none that no model above has", () => assertEquals([...seen].sort(), Object.keys(PERFORM).sort()));
+
+testOn(KERNELS.filter(({ all }) => all), "operations: a mistake in one is seen, by its label", async (engine) => {
+  const spec = specOf(MODELS["decoder, post-norm, shared rows"]), made = plan(spec, WATCHED);
+  const wrong = spoiled(engine, (op) => op.op === "norm" ? { ...op, D: op.D - 1 } : op), memory = memoryOf(spec, made);
+  const all = async () => {
+    for (const op of [...made.lists.batch, ...made.lists.step]) await matches(wrong, made, op, memory);
+  };
+  await assertRejects(all, Error, "0.mid = LN(0.sum_mid): word 0 of 0.mid must be");
+});
