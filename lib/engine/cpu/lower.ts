@@ -13,7 +13,7 @@ interface Context {
   readonly scratch: (name: string, words: number) => string;
   /** Panels of the next product; two buffers take turns, so that one can be packed while the other is still read. */
   readonly panels: (words: number) => string;
-  /** Whether a buffer of pre-activations is read for a derivative, which then is stored in its place. */
+  /** Whether the plan both makes a buffer of pre-activations and reads it for a derivative: then the derivative is stored in its place. */
   readonly derives: (pre: string) => boolean;
   /** Values of a and of b. */
   readonly C: number;
@@ -26,12 +26,14 @@ export function lower(plan: Plan): Lists<ListName> {
     buffers.set(name, Math.max(words, buffers.get(name) ?? 0));
     return name;
   };
-  const derived = new Set(ops.flatMap((op) => (op.op === "product" && op.derivative ? [op.derivative.pre.buffer] : [])));
+  const products = ops.filter((op) => op.op === "product");
+  const made = new Set(products.flatMap(({ activation, c }) => (activation ? [c.buffer] : [])));
+  const derived = new Set(products.flatMap(({ derivative }) => (derivative ? [derivative.pre.buffer] : [])));
   let turn = 0;
   const context: Context = {
     scratch,
     panels: (words) => scratch(`cpu.panels.${turn++ % 2}`, words),
-    derives: (pre) => derived.has(pre),
+    derives: (pre) => made.has(pre) && derived.has(pre),
     C: plan.layout.sizes.C,
   };
   const lists = eachList(plan.lists, (list, name) => [
@@ -106,7 +108,7 @@ function product(op: Product, { panels: panelsFor, derives }: Context): Record[]
     ) ?? [];
   const panels = panelsFor(records.panelWords(k, n));
   const after: records.After | undefined = derivative
-    ? { does: "factor", by: derivative.pre }
+    ? { does: derives(derivative.pre.buffer) ? "factor" : `${derivative.name} slope`, by: derivative.pre }
     : activation && { does: activation.name, out: activation.out, derivative: derives(c.buffer) };
   return [
     ...gathered,

@@ -5,7 +5,7 @@ import { type PresetName, PRESETS, runSpec } from "../../../lib/run/spec.ts";
 import { start } from "./runs.ts";
 
 /** The presets as they are, but for fewer elements, so that a step takes milliseconds. */
-const SHORT = { data: { prime: 17 }, schedule: { steps: 8, evalEvery: 4 } };
+const SHORT = { data: { prime: 17 }, schedule: { steps: 4, evalEvery: 2 } };
 
 /** A hash for each of three runs: with two threads or four, some are trained whole and some by a team. */
 export async function bits(preset: PresetName, loss: "torch" | "stable" | "float64", threads: Threads): Promise<string[]> {

@@ -98,6 +98,12 @@ for (const [m, n, k] of [[1, 4, 4], [5, 12, 8], [50, 28, 12], [97, 1028, 4]]) {
         // ReLU's derivative jumps at 0, where rounding decides; there no entry lies.
         assertNear(part(kept, c, m, n), derivative ? pre.map(slope) : pre, TOLERANCE, "what is kept");
         assertNear(d, pre.map((x) => derivative ? x * slope(x) : x * x), TOLERANCE, "factor");
+        if (derivative) continue;
+        const [e] = replay(buffers, [
+          ...list.slice(0, 2),
+          product("e", { m, n, k, a, panels: "panels", c: matrix("d", n), after: { does: `${does} slope`, by: c } }),
+        ], ["d"]);
+        assertNear(e, pre.map((x) => x * slope(x)), TOLERANCE, "slope as a factor");
       }
     });
   }

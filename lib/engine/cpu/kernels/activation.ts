@@ -50,6 +50,20 @@ export function geluWithDerivative(x: usize, y: usize, n: i32, scratch: usize): 
   }
 }
 
+/** y = y ∘ the derivative at x. */
+export function multiplyGeluSlope(x: usize, y: usize, n: i32): void {
+  for (let end = x + (<usize>n << 2), d = y - x; x < end; x += 16) {
+    let a = v128.load(x);
+    v128.store(x + d, f32x4.mul(v128.load(x + d), slope(a, below(a))));
+  }
+}
+export function multiplyReluSlope(x: usize, y: usize, n: i32): void {
+  let zero = f32x4.splat(0);
+  for (let end = x + (<usize>n << 2), d = y - x; x < end; x += 16) {
+    v128.store(x + d, v128.and(v128.load(x + d), f32x4.gt(v128.load(x), zero)));
+  }
+}
+
 const ONE = memory.data<f32>([1], 16);
 
 /** y = max(x, 0). */

@@ -8,7 +8,7 @@ const STABLE: u32 = 1, FLOAT64: u32 = 2;
 
 /**
  * Record: 0 hyper, 1 batch, 2 logits, 3 stats [examples, (loss, right)], 4 dlogits or 0, 5 examples, 6 C. Rows have C padded to a multiple of
- * four; logits beyond C become −∞, their gradient 0.
+ * four with zeros; for the time of the sum those logits are −∞.
  * `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the label's gradient −Σ_{j≠y} p_j.
  * `float64`: as `torch`, with doubles from the logits on; the gradient is rounded at the end.
  */
@@ -18,14 +18,20 @@ export function loss(r: usize, arena: usize, t: i32, nt: i32): void {
   for (let i = share(n, t, nt, 1); i < end; i++) {
     let z = at(r, 2, arena) + <usize>i * bytes, d = dlogits ? dlogits + <usize>i * bytes : 0, stats = at(r, 3, arena) + (<usize>i << 3);
     let y = <i32>(load<u32>(batch + (<usize>i << 2)) >> 20);
-    for (let c = C; c < ((C + 3) & ~3); c++) store<f32>(z + (<usize>c << 2), -Infinity);
+    fillFrom(z, C, -Infinity);
     let m = v128.load(z);
     for (let o: usize = 16; o < bytes; o += 16) m = f32x4.max(m, v128.load(z + o));
     m = largest(m);
     let best = f32x4.extract_lane(m, 0), zy = load<f32>(z + (<usize>y << 2));
     store<f32>(stats, kind == FLOAT64 ? example64(z, d, y, best, C, n) : example(z, d, y, m, bytes, n, kind == STABLE));
     store<f32>(stats, zy == best && isFirst(z, y, best) ? 1 : 0, 4);
+    fillFrom(z, C, 0);
   }
+}
+
+/** Sets what pads a row of C to a multiple of four. */
+@inline function fillFrom(z: usize, C: i32, value: f32): void {
+  for (let c = C; c < ((C + 3) & ~3); c++) store<f32>(z + (<usize>c << 2), value);
 }
 
 /** Whether none before y is as large: of equals the first is the answer. */

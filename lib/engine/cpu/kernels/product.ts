@@ -1,6 +1,6 @@
 /** c = a · b, b packed, and what follows on the same rows while they lie in the cache. */
-import { gelu, geluWithDerivative, relu, reluWithDerivative } from "./activation";
-import { AFTER_FACTOR, AFTER_GELU, AFTER_NOTHING, AFTER_RELU } from "./opcode";
+import { gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, relu, reluWithDerivative } from "./activation";
+import { AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU } from "./opcode";
 import { at, share, word } from "./simd";
 import { columnsOfTile, tile } from "./tile";
 
@@ -18,7 +18,7 @@ function multiply(x: usize, y: usize, n: i32): void {
 /**
  * Record: 0 a, 1 bytes a row; 2 panels of b; 3 c, 4 bytes a row; 5 rows, 6 columns, 7 k; 8 bias or 0; 9 add or 0, 10 bytes a row;
  * 11 what follows; 12 its buffer, 13 bytes a row; 14 whether the derivative of an activation is kept, in c.
- * c = (a · b + bias) + add. Then an activation: buffer = act(c), and c = act'(c) where kept; or a factor: c = c ∘ buffer.
+ * c = (a · b + bias) + add. Then an activation: buffer = act(c), and c = act'(c) where kept; or a factor: c = c ∘ buffer, c ∘ act'(buffer).
  */
 export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize): void {
   let a = at(r, 0, arena), lda = <usize>word(r, 1), b = at(r, 2, arena), c = at(r, 3, arena), ldc = <usize>word(r, 4);
@@ -42,6 +42,8 @@ export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize)
       if (after == AFTER_FACTOR) multiply(x, y, n);
       else if (after == AFTER_GELU) { if (derivative) geluWithDerivative(x, y, n, scratch); else gelu(x, y, n); }
       else if (after == AFTER_RELU) { if (derivative) reluWithDerivative(x, y, n); else relu(x, y, n); }
+      else if (after == AFTER_GELU_SLOPE) multiplyGeluSlope(y, x, n);
+      else multiplyReluSlope(y, x, n);
     }
   }
 }

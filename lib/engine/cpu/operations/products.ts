@@ -2,8 +2,10 @@
 import {
   AFTER_FACTOR,
   AFTER_GELU,
+  AFTER_GELU_SLOPE,
   AFTER_NOTHING,
   AFTER_RELU,
+  AFTER_RELU_SLOPE,
   COLUMN_SUMS,
   PACK,
   PACK_TRANSPOSED,
@@ -30,7 +32,17 @@ export const pack = (label: string, w: Matrix, k: number, n: number, transposed:
 /** What follows a product, on its own rows. */
 export type After =
   | { readonly does: "gelu" | "relu"; readonly out: Matrix; readonly derivative: boolean }
-  | { readonly does: "factor"; readonly by: Matrix };
+  | { readonly does: "factor"; readonly by: Matrix }
+  /** The slope of an activation at `by`, as a factor. */
+  | { readonly does: "gelu slope" | "relu slope"; readonly by: Matrix };
+
+const AFTER = {
+  gelu: AFTER_GELU,
+  relu: AFTER_RELU,
+  factor: AFTER_FACTOR,
+  "gelu slope": AFTER_GELU_SLOPE,
+  "relu slope": AFTER_RELU_SLOPE,
+};
 
 /** c = (a · b + bias) + add, b in panels; then what follows. `add` may be c itself. */
 export function product(
@@ -47,7 +59,7 @@ export function product(
     readonly after?: After | undefined;
   },
 ): Record {
-  const other = after === undefined ? null : after.does === "factor" ? after.by : after.out;
+  const other = after === undefined ? null : "by" in after ? after.by : after.out;
   return {
     label,
     opcode: PRODUCT,
@@ -63,10 +75,10 @@ export function product(
       bias ? readsMatrix(bias, 1, n) : null,
       add ? readsMatrix(add, m, n) : null,
       4 * (add?.stride ?? 0),
-      after === undefined ? AFTER_NOTHING : { gelu: AFTER_GELU, relu: AFTER_RELU, factor: AFTER_FACTOR }[after.does],
-      other === null ? null : after?.does === "factor" ? readsMatrix(other, m, n) : writesMatrix(other, m, n),
+      after === undefined ? AFTER_NOTHING : AFTER[after.does],
+      other === null ? null : after && "by" in after ? readsMatrix(other, m, n) : writesMatrix(other, m, n),
       4 * (other?.stride ?? 0),
-      after !== undefined && after.does !== "factor" && after.derivative ? 1 : 0,
+      after !== undefined && "derivative" in after && after.derivative ? 1 : 0,
     ],
     scratch: SCRATCH_HEAD,
     flop: 2 * m * n * k,
