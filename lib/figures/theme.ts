@@ -41,10 +41,26 @@ export class Figure {
     return this.title;
   }
 
+  /** The SVG as a part of Jupyter's page. */
+  get shown(): string {
+    return this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`);
+  }
+
   /** How a notebook cell shows it. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
-    return { "image/svg+xml": this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`) };
+    return { "image/svg+xml": this.shown };
   }
+}
+
+/** Height of the line that a figure of something unfinished has on top. */
+const STATUS = 28;
+
+/** The figure with a line above it that says how far its runs are: that they train, or that they were stopped. */
+export function withStatus({ svg, title, width, height }: Figure, status: string): Figure {
+  const box = `viewBox="0 ${-STATUS} ${width} ${height + STATUS}" width="${width}" height="${height + STATUS}"`;
+  const line = `<rect y="${-STATUS}" width="100%" height="${STATUS}" fill="#eef2f7"/>` +
+    `<text x="16" y="-9" font-size="${SIZE.subtitle}" font-weight="600" fill="${INK}">${escape(status)}</text>`;
+  return new Figure(svg.replace(/viewBox="[^"]*" width="\d+" height="\d+"/, box).replace(/<\/svg>$/, `${line}</svg>`), title, width, height + STATUS);
 }
 
 /** 12345 → `12,345`. */

@@ -2,6 +2,7 @@
  * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the interrupt
  * button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
  */
+import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "../figures/curves.ts";
 import type { DashboardOptions } from "../figures/dashboard.ts";
@@ -9,8 +10,9 @@ import { type Curve, progress } from "../figures/runs.ts";
 import { nameOf, valueOf } from "../figures/settings.ts";
 import { grokkingByGroup, groupsBy } from "../figures/steps.ts";
 import { capital } from "../figures/sweep_marks.ts";
-import type { Figure } from "../figures/theme.ts";
+import { compose, Figure, withStatus } from "../figures/theme.ts";
 import { delivered } from "./delivery.ts";
+import { COMPILING, OPENING, Pace } from "./pace.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { openEngine, type Run, train, type TrainOptions } from "../train/train.ts";
 import type { Engine, Snapshot } from "../engine/engine.ts";
@@ -30,13 +32,27 @@ async function settled(): Promise<void> {
   if (kernel) await delivered(kernel.broadcast);
 }
 
+/**
+ * What a notebook keeps of a thing that is shown, by type. A notebook that isn't trusted shows neither SVG nor Markdown: so a figure comes as a PNG,
+ * too, and a text as HTML.
+ */
+async function outputs(thing: unknown): Promise<Record<string, unknown> | null> {
+  if (typeof thing === "string") return { "text/html": await marked.parse(thing), "text/plain": thing };
+  if (!(thing instanceof Figure)) return null;
+  return { "image/svg+xml": thing.shown, "image/png": (await png(thing)).toBase64() };
+}
+
+/** Loaded when the first picture is drawn: the native renderer takes a moment. */
+const png = async (figure: Figure) => (await import("../figures/render.ts")).smallPng(figure);
+
 /** Shows figures, dataframes, or texts in Markdown, one below the other. Await it. */
 export async function show(...things: readonly unknown[]): Promise<void> {
   const kernel = jupyter();
   for (const thing of things) {
+    const whole = kernel && await outputs(thing);
     if (!kernel) console.log(String(thing));
-    else if (typeof thing !== "string") await kernel.display(thing);
-    else await kernel.display({ "text/markdown": thing, "text/plain": thing }, { raw: true });
+    else if (whole) await kernel.display(whole, { raw: true });
+    else await kernel.display(thing);
   }
   await settled();
 }
@@ -45,12 +61,14 @@ export async function show(...things: readonly unknown[]): Promise<void> {
 export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
   things.length > 0 ? draw(things) : said;
 
-/** A figure that changes in place. */
+/** A figure that changes in place. `status`: a line above it, for what is going on. */
 export interface Live<Data> {
+  /** Shows a line at once, where there is nothing to draw yet. */
+  begin(status: string): Promise<void>;
   /** Draws the data if it is time to: a few times a second, and never more than a twentieth of the time. */
-  update(data: Data): Promise<void>;
+  update(data: Data, status?: string): Promise<void>;
   /** Draws the last data given, and waits until it is shown. */
-  done(data?: Data): Promise<void>;
+  done(data?: Data, status?: string): Promise<void>;
 }
 
 /** Frames are at least so far apart, in ms, and so many times as far as drawing one takes. */
@@ -60,23 +78,28 @@ const FRAME = 300, REST = 20;
 export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   const display_id = crypto.randomUUID();
   let shown = false, next = 0;
-  const draw = async (data: Data) => {
-    const began = performance.now();
-    const figure = figureOf(data);
-    await jupyter()?.display(figure, { display_id, update: shown });
+  const display = async (thing: unknown, raw: boolean) => {
+    await jupyter()?.display(thing, { display_id, update: shown, raw });
     shown = true;
     // Lets the kernel hear the interrupt button, whatever the engine does between two frames.
     await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  const draw = async (data: Data, status?: string, last = false) => {
+    const began = performance.now(), drawn = figureOf(data);
+    const figure = drawn instanceof Figure && status ? withStatus(drawn, status) : drawn;
+    const whole = last && jupyter() ? await outputs(figure) : null;
+    await display(whole ?? figure, whole !== null);
     next = performance.now() + Math.max(FRAME, REST * (performance.now() - began));
   };
-  let last: Data | undefined;
+  let latest: Data | undefined;
   return {
-    async update(data) {
-      last = data;
-      if (performance.now() >= next) await draw(data);
+    begin: async (status) => await display(compose({ title: status, subtitle: "", panels: [] }), false),
+    async update(data, status) {
+      latest = data;
+      if (performance.now() >= next) await draw(data, status);
     },
-    async done(data = last) {
-      if (data !== undefined) await draw(data);
+    async done(data = latest, status) {
+      if (data !== undefined) await draw(data, status, true);
       await settled();
     },
   };
@@ -139,11 +162,17 @@ export async function watch(specs: readonly RunSpec[], options: WatchOptions = {
     const weights = looks && last ? { inside: inside(last) } : {};
     return figure(runs, { ...curves, ...weights, ...going && { ...axis, title: progress(runs, steps) } });
   });
+  const pace = new Pace({ mayEndEarly: training.untilGrokked ?? false, goesOn: false });
   const runs = await interruptible(async (signal) => {
+    await moving.begin(given ? COMPILING : OPENING);
     const on = given ?? await engine();
-    const onProgress = (news: readonly unknown[], runs: readonly Run[]) => (news.length > 0 ? moving.update(runs) : undefined);
+    if (!given) await moving.begin(COMPILING);
+    const onProgress = (news: readonly unknown[], runs: readonly Run[]) => {
+      pace.look(runs);
+      return news.length > 0 ? moving.update(runs, pace.training(runs)) : undefined;
+    };
     return await train(specs, { ...training, ...looking, engine: on, signal, onProgress });
   });
-  await moving.done(runs);
+  await moving.done(runs, pace.ended(runs));
   return runs;
 }

@@ -1,6 +1,6 @@
 /** What a fresh run of a notebook has to show, whoever ran it: nbconvert or a browser. */
 import { join } from "node:path";
-import { joined, type Notebook, type Output, problems } from "../../lib/cli/notebooks.ts";
+import { asKept, joined, type Notebook, type Output, problems } from "../../lib/cli/notebooks.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 
 /** The notebook that the test in a browser runs. */
@@ -93,5 +93,5 @@ export function differences(committed: Notebook, fresh: Notebook): string[] {
 export function shortfalls(name: string, fresh: Notebook): string[] {
   const shown = JSON.stringify(fresh.cells.map((cell) => cell.outputs));
   const untold = (CLAIMS[name] ?? []).filter((claim) => !claim.test(shown)).map((claim) => `no figure says ${claim}`);
-  return [...problems(fresh), ...differences(committed(name), fresh), ...untold];
+  return [...problems(fresh), ...differences(committed(name), asKept(fresh)), ...untold];
 }
