@@ -30,7 +30,7 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
       thin(bands(runs, field).filter(({ step }) => step >= x.domain[0]), (s) => x.pixel(s) / 2);
     return { acc: [of("trainAcc"), of("valAcc")], loss: [of("trainLoss"), of("valLoss")] } as const;
   });
-  const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, high }) => [low, high])).filter((loss) => loss > 0));
+  const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, mid, high }) => [low, mid, high])));
   return compose({
     title: title ?? operationFinding(groups),
     subtitle:

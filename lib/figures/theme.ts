@@ -60,7 +60,12 @@ export function withStatus({ svg, title, width, height }: Figure, status: string
   const box = `viewBox="0 ${-STATUS} ${width} ${height + STATUS}" width="${width}" height="${height + STATUS}"`;
   const line = `<rect y="${-STATUS}" width="100%" height="${STATUS}" fill="#eef2f7"/>` +
     `<text x="16" y="-9" font-size="${SIZE.subtitle}" font-weight="600" fill="${INK}">${escape(status)}</text>`;
-  return new Figure(svg.replace(/viewBox="[^"]*" width="\d+" height="\d+"/, box).replace(/<\/svg>$/, `${line}</svg>`), title, width, height + STATUS);
+  return new Figure(
+    svg.replace(/viewBox="[^"]*" width="\d+" height="\d+"/, box).replace(/<\/svg>$/, `${line}</svg>`),
+    title,
+    width,
+    height + STATUS,
+  );
 }
 
 /** 12345 → `12,345`. */

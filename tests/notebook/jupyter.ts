@@ -24,18 +24,13 @@ export type Open = (name: string) => Promise<OpenNotebook>;
 /**
  * Starts `deno task lab` on a folder with these notebooks, beside `notebooks/` so that their imports hold, and opens them as a person does:
  * from the address that Jupyter prints, by a click in its list. All is gone in the end.
- * @param stranger whether Jupyter knows nothing of this machine's user, so that it trusts no notebook.
  */
-export async function inJupyter(
-  notebooks: Readonly<Record<string, object>>,
-  use: (open: Open) => Promise<void>,
-  { stranger = false } = {},
-): Promise<void> {
+export async function inJupyter(notebooks: Readonly<Record<string, object>>, use: (open: Open) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ dir: ROOT, prefix: ".notebooks-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   for (const [name, notebook] of Object.entries(notebooks)) await Deno.writeTextFile(join(folder, name), JSON.stringify(notebook));
-  await inLab({ project: ROOT, folder, args: ["--notebook-dir", folder], stranger }, use);
+  await inLab({ project: ROOT, folder, args: ["--notebook-dir", folder] }, use);
 }
 
 /** Where `deno task lab` is started, and the folder that it opens. */
@@ -43,11 +38,12 @@ export interface LabOptions {
   readonly project: string;
   readonly folder: string;
   readonly args?: readonly string[];
-  readonly stranger: boolean;
+  /** Whether Jupyter knows nothing of this machine's user: it has trusted no notebook yet. */
+  readonly stranger?: boolean;
 }
 
 /** Starts `deno task lab` in a copy of the project. */
-export async function inLab({ project, folder, args = [], stranger }: LabOptions, use: (open: Open) => Promise<void>): Promise<void> {
+export async function inLab({ project, folder, args = [], stranger = false }: LabOptions, use: (open: Open) => Promise<void>): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const settings = await Deno.makeTempDir(); // instead of what this machine's user has set
   stack.defer(() => Deno.remove(settings, { recursive: true }));

@@ -76,7 +76,8 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
     title: title ?? finding(rows, surface),
     subtitle: [
       task ? `${task}.` : "",
-      "Dot: a seed that grokked; triangle: watched so long, not grokked. Line: mean within the steps watched; ring: the best.",
+      "Dot: a seed that grokked; triangle: watched so long, not grokked; seeds of one value stand side by side. " +
+      "Line: mean within the steps watched; ring: the best.",
       `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}${
         leastP(rows) < LEVEL ? "" : `; with so few seeds p can't be below ${Number(leastP(rows).toPrecision(2))}`
       }.`,

@@ -1,6 +1,6 @@
 /** Where memorisation gives way to generalisation: when networks grok over two settings, and the line beyond which most don't. */
 import * as Plot from "@observablehq/plot";
-import { BOX, cellMarks, holdsTwo, key, mapScales } from "../map_cells.ts";
+import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales } from "../map_cells.ts";
 import { about } from "../runs.ts";
 import type { BoardRun } from "../settings.ts";
 import { shadesOf } from "../shades.ts";
@@ -39,9 +39,11 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
     title: title ?? surfaceFinding(surface),
     subtitle: [
       task ? `${task}.` : "",
-      `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.`,
-      "Line: most grok on one side of it, and don't on the other.",
-      taken.length > 0 ? "Not trained: dot, taken to grok as those around it; triangle, not to." : "",
+      `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.${cellWords(asked)}`,
+      "Black line: on one side of it most networks grok, on the other most don't.",
+      taken.length > 0
+        ? "Not trained: a dot where the cells around it say that most would grok, a triangle where they say that most wouldn't."
+        : "",
       asked.some(({ open }) => open > 0) ? "Hatched: not all runs are done." : "",
     ].filter((part) => part !== "").join(" "),
     panels: [panel({
