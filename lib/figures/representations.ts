@@ -211,8 +211,8 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
   ];
 }
 
-/** A wave with less of the power than this isn't drawn; with more than this it is named. */
-const SLIGHT = 1e-4, NAMED = 0.02;
+/** A wave with less of the power than this can't be seen; with more than this it is named. */
+const SLIGHT = 5e-4, NAMED = 0.02;
 
 /**
  * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a − b on the
@@ -235,15 +235,22 @@ function pairPanel(
     marks: [
       Plot.line([[-h, h], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.6, strokeDasharray: "1 3" }),
       Plot.dot(waves, {
-        ...{ x: "and", y: "of", r: ({ share }) => Math.max(0.8, 13 * Math.sqrt(share)), fill: VALIDATION.color, fillOpacity: 0.75 },
+        ...{ x: "and", y: "of", r: ({ share }) => 13 * Math.sqrt(share), fill: VALIDATION.color, fillOpacity: 0.75 },
         ...{ stroke: "white", strokeWidth: 0.4, ariaDescription: "logits over pairs" },
       }),
-      ...waves.filter(({ share }) => share > NAMED).slice(0, 4).map((wave) =>
-        Plot.text([wave], {
-          ...{ x: "and", y: "of", text: [String(wave.of)], dx: 13 * Math.sqrt(wave.share) + 4, textAnchor: "start", fontSize: 10.5 },
-          ...{ fill: INK, ...HALO },
-        })
-      ),
+      ...waves.filter(({ share }) => share > NAMED).slice(0, 4).map(({ share, of, and }) => {
+        const side = and > 0.7 * h ? -1 : 1; // a name stays within the frame, and above those of the diagonals
+        return Plot.text([String(of)], {
+          ...{
+            x: [and],
+            y: [of],
+            dx: side * (13 * Math.sqrt(share) + 4),
+            dy: of > 0.9 * h ? -12 : 0,
+            textAnchor: side > 0 ? "start" : "end",
+          },
+          ...{ fontSize: 10.5, fill: INK, ...HALO },
+        });
+      }),
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
       ...head("Logits over pairs", left, MARGIN.close),
       under(`−${h}`, "bottom-left"),
