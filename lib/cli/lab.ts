@@ -33,8 +33,8 @@ export async function unchanged(root: string = ROOT): Promise<string[]> {
  */
 export async function trust(names: readonly string[], folder = join(ROOT, "notebooks")): Promise<boolean> {
   if (names.length === 0) return false;
-  const files = names.map((name) => join(folder, name)), signed = async (program: string, ...args: string[]) =>
-    /signed|trust/i.test(await output(program, [...args, ...files]));
+  const files = names.map((name) => join(folder, name)),
+    signed = async (program: string, ...args: string[]) => /signed|trust/i.test(await output(program, [...args, ...files]));
   if (await signed("jupyter-trust")) return true;
   // Debian keeps that program in a package of its own; the module it calls comes with Jupyter.
   const program = find("jupyter-notebook"), python = program && (await Deno.readTextFile(program)).match(/^#!\s*(\S*python\S*)/)?.[1];

@@ -197,7 +197,9 @@ async function main(args: string[]): Promise<number> {
     const began = performance.now();
     if (record) await clear();
     const text = await execute(name, { ...record && { record: RECORDING }, ...budget !== undefined && { budget } });
-    const found = problems(JSON.parse(text)), kept = `${JSON.stringify(asKept(JSON.parse(text)), null, 1)}\n`, { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };
+    const found = problems(JSON.parse(text)),
+      kept = `${JSON.stringify(asKept(JSON.parse(text)), null, 1)}\n`,
+      { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };
     wrong += found.length;
     const part = unfinished.length > 0;
     const verdict = found.length > 0 ? "not kept:" : part ? `in part: ${here(join(RECORDING, name))}` : "ok";

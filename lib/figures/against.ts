@@ -170,7 +170,7 @@ const noneOf = (runs: readonly Outcome[]) => runs.length > 0 && runs.every(({ st
 function watchesOf(places: readonly { readonly x: number; readonly runs: readonly Outcome[] }[], type: "log" | "linear") {
   const groups: { words: string; from: number; to: number; last: number }[] = [];
   places.forEach(({ x, runs }, i) => {
-    if (!noneOf(runs)) return;
+    if (runs.length === 0 || runs.some(({ grokked, active, watched }) => grokked !== null || active || watched === 0)) return;
     const all = runs.map(({ watched }) => watched), [least, most] = [Math.min(...all), Math.max(...all)];
     const words = `by ${least === most ? count(most) : `${count(least)}–${count(most)}`}`, before = groups.at(-1);
     if (before?.last === i - 1 && before.words === words) Object.assign(before, { to: x, last: i });

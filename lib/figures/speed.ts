@@ -126,7 +126,7 @@ export function kindsOf({ kernels, peak }: Profile): Kind[] {
 
 /** One bar per kind of kernel: its share of the step; filled as far as the adapter's measured peak would have needed. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
-  const kinds = kindsOf(profile), percent = (share: number) => `${Math.round(100 * share)} %`;
+  const kinds = kindsOf(profile), percent = (share: number) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
   const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
   const products = kinds.filter(({ name }) => /product|weight gradients/i.test(name)).reduce((sum, { share }) => sum + share, 0);
   const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);

@@ -61,7 +61,7 @@ export class Pace {
     const open = runs.filter((run) => !isOver(run));
     if (open.length === 0) return undefined;
     const done = runs.length - open.length, step = `step ${count(furthest(open))} of ${count(longest(open))}`;
-    return `Stopped at ${step}${done > 0 ? `; ${done} of ${runs.length} networks were done` : ""}. ${
+    return `Stopped at ${step}${done > 0 ? `; ${done} of ${runs.length} networks done` : ""}. ${
       this.options.goesOn ? "Run the cell again, and it goes on from here" : "Run the cell again, and it starts anew"
     }`;
   }

@@ -73,11 +73,12 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
     await moving?.update(standing(lab, wanted), left(lab, wanted).length > 0 ? COMPILING : undefined);
     if (left(lab, wanted).length > 0) {
-      const on = given ?? await engine(), pace = new Pace({
-        mayEndEarly: (wanted.margin ?? null) !== null,
-        goesOn: true,
-        work: (spec) => on.cost(spec).flop,
-      });
+      const on = given ?? await engine(),
+        pace = new Pace({
+          mayEndEarly: (wanted.margin ?? null) !== null,
+          goesOn: true,
+          work: (spec) => on.cost(spec).flop,
+        });
       const runs = await interruptible(async (signal) =>
         await sweepLab(wanted, {
           lab,

@@ -59,7 +59,8 @@ Deno.test("a value that was watched for less than such networks are known to tak
   assertEquals([at(STEPS), at(STEPS + 1)], [2, 0]);
   // Nor is one that was stopped on the way.
   const stopped = runs.map((run) => run.spec.data.trainFraction === 0.2 ? { ...run, status: "stopped", step: 500 } : run);
-  assertEquals(marks(grokkingAgainst(stopped, { field: "data.trainFraction" }), "none grokked"), 1);
+  const figure = grokkingAgainst(stopped, { field: "data.trainFraction" });
+  assertEquals([marks(figure, "none grokked"), texts(figure).filter((word) => word?.startsWith("by "))], [1, ["by 500", "by 3,000"]]);
 });
 
 Deno.test("its scale: logarithmic over a wide range, columns where values would come too close; what has not begun has no mark", () => {

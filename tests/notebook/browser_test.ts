@@ -187,15 +187,20 @@ Deno.test({
       const notebook = await open("scratch.ipynb");
       await notebook.runAll();
       const title = notebook.cell(1).locator(".output_svg svg > title").first();
+      // First that it gets ready, then how it comes on.
+      await title.filter({ hasText: MOVING }).waitFor({ state: "attached", timeout: LONG });
       const began = await title.textContent() ?? "", first = stepIn(began);
       await title.filter({ hasNotText: began }).waitFor({ state: "attached" });
+      const status = notebook.cell(1).locator(".output_svg svg > text").last();
+      assertMatch(await status.textContent() ?? "", /^(Training: step [\d,]+ of 100,000|Getting ready)/);
       await notebook.interrupt();
       await notebook.finished();
 
       const told = await notebook.cell(2).locator(".output_stdout").innerText();
-      const [status, evaluations, last] = told.trim().split(" ");
-      assertEquals(status, "stopped", told);
+      const [state, evaluations, last] = told.trim().split(" ");
+      assertEquals(state, "stopped", told);
       assert(Number(evaluations) > 0 && Number(last) > first && Number(last) < 100_000, told);
+      assertMatch(await status.textContent() ?? "", /^Stopped at step [\d,]+ of 100,000\. Run the cell again/);
       assertEquals(await notebook.prompts(), [1, 2, 3], "a kernel that was started again counts from 1");
       assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
     });

@@ -43,7 +43,10 @@ export interface LabOptions {
 }
 
 /** Starts `deno task lab` in a copy of the project. */
-export async function inLab({ project, folder, args = [], stranger = false }: LabOptions, use: (open: Open) => Promise<void>): Promise<void> {
+export async function inLab(
+  { project, folder, args = [], stranger = false }: LabOptions,
+  use: (open: Open) => Promise<void>,
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const settings = await Deno.makeTempDir(); // instead of what this machine's user has set
   stack.defer(() => Deno.remove(settings, { recursive: true }));
