@@ -54,7 +54,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
   // Other machines are recorded beside this one.
   "90_speed.ipynb": [
-    /\*\*boundaries\*\*, 4704 examples an update, R = 1\. llvmpipe/,
+    /\*\*boundaries\*\*, 4704 examples per update, R = 1\. llvmpipe/,
   ],
   "06_representations.ipynb": [
     /7 of 11 networks grok, soonest with weight\sdecay\s1/,
