@@ -16,7 +16,7 @@ export interface OperationOptions extends StepOptions {
 }
 
 /**
- * A row a group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
+ * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
  * for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
  */
 export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {

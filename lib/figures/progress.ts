@@ -10,7 +10,7 @@ import { axes, compose, count, type Figure, HALO, INK, MARGIN, type Panel, panel
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;
 
-/** Key frequencies kept, and removed. Green and violet stay apart from the house's blue and vermilion; in grey, the dashes tell them. */
+/** Key frequencies kept, and removed. Green and violet stay distinct from blue and vermilion; in grey, the dashes differ. */
 const KEPT: Line = { name: "restricted", color: "#009e73", text: "#00724f", dash: "none", width: 1.8 };
 const REMOVED: Line = { name: "excluded", color: "#8e4585", text: "#7a3a72", dash: "2 3", width: 1.8 };
 const ALIKE: Line = { name: "similarity", color: INK, text: INK, dash: "6 2 1 2", width: 1.6 };

@@ -1,4 +1,4 @@
-/** Colours for steps: the sooner, the darker. Their own hue, since the house's vermilion says in other maps how many networks grok. */
+/** Colours for steps: the sooner, the darker. They have a hue of their own, since vermilion says in other maps how many networks grok. */
 
 /** The full colour; lines between places of a step's surface are darker. */
 const STEP = "#0a7f78";

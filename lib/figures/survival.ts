@@ -43,7 +43,7 @@ export interface SurvivalOptions extends StepOptions {
 export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
   runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));
 
-/** How the groups of a panel look, told apart by dash and shade too. */
+/** How the groups of a panel look; they differ in dash and shade, too. */
 const STYLES = [
   { color: VALIDATION.color, text: VALIDATION.text, dash: DASHES[0], width: 2.4 },
   { color: INK, text: INK, dash: DASHES[1], width: 2 },

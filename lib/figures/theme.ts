@@ -1,5 +1,5 @@
 /**
- * How every figure of the house looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
+ * How every figure of the project looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
  * states the finding, a line that says how to read it, and panels below each other. No GPU, no SQL, no notebook.
  */
 import * as Plot from "@observablehq/plot";
@@ -191,7 +191,7 @@ export function compose(
 function drawn(options: Panel): string {
   const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml");
   const svg = Plot.plot({ ...options, document: document as unknown as NonNullable<Plot.PlotOptions["document"]> });
-  // Plot's own style sheet speaks to a page; inside a page it would also reach other figures.
+  // Plot's own style sheet would apply to other figures of a page as well.
   svg.querySelector("style")?.remove();
   svg.removeAttribute("class");
   return svg.outerHTML;

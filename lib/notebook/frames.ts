@@ -30,7 +30,7 @@ export function frame(from: readonly Record<string, Cell>[] | Lab | string, sql 
   return frameOf([...new Set(from.columns(sql))], rows);
 }
 
-/** danfojs guesses what a column holds from its first rows, and from none it can't; so it is told. */
+/** danfojs guesses a column's type from its first rows, which fails where there are none; so it is given. */
 function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>[]): DataFrame {
   const dtypes = columns.map((column) => {
     const values = rows.map((row) => row[column] ?? null);
@@ -51,7 +51,7 @@ function free(column: string): string {
   return column;
 }
 
-/** A dataframe with a row a run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
+/** A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
     const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);

@@ -81,7 +81,7 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   const display = async (thing: unknown, raw: boolean) => {
     await jupyter()?.display(thing, { display_id, update: shown, raw });
     shown = true;
-    // Lets the kernel hear the interrupt button, whatever the engine does between two frames.
+    // Lets the kernel handle the interrupt button, whatever the engine does between two frames.
     await new Promise((resolve) => setTimeout(resolve, 0));
   };
   const draw = async (data: Data, status?: string, last = false) => {
@@ -106,8 +106,8 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
 }
 
 /**
- * Runs a task that the interrupt button stops: SIGINT aborts the signal, and the task ends as it sees fit. Without a listener SIGINT
- * would end the kernel, and with it all that the notebook holds.
+ * Runs a task that the interrupt button stops: SIGINT aborts the signal, and the task ends in its own way. Without a listener SIGINT
+ * would end the kernel, and all values of the notebook would be lost.
  */
 export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -129,7 +129,7 @@ export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule"
   readonly engine?: Engine;
   /** The figure that moves; by default accuracy over steps. */
   readonly figure?: (runs: readonly Run[], options: DashboardOptions) => Figure;
-  /** Looks into the first run every second or so, for a figure that shows its weights: `dashboard` does. Costs at most 3 % of the speed. */
+  /** Reads the first run's weights about once a second, for a figure that shows them: `dashboard` does. Costs at most 3 % of the speed. */
   readonly inside?: boolean;
 }
 
@@ -144,7 +144,7 @@ export const beside = (others: readonly Curve[], field: string): NonNullable<Wat
 const LOOK = 1;
 
 /**
- * Trains runs and shows how they come on in a live figure; the interrupt button stops them, and what is done is kept.
+ * Trains runs and shows their progress in a live figure; the interrupt button stops them, and what is done is kept.
  * @returns the runs with all their evaluations, in the order given.
  */
 export async function watch(specs: readonly RunSpec[], options: WatchOptions = {}): Promise<readonly Run[]> {

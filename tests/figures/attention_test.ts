@@ -50,7 +50,7 @@ Deno.test("patterns: a square for each weight that a query sees, phase by phase,
   assertEquals(last(3, 1), [0, 1, 2, 3].map((key) => shade(mean[at + key])));
   assertMatch(figure.title, /^At =, layer 0 head 0 changes most from memorised to generalised, by 0\.\d\d of 1, from “uniform” to “to a”$/);
   for (const word of ["Layer 0", "Layer 1", "head 1", "Generalised", "op"]) assert(texts(figure).includes(word), word);
-  assertStringIncludes(said(figure), "Seed 4. A row is a query");
+  assertStringIncludes(said(figure), "Seed 4. Rows are queries");
 });
 
 Deno.test("patterns: of several runs one, and said which; of one phase, of a model without a mask, of many heads", () => {

@@ -59,7 +59,7 @@ const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
 
 /**
- * A panel a value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
+ * One panel per value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
  * (within what was watched) from the first value at which most grok, with the best marked; and what the largest value costs against it.
  * @throws Error where `surfaceOf` does, and where there is no such row.
  */

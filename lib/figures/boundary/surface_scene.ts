@@ -11,7 +11,7 @@ const LATER = { fill: "rgba(150,150,150,0.28)", stroke: "none" } as const;
 /** Faces and lines are parted into pieces no longer than this along either setting: so the colour follows the height, and what is nearer hides the rest. */
 const PIECE = 0.2;
 const partsOf = (length: number) => Math.ceil(Math.abs(length) / PIECE - 1e-6);
-/** With more triangles than this, what they stand on hides more than it tells. */
+/** With more triangles than this, their stems would hide the rest. */
 const STEMS = 24;
 
 /** Thousandths are enough. */
@@ -88,7 +88,7 @@ function floorOf(all: readonly Placed[], cells: Surface["cells"], { u, v }: Box)
   ];
 }
 
-/** How high the surface lies above a cell: at its median, or at least at the step to which most were watched in vain; `null` where neither is known. */
+/** How high the surface lies above a cell: at its median, or at the step up to which most were watched without grokking; `null` where neither is known. */
 const heightOf = (cell: SurfaceCell | undefined): number | null => cell?.median ?? (cell && late(cell) ? cell.watched : null);
 
 /** Between four neighbours, in parts whose colour follows the height; grey and see-through where one of them is only known to be later. */
@@ -129,7 +129,7 @@ function wires(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Bo
   );
 }
 
-/** A dot at each median, a triangle where most were watched in vain; on a stem where it isn't part of the surface. */
+/** A dot at each median, a triangle where most were watched without grokking; on a stem where it isn't part of the surface. */
 function marksOf(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Box, says: (cell: SurfaceCell) => string): Shape[] {
   const few = all.filter(late).length <= STEMS;
   return all.flatMap((cell): Shape[] => {
