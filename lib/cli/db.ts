@@ -54,7 +54,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
   "query": {
     usage: `["SQL" | -]`,
-    summary: "Answers an SQL statement; without one, shows what there is to ask",
+    summary: "Runs an SQL query; without one, shows the tables and views",
     more: `The statement stands in quotes, or with - comes from stdin. It can only read. Numbers in the table have six digits that count.`,
     flags: { "csv": { help: "as CSV, numbers in full" }, "json": { help: "as a JSON array of objects" } },
     words: [0, 1, "at most one SQL statement, in quotes"],
@@ -62,7 +62,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
   "merge": {
     usage: "OTHER.db …",
-    summary: "Enters what other databases hold: shards of a sweep, for example",
+    summary: "Adds the runs of other databases: shards of a sweep, for example",
     more: `Their files come along. Of a run that both have, the one that is further along stays; runs in training come as stopped.
 Doing it again changes nothing.`,
     words: [1, Infinity, "the databases to merge"],
@@ -70,7 +70,7 @@ Doing it again changes nothing.`,
   },
   "verify": {
     usage: "",
-    summary: "Looks for what isn't as it should be; exit code 1 where it finds something",
+    summary: "Looks for damage and contradictions; exit code 1 where it finds something",
     more: `Checks the database itself, the files of its runs, whether evaluations lack, and whether milestones follow from them.
 It changes nothing.`,
     run: check,
@@ -102,7 +102,7 @@ It changes nothing.`,
   },
   "import": {
     usage: "FOLDER",
-    summary: "Enters results that were exported",
+    summary: "Adds results that were exported",
     words: [1, 1, "one folder of exported results"],
     run: importFrom,
   },
@@ -288,7 +288,7 @@ function help(): string {
   const heads = Object.entries(SUBCOMMANDS).map(([name, { usage }]) => `  ${name} ${usage}`.trimEnd());
   const width = Math.max(...heads.map((head) => head.length)) + 2;
   const lines = Object.values(SUBCOMMANDS).map(({ summary }, i) => `${heads[i].padEnd(width)}${summary}`);
-  return `Asks, checks, joins and carries the results of sweeps: experiments, runs, evaluations and milestones, in one SQLite file.
+  return `Queries, checks, merges, exports and imports the results of sweeps: experiments, runs, evaluations and milestones, in one SQLite file.
 
   deno task db [subcommand] [flags]
 

@@ -13,16 +13,19 @@ import { ensure, environment } from "./setup.ts";
 
 const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
-  record: { help: "train anew what they take from data/recorded, which can take hours, and record it; stopped, it goes on" },
+  record: {
+    help: "train again what they take from data/recorded, which can take hours, and record it; if stopped, the same command continues",
+  },
   budget: {
     value: "TIME",
-    help: "with --record: train each experiment no longer than so, 90s, 8m or 2.5h, and show what came of it; again, it goes on",
+    help:
+      "with --record: train each experiment for at most this long, 90s, 8m or 2.5h, and show what was done by then; the same command continues",
   },
   help: { help: "this text" },
 };
 const HELP =
   `Runs notebooks without a browser, in the Deno kernel, and keeps their outputs in place. A notebook with an error, a lost figure
-or noise on stderr stays as it was, and the exit code is 1. Long experiments come from data/recorded; nothing is trained that is there.
+or noise on stderr stays as it was, and the exit code is 1. Long experiments come from data/recorded; what is recorded is not trained again.
 A cell with the tag "predict" is run and checked like the others, but kept without its outputs: the reader is to guess first.
 
   deno task notebooks [names…] [flags]
@@ -206,7 +209,7 @@ async function main(args: string[]): Promise<number> {
     console.log(`${name.padEnd(width)}  ${duration((performance.now() - began) / 1000)}  ${verdict}`);
     for (const line of found) console.log(`  ${line}`);
     for (const experiment of unfinished) {
-      console.log(`  ${experiment}: ${await Deno.readTextFile(join(RECORDING, experiment + UNFINISHED))}; the same command goes on`);
+      console.log(`  ${experiment}: ${await Deno.readTextFile(join(RECORDING, experiment + UNFINISHED))}; the same command continues`);
     }
     if (found.length > 0) continue;
     if (part) await writeWhole(join(RECORDING, name), kept);

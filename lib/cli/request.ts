@@ -12,7 +12,7 @@ import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputO
 const SETTING: Record<string, Flag> = {
   "preset": { value: "NAME", help: `${Object.keys(PRESETS).join(", ")} [ai-scientist]` },
   "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "nanda", "optim": {"lr": 0.003}}' },
-  "seeds": { value: "LIST", help: "0,1,2 or 0..9: a run each, trained together [the preset's seed]" },
+  "seeds": { value: "LIST", help: "0,1,2 or 0..9: one run per seed, trained together [the preset's seed]" },
   "seed": { value: "N", help: "the same for one seed" },
 };
 const TRAINING: Record<string, Flag> = {

@@ -14,9 +14,7 @@ export interface DashboardOptions extends CurveOptions {
 /** Curves over the same steps, median and middle half of the seeds; below them, one network from within. */
 export function dashboard(runs: readonly Curve[], { inside, ...options }: DashboardOptions = {}): Figure {
   const { task, title = finding(runs) } = options;
-  const within = inside
-    ? ` Below, seed ${inside.seed} from within at step ${count(inside.step)}. ${insideFinding(inside)}. ${READING}`
-    : "";
+  const within = inside ? ` Below, inside seed ${inside.seed} at step ${count(inside.step)}. ${insideFinding(inside)}. ${READING}` : "";
   return compose({
     title,
     subtitle: howToRead(runs, task) + zeroWords(runs) + within,

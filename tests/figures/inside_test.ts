@@ -88,7 +88,7 @@ Deno.test("the dashboard has the curves, and the weights where they are given", 
     assertStringIncludes(whole.svg, `>${label}<`);
   }
   assert(
-    !without.svg.includes("Output head") && whole.svg.includes(">Output head W_U<") && whole.svg.includes("seed 3 from within at step 20"),
+    !without.svg.includes("Output head") && whole.svg.includes(">Output head W_U<") && whole.svg.includes("inside seed 3 at step 20"),
   );
   assertEquals(without.title, whole.title);
   // Each panel alone.
