@@ -206,3 +206,28 @@ Deno.test({
     });
   },
 });
+
+Deno.test({
+  name: "a sweep says above its figure how far it is and what is left, and, stopped, that the cell goes on from there",
+  ignore: !canBrowse,
+  fn: async () => {
+    const scratch = book(
+      'import { grid, sweep } from "../lib/mod.ts";\nconst db = "lab.db"; // in the notebook\'s folder, which goes with it',
+      `const runs = grid({ preset: "nanda", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 200_000, evalEvery: 100 }, seed: [0, 1] });
+await sweep({ name: "scratch", runs }, { db, recorded: false });`,
+    );
+    await inJupyter({ "scratch.ipynb": scratch }, async (open) => {
+      const notebook = await open("scratch.ipynb"), status = notebook.cell(1).locator(".output_svg svg > text").last();
+      await notebook.runAll();
+      await status.filter({ hasText: /^Training: step [\d,]+ of 200,000 · [\d.]+ steps per second · \d+:\d\d(:\d\d)? left$/ })
+        .waitFor({ state: "attached", timeout: LONG });
+      await notebook.interrupt();
+      await notebook.finished();
+      assertMatch(
+        await status.textContent() ?? "",
+        /^Stopped at step [\d,]+ of 200,000\. Run the cell again, and it goes on from here$/,
+      );
+      assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
+    });
+  },
+});
