@@ -109,7 +109,7 @@ export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary):
 /** The runs that the verdict leaves out. */
 function leftOut({ never, undated }: LagSummary): string {
   const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
-  const words = [...some(never, "never grokked"), ...some(undated, "without a clear change")];
+  const words = [...some(never, "not grokked in its steps"), ...some(undated, "without a clear change")];
   return words.length > 0 ? ` Left out: ${words.join(", ")}.` : "";
 }
 
@@ -134,7 +134,7 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     return [{ y, x1: at(reach[0]), x2: at(reach[1]) }];
   });
   const word = ({ grokking, lag }: typeof rows[number]) =>
-    grokking === null ? "never grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
+    grokking === null ? "not grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
   const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
   return panel({
     ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },
