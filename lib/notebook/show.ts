@@ -37,10 +37,13 @@ async function settled(): Promise<void> {
  * too, and a text as HTML.
  */
 async function outputs(thing: unknown): Promise<Record<string, unknown> | null> {
-  if (typeof thing === "string") return { "text/html": await marked.parse(thing), "text/plain": thing };
+  if (typeof thing === "string") return { "text/html": await htmlOf(thing), "text/plain": thing };
   if (!(thing instanceof Figure)) return null;
   return { "image/svg+xml": thing.shown, "image/png": (await png(thing)).toBase64() };
 }
+
+/** Markdown as HTML. Jupyter's style sheet overrides the attribute that aligns a column, but no style of the cell's own. */
+const htmlOf = async (text: string) => (await marked.parse(text)).replaceAll(/ align="(\w+)"/g, ' style="text-align:$1"');
 
 /** Loaded when the first picture is drawn: the native renderer takes a moment. */
 const png = async (figure: Figure) => (await import("../figures/render.ts")).smallPng(figure);
