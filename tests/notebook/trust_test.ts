@@ -86,6 +86,12 @@ Deno.test({
       await inLab({ project, folder: join(project, "notebooks"), stranger: true }, async (open) => {
         const [lesson, template] = [await open("06_representations.ipynb"), await open("template.ipynb")];
         assertEquals([await lesson.trusted(), await template.trusted()], [true, false]);
+        // Words in tables stand at the left, though Jupyter's own style sheet has all cells at the right.
+        const aligned =
+          `[...document.querySelectorAll(".output_html td")].map((cell) => [cell.textContent, getComputedStyle(cell).textAlign])`;
+        const cells = await lesson.page.evaluate<[string, string][]>(aligned);
+        const words = cells.filter(([text]) => /^[A-Z][a-z]+ .* [a-z]+/.test(text));
+        assertEquals([words.length > 0, words.filter(([, side]) => side !== "left")], [true, []]);
         assert((await seen(lesson)).figures > 0 && await lesson.page.locator(".output_svg svg").count() > 0, "no figure is seen");
       });
     } finally {
