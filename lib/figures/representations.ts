@@ -229,11 +229,11 @@ function pairPanel(
     Plot.text([text], { frameAnchor, dy: 6, lineAnchor: "top", fill: FAINT });
   return panel({
     ...{ width, height, marginLeft: left, marginRight: right, marginTop: MARGIN.close, marginBottom: bottom },
-    x: { domain: [-h - 0.5, h + 0.5], axis: null },
+    x: { domain: [-o - 0.5, h + 0.5], axis: null },
     y: { domain: [h + 0.5, -0.5], axis: null },
     r: { type: "identity" },
     marks: [
-      Plot.line([[-h, h], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.6, strokeDasharray: "1 3" }),
+      Plot.line([[-o, o], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.6, strokeDasharray: "1 3" }),
       Plot.dot(waves, {
         ...{ x: "and", y: "of", r: ({ share }) => 13 * Math.sqrt(share), fill: VALIDATION.color, fillOpacity: 0.75 },
         ...{ stroke: "white", strokeWidth: 0.4, ariaDescription: "logits over pairs" },
@@ -253,7 +253,7 @@ function pairPanel(
       }),
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
       ...head("Logits over pairs", left, MARGIN.close),
-      under(`−${h}`, "bottom-left"),
+      under(`−${o}`, "bottom-left"),
       under("frequency of b", "bottom"),
       under(String(h), "bottom-right"),
       Plot.text(["frequency of a →"], { frameAnchor: "top-left", dx: -10, rotate: 90, textAnchor: "start", fill: FAINT }),

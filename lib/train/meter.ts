@@ -16,22 +16,30 @@ interface Mark {
 
 /** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
 export class Meter {
-  #last: readonly { readonly step: number; readonly training: boolean }[] = [];
+  /** The steps of those in training; of the others `null`. */
+  #last: (number | null)[] = [];
   #marks: Mark[] = [];
 
   /** `weight`: the work in an update of a run, where runs differ in it. */
   constructor(readonly weight: (run: Seen) => number = () => 1) {}
 
   look(runs: readonly Seen[]): void {
-    // A run begins, when taken up again, at a later step; that isn't work done here.
-    const moved = runs.map(({ step }, i) => this.#last[i]?.training ? step - this.#last[i].step : 0);
-    this.#last = runs.map(({ step, status }) => ({ step, training: status === "training" }));
     const { steps, runSteps, work } = this.#marks.at(-1) ?? { steps: 0, runSteps: 0, work: 0 };
+    const moved = { steps: 0, runSteps: 0, work: 0 };
+    for (const [i, run] of runs.entries()) {
+      // A run begins, when taken up again, at a later step; that isn't work done here.
+      const n = run.step - (this.#last[i] ?? run.step);
+      this.#last[i] = run.status === "training" ? run.step : null;
+      if (n === 0) continue;
+      moved.steps = Math.max(moved.steps, n);
+      moved.runSteps += n;
+      moved.work += n * this.weight(run);
+    }
     this.#marks.push({
       at: performance.now(),
-      steps: steps + Math.max(0, ...moved),
-      runSteps: runSteps + sum(moved),
-      work: work + sum(moved.map((n, i) => n === 0 ? 0 : n * this.weight(runs[i]))),
+      steps: steps + moved.steps,
+      runSteps: runSteps + moved.runSteps,
+      work: work + moved.work,
     });
     // Marks in between are dropped, so that there are never many.
     if (this.#marks.length > 400) this.#marks = this.#marks.filter((_, i, { length }) => i === 0 || i > length - 200);
@@ -68,8 +76,6 @@ function speed(from?: Mark, to?: Mark): Speed {
     work: (to.work - from.work) / seconds,
   };
 }
-
-const sum = (values: readonly number[]) => values.reduce((total, x) => total + x, 0);
 
 /** A rate or a size in two digits or whole numbers; a dash for 0. */
 export const figure = (x: number) => x === 0 ? "–" : x < 10 ? x.toPrecision(2) : Math.round(x).toString();
