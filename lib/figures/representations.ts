@@ -222,9 +222,10 @@ function pairPanel(
   { pairs: { p, shares } }: Reading,
   { width, height, left, right, bottom }: { width: number; height: number; left: number; right: number; bottom: number },
 ): Panel {
-  const h = (p - 1) / 2,
-    waves = Array.from(shares, (share, i) => ({ share, of: Math.floor(i / p), and: (i % p) - h }))
-      .filter(({ share }) => share > SLIGHT).sort((x, y) => y.share - x.share);
+  // Frequencies of b go from −o to h; of an even modulus, −p / 2 and p / 2 are one.
+  const h = p >> 1, o = (p - 1) >> 1;
+  const waves = Array.from(shares, (share, i) => ({ share, of: Math.floor(i / p), and: (i % p) - o }))
+    .filter(({ share }) => share > SLIGHT).sort((x, y) => y.share - x.share);
   const under = (text: string, frameAnchor: "bottom-left" | "bottom" | "bottom-right") =>
     Plot.text([text], { frameAnchor, dy: 6, lineAnchor: "top", fill: FAINT });
   return panel({
