@@ -1,5 +1,5 @@
 /**
- * Grokbook for notebooks: the one door. Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
+ * What notebooks import. Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
  *
  * ```ts
  * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "./mod.ts";

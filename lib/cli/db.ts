@@ -36,7 +36,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
   "query": {
     usage: `["SQL" | -]`,
-    summary: "Answers an SQL statement; without one, lists the tables and views",
+    summary: "Runs an SQL query; without one, shows the tables and views",
     more: `The statement stands in quotes, or with - comes from stdin. It can only read. Numbers in the table have six digits that count.`,
     flags: { "csv": { help: "as CSV, numbers in full" }, "json": { help: "as a JSON array of objects" } },
     words: [0, 1, "at most one SQL statement, in quotes"],
@@ -44,7 +44,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
   "merge": {
     usage: "OTHER.db …",
-    summary: "Enters what other databases hold: shards of a sweep, for example",
+    summary: "Adds the runs of other databases: shards of a sweep, for example",
     more: `Their files come along. Of a run that both have, the one that is further along stays; runs in training come as stopped.
 Doing it again changes nothing.`,
     words: [1, Infinity, "the databases to merge"],
@@ -78,7 +78,7 @@ what was stored must fit; and the files of its runs. It changes nothing.`,
   },
   "import": {
     usage: "FOLDER",
-    summary: "Enters results that were exported",
+    summary: "Adds results that were exported",
     words: [1, 1, "one folder of exported results"],
     run: importFrom,
   },

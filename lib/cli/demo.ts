@@ -27,8 +27,8 @@ const HELP = `Trains several seeds of modular addition until they grok, draws th
 
   deno task demo [flags]
 
-Installs a software Vulkan driver where there is no adapter and apt-get can (as root or with sudo). Where there is none
-even so, TensorFlow.js trains a smaller setting. Everything goes to data/out/demo.`;
+Installs a software Vulkan driver where there is no adapter and apt-get can (as root or with sudo). If there is
+still none, TensorFlow.js trains a smaller setting. Everything goes to data/out/demo.`;
 const FLAGS: Record<string, Flag> = {
   engine: { value: "NAME", help: "webgpu or tfjs [webgpu where there is an adapter]" },
   help: { help: "this text" },

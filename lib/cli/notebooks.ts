@@ -13,16 +13,20 @@ import { ensure, environment } from "./setup.ts";
 
 const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
-  record: { help: "train anew what they take from data/recorded, which can take hours, and record it; stopped, it goes on" },
+  record: {
+    help: "train again what they take from data/recorded, which can take hours, and record it; if stopped, the same command continues",
+  },
   budget: {
     value: "TIME",
-    help: "with --record: train each experiment no longer than so, 90s, 8m or 2.5h, and show what came of it; again, it goes on",
+    help:
+      "with --record: train each experiment for at most this long, 90s, 8m or 2.5h, and show what was done by then; the same command continues",
   },
   help: { help: "this text" },
 };
 const HELP =
   `Runs notebooks without a browser, in the Deno kernel, and keeps their outputs in place. A notebook with an error, a lost figure
-or noise on stderr stays as it was, and the exit code is 1. Long experiments come from data/recorded; nothing is trained that is there.
+or noise on stderr stays as it was, and the exit code is 1. Long experiments come from data/recorded; what is recorded is not trained again.
+A cell with the tag "predict" is run and checked like the others, but kept without its outputs: the reader is to guess first.
 
   deno task notebooks [names…] [flags]
 
@@ -42,10 +46,28 @@ export interface Output {
   readonly evalue?: string;
   readonly data?: Record<string, unknown>;
 }
+export interface Cell {
+  readonly cell_type: string;
+  readonly source: Text;
+  readonly outputs?: readonly Output[];
+  readonly metadata?: { readonly tags?: readonly string[] };
+}
 export interface Notebook {
-  readonly cells: readonly { readonly cell_type: string; readonly source: Text; readonly outputs?: readonly Output[] }[];
+  readonly cells: readonly Cell[];
   readonly metadata: { readonly kernelspec?: { readonly name: string } };
 }
+
+/** The tag of a cell whose output answers a question that the reader is first to think about: it is run, and kept without outputs. */
+export const PREDICT = "predict";
+
+/** Whether the reader is to guess what this cell will show. */
+export const asks = ({ metadata }: Cell) => metadata?.tags?.includes(PREDICT) ?? false;
+
+/** A notebook as it is kept: without the outputs of cells that ask for a guess. */
+export const asKept = <Book extends Notebook>(notebook: Book): Book => ({
+  ...notebook,
+  cells: notebook.cells.map((cell) => asks(cell) ? { ...cell, outputs: [], execution_count: null } : cell),
+});
 
 export const joined = (text: Text = "") => (typeof text === "string" ? text : text.join(""));
 
@@ -60,12 +82,17 @@ const declared = (source: Text) => joined(source).match(/\bawait (?:show|watch|s
 export const notebookNames = () =>
   filesIn("notebooks", ".ipynb").filter((file) => !file.includes(".ipynb_checkpoints")).map((file) => file.replace(/^notebooks./, ""));
 
-/** What is wrong with an executed notebook, cell by cell; empty where nothing is. */
-export function problems(notebook: Notebook): string[] {
+/**
+ * What is wrong with an executed notebook, cell by cell; empty where nothing is.
+ * @param kept whether it is as it is kept, without the outputs of cells that ask for a guess.
+ */
+export function problems(notebook: Notebook, { kept = false } = {}): string[] {
   const wrong = notebook.metadata.kernelspec?.name === "deno" ? [] : ["its kernel must be deno"];
-  notebook.cells.forEach(({ cell_type, source, outputs = [] }, i) => {
+  notebook.cells.forEach((cell, i) => {
+    const { cell_type, source, outputs = [] } = cell;
     if (cell_type !== "code") return;
     const say = (what: string) => wrong.push(`cell ${i + 1}: ${what}`);
+    if (kept && asks(cell)) return outputs.length > 0 && say("shows what the reader is to guess, must be kept without outputs");
     for (const { output_type, name, ename, evalue, text } of outputs) {
       if (output_type === "error") say(`error ${ename}: ${evalue}`);
       if (output_type === "execute_result") say("ends in a value, which the kernel may lose: show it, or give it a name");
@@ -173,19 +200,21 @@ async function main(args: string[]): Promise<number> {
     const began = performance.now();
     if (record) await clear();
     const text = await execute(name, { ...record && { record: RECORDING }, ...budget !== undefined && { budget } });
-    const found = problems(JSON.parse(text)), { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };
+    const found = problems(JSON.parse(text)),
+      kept = `${JSON.stringify(asKept(JSON.parse(text)), null, 1)}\n`,
+      { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };
     wrong += found.length;
     const part = unfinished.length > 0;
     const verdict = found.length > 0 ? "not kept:" : part ? `in part: ${here(join(RECORDING, name))}` : "ok";
     console.log(`${name.padEnd(width)}  ${duration((performance.now() - began) / 1000)}  ${verdict}`);
     for (const line of found) console.log(`  ${line}`);
     for (const experiment of unfinished) {
-      console.log(`  ${experiment}: ${await Deno.readTextFile(join(RECORDING, experiment + UNFINISHED))}; the same command goes on`);
+      console.log(`  ${experiment}: ${await Deno.readTextFile(join(RECORDING, experiment + UNFINISHED))}; the same command continues`);
     }
     if (found.length > 0) continue;
-    if (part) await writeWhole(join(RECORDING, name), text);
+    if (part) await writeWhole(join(RECORDING, name), kept);
     if (given.has("check") || part) continue;
-    await writeWhole(join(ROOT, "notebooks", name), text);
+    await writeWhole(join(ROOT, "notebooks", name), kept);
     await keepRecorded(whole);
     for (const experiment of whole) console.log(`  recorded in ${here(join(ROOT, "data", "recorded", experiment))}`);
   }

@@ -21,13 +21,13 @@ import { say, tell } from "./terminal.ts";
 const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
-  "figure": { value: "FILE", help: "draws what was found, as .svg or .png: progress over the checkpoints, or one from within" },
+  "figure": { value: "FILE", help: "draws what was found, as .svg or .png: progress over the checkpoints, or the weights at one of them" },
   "json": { help: "as JSON, numbers in full, with spectra and the norm of every tensor" },
   "csv": { help: "as CSV, numbers in full" },
   "help": { help: "this text" },
 };
 
-const HELP = `Analyses a run at each of its checkpoints: how much of its computation uses only a few frequencies.
+const HELP = `Analyses a run at each of its checkpoints: how much of what it computes depends on a few frequencies.
 
   deno task probe --run ID|HASH [flags]
 

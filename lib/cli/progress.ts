@@ -1,85 +1,15 @@
 /** Training as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import process from "node:process";
 import { createLogUpdate } from "log-update";
+import { duration, figure, Meter, type Speed } from "../train/meter.ts";
 import type { EngineInfo, Metrics } from "../engine/engine.ts";
 import { groups, type News, type Run } from "../train/train.ts";
 import { isGone, printable, unlessGone } from "./terminal.ts";
 
-/** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
-const DRAW = 100, LINE = 10_000, WINDOW = 10_000;
+export { duration, figure, Meter, type Speed };
 
-/** What is seen of a run. */
-type Seen = Pick<Run, "spec" | "status" | "step">;
-
-interface Mark {
-  readonly at: number;
-  readonly steps: number;
-  readonly runSteps: number;
-  readonly work: number;
-}
-
-/** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
-export class Meter {
-  /** The steps of those in training; of the others `null`. */
-  #last: (number | null)[] = [];
-  #marks: Mark[] = [];
-
-  /** `weight`: the work in an update of a run, where runs differ in it. */
-  constructor(readonly weight: (run: Seen) => number = () => 1) {}
-
-  look(runs: readonly Seen[]): void {
-    const { steps, runSteps, work } = this.#marks.at(-1) ?? { steps: 0, runSteps: 0, work: 0 };
-    const moved = { steps: 0, runSteps: 0, work: 0 };
-    for (const [i, run] of runs.entries()) {
-      // A run begins, when taken up again, at a later step; that isn't work done here.
-      const n = run.step - (this.#last[i] ?? run.step);
-      this.#last[i] = run.status === "training" ? run.step : null;
-      if (n === 0) continue;
-      moved.steps = Math.max(moved.steps, n);
-      moved.runSteps += n;
-      moved.work += n * this.weight(run);
-    }
-    this.#marks.push({
-      at: performance.now(),
-      steps: steps + moved.steps,
-      runSteps: runSteps + moved.runSteps,
-      work: work + moved.work,
-    });
-    // Marks in between are dropped, so that there are never many.
-    if (this.#marks.length > 400) this.#marks = this.#marks.filter((_, i, { length }) => i === 0 || i > length - 200);
-  }
-
-  /** Over all that was seen. */
-  get total(): Speed {
-    return speed(this.#marks[0], this.#marks.at(-1));
-  }
-
-  /** Over the last seconds. */
-  get recent(): Speed {
-    const now = this.#marks.at(-1);
-    return speed(this.#marks.find(({ at }) => now && now.at - at <= WINDOW), now);
-  }
-}
-
-/** Per second; 0 where nothing can be said yet. */
-export interface Speed {
-  /** Updates of a trainer, which are one of each of its runs. */
-  readonly steps: number;
-  /** Updates of single runs. */
-  readonly runSteps: number;
-  /** The same, weighted. */
-  readonly work: number;
-}
-
-function speed(from?: Mark, to?: Mark): Speed {
-  const seconds = from && to ? (to.at - from.at) / 1000 : 0;
-  if (!from || !to || seconds === 0) return { steps: 0, runSteps: 0, work: 0 };
-  return {
-    steps: (to.steps - from.steps) / seconds,
-    runSteps: (to.runSteps - from.runSteps) / seconds,
-    work: (to.work - from.work) / seconds,
-  };
-}
+/** Time, in ms: between two drawings of the block, and between two lines in a log. */
+const DRAW = 100, LINE = 10_000;
 
 /** Where it is shown: a terminal that can be drawn over, or a log. */
 export interface Screen {
@@ -216,17 +146,11 @@ const isDone = ({ status }: Run) => status !== "waiting" && status !== "training
 const share = ({ status, step, spec }: Run) => status === "grokked" || status === "failed" ? 1 : step / Math.max(1, spec.schedule.steps);
 export const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const mean = (values: readonly number[]) => sum(values) / Math.max(1, values.length);
-export const figure = (x: number) => x === 0 ? "–" : x < 10 ? x.toPrecision(2) : Math.round(x).toString();
 export const percent = (x: number) => `${(100 * x).toFixed(x > 0.9 && x < 1 ? 1 : 0)} %`;
 
 export function bar(share: number, width = 24): string {
   const full = Math.round(share * width);
   return "█".repeat(full) + "░".repeat(width - full);
-}
-
-export function duration(seconds: number): string {
-  const s = Math.round(seconds), two = (n: number) => String(n).padStart(2, "0");
-  return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
 }
 
 /** Median, and smallest and largest where they differ. */

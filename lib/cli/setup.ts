@@ -216,7 +216,7 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
 }
 
 /** Where a program is, looked up in PATH. */
-function find(program: string): string | undefined {
+export function find(program: string): string | undefined {
   const paths = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "").map((folder) => join(folder, program));
   return paths.find((path) => {
     try {

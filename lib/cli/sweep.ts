@@ -23,15 +23,17 @@ const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
   "grid": { value: "FILE.json", help: "your own, like the one below" },
   "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
-  "dry-run": { help: "what it would take: runs, shapes, parameters, memory, disk, time on this adapter; trains for a moment to see" },
+  "dry-run": {
+    help: "say what it would take: runs, shapes, parameters, memory, disk, time on this adapter; trains for a moment to measure that",
+  },
   "boundary": {
     value: "X[,Y]",
-    help: "train only those runs of the grid that show where success turns into failure along these fields: optim.weightDecay,model.dModel",
+    help: "of the grid, train only the runs that show where success turns into failure over these fields: optim.weightDecay,model.dModel",
   },
   "steps": { value: "N", help: "updates of every run, in place of the experiment's; more can be added later" },
   "limit": { value: "N", help: "train no more than so many runs" },
   "budget": { value: "TIME", help: "stop in time and store what is done: 90s, 8m, 2.5h" },
-  "save-every": { value: "TIME", help: "store the states of the runs in training so often: what a power cut costs at most [60s]" },
+  "save-every": { value: "TIME", help: "how often to store the states of the runs in training: a power cut loses no more than that [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
   "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
   "help": { help: "this text" },
@@ -203,7 +205,7 @@ function help(): string {
     `  ${name.padEnd(width)}  ${String(runs.length).padStart(4)} runs  ${question}`
   );
   return `Trains the runs of an experiment that aren't done yet, as many at once as fit, and stores all of it in the lab's database.
-You can stop it at any time, or kill it; the same command goes on from there.
+If it is stopped or killed, the same command continues from there.
 
   deno task sweep --experiment NAME | --grid FILE.json [flags]
 

@@ -18,7 +18,7 @@ const ACROSS = 4;
 const SMOOTH = 5;
 
 /**
- * A square a group, a line a run: across its train accuracy, upwards its validation accuracy, evaluation by evaluation; circles where runs
+ * One square per group, one line per run: training accuracy across, validation accuracy upwards, evaluation by evaluation; circles where runs
  * memorised, dots where they grokked. @throws Error for no group, and for one without a run.
  */
 export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOptions = {}): Figure {
@@ -29,7 +29,9 @@ export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOp
   const across = Math.min(ACROSS, groups.length), left = 54, width = groups.length === 1 ? 420 : (WIDTH - left + 16) / across;
   return compose({
     title: title ?? planeFinding(groups),
-    subtitle: `${task ? `${task}. ` : ""}A line a run, medians of ${SMOOTH} evaluations in a row. Circle: memorised; dot: grokked.`,
+    subtitle: `${
+      task ? `${task}. ` : ""
+    }One line per run, each point the median of ${SMOOTH} evaluations in a row. Circle: memorised; dot: grokked.`,
     panels: range(Math.ceil(groups.length / across)).map((row) =>
       groups.slice(row * across, (row + 1) * across).map((group, column) => {
         const named = column === 0, i = row * across + column;

@@ -30,6 +30,11 @@ interface Shared {
    * close, one column beside the other, not to scale.
    */
   readonly x?: "log" | "linear" | "columns";
+  /**
+   * The step by which such networks are known to grok elsewhere, in what was published, say: values whose networks were watched for less aren't
+   * grey, because they may only have been watched too shortly.
+   */
+  readonly until?: number;
   readonly task?: string;
   /** Instead of the finding. */
   readonly title?: string;
@@ -46,8 +51,8 @@ interface Place {
 const TOP = 56, RIGHT = 92, HEIGHT = 400;
 
 /**
- * A dot where a seed grokked, an open triangle, pointing on, where it was watched no further and had not; bars at the medians. Values at which
- * no network grokked lie on grey.
+ * A dot where a seed grokked, an open triangle, pointing on, where it was watched no further and had not; bars at the medians. Where no network
+ * grokked, the figure says by which step, and the value lies on grey.
  * @throws Error where a run's field isn't a number.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {
@@ -60,7 +65,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const xOf = across === "columns" ? (value: number) => values.indexOf(value) : (value: number) => value;
   const cells = cellsOf(values.map(xOf), type), cores = cells.map((cell, i) => core(cell, xOf(values[i]), type));
   const seeds = places.flatMap(({ runs }, i) => {
-    // The seeds of a value stand a little apart, so that equal steps don't hide each other.
+    // The seeds of a value stand side by side, so that equal steps don't hide each other; the caption says so.
     const share = (s: number) => 0.5 + (runs.length > 1 ? 0.4 * (s / (runs.length - 1) - 0.5) : 0);
     return runs.map((run, s) => ({ ...run, x: between(cores[i], share(s), type) }));
   });
@@ -73,12 +78,13 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     { ...VALIDATION, name: "grokked", points: places.filter(({ grokked }) => grokked !== null), of: (place: Place) => place.grokked! },
   ];
   const single = places.every(({ runs }) => runs.length === 1);
-  const none = places.map(({ runs }) => runs.length > 0 && runs.every(({ state }) => state === "never" || state === "diverged"));
+  const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ watched }) => watched)) >= (options.until ?? 0));
+  const watches = watchesOf(places.map((place) => ({ x: at(place), runs: place.runs })), type), two = watches.length > 0;
   return compose({
     title: options.title ?? finding(places, label, say),
     subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: watched so long, not grokked${single ? "" : "; bar: median"}${
-      none.includes(true) ? "; grey: no network grokked" : ""
-    }.`,
+      grey.includes(true) ? "; grey: no network grokked in the steps watched" : ""
+    }.${single ? "" : " Seeds of one value stand side by side."}`,
     panels: [panel({
       height: HEIGHT,
       marginTop: TOP,
@@ -86,7 +92,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
       x: { type, domain: [cells[0][0], cells.at(-1)![1]] },
       y: { type: "log", domain },
       marks: [
-        Plot.rect(cells.filter((_, i) => none[i]), { x1: "0", x2: "1", fill: "#efefef", ariaDescription: "none grokked" }),
+        Plot.rect(cells.filter((_, i) => grey[i]), { x1: "0", x2: "1", fill: "#efefef", ariaDescription: "none grokked" }),
         ...axes(
           { ticks: [], label: `${capital(label)}${WORDS[across]} →` },
           { ticks: ticks(domain[0], domain[1], "log"), format: count, label: "Optimiser steps (logarithmic)" },
@@ -140,11 +146,12 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
           fill: "white",
           ariaDescription: "not grokked",
         }),
-        Plot.text(places, { x: at, frameAnchor: "top", dy: -8, lineAnchor: "bottom", text: ({ runs }) => shareWord(runs), fill: INK }),
+        Plot.text(places, { ...ABOVE, x: at, dy: two ? -21 : -8, text: ({ runs }) => shareWord(runs), fill: INK }),
+        Plot.text(watches, { ...ABOVE, x: "x", dy: -6, text: "words", fill: FAINT, ariaDescription: "watched" }),
         Plot.text(["Grokked"], {
           frameAnchor: "top-right",
           dx: RIGHT - 16,
-          dy: -8,
+          dy: two ? -21 : -8,
           lineAnchor: "bottom",
           textAnchor: "end",
           fontWeight: 600,
@@ -152,6 +159,24 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
       ],
     })],
   });
+}
+
+const ABOVE = { frameAnchor: "top", lineAnchor: "bottom" } as const;
+
+/** Whether all runs have ended, and none grokked. */
+const noneOf = (runs: readonly Outcome[]) => runs.length > 0 && runs.every(({ state }) => state === "never" || state === "diverged");
+
+/** Until when networks were watched where none grokked; neighbours that were watched equally long share their words. */
+function watchesOf(places: readonly { readonly x: number; readonly runs: readonly Outcome[] }[], type: "log" | "linear") {
+  const groups: { words: string; from: number; to: number; last: number }[] = [];
+  places.forEach(({ x, runs }, i) => {
+    if (runs.length === 0 || runs.some(({ grokked, active, watched }) => grokked !== null || active || watched === 0)) return;
+    const all = runs.map(({ watched }) => watched), [least, most] = [Math.min(...all), Math.max(...all)];
+    const words = `by ${least === most ? count(most) : `${count(least)}–${count(most)}`}`, before = groups.at(-1);
+    if (before?.last === i - 1 && before.words === words) Object.assign(before, { to: x, last: i });
+    else groups.push({ words, from: x, to: x, last: i });
+  });
+  return groups.map(({ words, from, to }) => ({ words, x: type === "log" ? Math.sqrt(from * to) : (from + to) / 2 }));
 }
 
 const WORDS = { log: " (logarithmic)", linear: "", columns: " (not to scale)" } as const;

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, tally } from "./map_cells.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, type Tally, tally } from "./map_cells.ts";
 import { type BoardRun, outcome } from "./settings.ts";
 import { capital, clamp, HEAD, list } from "./sweep_marks.ts";
 import { compose, count, FAINT, type Figure, INK, type Panel, panel, WIDTH } from "./theme.ts";
@@ -22,28 +22,30 @@ interface Cell extends Tally {
 const GAP = 0.3, LEFT = 76, RIGHT = 16;
 
 /**
- * A block a number of heads, from left to right; in it widths across and layers upwards. A cell is the fuller, the more of its seeds grok; in it their
- * median step, `never` where none does, hatched where not all are done. An operation has a row of blocks, in the order in which they come.
+ * One block per number of heads, from left to right; in it widths across and layers upwards. The more of a cell's seeds grok, the stronger its colour;
+ * in it stands their median step, `none` where none does. It is hatched where not all are done. Each operation has a row of blocks.
  * @throws Error where there is no run, or where runs of a cell differ in more than their seed.
  */
 export function capacityMap(runs: readonly BoardRun[], { title, task }: CapacityMapOptions = {}): Figure {
   if (runs.length === 0) throw new Error("Cannot draw a map of capacities: there must be at least one run, current value is 0");
   const cells = cellsOf(runs);
   const distinct = (of: (spec: RunSpec) => number) => [...new Set(runs.map(({ spec }) => of(spec)))].sort((a, b) => a - b);
-  const heads = distinct(({ model }) => model.heads), widths = distinct(({ model }) => model.dModel);
-  const layers = distinct(({ model }) => model.layers);
-  const columns = heads.length * widths.length + GAP * (heads.length - 1);
+  const layers = distinct(({ model }) => model.layers), heads = distinct(({ model }) => model.heads);
+  // A block has the widths that were run with so many heads, no others.
+  const blocks = heads.map((n) =>
+    [...new Set(runs.filter(({ spec }) => spec.model.heads === n).map(({ spec }) => spec.model.dModel))].sort((a, b) => a - b)
+  );
+  const starts = blocks.map((_, h) => blocks.slice(0, h).reduce((sum, { length }) => sum + length + GAP, 0));
+  const columns = starts[starts.length - 1] + blocks[blocks.length - 1].length;
   const width = Math.min(110, (WIDTH - LEFT - RIGHT) / columns), height = clamp(16, 150 / layers.length, 40);
-  const block = (h: number) => h * (widths.length + GAP);
   const rows = [...Map.groupBy(cells, ({ spec }) => spec.data.operation)];
   const drawn = rows.map(([operation, some], r): Panel => {
     const first = r === 0, last = r === rows.length - 1, top = first ? 54 : 26, bottom = last ? 44 : 6;
-    const placed = some.map((cell) => ({
-      ...cell,
-      i: block(heads.indexOf(cell.spec.model.heads)) + widths.indexOf(cell.spec.model.dModel),
-      j: layers.indexOf(cell.spec.model.layers),
-    }));
-    const under = heads.flatMap((_, h) => widths.map((width, i) => ({ x: block(h) + i + 0.5, width })));
+    const placed = some.map((cell) => {
+      const { model } = cell.spec, h = heads.indexOf(model.heads);
+      return { ...cell, i: starts[h] + blocks[h].indexOf(model.dModel), j: layers.indexOf(model.layers) };
+    });
+    const under = blocks.flatMap((widths, h) => widths.map((width, i) => ({ x: starts[h] + i + 0.5, width })));
     return panel({
       height: top + bottom + height * layers.length,
       marginTop: top,
@@ -65,7 +67,7 @@ export function capacityMap(runs: readonly BoardRun[], { title, task }: Capacity
         Plot.text(first ? heads : [], {
           ...HEAD,
           frameAnchor: "top",
-          x: (_, h) => block(h) + widths.length / 2,
+          x: (_, h) => starts[h] + blocks[h].length / 2,
           text: (n: number) => `${n} head${n === 1 ? "" : "s"}`,
         }),
         Plot.text(last ? under : [], { ...UNDER, x: "x", text: ({ width }: { width: number }) => String(width), dy: 8 }),
@@ -85,7 +87,7 @@ export function capacityMap(runs: readonly BoardRun[], { title, task }: Capacity
     title: title ?? finding(cells),
     subtitle: `${task ? `${task}. ` : ""}In a cell: the median step of grokking${
       holdsTwo(width, height) ? ", and how many seeds grok" : ""
-    }.${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
+    }.${cellWords(cells)}${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
     panels: drawn,
   });
 }

@@ -22,7 +22,7 @@ export function learningCurves(runs: readonly Curve[], options: CurveOptions = {
 
 /** Cross-entropy over steps, on a logarithmic scale. */
 export function lossCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
-  return figure(runs, options, [lossPanel(runs, options, { height: 320, place: "only" })]);
+  return figure(runs, options, [lossPanel(runs, options, { height: 320, place: "only" })], zeroWords(runs));
 }
 
 /** Accuracy above, loss below, over the same steps. */
@@ -30,7 +30,7 @@ export function trainingCurves(runs: readonly Curve[], options: CurveOptions = {
   return figure(runs, options, [
     accuracyPanel(runs, options, { height: 255, place: "first" }),
     lossPanel(runs, options, { height: 250, place: "last" }),
-  ]);
+  ], zeroWords(runs));
 }
 
 /** Accuracy above, and below it when each seed memorised and grokked, over the same steps. */
@@ -46,16 +46,29 @@ export function weightNormCurve(runs: readonly Curve[], options: CurveOptions = 
   return figure(runs, options, [weightNormPanel(runs, scaleOfSteps(runs, options), 320)]);
 }
 
-function figure(runs: readonly Curve[], { task, title = finding(runs) }: CurveOptions, panels: readonly Panel[]): Figure {
-  return compose({ title, subtitle: howToRead(runs, task), panels });
+function figure(runs: readonly Curve[], { task, title = finding(runs) }: CurveOptions, panels: readonly Panel[], more = ""): Figure {
+  return compose({ title, subtitle: howToRead(runs, task) + more, panels });
 }
 
-/** What was learned, what lines and bands are, and what becomes of runs that end before others. */
+/** What was learned, what lines and bands are, what the upright lines mean, and what becomes of runs that end before others. */
 export function howToRead(runs: readonly Curve[], task = about(runs).task): string {
-  const reading = runs.length > 1 ? `Lines: median of ${runs.length} seeds; bands: the middle half of them.` : "One seed.";
+  const one = runs.length === 1;
+  const reading = one ? "One seed." : `Lines: median of ${runs.length} seeds; bands: the middle half of them.`;
   const ended = new Set(runs.map((run) => lastStep([run]))).size > 1 ? " A run that has ended keeps its last value." : "";
-  return `${task ? `${task}. ` : ""}${reading}${ended}`;
+  const upright = medianStep(runs.map((run) => run.memorisationStep)) === null
+    ? ""
+    : ` Upright: ${one ? "when it" : "when half of them"} had memorised${
+      medianStep(runs.map((run) => run.grokkingStep)) === null ? "" : " and grokked"
+    }${beyond(runs)}.`;
+  return `${task ? `${task}. ` : ""}${reading}${upright}${ended}`;
 }
+
+/** That a run groks at the first evaluation with more than 99 % right, where that is what it did; other rules have no short words. */
+const beyond = (runs: readonly Curve[]) =>
+  runs.some((run) => run.grokkingStep !== null) &&
+    runs.every(({ metrics, grokkingStep }) => grokkingStep === (metrics.find(({ valAcc }) => valAcc > 0.99)?.step ?? null))
+    ? " (more than 99 % right)"
+    : "";
 
 /** Where a panel stands: the first says when the runs memorised and grokked, the last names the axis of steps. */
 export interface Stand {
@@ -100,20 +113,27 @@ export function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: 
   });
 }
 
-/** The scale of losses, from all that are drawn and above 0. */
+/** The scale of losses, from all that are drawn. One of 0 has no logarithm: it lies on the floor, which then is marked so. */
 export function lossScale(values: readonly number[]) {
-  const domain = [Math.min(1, ...values) * 0.7, Math.max(1, ...values) * 1.6] as const;
-  const [from, to] = [Math.ceil(Math.log10(domain[0])), Math.floor(Math.log10(domain[1]))];
+  const positive = values.filter((value) => value > 0), least = Math.min(1, ...positive), zeros = values.includes(0);
+  const domain = [least * (zeros ? 0.1 : 0.7), Math.max(1, ...positive) * 1.6] as const;
+  const [from, to] = [Math.ceil(Math.log10(zeros ? 2 * least : domain[0])), Math.floor(Math.log10(domain[1]))];
   const every = Math.ceil((to - from + 1) / 6);
-  const ticks = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((e) => e % every === 0).map((e) => Number(`1e${e}`));
-  return { type: "log" as const, domain, ticks, format: power };
+  const powers = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((e) => e % every === 0).map((e) => Number(`1e${e}`));
+  const format = (loss: number) => (zeros && loss === domain[0] ? "0" : power(loss));
+  return { type: "log" as const, domain, ticks: zeros ? [domain[0], ...powers] : powers, format };
 }
+
+/** What the mark 0 on the axis of losses means, where there is one. */
+export const zeroWords = (runs: readonly Curve[]): string =>
+  runs.some(({ metrics }) => metrics.some(({ trainLoss, valLoss }) => trainLoss === 0 || valLoss === 0))
+    ? " A loss of 0 is one that single precision rounds to 0."
+    : "";
 
 function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, place }: Stand, pair: Pair): Panel {
   const x = scaleOfSteps(runs, options);
   const drawn = pair.fields.map((field) => thin(bands(runs, field).filter((band) => band.step >= x.domain[0]), x.pixel));
-  // A loss of exactly 0 has no logarithm: it lies on the floor.
-  const y = pair.y(drawn.flat().flatMap((band) => [band.low, band.high]).filter((value) => value > 0));
+  const y = pair.y(drawn.flat().flatMap((band) => [band.low, band.mid, band.high]));
   const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
   const bottom = named ? MARGIN.bottom : 32;
   const top = topmost ? MARGIN.top : MARGIN.close;
@@ -197,7 +217,17 @@ export const curve = ({ name, color, dash, width }: Line, data: readonly Band[])
 /** The line of guessing, named in the margin, where no curve goes. */
 const guessing = ({ value, text }: { value: number; text: string }, x: StepScale) => [
   Plot.ruleY([value], { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" }),
-  Plot.text([`guessing\n${text}`], { x: x.domain[1], y: value, textAnchor: "start", dx: 8, fill: FAINT }),
+  // Above the line's end, so that it keeps clear of the axis below.
+  Plot.text([`guessing\n${text}`], {
+    x: x.domain[1],
+    y: value,
+    textAnchor: "start",
+    lineAnchor: "bottom",
+    lineHeight: 1.15,
+    dx: 8,
+    dy: 5,
+    fill: FAINT,
+  }),
 ];
 
 const ABOVE = { frameAnchor: "top", dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;

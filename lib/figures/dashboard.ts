@@ -1,6 +1,6 @@
 /** Everything of a training at one glance: accuracy, loss, the norm of the weights, and the weights of one network themselves. */
 import type { Inside } from "../analysis/network/weights.ts";
-import { accuracyPanel, type CurveOptions, howToRead, lossPanel, weightNormPanel } from "./curves.ts";
+import { accuracyPanel, type CurveOptions, howToRead, lossPanel, weightNormPanel, zeroWords } from "./curves.ts";
 import { insideFinding, insidePanels, READING } from "./inside.ts";
 import { type Curve, finding } from "./runs.ts";
 import { scaleOfSteps } from "./scale.ts";
@@ -14,12 +14,10 @@ export interface DashboardOptions extends CurveOptions {
 /** Curves over the same steps, median and middle half of the seeds; below them, one network from within. */
 export function dashboard(runs: readonly Curve[], { inside, ...options }: DashboardOptions = {}): Figure {
   const { task, title = finding(runs) } = options;
-  const within = inside
-    ? ` Below, seed ${inside.seed} from within at step ${count(inside.step)}. ${insideFinding(inside)}. ${READING}`
-    : "";
+  const within = inside ? ` Below, inside seed ${inside.seed} at step ${count(inside.step)}. ${insideFinding(inside)}. ${READING}` : "";
   return compose({
     title,
-    subtitle: howToRead(runs, task) + within,
+    subtitle: howToRead(runs, task) + zeroWords(runs) + within,
     panels: [
       accuracyPanel(runs, options, { height: 240, place: "first" }),
       lossPanel(runs, options, { height: 200, place: "middle" }),

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { FAINT, HALO, INK, textWidth } from "./theme.ts";
 
-/** By place: told apart in grey too. */
+/** By place; they differ in grey, too. */
 export const DASHES = ["none", "6 3", "2 2.5", "9 3 2 3", "1 3.5"] as const;
 
 export interface KeyEntry {

@@ -1,5 +1,5 @@
 /**
- * Figures that a reader can move: HTML that holds its script, asks nothing of any server, and shows a still picture wherever scripts don't run, as in
+ * Figures that a reader can move: HTML that contains its script, needs no server, and shows a still picture wherever scripts don't run, as in
  * a notebook that isn't trusted.
  */
 import { checksum } from "../run/files.ts";

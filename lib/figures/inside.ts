@@ -26,7 +26,7 @@ export function insideFigure(inside: Inside, title = insideFinding(inside)): Fig
 export function headFigure({ seed, step, head }: Inside, title = `The output head at step ${count(step)}`): Figure {
   return compose({
     title,
-    subtitle: `Seed ${seed}. A column an answer, a row a direction of the residual stream.`,
+    subtitle: `Seed ${seed}. One column per answer, one row per direction of the residual stream.`,
     panels: [[headPanel(head)]],
   });
 }
@@ -37,9 +37,9 @@ export function embeddingFigure(inside: Inside, title = insideFinding(inside)): 
   return compose({ title, subtitle: `Seed ${seed} at step ${count(step)}. ${capital(PLANES)}`, panels: [planes] });
 }
 
-const PLANES = "every number as the network embeds it, in the planes of its two strongest frequencies; a line joins numbers that are " +
-  "neighbours there once a circle has formed.";
-export const READING = `Left: the output head, a column an answer, a row a direction. Right: ${PLANES}`;
+const PLANES =
+  "the numbers as the network embeds them, in the planes of its two strongest frequencies. Where they form a circle, a line goes round it.";
+export const READING = `Left: the output head, one column per answer. Right: ${PLANES}`;
 
 /** How much of the embedding its two strongest frequencies hold, in a sentence. */
 export function insideFinding({ embedding }: Inside): string {
@@ -85,27 +85,64 @@ export function planePanel(matrix: Matrix, k: number, share: number, whole = "th
   const p = matrix.rows, points = plane(matrix, k);
   const reach = 1.2 * Math.max(1e-9, ...points.flatMap(({ x, y }) => [Math.abs(x), Math.abs(y)]));
   const order = inOrder(k, p).map((a) => ({ a, ...points[a] }));
-  // So many numbers are named that their names don't cover each other, each on the outer side.
-  const named = order.filter((_, i) => i % Math.ceil(p / 16) === 0);
-  const outside = ({ x, y }: { x: number; y: number }) => 11 / Math.max(1e-9, Math.hypot(x, y));
+  const circle = isCircle(order), pixels = (PLANE - 20) / (2 * reach);
+  // On the outer side of its dot, unless a name is there already.
+  const places = order.filter((_, i) => i % Math.ceil(p / 16) === 0).map(({ a, x, y }) => {
+    const far = 11 / Math.max(1e-9, Math.hypot(x, y));
+    return { a, x, y, dx: far * x, dy: -far * y };
+  });
+  const named = apart(places, (place) => ({ x: place.x * pixels + place.dx, y: place.dy - place.y * pixels }));
   return panel({
     ...{ width: PLANE, height: HEIGHT, marginLeft: 6, marginRight: 14, marginTop: MARGIN.close, marginBottom: 44 },
     x: { domain: [-reach, reach], axis: null },
     y: { domain: [-reach, reach], axis: null },
     marks: [
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
-      Plot.line([...order, order[0]], { x: "x", y: "y", stroke: FAINT, strokeWidth: 0.8, strokeOpacity: 0.7 }),
-      Plot.dot(order, { x: "x", y: "y", r: 2.2, fill: VALIDATION.color, ariaDescription: `frequency ${k}` }),
-      ...named.map((point) => {
-        const far = outside(point);
-        return Plot.text([point], {
-          ...{ x: "x", y: "y", text: [String(point.a)], fontSize: 10.5, fill: INK, ...HALO },
-          ...{ dx: far * point.x, dy: -far * point.y },
-        });
+      Plot.line(circle ? [...order, order[0]] : [], {
+        x: "x",
+        y: "y",
+        stroke: FAINT,
+        strokeWidth: 0.8,
+        strokeOpacity: 0.7,
+        ariaDescription: "circle",
       }),
+      Plot.dot(order, { x: "x", y: "y", r: 2.2, fill: VALIDATION.color, ariaDescription: `frequency ${k}` }),
+      ...named.map(({ dx, dy, ...point }) =>
+        Plot.text([point], { x: "x", y: "y", text: [String(point.a)], dx, dy, fontSize: 10.5, fill: INK, ...HALO })
+      ),
       ...name(`Frequency ${k}`, 6),
-      Plot.text([`${Math.round(100 * share)} % of ${whole}`], { frameAnchor: "bottom-right", dy: 22, fill: FAINT }),
+      Plot.text([`${Math.round(100 * share)} % of ${whole}${circle ? "" : ", no circle"}`], {
+        frameAnchor: "bottom-right",
+        dy: 22,
+        fill: FAINT,
+      }),
     ],
+  });
+}
+
+/** A way round that is so many times as long as a circle's goes to and fro instead. */
+const ROUND = 2;
+
+/** Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a circle. */
+export function isCircle(order: readonly { readonly x: number; readonly y: number }[]): boolean {
+  const way = order.reduce((sum, { x, y }, i) => {
+    const next = order[(i + 1) % order.length];
+    return sum + Math.hypot(next.x - x, next.y - y);
+  }, 0);
+  const radius = order.reduce((sum, { x, y }) => sum + Math.hypot(x, y), 0) / order.length;
+  return way < ROUND * 2 * Math.PI * radius;
+}
+
+/** Width and height of the room of a name, in pixels. */
+const NAME = { width: 16, height: 12 };
+
+/** Those of some names, the first ones first, that don't cover each other. */
+function apart<T>(names: readonly T[], at: (name: T) => { readonly x: number; readonly y: number }): T[] {
+  const kept: { readonly x: number; readonly y: number }[] = [];
+  return names.filter((name) => {
+    const { x, y } = at(name), free = kept.every((other) => Math.abs(other.x - x) >= NAME.width || Math.abs(other.y - y) >= NAME.height);
+    if (free) kept.push({ x, y });
+    return free;
   });
 }
 

@@ -1,4 +1,4 @@
-/** What maps of settings share: cells that are the fuller the more networks grok, with the median step in them, and the key that says so. */
+/** What maps of settings share: cells whose colour is the stronger the more networks grok, with the median step in them, and the key of the colours. */
 import * as Plot from "@observablehq/plot";
 import { grokkingQuantile, isOpen, type Outcome, shortNumber } from "./settings.ts";
 import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
@@ -56,7 +56,7 @@ export interface Fill {
 }
 
 /**
- * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `never` where none does, hatched while open. They
+ * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `none` where none does, hatched while open. They
  * are filled by the share that groks, unless `fill` says otherwise.
  */
 export function cellMarks<Cell extends Tally>(
@@ -79,7 +79,7 @@ export function cellMarks<Cell extends Tally>(
     }),
     Plot.rect(cells.filter(({ open }) => open > 0), { ...BOX, fill: `url(#${HATCH})`, ariaDescription: "not done" }),
     words((cell) => one && !never(cell) ? medianOf(cell) : "", { fontWeight: 600, dy, fontSize, fill: INK }),
-    words((cell) => one && never(cell) ? "never" : "", { dy, fontSize, fill: VALIDATION.text }),
+    words((cell) => one && never(cell) ? "none" : "", { dy, fontSize, fill: VALIDATION.text }),
     Plot.dot(one ? [] : cells.filter(never), { x: ({ i }) => i + 0.5, y: "j", ...TRIANGLE(Math.min(4, width / 4)) }),
     words(({ runs, grokked, open }) => two && open < runs ? `${grokked} of ${runs}` : "", { dy: 9, fontSize: 11, fill: INK }),
   ];
@@ -93,6 +93,15 @@ export const BOX = {
   y2: ({ j }: { j: number }) => j + 0.5,
   inset: 0.75,
 };
+
+/** What stands in cells without a median, in a sentence; empty where there is no such cell. */
+export function cellWords(cells: readonly Tally[]): string {
+  const words = [
+    ...cells.some(never) ? ["none: no network grokked in the steps watched"] : [],
+    ...cells.some((cell) => !never(cell) && medianOf(cell) === "–") ? ["–: fewer than half of them did"] : [],
+  ].join("; ");
+  return words === "" ? "" : ` In place of a median, ${words}.`;
+}
 
 const never = ({ share, open }: Tally) => share === 0 && open === 0;
 /** A dash where half of the runs don't grok, so that there is no median; nothing where that is open. */

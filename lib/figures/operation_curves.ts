@@ -16,7 +16,7 @@ export interface OperationOptions extends StepOptions {
 }
 
 /**
- * A row a group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
+ * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
  * for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
  */
 export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {
@@ -30,7 +30,7 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
       thin(bands(runs, field).filter(({ step }) => step >= x.domain[0]), (s) => x.pixel(s) / 2);
     return { acc: [of("trainAcc"), of("valAcc")], loss: [of("trainLoss"), of("valLoss")] } as const;
   });
-  const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, high }) => [low, high])).filter((loss) => loss > 0));
+  const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, mid, high }) => [low, mid, high])));
   return compose({
     title: title ?? operationFinding(groups),
     subtitle:

@@ -1,7 +1,7 @@
 /** Progress measures over training (Nanda et al. 2023), beside the losses, aligned with the moments of memorising and of grokking. */
 import * as Plot from "@observablehq/plot";
 import type { Reading } from "../analysis/network/probe.ts";
-import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel } from "./curves.ts";
+import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
 import { about, type Band, bands, bandsOf, type Curve, lastStep, quantile, thin } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "./scale.ts";
@@ -10,7 +10,7 @@ import { axes, compose, count, type Figure, HALO, INK, MARGIN, type Panel, panel
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;
 
-/** Key frequencies kept, and removed. Green and violet stay apart from the house's blue and vermilion; in grey, the dashes tell them. */
+/** Key frequencies kept, and removed. Green and violet stay distinct from blue and vermilion; in grey, the dashes differ. */
 const KEPT: Line = { name: "restricted", color: "#009e73", text: "#00724f", dash: "none", width: 1.8 };
 const REMOVED: Line = { name: "excluded", color: "#8e4585", text: "#7a3a72", dash: "2 3", width: 1.8 };
 const ALIKE: Line = { name: "similarity", color: INK, text: INK, dash: "6 2 1 2", width: 1.6 };
@@ -27,7 +27,7 @@ export function progressFigure(runs: readonly ProbedRun[], { task = about(runs).
       `${
         task ? `${task}. ` : ""
       }${reading} Restricted loss: of the key frequencies' part of the logits alone, on all pairs. Excluded loss: of ` +
-      `the logits without it, on the pairs that train. Key frequencies: those of the run's last checkpoint.`,
+      `the logits without it, on the pairs that train. Key frequencies: those of the run's last checkpoint.${zeroWords(runs)}`,
     panels: [
       measuredLossPanel(runs, x),
       structurePanel(runs, x),
@@ -74,8 +74,7 @@ export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, heig
     measured(KEPT, runs, x, ({ restricted }) => restricted.loss),
     measured(REMOVED, runs, x, ({ excluded }) => excluded.trainLoss),
   ];
-  // A loss of exactly 0 has no logarithm: it lies on the floor.
-  const y = lossScale(lines.flatMap(({ bands }) => bands.flatMap(({ low, high }) => [low, high])).filter((loss) => loss > 0));
+  const y = lossScale(lines.flatMap(({ bands }) => bands.flatMap(({ low, mid, high }) => [low, mid, high])));
   return linesPanel({
     lines,
     x,

@@ -1,6 +1,8 @@
 /** A figure as files: SVG, and PNG drawn with a font of the project, so that it looks the same on a machine without any. */
 import { writeWhole } from "../run/files.ts";
 import { Resvg } from "@resvg/resvg-js";
+// @ts-types="@types/upng-js"
+import UPNG from "upng-js";
 // Importing a file of the package makes Deno fetch it; the fonts are then found beside it.
 import "@expo-google-fonts/inter/package.json" with { type: "json" };
 import { fileURLToPath } from "node:url";
@@ -9,13 +11,23 @@ import type { Figure } from "./theme.ts";
 const font = (style: string) => fileURLToPath(import.meta.resolve(`@expo-google-fonts/inter/${style}`));
 const FONTS = ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf", "700Bold/Inter_700Bold.ttf"];
 
-/** The figure as a PNG; `scale` 2 gives two pixels for one of the SVG's. */
-export function png(figure: Figure, scale = 2): Uint8Array {
-  const resvg = new Resvg(figure.svg, {
+/** The figure drawn as pixels; `scale` 2 gives two pixels for one of the SVG's. */
+const drawn = ({ svg }: Figure, scale: number) =>
+  new Resvg(svg, {
     fitTo: { mode: "zoom", value: scale },
     font: { loadSystemFonts: false, fontFiles: FONTS.map(font), defaultFontFamily: "Inter" },
-  });
-  return resvg.render().asPng();
+  }).render();
+
+/** The figure as a PNG; `scale` 2 gives two pixels for one of the SVG's. */
+export const png = (figure: Figure, scale = 2): Uint8Array => drawn(figure, scale).asPng();
+
+/** Colours of a small picture: figures have few, and the edges of words and lines need some between. */
+const COLOURS = 32;
+
+/** The figure as a small PNG, one pixel for one of the SVG's, of 32 colours: for a notebook, beside the SVG. */
+export function smallPng(figure: Figure): Uint8Array {
+  const { pixels, width, height } = drawn(figure, 1);
+  return new Uint8Array(UPNG.encode([new Uint8Array(pixels).buffer], width, height, COLOURS));
 }
 
 /**

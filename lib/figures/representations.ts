@@ -8,7 +8,7 @@ import type { Reading } from "../analysis/network/probe.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
-import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
 
 /** What these figures need of a probe: `probe` gives it. */
 export interface Probed {
@@ -28,7 +28,7 @@ export function representationFigure({ spec, keys, readings }: Probed, at = read
       `${of(spec)} at step ${count(reading.step)}. Left: the cosine between the mean features of every two answers. Right: shares of ` +
       `power by frequency${
         few(keys) ? ", key frequencies in colour" : ""
-      }. Below: amplitudes of the logits' waves over a and b, and the answers in ` +
+      }. Below: the power of the logits' waves over a and b, by area, and the answers in ` +
       `the planes of the strongest frequencies.`,
     panels: [
       [similarityPanel(reading, { width: 320, name: "Cosine similarity of the answers" }), spectrumPanel(reading, keys, WIDTH - 320)],
@@ -42,11 +42,11 @@ export function similarityFigure({ spec, readings }: Pick<Probed, "spec" | "read
   const last = readings.at(-1)!, first = readings[0];
   return compose({
     title: title ??
-      `Of how alike two answers are, their distance explains ${percent(first.circulant)} at step ${count(first.step)}` +
+      `The distance between two answers explains ${percent(first.circulant)} of how similar they are at step ${count(first.step)}` +
         (readings.length > 1 ? `, ${percent(last.circulant)} at step ${count(last.step)}` : ""),
     subtitle:
-      `${of(spec)}. The cosine between the mean features of every two answers, about their common mean; stripes along the diagonal: it ` +
-      `depends on (i − j) mod ${spec.data.prime} alone.`,
+      `${of(spec)}. The cosine between the mean features of every two answers, about their common mean. Stripes along the diagonal mean ` +
+      `that it depends on (i − j) mod ${spec.data.prime} alone.`,
     panels: [similarityPanels(four(readings))],
   });
 }
@@ -64,10 +64,8 @@ const of = ({ data: { operation, prime }, seed }: RunSpec) => `${OPERATIONS[oper
 
 /** What the reading shows, in a sentence. */
 export function representationFinding(keys: readonly number[], { circulant, explained }: Reading): string {
-  return `${keyWords(keys)} ${keys.length === 1 ? "explains" : "explain"} ${
-    percent(explained)
-  } of the logits; of how alike two answers are, their ` +
-    `distance explains ${percent(circulant)}`;
+  return `${keyWords(keys)} ${keys.length === 1 ? "explains" : "explain"} ${percent(explained)} of the logits; the distance ` +
+    `between two answers explains ${percent(circulant)} of how similar they are`;
 }
 
 /** Key frequencies that are many are no structure: then they are neither named nor coloured. */
@@ -129,12 +127,12 @@ const nice = (rough: number) => {
 /** What the colours mean, so far below the frame. */
 const colourKey = (dy: number): Plot.Markish[] => {
   const values = [-1, -0.5, 0, 0.5, 1], place = { frameAnchor: "bottom-left", dy } as const;
-  const words = [["−1", 0], ["1", values.length * 15 + 20]] as const;
+  const words = [["−1", 0], ["1", values.length * 15 + 26]] as const;
   return [
     ...values.map((value, i) =>
       Plot.dot([value], {
         ...place,
-        dx: 24 + 15 * i,
+        dx: 30 + 15 * i,
         symbol: "square",
         r: 6.5,
         fill: `rgb(${tint(value).join()})`,
@@ -213,31 +211,47 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
   ];
 }
 
-/** The amplitude of the logits' waves over the frequencies of a and b: what depends on a + b lies on one diagonal, on a − b on the other. */
+/** A wave with less of the power than this can't be seen; with more than this it is named. */
+const SLIGHT = 5e-4, NAMED = 0.02;
+
+/**
+ * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a − b on the
+ * other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
+ */
 function pairPanel(
   { pairs: { p, shares } }: Reading,
   { width, height, left, right, bottom }: { width: number; height: number; left: number; right: number; bottom: number },
 ): Panel {
   // Frequencies of b go from −o to h; of an even modulus, −p / 2 and p / 2 are one.
-  const h = p >> 1, o = (p - 1) >> 1, amplitudes = { rows: h + 1, columns: p, values: shares.map(Math.sqrt) };
+  const h = p >> 1, o = (p - 1) >> 1;
+  const waves = Array.from(shares, (share, i) => ({ share, of: Math.floor(i / p), and: (i % p) - o }))
+    .filter(({ share }) => share > SLIGHT).sort((x, y) => y.share - x.share);
   const under = (text: string, frameAnchor: "bottom-left" | "bottom" | "bottom-right") =>
     Plot.text([text], { frameAnchor, dy: 6, lineAnchor: "top", fill: FAINT });
   return panel({
     ...{ width, height, marginLeft: left, marginRight: right, marginTop: MARGIN.close, marginBottom: bottom },
     x: { domain: [-o - 0.5, h + 0.5], axis: null },
     y: { domain: [h + 0.5, -0.5], axis: null },
+    r: { type: "identity" },
     marks: [
-      Plot.image([0], {
-        ...{
-          x: (h - o) / 2,
-          y: h / 2,
-          width: width - left - right,
-          height: height - MARGIN.close - bottom,
-          src: () => picture(amplitudes),
-        },
-        ...{ preserveAspectRatio: "none", imageRendering: "pixelated", ariaDescription: "logits over pairs" },
+      Plot.line([[-o, o], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.6, strokeDasharray: "1 3" }),
+      Plot.dot(waves, {
+        ...{ x: "and", y: "of", r: ({ share }) => 13 * Math.sqrt(share), fill: VALIDATION.color, fillOpacity: 0.75 },
+        ...{ stroke: "white", strokeWidth: 0.4, ariaDescription: "logits over pairs" },
       }),
-      Plot.line([[-o, o], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.45, strokeDasharray: "1 3" }),
+      ...waves.filter(({ share }) => share > NAMED).slice(0, 4).map(({ share, of, and }) => {
+        const side = and > 0.7 * h ? -1 : 1; // a name stays within the frame, and above those of the diagonals
+        return Plot.text([String(of)], {
+          ...{
+            x: [and],
+            y: [of],
+            dx: side * (13 * Math.sqrt(share) + 4),
+            dy: of > 0.9 * h ? -12 : 0,
+            textAnchor: side > 0 ? "start" : "end",
+          },
+          ...{ fontSize: 10.5, fill: INK, ...HALO },
+        });
+      }),
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
       ...head("Logits over pairs", left, MARGIN.close),
       under(`−${o}`, "bottom-left"),

@@ -90,6 +90,7 @@ export const lastStep = (runs: readonly Curve[]) => Math.max(0, ...runs.map((run
 
 /** What these runs show, in one sentence: the title of their figure. */
 export function finding(runs: readonly Curve[]): string {
+  if (runs.every(({ metrics }) => metrics.length === 0)) return "Nothing has been trained yet";
   const n = runs.length;
   const memorised = runs.filter((run) => run.memorisationStep !== null).length,
     grokked = runs.filter((run) => run.grokkingStep !== null).length;

@@ -11,7 +11,7 @@ export interface BoardRun extends Omit<Curve, "metrics"> {
   readonly status: string;
   /** Updates done. */
   readonly step: number;
-  /** Up to which step it is known whether it had grokked, where that isn't `step`: a rule of several evaluations in a row can't tell of the last ones. */
+  /** Up to which step it is known whether it had grokked, where that isn't `step`: a rule that needs several evaluations in a row says nothing about the last ones. */
   readonly known?: number;
 }
 
@@ -52,7 +52,7 @@ export function outcome({ spec, status, step, known = step, memorisationStep, gr
   };
 }
 
-/** What settings differ in, in the words of people. */
+/** What settings differ in, by the names that figures use. */
 export interface Field {
   readonly name: string;
   /** Of each setting, in their order. */
@@ -170,7 +170,7 @@ export function boardTitle(settings: readonly Setting[]): string {
     [number("training"), "in training"],
     [number("stopped"), "stopped"],
     [number("waiting"), "waiting"],
-    [number("never"), "never did"],
+    [number("never"), "ended without"],
     [number("diverged"), "diverged"],
   ].flatMap(([n, word]) => n ? [`${count(n as number)} ${word}`] : []);
   if (runs.some(isOpen)) return `${so} so far; ${others.join(", ")}`;

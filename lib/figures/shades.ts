@@ -1,11 +1,13 @@
-/** Colours for steps: the sooner, the darker. */
-import { VALIDATION } from "./theme.ts";
+/** Colours for steps: the sooner, the darker. They have a hue of their own, since vermilion says in other maps how many networks grok. */
 
+/** The full colour; lines between places of a step's surface are darker. */
+const STEP = "#0a7f78";
+export const STEP_LINE = "#0b4f4b";
 /** Shares of the full colour for the soonest and the latest; black words stay readable on both. */
-const SOONEST = 0.82, LATEST = 0.1;
+const SOONEST = 0.75, LATEST = 0.08;
 
 const hex = (color: string) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-const FULL = hex(VALIDATION.color);
+const FULL = hex(STEP);
 const mixed = (share: number) => `#${FULL.map((part) => Math.round(255 + share * (part - 255)).toString(16).padStart(2, "0")).join("")}`;
 
 export interface Shades {

@@ -8,13 +8,13 @@ const NAMES: Readonly<Record<ScalingAxis, string>> = {
   rows: "Runs at once",
   dModel: "Width d_model",
   layers: "Layers",
-  batch: "Examples an update",
+  batch: "Examples per update",
 };
 const HEIGHT = 270, TOP = 44, BAR = 20;
-/** Blue of training is the house's; a line of what arithmetic alone would make is no data. */
+/** What was measured is blue; what the number of operations alone would make of it is grey and dashed. */
 const LINE = { stroke: TRAIN.color, strokeWidth: 1.8 } as const;
 
-/** A point that was measured: run-steps a second, and what they would be if only the operations of the axis's first point counted. */
+/** A point that was measured: run-steps per second, and what they would be if only the operations of the axis's first point counted. */
 interface Measured {
   readonly value: number;
   readonly median: number;
@@ -36,8 +36,8 @@ function measured(points: readonly ScalingPoint[], axis: ScalingAxis): Measured[
 }
 
 /**
- * A panel an axis, all else as in the AI-Scientist baseline: a dot the median of the turns with least and most, and dashed what would be if a step took time in
- * proportion to its operations: above it, larger work is done more efficiently.
+ * One panel per axis, all else as in the AI-Scientist baseline. A dot is the median of the turns, with the least and the most of them; dashed is what it
+ * would be if a step took time in proportion to its operations: above it, larger work is done more efficiently.
  * @throws Error where nothing was measured.
  */
 export function scalingFigure({ points }: Scaling, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
@@ -50,9 +50,8 @@ export function scalingFigure({ points }: Scaling, { machine, title }: { readonl
   const drawn = panels.map(({ axis, at }, i) => scalingPanel(axis, at, domain, i % 2 === 0));
   return compose({
     title: title ?? finding(panels.find(({ axis }) => axis === "rows")?.at),
-    subtitle:
-      `${machine}. Run-steps a second, two layers of width 128 and 512 examples but for the axis. Dot: median of the turns, with least and ` +
-      "most. Dashed: if time went with the operations of a step alone.",
+    subtitle: `${machine}. Run-steps per second; all but the panel's own axis: two layers of width 128, 512 examples. Dot: median of the ` +
+      "turns, with least and most. Dashed: if the time of a step grew as its operations do.",
     panels: drawn.flatMap((_, i) => (i % 2 === 0 ? [drawn.slice(i, i + 2)] : [])),
   });
 }
@@ -62,8 +61,8 @@ function finding(rows?: readonly Measured[]): string {
   if (!rows) return "Speed as work grows";
   const [first, last] = [rows[0], rows[rows.length - 1]], times = Number((last.median / first.median).toPrecision(2));
   const few = first.value === 1 ? "one" : count(first.value);
-  if (times <= 1.1) return `${count(last.value)} runs at once make no more run-steps a second than ${few}`;
-  return `${count(last.value)} runs at once make ${times} times as many run-steps a second as ${few}`;
+  if (times <= 1.1) return `${count(last.value)} runs at once make no more run-steps per second than ${few}`;
+  return `${count(last.value)} runs at once make ${times} times as many run-steps per second as ${few}`;
 }
 
 function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [number, number], left: boolean): Panel {
@@ -125,9 +124,9 @@ export function kindsOf({ kernels, peak }: Profile): Kind[] {
   }).sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
-/** A bar a kind of kernel: its share of the step; filled as far as the adapter's peak would have needed. */
+/** One bar per kind of kernel: its share of the step; filled as far as the adapter's measured peak would have needed. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
-  const kinds = kindsOf(profile), percent = (share: number) => `${Math.round(100 * share)} %`;
+  const kinds = kindsOf(profile), percent = (share: number) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
   const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
   const products = kinds.filter(({ name }) => /product|weight gradients/i.test(name)).reduce((sum, { share }) => sum + share, 0);
   const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);
@@ -135,7 +134,7 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
     title: title ?? `Products take ${percent(products)} of a step`,
     subtitle: `${machine}. ${profile.work}, ${profile.rows} run${profile.rows > 1 ? "s" : ""} at once: ${
       milliseconds >= 10 ? count(milliseconds) : milliseconds.toFixed(1)
-    } ms a step, kernels timed one by one. Filled: what they would take at the adapter's measured peak (${
+    } ms per step, kernels timed one by one. Filled: what they would take at the adapter's measured peak (${
       count(profile.peak.flops / 1e9)
     } GFLOP/s of multiply-adds, ${shown(profile.peak.bytes / 1e9)} GB/s copied).`,
     panels: [panel({
@@ -143,7 +142,7 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
       marginTop: 8,
       marginBottom: 8,
       marginLeft: left,
-      marginRight: 150,
+      marginRight: 170,
       x: { domain: [0, most], axis: null },
       y: { type: "band", domain: kinds.map(({ name }) => name), padding: 0.3 },
       marks: [
@@ -153,7 +152,8 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
         Plot.text(kinds, {
           x: "share",
           y: "name",
-          text: ({ share, ofPeak }: Kind) => `${percent(share)}, at ${percent(ofPeak)} of peak`,
+          text: ({ share, ofPeak }: Kind) =>
+            `${percent(share)}, ${ofPeak > 1 ? "at the peak or above" : `at ${percent(ofPeak)} of the peak`}`,
           textAnchor: "start",
           dx: 6,
           fill: INK,

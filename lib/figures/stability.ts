@@ -42,7 +42,7 @@ interface Row {
 const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 
 /**
- * A row a group, a dot a run that grokked, a bar the median: left the share of its evaluations below the threshold, right how far below the lowest lay.
+ * One row per group, one dot per run that grokked, a bar at the median. Left the share of its evaluations below the threshold, right how far below the lowest lay.
  * At the end of a row, how many of those that grokked dipped at all.
  * @throws Error where there is no run.
  */
@@ -72,8 +72,8 @@ export function stabilityFigure(sections: readonly StabilitySection[], options: 
   return compose({
     title: title ?? finding(rows, percent),
     subtitle:
-      `${task ? `${task}. ` : ""}A dot a network that grokked, from then on; bar: median. Left: the share of its evaluations with a ` +
-      `validation accuracy below ${percent}; right: how far below the lowest lay, in points.`,
+      `${task ? `${task}. ` : ""}One dot per network that grokked, from then on; bar: median. Left: the share of its evaluations with a ` +
+      `validation accuracy below ${percent}. Right: how far below that the lowest was, in percentage points.`,
     panels: [drawn],
   });
 }

@@ -50,11 +50,11 @@ interface StepsOptions extends StepOptions {
   readonly title?: string;
 }
 
-/** A row a seed: circle where it memorised, dot where it grokked, an arrow where it had not when training ended. */
+/** One row per seed: circle where it memorised, dot where it grokked, an arrow where it had not when training ended. */
 export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}): Figure {
   return compose({
     title: options.title ?? finding(runs),
-    subtitle: `${taskOf(runs, options)}A row a seed. Circle: memorised; dot: grokked; open triangle: not grokked when training ended.`,
+    subtitle: `${taskOf(runs, options)}One row per seed. Circle: memorised; dot: grokked; open triangle: not grokked when training ended.`,
     panels: [stepsPanel(runs, scaleOfSteps(runs, options))],
   });
 }
@@ -112,7 +112,7 @@ export interface GroupOptions extends StepsOptions {
   readonly knob: string;
 }
 
-/** A row a setting: per seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that did not. */
+/** One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that did not. */
 export function grokkingByGroup(groups: readonly Group[], options: GroupOptions): Figure {
   return grokkingByKnob([{ knob: options.knob, groups }], { title: groupFinding(groups, options.knob), ...options });
 }

@@ -1,7 +1,7 @@
 /** Where networks grok: the share that does over two settings, and when. From rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
 import { columnOf, ENTRIES } from "../run/fields.ts";
-import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, wordsOf } from "./map_cells.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, type Tally, wordsOf } from "./map_cells.ts";
 import { capital, clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
 
@@ -29,7 +29,8 @@ interface Cell extends Tally {
 const COUNTS = ["n_runs", "n_grokked", "median_grokking_step", "pct_grokked"];
 
 /**
- * A cell a setting: the fuller, the more networks grok; in it their median step, `never` where none does, hatched where not all runs are done.
+ * One cell per setting: the stronger its colour, the more networks grok; in it stands their median step, `none` where none does. It is hatched where
+ * not all runs are done.
  * @throws Error where a column is missing, a place isn't a number, or two rows have the same.
  */
 export function successMap(rows: readonly MapRow[], options: MapOptions): Figure {
@@ -45,7 +46,7 @@ export function successMap(rows: readonly MapRow[], options: MapOptions): Figure
     title: options.title ?? finding(cells, options),
     subtitle: `${task ? `${task}. ` : ""}In a cell: the median step of grokking${
       holdsTwo(width, height) ? ", and how many runs grok" : ""
-    }.${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
+    }.${cellWords(cells)}${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
     panels: [panel({
       height: top + bottom + height * lines,
       marginTop: top,

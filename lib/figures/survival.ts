@@ -43,7 +43,7 @@ export interface SurvivalOptions extends StepOptions {
 export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
   runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));
 
-/** How the groups of a panel look, told apart by dash and shade too. */
+/** How the groups of a panel look; they differ in dash and shade, too. */
 const STYLES = [
   { color: VALIDATION.color, text: VALIDATION.text, dash: DASHES[0], width: 2.4 },
   { color: INK, text: INK, dash: DASHES[1], width: 2 },
@@ -55,6 +55,9 @@ const STYLES = [
 /** Groups that a panel can tell apart. */
 export const MOST_GROUPS = STYLES.length;
 
+/** Bands of more groups would cover each other. */
+const MOST_BANDS = 3;
+
 interface Drawn {
   readonly name: string;
   readonly curve: SurvivalCurve;
@@ -62,7 +65,7 @@ interface Drawn {
 }
 
 /**
- * Kaplan–Meier curves with pointwise bands: the share of networks that haven't grokked yet. Ticks stand where runs were watched no longer; a dot where
+ * Kaplan–Meier curves, with pointwise bands where there are at most three groups: the share of networks that haven't grokked yet. Ticks stand where runs were watched no longer; a dot where
  * half of a group has grokked; at a curve's end its name, and how many of how many grokked.
  * @throws Error for no panel, a panel without a group or with more than `MOST_GROUPS`, and a group without a time.
  */
@@ -94,9 +97,9 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   const rows = Array.from({ length: Math.ceil(drawn.length / columns) }, (_, r) => drawn.slice(r * columns, (r + 1) * columns));
   return compose({
     title: title ?? finding(panels, ps, test),
-    subtitle: `${task ? `${task}. ` : ""}Share of networks not yet grokked, with ${
-      Number((100 * level).toPrecision(4))
-    } % bands (Kaplan–Meier). Dot: half have; tick: watched no longer.`,
+    subtitle: `${task ? `${task}. ` : ""}Share of networks not yet grokked (Kaplan–Meier)${
+      panels.some(({ groups }) => groups.length <= MOST_BANDS) ? `, with ${Number((100 * level).toPrecision(4))} % bands` : ""
+    }. Dot: half have; tick: watched no longer.`,
     panels: rows,
   });
 }
@@ -143,7 +146,7 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
       Plot.text(p === null ? [] : [`${test} ${sayP(p)}`], {
         ...{ frameAnchor: "top-right", dx: right - 16, dy: 4 - top, lineAnchor: "top", textAnchor: "end", fill: FAINT },
       }),
-      ...groups.flatMap(({ curve, style }) => [
+      ...(groups.length > MOST_BANDS ? [] : groups).map(({ curve, style }) =>
         Plot.areaY(band(curve.points), {
           x: ({ time }) => at(time),
           y1: "low",
@@ -152,8 +155,8 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
           fill: style.color,
           fillOpacity: groups.length > 2 ? 0.08 : 0.13,
           ariaDescription: "band",
-        }),
-      ]),
+        })
+      ),
       ...groups.flatMap(({ curve: { points }, style }) => [
         Plot.lineY([{ time: from, survival: 1 }, ...points], {
           x: ({ time }) => at(time),

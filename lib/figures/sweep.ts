@@ -30,7 +30,7 @@ export interface BoardOptions extends StepOptions {
 const ROWS = 40;
 
 /**
- * A row a setting, a line a seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: a cell a setting
+ * One row per setting, one line per seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: one cell per setting
  * where one field's values can make columns, else thin rows, in the order of grokking unless a single number differs.
  */
 export function sweepBoard(runs: readonly BoardRun[], options: BoardOptions = {}): Figure {
@@ -40,13 +40,13 @@ export function sweepBoard(runs: readonly BoardRun[], options: BoardOptions = {}
   const [drawn, reading] = columns
     ? [
       table(fields, settings, columns),
-      `A cell a setting, a mark a seed. ${
+      `One cell per setting, one mark per seed. ${
         legend(settings, { first: [], open: "circle: in training, grey once it has memorised", median: "number: median" })
       }`,
     ]
     : [
       rows(fields, settings, runs, options),
-      `A row a setting, a line a seed. ${
+      `One row per setting, one line per seed. ${
         legend(settings, { first: ["circle: memorised"], open: "tick: in training", median: "bar and band: median and middle half" })
       }`,
     ];

@@ -48,8 +48,8 @@ export function edges([first]: readonly Field[]): number[] {
 const GAP = 14, LINE = 15;
 
 /**
- * The names of the settings as a table left of the frame: a column a field, values that repeat said once, of narrow rows only every so manieth
- * said. `left` and `top` are the margins that it needs.
+ * The names of the settings as a table left of the frame: one column per field, repeated values written once, and of
+ * narrow rows only some. `left` and `top` are the margins that it needs.
  */
 export function names(
   fields: readonly Field[],

@@ -1,4 +1,4 @@
-/** The compact form of a sweep's board: a cell a setting, a mark a seed. */
+/** The compact form of a sweep's board: one cell per setting, one mark per seed. */
 import * as Plot from "@observablehq/plot";
 import { type Field, grokkingQuantile, medianWord, type Outcome, type Setting, type State } from "./settings.ts";
 import { BETWEEN, capital, CIRCLE, clamp, CROSS, DOT, edges, HEAD, names, THIN, TRIANGLE } from "./sweep_marks.ts";
@@ -23,7 +23,7 @@ export function columnField(fields: readonly Field[], settings: readonly Setting
 const rowKeys = (down: readonly Field[], settings: readonly Setting[]) =>
   settings.map((_, i) => JSON.stringify(down.map(({ values }) => values[i])));
 
-/** In a cell, those that grokked come first: so their share is seen at once. */
+/** In a cell, those that grokked come first: so their share is easy to see. */
 const ORDER: readonly State[] = ["grokked", "training", "stopped", "waiting", "never", "diverged"];
 
 export function table(fields: readonly Field[], settings: readonly Setting[], across: Field): Panel {

@@ -1,5 +1,5 @@
 /**
- * How every figure of the house looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
+ * How every figure of the project looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
  * states the finding, a line that says how to read it, and panels below each other. No GPU, no SQL, no notebook.
  */
 import * as Plot from "@observablehq/plot";
@@ -41,10 +41,31 @@ export class Figure {
     return this.title;
   }
 
+  /** The SVG as a part of Jupyter's page. */
+  get shown(): string {
+    return this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`);
+  }
+
   /** How a notebook cell shows it. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
-    return { "image/svg+xml": this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`) };
+    return { "image/svg+xml": this.shown };
   }
+}
+
+/** Height of the line that a figure of something unfinished has on top. */
+const STATUS = 28;
+
+/** The figure with a line above it that says how far its runs are: that they train, or that they were stopped. */
+export function withStatus({ svg, title, width, height }: Figure, status: string): Figure {
+  const box = `viewBox="0 ${-STATUS} ${width} ${height + STATUS}" width="${width}" height="${height + STATUS}"`;
+  const line = `<rect y="${-STATUS}" width="100%" height="${STATUS}" fill="#eef2f7"/>` +
+    `<text x="16" y="-9" font-size="${SIZE.subtitle}" font-weight="600" fill="${INK}">${escape(status)}</text>`;
+  return new Figure(
+    svg.replace(/viewBox="[^"]*" width="\d+" height="\d+"/, box).replace(/<\/svg>$/, `${line}</svg>`),
+    title,
+    width,
+    height + STATUS,
+  );
 }
 
 /** 12345 → `12,345`. */
@@ -170,7 +191,7 @@ export function compose(
 function drawn(options: Panel): string {
   const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml");
   const svg = Plot.plot({ ...options, document: document as unknown as NonNullable<Plot.PlotOptions["document"]> });
-  // Plot's own style sheet speaks to a page; inside a page it would also reach other figures.
+  // Plot's own style sheet would apply to other figures of a page as well.
   svg.querySelector("style")?.remove();
   svg.removeAttribute("class");
   return svg.outerHTML;

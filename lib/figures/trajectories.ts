@@ -48,7 +48,7 @@ export function trajectories(panels: readonly TrajectoryPanel[], options: Trajec
     groups.map((group, g) => ({ name: group.name, below: saying(group), dash: DASHES[g], width: 2 }))
   );
   const right = keyMargin(keys.flat().flatMap(({ name, below }) => [name, ...below]));
-  // `scale.pixel` knows the house's margin alone; all that is asked of it is how near steps are.
+  // `scale.pixel` assumes the usual margin; it is only used for how near steps are.
   const scale = scaleOfSteps(runs, options);
   return compose({
     title: title ?? finding(panels),

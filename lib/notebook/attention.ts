@@ -13,7 +13,7 @@ const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).lengt
 
 type NamedLag = LagSummary & { readonly name: string };
 
-/** A row a group; lags in percent of the wait, in decades, or in steps. */
+/** One row per group; lags in percent of the wait, in decades, or in steps. */
 export function lagFrame(rows: readonly NamedLag[]): DataFrame {
   return frame(rows.map((row) => {
     const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
@@ -58,7 +58,7 @@ export function lagAnswer(ways: Readonly<Record<string, readonly NamedLag[]>>): 
   return [before.size === 0 ? "**Nowhere before the jump.**" : `**Before the jump on ${list([...before])}.**`, ...said].join(" ");
 }
 
-/** A row a group and phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
+/** One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
 export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
   return frame(rows.map(({ name, from, to, n, occupancy, p, holm, entropy }) => ({
     "": name,
@@ -72,7 +72,7 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
   })));
 }
 
-/** A row a group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
+/** One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
 export function datesFrame(rows: readonly Dates[]): DataFrame {
   const step = (value: number | null) => value === null ? "–" : signed(value, 0);
   return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm }) => ({

@@ -22,7 +22,7 @@ const KINDS = {
 } as const;
 
 /**
- * A row a contrast. `event` is what happened to how many of each, where times are compared: `grok`. Differences are of the first minus the second, in
+ * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Differences are of the first minus the second, in
  * steps or in the values' unit; Cliff's delta, and of pairs the rank-biserial correlation, say the same without a unit, from −1 to 1.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
@@ -55,7 +55,7 @@ export interface SentenceWords {
 }
 
 /**
- * A sentence a contrast, in a list of Markdown: which is later, or has more, if they are told apart; by how much, with its interval, n, test and p
+ * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its interval, n, test and p
  * after Holm's correction over all rows.
  */
 export function contrastSentences(rows: readonly ContrastRow[], { what, event = "do", where = "with" }: SentenceWords): string {

@@ -31,7 +31,7 @@ export function frame(from: readonly Record<string, Cell>[] | Lab | string, sql 
   return frameOf([...new Set(from.columns(sql))], rows);
 }
 
-/** danfojs guesses what a column holds from its first rows, and from none it can't; so it is told. */
+/** danfojs guesses a column's type from its first rows, which fails where there are none; so it is given. */
 function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>[]): DataFrame {
   const dtypes = columns.map((column) => {
     const values = rows.map((row) => row[column] ?? null);

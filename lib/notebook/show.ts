@@ -2,6 +2,7 @@
  * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the interrupt
  * button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
  */
+import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "../figures/curves.ts";
 import type { DashboardOptions } from "../figures/dashboard.ts";
@@ -9,8 +10,9 @@ import { type Curve, progress } from "../figures/runs.ts";
 import { nameOf, valueOf } from "../figures/settings.ts";
 import { grokkingByGroup, groupsBy } from "../figures/steps.ts";
 import { capital } from "../figures/sweep_marks.ts";
-import type { Figure } from "../figures/theme.ts";
+import { compose, Figure, withStatus } from "../figures/theme.ts";
 import { delivered } from "./delivery.ts";
+import { COMPILING, OPENING, Pace } from "./pace.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { openEngine, type Run, train, type TrainOptions } from "../train/train.ts";
 import type { Engine, Snapshot } from "../engine/engine.ts";
@@ -30,13 +32,30 @@ async function settled(): Promise<void> {
   if (kernel) await delivered(kernel.broadcast);
 }
 
+/**
+ * What a notebook keeps of a thing that is shown, by type. A notebook that isn't trusted shows neither SVG nor Markdown: so a figure comes as a PNG,
+ * too, and a text as HTML.
+ */
+async function outputs(thing: unknown): Promise<Record<string, unknown> | null> {
+  if (typeof thing === "string") return { "text/html": await htmlOf(thing), "text/plain": thing };
+  if (!(thing instanceof Figure)) return null;
+  return { "image/svg+xml": thing.shown, "image/png": (await png(thing)).toBase64() };
+}
+
+/** Markdown as HTML. Jupyter's style sheet overrides the attribute that aligns a column, but no style of the cell's own. */
+const htmlOf = async (text: string) => (await marked.parse(text)).replaceAll(/ align="(\w+)"/g, ' style="text-align:$1"');
+
+/** Loaded when the first picture is drawn: the native renderer takes a moment. */
+const png = async (figure: Figure) => (await import("../figures/render.ts")).smallPng(figure);
+
 /** Shows figures, dataframes, or texts in Markdown, one below the other. Await it. */
 export async function show(...things: readonly unknown[]): Promise<void> {
   const kernel = jupyter();
   for (const thing of things) {
+    const whole = kernel && await outputs(thing);
     if (!kernel) console.log(String(thing));
-    else if (typeof thing !== "string") await kernel.display(thing);
-    else await kernel.display({ "text/markdown": thing, "text/plain": thing }, { raw: true });
+    else if (whole) await kernel.display(whole, { raw: true });
+    else await kernel.display(thing);
   }
   await settled();
 }
@@ -45,12 +64,14 @@ export async function show(...things: readonly unknown[]): Promise<void> {
 export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
   things.length > 0 ? draw(things) : said;
 
-/** A figure that changes in place. */
+/** A figure that changes in place. `status`: a line above it, for what is going on. */
 export interface Live<Data> {
+  /** Shows a line at once, where there is nothing to draw yet. */
+  begin(status: string): Promise<void>;
   /** Draws the data if it is time to: a few times a second, and never more than a twentieth of the time. */
-  update(data: Data): Promise<void>;
+  update(data: Data, status?: string): Promise<void>;
   /** Draws the last data given, and waits until it is shown. */
-  done(data?: Data): Promise<void>;
+  done(data?: Data, status?: string): Promise<void>;
 }
 
 /** Frames are at least so far apart, in ms, and so many times as far as drawing one takes. */
@@ -60,31 +81,36 @@ const FRAME = 300, REST = 20;
 export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   const display_id = crypto.randomUUID();
   let shown = false, next = 0;
-  const draw = async (data: Data) => {
-    const began = performance.now();
-    const figure = figureOf(data);
-    await jupyter()?.display(figure, { display_id, update: shown });
+  const display = async (thing: unknown, raw: boolean) => {
+    await jupyter()?.display(thing, { display_id, update: shown, raw });
     shown = true;
-    // Lets the kernel hear the interrupt button, whatever the engine does between two frames.
+    // Lets the kernel handle the interrupt button, whatever the engine does between two frames.
     await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  const draw = async (data: Data, status?: string, last = false) => {
+    const began = performance.now(), drawn = figureOf(data);
+    const figure = drawn instanceof Figure && status ? withStatus(drawn, status) : drawn;
+    const whole = last && jupyter() ? await outputs(figure) : null;
+    await display(whole ?? figure, whole !== null);
     next = performance.now() + Math.max(FRAME, REST * (performance.now() - began));
   };
-  let last: Data | undefined;
+  let latest: Data | undefined;
   return {
-    async update(data) {
-      last = data;
-      if (performance.now() >= next) await draw(data);
+    begin: async (status) => await display(compose({ title: status, subtitle: "", panels: [] }), false),
+    async update(data, status) {
+      latest = data;
+      if (performance.now() >= next) await draw(data, status);
     },
-    async done(data = last) {
-      if (data !== undefined) await draw(data);
+    async done(data = latest, status) {
+      if (data !== undefined) await draw(data, status, true);
       await settled();
     },
   };
 }
 
 /**
- * Runs a task that the interrupt button stops: SIGINT aborts the signal, and the task ends as it sees fit. Without a listener SIGINT
- * would end the kernel, and with it all that the notebook holds.
+ * Runs a task that the interrupt button stops: SIGINT aborts the signal, and the task ends in its own way. Without a listener SIGINT
+ * would end the kernel, and all values of the notebook would be lost.
  */
 export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -117,7 +143,7 @@ export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule"
   readonly engine?: Engine;
   /** The figure that moves; by default accuracy over steps. */
   readonly figure?: (runs: readonly Run[], options: DashboardOptions) => Figure;
-  /** Looks into the first run every second or so, for a figure that shows its weights: `dashboard` does. Costs at most 3 % of the speed. */
+  /** Reads the first run's weights about once a second, for a figure that shows them: `dashboard` does. Costs at most 3 % of the speed. */
   readonly inside?: boolean;
 }
 
@@ -132,7 +158,7 @@ export const beside = (others: readonly Curve[], field: string): NonNullable<Wat
 const LOOK = 1;
 
 /**
- * Trains runs and shows how they come on in a live figure; the interrupt button stops them, and what is done is kept.
+ * Trains runs and shows their progress in a live figure; the interrupt button stops them, and what is done is kept.
  * @returns the runs with all their evaluations, in the order given.
  */
 export async function watch(specs: readonly RunSpec[], options: WatchOptions = {}): Promise<readonly Run[]> {
@@ -150,11 +176,17 @@ export async function watch(specs: readonly RunSpec[], options: WatchOptions = {
     const weights = looks && last ? { inside: inside(last) } : {};
     return figure(runs, { ...curves, ...weights, ...going && { ...axis, title: progress(runs, steps) } });
   });
+  const pace = new Pace({ mayEndEarly: training.untilGrokked ?? false, goesOn: false });
   const runs = await interruptible(async (signal) => {
+    await moving.begin(given ? COMPILING : OPENING);
     const on = given ?? await engine();
-    const onProgress = (news: readonly unknown[], runs: readonly Run[]) => (news.length > 0 ? moving.update(runs) : undefined);
+    if (!given) await moving.begin(COMPILING);
+    const onProgress = (news: readonly unknown[], runs: readonly Run[]) => {
+      pace.look(runs);
+      return news.length > 0 ? moving.update(runs, pace.training(runs)) : undefined;
+    };
     return await train(specs, { ...training, ...looking, engine: on, signal, onProgress });
   });
-  await moving.done(runs);
+  await moving.done(runs, pace.ended(runs));
   return runs;
 }

@@ -18,6 +18,7 @@ import { FILES } from "../lab/record/files.ts";
 import { standingOf } from "../lab/overview.ts";
 import { Lab, type StoredRun } from "../lab/store.ts";
 import { left, sweep as sweepLab, type SweptRun } from "../lab/sweep.ts";
+import { COMPILING, Pace } from "./pace.ts";
 import { engine, interruptible, live } from "./show.ts";
 import type { News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -72,22 +73,29 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
     lab.declare(wanted, { exactly });
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
-    await moving?.update(standingOf(lab, wanted));
+    await moving?.update(standingOf(lab, wanted), left(lab, wanted).length > 0 ? COMPILING : undefined);
     if (left(lab, wanted).length > 0) {
+      const on = given ?? await engine(),
+        pace = new Pace({
+          mayEndEarly: (wanted.margin ?? null) !== null,
+          goesOn: true,
+          work: (spec) => on.cost(spec).flop,
+        });
       const runs = await interruptible(async (signal) =>
         await sweepLab(wanted, {
           lab,
-          engine: given ?? await engine(),
+          engine: on,
           signal,
           command: `sweep of ${wanted.name} in a notebook`,
           ...deadline !== undefined && { deadline },
           onProgress: async (news, runs) => {
-            await moving?.update(runs);
+            pace.look(runs);
+            await moving?.update(runs, pace.training(runs));
             await onProgress?.(news, runs);
           },
         })
       );
-      await moving?.done(runs);
+      await moving?.done(runs, pace.ended(runs));
     } else await moving?.done();
     if (folder) await leave(lab, wanted, folder);
   } finally {

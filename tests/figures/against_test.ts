@@ -49,6 +49,18 @@ Deno.test("steps against a knob: a dot a seed that grokked, a triangle for each 
     assert(said.includes(word), word);
   }
   assert(!/NaN|Infinity|undefined/.test(figure.svg));
+  // By when, said once for the two neighbours that were watched equally long; and that seeds are spread along the axis.
+  assertEquals(said.filter((word) => word === "by 3,000").length, 1);
+  assert(said.join(" ").includes("Seeds of one value stand side by side."));
+});
+
+Deno.test("a value that was watched for less than such networks are known to take isn't grey", () => {
+  const at = (until: number) => marks(grokkingAgainst(runs, { field: "data.trainFraction", until }), "none grokked");
+  assertEquals([at(STEPS), at(STEPS + 1)], [2, 0]);
+  // Nor is one that was stopped on the way.
+  const stopped = runs.map((run) => run.spec.data.trainFraction === 0.2 ? { ...run, status: "stopped", step: 500 } : run);
+  const figure = grokkingAgainst(stopped, { field: "data.trainFraction" });
+  assertEquals([marks(figure, "none grokked"), texts(figure).filter((word) => word?.startsWith("by "))], [1, ["by 500", "by 3,000"]]);
 });
 
 Deno.test("its scale: logarithmic over a wide range, columns where values would come too close; what has not begun has no mark", () => {

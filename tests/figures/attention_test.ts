@@ -50,7 +50,7 @@ Deno.test("patterns: a square for each weight that a query sees, phase by phase,
   assertEquals(last(3, 1), [0, 1, 2, 3].map((key) => shade(mean[at + key])));
   assertMatch(figure.title, /^At =, layer 0 head 0 changes most from memorised to generalised, by 0\.\d\d of 1, from “uniform” to “to a”$/);
   for (const word of ["Layer 0", "Layer 1", "head 1", "Generalised", "op"]) assert(texts(figure).includes(word), word);
-  assertStringIncludes(said(figure), "Seed 4. A row is a query");
+  assertStringIncludes(said(figure), "Seed 4. Rows are queries");
 });
 
 Deno.test("patterns: of several runs one, and said which; of one phase, of a model without a mask, of many heads", () => {
@@ -128,11 +128,11 @@ Deno.test("lag: each run's moments, the verdict in the title with its interval a
 
 Deno.test("lag: a row a run, the runs without a lag last, and the correlation of the speeds with its band", () => {
   const runs = [made({ groks: null, seed: 9 }), made({ lag: 5, seed: 8 }), ...several(4, { lag: 0.1 })], figure = lagFigure(runs);
-  assertStringIncludes(said(figure), "Left out: 1 never grokked, 1 without a clear change.");
+  assertStringIncludes(said(figure), "Left out: 1 not grokked in its steps, 1 without a clear change.");
   const count = (description: string, shape: string) => shapes(figure, description, shape).length;
   assertEquals([count("memorised", "circle"), count("grokked", "line"), count("accuracy half-way", "circle")], [6, 5, 5]);
   assertEquals([count("attention half-way", "path"), count("counts as none", "rect")], [5, 5]);
-  assert(texts(figure).includes("never grokked") && texts(figure).includes("not clear"));
+  assert(texts(figure).includes("not grokked") && texts(figure).includes("not clear"));
   const pairs = several(4, { lag: 0.1 }).flatMap((run) => datedRun(run).signals ?? []), speeds = speedLag(pairs, { resamples: 200 })!;
   const band = correlationBand(pairs, speeds, { resamples: 200 }), peak = band.find(({ lag }) => lag === speeds.lag)!;
   assertAlmostEquals(speeds.lag, 0.1, 0.04);

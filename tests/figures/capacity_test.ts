@@ -1,5 +1,5 @@
 /** The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps against a count. */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
 import type { BoardRun } from "../../lib/figures/settings.ts";
@@ -102,8 +102,8 @@ Deno.test("the map of capacities: blocks of heads, widths across, layers upwards
   assertEquals(title(figure), "All networks grok on x + y, 2 of 16 on a · b in S5");
   assertEquals(marks(figure, "setting", "share", "not done"), [16, 8 + 2, 0]);
   const said = texts(figure), number = (word: string) => said.filter((each) => each === word).length;
-  assertEquals(["x + y", "a · b in S5", "2 heads", "4 heads", "4 layers", "1 layer", "32", "64", "never", "–", "160"].map(number), [
-    ...[1, 1, 1, 1, 2, 2, 2, 2, 6, 2, 2],
+  assertEquals(["x + y", "a · b in S5", "2 heads", "4 heads", "4 layers", "1 layer", "32", "64", "none", "–", "160"].map(number), [
+    ...[1, 1, 1, 1, 2, 2, 2, 2, 6 + 1, 2, 2], // `none` stands in the key, too
   ]);
   assertEquals([number("2 of 2"), number("1 of 2"), number("0 of 2")], [8, 2, 6]);
   // Deeper networks stand higher, those with more heads further right.
@@ -113,6 +113,18 @@ Deno.test("the map of capacities: blocks of heads, widths across, layers upwards
   }));
   const y = (word: string) => Number(places.find((place) => place.word === word)!.at.match(/,([-\d.]+)\)/)![1]);
   assert(y("4 layers") < y("1 layer"));
+});
+
+Deno.test("each block of heads has columns for the widths that were run with so many heads, no empty ones", () => {
+  const some = capacities.filter(({ spec: { model } }) => model.heads === 4 || model.dModel === 32), figure = capacityMap(some);
+  const said = texts(figure),
+    left = (word: string) =>
+      [...parsed(figure).querySelectorAll("text")].filter((text) => text.textContent === word)
+        .map((text) => Number(text.getAttribute("transform")!.match(/\(([-\d.]+),/)![1]));
+  assertEquals(["32", "64"].map((width) => said.filter((word) => word === width).length), [2, 1]);
+  // Between the last column of the first block and the first of the second lies the gap, no more.
+  const [[first, second], [last]] = [left("32"), left("64")];
+  assertAlmostEquals(second - first, 1.3 * (last - second), 1);
 });
 
 Deno.test("the map of one operation says where networks grok; open cells are hatched; cells of several settings are refused", () => {

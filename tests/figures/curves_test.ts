@@ -1,9 +1,10 @@
 /** Figures from constructed metrics: what they draw, in numbers and in marks, and that their files are whole. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { decode } from "fast-png";
 import { DOMParser } from "linkedom";
-import { grokkingCurves, learningCurves, lossCurves, trainingCurves } from "../../lib/figures/curves.ts";
+import { grokkingCurves, howToRead, learningCurves, lossCurves, trainingCurves } from "../../lib/figures/curves.ts";
 import { placeNames } from "../../lib/figures/labels.ts";
-import { png, writeFigure } from "../../lib/figures/render.ts";
+import { png, smallPng, writeFigure } from "../../lib/figures/render.ts";
 import { about, bands, type Curve, finding, medianStep, progress, quantile, thin, watchedUntil } from "../../lib/figures/runs.ts";
 import { scaleOfSteps } from "../../lib/figures/scale.ts";
 import { grokkingByGroup, grokkingSteps, groupFinding, groupsBy, stripRows } from "../../lib/figures/steps.ts";
@@ -278,3 +279,38 @@ Deno.test("files are written whole or not at all", async () => {
 });
 
 Deno.test("the same runs give the same SVG, byte for byte", () => assertEquals(learningCurves(ten).svg, learningCurves(ten).svg));
+
+Deno.test("a loss that single precision rounds to 0 lies on a floor that says so; other losses need no such mark", () => {
+  const rounded = (loss: number): Curve[] => [{
+    ...run(0, 100, 200),
+    metrics: run(0, 100, 200).metrics.map((row) => ({ ...row, trainLoss: row.step >= 1000 ? loss : row.trainLoss })),
+  }];
+  const said = (figure: Figure) =>
+    [...new DOMParser().parseFromString(figure.svg, "image/svg+xml").querySelectorAll("text")]
+      .map((text) => text.textContent.replaceAll("\u00a0", " "));
+  const [zero, small] = [lossCurves(rounded(0)), lossCurves(rounded(1e-12))].map(said);
+  assert(zero.includes("0") && zero.join(" ").includes("A loss of 0 is one that single precision rounds to 0."), zero.join());
+  assert(!small.includes("0") && !small.join(" ").includes("single precision"), small.join());
+  assertMatch(small.join(), /10⁻¹²/);
+});
+
+Deno.test("the caption says what the upright lines mean, by the rule that the runs were judged by", () => {
+  const said = (runs: readonly Curve[]) => howToRead(runs);
+  assertMatch(
+    said([run(0, 100, 200), run(1, 120, 400)]),
+    /Upright: when half of them had memorised and grokked \(more than 99 % right\)\./,
+  );
+  assertMatch(said([run(0, 100, null)]), /One seed\. Upright: when it had memorised\./);
+  const later = { ...run(0, 100, 200), grokkingStep: 300 }; // ten evaluations in a row, say
+  assert(!said([later]).includes("99 %"), said([later]));
+  assert(!said([run(0, null, null)]).includes("Upright"));
+});
+
+Deno.test("a small picture of a figure is small, of few colours, and still the figure", () => {
+  const figure = trainingCurves([run(0, 100, 200), run(1, 120, 400)]),
+    small = smallPng(figure),
+    { width, height, data, palette } = decode(small);
+  assertEquals([width, height], [figure.width, figure.height]);
+  assert(small.length < 60_000 && (palette?.length ?? Infinity) <= 32, `${small.length} bytes, ${palette?.length} colours`);
+  assert(new Set(data).size > 8, "nothing is drawn");
+});

@@ -5,7 +5,7 @@ import { DOMParser } from "linkedom";
 import { embedding, inside, outputHead } from "../../lib/analysis/network/weights.ts";
 import { weightNormCurve } from "../../lib/figures/curves.ts";
 import { dashboard } from "../../lib/figures/dashboard.ts";
-import { embeddingFigure, headFigure, inOrder, insideFigure, insideFinding } from "../../lib/figures/inside.ts";
+import { embeddingFigure, headFigure, inOrder, insideFigure, insideFinding, isCircle } from "../../lib/figures/inside.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { initialise, layout } from "../../lib/run/layout.ts";
 import { type RunSpec, runSpec, sizes } from "../../lib/run/spec.ts";
@@ -88,7 +88,7 @@ Deno.test("the dashboard has the curves, and the weights where they are given", 
     assertStringIncludes(whole.svg, `>${label}<`);
   }
   assert(
-    !without.svg.includes("Output head") && whole.svg.includes(">Output head W_U<") && whole.svg.includes("seed 3 from within at step 20"),
+    !without.svg.includes("Output head") && whole.svg.includes(">Output head W_U<") && whole.svg.includes("inside seed 3 at step 20"),
   );
   assertEquals(without.title, whole.title);
   // Each panel alone.
@@ -98,4 +98,39 @@ Deno.test("the dashboard has the curves, and the weights where they are given", 
   assertStringIncludes(weightNormCurve(runs).svg, ">Norm of all weights<");
   assertEquals(weightNormCurve(runs).title, without.title);
   assertEquals(dashboard([{ ...runs[0], metrics: [] }]).width, whole.width);
+});
+
+Deno.test("a line goes round where numbers form a circle, and through no tangle; names don't cover each other", () => {
+  const p = 47,
+    k = 5,
+    at = (a: number, noise: number) => {
+      const angle = 2 * Math.PI * k * a / p;
+      return [Math.cos(angle) + noise * Math.sin(7 * a * a), Math.sin(angle) + noise * Math.cos(11 * a * a)];
+    };
+  const points = (noise: number) => inOrder(k, p).map((a) => ({ x: at(a, noise)[0], y: at(a, noise)[1] }));
+  assertEquals([isCircle(points(0)), isCircle(points(0.05)), isCircle(points(1))], [true, true, false]);
+  const drawn = (noise: number) => {
+    const values = Array.from({ length: p }, (_, a) => at(a, noise)).flat(), head = { rows: 1, columns: 1, values: [1] };
+    const svg = embeddingFigure({ seed: 0, step: 0, embedding: { rows: p, columns: 2, values }, head }).svg;
+    const document = new DOMParser().parseFromString(svg, "image/svg+xml");
+    const places = [...document.querySelectorAll("text")].filter((text) => /^\d+$/.test(text.textContent)).map((text) => {
+      // Its place in the panel, and its own shift from the dot.
+      const [at, shift] = [text, text.parentElement!].map((each) =>
+        (each.getAttribute("transform")?.match(/-?[\d.]+/g) ?? [0, 0]).map(Number)
+      );
+      return { panel: text.closest("svg"), x: at[0] + shift[0], y: at[1] + shift[1] };
+    });
+    const covered = places.some((a, i) =>
+      places.slice(0, i).some((b) => a.panel === b.panel && Math.abs(a.x - b.x) < 14 && Math.abs(a.y - b.y) < 10)
+    );
+    return {
+      circles: document.querySelectorAll('[aria-description="circle"]').length,
+      said: svg.includes("no circle"),
+      covered,
+      names: places.length,
+    };
+  };
+  const [circle, tangle] = [drawn(0), drawn(1)];
+  assert(circle.names > 10 && !circle.covered && !tangle.covered);
+  assertEquals([circle.circles > 0, tangle.circles, tangle.said], [true, 0, true]);
 });

@@ -46,7 +46,7 @@ Deno.test("one network from within: its cosine matrix, a bar a frequency, its ke
   const figure = representationFigure(run());
   assertEquals(
     figure.title,
-    "Frequencies 2 and 5 explain 100 % of the logits; of how alike two answers are, their distance explains 100 %",
+    "Frequencies 2 and 5 explain 100 % of the logits; the distance between two answers explains 100 % of how similar they are",
   );
   assertStringIncludes(texts(figure).join(" "), "x + y mod 13, seed 3 at step 2,000.");
   const bars = shapes(figure, "power", "rect"), coloured = bars.filter((bar) => bar.getAttribute("fill") === VALIDATION.color);
@@ -55,6 +55,10 @@ Deno.test("one network from within: its cosine matrix, a bar a frequency, its ke
   const [two, five] = coloured.slice(4).map((bar) => Number(bar.getAttribute("height")));
   assertAlmostEquals(five / two, 9 / 16, 0.01);
   for (const name of ["Frequency 2", "Frequency 5", "Logits over pairs", "Embedding W_E"]) assert(texts(figure).includes(name), name);
+  // The logits' power over pairs, by area: two dots that can be seen and are named, on the diagonal of a + b.
+  const waves = shapes(figure, "logits over pairs", "circle").map((dot) => Number(dot.getAttribute("r"))).sort((a, b) => b - a);
+  assert(waves.length >= 2 && waves[1] > 3, `radii ${waves}`);
+  assertAlmostEquals((waves[1] / waves[0]) ** 2, 9 / 16, 0.05);
 });
 
 Deno.test("the cosine matrix: vermilion along the diagonal, blue where answers are opposite, on a scale from −1 to 1", () => {
@@ -75,7 +79,7 @@ Deno.test("the cosine matrix: vermilion along the diagonal, blue where answers a
   const many = Array.from({ length: 7 }, (_, i) => ({ ...READINGS[0], step: 10 * i }));
   const figure = similarityFigure({ spec: SPEC, readings: many });
   assertEquals(texts(figure).filter((text) => text.startsWith("Step ")), ["Step 0", "Step 20", "Step 40", "Step 60"]);
-  assertMatch(figure.title, /^Of how alike two answers are, their distance explains \d+ % at step 0, \d+ % at step 60$/);
+  assertMatch(figure.title, /^The distance between two answers explains \d+ % of how similar they are at step 0, \d+ % at step 60$/);
 });
 
 Deno.test("many key frequencies are neither named nor coloured, none at all are no error", () => {

@@ -45,12 +45,15 @@ Deno.test("kernels are added up by kind, each against the limit that it is neare
 
 Deno.test("the figures say what they found; an axis with one point isn't drawn, one that wasn't measured isn't invented", () => {
   const drawn = scalingFigure(scaling, { machine });
-  assertEquals(drawn.title, "4 runs at once make 2.9 times as many run-steps a second as one");
+  assertEquals(drawn.title, "4 runs at once make 2.9 times as many run-steps per second as one");
   const flat = { ...scaling, points: [point("rows", 1, [10]), point("rows", 8, [10.5])] };
-  assertEquals(scalingFigure(flat, { machine }).title, "8 runs at once make no more run-steps a second than one");
+  assertEquals(scalingFigure(flat, { machine }).title, "8 runs at once make no more run-steps per second than one");
   assert(drawn.svg.includes("Width d_model") && !drawn.svg.includes("Layers") && !drawn.svg.includes(">128<"));
   assertThrows(() => scalingFigure({ ...scaling, points: [] }, { machine }), Error, "two points of an axis must be measured");
   assertEquals(profileFigure(profile, { machine }).title, "Products take 90 % of a step");
+  // Faster than the peak that was measured: the peak was measured too low, and no share of it is a number to print.
+  const beyond = profileFigure({ ...profile, peak: { flops: profile.peak.flops / 10, bytes: profile.peak.bytes / 10 } }, { machine });
+  assert(beyond.svg.includes("at the peak or above") && !/\d{3,} %/.test(beyond.svg), "more than all of it");
   const lines = scalingTable(scaling.points).split("\n").map((line) => line.trim().split(/ {2,}/));
   assertEquals(lines[1], ["rows", "1", "1", "11.0", "(10.0–12.0)", "11.0"]);
   assertEquals(lines[6], ["dModel", "128", "1", "doesn't fit, or takes too long"]);

@@ -33,7 +33,7 @@ const MEDIANS = [[null, null, 8000], [null, 4000, 2000], [2000, 1000, 500]];
 const scene = (medians: readonly (readonly (number | null)[])[]) => sceneOf(surfaceOf(runsOf(medians)));
 const of = ({ shapes }: Scene, kind: Shape["kind"]) => shapes.filter((shape) => shape.kind === kind);
 
-Deno.test("a dot a median, at its height; a triangle where most never grokked, at the step they were watched to, and no face there", () => {
+Deno.test("a dot at each median, at its height; a triangle where most had not grokked, at the step they were watched to", () => {
   const drawn = scene(MEDIANS), dots = of(drawn, "dot"), flags = of(drawn, "flag");
   assertEquals([dots.length, flags.length], [6, 3]);
   const height = (step: number) => dots.find(({ says }) => says!.endsWith(`half by step ${step.toLocaleString("en-US")}`))!.points[0][2];
@@ -44,24 +44,32 @@ Deno.test("a dot a median, at its height; a triangle where most never grokked, a
     assertAlmostEquals(z, height(500) + (height(1000) - height(500)) * Math.log2(40), 0.01);
     assert(z > Math.max(...dots.map(({ points: [[, , z]] }) => z)));
   }
-  const faces = of(drawn, "face"), top = Math.max(...faces.flatMap(({ points }) => points.map(([, , z]) => z)));
-  assert(faces.length > 0 && top <= height(8000) + 1e-9);
-  // The narrower two at decay 0.1 to 1 has one median of four: nothing is laid through it.
-  assert(faces.every(({ points }) => !points.every(([x, y]) => x <= 0 && y <= 0)));
   assertEquals(drawn.floor.filter(({ kind }) => kind === "face").length, 3);
   assertEquals(drawn.floor.filter(({ kind }) => kind === "line").length, 4);
 });
 
-Deno.test("a face goes through its four medians, and through three where the fourth is missing", () => {
-  const corners = (medians: readonly (readonly (number | null)[])[]) => {
-    const drawn = scene(medians), points = of(drawn, "face").flatMap(({ points }) => points.map(String));
-    return of(drawn, "dot").map(({ points: [dot] }) => points.includes(String(dot)));
+Deno.test("the surface has no holes: it goes through every median and every triangle, grey and see-through where one is near", () => {
+  const grey = (face: Shape) => face.fill!.startsWith("rgba");
+  const tops = (medians: readonly (readonly (number | null)[])[]) => {
+    const drawn = scene(medians), faces = of(drawn, "face"), points = faces.flatMap(({ points }) => points.map(String));
+    const marks = [...of(drawn, "dot"), ...of(drawn, "flag")];
+    return { through: marks.every(({ points: [top] }) => points.includes(String(top))), faces };
   };
-  assertEquals(corners([[100, 200], [300, 700]]), [true, true, true, true]);
-  for (const medians of [[[null, 200], [300, 700]], [[100, null], [300, 700]], [[100, 200], [null, 700]], [[100, 200], [300, null]]]) {
-    assertEquals(corners(medians), [true, true, true]);
+  for (
+    const medians of [MEDIANS, [[100, 200], [300, 700]], [[null, 200], [300, 700]], [[null, 200], [300, null]], [[100, null], [null, null]]]
+  ) {
+    assert(tops(medians).through, JSON.stringify(medians));
   }
-  assertEquals(of(scene([[null, 200], [300, null]]), "face").length, 0);
+  // It covers the whole floor: the areas of its faces, seen from above, are those of the box.
+  const area = ({ points: [[x1, y1], , [x2, y2]] }: Shape) => Math.abs((x2 - x1) * (y2 - y1));
+  assertAlmostEquals(tops(MEDIANS).faces.reduce((sum, face) => sum + area(face), 0), 4, 0.02);
+  assertEquals(tops([[100, 200], [300, 700]]).faces.filter(grey).length, 0);
+  assert(tops([[null, 200], [300, 700]]).faces.every(grey));
+  // Where nothing was watched there is nothing to lay.
+  const waiting = runsOf([[100, 200], [300, 700]]).map((run) =>
+    run.spec.optim.weightDecay === 1 && run.spec.model.dModel === 192 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run
+  );
+  assertEquals(of(sceneOf(surfaceOf(waiting)), "face").length, 0);
 });
 
 Deno.test("what is nearer is drawn later, from whichever side it is seen; the axes stand before it", () => {

@@ -179,7 +179,7 @@ Deno.test({
   ignore: !canBrowse,
   fn: async () => {
     const scratch = book(
-      'import { firstGrok, watch } from "../../lib/mod.ts";',
+      'import { firstGrok, watch } from "../lib/mod.ts";',
       "const runs = await watch([firstGrok({ schedule: { steps: 100_000 } })]);",
       "console.log(runs[0].status, runs[0].metrics.length, runs[0].metrics.at(-1)?.step);",
     );
@@ -187,16 +187,46 @@ Deno.test({
       const notebook = await open("scratch.ipynb");
       await notebook.runAll();
       const title = notebook.cell(1).locator(".output_svg svg > title").first();
+      // First that it gets ready, then how it comes on.
+      await title.filter({ hasText: MOVING }).waitFor({ state: "attached", timeout: LONG });
       const began = await title.textContent() ?? "", first = stepIn(began);
       await title.filter({ hasNotText: began }).waitFor({ state: "attached" });
+      const status = notebook.cell(1).locator(".output_svg svg > text").last();
+      assertMatch(await status.textContent() ?? "", /^(Training: step [\d,]+ of 100,000|Getting ready)/);
       await notebook.interrupt();
       await notebook.finished();
 
       const told = await notebook.cell(2).locator(".output_stdout").innerText();
-      const [status, evaluations, last] = told.trim().split(" ");
-      assertEquals(status, "stopped", told);
+      const [state, evaluations, last] = told.trim().split(" ");
+      assertEquals(state, "stopped", told);
       assert(Number(evaluations) > 0 && Number(last) > first && Number(last) < 100_000, told);
+      assertMatch(await status.textContent() ?? "", /^Stopped at step [\d,]+ of 100,000\. Run the cell again/);
       assertEquals(await notebook.prompts(), [1, 2, 3], "a kernel that was started again counts from 1");
+      assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
+    });
+  },
+});
+
+Deno.test({
+  name: "a sweep says above its figure how far it is and what is left, and, stopped, that the cell goes on from there",
+  ignore: !canBrowse,
+  fn: async () => {
+    const scratch = book(
+      'import { grid, sweep } from "../lib/mod.ts";\nconst db = "lab.db"; // in the notebook\'s folder, which goes with it',
+      `const runs = grid({ preset: "nanda", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 200_000, evalEvery: 100 }, seed: [0, 1] });
+await sweep({ name: "scratch", runs }, { db, recorded: false });`,
+    );
+    await inJupyter({ "scratch.ipynb": scratch }, async (open) => {
+      const notebook = await open("scratch.ipynb"), status = notebook.cell(1).locator(".output_svg svg > text").last();
+      await notebook.runAll();
+      await status.filter({ hasText: /^Training: step [\d,]+ of 200,000 · [\d.]+ steps per second · \d+:\d\d(:\d\d)? left$/ })
+        .waitFor({ state: "attached", timeout: LONG });
+      await notebook.interrupt();
+      await notebook.finished();
+      assertMatch(
+        await status.textContent() ?? "",
+        /^Stopped at step [\d,]+ of 200,000\. Run the cell again, and it goes on from here$/,
+      );
       assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
     });
   },

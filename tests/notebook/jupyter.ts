@@ -18,25 +18,42 @@ export const LONG = 15 * 60_000;
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: BROWSER!, args: ["--disable-gpu", "--disable-quic", "--disable-sync"] });
 
+/** Opens a notebook of Jupyter's list by a click. */
+export type Open = (name: string) => Promise<OpenNotebook>;
+
 /**
  * Starts `deno task lab` on a folder with these notebooks, beside `notebooks/` so that their imports hold, and opens them as a person does:
  * from the address that Jupyter prints, by a click in its list. All is gone in the end.
  */
-export async function inJupyter(
-  notebooks: Readonly<Record<string, object>>,
-  use: (open: (name: string) => Promise<OpenNotebook>) => Promise<void>,
-) {
+export async function inJupyter(notebooks: Readonly<Record<string, object>>, use: (open: Open) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ dir: ROOT, prefix: ".notebooks-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   for (const [name, notebook] of Object.entries(notebooks)) await Deno.writeTextFile(join(folder, name), JSON.stringify(notebook));
+  await inLab({ project: ROOT, folder, args: ["--notebook-dir", folder] }, use);
+}
 
+/** Where `deno task lab` is started, and the folder that it opens. */
+export interface LabOptions {
+  readonly project: string;
+  readonly folder: string;
+  readonly args?: readonly string[];
+  /** Whether Jupyter knows nothing of this machine's user: it has trusted no notebook yet. */
+  readonly stranger?: boolean;
+}
+
+/** Starts `deno task lab` in a copy of the project. */
+export async function inLab(
+  { project, folder, args = [], stranger = false }: LabOptions,
+  use: (open: Open) => Promise<void>,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
   const settings = await Deno.makeTempDir(); // instead of what this machine's user has set
   stack.defer(() => Deno.remove(settings, { recursive: true }));
   const lab = new Deno.Command(Deno.execPath(), {
-    args: ["task", "lab", "--no-browser", "--notebook-dir", folder],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", JUPYTER_CONFIG_DIR: settings },
+    args: ["task", "lab", "--no-browser", ...args],
+    cwd: project,
+    env: { NO_COLOR: "1", JUPYTER_CONFIG_DIR: settings, ...stranger && { JUPYTER_DATA_DIR: settings } },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -91,6 +108,9 @@ function listen(stream: ReadableStream<Uint8Array>) {
 /** A notebook's page. */
 export class OpenNotebook {
   constructor(readonly page: Page, readonly file: string) {}
+
+  /** Whether Jupyter shows all that the notebook holds, scripts included. */
+  trusted = () => this.page.evaluate<boolean>("Jupyter.notebook.trusted");
 
   cell = (index: number): Locator => this.page.locator("#notebook-container > .cell").nth(index);
 

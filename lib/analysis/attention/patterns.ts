@@ -70,6 +70,8 @@ export const ONE_KEY = 2 / 3;
 export const TWO_KEYS = 0.8;
 /** … and the lesser at least this share of the greater. */
 export const BALANCED = 0.5;
+/** "mostly to x": x gets at least this much, and no other key half as much. */
+export const MOSTLY = 0.5;
 
 /** What the names of patterns are made from. */
 export interface NameOptions {
@@ -82,8 +84,8 @@ export interface NameOptions {
 
 /**
  * What a pattern [rows, T] does, in words. Of each query the first that holds: `uniform` (entropy ≥ 95 % of the most possible), `to x` (x gets ≥ 2/3;
- * `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the other), else
- * `mixed`. A query that sees only itself attends to itself. Where the queries differ, each is named: `b: to a, =: mixed`. Throws unless there is
+ * `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the other),
+ * `mostly to x` (x gets ≥ 1/2, and no other key half as much), else `mixed`. A query that sees only itself attends to itself. Where the queries differ, each is named: `b: to a, =: mixed`. Throws unless there is
  * a row for each query and a token for each position.
  */
 export function namePattern(pattern: ArrayLike<number>, { tokens, mask, queries = [tokens.length - 1] }: NameOptions): string {
@@ -99,7 +101,10 @@ function nameRow(weights: readonly number[], query: number, tokens: readonly str
   if (share !== null && share >= UNIFORM) return "uniform";
   const [first, second] = weights.map((_, key) => key).sort((x, y) => weights[y] - weights[x]);
   if (share === null || weights[first] >= ONE_KEY) return first === query ? "to itself" : `to ${tokens[first]}`;
-  if (weights[first] + weights[second] < TWO_KEYS || weights[second] < BALANCED * weights[first]) return "mixed";
+  if (weights[second] < BALANCED * weights[first]) {
+    return weights[first] < MOSTLY ? "mixed" : `mostly to ${first === query ? "itself" : tokens[first]}`;
+  }
+  if (weights[first] + weights[second] < TWO_KEYS) return "mixed";
   const pair = [first, second].sort((x, y) => x - y);
   if (pair.map((key) => tokens[key]).join(" ") === "a b") return "to both operands";
   return `to ${pair.map((key) => key === query ? "itself" : tokens[key]).join(" and ")}`;

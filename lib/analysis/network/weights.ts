@@ -36,7 +36,7 @@ export function embedding(spec: RunSpec, params: Float32Array): Matrix {
   return { rows: C, columns: D, values: tensor(spec, params, "embed.W_E").subarray(firstElement * D, (firstElement + C) * D) };
 }
 
-/** The output head, [D, C]: a column an answer. */
+/** The output head, [D, C]: one column per answer. */
 export function outputHead(spec: RunSpec, params: Float32Array): Matrix {
   const { D, C } = sizes(spec);
   return { rows: D, columns: C, values: tensor(spec, params, "unembed.W_U") };

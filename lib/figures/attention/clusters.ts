@@ -1,4 +1,4 @@
-/** Which patterns the heads have over training: how full each cluster of patterns is, a panel a layer, with the clusters' means as the key. */
+/** Which patterns the heads have over training: the share of each cluster of patterns, one panel per layer, with the clusters' means as the key. */
 import * as Plot from "@observablehq/plot";
 import { namePatterns, rowsOf } from "../../analysis/attention/patterns.ts";
 import { type Choice, type ChoiceOptions, chooseClusters } from "../../analysis/attention/clusters.ts";
@@ -90,7 +90,7 @@ export function shares({ points, assigned, k }: PatternClusters, layer: number, 
 }
 
 /**
- * How full each cluster is over training, a panel a layer, all runs together. `clusters`, where they have been found already.
+ * The share of each cluster over training, one panel per layer, all runs together. `clusters`, where they have been found already.
  * @throws Error where there is no run or one without readings, runs differ in their model, and where `patternClusters` does.
  */
 export function clusterFigure(

@@ -1,4 +1,4 @@
-/** Entropy of every head over training, a line a head, with the validation accuracy behind. */
+/** Entropy of every head over training, one line per head, with the validation accuracy behind. */
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
 import { specialisation } from "../../analysis/attention/specialisation.ts";
@@ -50,7 +50,7 @@ export function headEntropies(run: AttentionRun, queries: readonly number[] = re
 }
 
 /**
- * The entropy of each head of one run, a panel a layer. @throws Error where there is no run, one without readings, none with the seed asked for, and for
+ * The entropy of each head of one run, one panel per layer. @throws Error where there is no run, one without readings, none with the seed asked for, and for
  * queries without a choice.
  */
 export function entropyFigure(runs: readonly AttentionRun[], { seed, queries, task, title, ...options }: EntropyOptions = {}): Figure {

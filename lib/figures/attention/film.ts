@@ -61,7 +61,7 @@ export function attentionFilm(
     title: said,
     subtitle: `${
       ofOne(run!, runs, task)
-    } A row is a query, a column a key; mean over the probe's pairs. ${n} of ${readings.length} readings.`,
+    } Rows are queries, columns keys; mean over the probe's pairs. ${n} of ${readings.length} readings.`,
     panels: [mapsPanel(run!, maps[0].heat, maps[0].height, momentWords(run!, shown[0].step)), accuracies(run!, x, shown[0].step)],
   });
   const reel: Reel = {

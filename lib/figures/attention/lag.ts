@@ -64,7 +64,7 @@ export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOpt
 }
 
 /**
- * A row a run: when half of the change of attention is done, and half of that of validation accuracy; the verdict over runs in the title. Below, the
+ * One row per run: when half of the change of attention is done, and half of that of validation accuracy; the result over runs is in the title. Below, the
  * correlation of their speeds at each lag, where two runs or more allow for it. @throws Error where there is no run or one without readings.
  */
 export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptions = {}): Figure {
@@ -76,7 +76,7 @@ export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptio
   return compose({
     title: title ?? lagFinding(summary),
     subtitle:
-      `${task ? `${task}. ` : ""}Circle: memorised; diamond: half of attention's change since; dot: half of validation accuracy's; ` +
+      `${task ? `${task}. ` : ""}Circle: memorised; diamond: half of attention's change since then; dot: half of validation accuracy's; ` +
       `upright: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${speeds ? SPEEDS : ""}`,
     panels: [dumbbells(runs, dated, summary), ...speeds ? [correlogram(pairs, speeds, options)] : []],
   });
@@ -87,7 +87,7 @@ const ATTENTION = KINDS[0];
 
 const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
 
-/** Minus as people write it; a plus where it tells later from earlier. */
+/** Minus as people write it; a plus where later and earlier are to be distinguished. */
 const signed = (lag: number, scale: keyof Lag) => {
   const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
   return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
@@ -109,7 +109,7 @@ export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary):
 /** The runs that the verdict leaves out. */
 function leftOut({ never, undated }: LagSummary): string {
   const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
-  const words = [...some(never, "never grokked"), ...some(undated, "without a clear change")];
+  const words = [...some(never, "not grokked in its steps"), ...some(undated, "without a clear change")];
   return words.length > 0 ? ` Left out: ${words.join(", ")}.` : "";
 }
 
@@ -134,7 +134,7 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     return [{ y, x1: at(reach[0]), x2: at(reach[1]) }];
   });
   const word = ({ grokking, lag }: typeof rows[number]) =>
-    grokking === null ? "never grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
+    grokking === null ? "not grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
   const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
   return panel({
     ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },

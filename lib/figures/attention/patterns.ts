@@ -1,4 +1,4 @@
-/** Attention patterns phase by phase: small multiples, a row a phase, a column a head. */
+/** Attention patterns phase by phase: small multiples, one row per phase, one column per head. */
 import * as Plot from "@observablehq/plot";
 import { type Course, courseOf, meanPattern } from "../../analysis/attention/change.ts";
 import { namePattern, rowsOf } from "../../analysis/attention/patterns.ts";
@@ -59,7 +59,7 @@ export function patternFigure(runs: readonly AttentionRun[], { seed, task, title
   const shown = phasePatterns(run!);
   return compose({
     title: title ?? patternFinding(run!, shown),
-    subtitle: `${ofOne(run!, runs, task)} A row is a query, a column a key; means over the probe's pairs and the phase's readings.${
+    subtitle: `${ofOne(run!, runs, task)} Rows are queries, columns keys; means over the probe's pairs and the phase's readings.${
       seen(run!)
     }`,
     panels: bands(run!).map((layers, i) => bandPanel(run!, shown, layers, i === 0)),

@@ -65,7 +65,7 @@ export function ofOne(run: AttentionRun, runs: readonly AttentionRun[], task = a
 /** `Layer 1 head 2`, counted from 0 as tensors are. */
 export const headName = (layer: number, head: number) => `layer ${layer} head ${head}`;
 
-/** Kinds that are told apart by colour, for every common colour blindness; neighbours differ in grey too. `text` is dark enough for words. */
+/** Kinds by colour, distinct for every common colour blindness; neighbours differ in grey too. `text` is dark enough for words. */
 export const KINDS = [
   { color: "#4a1466", text: "#4a1466" },
   { color: "#56b4e9", text: "#1c6f9f" },

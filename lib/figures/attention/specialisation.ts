@@ -31,12 +31,12 @@ const NAMES: Readonly<Record<LayerMeasure, string>> = {
   entropySpread: "Spread of the heads' entropies",
   position: "Preference for positions",
   positionShare: "Share of the variation that position explains",
-  content: "What the example tells of where heads look",
+  content: "How much the example decides where heads look",
   entropy: "Entropy, of the most possible",
 };
 
 export interface SpecialisationFigureOptions extends AttentionFigureOptions {
-  /** The queries that are asked about. Default: those that the output head reads. */
+  /** The queries that are measured. Default: those that the output head reads. */
   readonly queries?: readonly number[];
   /** A panel each. Default: how much heads differ, prefer positions, and look at the example. */
   readonly measures?: readonly LayerMeasure[];
@@ -61,7 +61,7 @@ export function layerCourse(run: AttentionRun, queries: readonly number[] = read
 const band = (courses: readonly Course[], layer: number, measure: LayerMeasure): Band[] =>
   bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
 
-/** A panel a measure, a line a layer. @throws Error where there is no run or one without readings, and where `specialisation` does. */
+/** One panel per measure, one line per layer. @throws Error where there is no run or one without readings, and where `specialisation` does. */
 export function specialisationFigure(
   runs: readonly AttentionRun[],
   { queries, measures = ["specialisation", "position", "content"], task = about(runs).task, title, ...options }:
@@ -81,7 +81,7 @@ export function specialisationFigure(
 }
 
 /**
- * A panel a layer, a line a group, of one measure: operations that groups learn beside those that they don't, say.
+ * One measure, one panel per layer, one line per group: operations that are learnt beside one that can't be, say.
  * @throws Error where a group has no run, groups differ in their model, and where `specialisation` does.
  */
 export function specialisationByGroup(

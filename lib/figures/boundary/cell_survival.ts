@@ -7,7 +7,7 @@ import { taskOf } from "./heat_map.ts";
 import { capital } from "../sweep_marks.ts";
 
 /**
- * A panel a value of x, in it a curve a value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.
+ * One panel per value of x, in it one curve per value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.
  * @throws Error where `surfaceOf` does, and where both settings have more values than that.
  */
 export function survivalByCell(

@@ -49,7 +49,7 @@ const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;
 const TRIES = -0.2, INTERVAL = 0.16;
 
 /**
- * A row a value of the one setting: circles at the values of the other, the fuller, the more networks grok there, and above them where half of them would,
+ * One row per value of the one setting: circles at the values of the other, in stronger colour where more networks grok; above them where half would,
  * with its interval; an arrow where that lies beyond the values tried.
  * @throws Error where `surfaceOf` does, and where no row has two values that are done.
  */

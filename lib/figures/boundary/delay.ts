@@ -59,7 +59,7 @@ const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
 
 /**
- * A panel a value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
+ * One panel per value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
  * (within what was watched) from the first value at which most grok, with the best marked; and what the largest value costs against it.
  * @throws Error where `surfaceOf` does, and where there is no such row.
  */
@@ -76,7 +76,8 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
     title: title ?? finding(rows, surface),
     subtitle: [
       task ? `${task}.` : "",
-      "Dot: a seed that grokked; triangle: watched so long, not grokked. Line: mean within the steps watched; ring: the best.",
+      "Dot: a seed that grokked; triangle: watched so long, not grokked; seeds of one value stand side by side. " +
+      "Line: mean within the steps watched; ring: the best.",
       `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}${
         leastP(rows) < LEVEL ? "" : `; with so few seeds p can't be below ${Number(leastP(rows).toPrecision(2))}`
       }.`,

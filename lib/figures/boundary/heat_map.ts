@@ -1,6 +1,6 @@
 /** Where memorisation gives way to generalisation: when networks grok over two settings, and the line beyond which most don't. */
 import * as Plot from "@observablehq/plot";
-import { BOX, cellMarks, holdsTwo, key, mapScales } from "../map_cells.ts";
+import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales } from "../map_cells.ts";
 import { about } from "../runs.ts";
 import type { BoardRun } from "../settings.ts";
 import { shadesOf } from "../shades.ts";
@@ -20,9 +20,9 @@ const NEVER = "#ececec";
 const TOP = 34, BOTTOM = 48, RIGHT = 16;
 
 /**
- * A cell a pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many grok. A line
- * parts the cells in which most networks grok from those in which they don't. Of a search for that line (`map`), cells that it didn't ask have a mark
- * for what it took them for.
+ * One cell per pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many grok. A line
+ * separates the cells in which most networks grok from those in which they don't. In a search for that line (`map`), cells that weren't trained have a
+ * mark for what their neighbours say about them.
  * @param runs of both settings and all seeds, those not begun among them.
  * @throws Error where `surfaceOf` does.
  */
@@ -39,9 +39,11 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
     title: title ?? surfaceFinding(surface),
     subtitle: [
       task ? `${task}.` : "",
-      `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.`,
-      "Line: most grok on one side of it, and don't on the other.",
-      taken.length > 0 ? "Not trained: dot, taken to grok as those around it; triangle, not to." : "",
+      `In a cell: the median step of grokking${holdsTwo(width, height) ? ", and how many runs grok" : ""}.${cellWords(asked)}`,
+      "Black line: on one side of it most networks grok, on the other most don't.",
+      taken.length > 0
+        ? "Not trained: a dot where the cells around it say that most would grok, a triangle where they say that most wouldn't."
+        : "",
       asked.some(({ open }) => open > 0) ? "Hatched: not all runs are done." : "",
     ].filter((part) => part !== "").join(" "),
     panels: [panel({

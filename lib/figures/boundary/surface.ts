@@ -49,7 +49,7 @@ export interface SurfaceAxes {
   readonly y?: SurfaceAxis;
   /**
    * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others take their
-   * answer from it. Values of which it knows nothing, because it was to be no more precise, are left out.
+   * answer from it. Values that it didn't need for its precision are left out.
    */
   readonly map?: Pick<BoundaryMap, "xs" | "ys" | "cells">;
 }

@@ -1,15 +1,17 @@
 /** The surface over two settings as a scene: faces and dots above the map of where networks grok. */
 import type { Point, Scene, Shape, View } from "./scene.ts";
-import { shadesOf } from "../shades.ts";
+import { shadesOf, STEP_LINE } from "../shades.ts";
 import type { Surface, SurfaceCell } from "./surface.ts";
 import { capital } from "../sweep_marks.ts";
 import { count, FAINT, INK, ticks, VALIDATION, WIDTH } from "../theme.ts";
 
-const HEIGHT = 455, SCALE = 142, GRID = "#dcdcdc", GREY = "#ececec", EDGE = "#8a3d00", STEM = "#b0b0b0";
+const HEIGHT = 455, SCALE = 142, GRID = "#dcdcdc", GREY = "#ececec", STEM = "#b0b0b0";
+/** What is only known to be later than the steps watched. */
+const LATER = { fill: "rgba(150,150,150,0.28)", stroke: "none" } as const;
 /** Faces and lines are parted into pieces no longer than this along either setting: so the colour follows the height, and what is nearer hides the rest. */
 const PIECE = 0.2;
 const partsOf = (length: number) => Math.ceil(Math.abs(length) / PIECE - 1e-6);
-/** With more triangles than this, what they stand on hides more than it tells. */
+/** With more triangles than this, their stems would hide the rest. */
 const STEMS = 24;
 
 /** Thousandths are enough. */
@@ -86,28 +88,26 @@ function floorOf(all: readonly Placed[], cells: Surface["cells"], { u, v }: Box)
   ];
 }
 
-/** Between four neighbours with a median, or three of them, in parts whose colour follows the height. */
+/** How high the surface lies above a cell: at its median, or at the step up to which most were watched without grokking; `null` where neither is known. */
+const heightOf = (cell: SurfaceCell | undefined): number | null => cell?.median ?? (cell && late(cell) ? cell.watched : null);
+
+/** Between four neighbours, in parts whose colour follows the height; grey and see-through where one of them is only known to be later. */
 function facesOf(cells: Surface["cells"], { u, v, up }: Box, color: (step: number) => string): Shape[] {
   const faces: Shape[] = [];
   for (let j = 0; j + 1 < v.length; j++) {
     for (let i = 0; i + 1 < u.length; i++) {
-      const log = (di: number, dj: number) => Math.log(cells[j + dj][i + di].median ?? NaN);
-      const missing = [[0, 0], [1, 0], [0, 1], [1, 1]].filter(([di, dj]) => Number.isNaN(log(di, dj)));
-      if (missing.length > 1) continue;
-      // From the corner that is farthest from the missing one, if any, a whole way along either side.
-      const whole = missing.length === 0, [oi, oj] = whole ? [0, 0] : [1 - missing[0][0], 1 - missing[0][1]];
-      const o = log(oi, oj), a = log(1 - oi, oj), b = log(oi, 1 - oj), twist = whole ? log(1, 1) - a - b + o : 0;
-      const height = (s: number, t: number) => Math.exp(o + s * (a - o) + t * (b - o) + s * t * twist);
-      const at = (s: number, t: number) => {
-        const [x, y] = [oi ? 1 - s : s, oj ? 1 - t : t];
-        return point(u[i] + x * (u[i + 1] - u[i]), v[j] + y * (v[j + 1] - v[j]), up(height(s, t)));
-      };
-      const sides = [partsOf(u[i + 1] - u[i]), partsOf(v[j + 1] - v[j])], [n, m] = whole ? sides : [Math.max(...sides), Math.max(...sides)];
+      const corners = [cells[j][i], cells[j][i + 1], cells[j + 1][i], cells[j + 1][i + 1]], heights = corners.map(heightOf);
+      if (heights.includes(null)) continue;
+      const open = corners.some(({ median }) => median === null);
+      const [o, a, b, c] = heights.map((height) => Math.log(height!));
+      const height = (s: number, t: number) => Math.exp(o + s * (a - o) + t * (b - o) + s * t * (c - a - b + o));
+      const at = (s: number, t: number) => point(u[i] + s * (u[i + 1] - u[i]), v[j] + t * (v[j + 1] - v[j]), up(height(s, t)));
+      const [n, m] = [partsOf(u[i + 1] - u[i]), partsOf(v[j + 1] - v[j])];
       for (let q = 0; q < m; q++) {
-        for (let p = 0; p < n - (whole ? 0 : q); p++) {
-          const [s, t, ds, dt] = [p / n, q / m, 1 / n, 1 / m], half = !whole && p + q === n - 1;
-          const points = [at(s, t), at(s + ds, t), ...half ? [] : [at(s + ds, t + dt)], at(s, t + dt)];
-          faces.push({ kind: "face", points, fill: color(half ? height(s + ds / 3, t + dt / 3) : height(s + ds / 2, t + dt / 2)) });
+        for (let p = 0; p < n; p++) {
+          const [s, t, ds, dt] = [p / n, q / m, 1 / n, 1 / m];
+          const points = [at(s, t), at(s + ds, t), at(s + ds, t + dt), at(s, t + dt)];
+          faces.push({ kind: "face", points, ...open ? LATER : { fill: color(height(s + ds / 2, t + dt / 2)) } });
         }
       }
     }
@@ -117,21 +117,19 @@ function facesOf(cells: Surface["cells"], { u, v, up }: Box, color: (step: numbe
 
 /** Lines between neighbours, in parts, so that what hides a part doesn't hide the whole. */
 function wires(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Box): Shape[] {
-  return all.flatMap(({ i, j, median: from }) =>
-    [[i + 1, j], [i, j + 1]].flatMap(([k, l]): Shape[] => {
-      const to = cells[l]?.[k]?.median;
-      if (!from || !to) return [];
+  return all.flatMap((cell) =>
+    [[cell.i + 1, cell.j], [cell.i, cell.j + 1]].flatMap(([k, l]): Shape[] => {
+      const { i, j } = cell, other = cells[l]?.[k], [from, to] = [heightOf(cell), heightOf(other)];
+      if (from === null || to === null) return [];
       const at = (s: number) => point(u[i] + s * (u[k] - u[i]), v[j] + s * (v[l] - v[j]), up(from * (to / from) ** s));
       const parts = partsOf(Math.hypot(u[k] - u[i], v[l] - v[j]));
-      return Array.from(
-        { length: parts },
-        (_, p) => ({ kind: "line", points: [at(p / parts), at((p + 1) / parts)], stroke: EDGE, width: 0.9 }),
-      );
+      const look = cell.median === null || other.median === null ? { stroke: STEM, width: 0.8 } : { stroke: STEP_LINE, width: 0.9 };
+      return Array.from({ length: parts }, (_, p) => ({ kind: "line", points: [at(p / parts), at((p + 1) / parts)], ...look }));
     })
   );
 }
 
-/** A dot a median, a triangle where most were watched in vain; on a stem where it isn't part of a net. */
+/** A dot at each median, a triangle where most were watched without grokking; on a stem where it isn't part of the surface. */
 function marksOf(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Box, says: (cell: SurfaceCell) => string): Shape[] {
   const few = all.filter(late).length <= STEMS;
   return all.flatMap((cell): Shape[] => {
@@ -139,10 +137,10 @@ function marksOf(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: 
     if (step === null) return [];
     const top = point(u[i], v[j], up(step)),
       stem: Shape = { kind: "line", points: [point(u[i], v[j], -1), top], stroke: STEM, dash: "2 2.5" };
-    const alone = [[i + 1, j], [i - 1, j], [i, j + 1], [i, j - 1]].every(([k, l]) => !cells[l]?.[k]?.median);
+    const alone = [[i + 1, j], [i - 1, j], [i, j + 1], [i, j - 1]].every(([k, l]) => heightOf(cells[l]?.[k]) === null);
     return median !== null
       ? [...alone ? [stem] : [], { kind: "dot", points: [top], fill: VALIDATION.color, stroke: "white", says: says(cell) }]
-      : [...few ? [stem] : [], { kind: "flag", points: [top], fill: "white", stroke: FAINT, width: 1.3, says: says(cell) }];
+      : [...alone && few ? [stem] : [], { kind: "flag", points: [top], fill: "white", stroke: FAINT, width: 1.3, says: says(cell) }];
   });
 }
 

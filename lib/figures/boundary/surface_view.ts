@@ -20,9 +20,9 @@ export interface SurfaceViewOptions extends SurfaceAxes {
 }
 
 /**
- * Upwards the median step of grokking, logarithmic: a dot a cell, and faces between four neighbours that all have a median. Where most networks don't grok
- * the floor is grey, and an open triangle stands at the step until which they were watched: later than that, if ever. Drag, or use the arrow keys, to turn
- * it; Home brings it back. Where no script runs it is a picture.
+ * Upwards the median step of grokking, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most networks don't grok, an
+ * open triangle stands at the step until which they were watched, and the surface there is grey: it lies at least so high. Drag, or use the arrow keys,
+ * to turn it; Home brings it back. Where no script runs it is a picture.
  * @param runs of both settings and all seeds, those not begun among them.
  * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell has been watched.
  */
@@ -46,7 +46,8 @@ export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), ti
       task ? `${task}.` : "",
       `Dot: a setting's median step; the darker, the sooner. ${log ? "All axes are" : "Its axis is"} logarithmic.`,
       flags > 0
-        ? `Triangle, at ${flags} of ${flags + number("dot")} settings: watched so long, most have not grokked; the floor is grey there.`
+        ? `Triangle, at ${flags} of ${flags + number("dot")} settings: watched so long, most have not grokked; the surface is grey ` +
+          "there, since it lies at least so high."
         : "",
     ].filter((part) => part !== "").join(" "),
     panels: [

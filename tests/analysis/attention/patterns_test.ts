@@ -50,7 +50,7 @@ Deno.test("patterns: names by the stated rule, at both sides of each of its limi
     "to both operands",
     "mixed",
   ]);
-  assertEquals([name(0.6, 0, 0.3, 0.1), name(0.6, 0.05, 0.29, 0.06)], ["to both operands", "mixed"]); // half as much, and less
+  assertEquals([name(0.6, 0, 0.3, 0.1), name(0.6, 0.05, 0.29, 0.06)], ["to both operands", "mostly to a"]); // half as much, and less
   assertEquals(name(0, 0.5, 0, 0.5), "to op and itself");
 });
 
