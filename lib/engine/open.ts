@@ -1,4 +1,4 @@
-/** The engines of this folder by name, each loaded when it is asked for. One that is added here can be chosen wherever an engine is. */
+/** The engines of this folder by name, each loaded on demand. */
 import type { ExecutorEngine } from "./executor_engine.ts";
 
 const OPEN = {
