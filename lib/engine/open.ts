@@ -1,8 +1,9 @@
-/** The engines of this folder by name, each loaded when it is asked for. One that is added here can be chosen wherever an engine is. */
+/** The engines of this folder by name, each loaded on demand. */
 import type { ExecutorEngine } from "./executor_engine.ts";
 
 const OPEN = {
   webgpu: async (): Promise<ExecutorEngine> => (await import("./webgpu/engine.ts")).webgpuEngine(),
+  cpu: async (): Promise<ExecutorEngine> => (await import("./cpu/engine.ts")).cpuEngine(),
 };
 export type NativeName = keyof typeof OPEN;
 

@@ -1,4 +1,4 @@
-/** What a network says of every pair: the activations that a probe looks at. By TensorFlow.js, so that it needs no GPU. */
+/** The activations of a network for every pair, which a probe looks at. By TensorFlow.js, so that it needs no GPU. */
 import * as tf from "@tensorflow/tfjs";
 import type { Activations } from "../run/activations.ts";
 import { layout } from "../run/layout.ts";
@@ -20,7 +20,7 @@ const CHUNK = 2048;
 
 /**
  * The activations of a network, from its flat parameters f32[P].
- * @throws Error where there is no such layer, the parameters are not this model's, or the backend that was asked for cannot start here.
+ * @throws Error where there is no such layer, the parameters are not this model's, or the requested backend can't start here.
  */
 export async function activations(spec: RunSpec, params: Float32Array, options: ActivationOptions = {}): Promise<Activations> {
   const at = layout(spec), { L, C, D, M } = sizes(spec), { layer = L - 1 } = options;

@@ -7,8 +7,8 @@ export interface Activations {
   /** What the output head reads, f32[C², D]: after the last LayerNorm, at the last position or the mean of all. */
   readonly features: Float32Array<ArrayBuffer>;
   /**
-   * One layer's neurons after their activation function, pooled in the same way, f32[C², M]. Of the last layer, this is all that reaches the head
-   * of them: W_out is linear.
+   * One layer's neurons after their activation function, pooled in the same way, f32[C², M]. Of the last layer, this is all that reaches
+   * the head of them: W_out is linear.
    */
   readonly neurons: Float32Array<ArrayBuffer>;
 }

@@ -1,4 +1,6 @@
-/** Every operation of a plan by itself: each executor leaves in every buffer what plain loops in doubles leave there, and nothing elsewhere. */
+/**
+ * Every operation of a plan by itself: each executor leaves in every buffer what plain loops in doubles leave there, and nothing elsewhere.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { HYPER, hyperWords, stateWords } from "../../lib/engine/hyper.ts";
@@ -14,8 +16,8 @@ import { KERNELS, spoiled, testOn } from "./executors.ts";
 import { type Memory, PERFORM, perform } from "./interpreter.ts";
 
 /**
- * Of the largest word that the operation changes in a buffer. Sums of at most 121 terms in fp32 in some order: each off by about √121 · 2⁻²⁴ = 7e-7 of
- * what is added, and what is added is at most some times as large as the sum's largest.
+ * Of the largest word that the operation changes in a buffer. Sums of at most 121 terms in fp32 in some order: each off by about √121 ·
+ * 2⁻²⁴ = 7e-7 of what is added, and what is added is at most some times as large as the sum's largest.
  */
 const TOLERANCE = 1e-5;
 
@@ -78,8 +80,8 @@ function activationOf(made: Plan, op: Op): Product[] {
 }
 
 /**
- * Gradients of vectors that aren't the operation's are left out: an executor may put all of them together where a list ends. So is what a product keeps
- * for its activation's derivative, which is up to the executor: it makes that itself.
+ * Gradients of vectors that aren't the operation's are left out: an executor may put all of them together where a list ends. So is what a
+ * product keeps for its activation's derivative, which is up to the executor: it makes that itself.
  * @throws Error that names the operation and the buffer where an executor and the plain loops differ.
  */
 async function matches(engine: ExecutorEngine, made: Plan, op: Op, memory: Memory): Promise<void> {
