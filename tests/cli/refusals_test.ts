@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { ROOT } from "../../lib/cli/process.ts";
 import { gridFile } from "../../lib/cli/grid_file.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { exportRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { train } from "../lab/small_lab.ts";
 import { filesIn } from "./train_process.ts";
