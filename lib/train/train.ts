@@ -58,7 +58,7 @@ export const DECISION = 100;
 /** What one piece of work should take, in ms: short enough for a live figure and a quick stop. */
 const PIECE = 400;
 
-export const ENGINES = ["webgpu", "tfjs"] as const;
+export const ENGINES = ["webgpu", "cpu", "tfjs"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** Opens the engine of this name. Without one: WebGPU, or TensorFlow.js where there is no adapter, after a line to `say`. */
