@@ -1,22 +1,12 @@
-/** What a trainer is, whichever engine is behind it: rows that train together, one run a row. */
+/** What engines and trainers have in common: a trainer's rows train together, one run per row. */
 import type { AttentionOptions, AttentionReading } from "../run/attention.ts";
 import type { Layout } from "../run/layout.ts";
 import type { Metrics } from "../run/metrics.ts";
+import type { Snapshot } from "../run/snapshot.ts";
 import type { RunSpec } from "../run/spec.ts";
 
 export type { Metrics } from "../run/metrics.ts";
-
-/** All that a run needs to go on bit for bit: flat f32[P] parameters and moments, and how far it is. */
-export interface Snapshot {
-  readonly spec: RunSpec;
-  /** Updates done; also the position in the stream of batches. */
-  readonly step: number;
-  readonly params: Float32Array<ArrayBuffer>;
-  readonly m: Float32Array<ArrayBuffer>;
-  readonly v: Float32Array<ArrayBuffer>;
-  /** Sums over the batches since the last evaluation: loss, right answers, examples. */
-  readonly batchSums: Float32Array<ArrayBuffer>;
-}
+export type { Snapshot } from "../run/snapshot.ts";
 
 export interface EngineInfo {
   readonly engine: "webgpu" | "cpu" | "tfjs";
@@ -27,7 +17,7 @@ export interface EngineInfo {
   readonly software: boolean;
 }
 
-/** What a run takes. */
+/** What one run needs. */
 export interface Cost {
   /** Of the device's memory. */
   readonly bytes: number;
@@ -41,20 +31,22 @@ export interface Watched {
   readonly attention?: AttentionOptions;
 }
 
-/** A way to train; `webgpuEngine()` in `engine/` and `tfjsEngine()` in `reference/` make one, or say why they can't. */
+/** A way to train. `open.ts` has the native ones, `reference/trainer.ts` the one of TensorFlow.js. */
 export interface Engine {
   readonly info: EngineInfo;
   /** How many runs of this shape should fit at once, at least 1. */
   rowsThatFit(spec: RunSpec, watched?: Watched): number;
   cost(spec: RunSpec, watched?: Watched): Cost;
   /**
-   * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
-   * `evalEvery`. @throws Error where not one fits.
+   * Opens a trainer.
+   * @param runs runs of one shape key and `evalEvery`, from their seeds or with their states.
+   * @returns a trainer with the first of them in its rows: all, or as many as there is memory for.
+   * @throws Error where not one fits, or the runs differ.
    */
   open(runs: readonly (RunSpec | Snapshot)[], watched?: Watched): Promise<Trainer>;
 }
 
-/** A metric row as it arrives: which row of the trainer, and its state. */
+/** An evaluation as it arrives, with the trainer's row. */
 export interface Evaluation {
   readonly row: number;
   readonly metrics: Metrics;
@@ -71,18 +63,25 @@ export interface Trainer {
   readonly steps: readonly number[];
   /**
    * Trains every row by `updates` and yields the evaluations made on the way, those of one step together: after every update
-   * whose number is a multiple of the runs' `evalEvery`, and at step 0. Rows stop by themselves at their `schedule.steps`, with a last evaluation there.
+   * whose number is a multiple of the runs' `evalEvery`, and at step 0. Rows stop by themselves at their `schedule.steps`, with a last
+   * evaluation there.
    */
   advance(updates: number): AsyncGenerator<readonly Evaluation[]>;
-  /** Evaluates every row as it is. */
+  /** Evaluates every row as it is, which changes nothing. */
   evaluate(): Promise<readonly Evaluation[]>;
-  /** A copy of a row's whole state. */
+  /**
+   * A copy of a row's whole state.
+   * @throws Error where the row is empty, as `gradient` and `logits` do.
+   */
   snapshot(row: number): Promise<Snapshot>;
-  /** Puts a run into a row, with the state given or from its seed. */
+  /**
+   * Puts a run into a row, with the state given or from its seed; a run that is there is dropped.
+   * @throws Error, before anything has changed, where the run's shape or `evalEvery` is not the trainer's.
+   */
   place(row: number, run: RunSpec | Snapshot): void;
   /** Empties a row; the others go on. */
   drop(row: number): void;
-  /** The gradient of the last update, f32[P] a row. */
+  /** The gradient of a row's last update, f32[P]. */
   gradient(row: number): Promise<Float32Array<ArrayBuffer>>;
   /** Logits of a row for pairs (a, b), f32[pairs, C]. */
   logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>>;

@@ -1,6 +1,6 @@
 /**
- * What carries out a plan: it turns lists of operations into kernels of its own and offers a queue of what is to be done. `trainer.ts` is written against
- * this and knows no device.
+ * What carries out a plan: it turns lists of operations into kernels of its own and offers a queue of what is to be done. `trainer.ts` is
+ * written against this and knows no device.
  */
 import type { OptimSpec } from "../run/spec.ts";
 import type { EngineInfo } from "./engine.ts";
@@ -31,7 +31,10 @@ export interface Limits {
   readonly losses: readonly OptimSpec["loss"][];
   /** Bytes that runs may take at present; Infinity where the device says so itself, by refusing. */
   readonly memory: () => number;
-  /** Kernels in the first submission and in any, at most: the device should soon have work, and enough of it to be busy while results are waited for. */
+  /**
+   * Kernels in the first submission and in any, at most: the device should soon have work, and enough of it to be busy while results are
+   * waited for.
+   */
   readonly submission: { readonly first: number; readonly any: number };
 }
 
@@ -61,8 +64,8 @@ export interface Timing {
 }
 
 /**
- * Work in its order. Everything queued without waiting in between is handed on together, as soon as the caller waits for anything. All methods but `read`
- * and `time` return at once. What went wrong on the device is thrown by the next call or by what is being waited for.
+ * Work in its order. Everything queued without waiting in between is handed on together, as soon as the caller waits for anything. All
+ * methods but `read` and `time` return at once. What went wrong on the device is thrown by the next call or by what is being waited for.
  */
 export interface Queue {
   /** Does a list, so many times, for the first `rows` runs. */
@@ -72,8 +75,8 @@ export interface Queue {
   /** Copies words within a buffer, from one run to another. */
   move(buffer: string, from: number, to: number, words: number): void;
   /**
-   * The words of some parts as they are when all that was queued before is done, whatever is queued after. Waiting begins with the first `await`, so that
-   * one submission may be under way while the next is recorded. Without parts it waits for what was queued before.
+   * The words of some parts as they are when all that was queued before is done, whatever is queued after. Waiting begins with the first
+   * `await`, so that one submission may be under way while the next is recorded. Without parts it waits for what was queued before.
    */
   read(parts: readonly Part[]): PromiseLike<Float32Array<ArrayBuffer>[]>;
   /** Times each kernel of a list alone, medians of `times`; what it computes stays in the buffers. `null` where the device can't tell. */

@@ -1,4 +1,4 @@
-/** The forward pass as operations. What stands here in words is the whole model; `backward.ts` walks it the other way. */
+/** The forward pass as operations. This is the whole model; `backward.ts` is the same in reverse. */
 import { tokenNames } from "../run/spec.ts";
 import type { Attention, EmbedSegment, Norm, Op, PositionRows, Product, RowMap, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
@@ -107,7 +107,10 @@ function embed(pass: Pass): Op {
   return { op: "embed", label, batch, examples, segments: embedded(pass), W_E: pass.parameter("W_E"), W_pos: pass.parameter("W_pos"), out };
 }
 
-/** Which tokens the rows of layer 0 hold. Rows of their own find their element by the example's pair, others are one a value. */
+/**
+ * Which tokens the rows of layer 0 hold. A row of an example finds its element by the example's pair; of shared rows there is one per
+ * value.
+ */
 export function embedded({ spec, rows, layout: { sizes: { op, equals, firstElement } } }: Pass): EmbedSegment[] {
   const names = tokenNames(spec.model.tokens);
   return rows[0].input.segments.map(({ position, depends, base: first, count }) => {

@@ -1,6 +1,6 @@
 /**
- * What differs between runs of one shape, as a row of words that kernels read; and where a run is. A number that is added here is data: no kernel's code
- * depends on it but that of the operation that reads it.
+ * What differs between runs of one shape, as a row of words that kernels read; and where a run is. A number that is added here is data: no
+ * kernel's code depends on it but that of the operation that reads it.
  */
 import { type RunSpec, type Sizes, sizes } from "../run/spec.ts";
 
@@ -17,7 +17,10 @@ const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) 
 /** What `stable_loss` says: 0, 1 or, where an executor has doubles, 2. */
 const LOSSES = ["torch", "stable", "float64"] as const;
 
-/** The words of `hyper`, in order. 1 − β and ln β come from doubles: 1 − 0.999 in fp32 has lost four digits, and the first updates would show it. */
+/**
+ * The words of `hyper`, in order. 1 − β and ln β come from doubles: 1 − 0.999 in fp32 has lost four digits, and the first updates would
+ * show it.
+ */
 export const HYPER: readonly Field[] = [
   f32("lr", ({ optim }) => optim.lr),
   f32("weight_decay", ({ optim }) => optim.weightDecay),

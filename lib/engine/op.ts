@@ -1,11 +1,13 @@
 /**
- * What a step can do, as plain data: operations on named buffers, with sizes as numbers. No device, no tile, no scratch: an executor turns them into its
- * own kernels.
+ * What a step can do, as plain data: operations on named buffers, with sizes as numbers. No device, no tile, no scratch: an executor turns
+ * them into its own kernels.
  *
- * Invariants: an operation is written for one run, and every run has its own part of each buffer. A list is done in order. Nothing outside the views
- * named as results is written. Padding (columns beyond a matrix's own, rows beyond its own) is zero in parameters and activations, and stays zero.
+ * Invariants: an operation is written for one run, and every run has its own part of each buffer. A list is done in order. Nothing outside
+ * the views named as results is written. Padding (columns beyond a matrix's own, rows beyond its own) is zero in parameters and
+ * activations, and stays zero.
  *
- * Legend as in `run/spec.ts`: B examples · T positions · V vocabulary · C classes · D d_model · H heads · K d_head · M d_mlp · P parameters a run.
+ * Legend as in `run/spec.ts`: B examples · T positions · V vocabulary · C classes · D d_model · H heads · K d_head · M d_mlp · P parameters
+ * a run.
  */
 import type { Layout } from "../run/layout.ts";
 import type { ModelSpec } from "../run/spec.ts";
@@ -16,8 +18,8 @@ export interface View {
   readonly offset: number;
   readonly stride: number;
   /**
-   * Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger; an executor
-   * may place runs by the words of a use, so what is written is read by uses of as many.
+   * Words that this use has of a run's part: all rows of the activation, or P. Where uses take turns, the buffer itself may be larger; an
+   * executor may place runs by the words of a use, so what is written is read by uses of as many.
    */
   readonly words: number;
 }
@@ -43,7 +45,10 @@ export interface Batch {
   readonly examples: number;
 }
 
-/** For rows of C, the rows of another matrix: row `first + i` stands at the row that `to` gives for i. The segments cover all rows, in order. */
+/**
+ * For rows of C, the rows of another matrix: row `first + i` stands at the row that `to` gives for i. The segments cover all rows, in
+ * order.
+ */
 export interface RowMap extends Batch {
   readonly segments: readonly { readonly first: number; readonly count: number; readonly to: RowsBy }[];
 }
@@ -56,7 +61,7 @@ export interface Epilogue {
   readonly bias?: View;
   /** A matrix that is added, by `rows` where its rows aren't those of C. It may be C itself: then the product is added to what is there. */
   readonly add?: { readonly from: View; readonly rows?: RowMap };
-  /** C keeps the sum; `out`, of the same shape, gets the function of it. */
+  /** `out`, of the same shape, gets the function of the sum. C keeps the sum, or what `derivative` needs of it; nothing else reads it. */
   readonly activation?: { readonly name: ActivationName; readonly out: View };
   /** The product is multiplied by the function's derivative at what `activation` kept in `pre`, of the same shape. */
   readonly derivative?: { readonly name: ActivationName; readonly pre: View };
@@ -73,7 +78,7 @@ export interface Product extends Epilogue {
   readonly a: View;
   readonly b: View;
   readonly c: View;
-  /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows. */
+  /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows; complete before an `update`, or where the list ends. */
   readonly sums?: View;
 }
 
@@ -92,7 +97,7 @@ export interface Norm {
 }
 export const NORM_EPS = 1e-5;
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy. */
+/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`. */
 export interface NormBackward {
   readonly op: "normBackward";
   readonly label: string;
@@ -135,8 +140,9 @@ export interface Attention extends Attends {
 }
 
 /**
- * dv = patternᵀ · dz, ds = pattern ∘ (dz · v − Σ pattern ∘ dz · v) / √K, dq = ds · k, dk = dsᵀ · q. Rows of an index's own get theirs in `dqkv`. Rows that
- * several indices or groups share get terms in `shared`, [index, position, 3, H, K], which a fold adds; of a position that isn't queried, dq is zero there.
+ * dv = patternᵀ · dz, ds = pattern ∘ (dz · v − Σ pattern ∘ dz · v) / √K, dq = ds · k, dk = dsᵀ · q. Rows of an index's own get theirs in
+ * `dqkv`. Rows that several indices or groups share get terms in `shared`, [index, position, 3, H, K], which a fold adds; of a position
+ * that isn't queried, dq is zero there.
  */
 export interface AttentionBackward extends Attends {
   readonly op: "attentionBackward";
@@ -177,7 +183,9 @@ export interface ByValue {
   readonly C: number;
 }
 
-/** dW_E[token] and dW_pos[position] = sums of the rows of dx that used them; `V` tokens, `T` positions, elements from token `firstElement`. */
+/**
+ * dW_E[token] and dW_pos[position] = sums of the rows of dx that used them; `V` tokens, `T` positions, elements from token `firstElement`.
+ */
 export interface EmbedBackward extends ByValue {
   readonly op: "embedBackward";
   readonly label: string;
@@ -190,7 +198,10 @@ export interface EmbedBackward extends ByValue {
   readonly dW_pos: View;
 }
 
-/** Terms of a row: row i of x for "index"; for "a" and "b" the sum of the rows of x, one an example, whose example has value i. Rows of C values. */
+/**
+ * Terms of a row: row i of x for "index"; for "a" and "b" the sum of the rows of x, one an example, whose example has value i. Rows of C
+ * values.
+ */
 export interface FoldSource {
   readonly by: By;
   readonly x: View;
@@ -198,7 +209,9 @@ export interface FoldSource {
   readonly from?: number;
 }
 
-/** out[first + i] = Σ of the sources of i, in their order, over `width` columns; zero without any. Rows outside the segments are left alone. */
+/**
+ * out[first + i] = Σ of the sources of i, in their order, over `width` columns; zero without any. Rows outside the segments are left alone.
+ */
 export interface Fold extends ByValue {
   readonly op: "fold";
   readonly label: string;
@@ -227,7 +240,10 @@ export interface PoolBackward extends ByValue {
   readonly dx: View;
 }
 
-/** Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's `stable_loss`. */
+/**
+ * Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's
+ * `stable_loss`.
+ */
 export interface Loss extends Batch {
   readonly op: "loss";
   readonly label: string;
@@ -238,7 +254,10 @@ export interface Loss extends Batch {
   readonly dlogits?: View;
 }
 
-/** params and moments after an update by `grads`, f32[P] each; rests where the run has done its steps. The run's numbers come from `hyper`, its step from `state`. */
+/**
+ * params and moments after an update by `grads`, f32[P] each; rests where the run has done its steps. The run's numbers come from `hyper`,
+ * its step from `state`.
+ */
 export interface Update {
   readonly op: "update";
   readonly label: string;
@@ -294,7 +313,10 @@ export interface EndOfChunk {
   readonly sums: string;
 }
 
-/** `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and where the schedule has an evaluation at this step, the batches' sums. */
+/**
+ * `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and where the schedule has an evaluation at this step,
+ * the batches' sums.
+ */
 export interface EndOfEvaluation {
   readonly op: "endOfEvaluation";
   readonly label: string;
@@ -307,8 +329,8 @@ export interface EndOfEvaluation {
 }
 
 /**
- * What the attention log keeps of a layer's patterns over N pairs, fewer where the run has fewer: f32[L, H, T, (mean, variance, entropy), 4], then the
- * patterns of the first S, f32[S, L, H, T, 4].
+ * What the attention log keeps of a layer's patterns over N pairs, fewer where the run has fewer: f32[L, H, T, (mean, variance, entropy),
+ * 4], then the patterns of the first S, f32[S, L, H, T, 4].
  */
 export interface AttentionSummary {
   readonly op: "attentionSummary";
@@ -351,9 +373,9 @@ export type Op =
   | AttentionSummary;
 
 /**
- * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update, given the batch.
- * `chunk`: one chunk of an evaluation; `chunks` of them, then `endOfEvaluation`. `forward`: alone, for pairs that the host wrote into `eval.batch`.
- * `attention`: the attention log of an evaluation; empty where it isn't watched.
+ * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update,
+ * given the batch. `chunk`: one chunk of an evaluation; `chunks` of them, then `endOfEvaluation`. `forward`: alone, for pairs that the host
+ * wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it isn't watched.
  */
 export type ListName = "batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention";
 

@@ -13,7 +13,7 @@ interface Options {
   /** The buffer of packed pairs. */
   readonly batch: string;
   readonly prefix: "" | "eval.";
-  /** Makes sure that a buffer has so many words a run, and gives its name. */
+  /** Makes sure that a buffer has so many words per run, and returns its name. */
   readonly buffer: (name: string, words: number) => string;
   /** Whether each layer keeps its pattern under a name of its own. */
   readonly keepPatterns?: boolean;

@@ -110,8 +110,8 @@ const update = ({ length: P, vectorsFrom }: Layout): Op => ({
 });
 
 /**
- * The probe set through the model, as far as the patterns of the last layer, with every position a query; then their summaries. It borrows the
- * buffers of an evaluation, which is over, and each layer keeps its pattern.
+ * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses
+ * the buffers of an evaluation, which is over by then; each layer keeps its pattern.
  */
 function attentionLog(evaluation: Pass, options: AttentionOptions, pairs: number) {
   const { spec, buffer } = evaluation, { N, S } = probeSizes(options, pairs), { H, T, queries } = attentionSizes(spec);

@@ -1,7 +1,7 @@
 /**
  * Which rows an activation has. The plan computes what the loss sees, once.
  *
- * Needed: each layer is asked for the positions that the next one reads; the last one for those that are pooled.
+ * Needed: each layer computes the positions that the next one reads; the last one those that are pooled.
  * Shared: an activation at position t depends on a alone, on b alone, or on both. Where a batch has more examples than there are
  * elements, what depends on a alone is stored once per value of a, not once per example. Both are exact: the same sums, fewer times.
  *

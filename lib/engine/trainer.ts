@@ -1,4 +1,7 @@
-/** R runs on an executor: places them in rows, queues updates and evaluations, reads metrics back, copies rows out and in. No device is named here. */
+/**
+ * R runs on an executor: places them in rows, queues updates and evaluations, reads metrics back, copies rows out and in. No device is
+ * named here.
+ */
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
 import { initialise, type Layout } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
@@ -17,8 +20,8 @@ export const specOf = (run: RunSpec | Snapshot) => (isSnapshot(run) ? run.spec :
 type Submission = readonly Pending[] | PromiseLike<unknown>;
 
 /**
- * Rows are what the caller sees; a run's slot is where it lies on the device. The occupied slots are always the first ones, so that an empty
- * row costs nothing: when a row is emptied, the run in the last slot moves.
+ * Rows are what the caller sees; a run's slot is where it lies on the device. The occupied slots are always the first ones, so that an
+ * empty row costs nothing: when a row is emptied, the run in the last slot moves.
  */
 export class RowTrainer implements Trainer {
   readonly info: EngineInfo;
@@ -152,7 +155,8 @@ export class RowTrainer implements Trainer {
   }
 
   async snapshot(row: number): Promise<Snapshot> {
-    const { length: P } = this.layout, slot = this.#slot(row), spec = this.rows[row]!, step = this.steps[row]; // a row with a slot has a run
+    const { length: P } = this.layout, slot = this.#slot(row), step = this.steps[row];
+    const spec = this.rows[row]!; // a row with a slot has a run
     const [params, m, v, sums] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
     return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
   }

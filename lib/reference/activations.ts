@@ -1,22 +1,12 @@
-/** What a network says of every pair: the activations that a probe looks at. By TensorFlow.js, so that it needs no GPU. */
+/** The activations of a network for every pair, which a probe looks at. By TensorFlow.js, so that it needs no GPU. */
 import * as tf from "@tensorflow/tfjs";
+import type { Activations } from "../run/activations.ts";
 import { layout } from "../run/layout.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, pool, views } from "./model.ts";
 
-/** Activations for all pairs of elements; row a · C + b, whether the pair trains, validates or (with b = 0 in a division) has no answer. */
-export interface Activations {
-  /** f32[C², C] */
-  readonly logits: Float32Array<ArrayBuffer>;
-  /** What the output head reads, f32[C², D]: after the last LayerNorm, at the last position or the mean of all. */
-  readonly features: Float32Array<ArrayBuffer>;
-  /**
-   * One layer's neurons after their activation function, pooled in the same way, f32[C², M]. Of the last layer, this is all that reaches the head
-   * of them: W_out is linear.
-   */
-  readonly neurons: Float32Array<ArrayBuffer>;
-}
+export type { Activations } from "../run/activations.ts";
 
 export interface ActivationOptions {
   /** Whose neurons, from 0. Default: the last layer. */
@@ -30,7 +20,7 @@ const CHUNK = 2048;
 
 /**
  * The activations of a network, from its flat parameters f32[P].
- * @throws Error where there is no such layer, the parameters are not this model's, or the backend that was asked for cannot start here.
+ * @throws Error where there is no such layer, the parameters are not this model's, or the requested backend can't start here.
  */
 export async function activations(spec: RunSpec, params: Float32Array, options: ActivationOptions = {}): Promise<Activations> {
   const at = layout(spec), { L, C, D, M } = sizes(spec), { layer = L - 1 } = options;

@@ -1,4 +1,6 @@
-/** The attention of a network over a probe set, by TensorFlow.js: what the native engine's log is tested against, and the log without a GPU. */
+/**
+ * The attention of a network over a probe set, by TensorFlow.js: executors' logs are tested against it, and it is the log without a GPU.
+ */
 import * as tf from "@tensorflow/tfjs";
 import { type AttentionOptions, type AttentionProbe, attentionProbe, type AttentionReading, summarise } from "../run/attention.ts";
 import { type Layout, layout } from "../run/layout.ts";
@@ -13,7 +15,7 @@ interface State {
   readonly params: tf.Tensor1D;
 }
 
-/** The reading of a run. Whoever calls has selected the backend. */
+/** The reading of a run. The caller has selected the backend. */
 export async function readAttention({ spec, step, params }: State, at: Layout, probe: AttentionProbe): Promise<AttentionReading> {
   const patterns = tf.tidy(() => tf.stack([...forward(spec, views(params, at), probe.a, probe.b).patterns], 1)); // [N, L, H, T, T]
   const weights = new Float32Array(await patterns.data<"float32">());
@@ -22,8 +24,8 @@ export async function readAttention({ spec, step, params }: State, at: Layout, p
 }
 
 /**
- * The reading of a run with flat parameters f32[P], on its own probe set: what a trainer that watches attention would have said of them.
- * @throws Error where the parameters are not this model's, or the backend that was asked for cannot start here.
+ * The reading of a run with flat parameters f32[P], on its own probe set: the same as from a trainer that watches attention.
+ * @throws Error where the parameters are not this model's, or the requested backend can't start here.
  */
 export async function attentionOf(
   { spec, step, params }: { readonly spec: RunSpec; readonly step: number; readonly params: Float32Array },

@@ -1,4 +1,4 @@
-/** TensorFlow.js and where it computes. Its backend is a global switch, so whoever computes selects first. */
+/** TensorFlow.js and its backends. The backend is a global setting, so every computation selects its own first. */
 import * as tf from "@tensorflow/tfjs";
 import { describeAdapter, requestGpuAdapter } from "../engine/webgpu/gpu.ts";
 import type { EngineInfo } from "../engine/engine.ts";
@@ -9,9 +9,9 @@ export type Backend = "webgpu" | "wasm" | "cpu";
 tf.enableProdMode();
 
 /**
- * Starts a backend, by default the first that can be had of webgpu, wasm and cpu. A software WebGPU adapter is used only when asked for:
+ * Starts a backend, by default the first that works of webgpu, wasm and cpu. A software WebGPU adapter is used only where it is requested:
  * wasm is faster there.
- * @throws Error when the backend that was asked for cannot start here.
+ * @throws Error where the requested backend can't start here.
  */
 export async function startBackend(wanted?: Backend): Promise<{ backend: Backend; info: EngineInfo }> {
   for (const backend of wanted ? [wanted] : ["webgpu", "wasm", "cpu"] as const) {
@@ -21,7 +21,7 @@ export async function startBackend(wanted?: Backend): Promise<{ backend: Backend
   throw new Error(`Cannot start TensorFlow.js: its backend must be one that works on this machine, current value is ${wanted}`);
 }
 
-/** Makes a backend that has started the one that computes; takes effect at once. */
+/** Selects a backend that has started; takes effect at once. */
 export function select(backend: Backend): void {
   if (tf.getBackend() !== backend) void tf.setBackend(backend);
 }

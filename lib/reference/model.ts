@@ -1,7 +1,7 @@
 /**
  * A run's model written once in TensorFlow.js: from named parameters to logits, and the two losses. Gradients are TensorFlow.js's own.
  *
- * It computes every position and takes no short cut: what it says is what the native engine is tested against.
+ * It computes every position and takes no short cut; every executor is tested against it.
  */
 import * as tf from "@tensorflow/tfjs";
 import type { Layout, Tensor } from "../run/layout.ts";
@@ -53,7 +53,7 @@ export interface Forward {
   readonly logits: tf.Tensor2D;
   /** What the output head reads, [B, D]. */
   readonly features: tf.Tensor2D;
-  /** What the neurons of each layer say, [B, T, M]: after the activation function. */
+  /** The neurons of each layer after the activation function, [B, T, M]. */
   readonly neurons: readonly tf.Tensor3D[];
   /** Attention weights of each layer, [B, H, T query, T key]. */
   readonly patterns: readonly tf.Tensor4D[];
@@ -114,7 +114,7 @@ export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<numb
   return { logits, features, neurons, patterns };
 }
 
-/** One vector an example, [B, T, N] → [B, N], as the output head reads the positions: the last one, or their mean. */
+/** One vector per example, [B, T, N] → [B, N], as the output head reads the positions: the last one, or their mean. */
 export function pool({ model: { pooling } }: RunSpec, x: tf.Tensor3D): tf.Tensor2D {
   const [B, T, N] = x.shape;
   return pooling === "mean" ? x.mean<tf.Tensor2D>(1) : x.slice([0, T - 1, 0], [B, 1, N]).reshape([B, N]);
@@ -155,7 +155,10 @@ export const rightAnswers = (logits: tf.Tensor2D, target: tf.Tensor1D) => logits
 /** `x`, through which no gradient flows. */
 const constant = tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy) }));
 
-/** log(1 + x) to the last digits; tfjs's own is log of the rounded sum on wasm and webgpu. Kahan's way: what 1 + x lost, log(u) / (u − 1) gives back. */
+/**
+ * log(1 + x) to the last digits; tfjs's own is log of the rounded sum on wasm and webgpu. Kahan's way: what 1 + x lost, log(u) / (u − 1)
+ * gives back.
+ */
 const log1p = tf.customGrad((x, save) => {
   const value = x as tf.Tensor, u = value.add(1);
   (save as tf.GradSaveFunc)([u]);

@@ -1,4 +1,4 @@
-/** Looking into a run: its checkpoints, read one after another. */
+/** Probes the checkpoints of a run, one after another. */
 import { type Checkpoint, type Reading, reading } from "../analysis/network/probe.ts";
 import { linearTask } from "../analysis/network/progress.ts";
 import { type ActivationOptions, activations } from "./activations.ts";
@@ -11,7 +11,7 @@ export interface Probe {
   readonly spec: RunSpec;
   /** The key frequencies of its last checkpoint, the strongest first: by these, all are measured. */
   readonly keys: readonly number[];
-  /** One a checkpoint, in the order of their steps; at least one. */
+  /** One per checkpoint, in the order of their steps; at least one. */
   readonly readings: readonly Reading[];
 }
 
@@ -22,7 +22,7 @@ export interface StoredCheckpoint {
 }
 
 export interface ProbeOptions extends ActivationOptions {
-  /** Hears, after each checkpoint, how many have been read, of how many. */
+  /** Called after each checkpoint with how many have been read, and of how many. */
   readonly onRead?: (read: number, of: number) => void;
 }
 

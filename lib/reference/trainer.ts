@@ -22,7 +22,7 @@ const EVALUATION_CHUNK = 2048;
 
 /**
  * The TensorFlow.js engine on a backend: by default webgpu where there is a hardware adapter, else wasm, else cpu.
- * @throws Error when the backend that was asked for cannot start here.
+ * @throws Error where the requested backend can't start here.
  */
 export async function tfjsEngine(backend?: Backend): Promise<Engine> {
   const started = await startBackend(backend);
@@ -34,13 +34,13 @@ export async function tfjsEngine(backend?: Backend): Promise<Engine> {
   };
 }
 
-/** Parameters, gradient and moments; two operations a weight and position forward, four backward. */
+/** Memory of parameters, gradient and moments; two operations per weight and position forward, four backward. */
 function cost(spec: RunSpec): Cost {
   const { length, sizes: { B, T, pairs } } = layout(spec);
   return { bytes: 4 * 4 * length, flop: T * length * (6 * B + 2 * pairs / spec.schedule.evalEvery) };
 }
 
-/** Mean loss and its gradient f32[P] (padding zero) at flat parameters, for the pairs given: what every other engine has to agree with. */
+/** Mean loss and its gradient f32[P] (padding zero) at flat parameters, for the pairs given. Every other engine must agree with it. */
 export async function gradients(
   spec: RunSpec,
   flat: Float32Array,
@@ -222,7 +222,7 @@ class ReferenceTrainer implements Trainer {
     row.step++;
   }
 
-  /** Evaluations that the schedule asks for: a new count of batches begins after each. */
+  /** Evaluations of the schedule: a new count of batches begins after each. */
   async #evaluateRows(due: (row: Row, i: number) => boolean): Promise<readonly Evaluation[]> {
     const evaluations: Evaluation[] = [];
     for (const [i, row] of this.#rows.entries()) {

@@ -27,7 +27,7 @@ export interface Block {
 
 export interface Layout {
   readonly sizes: Sizes;
-  /** P, floats a run, padding included. */
+  /** P, floats per run, padding included. */
   readonly length: number;
   /** Where matrices end and biases and LayerNorms begin. */
   readonly vectorsFrom: number;

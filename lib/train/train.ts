@@ -8,6 +8,7 @@ import { type AttentionOptions, type AttentionReading, keeper, type KeepOptions 
 import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "../run/grokking.ts";
 import { initialise, layout } from "../run/layout.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
+import { openNative } from "../engine/open.ts";
 import type { Engine, Evaluation, Metrics, Snapshot, Trainer, Watched } from "../engine/engine.ts";
 
 /**
@@ -106,7 +107,7 @@ export type EngineName = (typeof ENGINES)[number];
 export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
   if (name !== "tfjs") {
     try {
-      return await (await import("../engine/webgpu/engine.ts")).webgpuEngine();
+      return await openNative("webgpu");
     } catch (error) {
       if (name === "webgpu") throw error;
       say(`${error instanceof Error ? error.message : error}. Going on with the TensorFlow.js engine.`);

@@ -1,6 +1,6 @@
 /**
- * The attention log of every executor: an executor's weights are TensorFlow.js's on the same parameters and pairs, its summaries are those of its
- * own patterns, and no bit of training depends on it.
+ * The attention log of every executor: an executor's weights are TensorFlow.js's on the same parameters and pairs, its summaries are those
+ * of its own patterns, and no bit of training depends on it.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { attentionProbe, type AttentionReading, keeper, summarise } from "../../lib/run/attention.ts";

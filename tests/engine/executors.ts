@@ -1,4 +1,7 @@
-/** The executors that the suites run on, by name: whoever writes another adds a line, and every suite takes it. Nothing here needs an npm package. */
+/**
+ * The executors that the suites run on, by name: whoever writes another adds a line, and every suite takes it. Nothing here needs an npm
+ * package.
+ */
 import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
 import { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import type { Executor } from "../../lib/engine/executor.ts";

@@ -1,6 +1,6 @@
 /**
- * Every operation once more, in doubles and plain loops, straight from the sentences of `op.ts`: what executors are compared with, operation by operation.
- * Buffers are one run's; words that are whole numbers are read through `bits`.
+ * Every operation once more, in doubles and plain loops, straight from the sentences of `op.ts`: what executors are compared with,
+ * operation by operation. Buffers are one run's; words that are whole numbers are read through `bits`.
  */
 import type { Batch, ByValue, EmbedSegment, Op, RowsBy, View } from "../../lib/engine/op.ts";
 import { NORM_EPS } from "../../lib/engine/op.ts";

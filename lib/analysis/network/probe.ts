@@ -1,5 +1,5 @@
 /** What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure. */
-import type { Activations } from "../../reference/activations.ts";
+import type { Activations } from "../../run/activations.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
 import { type Matrix, powerSpectrum } from "./fourier.ts";
 import { ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";

@@ -1,7 +1,7 @@
 /** Named weights out of flat parameters, as matrices that can be looked at. */
 import { layout, read } from "../../run/layout.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
-import type { Snapshot } from "../../engine/engine.ts";
+import type { Snapshot } from "../../run/snapshot.ts";
 import type { Matrix } from "./fourier.ts";
 
 /** The weights of one network at one step, as far as they are looked at. */

@@ -3,14 +3,16 @@
 export interface AdapterInfo {
   /** e.g. `llvmpipe (LLVM 15.0.6, 256 bits)` */
   readonly name: string;
-  /** Who made it, by name where known, else the PCI number. */
+  /** The maker's name where known, else the PCI number. */
   readonly vendor: string;
   /** e.g. `Mesa 22.3.6`; `unknown` where the system doesn't tell. */
   readonly driver: string;
   /** True where the "GPU" is a program on the processor. */
   readonly software: boolean;
   readonly limits: AdapterLimits;
-  /** What a device can be made with; some drivers have `subgroups` and `shader-f16` without listing them, so these are asked for. */
+  /**
+   * Features that a device can be requested with. Some drivers have `subgroups` and `shader-f16` without listing them, so these are tried.
+   */
   readonly features: readonly string[];
   /** Lanes of a subgroup: fewest and most. */
   readonly subgroup: readonly [number, number];
@@ -39,7 +41,7 @@ const VENDORS: Readonly<Record<number, string>> = {
 /** Features that drivers may have without listing them, and that kernels may use. */
 const UNLISTED = ["subgroups", "shader-f16"] as const;
 
-/** An adapter's description. Asks it for devices, to find features that it doesn't list. */
+/** An adapter's description. Requests devices from it, to find features that it doesn't list. */
 export async function describe(adapter: GPUAdapter): Promise<AdapterInfo> {
   const { info, limits } = adapter;
   const features = new Set<string>(adapter.features);
@@ -76,7 +78,7 @@ async function accepts(adapter: GPUAdapter, feature: GPUFeatureName): Promise<bo
   }
 }
 
-/** WebGPU doesn't say which driver it is; the system does. */
+/** The driver's name and version, from the operating system: WebGPU doesn't tell. */
 async function driver(): Promise<string> {
   if (Deno.build.os === "darwin") return "Metal";
   if (Deno.build.os === "windows") return "unknown";

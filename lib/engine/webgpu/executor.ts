@@ -10,10 +10,10 @@ import { type Kernels, lower } from "./lower.ts";
 import { WebGpuQueue } from "./queue.ts";
 import { productsOf, tunedTile } from "./tune.ts";
 
-/** Where answers about the fastest blocks are kept. */
+/** The file of measured blocks. */
 const BLOCKS = fileURLToPath(new URL("../../../data/out/blocks.json", import.meta.url));
 
-/** A card does as many kernels as the processor in a hundredth of the time. */
+/** A card runs as many kernels in a hundredth of a processor's time. */
 const SUBMISSION = { software: { first: 4000, any: 4000 }, hardware: { first: 1000, any: 16_000 } };
 
 /** A plan's kernels, with what they take. */
@@ -34,7 +34,7 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
     const { name, driver, software } = gpu.adapter, wanted = tile ?? (software ? SOFTWARE_TILE : "tuned");
     this.gpu = gpu;
     this.info = { engine: "webgpu", adapter: name, driver, software };
-    // A driver on the processor takes the machine's memory, and takes more than there is without a word.
+    // A driver on the processor uses the machine's memory and reports no error where that runs out.
     const memory = () => (software ? 0.6 * Deno.systemMemoryInfo().available : Infinity);
     this.limits = { losses: ["torch", "stable"], submission: SUBMISSION[software ? "software" : "hardware"], memory };
     this.#tuned = wanted === "tuned";

@@ -1,6 +1,6 @@
 /**
- * The device: the only file that looks for adapters, allocates, compiles, records and reads back. Everything else about the GPU is plain data.
- * Run as a program, it prints the adapter as JSON: one that was installed a moment ago is only seen by a process that has not looked before.
+ * The device: the only file that requests adapters, allocates, compiles, records commands and reads back. Everything else about the GPU is
+ * plain data. Run as a program, it prints the adapter as JSON: a driver that was installed a moment ago is only found by a new process.
  */
 import { type AdapterInfo, describe } from "./adapter.ts";
 import { type Constants, type Kernel, source } from "./kernels/kernel.ts";
@@ -13,7 +13,7 @@ export async function requestGpuAdapter(): Promise<GPUAdapter | null> {
   if (Deno.build.os === "linux") {
     if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
     if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-    // Mesa's software driver cuts a dispatch into one piece a thread, and waits for the last; two threads a core even that out.
+    // Mesa's software driver cuts a dispatch into one piece per thread and waits for the last; with two threads per core it waits less.
     if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
   }
   return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
@@ -41,7 +41,7 @@ export interface Timing {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterInfo;
-  /** What went wrong, once something did that no scope has caught: the device was lost, or a command was refused. */
+  /** The first error that no error scope has caught: the device was lost, or a command was refused. */
   #fault: string | null = null;
   #pipelines = new Map<string, { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>();
 
@@ -52,7 +52,10 @@ export class Gpu {
     device.addEventListener("uncapturederror", (event) => this.#fault ??= (event as GPUUncapturedErrorEvent).error.message);
   }
 
-  /** Opens the best adapter with all that it can do. @throws Error where there is none, with how to get one. */
+  /**
+   * Opens the fastest adapter with its own limits and the features that kernels use.
+   * @throws Error where there is no adapter, with how to get one.
+   */
   static async open(): Promise<Gpu> {
     const adapter = await requestGpuAdapter();
     if (!adapter) {
@@ -68,7 +71,9 @@ export class Gpu {
   }
 
   /**
-   * Buffers of the given sizes in bytes, zeroed; or `null`, with nothing kept, where the driver refuses.
+   * Allocates zeroed buffers.
+   * @param sizes bytes by name.
+   * @returns the buffers, or `null` where the driver refuses one of them; then none is kept.
    */
   async allocate(sizes: ReadonlyMap<string, number>): Promise<Map<string, GPUBuffer> | null> {
     this.device.pushErrorScope("out-of-memory");
@@ -87,7 +92,10 @@ export class Gpu {
     return null;
   }
 
-  /** Compiles kernels, each distinct code once, and binds them to buffers by name. @throws Error with the kernel's label. */
+  /**
+   * Compiles kernels, each distinct code once, and binds them to buffers by name.
+   * @throws Error with the kernel's label where its code doesn't compile or it names a buffer that isn't there.
+   */
   async prepare(kernels: readonly Kernel[], buffers: ReadonlyMap<string, GPUBuffer>): Promise<Dispatch[]> {
     const dispatches: Dispatch[] = [];
     for (const kernel of kernels) {
@@ -142,12 +150,12 @@ export class Gpu {
     return buffer;
   }
 
-  /** Begins to record work, which the device gets with `submit`. */
+  /** Begins a list of commands, which the device gets with `submit`. */
   record(): Recording {
     return new Recording(this.device);
   }
 
-  /** @throws Error where something has gone wrong on the device. */
+  /** @throws Error where the device has failed. */
   check(): void {
     if (this.#fault !== null) {
       throw new Error(`Cannot go on with ${this.adapter.name}: a working device is needed, current state is ${this.#fault.trim()}`);
@@ -166,7 +174,10 @@ export class Gpu {
     return await this.take(staging);
   }
 
-  /** What a recording has copied; the staging buffer is freed. Blocks until the device is idle. @throws Error where something went wrong on the way. */
+  /**
+   * What a recording has copied into a staging buffer, which is then freed. Blocks until the device is idle.
+   * @throws Error where the device has failed.
+   */
   async take(staging: GPUBuffer): Promise<ArrayBuffer> {
     try {
       await staging.mapAsync(GPUMapMode.READ);
@@ -180,7 +191,10 @@ export class Gpu {
     return copy;
   }
 
-  /** Waits for all that was submitted. @throws Error where something went wrong on the way. */
+  /**
+   * Waits for all that was submitted.
+   * @throws Error where the device has failed.
+   */
   async done(): Promise<void> {
     await this.device.queue.onSubmittedWorkDone();
     this.check();
@@ -220,13 +234,13 @@ export interface Stretch {
   readonly bytes: number;
 }
 
-/** Work in its order, on its way to the device. */
+/** A list of commands that is being put together. */
 export class Recording {
   readonly #device: GPUDevice;
   readonly #encoder: GPUCommandEncoder;
   /** The pass that dispatches are recorded into; copies end it. */
   #pass: GPUComputePassEncoder | null = null;
-  /** Buffers that nobody needs once the work is done. */
+  /** Buffers that are freed once the commands are submitted. */
   #spare: GPUBuffer[] = [];
 
   constructor(device: GPUDevice) {
@@ -242,7 +256,7 @@ export class Recording {
     }
   }
 
-  /** Copies stretches into one new buffer, behind each other, for `Gpu.take`. */
+  /** Copies stretches into one new buffer, one after the other, for `Gpu.take`. */
   copy(stretches: readonly Stretch[]): GPUBuffer {
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, size = stretches.reduce((sum, { bytes }) => sum + bytes, 0);
     const staging = this.#device.createBuffer({ size, usage });
@@ -255,7 +269,7 @@ export class Recording {
     return staging;
   }
 
-  /** Moves bytes within a buffer, which WebGPU doesn't copy onto itself. */
+  /** Moves bytes within a buffer, through another one: WebGPU copies no buffer onto itself. */
   move({ buffer, offset, bytes }: Stretch, target: number): void {
     const between = this.#device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
     this.#endPass();
@@ -264,7 +278,7 @@ export class Recording {
     this.#spare.push(between);
   }
 
-  /** Hands the work to the device. */
+  /** Submits the commands to the device. */
   submit(): void {
     this.#endPass();
     this.#device.queue.submit([this.#encoder.finish()]);

@@ -1,4 +1,4 @@
-/** From operations to kernels: WGSL, tiles, splits and scratch come in here. Plain data, before a device exists. */
+/** From operations to kernels: WGSL, tiles, splits and scratch are decided here. Plain data, before a device exists. */
 import type { ListName, Op, Plan } from "../op.ts";
 import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
@@ -14,7 +14,7 @@ import { norm, normBackward } from "./kernels/norm.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
 
-/** Kernels by list, and words a run by buffer, scratch included. */
+/** Kernels by list, and words per run by buffer, scratch included. */
 export interface Kernels {
   readonly buffers: ReadonlyMap<string, number>;
   readonly lists: Readonly<Record<ListName, readonly Kernel[]>>;

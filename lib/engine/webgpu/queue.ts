@@ -1,25 +1,25 @@
-/** The queue of a plan on a GPU: what is called without waiting in between goes to the device in one submission. */
+/** The queue of a plan on a GPU: calls without an `await` in between go to the device in one submission. */
 import type { Part, Queue, Timing } from "../executor.ts";
 import type { ListName } from "../op.ts";
 import type { Dispatch, Gpu, Recording } from "./gpu.ts";
 
-/** A result that is asked for when it is first waited for: asking blocks until the device is idle. */
+/** A result that is requested when it is first awaited: the request blocks until the device is idle. */
 class Later<Value> implements PromiseLike<Value> {
-  readonly #ask: () => Promise<Value>;
-  #asked: Promise<Value> | null = null;
+  readonly #request: () => Promise<Value>;
+  #requested: Promise<Value> | null = null;
 
-  constructor(ask: () => Promise<Value>) {
-    this.#ask = ask;
+  constructor(request: () => Promise<Value>) {
+    this.#request = request;
   }
 
-  ask(): Promise<Value> {
-    if (this.#asked) return this.#asked;
-    this.#asked = this.#ask();
-    this.#asked.catch(() => {}); // whoever waits is told; where nobody does, it is no error
-    return this.#asked;
+  request(): Promise<Value> {
+    if (this.#requested) return this.#requested;
+    this.#requested = this.#request();
+    this.#requested.catch(() => {}); // an `await` gets the error; without one it is not an unhandled rejection
+    return this.#requested;
   }
 
-  then: PromiseLike<Value>["then"] = (fulfilled, rejected) => this.ask().then(fulfilled, rejected);
+  then: PromiseLike<Value>["then"] = (fulfilled, rejected) => this.request().then(fulfilled, rejected);
 }
 
 type Result = Later<Float32Array<ArrayBuffer>[]>;
@@ -95,14 +95,14 @@ export class WebGpuQueue implements Queue {
   }
 
   /**
-   * Asks for the last submission's results and then submits what is recorded. Asking returns when the device has nothing left to do; the results come
+   * Requests the last submission's results and then submits what is recorded. A request returns when the device is idle; the results arrive
    * some 10 ms later, and meanwhile the device has work again.
    */
   #submit(): void {
     const recording = this.#recording;
     if (!recording) return;
     this.#recording = null;
-    for (const result of this.#submitted) result.ask();
+    for (const result of this.#submitted) result.request();
     this.#submitted = this.#recorded;
     this.#recorded = [];
     recording.submit();

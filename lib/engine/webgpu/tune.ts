@@ -1,6 +1,6 @@
 /**
- * Which block is fastest for each product of a model, on this hardware adapter: every one that fits is measured, once, and the answer kept on disk.
- * Nothing but speed depends on it: whatever the block, an element of C is summed in the same order.
+ * Which block is fastest for each product of a model, on this hardware adapter: every block that fits is measured once, and the result is
+ * kept on disk. Nothing but speed depends on it: whatever the block, an element of C is summed in the same order.
  */
 import { writeWhole } from "../../run/files.ts";
 import type { Plan } from "../op.ts";
@@ -11,9 +11,12 @@ import type { Sizes, View } from "./kernels/gemm/view.ts";
 
 /** Floats of the largest operand that is measured with, at most. */
 const FLOATS = 2 ** 24;
-/** As many runs are measured at once as will train, about, for few leave a card idle that many fill; but no more than make up so many operations. */
+/**
+ * About as many runs are measured at once as will train, because few leave a card idle that many fill; but no more than these operations
+ * need.
+ */
 const RUNS = [1, 8, 64, 256], FLOP = 5e9;
-/** Turns that each block gets; the blocks take turns. */
+/** How often each block is timed; the blocks take turns. */
 const TURNS = 5;
 
 /** The fastest blocks by product and runs, `nn 512×128×128, 8 runs`, by adapter and driver: what the file holds. */
@@ -33,7 +36,7 @@ export function productsOf({ lists }: Plan): Sizes[] {
 /**
  * `GPU_TILE` with the fastest block for each of some products; for others, and on an adapter without timestamps, its own.
  * @param rows how many runs will train at once, about.
- * @param file where answers are kept, made where there is none; one that can't be read or written costs time and nothing else.
+ * @param file where results are kept; it is made where there is none. One that can't be read or written costs time and nothing else.
  */
 export async function tunedTile(
   gpu: Pick<Gpu, "adapter" | "allocate" | "prepare" | "time">,
@@ -93,7 +96,7 @@ async function kept(file: string): Promise<Known> {
   }
 }
 
-/** With what others have found out meanwhile. */
+/** Adds blocks to the file, beside what other processes have written meanwhile. */
 async function keep(file: string, adapter: string, blocks: Record<string, Block>): Promise<void> {
   const known = await kept(file);
   try {

@@ -1,4 +1,6 @@
-/** What is the native engine's own: its tiles, its clock, its memory and its limits. What every executor must do is tested one folder up. */
+/**
+ * What is the native engine's own: its tiles, its clock, its memory and its limits. What every executor must do is tested one folder up.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Gpu } from "../../../lib/engine/webgpu/gpu.ts";
 import { WebGpuEngine, webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
@@ -26,8 +28,8 @@ const run = (seed: number, input: RunInput = {}): RunSpec =>
   });
 
 /**
- * Sums over up to 9408 rows in another order: each off by about √9408 · 2⁻²⁴ = 6e-6 of what is added, times the few layers that rounding passes through.
- * A wrong formula is off by percents.
+ * Sums over up to 9408 rows in another order: each off by about √9408 · 2⁻²⁴ = 6e-6 of what is added, times the few layers that rounding
+ * passes through. A wrong formula is off by percents.
  */
 const ORDER = 2e-5;
 
@@ -90,7 +92,9 @@ test("more runs than fit become fewer rows; a model too large for the adapter is
   await assertRejects(async () => await engine.open([tooLarge]), Error, "Cannot train this model on");
 });
 
-/** A driver that compiles a kernel anew whenever its turn comes keeps a megabyte each time, which is a hundred here. What is left is noise. */
+/**
+ * A driver that compiles a kernel anew whenever its turn comes keeps a megabyte each time, which is a hundred here. What is left is noise.
+ */
 const GROWTH = 32 * 2 ** 20;
 
 test("a hundred updates and their evaluations leave the process as large as it was", async () => {

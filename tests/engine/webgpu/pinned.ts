@@ -1,6 +1,7 @@
 /**
  * What the native engine makes of every preset, as short texts to compare: its kernels (WGSL, grid, bindings, constants), and the bits of
- * a short training. Run as a program it writes the fixture anew: `deno run -A tests/engine/webgpu/pinned.ts`. Do that only where bits are meant to change.
+ * a short training. Run as a program it writes the fixture anew: `deno run -A tests/engine/webgpu/pinned.ts`. Do that only where bits are
+ * meant to change.
  */
 import { createHash } from "node:crypto";
 import type { Engine, EngineInfo, Evaluation } from "../../../lib/engine/engine.ts";

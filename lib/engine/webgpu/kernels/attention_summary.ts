@@ -6,7 +6,7 @@ import { rowOf, UNPACK } from "./pair.ts";
 
 const THREADS = 64;
 
-/** The summary of one layer; a workgroup a head and a query. Runs with fewer pairs than N have a smaller probe set. */
+/** The summary of one layer, one workgroup per head and query. Runs with fewer pairs than N have a smaller probe set. */
 export function attentionSummary(op: AttentionSummary): Kernel {
   const { label, batch, pattern, rows: count, positions, layer: l, N, S, H, T, queries, out } = op;
   const rows = positions.map((each) => `if (t == ${each.position}u) { row = ${rowOf(each, "i", "pair")}; }`);

@@ -46,9 +46,9 @@ fn list_start(r: u32, side: u32, v: u32) -> u32 { return lists[r * ${listWords(B
 fn list_at(r: u32, side: u32, k: u32) -> u32 { return lists[r * ${listWords(B, C)}u + side * ${C + 1 + B}u + ${C + 1}u + k]; }`;
 
 /**
- * Sorts the batch by a and by b: one workgroup a side, each thread the values v, v + 256, …; count, prefix sum, fill. Its sizes stand in the code, not
- * among the constants: Mesa's software driver takes loops up to a constant for worth specialising, and compiled this kernel anew, 1 MiB that it
- * never freed, each time its turn came.
+ * Sorts the batch by a and by b: one workgroup a side, each thread the values v, v + 256, …; count, prefix sum, fill. Its sizes stand in
+ * the code, not among the constants: Mesa's software driver takes loops up to a constant for worth specialising, and compiled this kernel
+ * anew, 1 MiB that it never freed, each time its turn came.
  */
 export function lists({ label, batch, lists, B, C }: Lists): Kernel {
   const side = C + 1 + B;

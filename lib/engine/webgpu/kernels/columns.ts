@@ -1,6 +1,6 @@
 /**
- * Gradients of vectors (biases, LayerNorm) are sums over rows. Every one is cut into the same parts of its rows, one thread for four columns
- * of a part; the parts of all vectors lie together in `vector_sums` and are added by one kernel at the end.
+ * Gradients of vectors (biases, LayerNorm) are sums over rows. Every one is cut into the same parts of its rows, one thread for four
+ * columns of a part; the parts of all vectors lie together in `vector_sums` and are added by one kernel at the end.
  */
 import type { Layout } from "../../../run/layout.ts";
 import type { NormBackward, View } from "../../op.ts";

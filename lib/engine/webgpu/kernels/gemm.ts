@@ -28,7 +28,10 @@ export interface Epilogue {
   readonly functions?: string;
   /** What `store` and the functions read as `u.name`. */
   readonly constants?: Constants;
-  /** Statements that use the vec4f `value` at (`row`, 4 · `col4`) of run `r`, all u32 expressions; `index` is where in C, which is `out`, it goes. */
+  /**
+   * Statements that use the vec4f `value` at (`row`, 4 · `col4`) of run `r`, all u32 expressions; `index` is where in C, which is `out`, it
+   * goes.
+   */
   readonly store: (value: string, row: string, col4: string, r: string, index: string) => string;
 }
 

@@ -20,7 +20,10 @@ export interface Binding {
   readonly shape: string;
 }
 
-/** The buffer of a view that a kernel addresses from its beginning. @throws Error where the view begins elsewhere. */
+/**
+ * The buffer of a view that a kernel addresses from its beginning.
+ * @throws Error where the view begins elsewhere.
+ */
 export function whole({ buffer, offset }: View): string {
   if (offset !== 0) throw new Error(`Cannot bind ${buffer}: the view must begin with the buffer, current value is ${offset}`);
   return buffer;
@@ -128,8 +131,8 @@ ${body}
 }
 
 /**
- * A sum by one workgroup: every thread its share, then a tree; the order never changes. `type` is the WGSL type summed, `threads` a power of
- * two. Between two sums there must be a barrier.
+ * A sum by one workgroup: every thread its share, then a tree; the order never changes. `type` is the WGSL type summed, `threads` a power
+ * of two. Between two sums there must be a barrier.
  */
 export const TREE = (type: string, threads = 256) => `
 var<workgroup> tree: array<${type}, ${threads}>;

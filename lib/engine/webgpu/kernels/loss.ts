@@ -18,7 +18,7 @@ fn log1p(x: f32) -> f32 {
 
 /**
  * loss = −log softmax(z)_y. `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the
- * label's gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. Which of them, is the run's choice.
+ * label's gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. The run chooses between them.
  */
 export function loss({ label, batch, examples, C, logits, stats, dlogits }: Loss): Kernel {
   const inside = C % 4 === 0 ? "" : `let inside = vec4<bool>(${[0, 1, 2, 3].map((j) => `4u * c + ${j}u < u.C`).join(", ")});`;

@@ -1,8 +1,11 @@
-/** LayerNorm over D, a row a thread or a row 32 threads; and back. Padding columns hold zeros and stay out of mean and variance. */
+/**
+ * LayerNorm over D, with one thread or 32 threads per row; and its backward pass. Padding columns hold zeros and don't count in mean and
+ * variance.
+ */
 import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
 import { AXIS, elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
 
-/** Threads a row. */
+/** Threads per row. */
 export type Lanes = 1 | 32;
 
 /** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
@@ -15,8 +18,8 @@ const mask = (D: number, k: string) =>
   D % 4 === 0 ? "1.0" : `select(vec4f(1.0), vec4f(${[0, 1, 2, 3].map((c) => (c < D % 4 ? "1.0" : "0.0")).join(", ")}), ${k} == u.D / 4u)`;
 
 /**
- * A kernel for each row: `body` sees `i`, the row, and `r`, is run by every lane, and takes sums over them by `total(lane, …)`. On a card, which waits
- * for each step of a lane's loop, 32 lanes share a row; on a processor, where a barrier costs more than it gives, there is one.
+ * A kernel for each row: `body` sees `i`, the row, and `r`, is run by every lane, and takes sums over them by `total(lane, …)`. On a card,
+ * which waits for each step of a lane's loop, 32 lanes share a row; on a processor, where a barrier costs more than it gives, there is one.
  */
 function perRow(rows: number, lanes: Lanes, { body, ...kernel }: Omit<Parameters<typeof elementwise>[0], "count" | "functions">): Kernel {
   if (lanes === 1) {

@@ -10,7 +10,10 @@ const viewOf = ({ buffer, offset, stride, words }: Matrix): View => ({
   shape: buffer === "params" || buffer === "grads" ? "[R, P]" : "[R, rows, columns]",
 });
 
-/** One kernel, or two where the tile cuts the contraction: partial sums into a buffer that `scratch` provides, then their sum, with the epilogue. */
+/**
+ * One kernel, or two where the tile cuts the contraction: partial sums into a buffer that `scratch` provides, then their sum, with the
+ * epilogue.
+ */
 export function product(op: Product, tile: Tile, scratch: (words: number) => string): Kernel[] {
   const { label, form, m, n, k, a, b, c } = op, splits = tile.splits(op), sizes = { form, m, n, k };
   const epilogue = isPlain(op) ? {} : { epilogue: epilogueOf(op) };

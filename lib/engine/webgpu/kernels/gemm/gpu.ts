@@ -1,8 +1,9 @@
 /**
- * Products for hardware adapters: 16 × 16 threads stage both operands in workgroup memory and keep a block of C each in registers. A block of 8 × 8 loads
- * 16 floats for 64 multiply-adds, one of 4 × 4 loads 8 for 16, but fits small products better, and those of a single run better still by 8 × 8 threads;
- * which is best, an adapter has to be asked (`tune.ts`).
- * Whatever the block, each element of C is summed over ascending k from zero by multiply-adds that are written as such, so that the choice changes no bits.
+ * Products for hardware adapters: 16 × 16 threads stage both operands in workgroup memory and keep a block of C each in registers. A block
+ * of 8 × 8 loads 16 floats for 64 multiply-adds, one of 4 × 4 loads 8 for 16, but fits small products better, and those of a single run
+ * better still by 8 × 8 threads; which is best is measured (`tune.ts`).
+ * Whatever the block, each element of C is summed over ascending k from zero by multiply-adds that are written as such, so that the choice
+ * changes no bits.
  */
 import { alias, at, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
 
@@ -29,12 +30,13 @@ export const BLOCKS: readonly Block[] = [[16, 4, 4], [16, 4, 8], [16, 8, 4], [16
 export const workgroupBytes = ({ side, rows, columns, depth }: Block) => 16 * depth * ((rows + columns) * side / 4 + 2);
 
 /**
- * Gradients of weights are small and their contractions long: these are cut, but into parts no shorter than `SHARE`, and no finer than fills a large
- * card with one run. Of a wide model's weights there are enough blocks anyway, and their parts would take more memory than all else.
+ * Gradients of weights are small and their contractions long: these are cut, but into parts no shorter than `SHARE`, and no finer than
+ * fills a large card with one run. Of a wide model's weights there are enough blocks anyway, and their parts would take more memory than
+ * all else.
  */
 const SHARE = 256, FULL = 512;
 
-/** Without having asked: eight rows or columns a thread where there is a workgroup's worth of them; at this depth every adapter has the memory. */
+/** Without a measurement: eight rows or columns per thread where they fill a workgroup; at this depth every adapter has the memory. */
 export const GPU_TILE: GpuTile = {
   kind: "gpu",
   splits: ({ form, m, n, k }) => (form === "tn" ? Math.ceil(k / Math.max(SHARE, k * Math.ceil(m / 64) * Math.ceil(n / 64) / FULL)) : 1),
@@ -45,7 +47,10 @@ export function gpu({ form, m, n, k }: Sizes, b: View, { side, rows, columns, de
   // In steps that no block divides differently.
   const share = 16 * Math.ceil(k / 16 / splits), ragged = splits > 1 || k % 16 !== 0;
   const threads = side * side, [height, width] = [side * rows, side * columns], down = range(rows / 4), across = range(columns / 4);
-  /** Rows of a tile [depth, outer] in vec4, one more than there are, so that threads which store transposed blocks meet fewer of the same bank. */
+  /**
+   * Rows of a tile [depth, outer] in vec4, one more than there are, so that threads which store transposed blocks meet fewer of the same
+   * bank.
+   */
   const [highs, wides] = [height / 4 + 1, width / 4 + 1];
   const a = staging("a", "x", { threads, outer: height, depth, deep: form !== "tn", ragged, stride: highs, origin: "row0", limit: "u.m" });
   const y = staging("b", alias(b, "y"), {
@@ -75,7 +80,7 @@ export function gpu({ form, m, n, k }: Sizes, b: View, { side, rows, columns, de
 var<workgroup> ta: array<vec4f, ${depth * highs}>;
 var<workgroup> tb: array<vec4f, ${depth * wides}>;
 @compute @workgroup_size(${threads}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  // Which a compiler needn't be told, but what it can be sure of it doesn't check at every index.
+  // The mask changes nothing, but with it a compiler knows the bound and doesn't check it at every index.
   let lane = thread & ${threads - 1}u;
   let col0 = group.x * ${width}u; let row0 = group.y * ${height}u; let part = group.z; let r = part / u.splits;
   let start = part % u.splits * u.share; let end = min(start + u.share, u.k);
@@ -122,8 +127,8 @@ interface Staged {
 }
 
 /**
- * How a tile of an operand gets into workgroup memory: `fetch` reads what lies at `k0` into variables, a step ahead, so that memory is waited for behind
- * multiply-adds; `put` stores them. Rows beyond the matrix repeat its last, and what comes of them isn't stored.
+ * How a tile of an operand gets into workgroup memory: `fetch` reads what lies at `k0` into variables, a step ahead, so that memory is
+ * waited for behind multiply-adds; `put` stores them. Rows beyond the matrix repeat its last, and what comes of them isn't stored.
  */
 function staging(operand: "a" | "b", from: string, { threads, outer, depth, deep, ragged, stride, origin, limit }: Staged) {
   const items = depth * outer / (deep ? 16 : 4), tile = `t${operand}`;
@@ -143,7 +148,7 @@ function staging(operand: "a" | "b", from: string, { threads, outer, depth, deep
       const fetch = each(`let d = k0 + q; ${names[0]} = ${dropped(`${from}[${index}]`)};`);
       return { names, fetch, put: each(`${tile}[q * ${stride}u + o] = ${names[0]};`) };
     }
-    // Four rows of four: contiguous along the contraction, they are turned around on the way.
+    // Four rows of four are contiguous along the contraction; they are transposed on the way.
     const row = (v: number) => at(operand, "r", `min(${origin} + 4u * o + ${v}u, ${limit} - 1u)`, "min(d, u.k - 4u) / 4u");
     const turned = (w: number) => `vec4f(${names.map((name) => `${name}.${"xyzw"[w]}`).join(", ")})`;
     const fetch = each(`let d = k0 + 4u * q; ${names.map((name, v) => `${name} = ${dropped(`${from}[${row(v)}]`)};`).join(" ")}`);

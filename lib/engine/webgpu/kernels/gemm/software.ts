@@ -1,7 +1,7 @@
 /**
- * Products for drivers that compile WGSL to CPU vector code. There a load at an address that differs between lanes is a loop over lanes, and so is every
- * load inside a WGSL loop or branch; only straight-line code with literal indices becomes plain multiply-adds. Hence: stage a tile of B, one barrier,
- * then an unrolled body, one row of C per lane.
+ * Products for drivers that compile WGSL to CPU vector code. There a load at an address that differs between lanes is a loop over lanes,
+ * and so is every load inside a WGSL loop or branch; only straight-line code with literal indices becomes plain multiply-adds. Hence: stage
+ * a tile of B, one barrier, then an unrolled body, one row of C per lane.
  */
 import { alias, at, type Generated, lines, range, type Sizes, type Store, up, type View } from "./view.ts";
 
