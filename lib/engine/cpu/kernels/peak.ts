@@ -17,7 +17,8 @@ export function multiplyAdds12(rounds: i32, out: usize): void {
 /** Twenty-four, for V8 to pair. */
 export function multiplyAdds24(rounds: i32, out: usize): void {
   let x = v128.load(out), y = v128.load(out, 16);
-  let c0 = x, c1 = x, c2 = x, c3 = x, c4 = x, c5 = x, c6 = x, c7 = x, c8 = x, c9 = x, c10 = x, c11 = x, c12 = x, c13 = x, c14 = x, c15 = x, c16 = x, c17 = x, c18 = x, c19 = x, c20 = x, c21 = x, c22 = x, c23 = x;
+  let c0 = x, c1 = x, c2 = x, c3 = x, c4 = x, c5 = x, c6 = x, c7 = x, c8 = x, c9 = x, c10 = x, c11 = x;
+  let c12 = x, c13 = x, c14 = x, c15 = x, c16 = x, c17 = x, c18 = x, c19 = x, c20 = x, c21 = x, c22 = x, c23 = x;
   for (let i = 0; i < rounds; i++) {
     c0 = fma(c0, x, y); c1 = fma(c1, x, y); c2 = fma(c2, x, y); c3 = fma(c3, x, y); c4 = fma(c4, x, y); c5 = fma(c5, x, y);
     c6 = fma(c6, x, y); c7 = fma(c7, x, y); c8 = fma(c8, x, y); c9 = fma(c9, x, y); c10 = fma(c10, x, y); c11 = fma(c11, x, y);

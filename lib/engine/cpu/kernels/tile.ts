@@ -73,22 +73,28 @@ export function tile16(
     a += step; a1 += step; a2 += step; a3 += step; a4 += step; a5 += step; b += 64;
   }
   let q0 = v128.load(bias), q1 = v128.load(bias, 16), q2 = v128.load(bias, 32), q3 = v128.load(bias, 48);
-  c00 = f32x4.add(f32x4.add(c00, q0), v128.load(add)); c01 = f32x4.add(f32x4.add(c01, q1), v128.load(add, 16)); c02 = f32x4.add(f32x4.add(c02, q2), v128.load(add, 32)); c03 = f32x4.add(f32x4.add(c03, q3), v128.load(add, 48));
+  c00 = f32x4.add(f32x4.add(c00, q0), v128.load(add)); c01 = f32x4.add(f32x4.add(c01, q1), v128.load(add, 16));
+  c02 = f32x4.add(f32x4.add(c02, q2), v128.load(add, 32)); c03 = f32x4.add(f32x4.add(c03, q3), v128.load(add, 48));
   v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
   c += ldc; add += ldd;
-  c10 = f32x4.add(f32x4.add(c10, q0), v128.load(add)); c11 = f32x4.add(f32x4.add(c11, q1), v128.load(add, 16)); c12 = f32x4.add(f32x4.add(c12, q2), v128.load(add, 32)); c13 = f32x4.add(f32x4.add(c13, q3), v128.load(add, 48));
+  c10 = f32x4.add(f32x4.add(c10, q0), v128.load(add)); c11 = f32x4.add(f32x4.add(c11, q1), v128.load(add, 16));
+  c12 = f32x4.add(f32x4.add(c12, q2), v128.load(add, 32)); c13 = f32x4.add(f32x4.add(c13, q3), v128.load(add, 48));
   v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32); v128.store(c, c13, 48);
   c += ldc; add += ldd;
-  c20 = f32x4.add(f32x4.add(c20, q0), v128.load(add)); c21 = f32x4.add(f32x4.add(c21, q1), v128.load(add, 16)); c22 = f32x4.add(f32x4.add(c22, q2), v128.load(add, 32)); c23 = f32x4.add(f32x4.add(c23, q3), v128.load(add, 48));
+  c20 = f32x4.add(f32x4.add(c20, q0), v128.load(add)); c21 = f32x4.add(f32x4.add(c21, q1), v128.load(add, 16));
+  c22 = f32x4.add(f32x4.add(c22, q2), v128.load(add, 32)); c23 = f32x4.add(f32x4.add(c23, q3), v128.load(add, 48));
   v128.store(c, c20); v128.store(c, c21, 16); v128.store(c, c22, 32); v128.store(c, c23, 48);
   c += ldc; add += ldd;
-  c30 = f32x4.add(f32x4.add(c30, q0), v128.load(add)); c31 = f32x4.add(f32x4.add(c31, q1), v128.load(add, 16)); c32 = f32x4.add(f32x4.add(c32, q2), v128.load(add, 32)); c33 = f32x4.add(f32x4.add(c33, q3), v128.load(add, 48));
+  c30 = f32x4.add(f32x4.add(c30, q0), v128.load(add)); c31 = f32x4.add(f32x4.add(c31, q1), v128.load(add, 16));
+  c32 = f32x4.add(f32x4.add(c32, q2), v128.load(add, 32)); c33 = f32x4.add(f32x4.add(c33, q3), v128.load(add, 48));
   v128.store(c, c30); v128.store(c, c31, 16); v128.store(c, c32, 32); v128.store(c, c33, 48);
   c += ldc; add += ldd;
-  c40 = f32x4.add(f32x4.add(c40, q0), v128.load(add)); c41 = f32x4.add(f32x4.add(c41, q1), v128.load(add, 16)); c42 = f32x4.add(f32x4.add(c42, q2), v128.load(add, 32)); c43 = f32x4.add(f32x4.add(c43, q3), v128.load(add, 48));
+  c40 = f32x4.add(f32x4.add(c40, q0), v128.load(add)); c41 = f32x4.add(f32x4.add(c41, q1), v128.load(add, 16));
+  c42 = f32x4.add(f32x4.add(c42, q2), v128.load(add, 32)); c43 = f32x4.add(f32x4.add(c43, q3), v128.load(add, 48));
   v128.store(c, c40); v128.store(c, c41, 16); v128.store(c, c42, 32); v128.store(c, c43, 48);
   c += ldc; add += ldd;
-  c50 = f32x4.add(f32x4.add(c50, q0), v128.load(add)); c51 = f32x4.add(f32x4.add(c51, q1), v128.load(add, 16)); c52 = f32x4.add(f32x4.add(c52, q2), v128.load(add, 32)); c53 = f32x4.add(f32x4.add(c53, q3), v128.load(add, 48));
+  c50 = f32x4.add(f32x4.add(c50, q0), v128.load(add)); c51 = f32x4.add(f32x4.add(c51, q1), v128.load(add, 16));
+  c52 = f32x4.add(f32x4.add(c52, q2), v128.load(add, 32)); c53 = f32x4.add(f32x4.add(c53, q3), v128.load(add, 48));
   v128.store(c, c50); v128.store(c, c51, 16); v128.store(c, c52, 32); v128.store(c, c53, 48);
 }
 
