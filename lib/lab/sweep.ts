@@ -2,7 +2,7 @@
  * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
  * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
  */
-import { groups, type News, type Run, train } from "../train/train.ts";
+import { type News, type Run, train } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
@@ -11,12 +11,6 @@ import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";
 import type { Lab } from "./store.ts";
 import { weightSteps } from "./watch.ts";
-
-/** Part `index` of `count`, counted from 0. */
-export interface Shard {
-  readonly index: number;
-  readonly count: number;
-}
 
 /** A run of the experiment as a sweep sees it: those that it trains, and those that were done before or are trained elsewhere. */
 export type SweptRun = Pick<Run, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep" | "error">;
@@ -37,14 +31,6 @@ export interface SweepOptions {
   /** Hears of what went wrong but didn't stop the sweep. Default: `console.error`. */
   readonly say?: (line: string) => void;
   readonly checkpointSeconds?: number;
-}
-
-/** Runs dealt out to the parts in turn, shape by shape, so that each part gets its share of every shape. */
-export function part(runs: readonly RunSpec[], { index, count }: Shard): RunSpec[] {
-  const mine = new Set(
-    groups(runs.map((spec) => ({ spec }))).flat().filter((_, i) => i % count === index).map(({ spec }) => spec),
-  );
-  return runs.filter((spec) => mine.has(spec));
 }
 
 /**
