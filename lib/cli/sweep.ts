@@ -10,11 +10,14 @@ import { runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
 import { dryRun } from "./dry_run.ts";
 import { exists, here } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
+import { choice, type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
-import { run, stoppable } from "./main.ts";
+import { oneLine, run, stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
+import { readSending, send, SENDING, type Sending } from "./send.ts";
+import { StatusFile } from "./status_file.ts";
+import { sweepStatus } from "./sweep_status.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 
@@ -34,6 +37,8 @@ const FLAGS: Record<string, Flag> = {
   "save-every": { value: "TIME", help: "store the states of the runs in training so often: what a power cut costs at most [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
   "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
+  "status": { help: "how far it is: runs by state, share of the work done, rate, time left, who has fallen silent" },
+  ...SENDING,
   "help": { help: "this text" },
 };
 
@@ -47,6 +52,11 @@ interface Request {
   /** Seconds. */
   readonly budget?: number;
   readonly saveEvery: number;
+  readonly status: boolean;
+  /** How it is to be spread over tasks. */
+  readonly sending?: Sending;
+  /** Where to write how far it is. */
+  readonly statusFile?: string;
 }
 
 export async function main(args: string[]): Promise<number> {
@@ -55,7 +65,12 @@ export async function main(args: string[]): Promise<number> {
     console.log(request);
     return 0;
   }
-  const { experiment, db, budget, limit } = request;
+  const { experiment, db, sending, statusFile } = request;
+  if (request.status) {
+    console.log(await sweepStatus(experiment, db));
+    return 0;
+  }
+  if (sending) return await send(experiment, db, sending);
   if (request.dryRun) {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
@@ -63,10 +78,21 @@ export async function main(args: string[]): Promise<number> {
     await dryRun(experiment, todo, await openEngine(request.engine));
     return 0;
   }
+  const file = statusFile === undefined ? null : new StatusFile(statusFile);
+  try {
+    return await trainHere(request, args, file);
+  } catch (error) {
+    await file?.fail(oneLine(error)).catch(() => {});
+    throw error;
+  }
+}
 
+async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
+  const { experiment, db, budget, limit } = request;
   using lab = Lab.open(db);
   const engine = await openEngine(request.engine);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
+  await file?.update(standing(lab, experiment).map(({ run }) => run));
   let wrong = false, map: BoundaryMap | undefined;
   const { result: runs, code } = await stoppable(async (signal) => {
     try {
@@ -79,7 +105,10 @@ export async function main(args: string[]): Promise<number> {
           wrong = true;
           progress.line(`error: ${line}`);
         },
-        onProgress: (news, runs) => progress.update(news, runs),
+        onProgress: async (news, runs) => {
+          progress.update(news, runs);
+          await file?.update(runs);
+        },
         checkpointSeconds: request.saveEvery,
         // The clock of performance.now() starts with the process.
         ...budget !== undefined && { deadline: 1000 * budget },
@@ -96,6 +125,7 @@ export async function main(args: string[]): Promise<number> {
       progress.done();
     }
   });
+  await file?.end(runs);
   for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
   if (map && request.boundary) console.log(boundaryTable(map, request.boundary));
   console.log(report(experiment, runs, db, withoutAttention(lab, experiment).length));
@@ -121,6 +151,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
       throw new Error(`Cannot read --shard: must have a run, part ${text("shard")} of ${experiment.name} has none`);
     }
   }
+  const sending = readSending(given);
   const boundary = given.has("boundary") ? axesOf(text("boundary")!, experiment) : undefined;
   return {
     experiment,
@@ -128,6 +159,9 @@ async function readRequest(args: string[]): Promise<Request | string> {
     db: text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
+    status: given.has("status"),
+    ...sending && { sending },
+    ...given.has("status-file") && { statusFile: text("status-file")! },
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
     saveEvery: seconds("save-every", text("save-every") ?? "60s"),
     ...given.has("budget") && { budget: seconds("budget", text("budget")!) },
@@ -141,14 +175,6 @@ function named(name: string): Experiment {
     throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${JSON.stringify(name)}`);
   }
   return found;
-}
-
-function whole(flag: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
-  }
-  return value;
 }
 
 function shardOf(text: string): Shard {

@@ -139,14 +139,21 @@ class Budget {
   }
 }
 
-/** The runs of an experiment as the lab has them, `waiting` where it doesn't; and of each whether it has ended, in whichever way. */
-export function standing(lab: Lab, experiment: Experiment): { readonly run: SweptRun; readonly ended: boolean }[] {
+/** A run of an experiment as the lab has it, and whether it has ended, in whichever way. */
+export interface Standing {
+  readonly run: SweptRun;
+  readonly hash: string;
+  readonly ended: boolean;
+}
+
+/** The runs of an experiment as the lab has them, `waiting` where it doesn't. */
+export function standing(lab: Lab, experiment: Experiment): Standing[] {
   const fresh = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
   return experiment.runs.map((spec) => {
-    const [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", specHash(spec));
-    if (!known) return { run: fresh(spec), ended: false };
+    const hash = specHash(spec), [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
+    if (!known) return { run: fresh(spec), hash, ended: false };
     const { run, done } = storedRun(lab, experiment, spec, known.id);
-    return { run, ended: done };
+    return { run, hash, ended: done };
   });
 }
 
