@@ -1,6 +1,6 @@
 /**
  * What a command needs of the machine, installed where it is missing: a Vulkan driver for WebGPU, Jupyter, this Deno as its kernel, and a
- * browser, which only the tests drive.
+ * browser and Slurm, which only the tests drive.
  * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
  */
 import { dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { homedir, tmpdir } from "node:os";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { output } from "./process.ts";
 
-export type Need = "vulkan" | "jupyter" | "kernel" | "browser";
+export type Need = "vulkan" | "jupyter" | "kernel" | "browser" | "slurm";
 
 /** What decides what there is to install and whether it can be. */
 export interface Machine {
@@ -23,6 +23,8 @@ export interface Machine {
   readonly kernel: boolean;
   /** Chromium or Chrome: the path of its program. */
   readonly browser: string | null;
+  /** Slurm's programs, and munge, by which they know each other. */
+  readonly slurm: boolean;
 }
 
 export interface Plan {
@@ -40,14 +42,19 @@ const PACKAGES: Readonly<Record<string, { readonly need: Need; readonly why: str
   "jupyter-nbconvert": { need: "jupyter", why: "runs the notebooks from the command line" },
   "jupyter-notebook": { need: "jupyter", why: "opens the notebooks in the browser" },
   "chromium": { need: "browser", why: "the tests open a notebook in it" },
+  "slurm-wlm": { need: "slurm", why: "the tests submit sweeps to a cluster of one machine" },
+  "munge": { need: "slurm", why: "Slurm's programs know each other by it" },
 };
 /** Under these names, systems have a browser that can be driven. */
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"] as const;
+/** The programs of Slurm that a cluster of one machine takes. */
+const SLURM = ["sbatch", "slurmctld", "slurmd", "munged"] as const;
 /** What to do where there is no apt-get. */
 const BY_HAND: Readonly<Record<Exclude<Need, "kernel">, string>> = {
   vulkan: "a Vulkan driver, for example Mesa's lavapipe, from the system's package manager",
   jupyter: "pip install notebook nbconvert",
   browser: `Chromium or Chrome, on PATH as ${BROWSERS.join(", ")}`,
+  slurm: `Slurm and munge, on PATH as ${SLURM.join(", ")}`,
 };
 /** What is missing where a need is unmet. */
 export const LACK: Readonly<Record<Need, string>> = {
@@ -55,6 +62,7 @@ export const LACK: Readonly<Record<Need, string>> = {
   jupyter: "Jupyter is not installed",
   kernel: "Jupyter doesn't know this Deno",
   browser: "There is no Chromium or Chrome to drive",
+  slurm: "Slurm is not installed",
 };
 
 /** The command that installs these packages, as a person types it. */
@@ -75,7 +83,7 @@ export function plan(needs: readonly Need[], machine: Machine): Plan {
     .map(([name, entry]) => ({ name, ...entry }));
   const kernel = lacking.includes("kernel");
   if (machine.apt && machine.rights !== "none") return { packages: missing, kernel, byHand: [] };
-  const byHand = (["vulkan", "jupyter", "browser"] as const).filter((need) => lacking.includes(need)).map((need) => {
+  const byHand = (["vulkan", "jupyter", "browser", "slurm"] as const).filter((need) => lacking.includes(need)).map((need) => {
     const packages = missing.filter((entry) => entry.need === need).map(({ name }) => name);
     return { need, how: machine.apt ? installCommand(packages, machine.rights) : BY_HAND[need] };
   });
@@ -108,6 +116,7 @@ export async function look(needs: readonly Need[]): Promise<Machine> {
     jupyter: JUPYTER.filter(onPath),
     kernel: needs.includes("kernel") && await kernelIsOurs(),
     browser: needs.includes("browser") ? await browser() : null,
+    slurm: SLURM.every(onPath),
   };
 }
 
@@ -203,9 +212,9 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
   }
 }
 
-/** Where a program is, looked up in PATH. */
-function find(program: string): string | undefined {
-  const paths = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "").map((folder) => join(folder, program));
+/** Where a program is, looked up in PATH, and where Debian has programs that only root has on PATH. */
+export function find(program: string): string | undefined {
+  const paths = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"].filter((folder) => folder !== "").map((folder) => join(folder, program));
   return paths.find((path) => {
     try {
       return Deno.statSync(path).isFile;

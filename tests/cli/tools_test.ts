@@ -35,8 +35,15 @@ const ADAPTER: AdapterInfo = {
   features: ["subgroups"],
   subgroup: [32, 32],
 };
-const BARE: Machine = { rights: "root", apt: true, adapter: null, jupyter: [], kernel: false, browser: null };
-const WHOLE: Machine = { ...BARE, adapter: ADAPTER, jupyter: ["jupyter-nbconvert", "jupyter-notebook"], kernel: true, browser: "chromium" };
+const BARE: Machine = { rights: "root", apt: true, adapter: null, jupyter: [], kernel: false, browser: null, slurm: false };
+const WHOLE: Machine = {
+  ...BARE,
+  adapter: ADAPTER,
+  jupyter: ["jupyter-nbconvert", "jupyter-notebook"],
+  kernel: true,
+  browser: "chromium",
+  slurm: true,
+};
 const ALL = ["vulkan", "jupyter", "kernel"] as const;
 const names = (machine: Machine) => plan(ALL, machine).packages.map(({ name }) => name);
 
@@ -71,6 +78,13 @@ Deno.test("setup gets a browser for those who ask for one", () => {
   );
   assertStringIncludes(plan(["browser"], { ...BARE, apt: false }).byHand[0].how, "google-chrome");
   assertEquals([unmet(["browser"], BARE), unmet(["browser"], WHOLE)], [["browser"], []]);
+});
+
+Deno.test("setup gets Slurm for those who ask for it", () => {
+  assertEquals(plan(["slurm"], BARE).packages.map(({ name }) => name), ["slurm-wlm", "munge"]);
+  assertEquals(plan(["slurm"], WHOLE), { packages: [], kernel: false, byHand: [] });
+  assertStringIncludes(plan(["slurm"], { ...BARE, rights: "none" }).byHand[0].how, "--no-install-recommends slurm-wlm munge");
+  assertEquals([unmet(["slurm"], BARE), unmet(["slurm"], WHOLE)], [["slurm"], []]);
 });
 
 Deno.test("a browser is one that tells its version", async () => {
@@ -228,7 +242,15 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
   const [first, beside] = lanes(testFiles([]));
   assertEquals(
     beside,
-    testFiles(["browser_test", "cli/sweep_test", "cli/train_test", "lab/store_test", "notebook/delivery_test", "notebooks_test"]),
+    testFiles([
+      "browser_test",
+      "cli/slurm_test",
+      "cli/sweep_test",
+      "cli/train_test",
+      "lab/store_test",
+      "notebook/delivery_test",
+      "notebooks_test",
+    ]),
   );
   assertEquals([...first, ...beside].sort(), testFiles([]));
   assertEquals(lanes(["tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"]]);

@@ -1,0 +1,134 @@
+/** `deno task sweep` spread over tasks: on a real Slurm of one machine, on one machine without Slurm, and what can go wrong. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { exists } from "../../lib/cli/files.ts";
+import { ROOT } from "../../lib/cli/process.ts";
+import { arrayScript, localScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
+import { look, unmet } from "../../lib/cli/setup.ts";
+import { ranges } from "../../lib/cli/slurm.ts";
+import { standingOf, sweepStatus } from "../../lib/cli/sweep_status.ts";
+import { content, scratch } from "../lab/lab_files.ts";
+import { type Cluster, processes, startCluster, until } from "./slurm_cluster.ts";
+
+/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
+const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
+const SLURM = unmet(["slurm"], await look(["slurm"])).length === 0;
+if (!SLURM) console.error("Slurm is not installed: the tests on a cluster are left out.");
+
+/** Twelve runs of two shapes, some seconds of training in all, with batches that are drawn. */
+const grid = (steps: number, seeds = "0..5") => ({
+  name: "night",
+  grid: {
+    preset: "nanda",
+    data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
+    model: { dModel: 8, heads: 2 },
+    optim: { lr: 0.01 },
+    schedule: { steps, evalEvery: 50 },
+    seed: seeds,
+  },
+});
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function program(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const output = await new Deno.Command(name, { args: [...args], cwd: ROOT, env: { NO_COLOR: "1", ...env }, stdin: "null" }).output();
+  const text = new TextDecoder();
+  return { code: output.code, stdout: text.decode(output.stdout), stderr: text.decode(output.stderr) };
+}
+
+/** The sweep of a grid beside its database. */
+const sweep = (db: string, args: readonly string[], env?: Record<string, string>) =>
+  program(Deno.execPath(), ["run", "-A", "lib/cli/sweep.ts", "--grid", `${db}.json`, "--db", db, ...args], env);
+
+/** What happened here in one lab is to have happened in the other, bit for bit. */
+async function assertWhole(db: string, folder: (name: string) => string): Promise<void> {
+  const alone = folder("alone.db");
+  await Deno.copyFile(`${db}.json`, `${alone}.json`);
+  const { code, stderr } = await sweep(alone, ["--engine", ENGINE]);
+  assertEquals(code, 0, stderr);
+  assertEquals(content(db), content(alone));
+}
+
+async function onCluster(work: (cluster: Cluster, path: (name: string) => string) => Promise<void>): Promise<void> {
+  const cluster = await startCluster();
+  try {
+    await scratch(async (path) => {
+      try {
+        await work(cluster, path);
+      } catch (error) {
+        const folder = path("lab.tasks/night/logs");
+        const logs = Array.from(
+          await exists(folder) ? Deno.readDirSync(folder) : [],
+          ({ name }) => `${name}:\n${Deno.readTextFileSync(`${folder}/${name}`)}`,
+        );
+        console.error([await cluster.slurm("squeue"), await cluster.slurm("scontrol", "show", "job"), ...logs].join("\n"));
+        throw error;
+      }
+    });
+  } finally {
+    await cluster.stop();
+  }
+}
+
+const status = async (db: string, { env }: Cluster) => {
+  const { code, stdout, stderr } = await sweep(db, ["--status"], env);
+  assertEquals(code, 0, stderr);
+  return stdout;
+};
+
+/** The sweep of a task, once it has stored a state. */
+async function trainer(db: string, task: string): Promise<number> {
+  const lab = `${db.replace(/\.db$/, "")}.tasks/night/labs/${task}`;
+  await until(`task ${task} has stored a state`, () => {
+    try {
+      return Deno.readDirSync(`${lab}.files`).some(({ name }) => name.endsWith(".safetensors"));
+    } catch {
+      return false;
+    }
+  });
+  const [pid, ...more] = processes("lib/cli/sweep.ts", `${lab}.db`);
+  assertEquals(more, [], "one process trains a task");
+  return pid;
+}
+const log = (db: string, name: string) => Deno.readTextFileSync(`${db.replace(/\.db$/, "")}.tasks/night/logs/${name}.log`);
+
+Deno.test({
+  name:
+    "an array of four, of which one is killed, the time of another runs out, and the node is drained: merged, it is the sweep that nothing happened to",
+  ignore: !SLURM,
+  fn: () =>
+    onCluster(async (cluster, path) => {
+      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--time", "1m", "--engine", ENGINE, "--save-every", "0.5s"];
+      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(3000)));
+      const sent = await sweep(db, args, cluster.env);
+      assertEquals(sent.code, 0, sent.stderr);
+      assertMatch(sent.stdout, /^night: 12 runs, 4 tasks, 4 with runs left to do\n4 new tasks of 3 to 3 runs, /);
+      assertMatch(sent.stdout, /\nSubmitted 4 tasks as job 1: 0-3\nSubmitted the merge into .*lab\.db as job 2, which waits for them\n/);
+      // Two cores: the other two wait.
+      const slow = await trainer(db, "0001");
+      Deno.kill(slow, "SIGSTOP");
+      const killed = await trainer(db, "0000");
+      Deno.kill(killed, "SIGKILL");
+      await cluster.slurm("scontrol", "update", `nodename=${cluster.node}`, "state=drain", "reason=test");
+      assertMatch(await status(db, cluster), /\ntasks: .*2 queued/);
+      // The task that hangs is told before its time ends. SIGTERM is the 15th signal.
+      const pending = () => BigInt(`0x${Deno.readTextFileSync(`/proc/${slow}/status`).match(/ShdPnd:\s*(\w+)/)![1]}`) >> 14n & 1n;
+      await until("the time of task 1 is nearly over", () => pending() === 1n);
+      Deno.kill(slow, "SIGCONT");
+      await until("task 1 is back in the queue", () => log(db, "0001").includes("task 0001 goes back into the queue"));
+      assertMatch(log(db, "0000"), /task 0000 was killed on .* \(try 1 of 3\)/);
+      assertMatch(await status(db, cluster), /task 0002: waits \(.*(DRAINED|drain)/);
+      await cluster.slurm("scontrol", "update", `nodename=${cluster.node}`, "state=resume");
+      await until("all is done", async () => (await cluster.queue()).length === 0);
+      assertMatch(await status(db, cluster), /100 % of the work  grokked \d+  never \d+  running 0  waiting 0\n.*\ntasks: 4 done\n$/);
+      // Nothing was trained twice but what came after the last stored state, and nothing is left to submit.
+      const again = await sweep(db, args, cluster.env);
+      assertMatch(again.stdout, /\nNothing to submit: .*lab\.db has it all\.\n/);
+      await assertWhole(db, path);
+    }),
+});
