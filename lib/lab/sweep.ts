@@ -195,7 +195,9 @@ function storedRun(
   const held = margin === 0 || (since !== null && last !== null && last - since >= margin!);
   const early = margin !== null && row.status === "grokked" && grokkingStep !== null && held;
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
-  const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
+  // What has ended for fewer steps, or for a shorter margin, is for this experiment on its way.
+  const onItsWay = !done && (row.status === "finished" || row.status === "grokked");
+  const status = row.session !== null ? "elsewhere" : onItsWay ? "stopped" : row.status as Run["status"];
   const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
   return { run, done, open: !done && row.session === null };
 }

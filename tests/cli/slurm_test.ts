@@ -8,6 +8,8 @@ import { arrayScript, localScript, mergeScript, warning } from "../../lib/cli/sc
 import { look, unmet } from "../../lib/cli/setup.ts";
 import { ranges } from "../../lib/cli/slurm.ts";
 import { standingOf, sweepStatus } from "../../lib/cli/sweep_status.ts";
+import { MIGRATIONS } from "../../lib/lab/schema.ts";
+import { Lab } from "../../lib/lab/store.ts";
 import { content, scratch } from "../lab/lab_files.ts";
 import { type Cluster, processes, startCluster, until } from "./slurm_cluster.ts";
 
@@ -81,17 +83,19 @@ const status = async (db: string, { env }: Cluster) => {
   return stdout;
 };
 
-/** The sweep of a task, once it has stored a state. */
+const taskLab = (db: string, task: string) => `${db.replace(/\.db$/, "")}.tasks/night/labs/${task}`;
+
+/** The sweep of a task, once it trains and a state is stored. */
 async function trainer(db: string, task: string): Promise<number> {
-  const lab = `${db.replace(/\.db$/, "")}.tasks/night/labs/${task}`;
+  const lab = taskLab(db, task), sweeps = () => processes("lib/cli/sweep.ts", `${lab}.db`);
   await until(`task ${task} has stored a state`, () => {
     try {
-      return Deno.readDirSync(`${lab}.files`).some(({ name }) => name.endsWith(".safetensors"));
+      return sweeps().length > 0 && Deno.readDirSync(`${lab}.files`).some(({ name }) => name.endsWith(".safetensors"));
     } catch {
       return false;
     }
   });
-  const [pid, ...more] = processes("lib/cli/sweep.ts", `${lab}.db`);
+  const [pid, ...more] = sweeps();
   assertEquals(more, [], "one process trains a task");
   return pid;
 }
@@ -130,5 +134,72 @@ Deno.test({
       const again = await sweep(db, args, cluster.env);
       assertMatch(again.stdout, /\nNothing to submit: .*lab\.db has it all\.\n/);
       await assertWhole(db, path);
+    }),
+});
+
+/** Marks a task's lab as one of this version. */
+function setVersion(lab: string, version: number): void {
+  const db = new DatabaseSync(`${lab}.db`);
+  db.exec(`PRAGMA user_version = ${version}`);
+  db.close();
+}
+
+Deno.test({
+  name:
+    "the lab's states are gone on from; of tasks that were taken back or failed, and of no others, the same command submits what is missing",
+  ignore: !SLURM,
+  fn: () =>
+    onCluster(async (cluster, path) => {
+      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--engine", ENGINE, "--save-every", "0.5s"];
+      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(3000)));
+      const began = await sweep(db, ["--engine", ENGINE, "--steps", "500"]);
+      assertEquals(began.code, 0, began.stderr);
+
+      const node = (state: string) => cluster.slurm("scontrol", "update", `nodename=${cluster.node}`, `state=${state}`, "reason=test");
+      await node("drain");
+      const nowhere = await sweep(db, [...args, "--partition", "fast"], cluster.env);
+      assertEquals([nowhere.code, nowhere.stdout], [1, ""]);
+      assertEquals(nowhere.stderr, 'error: Cannot submit: --partition must be one of main, current value is "fast"\n');
+      const sent = await sweep(db, args, cluster.env);
+      assertStringIncludes(sent.stdout, "Submitted 4 tasks as job 1: 0-3", sent.stderr);
+      assertMatch(await status(db, cluster), /17 % of the work .*\n6,000 of 36,000 updates\ntasks: 4 queued\n/);
+      const twice = await sweep(db, args, cluster.env);
+      assertStringIncludes(twice.stdout, "Nothing to submit: the 4 tasks in the queue have all that is left.", twice.stderr);
+      await cluster.slurm("scancel", "1_3");
+      setVersion(taskLab(db, "0001"), 99);
+      await node("resume");
+      // A node that is lost: Slurm itself queues its tasks anew.
+      await trainer(db, "0000");
+      await node("down");
+      await until("nothing trains on a node that is down", () => processes("lib/cli/sweep.ts", taskLab(db, "0000")).length === 0);
+      // It may have come back by itself: its daemon lives.
+      await until("the node is back", () =>
+        node("resume").catch(() => {}).then(async () => !/down/.test(await cluster.slurm("sinfo", "-h", "-o", "%T"))));
+      await until("all that was submitted has ended", async () =>
+        (await cluster.queue()).length === 0);
+
+      const after = await status(db, cluster);
+      assertMatch(after, /\ntasks: 2 done, 1 failed, 1 lost\n/);
+      assertMatch(
+        after,
+        /\ntask 0001: failed on .*: Cannot open .*0001\.db: its version must be at most \d, current value is 99: it was made by a newer/,
+      );
+      assertMatch(after, /\ntask 0003: ended before it began/);
+      const errors = log(db, "merge").split("\n").filter((line) => line.startsWith("error: "));
+      assertEquals(errors.length, 1, log(db, "merge"));
+      assertMatch(errors[0], /^error: Cannot open .*0001\.db: its version must be at most/);
+
+      setVersion(taskLab(db, "0001"), MIGRATIONS.length);
+      const script = `${db.replace(/\.db$/, "")}.tasks/night/array.sh`, changed = `${Deno.readTextFileSync(script)}# Mine.\n`;
+      await Deno.writeTextFile(script, changed);
+      const again = await sweep(db, args, cluster.env);
+      assertMatch(again.stderr, /^.*array\.sh was changed by hand and stays; /);
+      assertMatch(again.stdout, /\nSubmitted 2 tasks as job \d+: 1,3\n/);
+      assertEquals(Deno.readTextFileSync(script), changed);
+      await until("the rest has ended", async () => (await cluster.queue()).length === 0);
+      assertMatch(await status(db, cluster), /100 % of the work .*\n.*\ntasks: 4 done\n$/);
+      await assertWhole(db, path);
+      using lab = Lab.open(db, { readOnly: true });
+      assertEquals(lab.query("SELECT count(DISTINCT run) AS runs FROM work WHERE from_step = 0 AND to_step > 500"), [{ runs: 0 }]);
     }),
 });
