@@ -192,5 +192,5 @@ function byHand(folder: string, tasks: number): string {
   const script = (name: string) => quoted(here(join(folder, name)));
   return `Written: ${here(folder)}. To train them, and merge their labs afterwards:
   bash ${script("local.sh")} 2                               # on this machine, two tasks at once
-  seq 0 ${tasks - 1} | parallel -j 2 bash ${script("array.sh")} {} && bash ${script("merge.sh")}   # the same with GNU parallel`;
+  seq 0 ${tasks - 1} | parallel -q -j 2 bash ${script("array.sh")} {} && bash ${script("merge.sh")}   # the same with GNU parallel`;
 }

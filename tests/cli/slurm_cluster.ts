@@ -50,7 +50,10 @@ KillWait=5
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 SlurmdParameters=config_overrides
 NodeName=${node} NodeAddr=127.0.0.1 CPUs=2
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=30
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=off
 `;
 
 /** Starts the cluster. @throws Error with what its daemons say where it can't. */
@@ -86,7 +89,7 @@ export async function startCluster(): Promise<Cluster> {
     await run("munged", ...Object.entries(munge).map(([flag, file]) => `--${flag}=${join(folder, file)}`));
     await run("slurmctld", "-c", "-f", conf);
     await run("slurmd", "-c", "-f", conf);
-    await until("the node is idle", async () => (await run("sinfo", "-h", "-o", "%T").catch(() => "")) === "idle");
+    await until("the node is idle", async () => (await run("sinfo", "-h", "-p", "main", "-o", "%T").catch(() => "")) === "idle");
     return { env, node, slurm: run, queue, stop };
   } catch (error) {
     const logs = await Promise.all(["slurmctld.log", "slurmd.log"].map((name) => Deno.readTextFile(join(folder, name)).catch(() => "")));

@@ -6,7 +6,7 @@ import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
 import { exists } from "../../lib/cli/files.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { arrayScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
-import { look, unmet } from "../../lib/cli/setup.ts";
+import { find, look, unmet } from "../../lib/cli/setup.ts";
 import { ranges } from "../../lib/cli/slurm.ts";
 import type { TaskStatus } from "../../lib/cli/status_file.ts";
 import { standingOf } from "../../lib/cli/sweep_status.ts";
@@ -154,7 +154,7 @@ Deno.test({
   fn: () =>
     onCluster(async (cluster, path) => {
       const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--engine", ENGINE, "--save-every", "0.5s"];
-      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(3000)));
+      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(6000)));
       const began = await sweep(db, ["--engine", ENGINE, "--steps", "500"]);
       assertEquals(began.code, 0, began.stderr);
 
@@ -162,10 +162,10 @@ Deno.test({
       await node("drain");
       const nowhere = await sweep(db, [...args, "--partition", "fast"], cluster.env);
       assertEquals([nowhere.code, nowhere.stdout], [1, ""]);
-      assertEquals(nowhere.stderr, 'error: Cannot submit: --partition must be one of main, current value is "fast"\n');
+      assertEquals(nowhere.stderr, 'error: Cannot submit: --partition must be one of main, urgent, current value is "fast"\n');
       const sent = await sweep(db, args, cluster.env);
       assertStringIncludes(sent.stdout, "Submitted 4 tasks as job 1: 0-3", sent.stderr);
-      assertMatch(await status(db, cluster), /17 % of the work .*\n6,000 of 36,000 updates\ntasks: 4 queued\n/);
+      assertMatch(await status(db, cluster), /8 % of the work .*\n6,000 of 72,000 updates\ntasks: 4 queued\n/);
       const twice = await sweep(db, args, cluster.env);
       assertStringIncludes(twice.stdout, "Nothing to submit: the 4 tasks in the queue have all that is left.", twice.stderr);
       await cluster.slurm("scancel", "1_3");
@@ -178,8 +178,12 @@ Deno.test({
       // It may have come back by itself: its daemon lives.
       await until("the node is back", () =>
         node("resume").catch(() => {}).then(async () => !/down/.test(await cluster.slurm("sinfo", "-h", "-o", "%T"))));
-      await until("all that was submitted has ended", async () =>
-        (await cluster.queue()).length === 0);
+      // An urgent job that wants all cores: Slurm stops the tasks, which store their states and queue up again.
+      await trainer(db, "0000");
+      await cluster.slurm("sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1");
+      await until("task 0 was preempted", () =>
+        log(db, "0000").includes("task 0000 goes back into the queue"));
+      await until("all that was submitted has ended", async () => (await cluster.queue()).length === 0);
 
       const after = await status(db, cluster);
       assertMatch(after, /\ntasks: 2 done, 1 failed, 1 lost\n/);
@@ -238,6 +242,14 @@ Deno.test("without Slurm: the scripts train the tasks on one machine and merge t
     const more = await sweep(db, ["--tasks", "3", "--engine", ENGINE]);
     assertMatch(more.stdout, /^night: 8 runs, 5 tasks, 2 with runs left to do\n2 new tasks of 1 to 1 runs, /, more.stderr);
     assertMatch((await sweep(db, ["--status"])).stdout, /\n1,200 of 1,600 updates\ntasks: 3 done, 2 not begun\n$/);
+    // With GNU parallel where it is installed, as the command says.
+    const rest = find("parallel")
+      ? more.stdout.match(/seq .* && bash \S+ .*?merge\.sh'?/)![0]
+      : `bash '${folder.replaceAll("'", "'\\''")}/local.sh'`;
+    const ended = await program("bash", ["-c", rest]);
+    assertEquals(ended.code, 0, ended.stderr);
+    await Deno.remove(path("alone.db"));
+    await assertWhole(db, path);
   }));
 
 Deno.test("a folder or a checkout that a node doesn't see: one line that says which", () =>
