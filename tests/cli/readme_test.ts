@@ -38,7 +38,7 @@ Deno.test("every task that README names is in deno.json, and every file that it 
 
 Deno.test("every command in README is right by the shell's syntax", async () => {
   const blocks = [...README.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, text]) => text);
-  assert(blocks.length > 5, "the commands weren't found");
+  assert(blocks.length >= 5, "the commands weren't found");
   const file = await Deno.makeTempFile({ suffix: ".sh" });
   try {
     for (const text of blocks) {

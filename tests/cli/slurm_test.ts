@@ -178,11 +178,11 @@ Deno.test({
       // It may have come back by itself: its daemon lives.
       await until("the node is back", () =>
         node("resume").catch(() => {}).then(async () => !/down/.test(await cluster.slurm("sinfo", "-h", "-o", "%T"))));
-      // An urgent job that wants all cores: Slurm stops the tasks, which store their states and queue up again.
+      // An urgent job that wants all cores: Slurm stops the tasks and queues them anew.
       await trainer(db, "0000");
       await cluster.slurm("sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1");
       await until("task 0 was preempted", () =>
-        log(db, "0000").includes("task 0000 goes back into the queue"));
+        log(db, "0000").includes("DUE TO PREEMPTION"));
       await until("all that was submitted has ended", async () => (await cluster.queue()).length === 0);
 
       const after = await status(db, cluster);
