@@ -214,7 +214,9 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
 
 /** Where a program is, looked up in PATH, and where Debian has programs that only root has on PATH. */
 export function find(program: string): string | undefined {
-  const paths = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"].filter((folder) => folder !== "").map((folder) => join(folder, program));
+  const paths = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"].filter((folder) => folder !== "").map((folder) =>
+    join(folder, program)
+  );
   return paths.find((path) => {
     try {
       return Deno.statSync(path).isFile;
