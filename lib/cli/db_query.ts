@@ -3,9 +3,11 @@
 import { csvFormatRow } from "d3-dsv";
 import type { SQLOutputValue } from "node:sqlite";
 import { reason } from "../run/files.ts";
+import { relations } from "../lab/overview.ts";
 import type { Lab } from "../lab/store.ts";
 import { plural } from "./progress.ts";
 import { GAP, lineOf, widthsOf } from "./table.ts";
+import { isGone, safe } from "./terminal.ts";
 
 export const FORMATS = ["table", "csv", "json"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -20,16 +22,17 @@ export interface Output extends Disposable {
 /** Whoever reads the result wants no more of it, as `head` does. */
 export class Closed extends Error {}
 
-/** What is written goes out in larger pieces, the last when it is disposed of. */
+/** What is written goes out in larger pieces, the last when it is disposed of. A terminal gets no control characters, a file or pipe all. */
 export function stdout(): Output {
   let pending = "";
+  const terminal = Deno.stdout.isTerminal();
   const flush = () => {
-    const bytes = new TextEncoder().encode(pending);
+    const bytes = new TextEncoder().encode(terminal ? safe(pending) : pending);
     pending = "";
     try {
       for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
     } catch (error) {
-      throw error instanceof Deno.errors.BrokenPipe ? new Closed() : new Error(`Cannot write the result: ${reason(error)}`);
+      throw isGone(error) ? new Closed() : new Error(`Cannot write the result: ${reason(error)}`);
     }
   };
   return {
@@ -37,7 +40,7 @@ export function stdout(): Output {
       pending += text;
       if (pending.length > PIECE) flush();
     },
-    ...Deno.stdout.isTerminal() && { columns: Deno.consoleSize().columns },
+    ...terminal && { columns: Deno.consoleSize().columns },
     [Symbol.dispose]: flush,
   };
 }
@@ -49,9 +52,6 @@ const LEAST = 12;
 /** Writes what a statement gives. @throws Error in one line where it gives no rows at all, or can't be read, or what `write` throws. */
 export function answer(lab: Lab, sql: string, format: Format, output: Output): void {
   const { columns, rows } = lab.table(sql);
-  if (columns.length === 0) {
-    throw new Error(`Cannot query ${lab.path}: it must be a statement that gives rows, this one gives none; query only reads`);
-  }
   if (format === "csv") writeCsv(columns, rows, output);
   else if (format === "json") writeJson(columns, rows, output);
   else writeTable(columns, rows, output);
@@ -123,12 +123,9 @@ const plain = (value: NonNullable<SQLOutputValue>): string => value instanceof U
 /** Text without what would move the cursor. */
 const clean = (text: string) => text.replaceAll(/\r?\n/g, " ").replaceAll(/\p{Cc}/gu, "�");
 
-/** What there is to ask: tables and views with their columns, in lines of at most so many characters. */
+/** The tables and views with their columns, in lines of at most so many characters. */
 export function schema(lab: Lab, width: number): string {
-  const objects = lab.query<{ name: string; type: string; columns: string }>(
-    `SELECT s.name, s.type, group_concat(c.name, ', ' ORDER BY c.cid) AS columns FROM sqlite_schema s, pragma_table_xinfo(s.name) c
-     WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite_%' GROUP BY s.name ORDER BY s.type, s.rowid`,
-  );
+  const objects = relations(lab);
   const indent = Math.max(...objects.map(({ name }) => name.length)) + 4;
   const group = (type: string) =>
     objects.filter((object) => object.type === type).map(({ name, columns }) =>

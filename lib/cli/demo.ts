@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { firstGrok, quickGrok, SEEDS } from "../studies/lessons/first_grok.ts";
 import { grokkingCurves } from "../figures/curves.ts";
 import { writeFigure } from "../figures/render.ts";
-import { metricsCsv } from "../lab/metrics.ts";
+import { metricsCsv } from "../train/metrics_csv.ts";
 import { parameterCount } from "../run/layout.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import { ENGINES, openEngine, type Run, train } from "../train/train.ts";
 import type { EngineInfo } from "../engine/engine.ts";
+import { seedFile } from "../train/checkpoints.ts";
 import { saveWeights } from "../train/weights.ts";
 import { writeWhole } from "../run/files.ts";
 import { here, prepareFolder } from "./files.ts";
@@ -15,9 +16,9 @@ import { choice, type Flag, flagHelp, parse } from "./flags.ts";
 import { run, stoppable } from "./main.ts";
 import { ROOT } from "./process.ts";
 import { Progress } from "./progress.ts";
-import { seedFile } from "./request.ts";
 import { ensure } from "./setup.ts";
 import { resultTable } from "./train.ts";
+import { tell } from "./terminal.ts";
 
 /** As many of the lesson's seeds as two cores train within a minute; TensorFlow.js on a processor gets fewer of a smaller setting. */
 const RUNS = SEEDS.slice(0, 5).map((seed) => firstGrok({ seed })), SMALL_RUNS = SEEDS.slice(0, 3).map(quickGrok);
@@ -36,7 +37,7 @@ const FLAGS: Record<string, Flag> = {
 async function main(args: string[]): Promise<number> {
   const given = parse(args, FLAGS);
   if (given.has("help")) {
-    console.log(`${HELP}\n\n${flagHelp("Flags", Object.entries(FLAGS))}`);
+    tell(`${HELP}\n\n${flagHelp("Flags", Object.entries(FLAGS))}`);
     return 0;
   }
   const name = given.has("engine") ? choice("engine", given.get("engine") as string, ENGINES) : undefined;
@@ -47,7 +48,7 @@ async function main(args: string[]): Promise<number> {
   const specs = engine.info.engine === "tfjs" ? SMALL_RUNS : RUNS;
   const [spec] = specs, { prime, operation, trainFraction } = spec.data;
   const task = `${OPERATIONS[operation].formula} mod ${prime}`;
-  console.log(
+  tell(
     `${specs.length} transformers of ${parameterCount(spec)} parameters learn ${task} from ${
       Math.round(100 * trainFraction)
     } % of all pairs.\n` +
@@ -74,8 +75,8 @@ async function main(args: string[]): Promise<number> {
   for (const { name } of Deno.readDirSync(folder)) if (/^seed_\d+\.safetensors$/.test(name)) await Deno.remove(join(folder, name));
   for (const { spec, snapshot } of runs) if (snapshot) await saveWeights(seedFile(folder, spec.seed), spec, snapshot.params);
 
-  console.log(`${resultTable(runs)}\n`);
-  console.log(closing(runs, seconds, engine.info, figure));
+  tell(`${resultTable(runs)}\n`);
+  tell(closing(runs, seconds, engine.info, figure));
   return runs.some((run) => run.grokkingStep !== null) ? 0 : 1;
 }
 

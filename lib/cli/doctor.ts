@@ -3,7 +3,8 @@ import { statfs } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { output, ROOT } from "./process.ts";
-import { installCommand, LACK, look, type Machine, type Need, plan, unmet } from "./setup.ts";
+import { installCommand, lack, look, type Machine, type Need, plan, unmet } from "./setup.ts";
+import { say, tell } from "./terminal.ts";
 
 const HELP = `deno task doctor [--json]
 
@@ -57,7 +58,7 @@ export function remedies(machine: Machine): Report["missing"] {
     const names = packages.filter((entry) => entry.need === need).map(({ name }) => name);
     const hand = byHand.find((entry) => entry.need === need);
     const command = need === "kernel" ? "deno task lab" : hand ? hand.how : installCommand(names, machine.rights);
-    return { need, what: LACK[need], command };
+    return { need, what: lack(need, machine), command };
   });
 }
 
@@ -143,15 +144,15 @@ export function page(report: Report): string {
 
 if (import.meta.main) {
   if (Deno.args.includes("--help")) {
-    console.log(HELP);
+    tell(HELP);
     Deno.exit(0);
   }
   const unknown = Deno.args.find((arg) => arg !== "--json");
   if (unknown !== undefined) {
-    console.error(`Cannot examine the machine: unknown argument, current value is ${unknown}, must be --json or --help`);
+    say(`Cannot examine the machine: unknown argument, current value is ${unknown}, must be --json or --help`);
     Deno.exit(2);
   }
   const report = await examine();
-  console.log(Deno.args.includes("--json") ? JSON.stringify(report, null, 2) : page(report));
+  tell(Deno.args.includes("--json") ? JSON.stringify(report, null, 2) : page(report));
   Deno.exit(report.ready ? 0 : 1);
 }

@@ -1,6 +1,8 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
-import { dirname, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { isPlain } from "../run/check.ts";
 import { reason } from "../run/files.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {
@@ -19,18 +21,18 @@ export async function readJson(flag: string, path: string): Promise<object> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${reason(error)}`);
+    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${inOneLine(reason(error))}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${text.trim().slice(0, 40)}`);
-  }
+  if (!isPlain(value)) throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);
   return value;
 }
 
-/** Fails unless the path is a file that is there. */
+/** Fails unless the path is there and is a file or something that can be read like one: a pipe, a terminal. */
 export async function mustBeFile(flag: string, path: string): Promise<void> {
   const info = await stat(path);
-  if (!info?.isFile) throw new Error(`Cannot read ${flag} ${path}: must be a file, ${info ? "it is a folder" : "there is none"}`);
+  if (!info || info.isDirectory) {
+    throw new Error(`Cannot read ${flag} ${path}: must be a file, ${info ? "it is a folder" : "there is none"}`);
+  }
 }
 
 /** Fails unless the path is a folder that is there. */
@@ -39,25 +41,91 @@ export async function mustBeFolder(flag: string, path: string): Promise<void> {
   if (!info?.isDirectory) throw new Error(`Cannot read ${flag} ${path}: must be a folder, ${info ? "it is a file" : "there is none"}`);
 }
 
-/** Makes the folder if need be; fails unless files can be written in it. */
-export async function prepareFolder(flag: string, path: string): Promise<void> {
-  const info = await stat(path);
-  if (info && !info.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a folder, it is a file`);
+/** Something that a command is to write. */
+export interface Target {
+  /** What names it, for messages. */
+  readonly flag: string;
+  readonly path: string;
+  readonly kind: "file" | "folder";
+}
+
+/**
+ * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing is
+ * made. @throws Error in one line.
+ * @param inputs paths that the command reads, by flag, which none of the files may replace
+ */
+export async function prepare(targets: readonly Target[], inputs: Readonly<Record<string, string | undefined>> = {}): Promise<void> {
+  const made: string[] = [];
   try {
-    await Deno.mkdir(path, { recursive: true });
-    await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
+    const taken = new Map<string, string>();
+    for (const [flag, path] of Object.entries(inputs)) if (path !== undefined) taken.set(await Deno.realPath(path).catch(() => path), flag);
+    for (const target of targets) {
+      const place = await prepareOne(target, made), other = taken.get(place);
+      if (other !== undefined) {
+        throw new Error(`Cannot write ${target.flag} ${target.path}: must be a place of its own, ${other} names it too`);
+      }
+      if (target.kind === "folder" || !await isSpecial(target.path)) taken.set(place, target.flag);
+    }
   } catch (error) {
-    throw new Error(`Cannot write ${flag} ${path}: must be a folder that can be written in, ${reason(error)}`);
+    for (const folder of made.reverse()) await Deno.remove(folder).catch(() => {});
+    throw error;
   }
 }
 
-/** Makes the file's folder if need be; fails unless the file can be written. */
-export async function prepareFile(flag: string, path: string): Promise<void> {
+export const prepareFolder = (flag: string, path: string) => prepare([{ flag, path, kind: "folder" }]);
+export const prepareFile = (flag: string, path: string) => prepare([{ flag, path, kind: "file" }]);
+
+/** @returns the real path of what is to be written. */
+async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise<string> {
+  const fail = (requirement: string, is: string): never => {
+    throw new Error(`Cannot write ${flag} ${path.trim() === "" ? quote(path) : path}: must be ${requirement}, ${is}`);
+  };
+  if (path.trim() === "") fail("a path", "it is empty");
   const info = await stat(path);
-  if (info?.isDirectory) throw new Error(`Cannot write ${flag} ${path}: must be a file, it is a folder`);
-  if (info && !info.isFile) return;
-  await prepareFolder(flag, dirname(resolve(path)));
+  if (kind === "folder") {
+    if (info && !info.isDirectory) fail("a folder", "it is a file");
+    await tryFolder(path, made, fail);
+    return await Deno.realPath(path);
+  }
+  if (info?.isDirectory) fail("a file", "it is a folder");
+  if (info && !info.isFile) return resolve(path);
+  if (/[/\\]$/.test(path)) fail("a file", "its name ends like a folder's");
+  const folder = dirname(resolve(path)), beside = await stat(folder);
+  if (beside && !beside.isDirectory) fail("a folder", "it is a file");
+  await tryFolder(folder, made, fail);
+  if (!info) await tryFile(path, fail);
+  return info ? await Deno.realPath(path) : join(await Deno.realPath(folder), basename(path));
 }
+
+async function tryFolder(path: string, made: string[], fail: (requirement: string, is: string) => never): Promise<void> {
+  try {
+    const missing: string[] = [];
+    for (let folder = resolve(path); !await stat(folder) && dirname(folder) !== folder; folder = dirname(folder)) missing.unshift(folder);
+    for (const folder of missing) {
+      await Deno.mkdir(folder);
+      made.push(folder);
+    }
+    await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
+  } catch (error) {
+    fail("a folder that can be written in", reason(error).replace(/: tmpfile$/, ""));
+  }
+}
+
+/** A name may be too long, or hold characters that the system doesn't take. */
+async function tryFile(path: string, fail: (requirement: string, is: string) => never): Promise<void> {
+  try {
+    (await Deno.open(path, { createNew: true, write: true })).close();
+    await Deno.remove(path);
+  } catch (error) {
+    // A link to nothing: what it stands for is made when the file is written.
+    if (!(error instanceof Deno.errors.AlreadyExists)) fail("a file that can be written", reason(error));
+  }
+}
+
+const isSpecial = async (path: string) => await stat(path).then((info) => info !== null && !info.isFile && !info.isDirectory);
+
+/** A database's path as SQLite takes it for a file: some names mean a database in memory, which would be gone afterwards. */
+export const database = (path: string): string => /^(:memory:$|file:)/.test(path) ? `./${path}` : path;
 
 /** A path as one types it where one stands; as it is where that leads far away. */
 export function here(path: string): string {

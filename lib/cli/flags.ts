@@ -1,16 +1,10 @@
 /** Flags: one for every field of a run, derived from the run itself, and how they are read and explained. */
 import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
-import {
-  CHOICES,
-  type DataSpec,
-  type ModelSpec,
-  type OptimSpec,
-  PRESETS,
-  type RunInput,
-  type RunSpec,
-  type ScheduleSpec,
-} from "../run/spec.ts";
+import { type Entry, entryAt, flagOf, type Part, PART_ENTRIES, PARTS, valueAt } from "../run/fields.ts";
+import { numberIn } from "../run/kinds.ts";
+import { inOneLine, quote } from "../run/quote.ts";
+import type { RunInput, RunSpec } from "../run/spec.ts";
 
 export interface Flag {
   /** What stands for the value in the help; without it, the flag has none. */
@@ -18,78 +12,20 @@ export interface Flag {
   readonly help: string;
 }
 
-type Part = "model" | "data" | "optim" | "schedule";
-const PARTS = ["model", "data", "optim", "schedule"] as const;
+/** The flags of the fields, by name. */
+export const FIELDS: ReadonlyMap<string, Entry> = new Map(PART_ENTRIES.map((entry) => [flagOf(entry), entry]));
 
-/** A line about every field; the compiler sees to it that none is missing. */
-const HELP: {
-  readonly model: Record<keyof ModelSpec, string>;
-  readonly data: Record<keyof DataSpec, string>;
-  readonly optim: Record<keyof OptimSpec, string>;
-  readonly schedule: Record<keyof ScheduleSpec, string>;
-} = {
-  model: {
-    layers: "transformer blocks",
-    dModel: "width of the residual stream; --d-mlp becomes four times this unless given",
-    heads: "attention heads; must divide the width",
-    dMlp: "neurons of the feed-forward part",
-    activation: "gelu (exact) or relu",
-    norm: "LayerNorm after each sum (post), before each part (pre), or none",
-    mask: "causal, or none: every position attends to all",
-    pooling: "the output head reads the last position, or their mean",
-    biases: "true or false",
-    tokens: `${CHOICES.model.tokens.map((tokens) => `"${tokens}"`).join(", ")}`,
-    context: "rows of the position table",
-    init: "pytorch (its modules' defaults) or normal: N(0, --init-sigma²)",
-    initSigma: "σ of --init-scheme normal",
-    positionSigma: "σ of the position table under --init-scheme pytorch",
-  },
-  data: {
-    operation: CHOICES.data.operation.join(", "),
-    prime: "the modulus p",
-    trainFraction: "share of all pairs that train; the rest validates",
-    batch: "full, or so many draws with replacement",
-  },
-  optim: {
-    lr: "learning rate",
-    weightDecay: "decoupled, as in AdamW",
-    beta1: "decay of the first moment",
-    beta2: "decay of the second moment",
-    eps: "added to the root of the second moment",
-    warmup: "updates over which the learning rate grows from 0",
-    decay: "what decays: all parameters, or matrices only",
-    loss: "torch (plain log-softmax) or stable (keeps digits late in training)",
-  },
-  schedule: {
-    steps: "updates",
-    evalEvery: "updates between evaluations on the whole sets",
-  },
-};
-
-/** The flags of the spec, by name: which field they set. `--init` is taken by the file of initial weights. */
-export const FIELDS: ReadonlyMap<string, { readonly part: Part; readonly field: string }> = new Map(
-  PARTS.flatMap((part) =>
-    Object.keys(HELP[part]).map((field) => [field === "init" ? "init-scheme" : kebab(field), { part, field }] as const)
-  ),
-);
-
-function kebab(name: string): string {
-  return name.replaceAll(/[A-Z]|\d+$/g, (found) => /\d/.test(found) ? found : `-${found.toLowerCase()}`);
-}
-
-/** Flags that are short for those of fields. */
-const SHORT: Record<string, Flag> = {
-  "betas": { value: "B1,B2", help: "both at once" },
-  "no-biases": { help: "the same as --biases false" },
-};
+/** Flags that are short for those of fields, with the parts of these. */
+const SHORT: readonly (readonly [name: string, part: Part, flag: Flag])[] = [
+  ["no-biases", "model", { help: "the same as --biases false" }],
+  ["betas", "optim", { value: "B1,B2", help: "both at once" }],
+];
 
 /** The flags that say something about the run. */
-export const FIELD_FLAGS: Readonly<Record<string, Flag>> = {
-  ...Object.fromEntries(
-    [...FIELDS].map(([flag, { part, field }]) => [flag, { value: "X", help: (HELP[part] as Record<string, string>)[field] }]),
-  ),
-  ...SHORT,
-};
+export const FIELD_FLAGS: Readonly<Record<string, Flag>> = Object.fromEntries([
+  ...[...FIELDS].map(([flag, { field: { help } }]) => [flag, { value: "X", help }] as const),
+  ...SHORT.map(([name, , flag]) => [name, flag] as const),
+]);
 
 /** Flags as given, by name; of one given twice, the last counts. */
 export type Given = ReadonlyMap<string, string | true>;
@@ -109,15 +45,17 @@ export function parse(args: readonly string[], flags: Readonly<Record<string, Fl
       continue;
     }
     if (token.kind === "positional") {
-      throw new Error(`Cannot read the command line: must be flags, current value is ${JSON.stringify(token.value)}`);
+      throw new Error(`Cannot read the command line: must be flags, current value is ${quote(token.value)}`);
     }
     const { name, rawName, value } = token;
     if (!valued.has(name)) {
       throw new Error(`Cannot read ${rawName}: must be a known flag${nearest(name, [...valued.keys()], "--")}; --help lists all`);
     }
-    const missing = value === undefined || (!token.inlineValue && value.startsWith("--"));
+    const missing = value === undefined || value.trim() === "" || (!token.inlineValue && value.startsWith("--"));
     if (valued.get(name) && missing) throw new Error(`Cannot read ${rawName}: must have a value, there is none`);
-    if (!valued.get(name) && value !== undefined) throw new Error(`Cannot read ${rawName}: must have no value, current value is ${value}`);
+    if (!valued.get(name) && value !== undefined) {
+      throw new Error(`Cannot read ${rawName}: must have no value, current value is ${inOneLine(value)}`);
+    }
     given.set(name, value ?? true);
   }
   return given;
@@ -131,51 +69,40 @@ export function nearest(name: string, known: readonly string[], dashes = ""): st
 
 /** What the flags say about the run. */
 export function inputOf(given: Given): RunInput {
-  const input: Record<Part, Record<string, unknown>> = { model: {}, data: {}, optim: {}, schedule: {} };
-  if (given.has("no-biases")) input.model.biases = false;
+  const values: [Entry, unknown][] = given.has("no-biases") ? [[entryAt("model.biases")!, false]] : [];
   const betas = given.get("betas");
   if (typeof betas === "string") {
-    const pair = betas.split(",");
-    if (pair.length !== 2) {
-      throw new Error(`Cannot read --betas: must be two numbers like 0.9,0.98, current value is ${JSON.stringify(betas)}`);
+    const pair = betas.split(",").map(numberIn);
+    if (pair.length !== 2 || pair.includes(undefined)) {
+      throw new Error(`Cannot read --betas: must be two numbers like 0.9,0.98, current value is ${quote(betas)}`);
     }
-    [input.optim.beta1, input.optim.beta2] = pair.map((beta) => numberOf("betas", beta));
+    pair.forEach((beta, i) => values.push([entryAt(`optim.beta${i + 1}`)!, beta]));
   }
-  for (const [flag, { part, field }] of FIELDS) {
+  for (const [flag, entry] of FIELDS) {
     const text = given.get(flag);
-    if (typeof text === "string") input[part][field] = valueOf(flag, text, valueIn(PRESETS["ai-scientist"], part, field));
+    if (typeof text === "string") values.push([entry, read(flag, text, entry.field.kind)]);
   }
+  const of = (part: Part) => Object.fromEntries(values.flatMap(([entry, value]) => entry.part === part ? [[entry.name, value]] : []));
   const preset = given.get("preset");
-  return { ...input, ...preset === undefined ? {} : { preset } } as RunInput;
+  // Checked with the rest of the run, which may come from a file.
+  return { ...Object.fromEntries(PARTS.map((part) => [part, of(part)])), ...preset === undefined ? {} : { preset } } as RunInput;
 }
 
-const valueIn = (spec: RunSpec, part: Part, field: string) => (spec[part] as unknown as Record<string, unknown>)[field];
-
-/** Text as the type that the field has. */
-function valueOf(flag: string, text: string, example: unknown): unknown {
-  if (flag === "batch") return text === "full" ? text : numberOf(flag, text, 'a number or "full"');
-  if (typeof example === "number") return numberOf(flag, text);
-  if (typeof example !== "boolean") return text;
-  if (text !== "true" && text !== "false") {
-    throw new Error(`Cannot read --${flag}: must be true or false, current value is ${JSON.stringify(text)}`);
-  }
-  return text === "true";
+/** What the value of a flag stands for. */
+function read<T>(flag: string, text: string, { read, written }: { read(text: string): T | undefined; readonly written: string }): T {
+  const value = read(text);
+  if (value === undefined) throw new Error(`Cannot read --${flag}: must be ${written}, current value is ${quote(text)}`);
+  return value;
 }
 
 /** The number that the value of a flag is. */
-export function numberOf(flag: string, text: string, requirement = "a number"): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) {
-    throw new Error(`Cannot read --${flag}: must be ${requirement}, current value is ${JSON.stringify(text)}`);
-  }
-  return value;
-}
+export const numberOf = (flag: string, text: string, written = "a number"): number => read(flag, text, { read: numberIn, written });
 
 /** The whole number that the value of a flag is. @throws Error in one line where it is another, or below `least`. */
 export function whole(flag: string, text: string, least: number): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${JSON.stringify(text)}`);
+    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
   }
   return value;
 }
@@ -183,37 +110,44 @@ export function whole(flag: string, text: string, least: number): number {
 /** The one of `choices` that the value of a flag names. */
 export function choice<T extends string>(flag: string, value: string, choices: readonly T[]): T {
   const found = choices.find((name) => name === value);
-  if (!found) throw new Error(`Cannot read --${flag}: must be one of ${choices.join(", ")}, current value is ${JSON.stringify(value)}`);
+  if (!found) throw new Error(`Cannot read --${flag}: must be one of ${choices.join(", ")}, current value is ${quote(value)}`);
   return found;
 }
 
-/** Seeds as people write them: `0,1,2`, `0..9` (both ends), or both mixed. */
-export function seedsOf(text: string): number[] {
-  const seeds = text.split(",").flatMap((part) => {
+/** The most seeds that a list of them may hold. */
+const MOST_SEEDS = 1_000_000;
+
+/**
+ * Seeds as people write them: `0,1,2`, `0..9` (both ends), or both mixed.
+ * @param what how an error calls them.
+ */
+export function seedsOf(text: string, what = "--seeds:"): number[] {
+  const fail = (requirement: string): never => {
+    throw new Error(`Cannot read ${what} must be ${requirement}, current value is ${quote(text)}`);
+  };
+  const ranges = text.split(",").map((part) => {
     const [, from, to] = part.trim().match(/^(\d+)(?:\.\.(\d+))?$/) ?? [];
     const first = Number(from), last = Number(to ?? from);
-    if (from === undefined || last < first || last - first > 1e5) {
-      throw new Error(`Cannot read --seeds: must be like 0,1,2 or 0..9, current value is ${JSON.stringify(text)}`);
-    }
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    return from === undefined || last < first || !Number.isSafeInteger(last) ? fail("like 0,1,2 or 0..9") : { first, n: last - first + 1 };
   });
-  if (new Set(seeds).size < seeds.length) {
-    throw new Error(`Cannot read --seeds: must be different seeds, current value is ${JSON.stringify(text)}`);
-  }
+  const n = ranges.reduce((sum, { n }) => sum + n, 0);
+  if (n > MOST_SEEDS) fail(`at most ${MOST_SEEDS.toLocaleString("en")} seeds, there are ${n.toLocaleString("en")}`);
+  const seeds = ranges.flatMap(({ first, n }) => Array.from({ length: n }, (_, i) => first + i));
+  if (new Set(seeds).size < seeds.length) fail("different seeds");
   return seeds;
 }
 
 /** The groups of flags that set fields, with the values of a run as defaults, for the help. */
 export function fieldHelp(spec: RunSpec): string {
-  const titles = { model: "Model", data: "Data", optim: "Optimiser", schedule: "Schedule" };
-  const rest = (part: Part) => part === "model" ? ["no-biases"] : part === "optim" ? ["betas"] : [];
+  const titles: Readonly<Record<Part, string>> = { model: "Model", data: "Data", optim: "Optimiser", schedule: "Schedule" };
   return PARTS.map((part) => {
-    const fields = [...FIELDS].filter(([, at]) => at.part === part).map(([flag, { field }]): [string, Flag] => {
-      const value = valueIn(spec, part, field);
+    const fields = [...FIELDS].filter(([, entry]) => entry.part === part).map(([flag, entry]): [string, Flag] => {
+      const value = valueAt(spec, entry);
       const [placeholder, shown] = typeof value === "number" ? ["N", Number(value.toPrecision(6))] : ["X", value];
-      return [flag, { value: placeholder, help: `${FIELD_FLAGS[flag].help} [${shown}]` }];
+      return [flag, { value: placeholder, help: `${entry.field.help} [${shown}]` }];
     });
-    return flagHelp(titles[part], [...fields, ...rest(part).map((flag): [string, Flag] => [flag, SHORT[flag]])]);
+    const short = SHORT.filter(([, at]) => at === part).map(([name, , flag]): [string, Flag] => [name, flag]);
+    return flagHelp(titles[part], [...fields, ...short]);
   }).join("\n");
 }
 
@@ -236,6 +170,6 @@ export function flagHelp(title: string, flags: Iterable<readonly [string, Flag]>
 export function seconds(flag: string, text: string): number {
   const [, number, unit] = text.match(/^(\d+(?:\.\d+)?)([smh])$/) ?? [];
   const value = Number(number) * { s: 1, m: 60, h: 3600 }[unit as "s" | "m" | "h"];
-  if (!(value > 0)) throw new Error(`Cannot read --${flag}: must be a time like 90s, 8m or 2.5h, current value is ${JSON.stringify(text)}`);
+  if (!(value > 0)) throw new Error(`Cannot read --${flag}: must be a time like 90s, 8m or 2.5h, current value is ${quote(text)}`);
   return value;
 }

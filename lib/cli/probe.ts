@@ -1,6 +1,7 @@
-/** `deno task probe`: looks into a run of the lab, at each of its checkpoints. Results go to stdout. */
+/** `deno task probe`: analyses a run of the lab at each of its checkpoints. Results go to stdout. */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
+import { largestFrequency } from "../analysis/network/fourier.ts";
 import type { Reading } from "../analysis/network/probe.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
@@ -8,12 +9,14 @@ import { writeWhole } from "../run/files.ts";
 import { probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
 import { OPERATIONS } from "../run/operations.ts";
+import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
 import { type Flag, flagHelp, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
 import { table } from "./table.ts";
+import { say, tell } from "./terminal.ts";
 
 const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
@@ -24,7 +27,7 @@ const FLAGS: Record<string, Flag> = {
   "help": { help: "this text" },
 };
 
-const HELP = `Looks into a run at each of its checkpoints: how much of what it does goes by a few frequencies.
+const HELP = `Analyses a run at each of its checkpoints: how much of its computation uses only a few frequencies.
 
   deno task probe --run ID|HASH [flags]
 
@@ -39,7 +42,7 @@ Columns
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
 The run's key frequencies are those of its last checkpoint. After Nanda et al., "Progress measures for grokking via mechanistic
-interpretability" (ICLR 2023). For x_plus_y and x_minus_y with an odd modulus. TensorFlow.js computes; no GPU is needed.
+interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
@@ -53,13 +56,13 @@ export async function main(args: string[]): Promise<number> {
     path = given.get("db") as string ?? LAB,
     file = given.get("figure") as string | undefined;
   if (given.has("help")) {
-    console.log(HELP);
+    tell(HELP);
     return 0;
   }
   if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
   if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
-    throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${JSON.stringify(file)}`);
+    throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${quote(file)}`);
   }
   if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
   if (file !== undefined) await prepareFile("--figure", file);
@@ -75,7 +78,7 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
   }
-  if (file !== undefined) console.error(`Figure: ${here(file)}`);
+  if (file !== undefined) say(`Figure: ${here(file)}`);
   return 0;
 }
 
@@ -126,7 +129,7 @@ function csv({ readings }: Probed): string {
 const HEAD = ["step", "train acc", "val acc", "key frequencies", "explained", "restricted", "excluded", "similarity", "neurons", "norm"];
 
 function text({ id, hash, spec, keys, readings, memorisationStep, grokkingStep }: Probed): string {
-  const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = (prime - 1) / 2;
+  const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = largestFrequency(prime);
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`,
     both = (loss: number, acc: number) => `${short(loss)} ${percent(acc).padStart(7)}`;
   const lines = readings.map(({ step, whole, restricted, excluded, ...reading }) => [

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The database that commands use unless they are told another. */
+/** The database that commands use unless --db names another. */
 export const LAB = join(ROOT, "data", "lab.db");
 
 /** The files below a folder of the project whose names end so, as sorted paths in the project; none where there is no such folder. */

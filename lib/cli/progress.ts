@@ -1,8 +1,9 @@
 /** Training as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import process from "node:process";
 import { createLogUpdate } from "log-update";
-import { groups, type News, type Run } from "../train/train.ts";
 import type { EngineInfo, Metrics } from "../engine/engine.ts";
+import { groups, type News, type Run } from "../train/train.ts";
+import { isGone, printable, unlessGone } from "./terminal.ts";
 
 /** Time, in ms: between two drawings of the block, between two lines in a log, and over which speed is measured. */
 const DRAW = 100, LINE = 10_000, WINDOW = 10_000;
@@ -19,22 +20,30 @@ interface Mark {
 
 /** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
 export class Meter {
-  #last: readonly { readonly step: number; readonly training: boolean }[] = [];
+  /** The steps of those in training; of the others `null`. */
+  #last: (number | null)[] = [];
   #marks: Mark[] = [];
 
   /** `weight`: the work in an update of a run, where runs differ in it. */
   constructor(readonly weight: (run: Seen) => number = () => 1) {}
 
   look(runs: readonly Seen[]): void {
-    // A run begins, when taken up again, at a later step; that isn't work done here.
-    const moved = runs.map(({ step }, i) => this.#last[i]?.training ? step - this.#last[i].step : 0);
-    this.#last = runs.map(({ step, status }) => ({ step, training: status === "training" }));
     const { steps, runSteps, work } = this.#marks.at(-1) ?? { steps: 0, runSteps: 0, work: 0 };
+    const moved = { steps: 0, runSteps: 0, work: 0 };
+    for (const [i, run] of runs.entries()) {
+      // A run begins, when taken up again, at a later step; that isn't work done here.
+      const n = run.step - (this.#last[i] ?? run.step);
+      this.#last[i] = run.status === "training" ? run.step : null;
+      if (n === 0) continue;
+      moved.steps = Math.max(moved.steps, n);
+      moved.runSteps += n;
+      moved.work += n * this.weight(run);
+    }
     this.#marks.push({
       at: performance.now(),
-      steps: steps + Math.max(0, ...moved),
-      runSteps: runSteps + sum(moved),
-      work: work + sum(moved.map((n, i) => n === 0 ? 0 : n * this.weight(runs[i]))),
+      steps: steps + moved.steps,
+      runSteps: runSteps + moved.runSteps,
+      work: work + moved.work,
     });
     // Marks in between are dropped, so that there are never many.
     if (this.#marks.length > 400) this.#marks = this.#marks.filter((_, i, { length }) => i === 0 || i > length - 200);
@@ -84,21 +93,25 @@ export interface Screen {
   done(): void;
 }
 
-/** The standard error stream. */
+/** The standard error stream. What is written after its terminal has gone is lost, and the work goes on. */
 export function stderrScreen(): Screen {
   const stream = process.stderr;
+  stream.on("error", (error) => {
+    if (!isGone(error)) throw error;
+  });
   const log = createLogUpdate(stream);
   // A terminal that doesn't know its size can't be drawn over.
   const terminal = stream.isTTY === true && stream.rows !== 0 && stream.columns !== 0;
   return {
     terminal,
     columns: stream.columns ?? 80,
-    draw: log,
-    line: (text) => {
-      if (terminal) log.clear();
-      stream.write(`${text}\n`);
-    },
-    done: () => terminal && log.done(),
+    draw: (text) => unlessGone(() => log(text)),
+    line: (text) =>
+      unlessGone(() => {
+        if (terminal) log.clear();
+        stream.write(`${printable(text)}\n`);
+      }),
+    done: () => unlessGone(() => terminal && log.done()),
   };
 }
 

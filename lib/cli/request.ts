@@ -1,18 +1,22 @@
-/** What a command line of `deno task train` asks for: read, checked against the files it names, nothing written yet. */
-import { join } from "node:path";
+/** The command line of `deno task train`: read and checked with the files it names. Nothing is written here. */
+import type { Metrics } from "../engine/engine.ts";
+import { reason } from "../run/files.ts";
 import { type RuleName, RULES } from "../run/grokking.ts";
-import { parseMetrics } from "../lab/metrics.ts";
-import { PRESETS, type RunInput, type RunSpec, runSpec } from "../run/spec.ts";
+import { PARTS } from "../run/fields.ts";
+import { quote } from "../run/quote.ts";
+import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
+import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
+import { faultOf } from "../train/divergence.ts";
+import { parseMetrics } from "../train/metrics_csv.ts";
 import { type EngineName, ENGINES } from "../train/train.ts";
-import type { Metrics, Snapshot } from "../engine/engine.ts";
-import { loadCheckpoint, loadWeights } from "../train/weights.ts";
-import { exists, mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
+import { type Checkpoint, loadWeights } from "../train/weights.ts";
+import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 
 const SETTING: Record<string, Flag> = {
   "preset": { value: "NAME", help: `${Object.keys(PRESETS).join(", ")} [ai-scientist]` },
   "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "nanda", "optim": {"lr": 0.003}}' },
-  "seeds": { value: "LIST", help: "0,1,2 or 0..9: a run each, trained together [the preset's seed]" },
+  "seeds": { value: "LIST", help: "0,1,2 or 0..9: one run per seed, trained together [the preset's seed]" },
   "seed": { value: "N", help: "the same for one seed" },
 };
 const TRAINING: Record<string, Flag> = {
@@ -25,14 +29,14 @@ const TRAINING: Record<string, Flag> = {
   "init": { value: "FILE.safetensors", help: "initial weights, the same for all seeds" },
   "resume": {
     value: "DIR",
-    help: "go on from a folder of checkpoints, bit for bit; the setting and the seeds are theirs, --steps may be raised",
+    help: "go on from a folder of checkpoints, bit for bit; the setting is theirs, --steps may be raised",
   },
 };
 const OUTPUT: Record<string, Flag> = {
-  "metrics": { value: "FILE.csv", help: "evaluations, a row each; of a resumed run, the earlier ones too" },
+  "metrics": { value: "FILE.csv", help: "evaluations, one per row; of a resumed run, the earlier ones too" },
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
-  "checkpoint": { value: "DIR", help: "all that --resume needs: every minute, on Ctrl-C, and at the end" },
+  "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },
   "dump-data": { value: "FILE.csv", help: "the pairs of every seed: seed,split,a,b,target" },
   "json": { help: "a summary on stdout for programs" },
   "help": { help: "this text, with the defaults of the preset that is given" },
@@ -46,10 +50,13 @@ export interface Request {
   readonly rule: RuleName;
   /** Initial weights f32[P] from `--init`. */
   readonly init?: Float32Array<ArrayBuffer>;
-  /** States by seed from `--resume`. */
-  readonly resume: ReadonlyMap<number, Snapshot>;
-  /** Evaluations by seed up to those states. */
-  readonly history: ReadonlyMap<number, readonly Metrics[]>;
+  /** Where to go on from, by seed, from the folder that `--resume` names. */
+  readonly resume: ReadonlyMap<number, Checkpoint>;
+  readonly resumeFrom?: string;
+  /** Of a resumed run's file of metrics: the evaluations of seeds that aren't trained now, which stay in it. */
+  readonly kept: ReadonlyMap<number, readonly Metrics[]>;
+  /** Files that are read, by flag: nothing may be written over them. */
+  readonly inputs: Readonly<Record<string, string | undefined>>;
   readonly metrics?: string;
   readonly save?: string;
   readonly saveInit?: string;
@@ -63,7 +70,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
   const flags = inputOf(given);
-  const file = text("config") === undefined ? {} : await readJson("--config", text("config")!) as RunInput;
+  const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
   for (const [one, other] of [["resume", "init"], ["resume", "save-init"], ["resume", "preset"], ["seed", "seeds"]]) {
     if (given.has(one) && given.has(other)) throw new Error(`Cannot use --${one} and --${other} together: must be one of them`);
@@ -71,8 +78,9 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const engine = choice("engine", text("engine") ?? "webgpu", ENGINES);
   const rule = choice("rule", text("rule") ?? "first", Object.keys(RULES) as RuleName[]);
 
-  const resume = await checkpoints(text("resume"), given);
-  const seeds = seedsGiven(given) ?? (resume.size > 0 ? [...resume.keys()] : [runSpec(over(file, flags)).seed]);
+  const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);
+  const resume = from === undefined ? new Map<number, Checkpoint>() : await checkpoints(from, asked);
+  const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? [runSpec(over(file, flags)).seed];
   const specs = seeds.map((seed) => resumed(resume.get(seed), { ...over(file, flags), seed }));
   const init = text("init") === undefined ? undefined : await initial(text("init")!, specs[0]);
   return {
@@ -81,7 +89,9 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
     untilGrokked: given.has("until-grokked"),
     rule,
     resume,
-    history: await earlier(resume, text("resume"), text("metrics")),
+    ...from !== undefined && { resumeFrom: from },
+    kept: await others(from === undefined ? undefined : text("metrics"), new Set(seeds)),
+    inputs: { "--config": text("config"), "--init": text("init") },
     json: given.has("json"),
     ...init && { init },
     ...paths(given),
@@ -95,98 +105,65 @@ function paths(given: Given) {
 }
 
 /** The file's input with the flags over it, field by field. */
-function over(file: RunInput, flags: RunInput): RunInput {
-  const part = (name: "model" | "data" | "optim" | "schedule") => {
-    const from: unknown = file[name] ?? {};
-    if (typeof from !== "object" || Array.isArray(from)) {
-      throw new Error(`Cannot read --config: ${name} must be an object, current value is ${JSON.stringify(from)}`);
-    }
-    return { ...from, ...flags[name] };
-  };
-  const preset = flags.preset ?? file.preset;
-  if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
-    throw new Error(
-      `Cannot use this run: preset must be one of ${Object.keys(PRESETS).join(", ")}, current value is ${JSON.stringify(preset)}`,
-    );
-  }
-  return { ...file, ...flags, model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };
-}
+const over = (file: RunInput, flags: RunInput): RunInput => ({
+  ...file,
+  ...flags,
+  ...Object.fromEntries(PARTS.map((part) => [part, { ...file[part], ...flags[part] }])),
+});
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
   return typeof text === "string" ? seedsOf(text) : undefined;
 }
 
+/** @throws Error where the file isn't weights of this run's model, or some of them are no finite numbers. */
 async function initial(path: string, spec: RunSpec): Promise<Float32Array<ArrayBuffer>> {
   await mustBeFile("--init", path);
-  return await loadWeights(path, spec);
+  const params = await loadWeights(path, spec), fault = faultOf(spec, params);
+  if (fault) throw new Error(`Cannot use --init ${path}: its weights must be finite numbers, ${fault}`);
+  return params;
 }
-
-/** The file of a seed in a folder of weights or checkpoints. */
-export const seedFile = (folder: string, seed: number) => join(folder, `seed_${seed}.safetensors`);
-/** The evaluations that lie beside checkpoints. */
-export const metricsBeside = (folder: string) => join(folder, "metrics.csv");
 
 /** The checkpoints of the seeds asked for, or of all there are. */
-async function checkpoints(folder: string | undefined, given: Given): Promise<Map<number, Snapshot>> {
-  if (folder === undefined) return new Map();
+async function checkpoints(folder: string, asked: readonly number[] | undefined): Promise<Map<number, Checkpoint>> {
   await mustBeFolder("--resume", folder);
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name.match(/^seed_(\d+)\.safetensors$/)?.[1]);
-  const there = names.filter((seed) => seed !== undefined).map(Number).sort((a, b) => a - b);
-  const seeds = seedsGiven(given) ?? there;
+  const there = await seedsIn(folder), seeds = asked ?? there;
   const missing = seeds.filter((seed) => !there.includes(seed));
   if (missing.length > 0) {
-    throw new Error(`Cannot resume from ${folder}: must have a checkpoint of every seed, there is none of ${missing.join(", ")}`);
+    const which = missing.slice(0, 10).map((seed) => quote(seed)).join(", ");
+    throw new Error(`Cannot resume from ${folder}: must have a checkpoint of every seed, there is none of ${which}`);
   }
   if (seeds.length === 0) throw new Error(`Cannot resume from ${folder}: must have files seed_S.safetensors, there are none`);
-  return new Map(await Promise.all(seeds.map(async (seed) => [seed, await loadCheckpoint(seedFile(folder, seed))] as const)));
+  const found = new Map<number, Checkpoint>();
+  for (const seed of seeds) found.set(seed, await readSeed(folder, seed));
+  return found;
 }
 
-/** The spec of a run: that of its checkpoint, of which only the schedule may change; without one, that of the input. */
-function resumed(checkpoint: Snapshot | undefined, input: RunInput): RunSpec {
+/** The spec of a run: that of its checkpoint, of which only the number of steps may change; without one, that of the input. */
+function resumed(checkpoint: Checkpoint | undefined, input: RunInput): RunSpec {
   if (!checkpoint) return runSpec(input);
-  const { spec, step } = checkpoint;
-  for (const part of ["model", "data", "optim"] as const) {
-    for (const [field, value] of Object.entries(input[part] ?? {})) {
-      const saved = (spec[part] as unknown as Record<string, unknown>)[field];
-      if (value !== saved) {
-        throw new Error(
-          `Cannot resume seed ${spec.seed}: ${field} must be ${JSON.stringify(saved)} as in its checkpoint, current value is ${
-            JSON.stringify(value)
-          }`,
-        );
-      }
-    }
-  }
-  const { preset: _, ...rest } = input;
-  const whole = runSpec({
-    ...rest,
-    model: spec.model,
-    data: spec.data,
-    optim: spec.optim,
-    schedule: { ...spec.schedule, ...input.schedule },
-  });
-  if (whole.schedule.steps < step) {
-    throw new Error(
-      `Cannot resume seed ${spec.seed}: steps must be at least the ${step} of its checkpoint, current value is ${whole.schedule.steps}`,
-    );
-  }
-  return whole;
+  const { spec, step } = checkpoint.state;
+  // A preset, in a file of --config, says all of a run; without one, only what is given counts.
+  const whole = Object.fromEntries(PARTS.map((part) => [part, { ...spec[part], ...input[part] }]));
+  const wanted = runSpec(input.preset !== undefined ? input : { ...input, ...whole });
+  const fail = (field: string, requirement: string, value: unknown) => {
+    throw new Error(`Cannot resume seed ${spec.seed}: ${field} must be ${requirement} its checkpoint, current value is ${quote(value)}`);
+  };
+  const other = difference(wanted, spec);
+  if (other) fail(other.field, `${quote(other.there)} as in`, other.here);
+  const steps = input.schedule?.steps ?? spec.schedule.steps;
+  if (steps < step) fail("steps", `at least the ${step} of`, steps);
+  return runSpec({ ...spec, schedule: { ...spec.schedule, steps } });
 }
 
-/** The evaluations before the checkpoints: from beside them, or else from the file that is to hold the metrics. */
-async function earlier(resume: ReadonlyMap<number, Snapshot>, folder?: string, metrics?: string): Promise<Map<number, readonly Metrics[]>> {
-  if (folder === undefined) return new Map();
-  const beside = metricsBeside(folder);
-  const from = await exists(beside) ? beside : metrics !== undefined && await exists(metrics) ? metrics : undefined;
-  if (from === undefined) return new Map();
-  let seeds;
+/** The evaluations in a file of metrics that is there, of all seeds but these. */
+async function others(path: string | undefined, seeds: ReadonlySet<number>): Promise<Map<number, readonly Metrics[]>> {
+  if (path === undefined || !await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return new Map();
   try {
-    seeds = parseMetrics(await readText("earlier metrics", from));
+    return new Map([...parseMetrics(await readText("--metrics", path))].filter(([seed]) => !seeds.has(seed)));
   } catch (error) {
-    throw new Error(`Cannot resume with the metrics in ${from}: ${(error as Error).message}`);
+    throw new Error(`Cannot go on with --metrics ${path}: it must be a file of metrics or a new one, ${reason(error)}`);
   }
-  return new Map([...resume].map(([seed, { step }]) => [seed, (seeds.get(seed) ?? []).filter((row) => row.step <= step)]));
 }
 
 function help(spec: RunSpec): string {

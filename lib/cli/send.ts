@@ -1,5 +1,6 @@
 /** `deno task sweep --slurm` and `--tasks`: an experiment dealt out to tasks, their scripts, and on a cluster the jobs that run and merge them. */
 import { dirname, join, resolve } from "node:path";
+import { quote } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import { updateCost } from "../lab/shards.ts";
@@ -11,6 +12,7 @@ import { LAB, ROOT } from "./process.ts";
 import { percent, plural } from "./progress.ts";
 import { arrayScript, localScript, mergeScript, quoted, type Resources, type ScriptOptions } from "./scripts.ts";
 import { cancel, checkSlurm, hasSlurm, jobState, queuedTasks, ranges, submit } from "./slurm.ts";
+import { say, tell } from "./terminal.ts";
 import { type Plan, readPlan, type Task, tasksFolder, tasksOf, writePlan, writeScripts, writeTasks } from "./tasks.ts";
 
 export interface Sending {
@@ -53,7 +55,7 @@ export function readSending(given: Given): Sending | undefined {
   if (apart !== undefined) throw new Error(`Cannot use --${apart} with ${slurm ? "--slurm" : "--tasks"}: must be one of them`);
   const partition = text("partition");
   if (partition !== undefined && !/^[\w.-]+(,[\w.-]+)*$/.test(partition)) {
-    throw new Error(`Cannot read --partition: must be a name or several with commas, current value is ${JSON.stringify(partition)}`);
+    throw new Error(`Cannot read --partition: must be a name or several with commas, current value is ${quote(partition)}`);
   }
   const number = (name: string) => given.has(name) ? { [name]: whole(name, text(name)!, 1) } : {};
   return {
@@ -104,9 +106,9 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
     "merge.sh": mergeScript(options),
     "local.sh": localScript(options, tasks.length),
   };
-  console.log(summary(experiment, tasks, busy));
+  tell(summary(experiment, tasks, busy));
   if (dryRun) {
-    console.log(
+    tell(
       `\nOf these would be ${slurm ? "submitted" : "written"}: ${ranges(missing) || "none"}. The script of a task:\n\n${
         scripts["array.sh"]
       }`,
@@ -116,14 +118,14 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
   const entries = await writeTasks(experiment, tasks, plan, { db, busy });
   const { written, kept } = await writeScripts(folder, scripts, plan.scripts);
   for (const name of kept) {
-    console.error(`${here(join(folder, name))} was changed by hand and stays; without it, the command writes a new one`);
+    say(`${here(join(folder, name))} was changed by hand and stays; without it, the command writes a new one`);
   }
   const next: Plan = { ...plan, tasks: entries, scripts: written };
   await writePlan(folder, next);
   const watch = `deno task sweep ${[...sending.named.map(quoted), ...dbFlag(db)].join(" ")} --status`;
   if (slurm) await submitMissing(experiment, db, { plan: next, folder, missing, busy, merging });
-  else console.log(byHand(folder, tasks.length));
-  console.log(`To watch: ${watch}${slurm ? `, squeue -n grokbook-${experiment.name}` : ""}`);
+  else tell(byHand(folder, tasks.length));
+  tell(`To watch: ${watch}${slurm ? `, squeue -n grokbook-${experiment.name}` : ""}`);
   return 0;
 }
 
@@ -142,7 +144,7 @@ interface Submission {
 async function submitMissing(experiment: Experiment, db: string, { plan, folder, missing, busy, merging }: Submission): Promise<void> {
   const { arrays, merge } = plan.jobs;
   if (missing.length === 0 && (busy.size > 0 || await isMerged(experiment, db))) {
-    console.log(
+    tell(
       busy.size > 0
         ? `Nothing to submit: the ${plural(busy.size, "task")} in the queue have all that is left.`
         : `Nothing to submit: ${here(db)} has it all.`,
@@ -158,8 +160,8 @@ async function submitMissing(experiment: Experiment, db: string, { plan, folder,
   const after = dependency.length > 0 ? [`--dependency=afterany:${dependency.join(":")}`] : [];
   const job = await submit(join(folder, "merge.sh"), ...after);
   await writePlan(folder, { ...plan, jobs: { arrays: all, merge: job } });
-  if (array !== null) console.log(`Submitted ${plural(missing.length, "task")} as job ${array}: ${ranges(missing)}`);
-  console.log(`Submitted the merge into ${here(db)} as job ${job}${after.length > 0 ? ", which waits for them" : ""}`);
+  if (array !== null) tell(`Submitted ${plural(missing.length, "task")} as job ${array}: ${ranges(missing)}`);
+  tell(`Submitted the merge into ${here(db)} as job ${job}${after.length > 0 ? ", which waits for them" : ""}`);
 }
 
 /** Whether the lab has all that the experiment asks for. */

@@ -6,6 +6,7 @@
 import { dirname, join } from "node:path";
 import { homedir, tmpdir } from "node:os";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
+import { type Drivers, vulkanDrivers, whyNoAdapter } from "./drivers.ts";
 import { output } from "./process.ts";
 
 export type Need = "vulkan" | "jupyter" | "kernel" | "browser" | "slurm";
@@ -17,6 +18,8 @@ export interface Machine {
   /** Has apt-get. */
   readonly apt: boolean;
   readonly adapter: AdapterInfo | null;
+  /** Vulkan's drivers, looked up where there is no adapter. */
+  readonly drivers: Drivers | null;
   /** The Jupyter programs that are on PATH. */
   readonly jupyter: readonly string[];
   /** Jupyter's kernel `deno` starts this very Deno, with all that it needs in its environment. */
@@ -56,14 +59,18 @@ const BY_HAND: Readonly<Record<Exclude<Need, "kernel">, string>> = {
   browser: `Chromium or Chrome, on PATH as ${BROWSERS.join(", ")}`,
   slurm: `Slurm and munge, on PATH as ${SLURM.join(", ")}`,
 };
-/** What is missing where a need is unmet. */
-export const LACK: Readonly<Record<Need, string>> = {
+/** What is missing where a need is unmet, as a sentence without its full stop. */
+export const lack = (need: Need, machine: Machine): string => need === "vulkan" && hidden(machine)?.what || LACK[need];
+const LACK: Readonly<Record<Need, string>> = {
   vulkan: "WebGPU finds no adapter",
   jupyter: "Jupyter is not installed",
   kernel: "Jupyter doesn't know this Deno",
   browser: "There is no Chromium or Chrome to drive",
   slurm: "Slurm is not installed",
 };
+
+/** Why drivers that are there give no adapter: then installing one is no help. */
+const hidden = ({ adapter, drivers }: Machine) => adapter || !drivers ? null : whyNoAdapter(drivers);
 
 /** The command that installs these packages, as a person types it. */
 export const installCommand = (packages: readonly string[], rights: Machine["rights"]) => {
@@ -77,20 +84,22 @@ export const unmet = (needs: readonly Need[], machine: Machine): Need[] =>
 
 /** What has to be done on `machine` for `needs`; nothing is looked up. */
 export function plan(needs: readonly Need[], machine: Machine): Plan {
-  const lacking = unmet(needs, machine);
+  const lacking = unmet(needs, machine), why = lacking.includes("vulkan") ? hidden(machine) : null;
   const missing = Object.entries(PACKAGES)
-    .filter(([name, { need }]) => lacking.includes(need) && !machine.jupyter.includes(name))
+    .filter(([name, { need }]) => lacking.includes(need) && !(need === "vulkan" && why) && !machine.jupyter.includes(name))
     .map(([name, entry]) => ({ name, ...entry }));
   const kernel = lacking.includes("kernel");
-  if (machine.apt && machine.rights !== "none") return { packages: missing, kernel, byHand: [] };
-  const byHand = (["vulkan", "jupyter", "browser", "slurm"] as const).filter((need) => lacking.includes(need)).map((need) => {
+  const look = why ? [{ need: "vulkan" as const, how: why.how }] : [];
+  if (machine.apt && machine.rights !== "none") return { packages: missing, kernel, byHand: look };
+  const rest = (["vulkan", "jupyter", "browser", "slurm"] as const).filter((need) => lacking.includes(need) && !(need === "vulkan" && why));
+  const byHand = rest.map((need) => {
     const packages = missing.filter((entry) => entry.need === need).map(({ name }) => name);
     return { need, how: machine.apt ? installCommand(packages, machine.rights) : BY_HAND[need] };
   });
-  return { packages: [], kernel, byHand };
+  return { packages: [], kernel, byHand: [...look, ...byHand] };
 }
 
-/** The environment of programs that use WebGPU or Jupyter: Deno's folder on PATH, and a value that the Vulkan loader asks for. */
+/** The environment of programs that use WebGPU or Jupyter: Deno's folder on PATH, and a variable that the Vulkan loader needs. */
 export function environment(): Record<string, string> {
   const here = dirname(Deno.execPath());
   const path = Deno.env.get("PATH") ?? "";
@@ -100,9 +109,9 @@ export function environment(): Record<string, string> {
   };
 }
 
-/** Describes the machine; only what `needs` ask about is looked at, the rest reads as missing. */
+/** Describes the machine; only what `needs` names is looked at, the rest counts as missing. */
 export async function look(needs: readonly Need[]): Promise<Machine> {
-  const apt = onPath("apt-get");
+  const apt = onPath("apt-get"), adapter = needs.includes("vulkan") ? await probeAdapter() : null;
   return {
     rights: !apt
       ? "none"
@@ -112,7 +121,8 @@ export async function look(needs: readonly Need[]): Promise<Machine> {
       ? "sudo"
       : "none",
     apt,
-    adapter: needs.includes("vulkan") ? await probeAdapter() : null,
+    adapter,
+    drivers: needs.includes("vulkan") && !adapter ? vulkanDrivers() : null,
     jupyter: JUPYTER.filter(onPath),
     kernel: needs.includes("kernel") && await kernelIsOurs(),
     browser: needs.includes("browser") ? await browser() : null,
@@ -141,11 +151,13 @@ export async function ensure(needs: readonly Need[], say: (line: string) => void
   for (const { name, why } of packages) say(`Installing ${name}: ${why}.`);
   const installed = packages.length === 0 || await install(packages.map(({ name }) => name), machine.rights, say);
   if (kernel) await writeKernel(say);
-  for (const { need, how } of byHand) say(`${LACK[need]}. To get it: ${how}`);
+  for (const { need, how } of byHand) say(`${lack(need, machine)}. To get it: ${how}`);
 
   const left = unmet(needs, await look(needs));
   const explained = [...byHand, ...(installed ? [] : packages)].map(({ need }) => need);
-  for (const need of left.filter((need) => !explained.includes(need))) say(`${LACK[need]}, still. \`deno task doctor\` tells more.`);
+  for (const need of left.filter((need) => !explained.includes(need))) {
+    say(`${lack(need, machine)}, still. \`deno task doctor\` tells more.`);
+  }
   return left;
 }
 

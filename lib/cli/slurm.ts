@@ -1,4 +1,5 @@
 /** Slurm, by its own programs: what it offers, what is in its queue, and submitting. Whatever goes wrong is one line. */
+import { quote } from "../run/quote.ts";
 
 /** A task of an array that is in the queue. */
 export interface Queued {
@@ -34,7 +35,7 @@ export async function checkSlurm(partition?: string): Promise<void> {
   if (partition === undefined) return;
   const unknown = partition.split(",").find((name) => !partitions.includes(name));
   if (unknown !== undefined) {
-    throw new Error(`Cannot submit: --partition must be one of ${partitions.join(", ")}, current value is ${JSON.stringify(unknown)}`);
+    throw new Error(`Cannot submit: --partition must be one of ${partitions.join(", ")}, current value is ${quote(unknown)}`);
   }
 }
 
@@ -62,7 +63,7 @@ async function queue(): Promise<{ id: string; array: string; index: string; stat
 /** Submits a script. @param flags of sbatch, over those in the script. @returns the job's number. @throws Error in one line. */
 export async function submit(script: string, ...flags: string[]): Promise<string> {
   const [id] = (await answer("sbatch", ["--parsable", ...flags, script])).split(/[;\n]/);
-  if (!/^\d+$/.test(id)) throw new Error(`Cannot submit ${script}: sbatch must answer with a job's number, it says ${JSON.stringify(id)}`);
+  if (!/^\d+$/.test(id)) throw new Error(`Cannot submit ${script}: sbatch must answer with a job's number, it says ${quote(id)}`);
   return id;
 }
 

@@ -8,8 +8,9 @@ import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
+import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
-import { exists, here } from "./files.ts";
+import { database, exists, here, prepareFolder } from "./files.ts";
 import { choice, type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
 import { oneLine, run, stoppable } from "./main.ts";
@@ -20,6 +21,7 @@ import { StatusFile } from "./status_file.ts";
 import { sweepStatus } from "./sweep_status.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
+import { say, tell } from "./terminal.ts";
 
 const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
@@ -28,8 +30,7 @@ const FLAGS: Record<string, Flag> = {
   "dry-run": { help: "what it would take: runs, shapes, parameters, memory, disk, time on this adapter; trains for a moment to see" },
   "boundary": {
     value: "X[,Y]",
-    help:
-      "train of the grid over these fields only what tells where success turns into failure, round after round: optim.weightDecay,model.dModel",
+    help: "train only those runs of the grid that show where success turns into failure along these fields: optim.weightDecay,model.dModel",
   },
   "steps": { value: "N", help: "updates of every run, in place of the experiment's; more can be added later" },
   "limit": { value: "N", help: "train no more than so many runs" },
@@ -62,12 +63,12 @@ interface Request {
 export async function main(args: string[]): Promise<number> {
   const request = await readRequest(args);
   if (typeof request === "string") {
-    console.log(request);
+    tell(request);
     return 0;
   }
   const { experiment, db, sending, statusFile } = request;
   if (request.status) {
-    console.log(await sweepStatus(experiment, db));
+    tell(await sweepStatus(experiment, db));
     return 0;
   }
   if (sending) return await send(experiment, db, sending);
@@ -89,8 +90,10 @@ export async function main(args: string[]): Promise<number> {
 
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
   const { experiment, db, budget, limit } = request;
+  // First, so that a machine that can't train gets no empty database.
+  const engine = await openEngine(request.engine, say);
   using lab = Lab.open(db);
-  const engine = await openEngine(request.engine);
+  if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
   await file?.update(standing(lab, experiment).map(({ run }) => run));
   let wrong = false, map: BoundaryMap | undefined;
@@ -126,16 +129,16 @@ async function trainHere(request: Request, args: readonly string[], file: Status
     }
   });
   await file?.end(runs);
-  for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
-  if (map && request.boundary) console.log(boundaryTable(map, request.boundary));
-  console.log(report(experiment, runs, db, withoutAttention(lab, experiment).length));
+  for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
+  if (map && request.boundary) tell(boundaryTable(map, request.boundary));
+  tell(report(experiment, runs, db, withoutAttention(lab, experiment).length));
   return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
 
 async function readRequest(args: string[]): Promise<Request | string> {
+  if (args.length === 0 || args.includes("--help")) return help();
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
-  if (given.has("help") || args.length === 0) return help();
   if (given.has("experiment") === given.has("grid")) {
     throw new Error("Cannot begin a sweep: must have either --experiment or --grid; --help lists the experiments");
   }
@@ -156,7 +159,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
   return {
     experiment,
     ...boundary && { boundary },
-    db: text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB),
+    db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
     status: given.has("status"),
@@ -172,14 +175,14 @@ function named(name: string): Experiment {
   const found = EXPERIMENTS.find((experiment) => experiment.name === name);
   if (!found) {
     const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
-    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${JSON.stringify(name)}`);
+    throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${quote(name)}`);
   }
   return found;
 }
 
 function shardOf(text: string): Shard {
   const [index, count] = (text.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
-  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${JSON.stringify(text)}`);
+  if (!(index < count)) throw new Error(`Cannot read --shard: must be like 0/3, 1/3 or 2/3, current value is ${quote(text)}`);
   return { index, count };
 }
 
@@ -188,7 +191,7 @@ function axesOf(text: string, { runs }: Experiment): Axes {
   const [x, y, ...more] = text.split(",").map((part) => part.trim());
   if (!x || y === "" || more.length > 0) {
     throw new Error(
-      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${JSON.stringify(text)}`,
+      `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${quote(text)}`,
     );
   }
   const axes = y === undefined ? { x } : { x, y };
@@ -227,7 +230,7 @@ function help(): string {
     `  ${name.padEnd(width)}  ${String(runs.length).padStart(4)} runs  ${question}`
   );
   return `Trains the runs of an experiment that aren't done yet, as many at once as fit, and stores all of it in the lab's database.
-Stop it in whatever way; the same command goes on from there.
+You can stop it at any time, or kill it; the same command goes on from there.
 
   deno task sweep --experiment NAME | --grid FILE.json [flags]
 

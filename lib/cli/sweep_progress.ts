@@ -1,7 +1,7 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
 import { hasEnded, isOver, type Progress, progressOf } from "../lab/status.ts";
 import type { SweptRun } from "../lab/sweep.ts";
-import { groups, type News } from "../train/train.ts";
+import { groupKey, type News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import { bar, Display, duration, figure, Meter, percent, plural, range, type Screen } from "./progress.ts";
 
@@ -18,11 +18,14 @@ export interface SweepProgressOptions {
 /** Shows a sweep while it goes on; give its `update` to `sweep` as `onProgress`, and call `done` whatever happens. */
 export class SweepProgress extends Display {
   readonly #meter: Meter;
-  readonly #cost = new Map<SweptRun["spec"], number>();
+  /** Work in an update of a run, by its group; in the order in which groups train, once all runs were seen. */
+  readonly #cost = new Map<string, number>();
   /** The latest validation accuracy of each run. */
   readonly #accuracy = new Map<SweptRun["spec"], number>();
   readonly #told = new Set<SweptRun["spec"]>();
   #runs: readonly SweptRun[] = [];
+  /** Work in an update of each run. */
+  #flops = new Float64Array();
   #drawn = -Infinity;
 
   constructor(readonly engine: Engine, readonly options: SweepProgressOptions) {
@@ -31,7 +34,10 @@ export class SweepProgress extends Display {
   }
 
   update(news: readonly News[], runs: readonly SweptRun[]): void {
-    if (this.#runs.length === 0) { for (const run of runs.filter(isOver)) this.#told.add(run.spec); }
+    if (this.#runs.length === 0) {
+      for (const run of runs.filter(isOver)) this.#told.add(run.spec);
+      this.#flops = Float64Array.from(runs, ({ spec }) => this.#flop(spec));
+    }
     this.#runs = runs;
     this.#meter.look(runs);
     for (const { run, metrics } of news) this.#accuracy.set(run.spec, metrics.valAcc);
@@ -65,16 +71,17 @@ export class SweepProgress extends Display {
 
   /** Work in an update of a run. */
   #flop(spec: SweptRun["spec"]): number {
-    let flop = this.#cost.get(spec);
-    if (flop === undefined) this.#cost.set(spec, flop = this.engine.cost(spec).flop);
+    const key = groupKey(spec);
+    let flop = this.#cost.get(key);
+    if (flop === undefined) this.#cost.set(key, flop = this.engine.cost(spec).flop);
     return flop;
   }
 
   /** Share of the work that is done, and the time that the rest takes at the speed of the last seconds. */
   #share(): { readonly share: number; readonly left: string } {
     let done = 0, left = 0;
-    for (const run of this.#runs) {
-      const { spec, step } = run, flop = this.#flop(spec);
+    for (const [i, run] of this.#runs.entries()) {
+      const { spec, step } = run, flop = this.#flops[i];
       done += flop * (isOver(run) ? spec.schedule.steps : step);
       if (!isOver(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
     }
@@ -98,7 +105,7 @@ export class SweepProgress extends Display {
 
   /** What is in training now. */
   #group(training: readonly SweptRun[]): string {
-    const all = groups(this.#runs), at = all.findIndex((group) => group.includes(training[0]));
+    const all = [...this.#cost.keys()], at = all.indexOf(groupKey(training[0].spec));
     const { model: { layers, dModel, heads }, data: { operation, prime } } = training[0].spec;
     const accuracy = training.flatMap(({ spec }) => this.#accuracy.get(spec) ?? []);
     return [

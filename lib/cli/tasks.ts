@@ -24,6 +24,7 @@ import { exists, readJson } from "./files.ts";
 import { gridFile } from "./grid_file.ts";
 import { taskName } from "./scripts.ts";
 import type { Jobs } from "./slurm.ts";
+import { say } from "./terminal.ts";
 
 /** What is remembered of the tasks from one command to the next. */
 export interface Plan {
@@ -131,7 +132,7 @@ export async function writeTasks(experiment: Experiment, tasks: readonly Task[],
     const here = new Set(runs.map(specHash).filter((hash) => begun.has(hash)));
     if (fresh && here.size > 0) {
       using own = Lab.open(lab);
-      await merge(main!, own, console.error, here);
+      await merge(main!, own, say, here);
     }
     using own = await openIfThere(lab);
     const { states, updates, work } = own ? labStatus(own, part) : progressOf(runs.map(waiting));

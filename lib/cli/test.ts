@@ -42,7 +42,7 @@ export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
 
 /** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
-const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train)|lab\/store)_test\.ts$/;
+const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/;
 
 /** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
 export const lanes = (files: readonly string[]): string[][] =>

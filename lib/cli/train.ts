@@ -1,99 +1,178 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
-import { milestones, RULES } from "../run/grokking.ts";
-import { metricsCsv } from "../lab/metrics.ts";
+import type { Engine, Snapshot } from "../engine/engine.ts";
+import { writeWhole } from "../run/files.ts";
+import { RULES } from "../run/grokking.ts";
 import { initialise, parameterCount } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
-import { openEngine, type Run, snapshotOf, train } from "../train/train.ts";
-import type { Engine, Snapshot } from "../engine/engine.ts";
-import { saveCheckpoint, saveWeights } from "../train/weights.ts";
-import { writeWhole } from "../run/files.ts";
-import { prepareFile, prepareFolder } from "./files.ts";
+import { CheckpointFolder, metricsBeside, seedFile } from "../train/checkpoints.ts";
+import { counted, findGap } from "../train/history.ts";
+import { metricsCsv } from "../train/metrics_csv.ts";
+import { Pace } from "../train/pace.ts";
+import { type EngineName, openEngine, type Run, snapshotOf, train } from "../train/train.ts";
+import { isCheckpoint, saveWeights } from "../train/weights.ts";
+import { prepare, type Target } from "./files.ts";
 import { run, stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";
-import { metricsBeside, readRequest, type Request, seedFile } from "./request.ts";
+import { readRequest, type Request } from "./request.ts";
 import { table } from "./table.ts";
+import { say, tell } from "./terminal.ts";
 
-/** Seconds between checkpoints, and between versions of the metrics file. */
+/** Seconds between checkpoints, and between versions of the files of metrics, once training has gone on for a while. */
 const SAVE_EVERY = 60;
 
-export async function main(args: string[]): Promise<number> {
+/** What tests replace. */
+interface Means {
+  readonly open?: (name: EngineName, say: (line: string) => void) => Promise<Engine>;
+  /** Seconds between saves. */
+  readonly saveEvery?: number;
+}
+
+export async function main(args: string[], { open = openEngine, saveEvery = SAVE_EVERY }: Means = {}): Promise<number> {
   const request = await readRequest(args);
   if (typeof request === "string") {
-    console.log(request);
+    tell(request);
     return 0;
   }
-  await prepare(request);
+  await prepare(targets(request), request.inputs);
+  await mustNotReplace(request);
+  using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
-  const engine = await openEngine(request.engine);
-  if (request.saveInit !== undefined) {
-    for (const spec of request.specs) await saveWeights(seedFile(request.saveInit, spec.seed), spec, request.init ?? initialise(spec));
-  }
+  const engine = await open(request.engine, say);
+  for (const line of gaps(request)) say(line);
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
-  const { result: runs, code } = await stoppable((signal) => trainAndSave(request, engine, progress, signal));
+  const files = new Files(request, folder, saveEvery);
+  const { result: runs, code } = await stoppable((signal) => trainAndSave(request, engine, progress, files, signal));
   report(request, engine, runs, progress.meter.total, code !== undefined);
-  for (const { error } of runs) if (error !== undefined) console.error(`error: ${error}`);
+  for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
   return code ?? (runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
 
-/** Makes sure that all which is to be written can be, before hours of training. */
-async function prepare({ metrics, dumpData, save, saveInit, checkpoint }: Request): Promise<void> {
-  for (const [flag, path] of Object.entries({ "--metrics": metrics, "--dump-data": dumpData })) {
-    if (path !== undefined) await prepareFile(flag, path);
-  }
-  const folders = { "--save": save, "--save-init": saveInit, "--checkpoint": checkpoint };
-  for (const [flag, path] of Object.entries(folders)) if (path !== undefined) await prepareFolder(flag, path);
+/** All that is to be written. */
+function targets({ metrics, dumpData, save, saveInit, checkpoint }: Request): Target[] {
+  const file = (flag: string, path?: string): Target[] => path === undefined ? [] : [{ flag, path, kind: "file" }];
+  const folder = (flag: string, path?: string): Target[] => path === undefined ? [] : [{ flag, path, kind: "folder" }];
+  return [
+    ...folder("--checkpoint", checkpoint),
+    ...folder("--save", save),
+    ...folder("--save-init", saveInit),
+    ...checkpoint === undefined || checkpoint.trim() === "" ? [] : file("--checkpoint", metricsBeside(checkpoint)),
+    ...file("--metrics", metrics),
+    ...file("--dump-data", dumpData),
+  ];
 }
 
-async function trainAndSave(request: Request, engine: Engine, progress: Progress, signal: AbortSignal): Promise<readonly Run[]> {
-  const { specs, resume, history, init, checkpoint } = request;
-  let saved = performance.now();
+/** Fails where weights would be written over a checkpoint, which holds more than they do. */
+async function mustNotReplace({ specs, save, saveInit }: Request): Promise<void> {
+  for (const [flag, folder] of Object.entries({ "--save": save, "--save-init": saveInit })) {
+    for (const { seed } of folder === undefined ? [] : specs) {
+      const path = seedFile(folder!, seed);
+      if (await isCheckpoint(path)) throw new Error(`Cannot write ${flag} ${folder}: must have no checkpoints, ${path} is one`);
+    }
+  }
+}
+
+async function openFolder({ specs, resume, resumeFrom, checkpoint }: Request): Promise<CheckpointFolder | null> {
+  if (checkpoint === undefined) return null;
+  const same = resumeFrom !== undefined && await Deno.realPath(resumeFrom) === await Deno.realPath(checkpoint);
+  const resumed = new Map(same ? [...resume].map(([seed, { state }]) => [seed, state] as const) : []);
+  return await CheckpointFolder.open(checkpoint, { specs, resumed });
+}
+
+/** A line about each resumed run whose earlier evaluations aren't all there. */
+function gaps({ specs, resume }: Request): string[] {
+  return specs.flatMap((spec) => {
+    const { state, metrics } = resume.get(spec.seed) ?? {}, step = state?.step ?? 0;
+    const gap = findGap(counted(metrics ?? [], spec, step), spec, step);
+    if (!gap) return [];
+    const which = gap.first === gap.last
+      ? `the evaluation at step ${gap.first} is`
+      : `evaluations from step ${gap.first} to ${gap.last} are`;
+    return [`seed ${spec.seed}: ${which} missing; what it reached from there on is unknown`];
+  });
+}
+
+/** The files that are written while runs train. A run's state and its evaluations go into one file, at once. */
+class Files {
+  readonly #pace: Pace;
+  #begun = false;
+
+  constructor(readonly request: Request, readonly folder: CheckpointFolder | null, readonly saveEvery: number) {
+    this.#pace = new Pace(saveEvery);
+  }
+
+  /** Saves where every seed begins, once: so --resume finds all of them from then on, also those whose turn hasn't come. */
+  async begin(): Promise<void> {
+    const { folder, request: { specs, resume, init, saveInit } } = this;
+    if (this.#begun) return;
+    this.#begun = true;
+    for (const spec of saveInit === undefined ? [] : specs) {
+      await saveWeights(seedFile(saveInit!, spec.seed), spec, init ?? initialise(spec));
+    }
+    for (const spec of specs) {
+      const { state, metrics } = resume.get(spec.seed) ?? {};
+      if (folder && !folder.has(spec.seed)) await folder.save(state ? { ...state, spec } : snapshotOf(spec, init), metrics ?? []);
+    }
+    await folder?.saveMetrics();
+  }
+
+  async save({ spec, metrics }: Run, state: Snapshot): Promise<void> {
+    await this.folder?.save({ ...state, spec }, metrics);
+  }
+
+  /** The files of metrics, now and then. */
+  async look(runs: readonly Run[]): Promise<void> {
+    if (this.#pace.due) await this.#pace.save(() => this.saveMetrics(runs));
+  }
+
+  async saveMetrics(runs: readonly Run[]): Promise<void> {
+    const { resume, kept, metrics: path } = this.request;
+    await this.folder?.saveMetrics();
+    if (path === undefined) return;
+    const trained = runs.map(({ spec: { seed }, status, metrics }) => {
+      // Of a run whose turn hasn't come, what an earlier start saw of it.
+      return { seed, metrics: status === "waiting" || metrics.length === 0 ? resume.get(seed)?.metrics ?? [] : metrics };
+    });
+    const all = [...[...kept].map(([seed, metrics]) => ({ seed, metrics })), ...trained];
+    await writeWhole(path, metricsCsv(kept.size === 0 ? all : all.sort((a, b) => a.seed - b.seed)));
+  }
+}
+
+async function trainAndSave(request: Request, engine: Engine, progress: Progress, files: Files, signal: AbortSignal) {
+  const { specs, resume, init, checkpoint, save } = request;
   let seen: readonly Run[] = [];
-  const saveMetrics = async (runs: readonly Run[]) => {
-    // Of a run whose turn hasn't come, what an earlier start saw of it.
-    const seen = ({ spec: { seed }, metrics }: Run) => metrics.length > 0 ? metrics : history.get(seed) ?? [];
-    const csv = metricsCsv(runs.map((run) => ({ seed: run.spec.seed, metrics: seen(run) })));
-    if (request.metrics !== undefined) await writeWhole(request.metrics, csv);
-    if (checkpoint !== undefined) await writeWhole(metricsBeside(checkpoint), csv);
-    saved = performance.now();
-  };
-  const saveState = async (run: Run, state: Snapshot) => {
-    if (checkpoint !== undefined) await saveCheckpoint(seedFile(checkpoint, run.spec.seed), state);
-  };
   try {
-    const runs = await train(specs, {
+    seen = await train(specs, {
       engine,
       signal,
       untilGrokked: request.untilGrokked,
       rule: RULES[request.rule],
       begin: ({ seed }) => {
-        const from = resume.get(seed) ?? init;
-        return { history: history.get(seed) ?? [], ...from && { from } };
+        const { state = init, metrics } = resume.get(seed) ?? {};
+        return { history: metrics ?? [], ...state && { from: state } };
       },
-      checkpointSeconds: SAVE_EVERY,
-      ...checkpoint !== undefined && { onCheckpoint: saveState },
+      checkpointSeconds: files.saveEvery,
+      ...checkpoint !== undefined && { onCheckpoint: (run, state) => files.save(run, state) },
       onProgress: async (news, runs) => {
         seen = runs;
+        // Not before the engine has taken the runs: what it refuses leaves no checkpoints.
+        await files.begin();
         progress.update(news, runs);
-        if (performance.now() - saved > SAVE_EVERY * 1000) await saveMetrics(runs);
+        await files.look(runs);
       },
       onEnd: async (run) => {
         if (!run.snapshot) return;
-        await saveState(run, run.snapshot);
-        if (request.save !== undefined) await saveWeights(seedFile(request.save, run.spec.seed), run.spec, run.snapshot.params);
+        await files.save(run, run.snapshot);
+        if (save !== undefined) await saveWeights(seedFile(save, run.spec.seed), run.spec, run.snapshot.params);
       },
       keepSnapshots: false,
     });
-    // So that --resume finds every seed, also those that were not begun.
-    for (const run of runs) {
-      if (run.status === "stopped" && run.step === 0) await saveState(run, resume.get(run.spec.seed) ?? snapshotOf(run.spec, init));
-    }
-    seen = runs;
-    return runs;
+    await files.begin();
+    return seen;
   } finally {
     progress.done();
-    if (seen.length > 0) await saveMetrics(seen);
+    if (seen.length > 0) await files.saveMetrics(seen);
   }
 }
 
@@ -107,7 +186,7 @@ function dataCsv(specs: readonly RunSpec[]): string {
 
 /** What came of it, on stdout: for people, or for programs. */
 function report(request: Request, { info }: Engine, runs: readonly Run[], speed: Speed, stopped: boolean): void {
-  if (!request.json) return console.log(resultTable(runs));
+  if (!request.json) return tell(resultTable(runs));
   const { seed: _, ...spec } = request.specs[0];
   const rule = RULES[request.rule];
   const summary = {
@@ -123,8 +202,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
     stopped,
     steps_per_second: speed.steps,
     run_steps_per_second: speed.runSteps,
-    runs: runs.map(({ spec, status, step, metrics, error }) => {
-      const { memorisationStep, grokkingStep, delay, censored } = milestones(metrics, rule);
+    runs: runs.map(({ spec, status, step, metrics, gap, memorisationStep, grokkingStep, error }) => {
       const last = metrics.at(-1);
       return {
         seed: spec.seed,
@@ -133,8 +211,10 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
         steps: step,
         memorisation_step: memorisationStep,
         grokking_step: grokkingStep,
-        delay,
-        censored,
+        delay: delayOf({ memorisationStep, grokkingStep }),
+        censored: grokkingStep === null && !gap,
+        // What a run reached at these steps or later is unknown where its milestones are null.
+        ...gap && { missing_evaluations: { first_step: gap.first, last_step: gap.last } },
         final: last
           ? {
             step: last.step,
@@ -149,20 +229,23 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
       };
     }),
   };
-  console.log(JSON.stringify(summary, null, 2));
+  tell(JSON.stringify(summary, null, 2));
 }
 
-/** The milestones of every run, a line each. */
+/** Updates from memorising to grokking; `null` unless both are known. */
+const delayOf = ({ memorisationStep, grokkingStep }: Pick<Run, "memorisationStep" | "grokkingStep">) =>
+  memorisationStep === null || grokkingStep === null ? null : grokkingStep - memorisationStep;
+
+/** The milestones of every run, one line per run. */
 export function resultTable(runs: readonly Run[]): string {
   const percent = (share: number | undefined) => share === undefined ? "–" : `${(100 * share).toFixed(1)} %`;
-  const rows = runs.map(({ spec, step, status, memorisationStep, grokkingStep, metrics }) => {
-    const delay = memorisationStep === null || grokkingStep === null ? null : grokkingStep - memorisationStep;
-    const last = metrics.at(-1);
+  const rows = runs.map((run) => {
+    const { spec, step, status, gap, memorisationStep, grokkingStep, metrics } = run, last = metrics.at(-1);
     return [
       spec.seed,
-      memorisationStep ?? "–",
-      grokkingStep ?? `> ${last?.step ?? 0}`,
-      delay ?? "–",
+      memorisationStep ?? (gap ? "unknown" : "–"),
+      grokkingStep ?? (gap ? "unknown" : `> ${last?.step ?? 0}`),
+      delayOf(run) ?? "–",
       step,
       percent(last?.trainAcc),
       percent(last?.valAcc),

@@ -61,6 +61,8 @@ export interface Engine {
   /** How many runs of this shape should fit at once, at least 1. */
   rowsThatFit(spec: RunSpec, watched?: Watched): number;
   cost(spec: RunSpec, watched?: Watched): Cost;
+  /** Why runs of this shape can't be trained here, in a line, as far as that is known without trying; `null` where nothing speaks against it. */
+  refusal?(spec: RunSpec, watched?: Watched): string | null;
   /**
    * A trainer with the first of these runs in its rows: all of them, or as many as memory is granted for. All have the same shape key and
    * `evalEvery`. @throws Error where not one fits.

@@ -218,22 +218,29 @@ function pairPanel(
   { pairs: { p, shares } }: Reading,
   { width, height, left, right, bottom }: { width: number; height: number; left: number; right: number; bottom: number },
 ): Panel {
-  const h = (p - 1) / 2, amplitudes = { rows: h + 1, columns: p, values: shares.map(Math.sqrt) };
+  // Frequencies of b go from −o to h; of an even modulus, −p / 2 and p / 2 are one.
+  const h = p >> 1, o = (p - 1) >> 1, amplitudes = { rows: h + 1, columns: p, values: shares.map(Math.sqrt) };
   const under = (text: string, frameAnchor: "bottom-left" | "bottom" | "bottom-right") =>
     Plot.text([text], { frameAnchor, dy: 6, lineAnchor: "top", fill: FAINT });
   return panel({
     ...{ width, height, marginLeft: left, marginRight: right, marginTop: MARGIN.close, marginBottom: bottom },
-    x: { domain: [-h - 0.5, h + 0.5], axis: null },
+    x: { domain: [-o - 0.5, h + 0.5], axis: null },
     y: { domain: [h + 0.5, -0.5], axis: null },
     marks: [
       Plot.image([0], {
-        ...{ x: 0, y: h / 2, width: width - left - right, height: height - MARGIN.close - bottom, src: () => picture(amplitudes) },
+        ...{
+          x: (h - o) / 2,
+          y: h / 2,
+          width: width - left - right,
+          height: height - MARGIN.close - bottom,
+          src: () => picture(amplitudes),
+        },
         ...{ preserveAspectRatio: "none", imageRendering: "pixelated", ariaDescription: "logits over pairs" },
       }),
-      Plot.line([[-h, h], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.45, strokeDasharray: "1 3" }),
+      Plot.line([[-o, o], [0, 0], [h, h]], { stroke: FAINT, strokeOpacity: 0.45, strokeDasharray: "1 3" }),
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
       ...head("Logits over pairs", left, MARGIN.close),
-      under(`−${h}`, "bottom-left"),
+      under(`−${o}`, "bottom-left"),
       under("frequency of b", "bottom"),
       under(String(h), "bottom-right"),
       Plot.text(["frequency of a →"], { frameAnchor: "top-left", dx: -10, rotate: 90, textAnchor: "start", fill: FAINT }),

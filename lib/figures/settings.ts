@@ -1,7 +1,8 @@
 /** From the runs of a sweep to what its board shows: how each run stands, and the settings, which are what differs besides the seed. All pure. */
-import { swept } from "../lab/experiment.ts";
-import { OPERATIONS } from "../run/operations.ts";
-import type { RunSpec } from "../run/spec.ts";
+import { entryAt, followers, PART_ENTRIES, type RunSpec, valueAt } from "../run/fields.ts";
+import { swept } from "../run/grid.ts";
+import type { Value } from "../run/kinds.ts";
+import { quote } from "../run/quote.ts";
 import { type Curve, medianStep, quantile } from "./runs.ts";
 import { count } from "./theme.ts";
 
@@ -68,43 +69,30 @@ export interface Setting {
   readonly runs: readonly Outcome[];
 }
 
-const NAMES: Readonly<Record<string, string>> = {
-  "model.dModel": "d_model",
-  "model.dMlp": "d_mlp",
-  "model.initSigma": "init σ",
-  "model.positionSigma": "position σ",
-  "data.prime": "p",
-  "data.trainFraction": "train fraction",
-  "optim.lr": "learning rate",
-  "optim.weightDecay": "weight decay",
-  "optim.beta1": "β₁",
-  "optim.beta2": "β₂",
-  "optim.warmup": "warm-up",
-  "schedule.evalEvery": "evaluated every",
-};
-export const nameOf = (field: string) => NAMES[field] ?? field.split(".").at(-1)!;
+/** How figures call a field, or, as it is, what is none. */
+export const nameOf = (path: string): string => entryAt(path)?.field.label ?? path.split(".").at(-1)!;
 
 /** Fields that people make follow from others; where they do, they tell nothing new. */
-const FOLLOWING = ["model.dMlp", "model.initSigma", "model.positionSigma", "model.context", "schedule.steps", "schedule.evalEvery"];
+const FOLLOWING = followers("all");
 
-export type Value = string | number | boolean;
+export type { Value };
 
-export function valueOf(spec: RunSpec, field: string): Value {
-  const [part, key] = field.split(".");
-  return (spec as unknown as Record<string, Record<string, Value>>)[part][key];
+export function valueOf(spec: RunSpec, path: string): Value {
+  const entry = entryAt(path);
+  if (!entry) throw new Error(`Cannot draw by a field: it must be one like optim.weightDecay, current value is ${quote(path)}`);
+  return valueAt(spec, entry);
 }
 
 /** The fields in which two runs differ, their seeds aside, and those that follow from others where one of these differs. */
 export function differing(a: RunSpec, b: RunSpec): string[] {
-  const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) => Object.keys(a[part]).map((key) => `${part}.${key}`));
-  const all = fields.filter((field) => valueOf(a, field) !== valueOf(b, field));
-  const own = all.filter((field) => !FOLLOWING.includes(field));
+  const all = PART_ENTRIES.filter((entry) => valueAt(a, entry) !== valueAt(b, entry)).map(({ path }) => path);
+  const own = all.filter((path) => !FOLLOWING.includes(path));
   return own.length > 0 ? own : all;
 }
 
-function wordOf(field: string, value: Value): string {
-  if (field === "data.operation") return OPERATIONS[value as keyof typeof OPERATIONS].formula;
-  return typeof value === "number" ? shortNumber(value) : typeof value === "boolean" ? (value ? "yes" : "no") : value;
+function wordOf(path: string, value: Value): string {
+  const said = entryAt(path)?.field.say?.(value);
+  return said ?? (typeof value === "number" ? shortNumber(value) : typeof value === "boolean" ? (value ? "yes" : "no") : value);
 }
 
 /** A number as people write it in a table of settings: `0.1`, `1e-8`, `4704`. */

@@ -1,5 +1,6 @@
 /** Where networks grok: the share that does over two settings, and when. From rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
+import { columnOf, ENTRIES } from "../run/fields.ts";
 import { cellMarks, holdsTwo, key, mapFinding, mapScales, type Tally, wordsOf } from "./map_cells.ts";
 import { capital, clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
@@ -97,14 +98,11 @@ function fail(requirement: string, value: string): never {
   throw new Error(`Cannot draw this map: ${requirement}, current value is ${value}`);
 }
 
-const NAMES: Readonly<Record<string, string>> = {
-  prime: "p",
-  ratio: "d_model / p",
-  lr: "learning rate",
-  d_model: "d_model",
-  d_mlp: "d_mlp",
-};
-const named = (column: string) => NAMES[column] ?? column.replaceAll("_", " ");
+/** The name of a column: that of the field which it holds, where it holds one. */
+function named(column: string): string {
+  if (column === "ratio") return "d_model / p";
+  return ENTRIES.find((entry) => columnOf(entry) === column)?.field.label ?? column.replaceAll("_", " ");
+}
 
 /** What the map shows, in one sentence. */
 function finding(cells: readonly Cell[], { x, y }: MapOptions): string {

@@ -2,15 +2,19 @@
  * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
  * entered is there, and what else lies there is nobody's.
  */
-import { isAbsolute, join, normalize, parse } from "node:path";
+import { join, parse } from "node:path";
 import { checksum, reason, writeWhole } from "../run/files.ts";
+import { inside, isInside } from "../run/inside.ts";
+import { inOneLine } from "../run/quote.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
  * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
  * nothing can go on from.
  */
-export type Kind = "checkpoint" | "weights" | "attention" | "attention-thin";
+export type Kind = typeof KINDS[number];
+const KINDS = ["checkpoint", "weights", "attention", "attention-thin"] as const;
+export const isKind = (kind: string): kind is Kind => (KINDS as readonly string[]).includes(kind);
 
 /** A file as it is entered; `step` is that of the state, or up to which a log goes. */
 export interface Artifact extends Row {
@@ -28,6 +32,12 @@ export interface Made {
   readonly step: number;
   readonly data: Uint8Array;
 }
+
+/**
+ * Where a file of the lab lies. The lab makes no path from a name in any other way.
+ * @throws Error in one line where the name would leave the folder of its files.
+ */
+export const pathOf = (lab: Lab, file: string): string => inside(lab.folder, file);
 
 /** The files of a run, of some kinds or of all, in the order of their steps. */
 export function artifacts(lab: Lab, run: number, ...kinds: Kind[]): Artifact[] {
@@ -69,7 +79,7 @@ export async function storeFiles(
     const { kind, step, data } = each;
     return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
   });
-  for (const [i, { file }] of entries.entries()) await writeWhole(join(lab.folder, file), files[i].data);
+  for (const [i, { file }] of entries.entries()) await writeWhole(pathOf(lab, file), files[i].data);
   const gone = lab.write(() => {
     const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
     const gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
@@ -78,29 +88,44 @@ export async function storeFiles(
     and?.();
     return gone;
   });
-  for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) remove(join(lab.folder, file));
+  for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
 }
 
 /** The bytes of a file. @throws Error in one line where they aren't those that were written. */
 export async function readArtifact(lab: Lab, { file, bytes, sha256 }: Artifact): Promise<Uint8Array> {
-  if (isAbsolute(file) || normalize(file).startsWith("..")) throw new Error(`${file} must be in ${lab.folder}`);
-  return await readChecked(join(lab.folder, file), bytes, sha256);
+  return await readChecked(pathOf(lab, file), bytes, sha256);
 }
 
 /** The bytes of a file that is to have so many, with this checksum. @throws Error in one line. */
 export async function readChecked(path: string, bytes: number, sha256: string): Promise<Uint8Array> {
   const data = await Deno.readFile(path).catch((error) => {
-    throw new Error(`${path}: ${reason(error)}`);
+    throw new Error(
+      `${path} ${error instanceof Deno.errors.NotFound ? "must be there, it is missing" : `must be readable: ${reason(error)}`}`,
+    );
   });
   if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
-  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${sha256}, it has another`);
+  if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${inOneLine(sha256)}, it has ${checksum(data)}`);
   return data;
 }
 
 /** Removes files of the folder that the database doesn't know, of those named. */
 export function removeUnknown(lab: Lab, files: readonly string[]): void {
   const known = new Set(lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
-  for (const file of files) if (!known.has(file)) remove(join(lab.folder, file));
+  for (const file of files) if (!known.has(file)) removeFile(lab, file);
+}
+
+/** Removes a file of the lab, if it is there. What lies elsewhere, whatever the database calls it, was never the lab's and stays. */
+function removeFile(lab: Lab, file: string): void {
+  if (isInside(lab.folder, file) && isFile(pathOf(lab, file))) remove(pathOf(lab, file));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
 }
 
 /** Removes a file, if it is there. */

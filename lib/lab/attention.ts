@@ -1,11 +1,10 @@
 /** The attention logs of the lab's runs: begun, taken up again, joined and read. */
-import { join } from "node:path";
 import { type AttentionOptions, attentionProbe, type AttentionReading, sameProbe } from "../run/attention.ts";
 import type { PhaseEdges } from "../run/phases.ts";
 import { attentionFile, type AttentionLog, loadAttention } from "../train/attention_file.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
-import { type Artifact, artifacts, type Made, readArtifact } from "./artifacts.ts";
+import { type Artifact, artifacts, type Made, pathOf, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
 import { phasesOf } from "./milestones.ts";
@@ -44,7 +43,7 @@ export async function attentionRuns(lab: Lab, experiment: string): Promise<(Stor
 /** The log in a file of the lab. @throws Error in one line. */
 export async function storedLog(lab: Lab, stored: Artifact): Promise<AttentionLog> {
   await readArtifact(lab, stored);
-  return await loadAttention(join(lab.folder, stored.file));
+  return await loadAttention(pathOf(lab, stored.file));
 }
 
 /** The file of a log up to a step. How many steps the run is to have doesn't show in it. */

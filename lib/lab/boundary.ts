@@ -1,8 +1,10 @@
 /**
  * Sweeps that spend their runs where success turns into failure: of a grid over two settings only the runs are trained that its boundary needs. What is
- * trained next follows from what the lab has, so that such a sweep, too, can be stopped and taken up in whatever way.
+ * trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and taken up again.
  */
 import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
+import { entryAt, valueAt } from "../run/fields.ts";
+import { inOneLine } from "../run/quote.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
 import { standing, sweep, type SweepOptions } from "./sweep.ts";
@@ -100,10 +102,11 @@ export function edgesOf({ cells }: BoundaryMap): Edge[] {
 }
 
 function numberAt(spec: RunSpec, field: string): number {
-  const [part, key] = field.split(".");
-  const value = (spec as unknown as Record<string, Record<string, unknown> | undefined>)[part]?.[key];
+  const entry = entryAt(field), value = entry && valueAt(spec, entry);
   if (typeof value === "number") return value;
-  throw new Error(`Cannot map a boundary: an axis must be a field that is a number, like model.dModel, current value is ${field}`);
+  throw new Error(
+    `Cannot map a boundary: an axis must be a field that is a number, like model.dModel, current value is ${inOneLine(field)}`,
+  );
 }
 
 /** The map of an experiment as far as the lab knows it. Trains nothing. @throws Error where `boundaryMap` does. */

@@ -1,8 +1,9 @@
-/** The lab's SQLite file itself: opened with care, and asked one statement at a time. */
+/** Opening the lab's SQLite file: only one of this lab, and of no newer version. */
 import { dirname } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
-import { APPLICATION, migrate, MIGRATIONS } from "./schema.ts";
+import { inOneLine } from "../run/quote.ts";
+import { APPLICATION, migrate, MIGRATIONS, missingColumns } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */
 const PATIENCE = 30_000;
@@ -26,7 +27,7 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       throw error;
     }
   } catch (error) {
-    throw new Error(`Cannot open ${path}: ${reason(error)}`);
+    throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
   }
 }
 
@@ -35,7 +36,8 @@ export function isOlder(path: string): boolean {
   try {
     const db = connect(path, true);
     try {
-      return pragma(db, "application_id") === APPLICATION && pragma(db, "user_version") < MIGRATIONS.length;
+      return pragma(db, "application_id") === APPLICATION &&
+        (pragma(db, "user_version") < MIGRATIONS.length || missingColumns(db).length > 0);
     } finally {
       db.close();
     }
@@ -44,21 +46,6 @@ export function isOlder(path: string): boolean {
     return false;
   }
 }
-
-/**
- * A statement. SQLite itself leaves out all that comes after the first.
- * @throws Error where there is none, or more than one.
- */
-export function prepare(db: DatabaseSync, sql: string): StatementSync {
-  const text = fromNext(sql);
-  if (text === "") throw new Error(`it must be a statement, current value is ${JSON.stringify(sql)}`);
-  const statement = db.prepare(text), rest = fromNext(text.slice(statement.sourceSQL.length));
-  if (rest !== "") throw new Error(`it must be one statement, after it comes ${JSON.stringify(rest.slice(0, 40))}`);
-  return statement;
-}
-
-/** SQL from the first thing on that is part of a statement: no space, comment or semicolon. */
-const fromNext = (sql: string) => sql.replace(/^(\s|;|--[^\n]*|\/\*[^]*?(\*\/|$))+/, "");
 
 /** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
 function connect(path: string, readOnly: boolean): DatabaseSync {

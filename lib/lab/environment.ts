@@ -2,6 +2,7 @@
 import os from "node:os";
 import { fileURLToPath } from "node:url";
 import type { EngineInfo } from "../engine/engine.ts";
+import type { Connection } from "./connection.ts";
 
 export interface Environment extends EngineInfo {
   /** e.g. `Linux 6.1.0 x64` */
@@ -45,4 +46,13 @@ async function git(...args: string[]): Promise<string> {
   } catch {
     return "";
   }
+}
+
+/** The id of an environment in the lab, which is entered where it isn't there. */
+export function enterEnvironment(lab: Connection, environment: Environment): number {
+  const { engine, adapter, driver, software, system, processor, cores, deno, commit } = environment;
+  const values = [engine, adapter, driver, Number(software), system, processor, cores, deno, commit];
+  const columns = `engine, adapter, driver, software, system, processor, cores, deno, "commit"`, places = values.map(() => "?");
+  lab.run(`INSERT OR IGNORE INTO environments (${columns}) VALUES (${places})`, ...values);
+  return lab.query<{ id: number }>(`SELECT id FROM environments WHERE (${columns}) = (${places})`, ...values)[0].id;
 }

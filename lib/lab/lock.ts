@@ -10,6 +10,9 @@ export interface Lock {
 
 const prefix = (lab: Lab) => `${lab.path}-session-`;
 
+/** What a session may be called, so that its lock lies beside the database. */
+const NAME = /^[\w-]{1,100}$/;
+
 /** Takes the lock of the session of this name, which is to be in the database only afterwards: one without a lock counts as dead. */
 export function takeLock(lab: Lab, name: string): Lock {
   const path = prefix(lab) + name;
@@ -29,14 +32,14 @@ export function drop({ file, path }: Lock): void {
 
 /** Whether the process of a session that has no end is there no more: nobody holds its lock. */
 export function isGone(lab: Lab, name: string): boolean {
-  return isFree(prefix(lab) + name);
+  return !NAME.test(name) || isFree(prefix(lab) + name);
 }
 
 /** Removes the locks that nobody holds: those of killed processes, also of one killed before it was in the database or after its end was. */
 export function removeFreeLocks(lab: Lab): void {
   const start = basename(prefix(lab));
-  for (const { name } of Deno.readDirSync(dirname(lab.path))) {
-    if (name.startsWith(start)) isFree(join(dirname(lab.path), name), remove);
+  for (const { name, isFile } of Deno.readDirSync(dirname(lab.path))) {
+    if (isFile && name.startsWith(start)) isFree(join(dirname(lab.path), name), remove);
   }
 }
 

@@ -4,14 +4,16 @@
  * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
  * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
  */
-import { join } from "node:path";
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
+import { inOneLine } from "../run/quote.ts";
 import type { Metrics } from "../engine/engine.ts";
-import { type Artifact, artifacts, dropArtifact, enterArtifact, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
+import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
+import { seal } from "./seals.ts";
 import type { Lab, Row, Value } from "./store.ts";
+import { assertWhole } from "./verify.ts";
 
 export interface Merged {
   /** Runs of the source: all, those that the target didn't have, and those of which the source had more. */
@@ -26,7 +28,7 @@ export interface Merged {
 /**
  * Enters all that one lab has into another, whole or not at all. Runs that are in training in the source come as stopped; those that are in
  * training in the target stay as they are.
- * @param say hears of what was left out or is worth knowing, a line each.
+ * @param say called with a line for whatever was left out or is worth knowing.
  * @param only the hashes of the runs that are to be entered; by default all.
  * @throws Error in one line where both are the same, or mean different things by one rule.
  */
@@ -55,6 +57,7 @@ interface Way {
 }
 
 async function mergeInto(from: Lab, into: Lab, { say, touched, only }: Way): Promise<Merged> {
+  for (const lab of [from, into]) assertWhole(lab, `merge ${from.path} into ${into.path}`);
   checkRules(from, into);
   const wanted = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").filter(({ hash }) => only?.has(hash) ?? true);
   const pairs = wanted.map((run) => pair(from, into, run));
@@ -172,12 +175,14 @@ async function copyFiles(
         const log = differing === 0 && artifact.kind === "attention" ? there.findLast(({ kind }) => kind === "attention") : undefined;
         if (log) data = await joinedLogs(from, artifact, into, log) ?? data;
       } catch (error) {
-        say(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`);
+        say(
+          inOneLine(`${from.path}: the ${artifact.kind} of run ${run.hash} at step ${artifact.step} is left out: ${reason(error)}`, 1000),
+        );
         continue;
       }
       const sha256 = checksum(data), file = tagged(artifact.file, sha256);
       touched.push(file);
-      await writeWhole(join(into.folder, file), data);
+      await writeWhole(pathOf(into, file), data);
       files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file, sha256, bytes: data.length }]);
     }
   }
@@ -203,6 +208,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
     if (verdict === "busy") merged.left++;
     else enterWork(from, into, { ...each, verdict }, id, sessions);
+    if (verdict === "less") seal(into, "run", id);
     if (verdict === "busy" || verdict === "less") continue;
     if (verdict === "new") merged.entered++;
     if (verdict === "further") merged.further++;
@@ -220,6 +226,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
       }
     }
     for (const artifact of taken) enterArtifact(into, id, artifact);
+    seal(into, "run", id);
   }
   enterExperiments(from, into, ids);
   into.completeMilestones();

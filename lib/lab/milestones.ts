@@ -1,7 +1,7 @@
 /** Milestones of a run and the edges of its phases, as the lab stores them: by each rule, of all evaluations. */
 import { type PhaseEdges, phaseEdges } from "../run/phases.ts";
 import { type Accuracies, milestones, type Rule } from "../run/grokking.ts";
-import type { Lab, Row } from "./store.ts";
+import type { Connection, Row } from "./connection.ts";
 
 /** What the table of milestones holds of a run by a rule: its columns after `run` and `rule`, in their order. */
 export function milestoneRow(metrics: readonly Accuracies[], rule: Rule): Row {
@@ -53,7 +53,7 @@ export function recordedPhases({ memorisation_step, grokking_step, last_step, tr
  * The edges of a run's phases by a rule, over all of its evaluations, also where the lab has a part of them; `null` where they aren't known: nothing
  * of it is stored yet, or its record was made before records had them.
  */
-export function phasesOf(lab: Lab, run: number, rule = "first"): PhaseEdges | null {
+export function phasesOf(lab: Connection, run: number, rule = "first"): PhaseEdges | null {
   const [row] = lab.query<PhaseRow>("SELECT * FROM phases WHERE run = ? AND rule = ?", run, rule);
   if (!row) return null;
   const { first_step: first, memorised_step: memorised, transition_step: transition, generalised_step: generalised, last_step: last } = row;

@@ -1,7 +1,7 @@
 /** Runs of the lab to look into: found by id or hash, with their checkpoints. */
-import { join } from "node:path";
 import { type Probe, probe, type ProbeOptions, type StoredCheckpoint } from "../reference/probe.ts";
 import { loadWeights } from "../train/weights.ts";
+import { pathOf } from "./artifacts.ts";
 import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
 
 /** A run with its evaluations and its checkpoints; its milestones are by the rule of the experiment that watches it longest. */
@@ -28,7 +28,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     const are = found.length > 1 ? "several begin so" : n === 0 ? "it has no runs" : `none of its ${n} runs is`;
     throw new Error(`Cannot find run ${idOrHash} in ${lab.path}: it must be the id or the hash (or its first digits) of one run, ${are}`);
   }
-  const [{ id, hash, spec: json, status, step }] = found, spec = specOf(json, step);
+  const [{ id, hash, status, step }] = found, spec = specOf(found[0], step);
   const [row] = lab.query<MomentRow>(
     `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1`,
     id,
@@ -37,7 +37,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     `SELECT step, min(file) AS file FROM artifacts WHERE run = ? AND kind IN (${KINDS}) GROUP BY step ORDER BY step`,
     id,
   );
-  const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(join(lab.folder, file), spec) }));
+  const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(pathOf(lab, file), spec) }));
   return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints };
 }
 

@@ -1,11 +1,26 @@
 /**
- * The tables and views of the lab's database, and how an older one becomes a newer one. Everything about a run's setting is derived from its
- * spec by the database itself: one truth, and no joins needed to filter by it.
+ * The tables of the lab's database, and how an older one becomes a newer one. Everything about a run's setting is derived from its spec by the
+ * database itself: one truth, and no joins needed to filter by it.
  */
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
+import { columnOf, ENTRIES, type Entry } from "../run/fields.ts";
+import { VIEWS } from "./views.ts";
 
 /** Marks a database as this lab's: "Grok". */
 export const APPLICATION = 0x47726f6b;
+
+/**
+ * The columns of runs that hold their fields, in the order of the parts' names. SQLite adds only columns that aren't stored to a table that is
+ * there: those of fields that came later are such.
+ */
+export const columnsOf = (entries: readonly Entry[]) =>
+  entries.filter(({ field }) => !field.extent).sort(({ part: a }, { part: b }) => (a ?? "seed") < (b ?? "seed") ? -1 : Number(a !== b))
+    .map((entry) => {
+      const { path, field: { kind, neutral } } = entry, name = columnOf(entry), at = `spec ->> '$.${path}'`;
+      const value = neutral === undefined ? at : `coalesce(${at}, ${typeof neutral === "string" ? `'${neutral}'` : Number(neutral)})`;
+      return { name, later: neutral !== undefined, sql: `${name.padEnd(14)} ${kind.column.padEnd(7)} AS (${value})` };
+    });
+const COLUMNS = columnsOf(ENTRIES);
 
 const TABLES = `
 -- What trained: a row for each different combination.
@@ -66,35 +81,9 @@ CREATE TABLE runs (
   session        INTEGER REFERENCES sessions, -- who trains it now
   thinned        INTEGER NOT NULL DEFAULT 0,  -- 1: imported with a part of its evaluations
   error          TEXT,
-  operation      TEXT    AS (spec ->> '$.data.operation') STORED,
-  prime          INTEGER AS (spec ->> '$.data.prime') STORED,
-  train_fraction REAL    AS (spec ->> '$.data.trainFraction') STORED,
-  batch          ANY     AS (spec ->> '$.data.batch') STORED,
-  layers         INTEGER AS (spec ->> '$.model.layers') STORED,
-  d_model        INTEGER AS (spec ->> '$.model.dModel') STORED,
-  heads          INTEGER AS (spec ->> '$.model.heads') STORED,
-  d_mlp          INTEGER AS (spec ->> '$.model.dMlp') STORED,
-  activation     TEXT    AS (spec ->> '$.model.activation') STORED,
-  norm           TEXT    AS (spec ->> '$.model.norm') STORED,
-  mask           TEXT    AS (spec ->> '$.model.mask') STORED,
-  pooling        TEXT    AS (spec ->> '$.model.pooling') STORED,
-  biases         INTEGER AS (spec ->> '$.model.biases') STORED,
-  tokens         TEXT    AS (spec ->> '$.model.tokens') STORED,
-  context        INTEGER AS (spec ->> '$.model.context') STORED,
-  init           TEXT    AS (spec ->> '$.model.init') STORED,
-  init_sigma     REAL    AS (spec ->> '$.model.initSigma') STORED,
-  position_sigma REAL    AS (spec ->> '$.model.positionSigma') STORED,
-  lr             REAL    AS (spec ->> '$.optim.lr') STORED,
-  weight_decay   REAL    AS (spec ->> '$.optim.weightDecay') STORED,
-  beta1          REAL    AS (spec ->> '$.optim.beta1') STORED,
-  beta2          REAL    AS (spec ->> '$.optim.beta2') STORED,
-  eps            REAL    AS (spec ->> '$.optim.eps') STORED,
-  warmup         INTEGER AS (spec ->> '$.optim.warmup') STORED,
-  decay          TEXT    AS (spec ->> '$.optim.decay') STORED,
-  loss           TEXT    AS (spec ->> '$.optim.loss') STORED,
-  eval_every     INTEGER AS (spec ->> '$.schedule.evalEvery') STORED,
-  seed           INTEGER AS (spec ->> '$.seed') STORED,
-  ratio          REAL    AS (round(CAST(spec ->> '$.model.dModel' AS REAL) / (spec ->> '$.data.prime'), 4)) STORED  -- d_model / p
+${
+  COLUMNS.filter(({ later }) => !later).map(({ sql }) => `  ${sql} STORED,\n`).join("")
+}  ratio          REAL    AS (round(CAST(spec ->> '$.model.dModel' AS REAL) / (spec ->> '$.data.prime'), 4)) STORED  -- d_model / p
 ) STRICT;
 CREATE INDEX runs_by_cell ON runs (weight_decay, ratio, prime);
 CREATE INDEX runs_by_session ON runs (session) WHERE session IS NOT NULL;
@@ -163,126 +152,6 @@ CREATE TABLE work (
 CREATE INDEX work_by_run ON work (run);
 `;
 
-/**
- * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end), `diverged`
- * (its loss stopped being a number) or `open` (not there yet). A rule of ten evaluations in a row dates the first of them, and so can't tell of the last
- * nine: `known_until` is the step up to which it is known whether a run had grokked, the one at which its time is censored.
- */
-const RUN_SUMMARY = `
-CREATE VIEW run_summary AS
-WITH seen AS (
-  SELECT e.name AS experiment, e.rule AS rule, m.steps AS max_steps, r.*, (u.times - 1) * r.eval_every AS lookahead,
-    CASE WHEN s.memorisation_step <= m.steps THEN s.memorisation_step END AS memorisation_step,
-    CASE WHEN s.grokking_step + (u.times - 1) * r.eval_every <= m.steps THEN s.grokking_step END AS grokking_step,
-    -- Of all evaluations; what came after the experiment's steps isn't its business.
-    CASE WHEN s.last_step <= m.steps THEN s.dips END AS dips,
-    CASE WHEN s.last_step <= m.steps THEN s.dip_depth END AS dip_depth,
-    CASE WHEN s.last_step <= m.steps THEN s.time_below END AS time_below,
-    CASE WHEN p.transition_step <= m.steps THEN p.transition_step END AS transition_step,
-    min(coalesce(s.last_step, 0), m.steps) AS watched_until,
-    (SELECT max(step) FROM metrics WHERE run = r.id AND step <= m.steps) AS final_step,
-    (SELECT count(DISTINCT adapter || '; ' || driver) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
-      WHERE w.run = r.id) AS n_adapters
-  FROM members m
-  JOIN experiments e ON e.id = m.experiment
-  JOIN rules u ON u.name = e.rule
-  JOIN runs r ON r.id = m.run
-  LEFT JOIN milestones s ON s.run = r.id AND s.rule = e.rule
-  LEFT JOIN phases p ON p.run = r.id AND p.rule = e.rule
-)
-SELECT
-  experiment, id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
-  status,
-  CASE WHEN grokking_step IS NOT NULL THEN 'grokked' WHEN status = 'failed' THEN 'diverged' WHEN seen.step >= max_steps THEN 'never' ELSE 'open' END AS state,
-  grokking_step IS NOT NULL AS grokked,
-  grokking_step IS NULL AS censored,
-  memorisation_step,
-  transition_step,  -- NULL also where it isn't known: then the run has no row in phases
-  grokking_step,
-  grokking_step - memorisation_step AS delay,
-  watched_until, max(0, watched_until - lookahead) AS known_until, max_steps, rule,
-  dips, dip_depth, time_below,
-  f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,
-  f.weight_norm AS final_weight_norm,
-  -- All that could make a difference besides d_model, p, weight decay and the seed: JSON.
-  json_remove(seen.spec, '$.seed', '$.schedule', '$.data.prime', '$.optim.weightDecay', '$.model.dModel', '$.model.dMlp', '$.model.initSigma',
-    '$.model.positionSigma') AS setting,
-  n_adapters  -- on how many different ones it was trained: where more than one, no single machine repeats its bits
-FROM seen LEFT JOIN metrics f ON f.run = seen.id AND f.step = seen.final_step;
-`;
-
-/**
- * Counts and steps over the runs of a cell. The means and the median count what never grokked: in the median as later than all that did (NULL
- * where half never did), in the restricted mean with the steps for which it is known to. `mean_grokked_step` and `mean_memorisation_step` leave out what
- * didn't, and are too small wherever something is. While runs are open, those that have ended are the ones that grokked early: the share and the
- * restricted mean are NULL then, and so is the median as long as the open ones could change it.
- */
-const statistics = `
-  count(*) AS n_runs,
-  sum(state = 'grokked') AS n_grokked,
-  sum(state = 'never') AS n_never,
-  sum(state = 'diverged') AS n_diverged,
-  sum(state = 'open') AS n_open,
-  CASE WHEN sum(state = 'open') = 0 THEN round(100.0 * avg(state = 'grokked'), 1) END AS pct_grokked,
-  min(grokking_step) AS min_grokking_step,
-  CASE WHEN sum(state = 'grokked') > count(*) / 2 AND
-    coalesce(min(CASE WHEN state = 'open' THEN known_until END) >= max(CASE WHEN 2 * place <= runs + 2 THEN grokking_step END), TRUE)
-    THEN avg(CASE WHEN 2 * place IN (runs, runs + 1, runs + 2) THEN grokking_step END) END AS median_grokking_step,
-  max(grokking_step) AS max_grokking_step,
-  avg(grokking_step) AS mean_grokked_step,
-  CASE WHEN sum(state = 'open') = 0
-    THEN avg(coalesce(grokking_step, CASE state WHEN 'diverged' THEN max_steps ELSE known_until END)) END AS restricted_mean_step,
-  avg(memorisation_step) AS mean_memorisation_step`;
-
-/** Runs with their place in their cell, grokked ones in the order of their steps, then the others; `runs` is how many there are. */
-const placed = (cell: string, from: string) => `
-  SELECT *, row_number() OVER (PARTITION BY ${cell} ORDER BY grokking_step IS NULL, grokking_step) AS place, count(*) OVER (PARTITION BY ${cell}) AS runs
-  FROM ${from}`;
-
-/** What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or horizons. */
-const SWEPT = "experiment, operation, weight_decay, prime, d_model, ratio";
-const CELL = "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps";
-
-const VIEWS: Readonly<Record<string, string>> = {
-  run_summary: RUN_SUMMARY,
-  ratio_sweep_stats: `
-CREATE VIEW ratio_sweep_stats AS
-SELECT ${SWEPT}, ${statistics}, setting
-FROM (${placed(SWEPT + ", setting", "run_summary")})
-GROUP BY ${SWEPT}, setting;`,
-  phase_boundary: `
-CREATE VIEW phase_boundary AS
-SELECT ${CELL}, ${statistics}, setting
-FROM (${
-    placed(
-      CELL + ", setting",
-      `(
-  -- A run that several experiments share counts once, as the one sees it that watches it longest.
-  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY run ORDER BY rule = 'sustained' DESC, max_steps DESC) AS view FROM run_summary)
-  WHERE view = 1)`,
-    )
-  })
-GROUP BY ${CELL}, setting;`,
-  experiment_overview: `
-CREATE VIEW experiment_overview AS
-SELECT e.name AS experiment, e.question, (SELECT group_concat(key, ', ') FROM json_each(e.swept)) AS swept, e.rule, max(max_steps) AS max_steps,
-  ${statistics}
-FROM experiments e JOIN (${placed("experiment", "run_summary")}) s ON s.experiment = e.name
-GROUP BY e.id ORDER BY e.id;`,
-  // Where an experiment's numbers come from: a row an environment that trained runs of it.
-  provenance: `
-CREATE VIEW provenance AS
-SELECT e.name AS experiment, v.adapter, v.driver, v.software, v.processor, v.cores, v.engine, v.deno, v."commit",
-  count(DISTINCT w.run) AS n_runs, sum(w.to_step - w.from_step) AS updates, round(sum(w.seconds), 1) AS run_seconds,
-  min(s.started_at) AS first_at, max(coalesce(s.ended_at, s.seen_at)) AS last_at
-FROM experiments e
-JOIN members m ON m.experiment = e.id
-JOIN work w ON w.run = m.run
-JOIN sessions s ON s.id = w.session
-JOIN environments v ON v.id = s.environment
-GROUP BY e.id, v.id ORDER BY e.id, first_at;`,
-};
-
 /** Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to fill. */
 const WATCHED = `
 -- Where a run's phases begin, computed with its milestones (lib/run/phases.ts). Without a row, that isn't known.
@@ -300,28 +169,74 @@ CREATE TABLE phases (
 ALTER TABLE experiments ADD COLUMN watch TEXT;  -- JSON: what is stored of its runs while they train
 `;
 
+const SEALS = `
+-- Checksums of what is stored of runs and experiments (lib/lab/seals.ts), written with it.
+CREATE TABLE seals (
+  kind   TEXT NOT NULL,      -- 'run' or 'experiment'
+  id     INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+-- Whoever trains a run, an older version too, changes it without a seal until there is a state to seal.
+CREATE TRIGGER unsealed AFTER UPDATE OF session ON runs WHEN NEW.session IS NOT NULL
+BEGIN
+  DELETE FROM seals WHERE kind = 'run' AND id = NEW.id;
+END;
+`;
+
 /** What makes a database of version i one of version i + 1. Views are made anew after each, so they are never part of one. */
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   "-- Views only: provenance, and the adapters of a run.",
   WATCHED,
   "-- Views only: what is known until when, and cells that mix nothing.",
+  SEALS,
 ];
 
+/** The columns of fields that came later which the table of runs in a database lacks. */
+export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof columnsOf> = COLUMNS): string[] {
+  const there = new Set(db.prepare("PRAGMA table_xinfo(runs)").all().map(({ name }) => name));
+  return columns.filter(({ name, later }) => later && !there.has(name)).map(({ sql }) => sql);
+}
+
 /** Brings a database to the newest version, whole or not at all. */
-export function migrate(db: DatabaseSync, migrations: readonly string[] = MIGRATIONS): void {
+export function migrate(
+  db: DatabaseSync,
+  migrations: readonly string[] = MIGRATIONS,
+  columns: ReturnType<typeof columnsOf> = COLUMNS,
+): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === migrations.length) return;
+  if (version === migrations.length && missingColumns(db, columns).length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have been faster.
     const { user_version: from } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     for (const view of Object.keys(VIEWS).reverse()) db.exec(`DROP VIEW IF EXISTS ${view}`);
     for (const sql of migrations.slice(from)) db.exec(sql);
+    for (const sql of missingColumns(db, columns)) db.exec(`ALTER TABLE runs ADD COLUMN ${sql} VIRTUAL`);
     for (const sql of Object.values(VIEWS)) db.exec(sql);
     db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${migrations.length}; COMMIT`);
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/** Tables, views and the like of a database by their names, as SQL without comments and spaces, by which two can be told apart. */
+export function structure(query: (sql: string) => readonly Record<string, unknown>[]): Map<string, string> {
+  const rows = query("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_stat%' ESCAPE '!'");
+  const bare = (sql: string) => sql.replace(/--[^\n]*/g, "").replace(/\s+/g, "");
+  return new Map(rows.map(({ type, name, sql }) => [`${type} ${name}`, bare(String(sql))]));
+}
+
+/** The structure of the newest version. */
+export function newestStructure(): Map<string, string> {
+  const db = new DatabaseSync(":memory:");
+  try {
+    migrate(db);
+    return structure((sql) => db.prepare(sql).all());
+  } finally {
+    db.close();
   }
 }

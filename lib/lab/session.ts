@@ -1,41 +1,50 @@
 /**
  * A session: one process at work on a lab. It claims runs, so that no other trains them too, and stores what becomes of them.
  *
- * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, in whatever way. So a
+ * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends. So a
  * session without an end whose lock is free was killed, and its runs are anybody's. A run's evaluations are stored as they come, and its state now
  * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
  */
-import { join } from "node:path";
 import type { AttentionReading } from "../run/attention.ts";
 import { reason } from "../run/files.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
 import { checkpointFile, loadCheckpoint, weightsFile } from "../train/weights.ts";
-import { artifacts, isSessions, type Made, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
+import { artifacts, isSessions, type Made, pathOf, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
-import { environment } from "./environment.ts";
+import { enterEnvironment, environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
+import { seal } from "./seals.ts";
 import type { Lab } from "./store.ts";
 
 export interface SessionOptions {
   readonly info: EngineInfo;
   /** How it was started, as typed. */
   readonly command: string;
-  /** Hears of what went wrong but didn't stop the work, a line each. */
+  /** Called with a line for whatever went wrong but didn't stop the work. */
   readonly say?: (line: string) => void;
 }
 
 /** What of a run is stored while it trains and when it has ended, as its experiment says. */
 export type Stored = Pick<Experiment, "keep" | "watch">;
 
+/** How a run stood before it was claimed. */
+type Before = { readonly status: string; readonly step: number; readonly error: string | null };
+
+/** A run claimed: the step where it began here, when, and how it stood before, as long as nothing of it is stored here. */
+interface Claim {
+  readonly from: number;
+  readonly since: number;
+  readonly before: Before | null;
+}
+
 export class Session {
   readonly #lab: Lab;
   readonly #lock: Lock;
   readonly #say: (line: string) => void;
-  /** Of every run claimed: where it began here, and when. */
-  readonly #claims = new Map<number, { readonly from: number; readonly since: number }>();
+  readonly #claims = new Map<number, Claim>();
   /** Of those whose attention is watched: their readings up to now. */
   readonly #logs = new Map<number, AttentionReading[]>();
   #unstored: { readonly run: number; readonly metrics: Metrics }[] = [];
@@ -48,22 +57,15 @@ export class Session {
   }
 
   static async open(lab: Lab, { info, command, say = console.error }: SessionOptions): Promise<Session> {
-    const { engine, adapter, driver, software, system, processor, cores, deno, commit } = await environment(info);
+    const here = await environment(info);
     const name = crypto.randomUUID();
     const lock = takeLock(lab, name);
     try {
       const id = lab.write(() => {
-        const values = [engine, adapter, driver, Number(software), system, processor, cores, deno, commit];
-        const columns = `engine, adapter, driver, software, system, processor, cores, deno, "commit"`;
-        lab.run(`INSERT OR IGNORE INTO environments (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values);
-        const [{ id }] = lab.query<{ id: number }>(
-          `SELECT id FROM environments WHERE (${columns}) = (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...values,
-        );
         const now = new Date().toISOString();
         return lab.run(
           "INSERT INTO sessions (name, environment, command, started_at, seen_at) VALUES (?, ?, ?, ?, ?)",
-          ...[name, id, command, now, now],
+          ...[name, enterEnvironment(lab, here), command, now, now],
         ).id;
       });
       const session = new Session(lab, id, lock, say);
@@ -99,19 +101,15 @@ export class Session {
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;
     const free = lab.write(() => {
-      if (!isOpen()) return 0;
-      // A part of the evaluations of a run that was imported is no beginning for the whole.
-      lab.run("DELETE FROM metrics WHERE run = (SELECT id FROM runs WHERE id = ? AND session IS NULL AND thinned)", run);
-      const sql = "UPDATE runs SET session = ?, status = 'training', thinned = 0, error = NULL WHERE id = ? AND session IS NULL";
-      return lab.run(sql, this.id, run).changes;
+      if (!isOpen()) return null;
+      const [before] = lab.query<Before>("SELECT status, step, error FROM runs WHERE id = ? AND session IS NULL", run);
+      if (before) lab.run("UPDATE runs SET session = ?, status = 'training', error = NULL WHERE id = ?", this.id, run);
+      return before ?? null;
     });
-    if (free === 0) return null;
+    if (free === null) return null;
     const from = await this.#state(run, steps), step = from?.step ?? 0;
-    lab.write(() => {
-      lab.run("UPDATE runs SET step = ? WHERE id = ?", step, run);
-      lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, 0)", this.id, run, step, step);
-    });
-    this.#claims.set(run, { from: step, since: performance.now() });
+    if (from) lab.write(() => this.#begin(run, step));
+    this.#claims.set(run, { from: step, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
     const history = from ? lab.metrics(run, step).filter((row) => row.step % from.spec.schedule.evalEvery === 0) : [];
     if (watch.attention) {
@@ -121,13 +119,30 @@ export class Session {
     return from ? { from, history } : {};
   }
 
+  /** Enters that a run goes on from a step, in place of how far it was. */
+  #begin(run: number, step: number): void {
+    const lab = this.#lab;
+    // A part of the evaluations of a run that was imported is no beginning for the whole.
+    lab.run("DELETE FROM metrics WHERE run = (SELECT id FROM runs WHERE id = ? AND thinned)", run);
+    lab.run("UPDATE runs SET step = ?, thinned = 0 WHERE id = ?", step, run);
+    lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, 0)", this.id, run, step, step);
+  }
+
+  /** Enters that a run begins at its seed, now that there is something to store of it: until then it stays as it was. */
+  #begun(run: number): void {
+    const claim = this.#claims.get(run);
+    if (!claim?.before) return;
+    this.#begin(run, 0);
+    this.#claims.set(run, { ...claim, before: null });
+  }
+
   /** The last state that is stored of a run, if any. */
   async #state(run: number, steps: number): Promise<Snapshot | null> {
     const stored = artifacts(this.#lab, run, "checkpoint").at(-1);
     if (!stored) return null;
     try {
       await readArtifact(this.#lab, stored);
-      const snapshot = await loadCheckpoint(join(this.#lab.folder, stored.file));
+      const snapshot = await loadCheckpoint(pathOf(this.#lab, stored.file));
       return { ...snapshot, spec: this.#lab.spec(run, steps) };
     } catch (error) {
       this.#say(
@@ -155,7 +170,10 @@ export class Session {
     if (!now && performance.now() - this.#stored < 1000) return;
     const lab = this.#lab;
     lab.write(() => {
-      for (const { run, metrics } of this.#unstored) lab.putMetrics(run, [metrics]);
+      for (const { run, metrics } of this.#unstored) {
+        this.#begun(run);
+        lab.putMetrics(run, [metrics]);
+      }
       lab.run("UPDATE sessions SET seen_at = ? WHERE id = ?", new Date().toISOString(), this.id);
     });
     this.#unstored = [];
@@ -180,6 +198,17 @@ export class Session {
     const lab = this.#lab, last = run.metrics.at(-1), { spec, step, snapshot } = run;
     const done = run.status !== "stopped", stays = !done || (keep === "checkpoint" && run.status !== "failed");
     this.flush(true);
+    const before = this.#claims.get(id)?.before;
+    if (run.status === "stopped" && before && step === 0) {
+      // Nothing came of it: an engine refused it, say.
+      lab.write(() => {
+        lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", before.status, before.error, id);
+        if (before.status !== "waiting") seal(lab, "run", id);
+      });
+      this.#claims.delete(id);
+      this.#logs.delete(id);
+      return;
+    }
     const files: Made[] = [
       ...snapshot && stays ? [{ kind: "checkpoint" as const, step, data: checkpointFile(snapshot) }] : [],
       ...snapshot && !stays && watch.weights ? [weightsOf(spec, step, snapshot.params)] : [],
@@ -218,6 +247,7 @@ export class Session {
     await storeFiles(lab, { id, hash: this.#hash(id) }, files, {
       replaces: ({ kind }) => replaces(kind),
       and: () => {
+        this.#begun(id);
         lab.run("UPDATE runs SET step = ? WHERE id = ?", step, id);
         const { from, since } = this.#claims.get(id)!, seconds = (performance.now() - since) / 1000;
         lab.run(
@@ -229,6 +259,7 @@ export class Session {
           from,
         );
         and();
+        seal(lab, "run", id);
       },
     });
   }

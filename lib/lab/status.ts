@@ -120,15 +120,15 @@ function workersOf(lab: Lab): Worker[] {
     "SELECT id, name, command, started_at, seen_at FROM sessions WHERE ended_at IS NULL ORDER BY id",
   );
   return sessions.map(({ id, name, command, started_at, seen_at }) => {
-    const done = lab.query<{ spec: string; steps: number; updates: number }>(
-      `SELECT spec, r.step AS steps, max(to_step, CASE WHEN r.session = w.session
+    const done = lab.query<{ hash: string; spec: string; steps: number; updates: number }>(
+      `SELECT hash, spec, r.step AS steps, max(to_step, CASE WHEN r.session = w.session
          THEN coalesce((SELECT max(m.step) FROM metrics m WHERE m.run = r.id), 0) ELSE 0 END) - from_step AS updates
        FROM work w JOIN runs r ON r.id = w.run WHERE w.session = ?`,
       id,
     );
     const seconds = Math.max(1, (Date.parse(seen_at) - Date.parse(started_at)) / 1000);
     const updates = done.reduce((sum, each) => sum + each.updates, 0) / seconds;
-    const work = done.reduce((sum, each) => sum + each.updates * cost(specOf(each.spec, each.steps)), 0) / seconds;
+    const work = done.reduce((sum, each) => sum + each.updates * cost(specOf(each, each.steps)), 0) / seconds;
     const state = isGone(lab, name) ? "killed" : isSilent(seen_at) ? "silent" : "running";
     return { name: `session ${id} (${command})`, state, seenAt: seen_at, rate: { updates, work } };
   });

@@ -3,24 +3,22 @@
  * asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
-import { reason } from "../run/files.ts";
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import { ENTRIES, valueAt } from "../run/fields.ts";
+import { METRIC_NAMES } from "../run/metrics.ts";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
-import { isOlder, openDatabase, prepare } from "./database.ts";
+import { Connection, type Row } from "./connection.ts";
+import { isOlder, openDatabase } from "./database.ts";
+import { migrate } from "./schema.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
+import { inOneLine } from "../run/quote.ts";
+import { seal, sealUnsealed } from "./seals.ts";
 
-/** A value of a row; what is missing is `null`. */
-export type Value = string | number | null;
-export type Row = Readonly<Record<string, Value>>;
-
-export interface Table {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly SQLOutputValue[])[];
-}
+export type { Row, Table, Value } from "./connection.ts";
 
 /** A run as the lab holds it; figures take it for a curve. */
 export interface StoredRun {
@@ -51,14 +49,15 @@ export function moments(row: MomentRow | undefined): Pick<StoredRun, "memorisati
   };
 }
 
-export class Lab {
-  readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+/** How an experiment is entered. `exactly`: it is to have these runs and no others, whichever it had before. Default: false. */
+export interface DeclareOptions {
+  readonly exactly?: boolean;
+}
 
-  private constructor(readonly path: string, db: DatabaseSync) {
-    this.#db = db;
-  }
+/** Runs that are entered in one transaction. */
+const BLOCK = 10_000;
 
+export class Lab extends Connection {
   /**
    * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing else of it
    * can be changed.
@@ -72,9 +71,12 @@ export class Lab {
         // It can't be written: what is said of its version says enough.
       }
     }
-    const lab = new Lab(path, openDatabase(path, readOnly));
+    const lab = new Lab(path, openDatabase(path, readOnly), readOnly);
     try {
-      if (!readOnly) lab.completeMilestones();
+      if (!readOnly) {
+        lab.completeMilestones();
+        sealUnsealed(lab);
+      }
       return lab;
     } catch (error) {
       lab.close();
@@ -82,88 +84,37 @@ export class Lab {
     }
   }
 
+  /** A lab in memory alone, which is gone when it is closed; it has no place for files. */
+  static scratch(): Lab {
+    const db = new DatabaseSync(":memory:");
+    migrate(db);
+    return new Lab("memory", db, false);
+  }
+
   /** The folder of the files of its runs. */
   get folder(): string {
     return join(dirname(this.path), `${basename(this.path).replace(/\.db$/, "")}.files`);
   }
 
-  /** The rows of a query. Parameters take the places of its question marks. @throws Error in one line. */
-  query<T extends Row = Row>(sql: string, ...parameters: readonly SQLInputValue[]): T[] {
-    try {
-      return this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T);
-    } catch (error) {
-      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
-  table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
-    try {
-      const statement = prepare(this.#db, sql) as StatementSync & { setReturnArrays(on: boolean): void }; // newer than its types
-      statement.setReturnArrays(true);
-      // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
-      const columns = statement.columns().map(({ name }) => name), rows = columns.length > 0 ? statement.all(...parameters) : [];
-      return { columns, rows: rows as unknown[] as SQLOutputValue[][] };
-    } catch (error) {
-      throw new Error(`Cannot query ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  /** The names of a query's columns, also where there are no rows. */
-  columns(sql: string): string[] {
-    return this.#statement(sql).columns().map(({ name }) => name);
-  }
-
-  /** Changes something; how many rows, and the id of the last one inserted. */
-  run(sql: string, ...parameters: readonly SQLInputValue[]): { readonly changes: number; readonly id: number } {
-    const { changes, lastInsertRowid } = this.#statement(sql).run(...parameters);
-    return { changes: Number(changes), id: Number(lastInsertRowid) };
-  }
-
-  /** Reads what belongs together: the database as it is at one moment, whoever writes meanwhile. Nothing is written in it. */
-  async read<T>(work: () => T | Promise<T>): Promise<T> {
-    this.#db.exec("BEGIN");
-    try {
-      return await work();
-    } finally {
-      // Not COMMIT, which a damaged database refuses.
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-    }
-  }
-
-  /** Does the work whole or not at all, after whoever writes now. @throws Error in one line; then nothing has changed. */
-  write<T>(work: () => T): T {
-    if (this.#db.isTransaction) return work();
-    try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      const result = work();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw new Error(`Cannot write to ${this.path}: ${reason(error)}`);
-    }
-  }
-
-  close(): void {
-    this.#statements.clear();
-    this.#db.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
   /**
-   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored is never taken away.
+   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored of runs is never taken
+   * away.
    * @returns the ids of its runs, in their order.
    * @throws Error where a rule of this name has other thresholds in this database.
    */
-  declare(experiment: Experiment): number[] {
+  declare(experiment: Experiment, options: DeclareOptions = {}): number[] {
+    return [...this.entering(experiment, options)].flat();
+  }
+
+  /**
+   * `declare`, block by block: gives the ids of each block when it is stored, so that other processes can write in between, and whoever needs
+   * the first runs alone can stop there. What was entered stays.
+   */
+  *entering(experiment: Experiment, { exactly = false }: DeclareOptions = {}): Generator<number[]> {
     checkExperiment(experiment);
     const { name, question = null, runs, rule = "first", margin = null, keep = "checkpoint" } = experiment;
     const named = namedRule(rule), watch = experiment.watch ? stableJson(experiment.watch) : null;
-    return this.write(() => {
+    const id = this.write(() => {
       for (const each of [...Object.keys(RULES) as (keyof typeof RULES)[]].map(namedRule)) this.rule(each);
       this.rule(named);
       this.completeMilestones();
@@ -176,27 +127,44 @@ export class Lab {
         "UPDATE experiments SET question = ?, rule = ?, margin = ?, keep = ?, watch = ? WHERE id = ?",
         ...[question, named.name, margin, keep, watch, id],
       );
-      const ids = runs.map((spec) => this.enter(spec));
-      for (const [i, { schedule: { steps } }] of runs.entries()) {
-        this.run(
-          `INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps`,
-          ...[id, ids[i], steps],
-        );
-      }
-      this.describe(id);
-      return ids;
+      if (exactly) this.run("DELETE FROM members WHERE experiment = ?", id);
+      seal(this, "experiment", id);
+      return id;
     });
+    const specs = new Map<number, RunSpec>();
+    let changes = 0;
+    try {
+      for (let from = 0; from < runs.length; from += BLOCK) {
+        const block = runs.slice(from, from + BLOCK);
+        const ids = this.write(() =>
+          block.map((spec) => {
+            const run = this.enter(spec);
+            specs.set(run, spec);
+            changes += this.run(
+              `INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps`,
+              ...[id, run, spec.schedule.steps],
+            ).changes;
+            return run;
+          })
+        );
+        // By the first block at the latest, so that no experiment is ever seen without.
+        if (from === 0 && changes > 0) this.write(() => this.describe(id, specs));
+        yield ids;
+      }
+    } finally {
+      if (changes > 0 && specs.size > BLOCK) this.write(() => this.describe(id, specs));
+    }
   }
 
   /** The id of a run, which is entered where it isn't there. */
   enter(spec: RunSpec): number {
     const hash = specHash(spec);
     const known = this.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash)[0];
-    return known?.id ??
-      this.run(
-        "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
-        ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
-      ).id;
+    if (known) return known.id;
+    return this.run(
+      "INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, ?, ?)",
+      ...[hash, identity(spec), parameterCount(spec), shapeKey(spec)],
+    ).id;
   }
 
   /** Enters a rule. @throws Error where one of this name has other thresholds. */
@@ -209,24 +177,30 @@ export class Lab {
     }
   }
 
-  /** Enters what all runs of an experiment share, and in what they differ. It must have at least one. */
-  describe(experiment: number): void {
-    const specs = this.query<{ id: number; steps: number }>("SELECT run AS id, steps FROM members WHERE experiment = ?", experiment)
-      .map(({ id, steps }) => this.spec(id, steps));
-    const fields = (spec: RunSpec) =>
-      Object.entries(spec).flatMap(([part, value]) =>
-        typeof value === "object" ? Object.entries(value as object).map(([field, each]) => [`${part}.${field}`, each]) : [[part, value]]
-      );
-    const all = specs.map((spec) => Object.fromEntries(fields(spec))), differ = swept(specs);
-    const fixed = Object.entries(all[0]).filter(([field, value]) => all.every((each) => each[field] === value));
-    const json = [Object.fromEntries(fixed), Object.fromEntries(differ)].map((each) => JSON.stringify(each));
-    this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", ...json, experiment);
+  /** Enters what all runs of an experiment share, and in what they differ, and seals it. It must have at least one. `known`: runs by their ids. */
+  describe(experiment: number, known?: ReadonlyMap<number, RunSpec>): void {
+    const { fixed, swept } = this.description(experiment, known);
+    this.run("UPDATE experiments SET fixed = ?, swept = ? WHERE id = ?", fixed, swept, experiment);
+    seal(this, "experiment", experiment);
   }
 
-  /** The spec of a run for so many steps. */
+  /** What all runs of an experiment share, and in what they differ, as JSON. It must have at least one. `known`: runs by their ids. */
+  description(experiment: number, known: ReadonlyMap<number, RunSpec> = new Map()): { readonly fixed: string; readonly swept: string } {
+    const members = this.table("SELECT run, steps FROM members WHERE experiment = ?", experiment).rows as [number, number][];
+    const specs = members.map(([id, steps]) => {
+      const spec = known.get(id);
+      return spec?.schedule.steps === steps ? spec : this.spec(id, steps);
+    });
+    const fixed = ENTRIES.filter((entry) => specs.every((spec) => valueAt(spec, entry) === valueAt(specs[0], entry)))
+      .map((entry) => [entry.path, valueAt(specs[0], entry)]);
+    return { fixed: JSON.stringify(Object.fromEntries(fixed)), swept: JSON.stringify(Object.fromEntries(swept(specs))) };
+  }
+
+  /** The spec of a run for so many steps. @throws Error in one line where what is stored of it isn't one, or has another hash. */
   spec(run: number, steps: number): RunSpec {
-    const [row] = this.query<{ spec: string }>("SELECT spec FROM runs WHERE id = ?", run);
-    return specOf(row.spec, steps);
+    const [row] = this.query<{ hash: string; spec: string }>("SELECT hash, spec FROM runs WHERE id = ?", run);
+    if (!row) throw new Error(`Cannot read run ${run} of ${this.path}: it must be there, it is missing`);
+    return specOf(row, steps);
   }
 
   /** The evaluations of a run up to a step, in their order. */
@@ -241,7 +215,7 @@ export class Lab {
       // SQLite takes NaN for NULL.
       this.run(
         `INSERT OR REPLACE INTO metrics VALUES ${VALUES[rows.length]}`,
-        ...rows.flatMap((row) => [run, ...METRICS.map((field) => row[field])]),
+        ...rows.flatMap((row) => [run, ...METRIC_NAMES.map((name) => row[name])]),
       );
       from += rows.length;
     }
@@ -300,37 +274,26 @@ export class Lab {
       return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...moments(row) };
     });
   }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) this.#statements.set(sql, statement = prepare(this.#db, sql));
-    return statement;
-  }
 }
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
 
-/** The spec in a row's JSON, for so many steps. */
-export function specOf(json: string, steps: number): RunSpec {
-  const spec = JSON.parse(json) as RunInput;
-  return runSpec({ ...spec, schedule: { ...spec.schedule, steps } });
+/** The spec in a row's JSON, for so many steps. @throws Error in one line where it isn't one, or has another hash than the row. */
+export function specOf({ hash, spec: json }: { readonly hash: string; readonly spec: string }, steps: number): RunSpec {
+  let spec: RunSpec;
+  try {
+    const input = JSON.parse(json) as RunInput;
+    spec = runSpec({ ...input, schedule: { ...input.schedule, steps } });
+  } catch (error) {
+    throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must be that of a run: ${inOneLine((error as Error).message, 500)}`);
+  }
+  if (specHash(spec) === hash) return spec;
+  throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must give this hash, it gives ${specHash(spec)}`);
 }
 
-/** The fields of an evaluation, in the order of the table's columns. */
-const METRICS = [
-  "step",
-  "trainLoss",
-  "trainAcc",
-  "valLoss",
-  "valAcc",
-  "weightNorm",
-  "gradNorm",
-  "batchLoss",
-  "batchAcc",
-] as const satisfies readonly (keyof Metrics)[];
 /** Evaluations that one statement stores, which is twice as fast as one by one. */
 const TOGETHER = 50;
-const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRICS.length)})`).join(", "));
+const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRIC_NAMES.length)})`).join(", "));
 
 /** An evaluation as it is stored. Written out: there may be millions. */
 function metricsOf(row: readonly SQLOutputValue[]): Metrics {

@@ -2,8 +2,9 @@
  * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
  * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
  */
-import { type News, type Run, train } from "../train/train.ts";
+import { DECISION, type News, type Run, train } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
+import { passes, type Rule } from "../run/grokking.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
 import { type Experiment, namedRule } from "./experiment.ts";
@@ -22,13 +23,13 @@ export interface SweepOptions {
   readonly signal?: AbortSignal;
   /** When to have stopped, on the clock of `performance.now()`; the sweep leaves itself the time to store what is done. */
   readonly deadline?: number;
-  /** Trains no more than so many runs. */
+  /** Trains no more than so many runs; of an experiment with more than 10,000, only as many are entered in the lab as it takes to find them. */
   readonly limit?: number;
   /** How it was started, for the record. Default: `sweep`. */
   readonly command?: string;
   /** After every piece of work, a few times a second: the new evaluations, and all runs of the experiment in its order. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
-  /** Hears of what went wrong but didn't stop the sweep. Default: `console.error`. */
+  /** Called with a line for whatever went wrong but didn't stop the sweep. Default: `console.error`. */
   readonly say?: (line: string) => void;
   readonly checkpointSeconds?: number;
 }
@@ -40,27 +41,50 @@ export interface SweepOptions {
  */
 export async function sweep(experiment: Experiment, options: SweepOptions): Promise<readonly SweptRun[]> {
   const { lab, engine, command = "sweep", say, limit = Infinity } = options;
-  const ids = lab.declare(experiment);
+  const blocks = lab.entering(experiment), ids: number[] = [...blocks.next().value ?? []];
   const session = await Session.open(lab, { info: engine.info, command, ...say && { say } });
   try {
-    const runs: SweptRun[] = experiment.runs.map((spec, i) => storedRun(lab, experiment, spec, ids[i]).run);
-    const tried = new Set<number>();
+    const runs: SweptRun[] = experiment.runs.map(unknown), tried = new Set<number>();
+    /** The first runs that are left to do; of a large experiment, no more is entered in the lab than is needed to find them. */
+    const find = async (count: number): Promise<number[]> => {
+      const found: number[] = [];
+      let seen = performance.now();
+      for (let i = 0; found.length < count && !options.signal?.aborted; i++) {
+        if (i === ids.length) {
+          const { value, done } = blocks.next();
+          if (done) break;
+          for (const id of value) ids.push(id);
+          // Signals come through, and one sees that something goes on.
+          await new Promise((resolve) => setTimeout(resolve));
+          if (performance.now() - seen > 1000) {
+            await options.onProgress?.([], runs);
+            seen = performance.now();
+          }
+        }
+        if (tried.has(i)) continue;
+        const { run, open } = storedRun(lab, experiment, experiment.runs[i], ids[i]);
+        runs[i] = run;
+        if (open) found.push(i);
+      }
+      return found;
+    };
     while (tried.size < limit && !options.signal?.aborted && !(performance.now() > (options.deadline ?? Infinity))) {
       session.recover();
-      const open = ids.keys().filter((i) => !tried.has(i) && storedRun(lab, experiment, experiment.runs[i], ids[i]).open);
-      const todo = [...open.take(limit - tried.size)];
+      const todo = await find(limit - tried.size);
       if (todo.length === 0) break;
       for (const i of todo) tried.add(i);
       await trainHere(experiment, { todo, ids, runs, session }, options);
     }
+    blocks.return([]);
     // What others may have done meanwhile.
     const now = experiment.runs.map((spec, i) =>
-      tried.has(i) && runs[i].status !== "elsewhere" ? runs[i] : storedRun(lab, experiment, spec, ids[i]).run
+      i >= ids.length || (tried.has(i) && runs[i].status !== "elsewhere") ? runs[i] : storedRun(lab, experiment, spec, ids[i]).run
     );
     session.close();
     return now;
   } catch (error) {
     try {
+      blocks.return([]);
       session.close();
     } catch {
       // The first error says more.
@@ -139,6 +163,9 @@ class Budget {
   }
 }
 
+/** A run that the lab doesn't have. */
+const unknown = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
+
 /** A run of an experiment as the lab has it, and whether it has ended, in whichever way. */
 export interface Standing {
   readonly run: SweptRun;
@@ -148,10 +175,9 @@ export interface Standing {
 
 /** The runs of an experiment as the lab has them, `waiting` where it doesn't. */
 export function standing(lab: Lab, experiment: Experiment): Standing[] {
-  const fresh = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
   return experiment.runs.map((spec) => {
     const hash = specHash(spec), [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
-    if (!known) return { run: fresh(spec), hash, ended: false };
+    if (!known) return { run: unknown(spec), hash, ended: false };
     const { run, done } = storedRun(lab, experiment, spec, known.id);
     return { run, hash, ended: done };
   });
@@ -193,11 +219,32 @@ function storedRun(
   );
   const { step, grokking_step: grokkingStep, passing_since: since, last_step: last } = row;
   const held = margin === 0 || (since !== null && last !== null && last - since >= margin!);
-  const early = margin !== null && row.status === "grokked" && grokkingStep !== null && held;
+  const early = margin !== null && grokkingStep !== null && row.session === null &&
+    ((row.status === "grokked" && held) || passedEnd(lab, id, spec, namedRule(rule), margin, held && row.status === "finished"));
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
   // What has ended for fewer steps, or for a shorter margin, is for this experiment on its way.
   const onItsWay = !done && (row.status === "finished" || row.status === "grokked");
   const status = row.session !== null ? "elsewhere" : onItsWay ? "stopped" : row.status as Run["status"];
   const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
   return { run, done, open: !done && row.session === null };
+}
+
+/**
+ * Whether a run that was trained for another experiment has come past the step at which this one would have ended it. Then it has all that this one
+ * wants, however it went on.
+ * @param atEnd what to say of one whose evaluations are a part of those that were made.
+ */
+function passedEnd(lab: Lab, id: number, spec: RunSpec, rule: Rule, margin: number, atEnd: boolean): boolean {
+  const [{ thinned, step }] = lab.query<{ thinned: number; step: number }>("SELECT thinned, step FROM runs WHERE id = ?", id);
+  if (thinned === 1) return atEnd;
+  const metrics = lab.metrics(id, Math.min(step, spec.schedule.steps));
+  // Where `train` decides whether a run may end.
+  const stride = Math.ceil(DECISION / spec.schedule.evalEvery) * spec.schedule.evalEvery;
+  let from: number | null = null, times = 0, grokked = false;
+  return metrics.some((evaluation) => {
+    const passed = passes(evaluation, rule);
+    [from, times] = passed ? [from ?? evaluation.step, times + 1] : [null, 0];
+    grokked ||= times >= rule.times;
+    return grokked && evaluation.step % stride === 0 && (margin === 0 || (from !== null && evaluation.step - from >= margin));
+  });
 }

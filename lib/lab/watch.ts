@@ -1,5 +1,6 @@
 /** What an experiment may store of its runs while they train, beside their evaluations: their attention, and their weights on the way. */
 import { type AttentionOptions, attentionSizes, KEEP, keeper, type KeepOptions, probeSizes } from "../run/attention.ts";
+import { isPlain } from "../run/check.ts";
 import { parameterCount } from "../run/layout.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 
@@ -16,17 +17,17 @@ export interface Watch {
   readonly weights?: WeightOptions;
 }
 
-const FIELDS = { attention: ["pairs", "full", "perDecade", "move"], weights: ["perDecade"] } as const;
+const OPTIONS = { attention: ["pairs", "full", "perDecade", "move"], weights: ["perDecade"] } as const;
 
 /** Calls `fail` with the first part that can't be so, and what it must be. @throws Error where `keeper` and `probeSizes` do. */
 export function checkWatch(watch: Watch, fail: (part: string, requirement: string, value: unknown) => void): void {
-  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject(watch)) fail("watch", "an object with attention, weights or both", watch);
-  for (const [part, options] of Object.entries(watch) as [keyof typeof FIELDS, object][]) {
-    if (!Object.hasOwn(FIELDS, part)) fail("watch", "attention, weights or both", part);
-    const fields: readonly string[] = FIELDS[part],
-      stray = isObject(options) ? Object.keys(options).find((key) => !fields.includes(key)) : "";
-    if (stray !== undefined) fail(`watch.${part}`, `an object with some of ${fields.join(", ")}`, stray || options);
+  if (!isPlain(watch)) fail("watch", "an object with attention, weights or both", watch);
+  for (const [part, options] of Object.entries(watch) as [keyof typeof OPTIONS, unknown][]) {
+    if (!Object.hasOwn(OPTIONS, part)) fail("watch", "attention, weights or both", part);
+    const names: readonly string[] = OPTIONS[part], object = isPlain(options) ? options : {};
+    const stray = isPlain(options) ? Object.keys(options).find((key) => !names.includes(key)) : "";
+    if (stray !== undefined) fail(`watch.${part}`, `an object with some of ${names.join(", ")}`, stray || options);
+    for (const [name, value] of Object.entries(object)) if (typeof value !== "number") fail(`watch.${part}.${name}`, "a number", value);
   }
   const { attention, weights: { perDecade = 1 } = {} } = watch;
   if (!(perDecade > 0)) fail("watch.weights.perDecade", "above 0", perDecade);

@@ -1,5 +1,5 @@
 /** Dataframes of notebooks: from rows, from runs, from a query of the lab. In a cell each shows itself as a table. */
-import { DataFrame, NDframe } from "danfojs";
+import { DataFrame, NDframe, Series } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
 import { count } from "../figures/theme.ts";
 import { milestones } from "../run/grokking.ts";
@@ -14,8 +14,9 @@ export type Cell = string | number | boolean | null;
  * A danfojs dataframe of rows with the same keys, or of what a query of a lab finds; parameters take the places of its question marks. A path opens
  * the lab there for reading.
  *
- * A number that is missing is NaN, which sums and means pass on, where danfojs takes null for 0. A column that is called like a property of danfojs's
- * own gets an underscore: `shape_`.
+ * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is there, of whole
+ * columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever some never did. Sorting puts
+ * what is missing last. A column that is called like a property of danfojs's own gets an underscore: `count_`, `shape_`.
  * @throws Error in one line where the lab can't be opened or asked.
  */
 export function frame(rows: readonly Record<string, Cell>[]): DataFrame;
@@ -40,18 +41,26 @@ function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>
   });
   const values = rows.map((row) => columns.map((column, c) => row[column] ?? (dtypes[c] === "float32" ? NaN : null)));
   // Its types don't know null, its columns do.
-  return new DataFrame(values as number[][], { columns: columns.map(free), dtypes });
+  return new DataFrame(values as number[][], { columns: freeNames(columns), dtypes });
 }
 
-/** danfojs makes a property of every column; in place of one of its own, which it reads itself, all else would break. */
-function free(column: string): string {
-  for (let of = DataFrame.prototype; of; of = Object.getPrototypeOf(of)) {
-    if (Object.getOwnPropertyDescriptor(of, column)?.get) return `${column}_`;
-  }
-  return column;
+/**
+ * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`, would break
+ * whatever needs that.
+ */
+function freeNames(columns: readonly string[]): string[] {
+  const taken = new Set(columns);
+  return columns.map((column) => {
+    let name = column;
+    while (OWN.has(name) || name in DataFrame.prototype || (name !== column && taken.has(name))) name += "_";
+    taken.add(name);
+    return name;
+  });
 }
+/** What every dataframe has beside its prototype's properties. */
+const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
-/** A dataframe with a row a run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
+/** A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
     const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);
@@ -96,14 +105,62 @@ Object.defineProperty(NDframe.prototype, Symbol.for("Jupyter.display"), {
   },
 });
 
-/** The class from which danfojs makes frames of frames: the exported one is a subclass of it. */
-const base: DataFrame = Object.getPrototypeOf(DataFrame.prototype);
-const { sortValues } = base;
-/** danfojs sorts by differences, which NaN leaves in disorder: here what is missing comes last, whichever way the rest is sorted. */
-base.sortValues = function (column, options) {
-  const missing: boolean[] = this.columns.includes(column) ? this.column(column).values.map(isMissing) : [];
-  if (options?.inplace || !missing.includes(true)) return sortValues.call(this, column, options);
-  const [has, lacks] = [false, true].map((which) => [...missing.keys()].filter((i) => missing[i] === which));
-  const sorted = has.length === 0 ? [] : sortValues.call(this.iloc({ rows: has }).resetIndex(), column, options).index as number[];
-  return this.iloc({ rows: [...sorted.map((i) => has[i]), ...lacks] });
+// Below, danfojs is mended where values are missing.
+
+/** A row's place among others by one column: in its order, what is missing last whichever way the rest is sorted. */
+function order(values: readonly unknown[], ascending: boolean): number[] {
+  const places = [...values.keys()], sign = ascending ? 1 : -1;
+  const has = places.filter((i) => !isMissing(values[i])), lacks = places.filter((i) => isMissing(values[i]));
+  const before = (a: string | number, b: string | number) => a < b ? -sign : a > b ? sign : 0;
+  return [...has.sort((i, j) => before(values[i] as number, values[j] as number)), ...lacks];
+}
+
+interface SortOptions {
+  readonly ascending?: boolean;
+  readonly inplace?: boolean;
+}
+/** What danfojs has of frames and series and doesn't declare. */
+interface Settable {
+  $setValues(values: unknown): void;
+  $setIndex(index: unknown): void;
+}
+
+/** Puts the rows of a frame or a series in an order, in place. */
+function reorder(of: DataFrame | Series, places: readonly number[]): void {
+  const values = of.values as unknown[], { index } = of, settable = of as unknown as Settable;
+  settable.$setValues(places.map((i) => values[i]));
+  settable.$setIndex(places.map((i) => index[i]));
+}
+
+/** The classes from which danfojs makes frames of frames and series of frames: the exported ones are subclasses. */
+const frames: DataFrame = Object.getPrototypeOf(DataFrame.prototype), series: Series = Object.getPrototypeOf(Series.prototype);
+const { sortValues } = frames;
+/** danfojs sorts by differences, which NaN leaves in disorder. */
+frames.sortValues = function (this: DataFrame, column: string, { ascending = true, inplace = false }: SortOptions = {}) {
+  // danfojs says what is wrong with the column.
+  if (!this.columns.includes(column)) return sortValues.call(this, column);
+  const places = order(this.column(column).values, ascending);
+  return inplace ? reorder(this, places) as never : this.iloc({ rows: places });
+};
+series.sortValues = function (this: Series, { ascending = true, inplace = false }: SortOptions = {}) {
+  const places = order(this.values, ascending);
+  return inplace ? reorder(this, places) as never : this.iloc(places);
+};
+
+/** danfojs takes the mean and the deviation of a column with what is missing. */
+frames.describe = function (this: DataFrame) {
+  const numeric = this.columns.filter((_, c) => this.dtypes[c] !== "string" && this.dtypes[c] !== "boolean");
+  const described = numeric.map((column) => this.column(column).describe());
+  return new DataFrame(Object.fromEntries(numeric.map((column, c) => [column, described[c].values])), { index: described[0]?.index ?? [] });
+};
+
+/** Of groups, too: there danfojs counts what is missing, and its minimum depends on where it stands. */
+type Groups = { groupMathLog(values: unknown[], operation: string): unknown[] };
+const groups: Groups = Object.getPrototypeOf(new DataFrame([["a", 1]], { columns: ["key", "value"] }).groupby(["key"]));
+const { groupMathLog } = groups;
+groups.groupMathLog = function (values, operation) {
+  const there = values.filter((value) => !isMissing(value));
+  if (operation.startsWith("cum") || there.length === values.length) return groupMathLog.call(this, values, operation);
+  if (there.length > 0) return groupMathLog.call(this, there, operation);
+  return [operation === "count" || operation === "sum" ? 0 : NaN];
 };

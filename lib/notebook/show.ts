@@ -88,14 +88,25 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
  */
 export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const stop = () => controller.abort();
-  Deno.addSignalListener("SIGINT", stop);
+  let last: Deno.Signal | undefined;
+  const listeners = [...Deno.build.os === "windows" ? [] : ENDING, "SIGINT" as const].map((signal) => {
+    const stop = () => {
+      if (signal !== "SIGINT") last = signal;
+      controller.abort();
+    };
+    Deno.addSignalListener(signal, stop);
+    return () => Deno.removeSignalListener(signal, stop);
+  });
   try {
     return await task(controller.signal);
   } finally {
-    Deno.removeSignalListener("SIGINT", stop);
+    for (const unlisten of listeners) unlisten();
+    if (last) Deno.kill(Deno.pid, last);
   }
 }
+
+/** Signals that end a kernel: during a task, once it has stopped and stored what is done. */
+const ENDING = ["SIGTERM", "SIGHUP"] as const;
 
 let opened: Promise<Engine> | undefined;
 /** The engine of this notebook: opened once, WebGPU where there is an adapter, else TensorFlow.js. */

@@ -10,14 +10,15 @@ import type { BoardRun } from "../figures/settings.ts";
 import { type BoardOptions, sweepBoard } from "../figures/sweep.ts";
 import type { Figure } from "../figures/theme.ts";
 import { withoutAttention } from "../lab/attention.ts";
-import type { Experiment } from "../lab/experiment.ts";
-import { exportRecorded, importRecorded } from "../lab/record/record.ts";
+import { checkExperiment, type Experiment } from "../lab/experiment.ts";
+import { exportRecorded } from "../lab/record/export.ts";
+import { importRecorded } from "../lab/record/import.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { FILES } from "../lab/record/files.ts";
+import { standingOf } from "../lab/overview.ts";
 import { Lab, type StoredRun } from "../lab/store.ts";
 import { left, sweep as sweepLab, type SweptRun } from "../lab/sweep.ts";
 import { engine, interruptible, live } from "./show.ts";
-import { specHash } from "../run/spec.ts";
 import type { News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 
@@ -57,7 +58,7 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
  * Trains the runs of an experiment that neither the lab nor the record has, and shows the whole of it in a live figure. The interrupt button stops it;
  * what is done is kept, and the next call goes on from there.
  * @param experiment one of your own, or the name of one of `EXPERIMENTS`.
- * @returns the lab, open, with all that was done.
+ * @returns the lab with all that was done, open for reading.
  * @throws Error in one line where the lab can't be opened, the record can't be read or the engine fails.
  */
 export async function sweep(experiment: Experiment | string, options: NotebookSweep = {}): Promise<Lab> {
@@ -65,12 +66,13 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
   const wanted = typeof experiment === "string" ? named(experiment) : experiment;
   const folder = EXPERIMENTS.some(({ name }) => name === wanted.name) ? Deno.env.get(RECORD) : undefined;
   const { db = LAB, recorded = RECORDED } = folder ? { db: join(folder, "lab.db"), recorded: false as const } : options;
+  checkExperiment(wanted);
   const lab = Lab.open(db), deadline = folder === undefined ? undefined : deadlineOf(wanted);
   try {
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
-    if (exactly) declareAnew(lab, wanted);
+    lab.declare(wanted, { exactly });
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
-    await moving?.update(standing(lab, wanted));
+    await moving?.update(standingOf(lab, wanted));
     if (left(lab, wanted).length > 0) {
       const runs = await interruptible(async (signal) =>
         await sweepLab(wanted, {
@@ -88,11 +90,10 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
       await moving?.done(runs);
     } else await moving?.done();
     if (folder) await leave(lab, wanted, folder);
-    return lab;
-  } catch (error) {
+  } finally {
     lab.close();
-    throw error;
   }
+  return Lab.open(db, { readOnly: true });
 }
 
 /** When an experiment's time is over, by the clock of performance.now(): it begins when the notebook first asks for it. */
@@ -119,7 +120,7 @@ async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<
 
 /**
  * What the lab and the record have of an experiment, be it all or not; trains nothing. What is missing, `sweep` trains.
- * @returns the lab, open.
+ * @returns the lab, open for reading.
  * @throws Error in one line where the lab can't be opened or the record can't be read.
  */
 export async function recorded(experiment: Experiment | string, options: Omit<NotebookSweep, "figure" | "x"> = {}): Promise<Lab> {
@@ -174,15 +175,15 @@ export async function recordedWhole(
 }
 
 async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
+  checkExperiment(wanted);
   const lab = Lab.open(db);
   try {
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
     lab.declare(wanted);
-    return lab;
-  } catch (error) {
+  } finally {
     lab.close();
-    throw error;
   }
+  return Lab.open(db, { readOnly: true });
 }
 
 function named(name: string): Experiment {
@@ -202,28 +203,4 @@ async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): P
     throw error;
   }
   await importRecorded(lab, folder);
-}
-
-/** Enters an experiment as if there had been none of its name; the runs of that one stay, and come back with the grid that has them. */
-function declareAnew(lab: Lab, experiment: Experiment): void {
-  lab.write(() => {
-    lab.run("DELETE FROM members WHERE experiment IN (SELECT id FROM experiments WHERE name = ?)", experiment.name);
-    lab.declare(experiment);
-  });
-}
-
-/** The runs of an experiment as the lab has them, before anything is trained. */
-function standing(lab: Lab, experiment: Experiment): BoardRun[] {
-  lab.declare(experiment);
-  const rows = lab.query<
-    { hash: string; status: string; step: number; known: number; memorisation_step: number | null; grokking_step: number | null }
-  >(
-    "SELECT hash, status, watched_until AS step, known_until AS known, memorisation_step, grokking_step FROM run_summary WHERE experiment = ?",
-    experiment.name,
-  );
-  const known = new Map(rows.map((row) => [row.hash, row]));
-  return experiment.runs.map((spec) => {
-    const { memorisation_step: memorisationStep, grokking_step: grokkingStep, hash: _, ...row } = known.get(specHash(spec))!;
-    return { spec, ...row, memorisationStep, grokkingStep };
-  });
 }

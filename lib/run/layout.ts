@@ -109,7 +109,15 @@ export function layout(spec: RunSpec): Layout {
 const volume = (dims: readonly number[]) => dims.reduce((product, n) => product * n, 1);
 
 /** Parameters of a model, padding left out. */
-export const parameterCount = (spec: RunSpec) => layout(spec).tensors.reduce((sum, { dims }) => sum + volume(dims), 0);
+export function parameterCount(spec: RunSpec): number {
+  const { V } = sizes(spec), known = COUNTS.get(spec.model)?.get(V);
+  if (known !== undefined) return known;
+  const count = layout(spec).tensors.reduce((sum, { dims }) => sum + volume(dims), 0);
+  if (Object.isFrozen(spec.model)) COUNTS.set(spec.model, (COUNTS.get(spec.model) ?? new Map()).set(V, count));
+  return count;
+}
+/** By model and vocabulary: a large grid asks for the same ones again and again. */
+const COUNTS = new WeakMap<object, Map<number, number>>();
 
 /** Visits a tensor's elements in row-major order of its dims: `visit(index in the tensor, index in the flat parameters)`. */
 function visit({ dims, strides, offset }: Tensor, visitor: (at: number, flat: number) => void): void {

@@ -1,200 +1,67 @@
 /**
- * What a run is: one frozen plain object. Everything else in the house is made from it.
+ * A run from what people write, its identity and its shape. What a run consists of, field by field, is in `fields.ts`.
  *
  * Legend, in TypeScript, WGSL and prose alike: R runs · B examples · T positions · V vocabulary · C classes · D d_model ·
  * H heads · K d_head · M d_mlp · L layers · P parameters a run. Indices are the lower-case letters; gradients prefix `d`.
  */
 import { createHash } from "node:crypto";
-import { elementCount, type OperationName, OPERATIONS, pairCount, trainCount } from "./operations.ts";
+import { checked } from "./check.ts";
+import {
+  type DataSpec,
+  type Entry,
+  isNeutral,
+  LARGEST_CONTEXT,
+  type ModelSpec,
+  type Part,
+  PART_ENTRIES,
+  PARTS,
+  type RunSpec,
+  tokenNames,
+  valueAt,
+} from "./fields.ts";
+import { type RunInput, runInputSchema } from "./input.ts";
+import { elementCount, OPERATIONS, pairCount, trainCount } from "./operations.ts";
+import { complete, PRESETS } from "./presets.ts";
+import { quote } from "./quote.ts";
 
-export interface ModelSpec {
-  /** L, transformer blocks. */
-  readonly layers: number;
-  /** D, width of the residual stream. */
-  readonly dModel: number;
-  /** H, attention heads; d_head is D / H. */
-  readonly heads: number;
-  /** M, neurons of the feed-forward part. */
-  readonly dMlp: number;
-  /** Exact (erf) GELU, or ReLU. */
-  readonly activation: "gelu" | "relu";
-  /** LayerNorm after each residual sum, before each part, or nowhere; with one, a last one stands before the output head. */
-  readonly norm: "post" | "pre" | "none";
-  /** Which positions a position attends to: itself and those before it, or all. */
-  readonly mask: "causal" | "none";
-  /** What the output head reads: the last position, or the mean over all. */
-  readonly pooling: "last" | "mean";
-  /** Biases in attention, feed-forward part and output head. */
-  readonly biases: boolean;
-  /** The tokens of an example. */
-  readonly tokens: "a op b =" | "a b =" | "a b";
-  /** Rows of the position table; may exceed the tokens (the AI-Scientist template has an unused one, which counts as parameters). */
-  readonly context: number;
-  /** `pytorch`: the defaults of its modules; `normal`: weights N(0, initSigma²), biases 0. */
-  readonly init: "pytorch" | "normal";
-  /** σ of `init: "normal"`. */
-  readonly initSigma: number;
-  /** σ of the position table under `init: "pytorch"`. */
-  readonly positionSigma: number;
-}
+export type { DataSpec, ModelSpec, OptimSpec, RunSpec, ScheduleSpec } from "./fields.ts";
+export { tokenNames } from "./fields.ts";
+export type { RunInput } from "./input.ts";
+export { type PresetName, PRESETS } from "./presets.ts";
 
-export interface DataSpec {
-  readonly operation: OperationName;
-  /** The modulus p; not read by operations on permutations. */
-  readonly prime: number;
-  /** Share of all pairs that train; the rest validates. Which, is drawn from the seed. */
-  readonly trainFraction: number;
-  /** Examples of an update: all that train, or so many draws with replacement. */
-  readonly batch: "full" | number;
-}
-
-/** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
-export interface OptimSpec {
-  readonly lr: number;
-  readonly weightDecay: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly eps: number;
-  /** lr is scaled by min(update / warmup, 1), updates counted from 0: with warm-up, the first has lr 0. */
-  readonly warmup: number;
-  /** What decays: every parameter, or matrices and embeddings only. */
-  readonly decay: "all" | "matrices";
-  /** `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training. */
-  readonly loss: "torch" | "stable";
-}
-
-/** How long a run lasts, which is not part of its identity, and how often it is looked at, which is: it decides what can be seen of it. */
-export interface ScheduleSpec {
-  /** Updates. */
-  readonly steps: number;
-  /** Updates between evaluations on the whole train and validation sets. */
-  readonly evalEvery: number;
-}
-
-export interface RunSpec {
-  readonly model: ModelSpec;
-  readonly data: DataSpec;
-  readonly optim: OptimSpec;
-  readonly schedule: ScheduleSpec;
-  readonly seed: number;
-}
-
-type Partially<T> = { readonly [K in keyof T]?: T[K] extends object ? Partial<T[K]> : T[K] };
-/** A run as people write it: a preset's name, and what differs from it. */
-export type RunInput = Partially<RunSpec> & { readonly preset?: PresetName };
-
-const AI_SCIENTIST: RunSpec = {
-  model: {
-    layers: 2,
-    dModel: 128,
-    heads: 4,
-    dMlp: 512,
-    activation: "gelu",
-    norm: "post",
-    mask: "causal",
-    pooling: "last",
-    biases: true,
-    tokens: "a op b =",
-    context: 5,
-    init: "pytorch",
-    initSigma: 0.02,
-    positionSigma: 1,
-  },
-  data: { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 },
-  optim: { lr: 1e-3, weightDecay: 0.5, beta1: 0.9, beta2: 0.98, eps: 1e-8, warmup: 50, decay: "all", loss: "torch" },
-  schedule: { steps: 7500, evalEvery: 10 },
-  seed: 0,
-};
-
-const BOUNDARIES: RunSpec = {
-  model: { ...AI_SCIENTIST.model, norm: "pre", mask: "none", pooling: "mean", tokens: "a b", context: 2 },
-  data: { ...AI_SCIENTIST.data, batch: "full" },
-  optim: { ...AI_SCIENTIST.optim, weightDecay: 1, warmup: 0 },
-  schedule: { steps: 50_000, evalEvery: 10 },
-  seed: 42,
-};
-
-const TINY_LIVE: RunSpec = {
-  model: { ...BOUNDARIES.model, pooling: "last", positionSigma: 0.02 },
-  data: { ...AI_SCIENTIST.data, trainFraction: 0.3, batch: 256 },
-  optim: { ...AI_SCIENTIST.optim, weightDecay: 0.01, beta2: 0.999, warmup: 0 },
-  schedule: { steps: 20_000, evalEvery: 100 },
-  seed: 0,
-};
-
-const NANDA: RunSpec = {
-  model: {
-    ...AI_SCIENTIST.model,
-    layers: 1,
-    activation: "relu",
-    norm: "none",
-    biases: false,
-    tokens: "a b =",
-    context: 3,
-    init: "normal",
-    initSigma: 1 / Math.sqrt(128),
-  },
-  data: { operation: "x_plus_y", prime: 113, trainFraction: 0.3, batch: "full" },
-  optim: { ...AI_SCIENTIST.optim, weightDecay: 1, warmup: 10 },
-  schedule: { steps: 25_000, evalEvery: 100 },
-  seed: 0,
-};
-
-/**
- * The settings of the published work, exact.
- * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live notebook.
- * `nanda`: Nanda et al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023).
- */
-export const PRESETS = { "ai-scientist": AI_SCIENTIST, boundaries: BOUNDARIES, "tiny-live": TINY_LIVE, nanda: NANDA } as const;
-export type PresetName = keyof typeof PRESETS;
-
-/** The values that a field of words may have. */
-export const CHOICES = {
-  model: {
-    activation: ["gelu", "relu"],
-    norm: ["post", "pre", "none"],
-    mask: ["causal", "none"],
-    pooling: ["last", "mean"],
-    tokens: ["a op b =", "a b =", "a b"],
-    init: ["pytorch", "normal"],
-  },
-  data: { operation: Object.keys(OPERATIONS) },
-  optim: { decay: ["all", "matrices"], loss: ["torch", "stable"] },
-} as const;
-
-/** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
-const LARGEST_PRIME = 1021;
+const RUN = runInputSchema();
 
 /**
  * A checked, frozen run from a preset (default `ai-scientist`) and what differs from it.
  * Where d_mlp is not given but d_model is, d_mlp is 4 · d_model; where tokens are given but the context isn't, the context is their number.
- * @throws Error that names the field, its value and what it must be.
+ * @throws Error in one line that names the field, its value and what it must be.
  */
-export function runSpec(input: RunInput = {}): RunSpec {
-  const preset = PRESETS[input.preset ?? "ai-scientist"];
-  if (!preset) fail("preset", input.preset, `one of ${Object.keys(PRESETS).join(", ")}`);
-  const { model = {}, data = {}, optim = {}, schedule = {} } = input;
-  const spec = {
-    model: {
-      ...preset.model,
-      ...(model.dModel === undefined ? {} : { dMlp: 4 * model.dModel }),
-      ...(model.tokens === undefined ? {} : { context: tokenNames(model.tokens).length }),
-      ...model,
-    },
-    data: { ...preset.data, ...data },
-    optim: { ...preset.optim, ...optim },
-    schedule: { ...preset.schedule, ...schedule },
-    seed: input.seed ?? preset.seed,
-  };
-  unknown("run", input, { ...spec, preset: 0 });
-  for (const part of ["model", "data", "optim", "schedule"] as const) unknown(part, spec[part], preset[part]);
-  validate(spec);
-  for (const part of Object.values(spec)) Object.freeze(part);
-  return Object.freeze(spec);
+export const runSpec = (input: RunInput = {}): RunSpec => runFrom(runInput(input));
+
+/** The value as a run's input, every field checked by itself, if it is one. @throws Error in one line that names the field. */
+export const runInput = (value: unknown): RunInput => checked(RUN, value, CANNOT) as RunInput;
+
+/** A run from an input in which every value is checked by itself. `entries`: the fields of the parts. */
+export function runFrom({ preset = "ai-scientist", seed, ...given }: RunInput, entries: readonly Entry[] = PART_ENTRIES): RunSpec {
+  const base = entries === PART_ENTRIES ? PRESETS[preset] : complete(PRESETS[preset], entries);
+  const part = <P extends Part>(name: P) => partFrom(name, given[name] ?? {}, base[name], entries);
+  const parts = { model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };
+  return Object.freeze({ ...parts, seed: seed ?? base.seed });
 }
 
-/** The tokens of an example, by name: `a`, `b`, `op`, `=`. */
-export const tokenNames = (tokens: ModelSpec["tokens"]) => tokens.split(" ") as ("a" | "b" | "op" | "=")[];
+/**
+ * A part of a run, frozen: what is given over a preset's, and what follows from it.
+ * @throws Error where its values don't go together.
+ */
+export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
+  const following = entries.flatMap(({ part, name: own, field: { from } }) => {
+    const source = from && (given as Readonly<Record<string, unknown>>)[from.field];
+    return part === name && source !== undefined ? [[own, from!.value(source as never)]] : [];
+  });
+  const values = { ...preset, ...Object.fromEntries(following), ...given };
+  TOGETHER[name]?.(values);
+  return Object.freeze(values);
+}
 
 /** Sizes that follow from a run, by the letters of the legend. */
 export interface Sizes {
@@ -246,17 +113,49 @@ export function sizes(spec: RunSpec): Sizes {
 }
 
 /** Runs with the same shape key can train in the same dispatches: same model, examples an update and number of elements. */
-export function shapeKey(spec: RunSpec): string {
-  const { layers, dModel, heads, dMlp, activation, norm, mask, pooling, biases, tokens, context } = spec.model;
+export const shapeKey = (spec: RunSpec): string => shapeBy(spec, PART_ENTRIES);
+
+/** `shapeKey` by the fields of another table. */
+export function shapeBy(spec: RunSpec, entries: readonly Entry[]): string {
   const { B, C } = sizes(spec);
-  const words = [`${norm}-norm`, `mask ${mask}`, `pool ${pooling}`, biases ? "biases" : "no biases", `[${tokens}]`];
-  return `L${layers} D${dModel} H${heads} M${dMlp} ${activation} ${words.join(" ")} context ${context} B${B} C${C}`;
+  return [...PARTS.map((part) => partShape(spec, part, entries)).filter((text) => text !== ""), `B${B}`, `C${C}`].join(" ");
 }
 
-/** All that makes a run what it is: everything but the number of its steps, as JSON with sorted keys. */
-export function identity({ schedule: { evalEvery }, ...rest }: RunSpec): string {
-  return stableJson({ ...rest, schedule: { evalEvery } });
+const partShape = shared((spec, part, entries) =>
+  entries.filter((entry) => entry.part === part && entry.field.shape && !isNeutral(spec, entry))
+    .map((entry) => entry.field.shape!(valueAt(spec, entry))).join(" ")
+);
+
+/** Remembers the text of a part by its frozen object, which the runs of a grid share: there may be a million of them. */
+function shared(text: (spec: RunSpec, part: Part, entries: readonly Entry[]) => string): typeof text {
+  const known = new WeakMap<object, string>();
+  return (spec, part, entries) => {
+    if (entries !== PART_ENTRIES || !Object.isFrozen(spec[part])) return text(spec, part, entries);
+    let found = known.get(spec[part]);
+    if (found === undefined) known.set(spec[part], found = text(spec, part, entries));
+    return found;
+  };
 }
+
+/**
+ * All that makes a run what it is, as JSON with sorted keys: everything but the number of its steps, and fields that came later as far as they
+ * change something.
+ */
+export const identity = (spec: RunSpec): string => identityBy(spec, PART_ENTRIES);
+
+/** `identity` by the fields of another table. */
+export function identityBy(spec: RunSpec, entries: readonly Entry[]): string {
+  const parts = PARTS.map((part) => [part, identityText(spec, part, entries)] as const).filter(([, text]) => text !== "{}");
+  return `{${parts.sort(([a], [b]) => a < b ? -1 : 1).map(([part, text]) => `"${part}":${text},`).join("")}"seed":${spec.seed}}`;
+}
+
+const identityText = shared((spec, part, entries) => {
+  const own = entries.filter((entry) => entry.part === part && !entry.field.extent && !isNeutral(spec, entry));
+  return stableJson(Object.fromEntries(own.map((entry) => [entry.name, valueAt(spec, entry)])));
+});
+
+/** What a part adds to a run's identity. */
+export const partIdentity = (spec: RunSpec, part: Part): string => identityText(spec, part, PART_ENTRIES);
 
 /** The identity in short: 16 hexadecimal digits of its SHA-256. A run that goes on for more steps keeps its hash. */
 export const specHash = (spec: RunSpec): string => createHash("sha256").update(identity(spec)).digest("hex").slice(0, 16);
@@ -272,60 +171,27 @@ export function stableJson(value: unknown): string {
   );
 }
 
+const CANNOT = "Cannot use this run";
+
 function fail(name: string, value: unknown, requirement: string): never {
-  throw new Error(`Cannot use this run: ${name} must be ${requirement}, current value is ${JSON.stringify(value) ?? value}`);
+  throw new Error(`${CANNOT}: ${name} must be ${requirement}, current value is ${quote(value)}`);
 }
 
-function unknown(part: string, given: object, known: object): void {
-  for (const key of Object.keys(given)) if (!(key in known)) fail(`a field of ${part}`, key, `one of ${Object.keys(known).join(", ")}`);
-}
-
-function validate(spec: RunSpec): void {
-  for (const [part, fields] of Object.entries(CHOICES)) {
-    for (const [field, values] of Object.entries(fields)) {
-      const value = (spec as unknown as Record<string, Record<string, string>>)[part][field];
-      if (!values.includes(value as never)) fail(field, value, `one of ${values.join(", ")}`);
+/** What the fields of a part must be together. */
+const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
+  model: ({ dModel, heads, context, tokens }: ModelSpec) => {
+    if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
+    const least = tokenNames(tokens).length;
+    if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
+  },
+  data: ({ operation, prime, trainFraction }: DataSpec) => {
+    if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
+    const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs);
+    if (trainPairs < 1 || trainPairs >= pairs) {
+      fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
-  }
-  const { model, data, optim, schedule, seed } = spec;
-  const whole = (name: string, value: unknown, least: number, most = 2 ** 31) => {
-    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
-      fail(name, value, `a whole number from ${least} to ${most}`);
-    }
-  };
-  const real = (name: string, value: unknown, ok: (x: number) => boolean, requirement: string) => {
-    if (typeof value !== "number" || !Number.isFinite(value) || !ok(value)) fail(name, value, requirement);
-  };
-  whole("layers", model.layers, 1, 64);
-  whole("dModel", model.dModel, 1, 8192);
-  whole("heads", model.heads, 1, 256);
-  whole("dMlp", model.dMlp, 1, 65536);
-  if (model.dModel % model.heads !== 0) fail("dModel", model.dModel, `divisible by heads (${model.heads})`);
-  if (typeof model.biases !== "boolean") fail("biases", model.biases, "true or false");
-  whole("context", model.context, tokenNames(model.tokens).length, 64);
-  real("initSigma", model.initSigma, (x) => x > 0, "above 0");
-  real("positionSigma", model.positionSigma, (x) => x >= 0, "0 or above");
-
-  whole("prime", data.prime, 2, LARGEST_PRIME);
-  const operation = OPERATIONS[data.operation];
-  if ("divides" in operation && !isPrime(data.prime)) fail("prime", data.prime, `a prime number for ${data.operation}`);
-  real("trainFraction", data.trainFraction, (x) => x > 0 && x < 1, "between 0 and 1");
-  const { pairs, trainPairs } = sizes(spec);
-  if (trainPairs < 1 || trainPairs >= pairs) {
-    fail("trainFraction", data.trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
-  }
-  if (data.batch !== "full") whole('batch (where it is not "full")', data.batch, 1, 65535);
-
-  real("lr", optim.lr, (x) => x >= 0, "0 or above");
-  real("weightDecay", optim.weightDecay, (x) => x >= 0, "0 or above");
-  real("beta1", optim.beta1, (x) => x >= 0 && x < 1, "at least 0 and below 1");
-  real("beta2", optim.beta2, (x) => x >= 0 && x < 1, "at least 0 and below 1");
-  real("eps", optim.eps, (x) => x > 0, "above 0");
-  whole("warmup", optim.warmup, 0);
-  whole("steps", schedule.steps, 0);
-  whole("evalEvery", schedule.evalEvery, 1);
-  whole("seed", seed, 0, 2 ** 32 - 1);
-}
+  },
+};
 
 function isPrime(n: number): boolean {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;

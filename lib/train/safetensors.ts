@@ -1,9 +1,11 @@
 /**
- * Safetensors files, of float32 and int32 tensors, row-major.
+ * Safetensors files, of float32, float64 and int32 tensors, row-major.
  *
  * The format (https://github.com/huggingface/safetensors): the header's length in 8 bytes, little-endian; the header, JSON, padded with
  * spaces to a multiple of 8; the tensors end to end, in the order of their names.
  */
+import { reason } from "../run/files.ts";
+import { quote } from "../run/quote.ts";
 
 /** A tensor as it lies in a file. */
 export interface Stored {
@@ -12,15 +14,24 @@ export interface Stored {
   readonly bytes: Uint8Array;
 }
 export type Metadata = Readonly<Record<string, string>>;
+export type Values = Float32Array | Float64Array | Int32Array;
 /** What goes into a file. */
 export interface Content {
   readonly metadata: Metadata;
-  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly values: Float32Array | Int32Array }[];
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly values: Values }[];
 }
+
+/** Bytes of a number, of the types that are read and written. */
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F64: 8, I32: 4 };
+const typeOf = (values: Values) => values instanceof Int32Array ? "I32" : values instanceof Float64Array ? "F64" : "F32";
 
 /** The numbers of one tensor that has to be there in this shape. @throws Error in one line where it isn't. */
 export function floats(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
   return new Float32Array(buffer(path, stored, name, "F32", dims));
+}
+/** The same for numbers of double precision. */
+export function doubles(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
+  return new Float64Array(buffer(path, stored, name, "F64", dims));
 }
 /** The same for whole numbers. */
 export function integers(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
@@ -32,10 +43,16 @@ function buffer(path: string, stored: ReadonlyMap<string, Stored>, name: string,
   if (!tensor) throw new Error(`Cannot load ${path}: it must hold ${name} [${dims}], which is missing`);
   const { dtype, shape, bytes } = tensor;
   if (dtype !== type || shape.join() !== dims.join()) {
-    throw new Error(`Cannot load ${path}: ${name} must be ${type} [${dims}], current value is ${dtype} [${shape}]`);
+    throw new Error(`Cannot load ${path}: ${name} must be ${type} [${dims}], current value is ${quoteType({ dtype, shape })}`);
   }
   return bytes.slice().buffer;
 }
+
+/** A tensor's name as it is where it looks like one. */
+export const nameOf = (name: string) => /^[\w.]{1,80}$/.test(name) ? name : quote(name);
+
+const quoteType = ({ dtype, shape }: Pick<Stored, "dtype" | "shape">) =>
+  `${Object.hasOwn(BYTES, dtype) ? dtype : quote(dtype)} ${shape.length > 8 ? `of ${shape.length} dimensions` : `[${shape}]`}`;
 
 /** The bytes of a file. */
 export function encode({ metadata, tensors }: Content): Uint8Array {
@@ -43,7 +60,7 @@ export function encode({ metadata, tensors }: Content): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
   for (const { name, shape, values } of sorted) {
-    header[name] = { dtype: values instanceof Int32Array ? "I32" : "F32", shape, data_offsets: [end, end += values.byteLength] };
+    header[name] = { dtype: typeOf(values), shape, data_offsets: [end, end += values.byteLength] };
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const data = 8 + Math.ceil(json.length / 8) * 8;
@@ -64,42 +81,51 @@ export async function readFile(path: string): Promise<{ metadata: Metadata; tens
   try {
     file = await Deno.readFile(path);
   } catch (error) {
-    throw new Error(`Cannot load ${path}: ${(error as Error).message}`);
+    throw new Error(`Cannot load ${path}: ${reason(error)}`);
   }
-  const fail = (requirement: string, value: unknown): never => {
-    throw new Error(
-      `Cannot load ${path}: not a whole safetensors file, ${requirement}, current value is ${JSON.stringify(value) ?? "none"}`,
-    );
+  const fail: Fail = (requirement, value) => {
+    throw new Error(`Cannot load ${path}: not a whole safetensors file, ${requirement}, current value is ${quote(value)}`);
   };
   if (file.length < 8) fail("it must have at least 8 bytes", file.length);
   const size = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   if (size > file.length - 8) fail(`its header must end within its ${file.length} bytes`, size + 8);
+  const { metadata, entries } = headerOf(file.subarray(8, 8 + size), fail);
+  const data = file.subarray(8 + size), spans: [number, number][] = [];
+  const tensors = new Map(entries.map(([name, entry]) => [name, tensorOf(name, entry, data, spans, fail)]));
+  spans.sort(([a, b], [c, d]) => a - c || b - d);
+  const end = spans.reduce((end, [from, to]) => (from === end ? to : NaN), 0);
+  if (end !== data.length) fail(`its tensors must fill its ${data.length} bytes of data end to end`, spans.at(-1)?.[1] ?? null);
+  return { metadata, tensors };
+}
+
+type Fail = (requirement: string, value: unknown) => never;
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function headerOf(bytes: Uint8Array, fail: Fail): { metadata: Metadata; entries: [string, unknown][] } {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, 8 + size)));
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    fail("its header must be JSON", new TextDecoder().decode(file.subarray(8, Math.min(8 + size, 48))));
+    fail("its header must be JSON", new TextDecoder().decode(bytes.subarray(0, 48)));
   }
-  if (typeof header !== "object" || header === null || Array.isArray(header)) fail("its header must be an object", header);
-  const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>;
-  if (typeof metadata !== "object" || metadata === null) fail("its metadata must be an object", metadata);
-  const data = file.subarray(8 + size);
-  const tensors = new Map<string, Stored>();
-  const spans: [number, number][] = [];
-  for (const [name, entry] of Object.entries(entries)) {
-    const { dtype, shape, data_offsets: span } = (entry ?? {}) as { dtype: string; shape: number[]; data_offsets: [number, number] };
-    const wholes = (list: unknown) => Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
-    if (typeof dtype !== "string" || !wholes(shape) || !wholes(span) || span.length !== 2 || span[0] > span[1]) {
-      fail(`${name} must have dtype, shape and data_offsets`, entry);
-    }
-    const bytes = data.subarray(...span), needed = 4 * shape.reduce((product, n) => product * n, 1);
-    if (["F32", "I32"].includes(dtype) && span[1] - span[0] !== needed) {
-      fail(`${name} ${dtype} [${shape}] must have ${needed} bytes`, span[1] - span[0]);
-    }
-    tensors.set(name, { dtype, shape, bytes });
-    spans.push(span);
-  }
-  const end = spans.sort(([a], [b]) => a - b).reduce((end, [from, to]) => (from === end ? to : NaN), 0);
-  if (end !== data.length) fail(`its tensors must fill its ${data.length} bytes of data end to end`, spans.at(-1)?.[1]);
-  return { metadata: metadata as Metadata, tensors };
+  if (!isObject(header)) return fail("its header must be an object", header);
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const strings = isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string");
+  if (!strings) return fail("its metadata must be an object of strings", metadata);
+  return { metadata: metadata as Metadata, entries: Object.entries(entries) };
 }
+
+function tensorOf(name: string, entry: unknown, data: Uint8Array, spans: [number, number][], fail: Fail): Stored {
+  const { dtype, shape, data_offsets: span } = isObject(entry) ? entry : {};
+  if (typeof dtype !== "string" || !isWholes(shape) || !isWholes(span) || span.length !== 2 || span[0] > span[1]) {
+    return fail(`${nameOf(name)} must have dtype, shape and data_offsets`, entry);
+  }
+  const [from, to] = span, needed = (BYTES[dtype] ?? NaN) * shape.reduce((product, n) => product * n, 1);
+  if (Object.hasOwn(BYTES, dtype) && to - from !== needed) {
+    fail(`${nameOf(name)} ${quoteType({ dtype, shape })} must have ${needed} bytes`, to - from);
+  }
+  spans.push([from, to]);
+  return { dtype, shape, bytes: data.subarray(from, to) };
+}
+
+const isWholes = (list: unknown): list is number[] => Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);

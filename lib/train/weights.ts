@@ -1,9 +1,10 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
-import { writeWhole } from "../run/files.ts";
+import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
-import { encode, floats, type Metadata, readFile, type Stored } from "./safetensors.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "../run/spec.ts";
-import type { Snapshot } from "../engine/engine.ts";
+import type { Metrics, Snapshot } from "../engine/engine.ts";
+import { doubles, encode, floats, type Metadata, nameOf, readFile, type Stored } from "./safetensors.ts";
 
 /** Saves flat parameters f32[P] under their names, whole or not at all; makes the folder. */
 export async function saveWeights(path: string, spec: RunSpec, flat: Float32Array): Promise<void> {
@@ -21,53 +22,109 @@ export function weightsFile(spec: RunSpec, flat: Float32Array): Uint8Array {
  */
 export async function loadWeights(path: string, spec: RunSpec): Promise<Float32Array<ArrayBuffer>> {
   const { tensors } = await readFile(path);
-  const own = new Set(layout(spec).tensors.map(({ name }) => name));
-  for (const name of tensors.keys()) {
-    if (!own.has(name) && !/^(adam\.|batch_sums$)/.test(name)) {
-      throw new Error(`Cannot load ${path}: it holds ${name}, which this model doesn't have`);
-    }
-  }
+  mustBeOf(path, tensors, spec);
   return flatten(path, tensors, spec, "");
 }
 
-/** Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches. */
-export async function saveCheckpoint(path: string, snapshot: Snapshot): Promise<void> {
-  await writeWhole(path, checkpointFile(snapshot));
+/** Whether the file holds the whole state of a run, and not its weights alone; `false` where there is no such file or it is something else. */
+export async function isCheckpoint(path: string): Promise<boolean> {
+  return await readFile(path).then(({ metadata }) => metadata.step !== undefined, () => false);
+}
+
+/** A run as far as a file has it. */
+export interface Checkpoint {
+  readonly state: Snapshot;
+  /** Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or nowhere. */
+  readonly metrics: readonly Metrics[] | null;
+}
+
+/**
+ * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches.
+ * @param metrics its evaluations up to that state, each as a tensor f64[n] `metrics.…`: so one file has both, and neither is ever ahead
+ */
+export async function saveCheckpoint(path: string, snapshot: Snapshot, metrics?: readonly Metrics[]): Promise<void> {
+  await writeWhole(path, checkpointFile(snapshot, metrics));
 }
 
 /** The bytes of a checkpoint. */
-export function checkpointFile({ spec, step, params, m, v, batchSums }: Snapshot): Uint8Array {
-  const tensors = [...named(spec, params, ""), ...named(spec, m, M), ...named(spec, v, V)];
-  tensors.push({ name: SUMS, shape: [batchSums.length], values: batchSums });
+export function checkpointFile({ spec, step, params, m, v, batchSums }: Snapshot, metrics?: readonly Metrics[]): Uint8Array {
+  const tensors = [
+    ...named(spec, params, ""),
+    ...named(spec, m, M),
+    ...named(spec, v, V),
+    { name: SUMS, shape: [batchSums.length], values: batchSums },
+    ...metrics === undefined ? [] : METRICS.map((field) => {
+      return { name: EVALUATIONS + field, shape: [metrics.length], values: Float64Array.from(metrics, (row) => row[field]) };
+    }),
+  ];
   return encode({ metadata: { spec: stableJson(spec), step: String(step) }, tensors });
 }
 
 /**
- * The snapshot in a checkpoint.
+ * The state and the evaluations in a checkpoint.
  * @throws Error in one line where the file is not there, not safetensors, or not a checkpoint of the spec in its metadata.
  */
-export async function loadCheckpoint(path: string): Promise<Snapshot> {
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const { metadata, tensors } = await readFile(path);
-  const fail = (what: string, value: unknown): never => {
-    throw new Error(`Cannot load ${path}: ${what}, current value is ${JSON.stringify(value) ?? "none"}`);
-  };
+  const fail = failing(path);
   const step = /^\d{1,15}$/.test(metadata.step) ? Number(metadata.step) : fail("a checkpoint's metadata must have its step", metadata.step);
   const spec = storedSpec(path, metadata, "a checkpoint");
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
-  return { spec, step, params, m, v, batchSums };
+  mustBeOf(path, tensors, spec);
+  return { state: { spec, step, params, m, v, batchSums }, metrics: evaluations(path, tensors, step) };
 }
+
+/** The state alone. @throws as `readCheckpoint` does. */
+export const loadCheckpoint = async (path: string): Promise<Snapshot> => (await readCheckpoint(path)).state;
+
+/** What is stored of an evaluation. A file may lack one that came later: it is NaN there. */
+const METRICS = ["step", "trainLoss", "trainAcc", "valLoss", "valAcc", "weightNorm", "gradNorm", "batchLoss", "batchAcc"] as const;
+const NEEDED: readonly string[] = METRICS.slice(0, 6);
+
+function evaluations(path: string, tensors: ReadonlyMap<string, Stored>, last: number): Metrics[] | null {
+  const n = tensors.get(`${EVALUATIONS}step`)?.shape[0];
+  if (n === undefined) return null;
+  const columns = METRICS.map((field) => {
+    const name = EVALUATIONS + field;
+    return [field, tensors.has(name) || NEEDED.includes(field) ? doubles(path, tensors, name, [n]) : null] as const;
+  });
+  const rows = Array.from(
+    { length: n },
+    (_, i) => Object.fromEntries(columns.map(([field, values]) => [field, values?.[i] ?? NaN])) as unknown as Metrics,
+  );
+  const fail = failing(path), share = (x: number) => x >= 0 && x <= 1;
+  for (const [i, { step, trainLoss, trainAcc, valLoss, valAcc }] of rows.entries()) {
+    if (!Number.isSafeInteger(step) || step > last || step <= (rows[i - 1]?.step ?? -1)) {
+      fail(`the steps of its evaluations must be whole, grow, and end by ${last}`, step);
+    }
+    if (![trainLoss, valLoss].every(Number.isFinite)) fail(`losses must be finite, as that of step ${step}`, `${trainLoss}, ${valLoss}`);
+    if (![trainAcc, valAcc].every(share)) fail(`accuracies must be from 0 to 1, as that of step ${step}`, `${trainAcc}, ${valAcc}`);
+  }
+  return rows;
+}
+
+const failing = (path: string) => (requirement: string, value: unknown): never => {
+  throw new Error(`Cannot load ${path}: ${requirement}, current value is ${quote(value)}`);
+};
 
 /** The spec that a file was made with, `what` being the kind of file. @throws Error in one line where it isn't one. */
 export function storedSpec(path: string, metadata: Metadata, what: string): RunSpec {
   try {
     return runSpec(JSON.parse(metadata.spec) as RunInput);
   } catch (error) {
-    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${(error as Error).message})`);
+    throw new Error(`Cannot load ${path}: ${what}'s metadata must have its spec as JSON (${inOneLine(reason(error))})`);
   }
 }
 
-const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums";
+const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.";
+
+/** Fails where there is a tensor that neither this model nor a checkpoint of it has. */
+function mustBeOf(path: string, tensors: ReadonlyMap<string, Stored>, spec: RunSpec): void {
+  const own = new Set([...layout(spec).tensors.flatMap(({ name }) => [name, M + name, V + name]), SUMS]);
+  const stray = tensors.keys().find((name) => !own.has(name) && !name.startsWith(EVALUATIONS));
+  if (stray !== undefined) throw new Error(`Cannot load ${path}: it holds ${nameOf(stray)}, which this model doesn't have`);
+}
 
 const named = (spec: RunSpec, flat: Float32Array, prefix: string) =>
   layout(spec).tensors.map((tensor) => ({ name: prefix + tensor.name, shape: tensor.dims, values: read(tensor, flat) }));

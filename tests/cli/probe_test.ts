@@ -90,6 +90,24 @@ Deno.test("a run with a series of checkpoints: a line each, the last one's key f
     assertEquals([...Deno.readFileSync(figure).subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
   }));
 
+Deno.test("a run of an even modulus is read, its highest frequency with the others", () =>
+  scratch(async (path) => {
+    const runs = grid({
+      preset: "nanda",
+      model: { dModel: 4, heads: 1, dMlp: 4 },
+      data: { prime: 12, trainFraction: 0.5 },
+      schedule: { steps: 20, evalEvery: 10 },
+    });
+    await train(path("a.db"), small({ runs }));
+    const { code, stdout, stderr } = await probe("--run", "1", "--db", path("a.db"), "--json", "--figure", path("a.svg"));
+    assertEquals(code, 0, stderr);
+    const { power } = JSON.parse(stdout).checkpoints[0];
+    for (const part of ["embedding", "features", "logits"]) assertEquals(power[part].length, 6, part);
+    assertAlmostEquals(power.embedding.reduce((sum: number, share: number) => sum + share, 0), 1, 1e-9);
+    assert(power.embedding.every((share: number) => share > 0));
+    assertMatch(await Deno.readTextFile(path("a.svg")), /^<svg/);
+  }));
+
 Deno.test("what can't be probed is said in one line, and nothing is written", () =>
   scratch(async (path) => {
     await train(path("a.db"));

@@ -1,5 +1,6 @@
 /** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
@@ -75,7 +76,7 @@ Deno.test("killed at twenty random moments and started again each time, a sweep 
     let killed = 0;
     for (let i = 0; i < 20; i++) {
       const child = command(...into(db, "--save-every", "0.1s")).spawn();
-      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 1000 * moments.next().value!);
+      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 500 * moments.next().value!);
       const { code, stderr } = ended(await child.output());
       clearTimeout(timer);
       if (code === 0) break;
@@ -92,6 +93,32 @@ Deno.test("killed at twenty random moments and started again each time, a sweep 
     assertEquals(Array.from(Deno.readDirSync(lab.folder)).length, 6);
     const locks = Array.from(Deno.readDirSync(path("")), ({ name }) => name).filter((name) => name.includes("session"));
     assertEquals(locks, []);
+  }));
+
+Deno.test("SIGHUP stops a sweep: what is done is stored, also where nobody reads what it says, and the same command goes on", () =>
+  scratch(async (path) => {
+    const db = path("hung_up.db");
+    prepare(db, { name: "night", ...GRID, grid: { ...GRID.grid, schedule: { steps: 100_000_000, evalEvery: 10 } } });
+    const child = command(...into(db)).spawn();
+    const reader = child.stderr.getReader(), stdout = new Response(child.stdout).text();
+    const steps = () => {
+      if (!existsSync(db)) return 0;
+      using lab = Lab.open(db, { readOnly: true });
+      return lab.query<{ n: number }>("SELECT count(*) AS n FROM metrics")[0].n;
+    };
+    while (steps() === 0) await new Promise((done) => setTimeout(done, 100));
+    await reader.cancel();
+    child.kill("SIGHUP");
+    assertEquals((await child.status).code, 129);
+    assertMatch(await stdout, /The same command goes on\./);
+    using lab = Lab.open(db, { readOnly: true });
+    const stopped = lab.query<{ status: string; step: number; seen: number; files: number }>(
+      `SELECT status, r.step AS step, (SELECT max(step) FROM metrics WHERE run = r.id) AS seen,
+         (SELECT count(*) FROM artifacts a WHERE a.run = r.id AND a.step = r.step) AS files FROM runs r WHERE r.step > 0`,
+    );
+    assert(stopped.length > 0);
+    for (const { status, step, seen, files } of stopped) assertEquals([status, seen, files], ["stopped", 10 * Math.floor(step / 10), 1]);
+    assertEquals(lab.query("SELECT count(*) AS open FROM sessions WHERE ended_at IS NULL"), [{ open: 0 }]);
   }));
 
 Deno.test("two sweeps on one database share the work, while a reader asks all the time", () =>
@@ -162,7 +189,10 @@ Deno.test({
       const errors = stderr.split("\n").filter((line) => line.startsWith("error: "));
       assertEquals(errors.length, 2, stderr);
       assertMatch(errors[0], /^error: Cannot write .*: (database or disk is full|No space left on device)/);
-      assertMatch(errors[1], /^error: Cannot write to .*lab\.db: attempt to write a readonly database$/);
+      assertMatch(
+        errors[1],
+        /^error: Cannot write --db's files .*lab\.files: must be a folder that can be written in, Read-only file system/,
+      );
       assertEquals(content(path("after.db")), await uninterrupted());
     });
   },
@@ -300,6 +330,15 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
     /^error: Cannot use this grid: model\.layers must be at least one value|must have at least one value, current value is \[\]$/,
   ],
   ["--grid DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--grid DIR/list.json", /^error: Cannot read --grid .*list\.json: its grid must be an object, or a list of such, current value is 5$/],
+  ["--grid DIR/part.json", /^error: Cannot use this run: model must be an object with fields among layers, .*, current value is 5$/],
+  ["--grid DIR/none_given.json", /^error: Cannot read --grid .*: its grid must be an object, or a list of such, current value is none$/],
+  ["--grid DIR/seeds.json", /^error: Cannot read --grid .*seeds\.json: seed must be like 0,1,2 or 0\.\.9, current value is "4\.\.0"$/],
+  [
+    "--grid DIR/many.json",
+    /^error: Cannot use this grid: it must have at most 1,000,000 combinations, current value is 1,000,000,000,000,000$/,
+  ],
+  ["--grid DIR/question.json", /^error: Cannot read --grid .*: question must be a text, current value is 5$/],
   ["--grid DIR/rule.json", /^error: Cannot read --grid .*: rule must be first, sustained, or like .*, current value is \{"name":"x"\}$/],
   ["--grid DIR/watch.json", /^error: Cannot use experiment watch: watch must be attention, weights or both, current value is "heads"$/],
   [
@@ -310,12 +349,19 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
 
 Deno.test("bad input: one line, exit code 1, nothing written", () =>
   scratch(async (path) => {
+    const thousand = Array(1000).fill(1);
     const files = {
       typo: { girds: {} },
       empty: { grid: { model: { layers: [] } } },
       field: { grid: { optim: { learningRate: 1 } } },
       rule: { rule: { name: "x" }, grid: {} },
       watch: { watch: { heads: {} }, grid: {} },
+      list: { grid: [5] },
+      part: { grid: { model: 5 } },
+      none_given: {},
+      seeds: { grid: { seed: "4..0" } },
+      many: { grid: { model: { layers: thousand }, optim: { lr: thousand, eps: thousand, warmup: thousand }, seed: thousand } },
+      question: { question: 5, grid: {} },
       margin: { margin: -1, grid: {} },
     };
     for (const [name, file] of Object.entries(files)) Deno.writeTextFileSync(path(`${name}.json`), JSON.stringify(file));

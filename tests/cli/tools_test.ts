@@ -4,7 +4,7 @@ import { page, pinned, type Report, size } from "../../lib/cli/doctor.ts";
 import { options } from "../../lib/cli/lab.ts";
 import { script } from "../../lib/cli/ok.ts";
 import { ROOT } from "../../lib/cli/process.ts";
-import { browser, ensure, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
+import { browser, ensure, lack, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
 import { count, countLine, lanes, sum, testFiles } from "../../lib/cli/test.ts";
 import type { AdapterInfo } from "../../lib/engine/webgpu/adapter.ts";
 
@@ -35,7 +35,16 @@ const ADAPTER: AdapterInfo = {
   features: ["subgroups"],
   subgroup: [32, 32],
 };
-const BARE: Machine = { rights: "root", apt: true, adapter: null, jupyter: [], kernel: false, browser: null, slurm: false };
+const BARE: Machine = {
+  rights: "root",
+  apt: true,
+  adapter: null,
+  drivers: { installed: [], named: {} },
+  jupyter: [],
+  kernel: false,
+  browser: null,
+  slurm: false,
+};
 const WHOLE: Machine = {
   ...BARE,
   adapter: ADAPTER,
@@ -141,13 +150,32 @@ Deno.test("doctor --json describes this machine", async () => {
   assert(report.diskFree > 0);
 });
 
-Deno.test("doctor without a driver says how to get one, and exits with 1", async () => {
+Deno.test("doctor where a driver is there but not found says so, and exits with 1", async () => {
   const { code, out } = await doctor([], { VK_DRIVER_FILES: "/none", VK_ICD_FILENAMES: "/none", DENO_WEBGPU_BACKEND: "vulkan" });
   assertEquals(code, 1);
   assertMatch(out, /✗ Adapter +none/);
-  assertStringIncludes(out, "WebGPU finds no adapter. To get it:");
-  assertMatch(out, /mesa-vulkan-drivers|Mesa's lavapipe/);
+  assertMatch(
+    out,
+    /WebGPU finds no adapter: VK_DRIVER_FILES and VK_ICD_FILENAMES point the Vulkan loader at \/none.*\. To get it:\n +unset VK_/,
+  );
+  assert(!/mesa-vulkan-drivers|lavapipe/.test(out), "it is installed, and installing it again is no help");
   assertMatch(out, /^Not ready/m);
+});
+
+Deno.test("a driver is installed where there is none, not where the loader is pointed elsewhere or it doesn't work", () => {
+  const driver = "/usr/share/vulkan/icd.d/lvp_icd.json", elsewhere = { installed: [driver], named: { VK_DRIVER_FILES: ["/a", "/b"] } };
+  for (const rights of ["root", "none"] as const) {
+    const machine = { ...BARE, rights, drivers: elsewhere };
+    assertEquals(plan(["vulkan"], machine), { packages: [], kernel: false, byHand: [{ need: "vulkan", how: "unset VK_DRIVER_FILES" }] });
+    const what = "WebGPU finds no adapter: VK_DRIVER_FILES points the Vulkan loader at /a, /b, and not at those installed: lvp_icd.json";
+    assertEquals(lack("vulkan", machine), what);
+    const broken = { ...BARE, rights, drivers: { installed: [driver], named: {} } };
+    assertEquals(plan(["vulkan"], broken).packages, []);
+    assertEquals(lack("vulkan", broken), "WebGPU finds no adapter, though Vulkan drivers are installed: lvp_icd.json");
+  }
+  assertEquals(lack("vulkan", BARE), "WebGPU finds no adapter");
+  const card = { ...BARE, drivers: { installed: ["/etc/vulkan/icd.d/nvidia_icd.json"], named: {} } };
+  assertEquals(plan(["vulkan"], card).packages.map(({ name }) => name), ["mesa-vulkan-drivers"]);
 });
 
 Deno.test("doctor refuses what it doesn't know in one line", async () => {
@@ -247,7 +275,9 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
       "cli/slurm_test",
       "cli/sweep_test",
       "cli/train_test",
+      "cli/train_folder_test",
       "lab/store_test",
+      "kill_test",
       "notebook/delivery_test",
       "notebooks_test",
     ]),

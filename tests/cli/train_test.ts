@@ -1,52 +1,14 @@
 /** `deno task train` as a user meets it: the real process, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
-import { parseMetrics } from "../../lib/lab/metrics.ts";
+import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
-
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
-const TINY = "--preset nanda --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
-const ROOT = new URL("../..", import.meta.url);
-
-const start = (args: readonly string[], environment: Record<string, string> = {}) =>
-  new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "lib/cli/train.ts", ...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...environment },
-    stdout: "piped",
-    stderr: "piped",
-  });
-
-async function train(...args: string[]) {
-  const { code, stdout, stderr } = await start(args).output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/** A tiny run that has to succeed. */
-async function trained(...args: string[]) {
-  const result = await train("--engine", ENGINE, ...TINY, ...args);
-  assertEquals(result.code, 0, result.stderr);
-  return result;
-}
-
-async function folder<T>(work: (path: (name: string) => string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempDir({ prefix: "cli-train-" });
-  try {
-    return await work((name) => join(path, name));
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
-}
+import { ENGINE, filesIn, folder, start, TINY, train, trained } from "./train_process.ts";
 
 const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
-const filesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
 
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS.nanda };
@@ -75,11 +37,11 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
-  assertEquals([...FIELDS.values()].map(({ part, field }) => `${part}.${field}`).sort(), fields.sort());
-  for (const [flag, { part, field }] of FIELDS) {
+  assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
+  for (const [flag, { part, name }] of FIELDS) {
     const [text, value] = values[flag] ?? ["0.25", 0.25];
     const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
-    const at = (spec: RunSpec) => (spec[part] as unknown as Record<string, unknown>)[field];
+    const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
   }
@@ -214,8 +176,14 @@ Deno.test("the TensorFlow.js engine takes the same command line, and stdout hold
 const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--weigth-decay 1", /^error: Cannot read --weigth-decay: must be a known flag, did you mean --weight-decay\?/],
   ["--lr", /^error: Cannot read --lr: must have a value, there is none$/],
+  ["--lr Infinity", /^error: Cannot read --lr: must be a number, current value is "Infinity"$/],
+  ["--eps 1e-50", /^error: Cannot use this run: eps must be at least 1\.18e-38 \(smaller fp32 .*\), current value is 1e-50$/],
+  [
+    "--beta2 0.99999999",
+    /^error: Cannot use this run: beta2 must be .* fp32 number that it becomes, which is 1, current value is 0\.99999999$/,
+  ],
   ["--lr fast", /^error: Cannot read --lr: must be a number, current value is "fast"$/],
-  ["--json=yes", /^error: Cannot read --json: must have no value, current value is yes$/],
+  ["--json=yes", /^error: Cannot read --json: must have no value, current value is "yes"$/],
   ["nanda", /^error: Cannot read the command line: must be flags, current value is "nanda"$/],
   ["--seeds 3..1", /^error: Cannot read --seeds: must be like 0,1,2 or 0\.\.9, current value is "3\.\.1"$/],
   ["--seeds 1,1", /^error: Cannot read --seeds: must be different seeds, current value is "1,1"$/],
@@ -234,6 +202,11 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--config DIR", /^error: Cannot read --config .*: must be a file, it is a folder$/],
   ["--config DIR/list.json", /^error: Cannot read --config .*list\.json: must be a JSON object, current value is \[1\]$/],
   ["--config DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
+  ["--config DIR/own.json", /^error: Cannot use this run: a field of run must be one of model, .*, current value is "toString"$/],
+  ["--config DIR/tokens.json", /^error: Cannot use this run: tokens must be one of a op b =, a b =, a b, current value is 5$/],
+  ["--config DIR/preset.json", /^error: Cannot use this run: preset must be one of ai-scientist, .*, current value is \["nanda"\]$/],
+  ["--config DIR/controls.json", /^error: Cannot use this run: norm must be one of post, pre, none, current value is "\\n\\u001b\[2J"$/],
+  ["--config DIR/long.json", /^error: Cannot use this run: norm must be .*, current value is "x{80}…" \(1,200,000 characters\)$/],
   ["--config DIR/corrupt.safetensors", /^error: Cannot read --config .*: must be JSON, /],
   ["--metrics DIR", /^error: Cannot write --metrics .*: must be a file, it is a folder$/],
   ["--metrics DIR/list.json/m.csv", /^error: Cannot write --metrics .*: must be a folder, it is a file$/],
@@ -248,6 +221,11 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     await Deno.mkdir(path("in"));
     await Deno.writeTextFile(path("in/list.json"), "[1]");
     await Deno.writeTextFile(path("in/field.json"), '{"optim": {"learningRate": 1}}');
+    await Deno.writeTextFile(path("in/own.json"), '{"toString": 1}');
+    await Deno.writeTextFile(path("in/tokens.json"), '{"model": {"tokens": 5}}');
+    await Deno.writeTextFile(path("in/preset.json"), '{"preset": ["nanda"]}');
+    await Deno.writeTextFile(path("in/controls.json"), '{"model": {"norm": "\\n\\u001b[2J"}}');
+    await Deno.writeTextFile(path("in/long.json"), JSON.stringify({ model: { norm: "x".repeat(1_200_000) } }));
     await Deno.writeFile(path("in/corrupt.safetensors"), Uint8Array.of(255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3));
     const before = await filesIn(path("in"));
     const waiting = [...BAD];
@@ -263,6 +241,17 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     await Promise.all([worker(), worker(), worker()]);
     assertEquals(await filesIn(path("in")), before);
   }));
+
+Deno.test("a config may come through a pipe", async () => {
+  const script =
+    'echo "$1" | "$0" run -A lib/cli/train.ts --help --config /dev/stdin && "$0" run -A lib/cli/train.ts --help --config <(echo "$1")';
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script, Deno.execPath(), '{"optim": {"lr": 0.25}}'],
+    cwd: new URL("../../", import.meta.url),
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  assertEquals(new TextDecoder().decode(stdout).match(/learning rate \[0\.25\]/g)?.length, 2);
+});
 
 Deno.test("weights of another model are refused", () =>
   folder(async (path) => {
@@ -294,17 +283,46 @@ Deno.test("a loss that is not a number: one line, exit code 1, and what came bef
     assert(rows.length >= 1 && rows.every((row) => row.map(Number).every(Number.isFinite)));
   }));
 
+Deno.test("advice about a loss that is not a number names what is the matter", () =>
+  folder(async (path) => {
+    await trained("--steps", "0", "--save", path("w"));
+    const file = path("w/seed_0.safetensors"), bytes = await Deno.readFile(file);
+    // The last tensor's last number.
+    bytes.set([0, 0, 0xc0, 0x7f], bytes.length - 4);
+    await Deno.writeFile(path("nan.safetensors"), bytes);
+    const cases: [string[], RegExp][] = [
+      [
+        ["--init", path("nan.safetensors")],
+        /^error: Cannot use --init .*: its weights must be finite numbers, .* hold NaN in unembed\.W_U$/,
+      ],
+      [["--weight-decay", "1e7", "--steps", "200"], /\(weight decay 10000000 times the learning rate 0\.001 is more than 2/],
+      [["--init-sigma", "1e20"], /at step 0 must be .*\(the initial weights are drawn with initSigma 100000000000000000000;/],
+      [["--lr", "1e6", "--steps", "200"], /\(the learning rate is 1000000; a smaller one may help\)/],
+    ];
+    for (const [args, says] of cases) {
+      const { code, stderr } = await train("--engine", ENGINE, ...TINY, ...args);
+      assertEquals(code, 1, args.join(" "));
+      assertMatch(stderr.trim().split("\n").at(-1)!, says);
+    }
+  }));
+
 Deno.test("a full disk is one line", async () => {
   const { code, stderr } = await train("--engine", ENGINE, ...TINY, "--metrics", "/dev/full");
   assertEquals(code, 1);
   assertMatch(stderr, /^error: Cannot write \/dev\/full: No space left on device/m);
 });
 
-Deno.test("a model that no memory holds is one line", { ignore: ENGINE !== "webgpu" }, async () => {
-  const { code, stderr } = await train(..."--layers 3 --d-model 8192 --steps 1".split(" "));
-  assertEquals(code, 1);
-  assertMatch(stderr.trim(), /^error: Cannot train this model on .* must be at most \d+ bytes.*, current value is \d+$/);
-});
+Deno.test(
+  "a model that no memory holds is one line, and leaves no checkpoint",
+  { ignore: ENGINE !== "webgpu" },
+  () =>
+    folder(async (path) => {
+      const { code, stderr } = await train(..."--layers 3 --d-model 8192 --steps 1".split(" "), "--checkpoint", path("saved"));
+      assertEquals(code, 1);
+      assertMatch(stderr.trim(), /^error: Cannot train this model on .* must be at most \d+ bytes.*, current value is \d+$/);
+      assertEquals(await filesIn(path("saved")), []);
+    }),
+);
 
 Deno.test("the help names every flag and the preset's defaults; a stack trace comes only when asked for", async () => {
   const text = await readRequest(["--help", "--preset", "nanda", "--lr", "0.25"]);

@@ -4,7 +4,8 @@ import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects, a
 import { csvParseRows } from "d3-dsv";
 import { join } from "node:path";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
-import { exportRecorded, importRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep, type SweepOptions } from "../../lib/lab/sweep.ts";

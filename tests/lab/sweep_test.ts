@@ -197,6 +197,24 @@ Deno.test("an experiment that is declared again gets what it lacks, and loses no
     assertEquals(lab.query("SELECT count(*) AS n FROM experiments"), [{ n: 1 }]);
   }));
 
+Deno.test("of a large experiment, as much is entered as a limit needs; the rest comes when the sweep goes on", () =>
+  scratch(async (path) => {
+    const [least] = runs(10, 1), many = experiment({ runs: range(20_500).map((seed) => ({ ...least, seed })) });
+    const members = "SELECT count(*) AS n, (SELECT json_array_length(swept, '$.seed') FROM experiments) AS seeds FROM members";
+    const engine = fakeEngine({ fit: 2 });
+    const swept = await into(path("a.db"), many, { engine, limit: 2 });
+    assertEquals([swept.length, swept.filter(({ status }) => status === "finished").length, swept.at(-1)!.status], [20_500, 2, "waiting"]);
+    using lab = Lab.open(path("a.db"));
+    assertEquals(lab.query(members), [{ n: 10_000, seeds: 10_000 }]);
+    lab.run("UPDATE runs SET status = 'finished', step = 10");
+    const more = await sweep(many, { lab, engine, limit: 1 });
+    assertEquals([more[9_999].status, more[10_000].status, more[10_001].status], ["finished", "finished", "waiting"]);
+    assertEquals(lab.query(members), [{ n: 20_000, seeds: 20_000 }]);
+    assertEquals(lab.declare(many).length, 20_500);
+    assertEquals(lab.query(members), [{ n: 20_500, seeds: 20_500 }]);
+    assertEquals(engine.log.filter((line) => line.startsWith("open")), ["open 2", "open 1"]);
+  }));
+
 Deno.test("every field of a run is a column", () =>
   scratch((path) => {
     using lab = Lab.open(path("a.db"));

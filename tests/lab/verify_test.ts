@@ -1,11 +1,13 @@
 /** What verify finds, each planted defect and nothing else, and what recompute mends. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "node:path";
-import { exportRecorded, importRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
-import { recompute, verify } from "../../lib/lab/verify.ts";
+import { recompute } from "../../lib/lab/recompute.ts";
+import { verify } from "../../lib/lab/verify.ts";
 import { snapshotOf } from "../../lib/train/train.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { content, scratch } from "./lab_files.ts";
@@ -152,13 +154,64 @@ const DEFECTS: readonly [plant: (lab: Lab, file: string) => void, says: RegExp][
   [(lab) => lab.run("DELETE FROM members"), /^experiments: small must have runs, it has none$/],
   [
     (lab) => lab.run("UPDATE runs SET status = 'training' WHERE id = 1"),
-    /^training: run \w{16} is in training at step 200, but session unknown is gone; the next sweep frees it$/,
+    /^training: run \w{16} is in training at step 200, but session unknown is gone; the next sweep frees it$/m,
   ],
   [(lab) => {
     lab.run("PRAGMA foreign_keys = OFF");
     lab.run("INSERT INTO members VALUES (1, 99, 200), (1, 98, 200)");
     lab.run("PRAGMA foreign_keys = ON");
   }, /^database: members must name runs that are there, 2 of its rows don't$/],
+  // What is recomputed, and what can't be so.
+  [
+    (lab) => lab.run(`UPDATE runs SET spec = replace(spec, '"prime":5', '"prime":7')`),
+    /^runs: run \w{16} must have the hash \w{16}, which its spec gives$/m,
+  ],
+  [
+    (lab) => lab.run(`UPDATE runs SET spec = replace(spec, '"evalEvery":10', '"evalEvery":0')`),
+    /^runs: run \w{16} must have a spec: .*evalEvery/m,
+  ],
+  [(lab) => lab.run(`UPDATE runs SET spec = '{"seed":-1}'`), /^runs: run \w{16} must have a spec: .*seed/m],
+  [(lab) => lab.run("UPDATE runs SET parameters = parameters + 1"), /^runs: run \w{16} must have \d+ parameters, it has \d+$/],
+  [(lab) => lab.run("UPDATE runs SET shape = 'L1'"), /^runs: run \w{16} must have the shape L1 .*, it is "L1"$/],
+  [(lab) => lab.run("UPDATE runs SET status = 'done'"), /^runs: run \w{16} must have a status of .*, it is "done"$/],
+  [(lab) => lab.run("UPDATE runs SET step = -1"), /^runs: run \w{16} must have a step from 0 to \d+, it is -1$/],
+  [(lab) => lab.run("UPDATE runs SET step = 2000000000"), /^evaluations: run \w{16} must have evaluations every 10 .* and \d+ more$/],
+  [(lab) => lab.run("UPDATE runs SET thinned = 2"), /must have thinned 0 or 1, it is 2$/],
+  [(lab) => lab.run("UPDATE runs SET error = 'x'"), /must have an error where it failed, and only there; it is finished with "x"$/],
+  [(lab) => lab.run("UPDATE metrics SET val_acc = 1.5 WHERE step = 100"), /at step 100 whose val_acc is from 0 to 1, it is 1\.5$/],
+  [
+    (lab) => lab.run("UPDATE metrics SET train_loss = 9e999 WHERE step = 100"),
+    /at step 100 whose train_loss is a finite number from 0, it is Infinity$/,
+  ],
+  [(lab) => lab.run("UPDATE metrics SET weight_norm = -1 WHERE step = 100"), /at step 100 whose weight_norm is 0 or above, it is -1$/],
+  [
+    (lab) => lab.run("UPDATE metrics SET train_loss = train_loss * 1.0000001 WHERE step = 100"),
+    /must be as it was stored, its seal is another's/,
+  ],
+  [(lab) => lab.run("UPDATE work SET seconds = seconds + 1"), /must be as it was stored, its seal is another's/],
+  [(lab) => lab.run("UPDATE environments SET adapter = 'another'"), /must be as it was stored, its seal is another's/],
+  [(lab) => lab.run("UPDATE work SET seconds = -1"), /^sessions: work on run \w{16}: seconds must be 0 or more, it is -1$/m],
+  [
+    (lab) => lab.run("UPDATE sessions SET seen_at = 'yesterday'"),
+    /^sessions: session 1: a time must be UTC as ISO 8601, it is "yesterday"$/,
+  ],
+  [
+    (lab) => lab.run("UPDATE experiments SET question = 'Does it not?'"),
+    /^experiments: small must be as it was stored, its seal is another's/,
+  ],
+  [(lab) => lab.run("UPDATE experiments SET fixed = '{}'"), /^experiments: small must be as it was stored/],
+  [(lab) => lab.run("UPDATE experiments SET watch = '[]'"), /^experiments: small: .*watch must be an object/],
+  [(lab) => lab.run("UPDATE members SET steps = 300"), /^experiments: small: fixed must be what its runs share/],
+  [(lab) => lab.run("UPDATE rules SET accuracy = 0.5 WHERE name = 'first'"), /^rules: first: accuracy must be 0\.99, it is 0\.5$/m],
+  [(lab) => lab.run("UPDATE artifacts SET step = 100"), /^files: .* must be of step 100, it is 200$/],
+  [(lab) => lab.run("UPDATE artifacts SET kind = 'attention'"), /^files: .*, the attention of run /],
+  [
+    (lab) => lab.run("UPDATE artifacts SET file = '../victim.txt'"),
+    /^files: .*Cannot use "\.\.\/victim\.txt": it must be the name of a file in/,
+  ],
+  [(lab) => lab.run("DROP VIEW provenance"), /^database: view provenance must be there, it is missing$/],
+  [(lab) => lab.run("DROP INDEX work_by_run"), /^database: index work_by_run must be there, it is missing$/],
+  [(lab) => lab.run("CREATE TABLE more (a)"), /^database: table more must be one that this version makes, it is of something else$/],
 ];
 
 Deno.test("every planted defect is found, and nothing else", () =>
@@ -171,7 +224,7 @@ Deno.test("every planted defect is found, and nothing else", () =>
       plant(lab, join(lab.folder, file));
       const before = content(db);
       const { findings } = await verify(lab);
-      assertMatch(findings.map(({ about, text }) => `${about}: ${text}`).join("\n"), says);
+      assertMatch(findings.map(({ about, text }) => `${about}: ${text}`).join("\n"), says, String(plant));
       assertEquals(content(db), before);
     }
   }));

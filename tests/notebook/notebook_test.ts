@@ -270,6 +270,22 @@ Deno.test({
     }),
 });
 
+Deno.test("a signal that ends the kernel lets the task stop first", async () => {
+  for (const signal of ["SIGTERM", "SIGHUP"]) {
+    const printed = await elsewhere(`
+      import { interruptible } from "./lib/mod.ts";
+      await interruptible(async (signal) => {
+        Deno.kill(Deno.pid, "${signal}");
+        while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 10));
+        console.log("stored");
+      });
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+      console.log("still here");
+    `);
+    assertEquals(printed, "stored\n");
+  }
+});
+
 Deno.test("what a task throws comes through, and without one SIGINT means what it meant", async () => {
   await assertRejects(() => interruptible(() => Promise.reject(new Error("its own"))), Error, "its own");
   const printed = await elsewhere(`

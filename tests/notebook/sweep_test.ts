@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, sweep } from "../../lib/mod.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../../lib/notebook/sweep.ts";
-import { exportRecorded } from "../../lib/lab/record/record.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { scratch } from "../lab/lab_files.ts";
 

@@ -66,7 +66,7 @@ Deno.test("spec: what cannot be ends in one line with the field, its value and w
     [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, current value is "tanh"'],
     [{ model: { context: 3 } }, "context must be a whole number from 4 to 64, current value is 3"],
     [{ model: { biases: 1 } }, "biases must be true or false, current value is 1"],
-    [{ optim: { lr: NaN } }, "lr must be 0 or above, current value is null"],
+    [{ optim: { lr: NaN } }, "lr must be 0 or above, current value is NaN"],
     [{ optim: { beta2: 1 } }, "beta2 must be at least 0 and below 1, current value is 1"],
     [{ optim: { weightDecay: -1 } }, "weightDecay must be 0 or above, current value is -1"],
     [{ optim: { learningRate: 1 } }, "a field of optim must be one of lr, weightDecay, beta1"],

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { initialise, layout, read, write } from "../../lib/run/layout.ts";
 import { type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import type { Snapshot } from "../../lib/engine/engine.ts";
-import { loadCheckpoint, loadWeights, saveCheckpoint, saveWeights } from "../../lib/train/weights.ts";
+import { loadCheckpoint, loadWeights, readCheckpoint, saveCheckpoint, saveWeights } from "../../lib/train/weights.ts";
 
 /** Sizes that are no multiples of four: head 6, 11 classes, 13 tokens. */
 const odd = runSpec({ model: { dModel: 18, heads: 3, dMlp: 10, layers: 2 }, data: { prime: 11 }, seed: 4_000_000_000 });
@@ -103,6 +103,46 @@ Deno.test("weights: a checkpoint holds all of a run, and serves as weights", () 
     const { header } = await parts(path);
     assertEquals(header["adam.m.blocks.0.attn.W_Q"].shape, [3, 18, 6]);
     assertEquals(header.__metadata__.step, "12345");
+  }));
+
+const rows = [0, 10, 20].map((step) => {
+  const exact = { trainLoss: 1 / 3 + step, trainAcc: 0.1, valLoss: 1e-300, valAcc: 1, weightNorm: Math.PI * 1e10, gradNorm: step };
+  return { step, ...exact, batchLoss: step === 0 ? NaN : 1.5, batchAcc: 0.25 };
+});
+
+Deno.test("weights: a checkpoint holds the run's evaluations, every number in full", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/c.safetensors`, saved = { ...snapshot(), step: 25 };
+    await saveCheckpoint(path, saved, rows);
+    const { state, metrics } = await readCheckpoint(path);
+    assertEquals(metrics, rows);
+    assertEquals(bits(state.params), bits(saved.params));
+    assertEquals(bits(await loadWeights(path, odd)), bits(saved.params));
+    const { header } = await parts(path);
+    assertEquals([header["metrics.step"].dtype, header["metrics.step"].shape], ["F64", [3]]);
+    await saveCheckpoint(path, saved, []);
+    assertEquals((await readCheckpoint(path)).metrics, []);
+    await saveCheckpoint(path, saved);
+    assertEquals((await readCheckpoint(path)).metrics, null);
+  }));
+
+Deno.test("weights: evaluations that can't be are refused in one line", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/c.safetensors`;
+    for (
+      const [change, says] of [
+        [{ step: 10 }, "steps of its evaluations must be whole, grow, and end by 25, current value is 10"],
+        [{ step: 26 }, "end by 25, current value is 26"],
+        [{ step: 20.5 }, "current value is 20.5"],
+        [{ trainLoss: NaN }, "losses must be finite, as that of step 20"],
+        [{ valLoss: Infinity }, "losses must be finite"],
+        [{ valAcc: 1.01 }, "accuracies must be from 0 to 1, as that of step 20"],
+        [{ trainAcc: NaN }, "accuracies must be from 0 to 1"],
+      ] as const
+    ) {
+      await saveCheckpoint(path, { ...snapshot(), step: 25 }, [...rows.slice(0, 2), { ...rows[2], ...change }]);
+      await assertRejects(() => readCheckpoint(path), Error, says);
+    }
   }));
 
 Deno.test("weights: files that are no whole safetensors are refused in one line", () =>

@@ -4,6 +4,18 @@
  * mechanistic interpretability", ICLR 2023).
  */
 
+/**
+ * The largest frequency h of functions of a residue modulo p: k = 1 … h are all there are. Of an even p, h = p / 2 is the one frequency that has a
+ * cosine, (−1)^a, and no sine.
+ */
+export const largestFrequency = (p: number): number => p >> 1;
+
+/** Whether the waves of frequency k modulo p are a cosine alone: 0, which is the constant, and p / 2. */
+export const isAlone = (k: number, p: number): boolean => k === 0 || 2 * k === p;
+
+/** The mean square of cos(2πka / p) over the residues a, k from 1. */
+export const meanSquare = (k: number, p: number): number => isAlone(k, p) ? 1 : 1 / 2;
+
 /** A matrix, row-major f32[rows, columns]. */
 export interface Matrix {
   readonly rows: number;
@@ -11,13 +23,16 @@ export interface Matrix {
   readonly values: ArrayLike<number>;
 }
 
-/** The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers. */
+/**
+ * The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers. Where
+ * there is no sine, its part is 0.
+ */
 function components({ rows: p, columns, values }: Matrix, k: number): { readonly cos: Float64Array; readonly sin: Float64Array } {
   const cos = new Float64Array(columns), sin = new Float64Array(columns);
-  const scale = Math.sqrt(2 / p);
+  const scale = 1 / Math.sqrt(p * meanSquare(k, p)), sine = isAlone(k, p) ? 0 : scale;
   for (let a = 0; a < p; a++) {
     // k · a modulo p first: the angle stays small and exact.
-    const angle = 2 * Math.PI * (k * a % p) / p, c = scale * Math.cos(angle), s = scale * Math.sin(angle);
+    const angle = 2 * Math.PI * (k * a % p) / p, c = scale * Math.cos(angle), s = sine * Math.sin(angle);
     for (let d = 0; d < columns; d++) {
       cos[d] += c * values[a * columns + d];
       sin[d] += s * values[a * columns + d];
@@ -27,11 +42,11 @@ function components({ rows: p, columns, values }: Matrix, k: number): { readonly
 }
 
 /**
- * The power of each frequency k = 1 … (p − 1) / 2 in a matrix whose rows are the residues (p odd), as a share of all that varies over them; the
- * constant part is left out. Shares sum to 1; all are 0 where nothing varies.
+ * The power of each frequency k = 1 … h in a matrix whose rows are the residues, as a share of all that varies over them; the constant part is left
+ * out. Shares sum to 1; all are 0 where nothing varies.
  */
 export function powerSpectrum(matrix: Matrix): Float64Array {
-  const powers = Float64Array.from({ length: (matrix.rows - 1) >> 1 }, (_, i) => {
+  const powers = Float64Array.from({ length: largestFrequency(matrix.rows) }, (_, i) => {
     const { cos, sin } = components(matrix, i + 1);
     return squares(cos) + squares(sin);
   });

@@ -1,7 +1,7 @@
 /** What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure. */
 import type { Activations } from "../../reference/activations.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
-import { type Matrix, powerSpectrum } from "./fourier.ts";
+import { largestFrequency, type Matrix, powerSpectrum } from "./fourier.ts";
 import { ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";
 import { type Ablations, ablations, answerWaves, gini, keyFrequencies, linearTask, type Scores, scores } from "./progress.ts";
 import { circulant, classMeans, cosineSimilarity } from "./representations.ts";
@@ -14,7 +14,7 @@ export interface Checkpoint {
   readonly params: Float32Array;
 }
 
-/** Spectra have a place for each frequency k = 1 … h = (p − 1) / 2, at k − 1; as shares of 1. */
+/** Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. */
 export interface Reading extends Ablations {
   readonly step: number;
   /** Of the network as it is. */
@@ -44,10 +44,10 @@ export interface Reading extends Ablations {
 
 /**
  * Reads a checkpoint from its activations. `keys`: the key frequencies of the run, which are those of its last checkpoint; default: its own.
- * @throws Error where the operation is not linear, or p is even.
+ * @throws Error where the operation is not linear.
  */
 export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, keys?: readonly number[]): Reading {
-  const { C: p } = sizes(spec), h = (p - 1) / 2, task = linearTask(spec);
+  const { C: p } = sizes(spec), h = largestFrequency(p), task = linearTask(spec);
   const waves = answerWaves(activations.logits, task), own = keyFrequencies(waves), chosen = keys ?? own;
   const means = classMeans(activations.features, task.answers, p), similarity = cosineSimilarity(means);
   const { frequency, explained } = ownFrequencies(activations.neurons, p), neurons = new Float64Array(h);

@@ -1,5 +1,5 @@
 /**
- * Progress measures of a network that learns an answer linear in a and b modulo an odd p, of Nanda, Chan, Lieberum, Smith & Steinhardt, "Progress
+ * Progress measures of a network that learns an answer linear in a and b modulo p, of Nanda, Chan, Lieberum, Smith & Steinhardt, "Progress
  * measures for grokking via mechanistic interpretability" (ICLR 2023, section 5.1). Pure.
  *
  * Logits z(a, b, c) are f32[p², p] for all pairs, row a · p + b. With s the right answer to (a, b), a + b for addition, and w = 2πk / p, such a
@@ -9,7 +9,7 @@
  */
 import { dataset, type OperationName } from "../../run/operations.ts";
 import type { RunSpec } from "../../run/spec.ts";
-import { strongest } from "./fourier.ts";
+import { isAlone, largestFrequency, meanSquare, strongest } from "./fourier.ts";
 
 /** All pairs of a task whose answer is linear in a and b, neither of them left out: every answer belongs to p pairs. */
 export interface Task {
@@ -23,14 +23,12 @@ export interface Task {
 /** The operations that are such tasks. */
 export const LINEAR: readonly OperationName[] = ["x_plus_y", "x_minus_y"];
 
-/** The task of a run. @throws Error where its operation is none of `LINEAR`, or p is even. */
+/** The task of a run. @throws Error where its operation is none of `LINEAR`. */
 export function linearTask({ data, seed }: Pick<RunSpec, "data" | "seed">): Task {
   const { operation, prime: p } = data;
-  const fail = (what: string, requirement: string, value: unknown) => {
-    throw new Error(`Cannot compute progress measures: the run's ${what} must be ${requirement}, current value is ${value}`);
-  };
-  if (!LINEAR.includes(operation)) fail("operation", LINEAR.join(" or "), operation);
-  if (p % 2 === 0) fail("modulus", "odd", p);
+  if (!LINEAR.includes(operation)) {
+    throw new Error(`Cannot compute progress measures: the run's operation must be ${LINEAR.join(" or ")}, current value is ${operation}`);
+  }
   const { a, b, target, trainCount } = dataset(data, seed);
   const answers = new Uint16Array(p * p), trains = new Uint8Array(p * p);
   for (let i = 0; i < a.length; i++) {
@@ -40,11 +38,11 @@ export function linearTask({ data, seed }: Pick<RunSpec, "data" | "seed">): Task
   return { p, answers, trains };
 }
 
-/** The part of the logits that depends on the answer s alone, as waves over s; h = (p − 1) / 2 is the largest frequency. */
+/** The part of the logits that depends on the answer s alone, as waves over s; h is the largest frequency. */
 export interface AnswerWaves {
   /** Mean logit of each class, [p]. */
   readonly mean: Float64Array;
-  /** Coefficients of cos(ws) and sin(ws) of each class, [h, p], frequency 1 first. */
+  /** Coefficients of cos(ws) and sin(ws) of each class, [h, p], frequency 1 first; 0 for the sine that p / 2 doesn't have. */
   readonly cos: Float64Array;
   readonly sin: Float64Array;
   /**
@@ -60,7 +58,7 @@ export interface AnswerWaves {
 
 /** The waves of logits over the answer. */
 export function answerWaves(logits: ArrayLike<number>, { p, answers }: Task): AnswerWaves {
-  const h = (p - 1) / 2, ofAnswer = new Float64Array(p * p), mean = new Float64Array(p);
+  const h = largestFrequency(p), ofAnswer = new Float64Array(p * p), mean = new Float64Array(p);
   let variance = 0;
   for (let pair = 0; pair < p * p; pair++) {
     const from = pair * p, row = answers[pair] * p;
@@ -79,18 +77,18 @@ export function answerWaves(logits: ArrayLike<number>, { p, answers }: Task): An
   const cos = new Float64Array(h * p), sin = new Float64Array(h * p);
   const shares = new Float64Array(h), alpha = new Float64Array(h), explained = new Float64Array(h);
   for (let k = 1; k <= h; k++) {
-    const C = cos.subarray((k - 1) * p, k * p), S = sin.subarray((k - 1) * p, k * p);
+    const C = cos.subarray((k - 1) * p, k * p), S = sin.subarray((k - 1) * p, k * p), square = meanSquare(k, p);
     for (let s = 0; s < p; s++) {
-      const x = 2 / p * Math.cos(angle(k * s, p)), y = 2 / p * Math.sin(angle(k * s, p));
+      const x = Math.cos(angle(k * s, p)) / (p * square), y = isAlone(k, p) ? 0 : Math.sin(angle(k * s, p)) / (p * square);
       for (let c = 0; c < p; c++) {
         C[c] += x * ofAnswer[s * p + c];
         S[c] += y * ofAnswer[s * p + c];
       }
     }
-    // A wave of amplitude A has the variance A² / 2 over the p² pairs.
-    shares[k - 1] = p * p / 2 * (spread(C) + spread(S)) / variance;
+    // A wave of amplitude A has the variance A² / 2 over the p² pairs, that of p / 2 A².
+    shares[k - 1] = p * p * square * (spread(C) + spread(S)) / variance;
     for (let c = 0; c < p; c++) alpha[k - 1] += (C[c] * Math.cos(angle(k * c, p)) + S[c] * Math.sin(angle(k * c, p))) / p;
-    explained[k - 1] = p ** 3 / 2 * alpha[k - 1] ** 2 / variance;
+    explained[k - 1] = p ** 3 * square * alpha[k - 1] ** 2 / variance;
   }
   return { mean, cos, sin, shares, alpha, explained };
 }

@@ -54,6 +54,15 @@ export class WebGpuEngine implements Engine {
     return { bytes: 4 * total(buffers.values()), flop: flop(batch) + flop(step) + evaluation / spec.schedule.evalEvery };
   }
 
+  refusal(spec: RunSpec, watched?: Watched): string | null {
+    return this.#refusal(plan(spec, this.#tile, watched).buffers);
+  }
+
+  #refusal(buffers: ReadonlyMap<string, number>): string | null {
+    const most = this.gpu.adapter.limits.maxStorageBufferBindingSize, [name, words] = [...buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
+    return 4 * words > most ? `buffer ${name} must be at most ${most} bytes a run, current value is ${4 * words}` : null;
+  }
+
   /** How the products of so many runs of a model are cut here; on hardware the first call for a shape measures. No bit depends on `rows`. */
   async tile(spec: RunSpec, rows: number, watched?: Watched): Promise<Tile> {
     return this.#tuned ? await tunedTile(this.gpu, productsOf(spec, watched), rows, BLOCKS) : this.#tile;
@@ -63,15 +72,8 @@ export class WebGpuEngine implements Engine {
     const first = specOf(runs[0]);
     const rows = Math.min(runs.length, this.rowsThatFit(first, watched));
     const made = plan(first, await this.tile(first, rows, watched), watched);
-    const { maxStorageBufferBindingSize } = this.gpu.adapter.limits;
-    const [name, words] = [...made.buffers].reduce((a, b) => (a[1] >= b[1] ? a : b));
-    if (4 * words > maxStorageBufferBindingSize) {
-      throw new Error(
-        `Cannot train this model on ${this.gpu.adapter.name}: buffer ${name} must be at most ${maxStorageBufferBindingSize} bytes a run, current value is ${
-          4 * words
-        }`,
-      );
-    }
+    const refusal = this.#refusal(made.buffers);
+    if (refusal !== null) throw new Error(`Cannot train this model on ${this.gpu.adapter.name}: ${refusal}`);
     for (let capacity = rows; capacity >= 1; capacity = Math.floor(capacity / 2)) {
       const buffers = await this.gpu.allocate(new Map([...made.buffers].map(([name, words]) => [name, 4 * words * capacity])));
       if (buffers) return await WebGpuTrainer.open(this, made, buffers, runs.slice(0, capacity));

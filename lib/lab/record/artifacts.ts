@@ -1,10 +1,10 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
-import { join } from "node:path";
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../../run/files.ts";
+import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
-import { type Artifact, artifacts, enterArtifact, readArtifact, readChecked, remove, tagged } from "../artifacts.ts";
+import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, remove, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import type { RecordedRun } from "./files.ts";
 import type { Lab } from "../store.ts";
@@ -12,7 +12,7 @@ import type { Lab } from "../store.ts";
 /** How many readings of a run go along at most. */
 export const MOST_READINGS = 64;
 
-/** What may go along, each in a folder of its name: a log a run; weights, a file a state. */
+/** What may go along, each in a folder of its name: one log per run; weights, one file per state. */
 export type Sent = "attention" | "weights";
 export const SENT: readonly Sent[] = ["attention", "weights"];
 
@@ -71,14 +71,14 @@ function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFi
 
 /** Writes the files of a record into its folder, and removes others that lie there from an earlier one. */
 export async function writeFiles(folder: string, files: readonly RecordedFile[]): Promise<void> {
-  for (const { entry, data } of files) await writeWhole(join(folder, entry.file), data);
+  for (const { entry, data } of files) await writeWhole(inside(folder, entry.file), data);
   const known = new Set(files.map(({ entry }) => entry.file));
   for (const sent of SENT) {
-    const names = await Array.fromAsync(Deno.readDir(join(folder, sent)), ({ name }) => name).catch(() => []);
-    for (const name of names) {
-      if (isRecordedFile(`${sent}/${name}`) && !known.has(`${sent}/${name}`)) remove(join(folder, sent, name));
+    const own = inside(folder, sent), names = await Array.fromAsync(Deno.readDir(own), ({ name }) => name).catch(() => []);
+    for (const file of names.map((name) => `${sent}/${name}`)) {
+      if (isRecordedFile(file) && !known.has(file)) remove(inside(folder, file));
     }
-    if (names.length > 0 && ![...known].some((file) => file.startsWith(sent))) await Deno.remove(join(folder, sent)).catch(() => {});
+    if (names.length > 0 && ![...known].some((file) => file.startsWith(sent))) await Deno.remove(own).catch(() => {});
   }
 }
 
@@ -101,9 +101,9 @@ export async function bringFiles(
     for (const { file: from, ...entry } of run.artifacts) {
       const file = tagged(`${specHash(run.spec)}-${entry.step}.${entry.kind}.safetensors`, entry.sha256);
       if (lab.query("SELECT 1 FROM artifacts WHERE file = ?", file).length === 0) {
-        const data = await readChecked(join(folder, from), entry.bytes, entry.sha256);
+        const data = await readChecked(inside(folder, from), entry.bytes, entry.sha256);
         touched.push(file);
-        await writeWhole(join(lab.folder, file), data);
+        await writeWhole(pathOf(lab, file), data);
       }
       brought.set(run, [...brought.get(run) ?? [], { ...entry, file } as Artifact]);
     }

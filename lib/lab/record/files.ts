@@ -1,14 +1,18 @@
 /**
  * Recorded results as text: an experiment in small files that a person can read, a spreadsheet can open and git can compare.
  *
- * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: a row a run, with the fields in which
+ * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: one row per run, with the fields in which
  * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. `artifacts.csv`: files that go along
  * with them, with their checksums. What isn't there is an empty cell.
  * Equal results give equal bytes: no times but those of the work, and runs in the order of what differs.
  */
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
-import { type RunSpec, specHash } from "../../run/spec.ts";
+import { checksum } from "../../run/files.ts";
+import { METRIC_COLUMNS } from "../../run/metrics.ts";
+import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
+import type { Value as Field } from "../../run/kinds.ts";
+import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Environment } from "../environment.ts";
 import { type NamedRule, swept } from "../experiment.ts";
@@ -82,7 +86,7 @@ export interface Recorded {
   readonly runs: readonly RecordedRun[];
 }
 
-export type Field = string | number | boolean;
+export type { Field };
 
 /** How the numbers of a column read back: each is the shortest text that gives the same number of this kind. */
 export type Precision = "f32" | "f64";
@@ -111,18 +115,18 @@ export interface Header extends Pick<Recorded, "name" | "question" | "margin" | 
     readonly declared: string;
     readonly sessions: readonly (RecordedSession & { readonly wallSeconds: number })[];
   };
+  /** Checksums of the record's files of text, by their names; that of `experiment.json` is of all else in it. Absent in older records. */
+  readonly sha256?: Readonly<Record<string, string>>;
 }
 
-export const METRICS = {
-  trainLoss: "train_loss",
-  trainAcc: "train_acc",
-  valLoss: "val_loss",
-  valAcc: "val_acc",
-  weightNorm: "weight_norm",
-  gradNorm: "grad_norm",
-  batchLoss: "batch_loss",
-  batchAcc: "batch_acc",
-} as const satisfies { readonly [K in Exclude<keyof Metrics, "step">]: string };
+/** The checksum of all that stands in a header but for its checksums. */
+export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checksumOf(stableJson(rest));
+/** The checksum of a text. */
+export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
+
+/** The metrics of a record beside the step, and what their columns are called. */
+const { step: _, ...COLUMNS } = METRIC_COLUMNS;
+export const METRICS = COLUMNS;
 export const METRIC_FIELDS = Object.keys(METRICS) as (keyof typeof METRICS)[];
 export const METRICS_HEADER = ["run", "step", ...Object.values(METRICS)];
 
@@ -147,12 +151,8 @@ export const runsHeader = (fields: readonly string[], rules: readonly { readonly
 ];
 
 /** A run's fields as columns name them; its seed and its steps have columns of their own. */
-function fieldsOf({ seed: _, schedule: { evalEvery }, ...parts }: RunSpec): Map<string, Field> {
-  const named = Object.entries({ ...parts, schedule: { evalEvery } }).map(([part, fields]) =>
-    Object.entries(fields).map(([field, value]): [string, Field] => [`${part}.${field}`, value as Field])
-  );
-  return new Map(named.flat());
-}
+const fieldsOf = (spec: RunSpec): Map<string, Field> =>
+  new Map(PART_ENTRIES.filter(({ field }) => !field.extent).map((entry) => [entry.path, valueAt(spec, entry)]));
 
 /** Fields in their parts, as a spec has them. */
 export function nested(fields: Iterable<readonly [string, Field]>, parts: Record<string, Record<string, Field>> = {}): typeof parts {
@@ -199,21 +199,24 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
       })),
     },
   };
-  const metrics = `${METRICS_HEADER}\n${lines.join("")}`;
-  return new Map([
-    ...kept === "none" ? [] : [[FILES.metrics, metrics] as const],
+  const tables = new Map<string, string>([
+    ...kept === "none" ? [] : [[FILES.metrics, `${METRICS_HEADER}\n${lines.join("")}`] as const],
     ...files.length === 0
       ? []
       : [[FILES.artifacts, `${csvFormatRows([[...ARTIFACTS_HEADER], ...files.map((row) => row.map(String))])}\n`] as const],
     [FILES.runs, `${csvFormatRows([runsHeader(differing, rules), ...rows])}\n`],
-    [FILES.experiment, `${JSON.stringify(header, null, 2)}\n`],
   ]);
+  const sha256 = Object.fromEntries([...tables].map(([file, text]) => [file, checksumOf(text)]));
+  const whole = { ...header, sha256: { [FILES.experiment]: headerChecksum(header), ...sha256 } };
+  return new Map([...tables, [FILES.experiment, `${JSON.stringify(whole, null, 2)}\n`]]);
 }
 
-/** The fields in which all runs agree. */
+/** The fields in which all runs agree, but for those that came later and change nothing in them. */
 function shared(runs: readonly RecordedRun[]): [string, Field][] {
   const [first, ...others] = runs.map(({ spec }) => fieldsOf(spec));
-  return [...first].filter(([field, value]) => others.every((fields) => fields.get(field) === value));
+  return [...first].filter(([path, value]) =>
+    others.every((fields) => fields.get(path) === value) && !isNeutral(runs[0].spec, entryAt(path)!)
+  );
 }
 
 /** Runs by what differs, then by seed. */

@@ -1,26 +1,25 @@
 /** Recorded results from their text: whatever doesn't fit is an error that names file and line. */
-// @ts-types="@types/d3-dsv"
-import { csvParseRows } from "d3-dsv";
 import { type RunInput, runSpec, specHash } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Artifact } from "../artifacts.ts";
+import { isShare } from "../check/finding.ts";
+import { milestoneRow, phaseRow } from "../milestones.ts";
+import type { Row, Value } from "../store.ts";
 import { isRecordedFile } from "./artifacts.ts";
-import { checkExperiment } from "../experiment.ts";
+import { type Line, Table } from "./csv.ts";
 import {
   ARTIFACTS_HEADER,
+  checksumOf,
+  type Field,
   FILES,
-  FORMAT,
-  KEPT,
+  type Header,
+  headerChecksum,
   METRIC_FIELDS,
   METRICS,
   METRICS_HEADER,
   milestoneColumn,
   milestoneColumns,
   nested,
-} from "./files.ts";
-import {
-  type Field,
-  type Header,
   type Precision,
   type Recorded,
   type RecordedRun,
@@ -28,15 +27,11 @@ import {
   secondsOf,
   TRANSITION,
   UNKNOWN,
-  VERSION,
+  type Work,
 } from "./files.ts";
-import type { Work } from "./files.ts";
-import { milestoneRow, phaseRow } from "../milestones.ts";
-import type { Row, Value } from "../store.ts";
-import { checkWatch, type Watch } from "../watch.ts";
+import { readHeader } from "./header.ts";
 
 const STATUSES = ["waiting", "stopped", "grokked", "finished", "failed"];
-const SESSION_TEXTS = ["name", "command", "started", "ended", "engine", "adapter", "driver", "system", "processor", "deno", "commit"];
 /** What the lab has of every evaluation. The others there aren't before the first update. */
 const ALWAYS: ReadonlySet<string> = new Set(METRIC_FIELDS.slice(0, 5));
 
@@ -71,152 +66,16 @@ export function readRecorded(file: (name: string) => string): Recorded {
     }
     runs.push({ ...run, artifacts: artifacts.get(runs.length + 1) ?? [] });
   }
+  checkSums(header, file);
   const sessions = provenance.sessions.map(({ wallSeconds: _, ...session }) => session);
   return { name, question, rules: [rule, ...otherRules], margin, keep, watch, declared, kept, command, sessions, runs };
 }
 
-function readHeader(text: string): Header {
-  let json: Record<string, unknown>;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    const { message } = error as Error, line = /\(line (\d+) /.exec(message)?.[1] ?? text.split("\n").length;
-    throw new Error(`${FILES.experiment}, line ${line}: it must be JSON: ${message.replaceAll("\n", " ")}`);
-  }
-  /** The value at a path, if it is as required. */
-  const check = (path: readonly (string | number)[], ok: (value: unknown) => boolean, requirement: string) => {
-    const value = path.reduce<unknown>((at, key) => (at as Record<string | number, unknown> | undefined | null)?.[key], json);
-    if (ok(value)) return;
-    const shown = JSON.stringify(value)?.slice(0, 80);
-    throw new Error(`${FILES.experiment}, line ${lineOf(text, path)}: ${path.join(".")} must be ${requirement}, current value is ${shown}`);
-  };
-  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
-  const isText = (value: unknown) => typeof value === "string";
-  const isFlag = (value: unknown) => typeof value === "boolean";
-  const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
-  check(["format"], (value) => value === FORMAT, FORMAT);
-  check(["version"], (value) => value === 1 || value === VERSION, `1 or ${VERSION}, which is all that this Grokbook reads`);
-  check(["name"], isText, "a text");
-  check(["question"], (value) => value === null || isText(value), "null or a text");
-  check(["keep"], (value) => value === "checkpoint" || value === "nothing", "checkpoint or nothing");
-  check(["otherRules"], Array.isArray, "a list");
-  const header = json as unknown as Header;
-  for (const path of [["rule"], ...header.otherRules.map((_, i) => ["otherRules", i])]) {
-    check([...path, "name"], isText, "a text");
-    check([...path, "inclusive"], isFlag, "true or false");
-  }
-  for (const [i, rule] of [header.rule, ...header.otherRules].entries()) {
-    try {
-      // Whatever the runs are.
-      checkExperiment({ name: header.name, rule, margin: header.margin, runs: [runSpec()] });
-    } catch (error) {
-      throw new Error(
-        `${FILES.experiment}, line ${lineOf(text, i === 0 ? ["rule"] : ["otherRules", i - 1, "name"])}: ${(error as Error).message}`,
-      );
-    }
-  }
-  check(["base"], (value) => isObject(value) && Object.values(value as object).every(isObject), "the parts of a spec");
-  check(
-    ["swept"],
-    (value) => Array.isArray(value) && value.every((field) => /^\w+\.\w+$/.test(field)),
-    "a list of fields such as model.layers",
-  );
-  check(["runs"], (value) => isCount(value) && value !== 0, "a whole number from 1");
-  check(["metrics", "kept"], (value) => isText(value) && Object.hasOwn(KEPT, value as string), `one of ${Object.keys(KEPT).join(", ")}`);
-  check(["metrics", "evaluations"], isCount, "a whole number");
-  if (header.version > 1) {
-    check(["artifacts"], isCount, "a whole number");
-    check(["watch"], isWatch, "null or what an experiment may watch");
-  }
-  for (const name of Object.values(METRICS)) {
-    check(["metrics", "precision", name], (value) => value === "f32" || value === "f64", "f32 or f64");
-  }
-  for (const name of ["command", "declared"]) check(["provenance", name], isText, "a text");
-  check(["provenance", "sessions"], Array.isArray, "a list");
-  for (const i of header.provenance.sessions.keys()) {
-    const path = ["provenance", "sessions", i];
-    for (const name of SESSION_TEXTS) check([...path, name], isText, "a text");
-    check([...path, "software"], isFlag, "true or false");
-    check([...path, "cores"], isCount, "a whole number");
-  }
-  return header;
-}
-
-function isWatch(value: unknown): boolean {
-  try {
-    if (value !== null) {
-      checkWatch(value as Watch, (part, requirement) => {
-        throw new Error(`${part} must be ${requirement}`);
-      });
-    }
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The line of a field of JSON, or of what is around it where it is missing. */
-function lineOf(text: string, path: readonly (string | number)[]): number {
-  let at = 0;
-  for (const [i, key] of path.entries()) {
-    const before = path[i - 1];
-    for (let n = typeof key === "number" ? 1 : 0; n <= (typeof before === "number" ? before : 0); n++) {
-      const next = text.indexOf(`"${key}":`, at + 1);
-      if (next >= 0) at = next;
-    }
-  }
-  return text.slice(0, at).split("\n").length;
-}
-
-/** A CSV file whose columns are known. */
-class Table {
-  readonly #lines: string[][];
-
-  /** @throws Error unless it has these columns and so many rows, and is written to its end. */
-  constructor(readonly file: string, text: string, readonly header: readonly string[], count: number) {
-    this.#lines = csvParseRows(text);
-    const [columns = []] = this.#lines, end = this.#lines.length;
-    if (!text.endsWith("\n")) this.fail(end, "it must end with a line break, it is cut off");
-    const missing = header.filter((column) => !columns.includes(column));
-    if (missing.length > 0) this.fail(1, `its columns must include ${missing.join(", ")}, current value is ${columns}`);
-    if (columns.join() !== header.join()) this.fail(1, `its columns must be ${header}, current value is ${columns}`);
-    for (const [i, { length }] of this.#lines.entries()) {
-      if (length !== header.length) this.fail(i + 1, `it must have ${header.length} cells, current value is ${length}`);
-    }
-    if (end - 1 !== count) this.fail(end, `it must be the last of ${count + 1} lines as ${FILES.experiment} says, current value is ${end}`);
-  }
-
-  *rows(): Generator<Line> {
-    for (let i = 1; i < this.#lines.length; i++) yield new Line(this, i + 1, this.#lines[i]);
-  }
-
-  fail(line: number, what: string): never {
-    throw new Error(`${this.file}, line ${line}: ${what}`);
-  }
-}
-
-class Line {
-  constructor(readonly table: Table, readonly line: number, readonly cells: readonly string[]) {}
-
-  text(column: string): string {
-    return this.cells[this.table.header.indexOf(column)];
-  }
-
-  check(column: string, ok: boolean, requirement: string): void {
-    if (!ok) this.table.fail(this.line, `${column} must be ${requirement}, current value is ${JSON.stringify(this.text(column))}`);
-  }
-
-  /** `null` where the cell is empty. */
-  number(column: string): number | null {
-    const text = this.text(column), value = Number(text);
-    this.check(column, !Number.isNaN(value) && text.trim() === text, "a number");
-    return text === "" ? null : value;
-  }
-
-  whole(column: string): number {
-    const value = this.number(column);
-    this.check(column, Number.isInteger(value) && value! >= 0, "a whole number");
-    return value!;
+/** That all texts are those that were written; what is wrong with a cell is said before, with its place. */
+function checkSums(header: Header, file: (name: string) => string): void {
+  for (const [name, wanted] of Object.entries(header.sha256 ?? {})) {
+    const is = name === FILES.experiment ? headerChecksum(header) : checksumOf(file(name));
+    if (is !== wanted) throw new Error(`${name} must be as it was written, with the SHA-256 ${wanted}, current value is ${is}`);
   }
 }
 
@@ -231,6 +90,7 @@ function readMetrics(text: string, { runs, metrics: { evaluations, precision } }
     const values = METRIC_FIELDS.map((field) => {
       const value = row.number(METRICS[field]);
       row.check(METRICS[field], value !== null || !ALWAYS.has(field), "a number");
+      row.check(METRICS[field], value === null || inRange(field, value), RANGE[kindOf(field)]);
       return [field, value === null ? NaN : asStored(value, precision[METRICS[field]])];
     });
     if (run > last.run) all.set(run, []);
@@ -238,6 +98,19 @@ function readMetrics(text: string, { runs, metrics: { evaluations, precision } }
     last = { run, step };
   }
   return all;
+}
+
+const kindOf = (field: keyof typeof METRICS) => field.endsWith("Acc") ? "accuracy" : field.endsWith("Loss") ? "loss" : "norm";
+const RANGE = { accuracy: "from 0 to 1", loss: "a finite number from 0", norm: "0 or above" } as const;
+
+function inRange(field: keyof typeof METRICS, value: number): boolean {
+  const kind = kindOf(field);
+  // Losses may lie below 0 by what rounding gives; those of batches and norms may have gone beyond what f32 holds.
+  return kind === "accuracy"
+    ? isShare(value)
+    : kind === "norm"
+    ? value >= 0
+    : value > -1e-3 && (Number.isFinite(value) || field === "batchLoss");
 }
 
 /** The files of each run, by its number. */

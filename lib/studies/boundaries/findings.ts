@@ -10,23 +10,19 @@ import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../figures/bounda
 import { medianStep } from "../../figures/runs.ts";
 import { type BoardRun, nameOf, outcome, shortNumber } from "../../figures/settings.ts";
 import { capital } from "../../figures/sweep_marks.ts";
-import type { RunSpec } from "../../run/spec.ts";
+import { followers, PART_ENTRIES, type RunSpec, valueAt } from "../../run/fields.ts";
 import { type Moment, timesTo } from "../capacity/findings.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
 /** What people make follow from the width isn't a setting of its own. */
-const FOLLOWING = ["model.dMlp", "model.initSigma", "model.positionSigma"];
+const FOLLOWING = followers("width");
 
 /** All of a run's settings but its seed, how long it was to train, and some fields. */
-function settingsWithout(spec: RunSpec, fields: readonly string[]): string {
-  const rest = structuredClone({ ...spec, seed: 0, schedule: null }) as unknown as Record<string, Record<string, unknown>>;
-  for (const field of fields) {
-    const [part, key] = field.split(".");
-    rest[part][key] = null;
-  }
-  return JSON.stringify(rest);
-}
+const settingsWithout = (spec: RunSpec, fields: readonly string[]): string =>
+  JSON.stringify(
+    PART_ENTRIES.filter(({ part, path }) => part !== "schedule" && !fields.includes(path)).map((entry) => valueAt(spec, entry)),
+  );
 
 /**
  * Each value of a setting against the one below it, everything else but the seed the same.

@@ -56,3 +56,14 @@ Deno.test("a wave along one direction alone is a line, not a circle", () => {
   assert(points.every(({ y }) => Math.abs(y) < 1e-6));
   assertAlmostEquals(Math.max(...points.map(({ x }) => Math.abs(x))), Math.sqrt(5), 1e-9);
 });
+
+Deno.test("an even number of rows: the highest frequency is a cosine alone, and its wave of amplitude 1 has twice the power", () => {
+  const p = 12, columns = [(a: number) => a % 2 === 0 ? 1 : -1, (a: number) => Math.cos(2 * Math.PI * 5 * a / p + 0.7)];
+  const power = powerSpectrum({
+    rows: p,
+    columns: 2,
+    values: Array.from({ length: 2 * p }, (_, at) => columns[at % 2](Math.floor(at / 2))),
+  });
+  assertEquals(power.length, 6);
+  [0, 0, 0, 0, 1 / 3, 2 / 3].forEach((share, i) => assertAlmostEquals(power[i], share, EXACT));
+});

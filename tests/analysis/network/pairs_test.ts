@@ -15,8 +15,8 @@ const values = (p: number, functions: readonly ((a: number, b: number) => number
   });
 
 Deno.test("the spectrum over pairs is the one of all sums written out", () => {
-  // 35 functions: more than one block, and frequencies that aren't a multiple of four.
-  for (const [p, N] of [[7, 35], [13, 3]]) {
+  // 35 functions: more than one block, and frequencies that aren't a multiple of four. Even moduli have one that is a cosine alone.
+  for (const [p, N] of [[7, 35], [13, 3], [8, 35], [14, 3], [2, 2]]) {
     const random = new Random(p, "init"), x = Float64Array.from({ length: p * p * N }, () => random.normal());
     const power = (k: number, l: number) => {
       let all = 0;
@@ -32,13 +32,14 @@ Deno.test("the spectrum over pairs is the one of all sums written out", () => {
       }
       return all;
     };
-    const h = (p - 1) / 2, spectrum = pairSpectrum(x, p);
+    const h = Math.floor(p / 2), o = Math.floor((p - 1) / 2), spectrum = pairSpectrum(x, p);
+    assertEquals(spectrum.shares.length, (h + 1) * p);
     let total = 0;
-    for (let k = -h; k <= h; k++) for (let l = -h; l <= h; l++) if (k !== 0 || l !== 0) total += power(k, l);
+    for (let k = 0; k < p; k++) for (let l = 0; l < p; l++) if (k !== 0 || l !== 0) total += power(k, l);
     for (let k = 0; k <= h; k++) {
-      for (let l = -h; l <= h; l++) {
-        // A wave and its conjugate are one; in row 0 both have a place.
-        const expected = k === 0 && l === 0 ? 0 : (k === 0 ? 1 : 2) * power(k, l) / total;
+      for (let l = -o; l <= h; l++) {
+        // A wave and its conjugate are one; in rows 0 and p / 2 both have a place.
+        const expected = k === 0 && l === 0 ? 0 : (k === 0 || 2 * k === p ? 1 : 2) * power(k, l) / total;
         assertAlmostEquals(shareAt(spectrum, k, l), expected, EXACT, `p ${p}, k ${k}, l ${l}`);
       }
     }
@@ -79,6 +80,25 @@ Deno.test("a neuron of one frequency is told by it; of two, by the stronger; a c
   [1, 0.8, 2 / 3, 0].forEach((share, n) => assertAlmostEquals(own.explained[n], share, EXACT));
 });
 
+Deno.test("the highest frequency of an even modulus has a cosine alone, in its own place", () => {
+  const p = 12, sign = (n: number) => n % 2 === 0 ? 1 : -1;
+  for (
+    const [k, l, f] of [
+      [6, 6, (a: number, b: number) => 3 + 2 * sign(a + b)],
+      [6, 0, (a: number) => sign(a)],
+      [0, 6, (_: number, b: number) => sign(b)],
+      [2, 6, (a: number, b: number) => Math.sin(angle(2 * a, p)) * sign(b)],
+    ] as const
+  ) assertAlmostEquals(shareAt(pairSpectrum(values(p, [f]), p), k, l), 1, EXACT, `${k}, ${l}`);
+  assertEquals(shareAt(pairSpectrum(values(p, [(a, b) => sign(a + b)]), p), 6, -6), 1);
+  const own = ownFrequencies(
+    values(p, [(a, b) => 1 + sign(a) + 2 * sign(a) * sign(b), (a, b) => sign(a) + 3 * Math.cos(angle(5 * b, p))]),
+    p,
+  );
+  assertEquals([...own.frequency], [6, 5]);
+  [1, 9 / 11].forEach((share, n) => assertAlmostEquals(own.explained[n], share, EXACT));
+});
+
 Deno.test("noise has no frequency of its own, and a spectrum without a peak", () => {
   const p = 31, random = new Random(5, "init"), noise = Float32Array.from({ length: p * p * 40 }, () => random.normal());
   // Eight of p² − 1 directions, and the best of fifteen such: a share of a hundredth, never a tenth.
@@ -87,9 +107,8 @@ Deno.test("noise has no frequency of its own, and a spectrum without a peak", ()
   assert(Math.max(...pairSpectrum(noise, p).shares) < 2 / 480);
 });
 
-Deno.test("nothing that varies: all shares are 0; an even p and a part of a table are refused", () => {
+Deno.test("nothing that varies: all shares are 0; a part of a table is refused", () => {
   assertEquals(Math.max(...pairSpectrum(new Float32Array(3 * 49).fill(0.1), 7).shares), 0);
   assertEquals([...ownFrequencies(new Float32Array(2 * 49), 7).frequency], [0, 0]);
-  assertThrows(() => pairSpectrum(new Float32Array(72), 6), Error, "Cannot analyse pairs: p must be odd, current value is 6");
   assertThrows(() => ownFrequencies(new Float32Array(50), 7), Error, "there must be rows of 7² values, current value is 50");
 });

@@ -36,7 +36,6 @@ Deno.test("a task has the answer of every pair, and the run's split", () => {
     const [data, says] of [
       [{ operation: "permutation" }, "the run's operation must be x_plus_y or x_minus_y, current value is permutation"],
       [{ operation: "x_div_y" }, "current value is x_div_y"],
-      [{ prime: 12 }, "the run's modulus must be odd, current value is 12"],
     ] as const
   ) assertThrows(() => linearTask(runSpec({ data })), Error, says);
 });
@@ -63,6 +62,23 @@ Deno.test("waves alone: they are the key frequencies, explain everything, kept t
   const alone = (amplitudes: Record<number, number>) => scores(logits(addition, waves(amplitudes)), addition);
   assertAlmostEquals(one.restricted.loss, alone({ 3: 9 }).loss, EXACT);
   assertAlmostEquals(one.excluded.trainLoss, alone({ 8: 5, 14: 7 }).trainLoss, EXACT);
+});
+
+Deno.test("an even modulus: the highest frequency, a cosine alone, counts by its power", () => {
+  const p = 12, task = linearTask(runSpec({ data: { prime: p, trainFraction: 0.4 }, seed: 2 }));
+  assertEquals(Array.from({ length: p }, (_, s) => task.answers.filter((answer) => answer === s).length), Array(p).fill(p));
+  const z = logits(task, waves({ 6: 3, 5: 4 }, p)), found = answerWaves(z, task), all = 9 + 16 / 2;
+  assertEquals(keyFrequencies(found), [6, 5]);
+  for (const [k, A, power] of [[6, 3, 9], [5, 4, 8], [1, 0, 0]]) {
+    assertAlmostEquals(found.alpha[k - 1], A, EXACT);
+    assertAlmostEquals(found.shares[k - 1], power / all, EXACT);
+    assertAlmostEquals(found.explained[k - 1], power / all, EXACT);
+  }
+  const { restricted, excluded } = ablations(z, task, found, [6, 5]), whole = scores(z, task);
+  assertAlmostEquals(restricted.loss, whole.loss, EXACT);
+  assertAlmostEquals(excluded.trainLoss, Math.log(p), EXACT);
+  const alone = scores(logits(task, waves({ 6: 3 }, p)), task);
+  assertAlmostEquals(ablations(z, task, found, [6]).restricted.loss, alone.loss, EXACT);
 });
 
 Deno.test("noise of known variance: the key frequencies are found in it, and explain what they should", () => {

@@ -1,5 +1,6 @@
 /** Evaluations as a CSV file: what `deno task train --metrics` writes. */
 import type { Metrics } from "../engine/engine.ts";
+import { quote } from "../run/quote.ts";
 
 const COLUMNS = {
   step: "step",
@@ -26,21 +27,24 @@ export function metricsCsv(runs: readonly SeedMetrics[]): string {
 
 /**
  * The evaluations of each seed in a file's text; what the file doesn't have is NaN.
- * @throws Error where the header is another or a row isn't numbers.
+ * @throws Error in one line where the header is another, or a row isn't numbers or doesn't follow the one before it.
  */
 export function parseMetrics(text: string): Map<number, Metrics[]> {
   const [header, ...lines] = text.split(/\r?\n/);
-  if (header !== METRICS_HEADER) throw new Error(`the header must be ${METRICS_HEADER}, current value is ${JSON.stringify(header)}`);
+  if (header !== METRICS_HEADER) throw new Error(`the header must be ${METRICS_HEADER}, current value is ${quote(header)}`);
   const seeds = new Map<number, Metrics[]>();
   for (const [i, line] of lines.entries()) {
     if (line === "") continue;
-    const [seed, ...values] = line.split(",").map(Number);
-    if (values.length !== FIELDS.length || !Number.isInteger(seed) || values.some(Number.isNaN)) {
-      throw new Error(`line ${i + 2} must be ${FIELDS.length + 1} numbers, current value is ${JSON.stringify(line)}`);
-    }
+    const fail = (requirement: string): never => {
+      throw new Error(`line ${i + 2} must ${requirement}, current value is ${quote(line)}`);
+    };
+    const [seed, ...values] = line.split(",").map((value) => value.trim() === "" ? NaN : Number(value));
+    if (values.length !== FIELDS.length || !Number.isInteger(seed) || values.some(Number.isNaN)) fail(`be ${FIELDS.length + 1} numbers`);
     const known = Object.fromEntries(FIELDS.map((field, at) => [field, values[at]])) as Pick<Metrics, keyof typeof COLUMNS>;
     if (!seeds.has(seed)) seeds.set(seed, []);
-    seeds.get(seed)!.push({ ...known, gradNorm: NaN, batchLoss: NaN, batchAcc: NaN });
+    const rows = seeds.get(seed)!, last = rows.at(-1)?.step ?? -1;
+    if (!Number.isSafeInteger(known.step) || known.step <= last) fail(`have a step above the ${last} before it`);
+    rows.push({ ...known, gradNorm: NaN, batchLoss: NaN, batchAcc: NaN });
   }
   return seeds;
 }

@@ -1,0 +1,181 @@
+/** What the subcommands of `deno task db` do. Results go to stdout. */
+import { writeWhole } from "../run/files.ts";
+import { RULES } from "../run/grokking.ts";
+import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
+import { finalInfo } from "../lab/final_info.ts";
+import { merge } from "../lab/merge.ts";
+import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
+import { SENT } from "../lab/record/artifacts.ts";
+import { exportRecorded } from "../lab/record/export.ts";
+import { enterRecord, readRecord } from "../lab/record/import.ts";
+import { Lab } from "../lab/store.ts";
+import { recompute } from "../lab/recompute.ts";
+import { assertWhole, verify } from "../lab/verify.ts";
+import { quote } from "../run/quote.ts";
+import { answer, type Format, schema, stdout } from "./db_query.ts";
+import { exists, here } from "./files.ts";
+import { choice, type Flag, type Given, numberOf } from "./flags.ts";
+import { plural } from "./progress.ts";
+import { printable, say, tell } from "./terminal.ts";
+
+/** A command line that has been read. */
+export interface Call {
+  readonly db: string;
+  readonly given: Given;
+  /** The words after the subcommand's name. */
+  readonly words: readonly string[];
+  /** As typed, for the record. */
+  readonly command: string;
+}
+
+/** The database of a call, which has to be there. */
+async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
+  if (!await exists(db)) throw new Error(`Cannot open ${here(db)}: it must be there, there is none; deno task sweep makes one`);
+  return Lab.open(db, { readOnly });
+}
+
+/** The value of a flag that has to be given. */
+function needed({ given }: Call, flag: string): string {
+  const value = given.get(flag);
+  if (typeof value !== "string") throw new Error(`Cannot do without --${flag}: must have a value, there is none`);
+  return value;
+}
+
+export async function list(call: Call): Promise<number> {
+  using lab = await open(call, true);
+  using out = stdout();
+  if (hasExperiments(lab)) answer(lab, OVERVIEW, "table", out);
+  else out.write("There are no experiments yet; deno task sweep --help lists those that can begin.\n");
+  return 0;
+}
+
+export async function query(call: Call): Promise<number> {
+  const { given, words: [word] } = call;
+  if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
+  const format: Format = given.has("csv") ? "csv" : given.has("json") ? "json" : "table";
+  if (word === undefined && format !== "table") {
+    throw new Error(`Cannot write ${format.toUpperCase()}: must have an SQL statement, there is none`);
+  }
+  using lab = await open(call, true);
+  const sql = word === "-" ? await new Response(Deno.stdin.readable).text() : word;
+  using out = stdout();
+  if (sql !== undefined) {
+    answer(lab, sql, format, out);
+    return 0;
+  }
+  out.write(`${schema(lab, out.columns ?? 120)}\n\nExperiments\n`);
+  answer(lab, OVERVIEW, "table", out);
+  out.write(`\ndeno task db query "SELECT state, count(*) AS runs FROM run_summary GROUP BY state"\n`);
+  return 0;
+}
+
+export async function mergeAll({ db, words }: Call): Promise<number> {
+  const sources: Lab[] = [];
+  try {
+    // Before anything is written, all have to be there, and whole.
+    for (const path of words) {
+      const from = Lab.open(path, { readOnly: true });
+      sources.push(from);
+      assertWhole(from, `merge ${path} into ${db}`);
+    }
+    using into = Lab.open(db);
+    for (const from of sources) {
+      const { runs, entered, further, evaluations, files } = await merge(from, into, say);
+      tell(
+        `${here(from.path)}: ${plural(runs, "run")}, ${entered} new, ${further} further along; ` +
+          `${plural(evaluations, "evaluation")} and ${plural(files, "file")} entered`,
+      );
+    }
+  } finally {
+    for (const lab of sources) lab.close();
+  }
+  return 0;
+}
+
+export async function check(call: Call): Promise<number> {
+  using lab = await open(call, true);
+  using out = stdout();
+  const { findings, runs, evaluations, files } = await verify(lab);
+  for (const { about, text } of findings) out.write(`${printable(`${about}: ${text}`)}\n`);
+  const looked = `${plural(runs, "run")}, ${plural(evaluations, "evaluation")}, ${plural(files, "file")}`;
+  out.write(findings.length === 0 ? `ok: ${looked}\n` : `${plural(findings.length, "finding")}\n`);
+  return findings.length === 0 ? 0 : 1;
+}
+
+export async function recomputeAll(call: Call): Promise<number> {
+  const rule = newRule(call);
+  using lab = await open(call, false);
+  const { runs, changed, thinned } = recompute(lab, rule);
+  tell(`${plural(runs, "run")} by ${plural(lab.rules().length, "rule")}: ${changed} changed`);
+  if (thinned > 0) tell(`${plural(thinned, "run")} with a part of their evaluations keep what they were imported with`);
+  return 0;
+}
+
+/** The flags that make a new rule. */
+export const RULE_FLAGS: Readonly<Record<string, Flag>> = {
+  "rule": { value: "NAME", help: "a new rule's name; the table milestones then has rows by it" },
+  "accuracy": { value: "X", help: "the validation accuracy that counts as grokked, as a share of 1" },
+  "exclusive": { help: "only what is above it counts, not the accuracy itself" },
+  "times": { value: "N", help: "evaluations in a row that must count" },
+  "memorised": { value: "X", help: "a train accuracy above this counts as memorised [0.99]" },
+};
+
+function newRule(call: Call): NamedRule | undefined {
+  const { given } = call, flags = Object.keys(RULE_FLAGS);
+  if (!flags.some((flag) => given.has(flag))) return undefined;
+  const number = (flag: string) => numberOf(flag, needed(call, flag));
+  const name = needed(call, "rule");
+  if (Object.hasOwn(RULES, name)) {
+    throw new Error(`Cannot add rule ${name}: must be a new one, ${Object.keys(RULES).join(" and ")} are always there`);
+  }
+  const rule = namedRule({
+    name,
+    accuracy: number("accuracy"),
+    inclusive: !given.has("exclusive"),
+    times: number("times"),
+    ...given.has("memorised") && { memorised: number("memorised") },
+  });
+  checkRule(rule, (field, requirement, value) => {
+    const flag = field === "name" ? "rule" : field;
+    throw new Error(`Cannot read --${flag}: must be ${requirement}, current value is ${quote(value)}`);
+  });
+  return rule;
+}
+
+const METRICS = ["all", "thin", "none"] as const;
+
+export async function exportTo(call: Call): Promise<number> {
+  const experiment = needed(call, "experiment"), to = needed(call, "to");
+  const metrics = choice("metrics", call.given.get("metrics") as string ?? "thin", METRICS);
+  const sent = SENT.filter((kind) => call.given.has(kind));
+  using lab = await open(call, true);
+  const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, { metrics, files: sent, command: call.command });
+  const what = [
+    plural(runs, "run"),
+    ...sent.length > 0 ? [`${plural(files, "file")} of ${sent.join(" and ")}`] : [],
+    plural(evaluations, "evaluation"),
+  ];
+  tell(`${what.slice(0, -1).join(", ")} and ${what.at(-1)} in ${to}, ${Math.ceil(bytes / 1024)} KiB`);
+  return 0;
+}
+
+export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
+  // First of all: a folder that can't be imported leaves no database behind.
+  const record = await readRecord(folder);
+  using lab = Lab.open(db);
+  const { experiment, runs, entered, files } = await enterRecord(lab, record);
+  tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
+  return 0;
+}
+
+export async function writeFinalInfo(call: Call): Promise<number> {
+  const experiment = needed(call, "experiment"), where = call.given.get("where"), out = call.given.get("out");
+  using lab = await open(call, true);
+  const text = `${JSON.stringify(finalInfo(lab, experiment, typeof where === "string" ? { where } : {}), null, 2)}\n`;
+  if (typeof out === "string") await writeWhole(out, text);
+  else {
+    using output = stdout();
+    output.write(text);
+  }
+  return 0;
+}

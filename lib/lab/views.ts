@@ -1,0 +1,124 @@
+/** The views of the lab's database: runs as experiments see them, and the cells of maps. */
+import { followers } from "../run/fields.ts";
+
+/**
+ * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end), `diverged`
+ * (its loss stopped being a number) or `open` (not there yet). A rule of ten evaluations in a row dates the first of them, and so can't tell of the last
+ * nine: `known_until` is the step up to which it is known whether a run had grokked, the one at which its time is censored.
+ */
+const RUN_SUMMARY = `
+CREATE VIEW run_summary AS
+WITH seen AS (
+  SELECT e.name AS experiment, e.rule AS rule, m.steps AS max_steps, r.*, (u.times - 1) * r.eval_every AS lookahead,
+    CASE WHEN s.memorisation_step <= m.steps THEN s.memorisation_step END AS memorisation_step,
+    CASE WHEN s.grokking_step + (u.times - 1) * r.eval_every <= m.steps THEN s.grokking_step END AS grokking_step,
+    -- Of all evaluations; what came after the experiment's steps isn't its business.
+    CASE WHEN s.last_step <= m.steps THEN s.dips END AS dips,
+    CASE WHEN s.last_step <= m.steps THEN s.dip_depth END AS dip_depth,
+    CASE WHEN s.last_step <= m.steps THEN s.time_below END AS time_below,
+    CASE WHEN p.transition_step <= m.steps THEN p.transition_step END AS transition_step,
+    min(coalesce(s.last_step, 0), m.steps) AS watched_until,
+    (SELECT max(step) FROM metrics WHERE run = r.id AND step <= m.steps) AS final_step,
+    (SELECT count(DISTINCT adapter || '; ' || driver) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
+      WHERE w.run = r.id) AS n_adapters
+  FROM members m
+  JOIN experiments e ON e.id = m.experiment
+  JOIN rules u ON u.name = e.rule
+  JOIN runs r ON r.id = m.run
+  LEFT JOIN milestones s ON s.run = r.id AND s.rule = e.rule
+  LEFT JOIN phases p ON p.run = r.id AND p.rule = e.rule
+)
+SELECT
+  experiment, id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
+  status,
+  CASE WHEN grokking_step IS NOT NULL THEN 'grokked' WHEN status = 'failed' THEN 'diverged' WHEN seen.step >= max_steps THEN 'never' ELSE 'open' END AS state,
+  grokking_step IS NOT NULL AS grokked,
+  grokking_step IS NULL AS censored,
+  memorisation_step,
+  transition_step,  -- NULL also where it isn't known: then the run has no row in phases
+  grokking_step,
+  grokking_step - memorisation_step AS delay,
+  watched_until, max(0, watched_until - lookahead) AS known_until, max_steps, rule,
+  dips, dip_depth, time_below,
+  f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,
+  f.weight_norm AS final_weight_norm,
+  -- All that could make a difference besides d_model, p, weight decay and the seed: JSON.
+  json_remove(seen.spec, ${
+  ["seed", "schedule", "data.prime", "optim.weightDecay", "model.dModel", ...followers("width")].map((path) => `'$.${path}'`)
+}) AS setting,
+  n_adapters  -- on how many different ones it was trained: where more than one, no single machine repeats its bits
+FROM seen LEFT JOIN metrics f ON f.run = seen.id AND f.step = seen.final_step;
+`;
+
+/**
+ * Counts and steps over the runs of a cell. The means and the median count what never grokked: in the median as later than all that did (NULL
+ * where half never did), in the restricted mean with the steps for which it is known to. `mean_grokked_step` and `mean_memorisation_step` leave out what
+ * didn't, and are too small wherever something is. While runs are open, those that have ended are the ones that grokked early: the share and the
+ * restricted mean are NULL then, and so is the median as long as the open ones could change it.
+ */
+const statistics = `
+  count(*) AS n_runs,
+  sum(state = 'grokked') AS n_grokked,
+  sum(state = 'never') AS n_never,
+  sum(state = 'diverged') AS n_diverged,
+  sum(state = 'open') AS n_open,
+  CASE WHEN sum(state = 'open') = 0 THEN round(100.0 * avg(state = 'grokked'), 1) END AS pct_grokked,
+  min(grokking_step) AS min_grokking_step,
+  CASE WHEN sum(state = 'grokked') > count(*) / 2 AND
+    coalesce(min(CASE WHEN state = 'open' THEN known_until END) >= max(CASE WHEN 2 * place <= runs + 2 THEN grokking_step END), TRUE)
+    THEN avg(CASE WHEN 2 * place IN (runs, runs + 1, runs + 2) THEN grokking_step END) END AS median_grokking_step,
+  max(grokking_step) AS max_grokking_step,
+  avg(grokking_step) AS mean_grokked_step,
+  CASE WHEN sum(state = 'open') = 0
+    THEN avg(coalesce(grokking_step, CASE state WHEN 'diverged' THEN max_steps ELSE known_until END)) END AS restricted_mean_step,
+  avg(memorisation_step) AS mean_memorisation_step`;
+
+/** Runs with their place in their cell, grokked ones in the order of their steps, then the others; `runs` is how many there are. */
+const placed = (cell: string, from: string) => `
+  SELECT *, row_number() OVER (PARTITION BY ${cell} ORDER BY grokking_step IS NULL, grokking_step) AS place, count(*) OVER (PARTITION BY ${cell}) AS runs
+  FROM ${from}`;
+
+/** What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or horizons. */
+const SWEPT = "experiment, operation, weight_decay, prime, d_model, ratio";
+const CELL = "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps";
+
+/** The views by their names, in the order in which they are made. */
+export const VIEWS: Readonly<Record<string, string>> = {
+  run_summary: RUN_SUMMARY,
+  ratio_sweep_stats: `
+CREATE VIEW ratio_sweep_stats AS
+SELECT ${SWEPT}, ${statistics}, setting
+FROM (${placed(SWEPT + ", setting", "run_summary")})
+GROUP BY ${SWEPT}, setting;`,
+  phase_boundary: `
+CREATE VIEW phase_boundary AS
+SELECT ${CELL}, ${statistics}, setting
+FROM (${
+    placed(
+      CELL + ", setting",
+      `(
+  -- A run that several experiments share counts once, as the one sees it that watches it longest.
+  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY run ORDER BY rule = 'sustained' DESC, max_steps DESC) AS view FROM run_summary)
+  WHERE view = 1)`,
+    )
+  })
+GROUP BY ${CELL}, setting;`,
+  experiment_overview: `
+CREATE VIEW experiment_overview AS
+SELECT e.name AS experiment, e.question, (SELECT group_concat(key, ', ') FROM json_each(e.swept)) AS swept, e.rule, max(max_steps) AS max_steps,
+  ${statistics}
+FROM experiments e JOIN (${placed("experiment", "run_summary")}) s ON s.experiment = e.name
+GROUP BY e.id ORDER BY e.id;`,
+  // Where an experiment's numbers come from: one row for each environment that trained runs of it.
+  provenance: `
+CREATE VIEW provenance AS
+SELECT e.name AS experiment, v.adapter, v.driver, v.software, v.processor, v.cores, v.engine, v.deno, v."commit",
+  count(DISTINCT w.run) AS n_runs, sum(w.to_step - w.from_step) AS updates, round(sum(w.seconds), 1) AS run_seconds,
+  min(s.started_at) AS first_at, max(coalesce(s.ended_at, s.seen_at)) AS last_at
+FROM experiments e
+JOIN members m ON m.experiment = e.id
+JOIN work w ON w.run = m.run
+JOIN sessions s ON s.id = w.session
+JOIN environments v ON v.id = s.environment
+GROUP BY e.id, v.id ORDER BY e.id, first_at;`,
+};

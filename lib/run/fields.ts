@@ -1,0 +1,231 @@
+/**
+ * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
+ * shape and identity, the columns of the lab, and the names in figures.
+ */
+import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
+import { type OperationName, OPERATIONS } from "./operations.ts";
+
+/** What is said of a field. Its name in the command line and its column in the lab are made from the name that it has in a run. */
+interface About<T extends Value> {
+  /** A line for the help of the command line. */
+  readonly help: string;
+  /** Its flag, where that isn't made from its name. */
+  readonly flag?: string;
+  /** How figures call it. Default: its name. */
+  readonly label?: string;
+  /** What its numbers count, in figures. */
+  readonly unit?: string;
+  /** How figures write a value. */
+  say?(value: T): string;
+  /** Runs train together only where they agree in it: how it reads in the name of a shape. */
+  shape?(value: T): string;
+  /** Where people make it follow from the width, or from anything else: then it tells nothing new beside that. */
+  readonly follows?: "width" | "others";
+  /** Its value where it isn't given but another field of its part is. */
+  readonly from?: { readonly field: string; value(other: never): T };
+  /** It isn't part of what a run is: a run that goes on for more steps is the same run. */
+  readonly extent?: true;
+}
+
+export interface Field<T extends Value = Value> extends About<T> {
+  readonly kind: Kind<T>;
+  /**
+   * Of a field that came later: the value at which a run is what it was before there was this field. There it is left out of the run's identity and
+   * shape, so that hashes of stored runs stay as they are.
+   */
+  readonly neutral?: T;
+}
+
+const field = <T extends Value>(kind: Kind<T>, about: About<T>): Field<T> => ({ kind, ...about });
+
+/** A field that came after runs were stored. */
+export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T>): Field<T> & { readonly neutral: T } => ({
+  kind,
+  neutral,
+  ...about,
+});
+
+/** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
+const LARGEST_PRIME = 1021;
+/** The most rows of a position table. */
+export const LARGEST_CONTEXT = 64;
+
+const TOKENS = ["a op b =", "a b =", "a b"] as const;
+/** The tokens of an example, by name: `a`, `b`, `op`, `=`. */
+export const tokenNames = (tokens: (typeof TOKENS)[number]) => tokens.split(" ") as ("a" | "b" | "op" | "=")[];
+
+const model = {
+  /** L. */
+  layers: field(whole(1, 64), { help: "transformer blocks", shape: (L) => `L${L}` }),
+  /** D. */
+  dModel: field(whole(1, 8192), {
+    help: "width of the residual stream; --d-mlp becomes four times this unless given",
+    label: "d_model",
+    shape: (D) => `D${D}`,
+  }),
+  /** H; d_head is D / H. */
+  heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}` }),
+  /** M. */
+  dMlp: field(whole(1, 65536), {
+    help: "neurons of the feed-forward part",
+    label: "d_mlp",
+    shape: (M) => `M${M}`,
+    follows: "width",
+    from: { field: "dModel", value: (dModel: number) => 4 * dModel },
+  }),
+  /** Exact (erf) GELU, or ReLU. */
+  activation: field(word("gelu", "relu"), { help: "gelu (exact) or relu", shape: (name) => name }),
+  /** LayerNorm after each residual sum, before each part, or nowhere; with one, a last one stands before the output head. */
+  norm: field(word("post", "pre", "none"), {
+    help: "LayerNorm after each sum (post), before each part (pre), or none",
+    shape: (place) => `${place}-norm`,
+  }),
+  /** Which positions a position attends to: itself and those before it, or all. */
+  mask: field(word("causal", "none"), { help: "causal, or none: every position attends to all", shape: (name) => `mask ${name}` }),
+  /** What the output head reads: the last position, or the mean over all. */
+  pooling: field(word("last", "mean"), {
+    help: "the output head reads the last position, or their mean",
+    shape: (name) => `pool ${name}`,
+  }),
+  /** Biases in attention, feed-forward part and output head. */
+  biases: field(flag(), { help: "true or false", shape: (has) => has ? "biases" : "no biases" }),
+  /** The tokens of an example. */
+  tokens: field(word(...TOKENS), { help: TOKENS.map((tokens) => `"${tokens}"`).join(", "), shape: (tokens) => `[${tokens}]` }),
+  /** Rows of the position table; may exceed the tokens (the AI-Scientist template has an unused one, which counts as parameters). */
+  context: field(whole(1, LARGEST_CONTEXT), {
+    help: "rows of the position table",
+    shape: (rows) => `context ${rows}`,
+    follows: "others",
+    from: { field: "tokens", value: (tokens: (typeof TOKENS)[number]) => tokenNames(tokens).length },
+  }),
+  /** `pytorch`: the defaults of its modules; `normal`: weights N(0, initSigma²), biases 0. */
+  init: field(word("pytorch", "normal"), {
+    help: "pytorch (its modules' defaults) or normal: N(0, --init-sigma²)",
+    flag: "init-scheme", // --init names a file of weights
+  }),
+  /** σ of `init: "normal"`. */
+  initSigma: field(single(POSITIVE), { help: "σ of --init-scheme normal", label: "init σ", follows: "width" }),
+  /** σ of the position table under `init: "pytorch"`. */
+  positionSigma: field(single(NOT_NEGATIVE), {
+    help: "σ of the position table under --init-scheme pytorch",
+    label: "position σ",
+    follows: "width",
+  }),
+};
+
+const data = {
+  operation: field(word(...Object.keys(OPERATIONS) as OperationName[]), {
+    help: Object.keys(OPERATIONS).join(", "),
+    say: (name) => OPERATIONS[name].formula,
+  }),
+  /** p; not read by operations on permutations. */
+  prime: field(whole(2, LARGEST_PRIME), { help: "the modulus p", label: "p" }),
+  /** Share of all pairs that train. Which, is drawn from the seed. */
+  trainFraction: field(real(BETWEEN), { help: "share of all pairs that train; the rest validates", label: "train fraction" }),
+  /** Examples of an update: all that train, or so many draws with replacement. */
+  batch: field(wordOr("full", whole(1, 65535)), { help: "full, or so many draws with replacement" }),
+};
+
+/** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
+const optim = {
+  lr: field(single(NOT_NEGATIVE), { help: "learning rate", label: "learning rate" }),
+  weightDecay: field(single(NOT_NEGATIVE), { help: "decoupled, as in AdamW", label: "weight decay" }),
+  beta1: field(single(BELOW_ONE), { help: "decay of the first moment", label: "β₁" }),
+  beta2: field(single(BELOW_ONE), { help: "decay of the second moment", label: "β₂" }),
+  eps: field(single(POSITIVE), { help: "added to the root of the second moment" }),
+  /** lr is scaled by min(update / warmup, 1), updates counted from 0: with warm-up, the first has lr 0. */
+  warmup: field(whole(0), { help: "updates over which the learning rate grows from 0", label: "warm-up", unit: "updates" }),
+  /** What decays: every parameter, or matrices and embeddings only. */
+  decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
+  /** `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training. */
+  loss: field(word("torch", "stable"), { help: "torch (plain log-softmax) or stable (keeps digits late in training)" }),
+};
+
+/** How long a run lasts, and how often it is looked at, which is part of what it is: it decides what can be seen of it. */
+const schedule = {
+  steps: field(whole(0), { help: "updates", unit: "updates", follows: "others", extent: true }),
+  evalEvery: field(whole(1), {
+    help: "updates between evaluations on the whole sets",
+    label: "evaluated every",
+    unit: "updates",
+    follows: "others",
+  }),
+};
+
+/** The table: the parts of a run and their fields, in the order in which they are shown. */
+export const FIELDS = { model, data, optim, schedule } as const;
+
+/** What all numbers drawn at random follow from. It has no part: runs that differ in it alone are repetitions. */
+export const SEED: Field<number> = field(whole(0, 2 ** 32 - 1), { help: "what all numbers drawn at random follow from" });
+
+type Table = typeof FIELDS;
+export type Part = keyof Table;
+export const PARTS = Object.keys(FIELDS) as Part[];
+
+/** The values of a part's fields. */
+type Values<Fields> = { readonly [Name in keyof Fields]: Fields[Name] extends Field<infer T> ? T : never };
+export type ModelSpec = Values<Table["model"]>;
+export type DataSpec = Values<Table["data"]>;
+export type OptimSpec = Values<Table["optim"]>;
+export type ScheduleSpec = Values<Table["schedule"]>;
+
+/** What a run is: one frozen plain object. */
+export interface RunSpec {
+  readonly model: ModelSpec;
+  readonly data: DataSpec;
+  readonly optim: OptimSpec;
+  readonly schedule: ScheduleSpec;
+  readonly seed: number;
+}
+
+type LaterOf<Fields> = { [Name in keyof Fields]: Fields[Name] extends { readonly neutral: Value } ? Name : never }[keyof Fields];
+/** A run in which fields that came later may be missing: they have their neutral values. */
+export type EarlierSpec =
+  & { readonly seed: number }
+  & {
+    readonly [P in Part]: Omit<RunSpec[P], LaterOf<Table[P]>> & Partial<Pick<RunSpec[P], LaterOf<Table[P]> & keyof RunSpec[P]>>;
+  };
+
+/** A field with its place. */
+export interface Entry {
+  /** `model.dModel`; `seed`. */
+  readonly path: string;
+  /** `null`: of the run itself. */
+  readonly part: Part | null;
+  /** Its name in its part: `dModel`. */
+  readonly name: string;
+  readonly field: Field;
+}
+
+type AnyTable = Readonly<Record<Part, Readonly<Record<string, Field>>>>;
+
+/** All fields of a table, part by part. */
+export const entriesOf = (table: AnyTable): readonly Entry[] =>
+  Object.entries(table).flatMap(([part, fields]) =>
+    Object.entries(fields).map(([name, field]): Entry => ({ path: `${part}.${name}`, part: part as Part, name, field }))
+  );
+
+/** The fields of the parts, and all: these and the seed. */
+export const PART_ENTRIES: readonly Entry[] = entriesOf(FIELDS);
+export const ENTRIES: readonly Entry[] = [...PART_ENTRIES, { path: "seed", part: null, name: "seed", field: SEED }];
+const BY_PATH: ReadonlyMap<string, Entry> = new Map(ENTRIES.map((entry) => [entry.path, entry]));
+
+/** The field of a path such as `optim.weightDecay`; `undefined` where there is none. */
+export const entryAt = (path: string): Entry | undefined => BY_PATH.get(path);
+
+/** A field's name with its words apart: `d-model`, `d_model`. */
+const apart = (name: string, by: "-" | "_") => name.replaceAll(/[A-Z]/g, (letter) => by + letter.toLowerCase());
+export const flagOf = ({ name, field }: Entry): string => field.flag ?? apart(name, "-");
+export const columnOf = ({ name }: Entry): string => apart(name, "_");
+
+/** The value of a field in a run. */
+export const valueAt = (spec: RunSpec, { part, name }: Pick<Entry, "part" | "name">): Value =>
+  ((part === null ? spec : spec[part]) as unknown as Readonly<Record<string, Value>>)[name];
+
+/** Whether a run has the value of a field with which it is what it was before there was the field. */
+export const isNeutral = (spec: RunSpec, entry: Entry): boolean =>
+  entry.field.neutral !== undefined && valueAt(spec, entry) === entry.field.neutral;
+
+/** The fields that tell nothing new where they follow from the width, or from anything. */
+export const followers = (of: "width" | "all"): string[] =>
+  ENTRIES.filter(({ field: { follows } }) => follows === "width" || (of === "all" && follows !== undefined)).map(({ path }) => path);

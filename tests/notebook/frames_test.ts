@@ -1,0 +1,55 @@
+/** Dataframes where danfojs by itself goes wrong: columns called like its methods, and values that are missing. */
+import { assertEquals } from "@std/assert";
+import { DataFrame, type Series } from "danfojs";
+import { frame } from "../../lib/notebook/frames.ts";
+
+const named = (column: string) => frame([{ [column]: 1, b: 4 }, { [column]: 2, b: 5 }, { [column]: 3, b: 6 }]);
+
+Deno.test("a column may be called like anything of danfojs's own: it gets an underscore, and all else works", () => {
+  const own: string[] = [];
+  for (let of = DataFrame.prototype; of; of = Object.getPrototypeOf(of)) own.push(...Object.getOwnPropertyNames(of));
+  for (const column of [...own.filter((name) => name !== "__proto__"), "$data", "$columns"]) {
+    const rows = named(column);
+    assertEquals(rows.columns, [`${column}_`, "b"]);
+    assertEquals([rows.shape, rows.head(1).values, rows.column("b").count()], [[3, 2], [[1, 4]], 3], column);
+    assertEquals([rows.count({ axis: 0 }).values, rows.sum({ axis: 0 }).values], [[3, 3], [6, 15]], column);
+    assertEquals(rows.sortValues(`${column}_`, { ascending: false }).values, [[3, 6], [2, 5], [1, 4]], column);
+  }
+  assertEquals(frame([{ count: 1, count_: 2, count__: 3 }]).columns, ["count___", "count_", "count__"]);
+  assertEquals(frame([{ step: 1, loss: 2 }]).columns, ["step", "loss"]);
+});
+
+const holed = () =>
+  frame([
+    { key: "x", v: 1 },
+    { key: "x", v: null },
+    { key: "y", v: null },
+    { key: "x", v: 4 },
+  ]);
+
+Deno.test("what is missing is left out by statistics and not counted, of columns and of groups", () => {
+  const rows = holed(), v = rows.column("v");
+  assertEquals([v.count(), v.mean(), v.sum(), v.min(), v.max()], [2, 2.5, 5, 1, 4]);
+  const groups = (operation: string) => rows.groupby(["key"]).agg({ v: operation }).values;
+  assertEquals(groups("count"), [["x", 2], ["y", 0]]);
+  assertEquals(groups("mean"), [["x", 2.5], ["y", NaN]]);
+  assertEquals(groups("sum"), [["x", 5], ["y", 0]]);
+  assertEquals(groups("min"), [["x", 1], ["y", NaN]]);
+  assertEquals(groups("max"), [["x", 4], ["y", NaN]]);
+  const described = rows.describe();
+  assertEquals(described.index, ["count", "mean", "std", "min", "median", "max", "variance"]);
+  assertEquals((described.column("v").values as number[]).slice(0, 2), [2, 2.5]);
+});
+
+Deno.test("sorting puts what is missing last, in place too, and of a single column", () => {
+  for (const ascending of [true, false]) {
+    const wanted = ascending ? [1, 4, NaN, NaN] : [4, 1, NaN, NaN], rows = holed();
+    rows.sortValues("v", { ascending, inplace: true });
+    assertEquals([rows.column("v").values, rows.column("key").values.length], [wanted, 4]);
+    assertEquals(rows.index, ascending ? [0, 3, 1, 2] : [3, 0, 1, 2]);
+    const column: Series = holed().column("v");
+    assertEquals((column.sortValues({ ascending }) as unknown as Series).values, wanted);
+    column.sortValues({ ascending, inplace: true });
+    assertEquals([column.values, column.index], [wanted, ascending ? [0, 3, 1, 2] : [3, 0, 1, 2]]);
+  }
+});

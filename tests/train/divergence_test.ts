@@ -1,0 +1,32 @@
+/** What a loss that isn't a number is put down to. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { initialise, layout, write } from "../../lib/run/layout.ts";
+import { type RunInput, runSpec } from "../../lib/run/spec.ts";
+import { faultOf, suspect } from "../../lib/train/divergence.ts";
+import { train } from "../../lib/train/train.ts";
+import { fakeEngine } from "../fake_engine.ts";
+
+const tiny = (more: RunInput = {}) =>
+  runSpec({ preset: "nanda", model: { dModel: 4, heads: 1, dMlp: 4, ...more.model }, data: { prime: 5 }, optim: more.optim ?? {} });
+const first = { step: 0, trainLoss: 1.6, trainAcc: 0, valLoss: 1.6, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: NaN, batchAcc: NaN };
+
+Deno.test("the suspect is the weights given, the spread of the initial ones, decay or the learning rate", () => {
+  const of = (optim: RunInput["optim"], more: object = {}) => suspect({ spec: tiny({ optim: optim! }), step: 100, first, ...more });
+  assertMatch(of({ lr: 3 }), /^the learning rate is 3; a smaller one may help$/);
+  assertMatch(of({ lr: 0.001, weightDecay: 1e4 }), /^weight decay 10000 times the learning rate 0\.001 is more than 2, .* a smaller decay/);
+  // A learning rate that is itself too large is the nearer cause.
+  assertMatch(of({ lr: 100, weightDecay: 1 }), /^the learning rate is 100/);
+  assertMatch(of({}, { step: 0 }), /^the initial weights are drawn with initSigma [\d.]+; a smaller one may help$/);
+  assertMatch(of({}, { first: { ...first, trainLoss: 1e6 } }), /^the initial weights are drawn with initSigma/);
+  assertMatch(suspect({ spec: tiny({ model: { init: "pytorch", positionSigma: 1e30 } }), step: 0 }), /positionSigma 1e\+30/);
+  assertMatch(of({}, { step: 0, given: { fault: null } }), /^the weights that it began with are too large/);
+});
+
+Deno.test("weights given that hold what is no finite number are named, in the run's error too", async () => {
+  const spec = tiny(), params = initialise(spec), W_E = layout(spec).tensors.find(({ name }) => name === "embed.W_E")!;
+  assertEquals(faultOf(spec, params), null);
+  write(W_E, params, Float32Array.from({ length: W_E.dims.reduce((a, b) => a * b) }, (_, i) => i === 7 ? NaN : 0));
+  assertEquals(faultOf(spec, params), "the weights that it began with hold NaN in embed.W_E");
+  const [run] = await train([spec], { engine: fakeEngine({ breaksAt: () => 0 }), begin: () => ({ from: params }) });
+  assertMatch(run.error!, /the train loss at step 0 must be a finite number, .*\(the weights that it began with hold NaN in embed\.W_E\)$/);
+});
