@@ -98,6 +98,15 @@ function read<T>(flag: string, text: string, { read, written }: { read(text: str
 /** The number that the value of a flag is. */
 export const numberOf = (flag: string, text: string, written = "a number"): number => read(flag, text, { read: numberIn, written });
 
+/** The whole number that the value of a flag is. @throws Error in one line where it is another, or below `least`. */
+export function whole(flag: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
+    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
+  }
+  return value;
+}
+
 /** The one of `choices` that the value of a flag names. */
 export function choice<T extends string>(flag: string, value: string, choices: readonly T[]): T {
   const found = choices.find((name) => name === value);

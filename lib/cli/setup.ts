@@ -1,6 +1,6 @@
 /**
  * What a command needs of the machine, installed where it is missing: a Vulkan driver for WebGPU, Jupyter, this Deno as its kernel, and a
- * browser, which only the tests drive.
+ * browser and Slurm, which only the tests drive.
  * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
  */
 import { dirname, join } from "node:path";
@@ -9,7 +9,7 @@ import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { type Drivers, vulkanDrivers, whyNoAdapter } from "./drivers.ts";
 import { output } from "./process.ts";
 
-export type Need = "vulkan" | "jupyter" | "kernel" | "browser";
+export type Need = "vulkan" | "jupyter" | "kernel" | "browser" | "slurm";
 
 /** What decides what there is to install and whether it can be. */
 export interface Machine {
@@ -26,6 +26,8 @@ export interface Machine {
   readonly kernel: boolean;
   /** Chromium or Chrome: the path of its program. */
   readonly browser: string | null;
+  /** Slurm's programs, and munge, by which they know each other. */
+  readonly slurm: boolean;
 }
 
 export interface Plan {
@@ -43,14 +45,19 @@ const PACKAGES: Readonly<Record<string, { readonly need: Need; readonly why: str
   "jupyter-nbconvert": { need: "jupyter", why: "runs the notebooks from the command line" },
   "jupyter-notebook": { need: "jupyter", why: "opens the notebooks in the browser" },
   "chromium": { need: "browser", why: "the tests open a notebook in it" },
+  "slurm-wlm": { need: "slurm", why: "the tests submit sweeps to a cluster of one machine" },
+  "munge": { need: "slurm", why: "Slurm's programs know each other by it" },
 };
 /** Under these names, systems have a browser that can be driven. */
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"] as const;
+/** The programs of Slurm that a cluster of one machine takes. */
+const SLURM = ["sbatch", "slurmctld", "slurmd", "munged"] as const;
 /** What to do where there is no apt-get. */
 const BY_HAND: Readonly<Record<Exclude<Need, "kernel">, string>> = {
   vulkan: "a Vulkan driver, for example Mesa's lavapipe, from the system's package manager",
   jupyter: "pip install notebook nbconvert",
   browser: `Chromium or Chrome, on PATH as ${BROWSERS.join(", ")}`,
+  slurm: `Slurm and munge, on PATH as ${SLURM.join(", ")}`,
 };
 /** What is missing where a need is unmet, as a sentence without its full stop. */
 export const lack = (need: Need, machine: Machine): string => need === "vulkan" && hidden(machine)?.what || LACK[need];
@@ -59,6 +66,7 @@ const LACK: Readonly<Record<Need, string>> = {
   jupyter: "Jupyter is not installed",
   kernel: "Jupyter doesn't know this Deno",
   browser: "There is no Chromium or Chrome to drive",
+  slurm: "Slurm is not installed",
 };
 
 /** Why drivers that are there give no adapter: then installing one is no help. */
@@ -83,7 +91,7 @@ export function plan(needs: readonly Need[], machine: Machine): Plan {
   const kernel = lacking.includes("kernel");
   const look = why ? [{ need: "vulkan" as const, how: why.how }] : [];
   if (machine.apt && machine.rights !== "none") return { packages: missing, kernel, byHand: look };
-  const rest = (["vulkan", "jupyter", "browser"] as const).filter((need) => lacking.includes(need) && !(need === "vulkan" && why));
+  const rest = (["vulkan", "jupyter", "browser", "slurm"] as const).filter((need) => lacking.includes(need) && !(need === "vulkan" && why));
   const byHand = rest.map((need) => {
     const packages = missing.filter((entry) => entry.need === need).map(({ name }) => name);
     return { need, how: machine.apt ? installCommand(packages, machine.rights) : BY_HAND[need] };
@@ -118,6 +126,7 @@ export async function look(needs: readonly Need[]): Promise<Machine> {
     jupyter: JUPYTER.filter(onPath),
     kernel: needs.includes("kernel") && await kernelIsOurs(),
     browser: needs.includes("browser") ? await browser() : null,
+    slurm: SLURM.every(onPath),
   };
 }
 
@@ -215,9 +224,11 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
   }
 }
 
-/** Where a program is, looked up in PATH. */
+/** Where a program is, looked up in PATH, and where Debian has programs that only root has on PATH. */
 export function find(program: string): string | undefined {
-  const paths = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "").map((folder) => join(folder, program));
+  const paths = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"].filter((folder) => folder !== "").map((folder) =>
+    join(folder, program)
+  );
   return paths.find((path) => {
     try {
       return Deno.statSync(path).isFile;

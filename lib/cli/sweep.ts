@@ -3,18 +3,22 @@ import { EXPERIMENTS } from "../studies/mod.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
-import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
+import { part, type Shard } from "../lab/shards.ts";
+import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
 import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
 import { database, exists, here, prepareFolder } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
+import { choice, type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
-import { run, stoppable } from "./main.ts";
+import { oneLine, run, stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
+import { readSending, send, SENDING, type Sending } from "./send.ts";
+import { StatusFile } from "./status_file.ts";
+import { sweepStatus } from "./sweep_status.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 import { say, tell } from "./terminal.ts";
@@ -36,6 +40,8 @@ const FLAGS: Record<string, Flag> = {
   "save-every": { value: "TIME", help: "how often to store the states of the runs in training: a power cut loses no more than that [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
   "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
+  "status": { help: "how far it is: runs by state, share of the work done, rate, time left, who has fallen silent" },
+  ...SENDING,
   "help": { help: "this text" },
 };
 
@@ -49,6 +55,11 @@ interface Request {
   /** Seconds. */
   readonly budget?: number;
   readonly saveEvery: number;
+  readonly status: boolean;
+  /** How it is to be spread over tasks. */
+  readonly sending?: Sending;
+  /** Where to write how far it is. */
+  readonly statusFile?: string;
 }
 
 export async function main(args: string[]): Promise<number> {
@@ -57,7 +68,12 @@ export async function main(args: string[]): Promise<number> {
     tell(request);
     return 0;
   }
-  const { experiment, db, budget, limit } = request;
+  const { experiment, db, sending, statusFile } = request;
+  if (request.status) {
+    tell(await sweepStatus(experiment, db));
+    return 0;
+  }
+  if (sending) return await send(experiment, db, sending);
   if (request.dryRun) {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
@@ -65,12 +81,23 @@ export async function main(args: string[]): Promise<number> {
     await dryRun(experiment, todo, await openEngine(request.engine));
     return 0;
   }
+  const file = statusFile === undefined ? null : new StatusFile(statusFile);
+  try {
+    return await trainHere(request, args, file);
+  } catch (error) {
+    await file?.fail(oneLine(error)).catch(() => {});
+    throw error;
+  }
+}
 
+async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
+  const { experiment, db, budget, limit } = request;
   // First, so that a machine that can't train gets no empty database.
   const engine = await openEngine(request.engine, say);
   using lab = Lab.open(db);
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
+  await file?.update(standing(lab, experiment).map(({ run }) => run));
   let wrong = false, map: BoundaryMap | undefined;
   const { result: runs, code } = await stoppable(async (signal) => {
     try {
@@ -83,7 +110,10 @@ export async function main(args: string[]): Promise<number> {
           wrong = true;
           progress.line(`error: ${line}`);
         },
-        onProgress: (news, runs) => progress.update(news, runs),
+        onProgress: async (news, runs) => {
+          progress.update(news, runs);
+          await file?.update(runs);
+        },
         checkpointSeconds: request.saveEvery,
         // The clock of performance.now() starts with the process.
         ...budget !== undefined && { deadline: 1000 * budget },
@@ -100,6 +130,7 @@ export async function main(args: string[]): Promise<number> {
       progress.done();
     }
   });
+  await file?.end(runs);
   for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
   if (map && request.boundary) tell(boundaryTable(map, request.boundary));
   tell(report(experiment, runs, db, withoutAttention(lab, experiment).length));
@@ -125,6 +156,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
       throw new Error(`Cannot read --shard: must have a run, part ${text("shard")} of ${experiment.name} has none`);
     }
   }
+  const sending = readSending(given);
   const boundary = given.has("boundary") ? axesOf(text("boundary")!, experiment) : undefined;
   return {
     experiment,
@@ -132,6 +164,9 @@ async function readRequest(args: string[]): Promise<Request | string> {
     db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
     engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
     dryRun: given.has("dry-run"),
+    status: given.has("status"),
+    ...sending && { sending },
+    ...given.has("status-file") && { statusFile: text("status-file")! },
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
     saveEvery: seconds("save-every", text("save-every") ?? "60s"),
     ...given.has("budget") && { budget: seconds("budget", text("budget")!) },
@@ -145,14 +180,6 @@ function named(name: string): Experiment {
     throw new Error(`Cannot read --experiment: must be one of ${names}, current value is ${quote(name)}`);
   }
   return found;
-}
-
-function whole(flag: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
-  }
-  return value;
 }
 
 function shardOf(text: string): Shard {

@@ -1,4 +1,5 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
+import { hasEnded, isOver, type Progress, progressOf } from "../lab/status.ts";
 import type { SweptRun } from "../lab/sweep.ts";
 import { groupKey, type News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -127,22 +128,12 @@ export class SweepProgress extends Display {
   }
 }
 
-const hasEnded = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
-/** It may have done its last step and not be stored yet. */
-const isOver = (run: SweptRun) => hasEnded(run) || run.step >= run.spec.schedule.steps;
-
 /** `grokked 12  never 3  running 8  waiting 17`: every run once, those that never occur left out. */
 export function tally(runs: readonly SweptRun[]): string {
-  const counts = { grokked: 0, never: 0, diverged: 0, running: 0, elsewhere: 0, waiting: 0 };
-  for (const run of runs) {
-    const { status, grokkingStep } = run;
-    if (status === "training") counts.running++;
-    else if (grokkingStep !== null) counts.grokked++;
-    else if (status === "failed") counts.diverged++;
-    else if (isOver(run)) counts.never++;
-    else if (status === "elsewhere") counts.elsewhere++;
-    else counts.waiting++;
-  }
+  return tallyOf(progressOf(runs, () => 0).states);
+}
+
+export function tallyOf(states: Progress["states"]): string {
   const always = ["grokked", "running", "waiting"];
-  return Object.entries(counts).filter(([word, n]) => n > 0 || always.includes(word)).map(([word, n]) => `${word} ${n}`).join("  ");
+  return Object.entries(states).filter(([word, n]) => n > 0 || always.includes(word)).map(([word, n]) => `${word} ${n}`).join("  ");
 }

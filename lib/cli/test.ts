@@ -5,10 +5,14 @@ import { ensure } from "./setup.ts";
 
 const HELP = `deno task test [names…]
 
-Runs all tests, or those in files whose path contains one of the names. Installs a Vulkan driver, Jupyter and, for the test in
-a browser, Chromium where they are missing and it can. The last line is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
+Runs all tests, or those in files whose path contains one of the names. Installs a Vulkan driver, Jupyter and, for the tests
+that drive them, Chromium and Slurm where they are missing and it can. The last line is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
 
-const BROWSER_TEST = join("tests", "notebook", "browser_test.ts");
+/** Tests that are left out where what they drive can't be installed. */
+const OPTIONAL = [
+  { file: join("tests", "notebook", "browser_test.ts"), need: "browser", left: "The test in a browser is left out." },
+  { file: join("tests", "cli", "slurm_test.ts"), need: "slurm", left: "The tests on a cluster are left out." },
+] as const;
 
 export interface Count {
   readonly passed: number;
@@ -38,7 +42,7 @@ export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
 
 /** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
-const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/;
+const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/;
 
 /** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
 export const lanes = (files: readonly string[]): string[][] =>
@@ -95,8 +99,10 @@ if (import.meta.main) {
   }
   const missing = await ensure(["vulkan", "jupyter", "kernel"]);
   if (missing.length > 0) console.error(`Tests that need ${missing.join(" and ")} will fail.`);
-  // By itself, so that a system without such a package gets the others.
-  if (files.includes(BROWSER_TEST) && (await ensure(["browser"])).length > 0) console.error("The test in a browser is left out.");
+  // Each by itself, so that a system without such a package gets the others.
+  for (const { file, need, left } of OPTIONAL) {
+    if (files.includes(file) && (await ensure([need])).length > 0) console.error(left);
+  }
   const counted = await runTests(files);
   console.log(countLine(counted));
   Deno.exit(counted.failed > 0 || counted.passed === 0 ? 1 : 0);

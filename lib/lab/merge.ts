@@ -29,25 +29,38 @@ export interface Merged {
  * Enters all that one lab has into another, whole or not at all. Runs that are in training in the source come as stopped; those that are in
  * training in the target stay as they are.
  * @param say called with a line for whatever was left out or is worth knowing.
+ * @param only the hashes of the runs that are to be entered; by default all.
  * @throws Error in one line where both are the same, or mean different things by one rule.
  */
-export async function merge(from: Lab, into: Lab, say: (line: string) => void = console.error): Promise<Merged> {
+export async function merge(
+  from: Lab,
+  into: Lab,
+  say: (line: string) => void = console.error,
+  only?: ReadonlySet<string>,
+): Promise<Merged> {
   if (Deno.realPathSync(from.path) === Deno.realPathSync(into.path)) {
     throw new Error(`Cannot merge ${from.path} into ${into.path}: must be two databases, they are one`);
   }
   /** Files of the target that came, or that something else takes the place of: in the end, those that it doesn't know go. */
   const touched: string[] = [];
   try {
-    return await from.read(() => mergeInto(from, into, say, touched));
+    return await from.read(() => mergeInto(from, into, { say, touched, ...only && { only } }));
   } finally {
     removeUnknown(into, touched);
   }
 }
 
-async function mergeInto(from: Lab, into: Lab, say: (line: string) => void, touched: string[]): Promise<Merged> {
+interface Way {
+  readonly say: (line: string) => void;
+  readonly touched: string[];
+  readonly only?: ReadonlySet<string>;
+}
+
+async function mergeInto(from: Lab, into: Lab, { say, touched, only }: Way): Promise<Merged> {
   for (const lab of [from, into]) assertWhole(lab, `merge ${from.path} into ${into.path}`);
   checkRules(from, into);
-  const pairs = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").map((run) => pair(from, into, run));
+  const wanted = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").filter(({ hash }) => only?.has(hash) ?? true);
+  const pairs = wanted.map((run) => pair(from, into, run));
   const differ = pairs.filter(({ differing }) => differing > 0);
   if (differ.length > 0) {
     const evaluations = differ.reduce((sum, { differing }) => sum + differing, 0);
@@ -274,8 +287,10 @@ function enterSessions(from: Lab, into: Lab): Map<Value, number> {
 function enterExperiments(from: Lab, into: Lab, ids: ReadonlyMap<Value, number>): void {
   for (const { id, ...row } of from.query<Row & { id: number; name: string }>("SELECT * FROM experiments ORDER BY id")) {
     const [known] = into.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", row.name);
+    const members = from.query("SELECT run, steps FROM members WHERE experiment = ?", id).filter(({ run }) => ids.has(run));
+    if (members.length === 0) continue;
     const experiment = known?.id ?? insert(into, "experiments", row).id;
-    const changes = from.query("SELECT run, steps FROM members WHERE experiment = ?", id).map(({ run, steps }) =>
+    const changes = members.map(({ run, steps }) =>
       into.run(
         "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET steps = excluded.steps WHERE excluded.steps > steps",
         ...[experiment, ids.get(run)!, steps],

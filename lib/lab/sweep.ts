@@ -2,7 +2,7 @@
  * A sweep: the runs of an experiment that aren't done yet, trained as many at once as fit, stored as they go. Started again after whatever
  * ended it, it goes on where it was; nothing is computed twice but what came after the last stored state.
  */
-import { DECISION, groups, type News, type Run, train } from "../train/train.ts";
+import { DECISION, type News, type Run, train } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import { passes, type Rule } from "../run/grokking.ts";
 import { reason } from "../run/files.ts";
@@ -12,12 +12,6 @@ import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";
 import type { Lab } from "./store.ts";
 import { weightSteps } from "./watch.ts";
-
-/** Part `index` of `count`, counted from 0. */
-export interface Shard {
-  readonly index: number;
-  readonly count: number;
-}
 
 /** A run of the experiment as a sweep sees it: those that it trains, and those that were done before or are trained elsewhere. */
 export type SweptRun = Pick<Run, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep" | "error">;
@@ -38,14 +32,6 @@ export interface SweepOptions {
   /** Called with a line for whatever went wrong but didn't stop the sweep. Default: `console.error`. */
   readonly say?: (line: string) => void;
   readonly checkpointSeconds?: number;
-}
-
-/** Runs dealt out to the parts in turn, shape by shape, so that each part gets its share of every shape. */
-export function part(runs: readonly RunSpec[], { index, count }: Shard): RunSpec[] {
-  const mine = new Set(
-    groups(runs.map((spec) => ({ spec }))).flat().filter((_, i) => i % count === index).map(({ spec }) => spec),
-  );
-  return runs.filter((spec) => mine.has(spec));
 }
 
 /**
@@ -180,13 +166,20 @@ class Budget {
 /** A run that the lab doesn't have. */
 const unknown = (spec: RunSpec): SweptRun => ({ spec, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
 
-/** The runs of an experiment as the lab has them, `waiting` where it doesn't; and of each whether it has ended, in whichever way. */
-export function standing(lab: Lab, experiment: Experiment): { readonly run: SweptRun; readonly ended: boolean }[] {
+/** A run of an experiment as the lab has it, and whether it has ended, in whichever way. */
+export interface Standing {
+  readonly run: SweptRun;
+  readonly hash: string;
+  readonly ended: boolean;
+}
+
+/** The runs of an experiment as the lab has them, `waiting` where it doesn't. */
+export function standing(lab: Lab, experiment: Experiment): Standing[] {
   return experiment.runs.map((spec) => {
-    const [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", specHash(spec));
-    if (!known) return { run: unknown(spec), ended: false };
+    const hash = specHash(spec), [known] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
+    if (!known) return { run: unknown(spec), hash, ended: false };
     const { run, done } = storedRun(lab, experiment, spec, known.id);
-    return { run, ended: done };
+    return { run, hash, ended: done };
   });
 }
 
@@ -229,7 +222,9 @@ function storedRun(
   const early = margin !== null && grokkingStep !== null && row.session === null &&
     ((row.status === "grokked" && held) || passedEnd(lab, id, spec, namedRule(rule), margin, held && row.status === "finished"));
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
-  const status = row.session !== null ? "elsewhere" : row.status as Run["status"];
+  // What has ended for fewer steps, or for a shorter margin, is for this experiment on its way.
+  const onItsWay = !done && (row.status === "finished" || row.status === "grokked");
+  const status = row.session !== null ? "elsewhere" : onItsWay ? "stopped" : row.status as Run["status"];
   const run = { spec, status, step, memorisationStep: row.memorisation_step, grokkingStep, ...row.error !== null && { error: row.error } };
   return { run, done, open: !done && row.session === null };
 }

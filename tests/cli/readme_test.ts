@@ -35,3 +35,18 @@ Deno.test("every task that README names is in deno.json, and every file that it 
   assert(links.length > 10, "links weren't found");
   for (const path of links) Deno.statSync(join(ROOT, path));
 });
+
+Deno.test("every command in README is right by the shell's syntax", async () => {
+  const blocks = [...README.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, text]) => text);
+  assert(blocks.length >= 5, "the commands weren't found");
+  const file = await Deno.makeTempFile({ suffix: ".sh" });
+  try {
+    for (const text of blocks) {
+      await Deno.writeTextFile(file, text);
+      const { stderr } = await new Deno.Command("bash", { args: ["-n", file] }).output();
+      assertEquals(new TextDecoder().decode(stderr), "", text);
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+});

@@ -43,8 +43,16 @@ const BARE: Machine = {
   jupyter: [],
   kernel: false,
   browser: null,
+  slurm: false,
 };
-const WHOLE: Machine = { ...BARE, adapter: ADAPTER, jupyter: ["jupyter-nbconvert", "jupyter-notebook"], kernel: true, browser: "chromium" };
+const WHOLE: Machine = {
+  ...BARE,
+  adapter: ADAPTER,
+  jupyter: ["jupyter-nbconvert", "jupyter-notebook"],
+  kernel: true,
+  browser: "chromium",
+  slurm: true,
+};
 const ALL = ["vulkan", "jupyter", "kernel"] as const;
 const names = (machine: Machine) => plan(ALL, machine).packages.map(({ name }) => name);
 
@@ -79,6 +87,13 @@ Deno.test("setup gets a browser for those who ask for one", () => {
   );
   assertStringIncludes(plan(["browser"], { ...BARE, apt: false }).byHand[0].how, "google-chrome");
   assertEquals([unmet(["browser"], BARE), unmet(["browser"], WHOLE)], [["browser"], []]);
+});
+
+Deno.test("setup gets Slurm for those who ask for it", () => {
+  assertEquals(plan(["slurm"], BARE).packages.map(({ name }) => name), ["slurm-wlm", "munge"]);
+  assertEquals(plan(["slurm"], WHOLE), { packages: [], kernel: false, byHand: [] });
+  assertStringIncludes(plan(["slurm"], { ...BARE, rights: "none" }).byHand[0].how, "--no-install-recommends slurm-wlm munge");
+  assertEquals([unmet(["slurm"], BARE), unmet(["slurm"], WHOLE)], [["slurm"], []]);
 });
 
 Deno.test("a browser is one that tells its version", async () => {
@@ -257,6 +272,7 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
     beside,
     testFiles([
       "browser_test",
+      "cli/slurm_test",
       "cli/sweep_test",
       "cli/train_test",
       "cli/train_folder_test",

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { part, sweep, type SweepOptions } from "../../lib/lab/sweep.ts";
+import { sweep, type SweepOptions } from "../../lib/lab/sweep.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import { type RunSpec, runSpec, specHash } from "../../lib/run/spec.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -230,15 +230,6 @@ Deno.test("every field of a run is a column", () =>
     assertEquals([row.hash, row.ratio, row.parameters], [specHash(spec), 1.4845, parameterCount(spec)]);
     assertEquals(lab.spec(1, spec.schedule.steps), spec);
   }));
-
-Deno.test("the parts of a sweep are all of it, each gets its share of every shape, and they are the same on any machine", () => {
-  const all = runs(450, 5);
-  const parts = [0, 1, 2].map((index) => part(all, { index, count: 3 }));
-  assertEquals(parts.map(({ length }) => length), [4, 3, 3]);
-  assertEquals(new Set(parts.flat().map(specHash)).size, 10);
-  for (const each of parts) assertEquals(new Set(each.map(({ model }) => model.dModel)).size, 2);
-  assertEquals(part(all, { index: 0, count: 1 }), all);
-});
 
 /** A lab with runs of one cell that grok at these steps; `null`: watched to step 1000 and didn't; `undefined`: not there yet. */
 function cell(path: string, steps: readonly (number | null | undefined)[]): Lab {

@@ -1,0 +1,69 @@
+/** How far a sweep is: runs by state, shares of the work, rates, and who has fallen silent. */
+import { assert, assertEquals } from "@std/assert";
+import { labStatus, openRuns, progressOf, timeLeft, together } from "../../lib/lab/status.ts";
+import { updateCost } from "../../lib/lab/shards.ts";
+import { Session } from "../../lib/lab/session.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { fakeEngine } from "../fake_engine.ts";
+import { scratch } from "./lab_files.ts";
+import { runs, small, train } from "./small_lab.ts";
+
+const session = { info: fakeEngine().info, command: "deno task sweep", say: () => {} };
+const metrics = (step: number) => ({
+  ...{ step, trainLoss: 1, trainAcc: 0.5, valLoss: 1, valAcc: 0.1, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 0 },
+});
+
+Deno.test("a sweep that has ended, one for more steps, and one of a lab that has nothing of it", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    using lab = Lab.open(path("a.db"), { readOnly: true });
+    const { states, updates, work, workers } = labStatus(lab, small());
+    // Two widths: seed 0 groks, seed 1 never, seed 2 breaks off, which leaves nothing of it to do.
+    assertEquals(states, { grokked: 2, never: 2, diverged: 2, running: 0, elsewhere: 0, waiting: 0 });
+    assertEquals([updates, work.done, workers], [{ done: 1200, of: 1200 }, work.of, []]);
+    const longer = small({ runs: runs(400) }), { states: then, updates: of } = labStatus(lab, longer);
+    assertEquals([then.waiting, then.grokked, of], [2, 2, { done: 4 * 200 + 2 * 400, of: 2400 }]);
+    assertEquals(openRuns(lab, longer).map(({ updates }) => updates), [200, 200, 200, 200]);
+    assertEquals(openRuns(lab, small()), []);
+    assertEquals(labStatus(lab, small({ runs: runs().map((spec) => ({ ...spec, seed: spec.seed + 9 })) })).states.waiting, 6);
+  }));
+
+Deno.test("a run in training counts as far as its evaluations go; its session's rate; killed, it waits for somebody else", () =>
+  scratch(async (path) => {
+    using lab = Lab.open(path("a.db"));
+    const experiment = small(), [id] = lab.declare(experiment), [spec] = experiment.runs;
+    const own = await Session.open(lab, session);
+    await own.claim(id, 200, () => true);
+    own.record(id, metrics(50));
+    own.flush(true);
+    lab.run("UPDATE sessions SET started_at = ?, seen_at = ?", "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:10.000Z");
+    const { states, updates, work, workers: [worker] } = labStatus(lab, experiment);
+    assertEquals([states.running, states.waiting, updates], [1, 5, { done: 50, of: 1200 }]);
+    assertEquals(work.done, 50 * updateCost(spec));
+    assertEquals([worker.state, worker.name, worker.rate.updates], ["silent", "session 1 (deno task sweep)", 5]);
+    assertEquals(worker.rate.work, 5 * updateCost(spec));
+    assertEquals(openRuns(lab, experiment).length, 5);
+    lab.run("UPDATE sessions SET seen_at = ?", new Date().toISOString());
+    assertEquals(labStatus(lab, experiment).workers[0].state, "running");
+    // As if its process were gone: nobody holds its lock, and it has no end.
+    own.close();
+    lab.run("UPDATE sessions SET ended_at = NULL");
+    lab.run("UPDATE runs SET session = 1, status = 'training' WHERE id = ?", id);
+    const after = labStatus(lab, experiment);
+    assertEquals([after.states.running, after.states.waiting, after.workers[0].state], [0, 6, "killed"]);
+    assertEquals(openRuns(lab, experiment).length, 6);
+  }));
+
+Deno.test("parts add up; the time left is that of the slowest part, or of all together", () => {
+  const part = (done: number, of: number, rate: number | null) => ({
+    work: { done, of },
+    rate: rate === null ? null : { updates: 1, work: rate },
+  });
+  assertEquals(timeLeft([part(0, 100, 10), part(50, 100, 10)]), 10);
+  assertEquals(timeLeft([part(0, 100, 10), part(0, 500, null)]), 60);
+  assertEquals(timeLeft([part(0, 100, null)]), null);
+  const progress = progressOf(runs().map((spec) => ({ spec, status: "waiting", step: 20, memorisationStep: null, grokkingStep: null })));
+  const both = together([progress, progress]);
+  assertEquals([both.states.waiting, both.updates], [12, { done: 240, of: 2400 }]);
+  assert(both.work.of === 2 * progress.work.of && both.work.done > 0);
+});
