@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { hostname } from "node:os";
 import { DatabaseSync } from "node:sqlite";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/adapter.ts";
+import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { exists } from "../../lib/cli/files.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { arrayScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
