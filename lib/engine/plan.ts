@@ -31,17 +31,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     return name;
   };
 
-  for (const name of ["params", "grads", "m", "v"]) buffer(name, P);
-  buffer("hyper", HYPER_WORDS);
-  buffer("state", STATE_WORDS);
-  buffer("pairs", pairWords);
-  buffer("batch", B);
-  buffer("lists", 2 * (C + 1 + B));
-  buffer("batch_sums", 4);
-  buffer("eval.batch", chunkPairs);
-  buffer("eval.sums", 4);
-  buffer("metrics", METRICS.length);
-
+  reserve(buffer, layout, pairWords, chunkPairs);
   const training = new Pass({ spec, layout, examples: B, rows: layerRows(spec, B), batch: "batch", prefix: "", buffer });
   const evaluation = new Pass({
     ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs) },
@@ -86,6 +76,25 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     state: STATE.filter((name) => buffers.has(name)),
     ...watched && { attention: watched.sizes },
   };
+}
+
+/** The buffers that don't belong to a layer. */
+function reserve(
+  buffer: (name: string, words: number) => string,
+  { length: P, sizes: { B, C } }: Layout,
+  pairs: number,
+  chunk: number,
+): void {
+  for (const name of ["params", "grads", "m", "v"]) buffer(name, P);
+  buffer("hyper", HYPER_WORDS);
+  buffer("state", STATE_WORDS);
+  buffer("pairs", pairs);
+  buffer("batch", B);
+  buffer("lists", 2 * (C + 1 + B));
+  buffer("batch_sums", 4);
+  buffer("eval.batch", chunk);
+  buffer("eval.sums", 4);
+  buffer("metrics", METRICS.length);
 }
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
