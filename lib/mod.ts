@@ -36,7 +36,7 @@ export { openEngine, type Run, train, type TrainOptions } from "./train/train.ts
 export { grokkingStep, memorisationStep, milestones, RULES } from "./run/grokking.ts";
 export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
-export { type Probe, probe, type ProbeOptions, type Reading } from "./reference/probe.ts";
+export { type Probe, probe, type ProbeOptions, type Reading } from "./lab/probe.ts";
 export { probeRun, probeRuns } from "./lab/probe.ts";
 export { boundaryMap, edgesOf, replay } from "./lab/boundary.ts";
 export { attentionRun, attentionRuns } from "./lab/attention.ts";

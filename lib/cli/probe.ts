@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRow } from "d3-dsv";
 import { largestFrequency } from "../analysis/network/fourier.ts";
-import type { Reading } from "../analysis/network/probe.ts";
+import type { Reading } from "../analysis/network/reading.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";

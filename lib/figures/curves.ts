@@ -1,6 +1,6 @@
 /** Accuracy and loss over training: median and middle half of the seeds, with the moments of memorisation and of grokking. */
 import * as Plot from "@observablehq/plot";
-import type { Metrics } from "../engine/engine.ts";
+import type { Metrics } from "../run/metrics.ts";
 import { placeNames } from "./labels.ts";
 import { about, type Band, bands, type Curve, finding, lastStep, medianStep, thin } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";

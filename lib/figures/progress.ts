@@ -1,6 +1,6 @@
 /** Progress measures over training (Nanda et al. 2023), beside the losses, aligned with the moments of memorising and of grokking. */
 import * as Plot from "@observablehq/plot";
-import type { Reading } from "../analysis/network/probe.ts";
+import type { Reading } from "../analysis/network/reading.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
 import { about, type Band, bands, bandsOf, type Curve, lastStep, quantile, thin } from "./runs.ts";

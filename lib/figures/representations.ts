@@ -4,7 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
-import type { Reading } from "../analysis/network/probe.ts";
+import type { Reading } from "../analysis/network/reading.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";

@@ -1,7 +1,7 @@
 /** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
 import { OPERATIONS } from "../run/operations.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
-import type { Metrics } from "../engine/engine.ts";
+import type { Metrics } from "../run/metrics.ts";
 import { count } from "./theme.ts";
 
 /** A run as figures see it; what `train` gives is one. */

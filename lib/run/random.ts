@@ -2,15 +2,16 @@
  * Counter-based random streams: a draw is a pure function of (seed, stream, counter), so there is no state to keep, a run
  * resumes anywhere, and the GPU draws the very batches that TypeScript draws.
  *
- * Threefry-2x32 with 20 rounds; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). `WGSL` is the same in WGSL.
+ * Threefry-2x32 with 20 rounds; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
  */
 
 /** What a stream is for; the number is half of the generator's key, the run's seed the other half. */
 export const STREAM = { init: 1, split: 2, batch: 3, labels: 4, resample: 5, probe: 6 } as const;
 export type Stream = keyof typeof STREAM;
 
-const PARITY = 0x1bd11bda;
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
+/** Threefry's constants, which every implementation shares. */
+export const PARITY = 0x1bd11bda;
+export const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /** Two 32-bit words from a key of two and a counter of two. */
 export function threefry(k0: number, k1: number, c0: number, c1: number): [number, number] {
@@ -27,23 +28,6 @@ export function threefry(k0: number, k1: number, c0: number, c1: number): [numbe
   }
   return [x >>> 0, y >>> 0];
 }
-
-/** `threefry` in WGSL: `fn threefry(key: vec2u, counter: vec2u) -> vec2u`. */
-export const WGSL = `
-fn threefry(key: vec2u, counter: vec2u) -> vec2u {
-  var x = counter.x + key.x;
-  var y = counter.y + key.y;
-  let parity = key.x ^ key.y ^ ${PARITY}u;
-${
-  [0, 1, 2, 3, 4].map((group) => {
-    const rounds = [0, 1, 2, 3].map((i) => ROTATIONS[(group & 1) * 4 + i])
-      .map((rotation) => `  x += y; y = ((y << ${rotation}u) | (y >> ${32 - rotation}u)) ^ x;`);
-    const key = ["key.x", "key.y", "parity"];
-    return [...rounds, `  x += ${key[(group + 1) % 3]}; y += ${key[(group + 2) % 3]} + ${group + 1}u;`].join("\n");
-  }).join("\n")
-}
-  return vec2u(x, y);
-}`;
 
 /** The draw number `at` of batch `step`: an index below `n`. The same expression stands in the sampling kernel. */
 export function batchIndex(seed: number, step: number, at: number, n: number): number {

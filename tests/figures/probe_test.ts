@@ -1,7 +1,7 @@
 /** Figures of a probe: what is drawn is what was read, over steps and from within. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
-import { type Reading, reading } from "../../lib/analysis/network/probe.ts";
+import { type Reading, reading } from "../../lib/analysis/network/reading.ts";
 import { linearTask } from "../../lib/analysis/network/progress.ts";
 import { type ProbedRun, progressFigure, progressFinding } from "../../lib/figures/progress.ts";
 import { keyWords, representationFigure, similarityFigure } from "../../lib/figures/representations.ts";

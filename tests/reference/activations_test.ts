@@ -4,7 +4,7 @@ import { linearTask, scores } from "../../lib/analysis/network/progress.ts";
 import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import { initialise, layout, read, write } from "../../lib/run/layout.ts";
-import { probe } from "../../lib/reference/probe.ts";
+import { probe } from "../../lib/lab/probe.ts";
 import { activations } from "../../lib/reference/activations.ts";
 import { tfjsEngine } from "../../lib/reference/trainer.ts";
 import { type RunInput, runSpec } from "../../lib/run/spec.ts";

@@ -1,5 +1,6 @@
 /** Which pairs an update trains on, which an evaluation looks at; and for each value of a and of b, the examples that have it. */
-import { STREAM, WGSL as THREEFRY } from "../../../run/random.ts";
+import { STREAM } from "../../../run/random.ts";
+import { THREEFRY } from "./threefry.ts";
 import type { Chunk, Lists, Sample } from "../../op.ts";
 import { HYPER, hyper, STATE, state } from "./hyper.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";
