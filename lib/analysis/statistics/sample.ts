@@ -39,6 +39,20 @@ export function order(a: Observation, b: Observation): -1 | 0 | 1 {
   return 0;
 }
 
+/**
+ * Samples as far as all of their runs were watched: what comes after the earliest censoring of any is censored there. Then follow-up is the same in all,
+ * which permutation tests of censored times ask for: else the runs of a group that was stopped early would be dealt to one that was watched for long.
+ */
+export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(samples: Samples): { [K in keyof Samples]: Observation[] } {
+  const until = horizonOf(samples);
+  return samples.map((sample) => sample.map((each) => each.time > until ? { time: until, event: false } : each)) as
+    { [K in keyof Samples]: Observation[] };
+}
+
+/** Up to where all runs were watched: the earliest censoring, `Infinity` where nothing is censored. */
+export const horizonOf = (samples: readonly (readonly Observation[])[]): number =>
+  samples.flat().reduce((least, { time, event }) => event ? least : Math.min(least, time), Infinity);
+
 /** Throws unless the sample holds something, and only finite times not below `least`. */
 export function checkSample(action: string, sample: readonly Observation[], least = -Infinity): void {
   must(action, "a sample", sample.length > 0, "must hold at least one observation", sample.length);
