@@ -113,7 +113,7 @@ export function planeFinding(groups: readonly Group[]): string {
   });
   const some = known.flatMap(({ name, share }) => (share === null ? [] : [`${percent(share)} for ${tight(name)}`]));
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
-  if (some.length === 0) return `No network memorises ${list(none)}`;
-  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} never memorised` : "";
+  if (some.length === 0) return `No network has memorised ${list(none)} as far as watched`;
+  const rest = none.length > 0 ? `; ${list(none)} not memorised as far as watched` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
 }

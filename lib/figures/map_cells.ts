@@ -1,7 +1,7 @@
 /** What maps of settings share: cells that are the fuller the more networks grok, with the median step in them, and the key that says so. */
 import * as Plot from "@observablehq/plot";
 import { grokkingQuantile, isOpen, type Outcome, shortNumber } from "./settings.ts";
-import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
+import { BETWEEN, clamp, list, TRIANGLE } from "./sweep_marks.ts";
 import { count, FAINT, INK, VALIDATION } from "./theme.ts";
 
 /** How the runs of a setting stand. */
@@ -145,8 +145,12 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   if (n === 0) return `None of ${settings(cells.length)} is done`;
   const all = done.filter(({ share }) => share === 1).length, none = done.filter(({ share }) => share === 0).length;
   if (none === n) return `No network groks at ${n === 1 ? "this setting" : `any of ${settings(n)}`}${rest}`;
-  const best = done.filter(({ median }) => median !== null).sort((a, b) => a.median! - b.median!)[0];
-  const soonest = best && n > 1 ? `, soonest with ${place(best)}, around\u00a0step\u00a0${count(best.median!)}` : "";
+  const least = Math.min(...done.map(({ median }) => median ?? Infinity)), best = done.filter(({ median }) => median === least);
+  // What isn't done may yet be sooner.
+  const of = rest === "" ? "" : " of these";
+  const soonest = best.length > 0 && best.length <= 3 && n > 1
+    ? `, soonest${of} with ${list(best.map(place))}, around\u00a0step\u00a0${count(least)}`
+    : "";
   const where = all === n
     ? `Every network groks at ${n === 1 ? "this setting" : `all ${settings(n)}`}`
     : `Every network groks at ${count(all)} of ${settings(n)}${none === 0 ? "" : `, none at ${count(none)}`}`;

@@ -1,5 +1,6 @@
 /** Accuracy and loss of several operations, a row each: medians and bands over the seeds, with the step at which every seed grokked. */
 import * as Plot from "@observablehq/plot";
+import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { percent, tight } from "./attention/shared.ts";
 import { curve, lossScale } from "./curves.ts";
 import { placeNames } from "./labels.ts";
@@ -124,7 +125,8 @@ export function operationFinding(groups: readonly Group[]): string {
   const none = groups.filter(({ name }) => rest.some((each) => each.name === name)).every(({ runs }) =>
     runs.every(({ grokkingStep }) => grokkingStep === null)
   );
-  const never = `${none ? "none groks" : "most networks don't grok"} ${list(rest.map(({ name }) => tight(name)))}`;
+  const left = groups.filter(({ name }) => rest.some((each) => each.name === name)).flatMap(({ runs }) => runs.map(followUp));
+  const never = `${none ? "none groks" : "most networks don't grok"} ${list(rest.map(({ name }) => tight(name)))} within ${watchedWord(left)}`;
   if (grok.length === 0) return never[0].toUpperCase() + never.slice(1);
   return `${list(first)}${rest.length > 0 ? `; ${never}` : ""}`;
 }

@@ -1,4 +1,5 @@
 /** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
+import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
@@ -96,21 +97,25 @@ export function finding(runs: readonly Curve[]): string {
   const memory = medianStep(runs.map((run) => run.memorisationStep)), understanding = medianStep(runs.map((run) => run.grokkingStep));
   const networks = n === 1 ? "The network" : memorised === n ? `All ${n} networks` : `${memorised} of ${n} networks`;
   const s = n === 1 || (memorised === 1 && memorised < n) ? "s" : "";
-  const last = count(lastStep(runs));
+  const within = `within ${watchedWord(runs.map(followUp))}`;
   if (grokked === n && memory !== null && understanding !== null) {
     return understanding > 2 * memory
       ? `${networks} memorise${s} around step ${count(memory)} but generalise${s} only around step ${count(understanding)}`
       : `${networks} generalise${s} as ${n === 1 ? "it memorises" : "they memorise"}: steps ${count(memory)} and ${count(understanding)}`;
   }
   if (memorised === 0) {
-    return `${n === 1 ? "The network has" : `None of ${n} networks has`} ${n === 1 ? "not " : ""}memorised within ${last} steps`;
+    return `${n === 1 ? "The network has" : `None of ${n} networks has`} ${n === 1 ? "not " : ""}memorised within ${lasted(runs)}`;
   }
   const when = memory === null ? "" : ` around step ${count(memory)}`;
   if (grokked === 0) {
-    return `${networks} memorise${s}${when}; ${n === 1 ? "it does not generalise" : "none generalises"} within ${last} steps`;
+    return `${networks} memorise${s}${when}; ${n === 1 ? "it does not generalise" : "none generalises"} ${within}`;
   }
-  return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise within ${last} steps`;
+  return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise ${within}`;
 }
+
+/** How long runs were watched that haven't memorised. */
+const lasted = (runs: readonly Curve[]) =>
+  watchedWord(runs.map(({ memorisationStep, metrics }) => followUp({ grokkingStep: memorisationStep, metrics })));
 
 /** How far unfinished runs are: the title of their figure meanwhile. */
 export function progress(runs: readonly Curve[], steps: number): string {

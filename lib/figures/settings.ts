@@ -3,6 +3,8 @@ import { swept } from "../lab/experiment.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type Curve, medianStep, quantile } from "./runs.ts";
+import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
+import { list } from "./sweep_marks.ts";
 import { count } from "./theme.ts";
 
 /** A run as the board of its sweep sees it; a sweep gives such, and so does the lab. */
@@ -196,26 +198,26 @@ function boardFinding(settings: readonly Setting[]): string {
   const networks = n === 1 ? "The network" : grokked === n ? `All ${count(n)} networks` : `${count(grokked)} of ${count(n)} networks`;
   const rest = diverged === 0 ? "" : `; ${count(diverged)} diverged`;
   if (grokked === 0) {
-    const steps = count(Math.max(...runs.map(({ known }) => known)));
-    return `${n === 1 ? "The network does not grok" : `None of ${count(n)} networks groks`} within ${steps} steps${rest}`;
+    return `${n === 1 ? "The network does not grok" : `None of ${count(n)} networks groks`} within ${watchedWord(runs)}${rest}`;
   }
-  const at = runs.length === settings.length ? "at" : "around";
-  const groks = `${networks} grok${n === 1 || (grokked === 1 && n > 1) ? "s" : ""}`;
-  const ranked = settings.map(({ name, runs }) => ({
-    name,
-    median: medianStep(runs.map((run) => run.grokked)),
-    none: runs.every((run) => run.grokked === null),
-  })).sort((a, b) => (a.median ?? Infinity) - (b.median ?? Infinity) || 0);
-  const [best] = ranked, worst = ranked.at(-1)!, none = ranked.filter((setting) => setting.none);
-  if (best.median === null) return `${groks}; at no setting more than half of them${rest}`;
-  if (ranked.length === 1) return `${groks}, ${at}\u00a0step\u00a0${count(best.median)}${rest}`;
-  const soonest = `${groks}, soonest with ${best.name}, ${at}\u00a0step\u00a0${count(best.median)}`;
-  const last = none.length === 1
-    ? `; with ${none[0].name} none does`
-    : none.length > 1
-    ? `; at ${count(none.length)} of ${count(ranked.length)} settings none does`
-    : worst.median !== null && worst.name.length <= 40
-    ? `, last with ${worst.name}, ${at}\u00a0step\u00a0${count(worst.median)}`
+  const at = runs.length === settings.length ? "at" : "around", steps = (step: number) => `${at}\u00a0step\u00a0${count(step)}`;
+  const groks = `${networks} grok${n === 1 || (grokked === 1 && n > 1) ? "s" : ""}`, best = soonest(settings.map(({ runs }) => runs));
+  const ranked = settings.map(({ name, runs }) => ({ name, runs, median: medianStep(runs.map((run) => run.grokked)) }));
+  if (ranked.every(({ median }) => median === null)) return `${groks}; at no setting more than half of them, within ${watchedWord(runs)}${rest}`;
+  if (ranked.length === 1) return `${groks}, ${steps(ranked[0].median!)}${rest}`;
+  const first = best ? `, soonest with ${list(best.at.map((i) => ranked[i].name))}, ${steps(best.step)}` : "";
+  const none = ranked.filter(({ runs }) => runs.every((run) => run.grokked === null)), longest = watchedFor(runs)[1];
+  // Of runs that weren't watched as long as others it is said how long they were.
+  const within = none.length > 0 && watchedFor(none.flatMap(({ runs }) => runs))[0] < longest
+    ? ` within ${watchedWord(none.flatMap(({ runs }) => runs))}`
     : "";
-  return `${soonest}${last}${rest}`;
+  const worst = ranked.reduce((latest, each) => ((each.median ?? Infinity) > (latest.median ?? Infinity) ? each : latest));
+  const last = none.length === 1
+    ? `; with ${none[0].name} none does${within}`
+    : none.length > 1
+    ? `; at ${count(none.length)} of ${count(ranked.length)} settings none does${within}`
+    : best && worst.median !== null && worst.median > best.step && worst.name.length <= 40
+    ? `, last with ${worst.name}, ${steps(worst.median)}`
+    : "";
+  return `${groks}${first}${last}${rest}`;
 }

@@ -1,7 +1,8 @@
 /** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
 import * as Plot from "@observablehq/plot";
+import { followUp, medianBounds, soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { about, type Curve, finding, lastStep, medianStep, watchedUntil } from "./runs.ts";
+import { about, type Curve, finding, medianStep, watchedUntil } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { list } from "./sweep_marks.ts";
 import { differing, nameOf, valueOf } from "./settings.ts";
@@ -137,8 +138,11 @@ export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: {
     groups: groupsBy(own(field), ({ spec }) => valueOf(spec, field) as string | number),
   }));
   const groups = watched?.map((until) => ({ name: count(until), runs: own().map((run) => watchedUntil(run, until)) }));
-  return groups ? [{ knob: "Steps", groups }, ...knobs] : knobs;
+  return groups ? [{ knob: STEPS, groups }, ...knobs] : knobs;
 }
+
+/** The knob that says how long one watches. */
+const STEPS = "Steps";
 
 /** The same for several knobs, below each other over the same steps. */
 export function grokkingByKnob(knobs: readonly Knob[], options: StepsOptions = {}): Figure {
@@ -213,29 +217,32 @@ function groupsPanel(
 /** What the settings do, in one sentence: the best of them against the worst. */
 export function groupFinding(groups: readonly Group[], knob: string): string {
   const ranked = groups.map(({ name, runs }) => {
-    const steps = runs.map((run) => run.grokkingStep);
-    return { name, of: runs.length, n: steps.filter((step) => step !== null).length, step: medianStep(steps) };
+    const steps = runs.map((run) => run.grokkingStep), followed = runs.map(followUp);
+    return { name, followed, of: runs.length, n: steps.filter((step) => step !== null).length, step: medianStep(steps) };
   }).sort((a, b) => (a.step ?? Number.MAX_VALUE) - (b.step ?? Number.MAX_VALUE) || b.n - a.n);
-  const best = ranked[0], worst = ranked.at(-1)!, word = knob.toLowerCase();
-  const within = `within ${count(lastStep(groups.flatMap((group) => group.runs)))} steps`;
-  if (best.step === null) return `At no ${word} does more than half of the networks grok ${within}`;
+  const worst = ranked.at(-1)!, word = knob.toLowerCase(), best = soonest(ranked.map(({ followed }) => followed));
+  const within = (some: typeof ranked) => `within ${watchedWord(some.flatMap(({ followed }) => followed))}`;
+  if (ranked[0].step === null) return `At no ${word} does more than half of the networks grok ${within(ranked)}`;
   const rest = worst.step !== null
     ? `they grok around step ${count(worst.step)}`
-    : worst.n === 0
-    ? `none does`
-    : `only ${worst.n} of ${worst.of} do`;
-  return `With ${word} ${best.name}, networks grok around step ${count(best.step)}; with ${worst.name}, ${rest}`;
+    : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
+  const first = `With ${word} ${best ? list(best.at.map((i) => ranked[i].name)) : ranked[0].name}, networks grok around step ${count(ranked[0].step)}`;
+  return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 
-/** Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does. */
+/**
+ * Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does, although it was watched at
+ * least as long as the first took.
+ */
 export function knobFinding(knobs: readonly Knob[]): string {
-  const decides = ({ groups }: Knob) => {
-    const shares = groups.map(({ runs }) => runs.filter((run) => run.grokkingStep !== null).length / runs.length);
-    return shares.some((share) => share > 0.5) && shares.includes(0);
+  const decides = ({ knob, groups }: Knob) => {
+    const followed = groups.map(({ runs }) => runs.map(followUp));
+    const none = followed.filter((runs) => runs.every(({ grokked }) => grokked === null));
+    return followed.some((runs) => none.some((others) => medianBounds(runs).most < (knob === STEPS ? Infinity : watchedFor(others)[0])));
   };
   const names = (some: readonly Knob[]) => list(some.map(({ knob }) => knob.toLowerCase()));
   const [yes, no] = [knobs.filter(decides), knobs.filter((knob) => !decides(knob))];
-  const within = `within ${count(lastStep(knobs.flatMap(({ groups }) => groups.flatMap((group) => group.runs))))} steps`;
+  const within = `within ${watchedWord(knobs.flatMap(({ groups }) => groups.flatMap(({ runs }) => runs.map(followUp))))}`;
   if (yes.length === 0) return `No single knob decides whether networks grok ${within}`;
   const verb = yes.length === 1 ? "decides" : "each decide";
   const finding = `${names(yes)} ${verb} whether networks grok ${within}${no.length > 0 ? `; not so ${names(no)}` : ""}`;

@@ -1,8 +1,8 @@
 /** What the study of attention found, for the cells of a notebook: lags and phases as dataframes, and the verdict in sentences. */
 import type { DataFrame } from "danfojs";
-import { pWord } from "../analysis/statistics/contrasts.ts";
-import type { LagSummary } from "../analysis/attention/lag.ts";
-import type { Dates, PhaseDistance } from "../studies/attention/findings.ts";
+import { pWord } from "../analysis/statistics/multiple.ts";
+import type { LagSummary, Verdict } from "../analysis/attention/lag.ts";
+import type { Dates, GroupLag, PhaseDistance } from "../studies/attention/findings.ts";
 import { lagFinding } from "../figures/attention/lag.ts";
 import { list } from "../figures/sweep_marks.ts";
 import { between, pShort, signed } from "./contrasts.ts";
@@ -11,10 +11,12 @@ import { frame } from "./frames.ts";
 /** In how many runs attention changed first. */
 const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
 
-type NamedLag = LagSummary & { readonly name: string };
+/** Where the speeds of the two changes agree best, in decades of steps. */
+const speedsOf = ({ speeds }: GroupLag) => speeds === null ? "–" : `${plus(speeds.lag)}${speeds.low === null ? "" : ` (${plus(speeds.low)} to ${plus(speeds.high!)})`}`;
+const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades, 2)}`;
 
 /** A row a group; lags in percent of the wait, in decades, or in steps. */
-export function lagFrame(rows: readonly NamedLag[]): DataFrame {
+export function lagFrame(rows: readonly GroupLag[]): DataFrame {
   return frame(rows.map((row) => {
     const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
     const [times, digits, unit] =
@@ -31,36 +33,50 @@ export function lagFrame(rows: readonly NamedLag[]): DataFrame {
       "rank-biserial r": rankBiserial === null ? "–" : signed(rankBiserial, 2),
       p: pShort(p),
       "attention changes": verdict,
+      "speeds agree at, decades": speedsOf(row),
     };
   }));
 }
 
-/** A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p. */
-export function lagSentences(rows: readonly NamedLag[]): string {
+/**
+ * A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p; and at which lag the speeds of the two
+ * changes agree best. The two can differ: changes that are fastest at the same time are half done at different ones where one of them goes on for longer.
+ */
+export function lagSentences(rows: readonly GroupLag[]): string {
   return rows.map((row) => {
     const { name, rankBiserial, p } = row;
     const tested = rankBiserial === null
       ? ""
       : `; attention first in ${firstIn(row)}; rank-biserial r ${signed(rankBiserial, 2)}; sign-flip test, ${pWord(p)}`;
-    return `- **${name}**: ${lagFinding(row)}${tested}.`;
+    const speeds = row.speeds === null ? "" : `; the two are fastest ${speedsOf(row)} decades of steps apart`;
+    return `- **${name}**: ${lagFinding(row)}${tested}${speeds}.`;
   }).join("\n");
 }
 
 /**
  * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does where.
+ * "Nowhere" takes intervals that rule it out everywhere.
  */
-export function lagAnswer(ways: Readonly<Record<string, readonly NamedLag[]>>): string {
-  const rows = Object.values(ways).flat(), before = new Set(rows.filter(({ verdict }) => verdict === "before").map(({ name }) => name));
+export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): string {
+  const rows = Object.values(ways).flat(), named = (...verdicts: Verdict[]) => [
+    ...new Set(rows.filter(({ verdict }) => verdicts.includes(verdict)).map(({ name }) => name)),
+  ];
+  const before = named("before"), open = named("undecided", "not after");
   const said = Object.entries(ways).map(([way, some]) => {
     const groups = Map.groupBy(some, ({ verdict }) => verdict);
     return `${way}: ${[...groups].map(([verdict, each]) => `${verdict} on ${list(each.map(({ name }) => name))}`).join(", ")}.`;
   });
-  return [before.size === 0 ? "**Nowhere before the jump.**" : `**Before the jump on ${list([...before])}.**`, ...said].join(" ");
+  const answer = before.length > 0
+    ? `**Before the jump on ${list(before)}.**`
+    : open.length === 0
+    ? "**Nowhere before the jump.**"
+    : `**Nowhere shown to change before the jump; open on ${list(open)}.**`;
+  return [answer, ...said].join(" ");
 }
 
 /** A row a group and phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
 export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
-  return frame(rows.map(({ name, from, to, n, occupancy, p, holm, entropy }) => ({
+  return frame(rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
     "": name,
     from,
     to,
@@ -68,6 +84,7 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
     "patterns, Jensen–Shannon": signed(occupancy, 2),
     p: pShort(p),
     "p, Holm": pShort(holm),
+    least: pShort(floor),
     "entropies, Wasserstein": signed(entropy, 3),
   })));
 }
@@ -75,7 +92,7 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
 /** A row a group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
 export function datesFrame(rows: readonly Dates[]): DataFrame {
   const step = (value: number | null) => value === null ? "–" : signed(value, 0);
-  return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm }) => ({
+  return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({
     "": name,
     runs,
     "attention half-way, median": step(attention),
@@ -84,7 +101,8 @@ export function datesFrame(rows: readonly Dates[]): DataFrame {
     n: n ?? 0,
     "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
     "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),
-    p: pShort(p ?? null),
+    p: pShort(p),
     "p, Holm": pShort(holm),
+    least: pShort(floor),
   })));
 }

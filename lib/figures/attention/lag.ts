@@ -93,16 +93,21 @@ const signed = (lag: number, scale: keyof Lag) => {
   return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
 };
 
-/** The verdict with the shift, its interval and n. */
+/** What the interval carries, with the shift and n. */
 export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
   if (shift === null) return "No run dates a change of attention against validation accuracy";
   const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
   const interval = low === null || high === null
     ? "too few for an interval"
     : `95 % interval ${signed(low, scale)} to ${signed(high, scale)}`;
-  const says = verdict === "undecided"
-    ? "Whether attention changes before, with or after accuracy is undecided:"
-    : `Attention changes ${verdict} validation accuracy:`;
+  const says = {
+    before: "Attention changes before validation accuracy:",
+    "not after": "Attention does not change after validation accuracy, but before it or with it:",
+    with: "Attention changes with validation accuracy:",
+    "not before": "Attention does not change before validation accuracy, but with it or after it:",
+    after: "Attention changes after validation accuracy:",
+    undecided: "Whether attention changes before, with or after accuracy is undecided:",
+  }[verdict];
   return `${says} shift ${signed(shift, scale)}${unit} (${interval}, n\u00a0=\u00a0${n})`;
 }
 
