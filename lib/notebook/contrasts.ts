@@ -70,7 +70,7 @@ export interface SentenceWords {
  * alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is said in place of a finding.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
-  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row)} (${numbersOf(row, words, rows)}).`).join("\n");
+  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`).join("\n");
 
 /** The two groups, the one with more (or later) first where they are told apart. */
 const sides = ({ first, second, verdict }: ContrastRow) => verdict < 0 ? [second, first] : [first, second];
@@ -82,14 +82,14 @@ function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string 
 }
 
 /** By how much what is said to be later, or more, is. */
-function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow): string {
+function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow, { where = "with" }: SentenceWords): string {
   const turned = verdict < 0, { digits, size: name } = KINDS[kind];
   if (kind !== "times") {
     const turn = (x: number | null) => x !== null && turned ? -x : x, interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
     return `${name} ${signed(turn(size)!, digits)} (95 % interval ${between(interval, digits)})`;
   }
   const turn = (x: number | null) => x !== null && turned ? 1 / x : x, interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const takes = `${turned ? second : first} takes`, bounds = factors(interval);
+  const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factors(interval);
   if (size !== null) return `${takes} ${short(turn(size)!)} times as long (95 % interval ${bounds})`;
   return bounds === "–" ? "Nothing tells by how much" : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
 }

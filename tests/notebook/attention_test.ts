@@ -11,7 +11,7 @@ Deno.test("lags: a row and a sentence a group, with what the verdict rests on, a
   const table = lagFrame(lagsOf(groups));
   assertEquals(table.columns, [
     ...["", "runs", "grokked", "n", "shift, % of the wait", "95 % interval", "attention first in", "rank-biserial r", "p"],
-    "attention changes",
+    ...["attention changes", "speeds agree at, decades"],
   ]);
   const [late, never] = table.values as unknown[][];
   assertEquals([late[0], late[1], late[2], late[3], late[6], late[7], late[8], late[9]], [
@@ -25,11 +25,11 @@ Deno.test("lags: a row and a sentence a group, with what the verdict rests on, a
     "after",
   ]);
   assertMatch(`${late[4]}: ${late[5]}`, /^\d\d: \d\d to \d\d$/);
-  assertEquals(never, ["never", 2, 0, 0, "–", "–", "0 of 0", "–", "–", "undecided"]);
+  assertEquals(never, ["never", 2, 0, 0, "–", "–", "0 of 0", "–", "–", "undecided", "–"]);
   const [first, second] = lagSentences(lagsOf(groups)).split("\n");
   assertMatch(
     first,
-    /^- \*\*late\*\*: Attention changes after validation accuracy: shift \+\d\d % of the wait \(95 % interval \+\d\d % to \+\d\d %, n.=.8\); attention first in 0 of 8; rank-biserial r 1\.00; sign-flip test, p = 0\.0078\.$/,
+    /^- \*\*late\*\*: Attention changes after validation accuracy: shift \+\d\d % of the wait \(95 % interval \+\d\d % to \+\d\d %, n.=.8\); attention first in 0 of 8; rank-biserial r 1\.00; sign-flip test, p = 0\.0078; the two are fastest \+0\.\d\d.* decades of steps apart\.$/,
   );
   assertEquals(second, "- **never**: No run dates a change of attention against validation accuracy.");
   assertEquals(lagFrame(lagsOf(groups.slice(0, 1), { scale: "decades" })).columns[4], "shift, decades");
@@ -37,7 +37,15 @@ Deno.test("lags: a row and a sentence a group, with what the verdict rests on, a
 
 Deno.test("lags: what they come to, for each way of dating", () => {
   const rows = lagsOf(groups), [late, never] = rows, early = { ...late, name: "early", verdict: "before" as const };
-  assertEquals(lagAnswer({ "By all of it": rows }), "**Nowhere before the jump.** By all of it: after on late, undecided on never.");
+  assertEquals(
+    lagAnswer({ "By all of it": rows }),
+    "**Nowhere shown to change before the jump; open on never.** By all of it: after on late, undecided on never.",
+  );
+  const reaching = { ...late, name: "reaching", verdict: "not before" as const };
+  assertEquals(
+    lagAnswer({ "By all of it": [late, reaching] }),
+    "**Nowhere before the jump.** By all of it: after on late, not before on reaching.",
+  );
   assertEquals(
     lagAnswer({ "By all of it": [late, early], "Up to grokking": [early, never] }),
     "**Before the jump on early.** By all of it: after on late, before on early. Up to grokking: before on early, undecided on never.",
@@ -56,7 +64,7 @@ Deno.test("dates: medians count runs without as later", () => {
 
 Deno.test("phases: a row for each that follows another", () => {
   const table = phaseFrame(phaseDistances(groups.slice(0, 1), [patternClusters(groups[0].runs)]));
-  assertEquals(table.columns, ["", "from", "to", "n", "patterns, Jensen–Shannon", "p", "p, Holm", "entropies, Wasserstein"]);
+  assertEquals(table.columns, ["", "from", "to", "n", "patterns, Jensen–Shannon", "p", "p, Holm", "least", "entropies, Wasserstein"]);
   assertEquals(table.column("to").values, ["memorised", "transition", "generalised"]);
   assertEquals(table.column("patterns, Jensen–Shannon").values[0], "0.00");
 });

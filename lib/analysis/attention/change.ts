@@ -3,7 +3,7 @@
  * slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
  */
 import { type AttentionSizes, rowsOf, type Selection } from "./patterns.ts";
-import { noiseOf } from "../statistics/change_points.ts";
+import { noiseOf } from "../statistics/noise.ts";
 import { patternDistance, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
 

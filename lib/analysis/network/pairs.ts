@@ -13,9 +13,6 @@ export interface PairSpectrum {
   readonly shares: Float64Array;
 }
 
-/** The share of a spectrum at frequency k of a and l of b. */
-export const shareAt = ({ p, shares }: PairSpectrum, k: number, l: number) => shares[k * p + (p - 1) / 2 + l];
-
 /** The spectrum of N functions taken together. @throws Error where p is even, or the values are not whole rows of p² pairs. */
 export function pairSpectrum(values: ArrayLike<number>, p: number): PairSpectrum {
   const h = (p - 1) / 2, waves = wavesOf(p), shares = new Float64Array((h + 1) * p);
