@@ -1,5 +1,6 @@
 /** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
 import * as Plot from "@observablehq/plot";
+import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { KINDS, percent, range, tight } from "./attention/shared.ts";
 import { about, type Curve, quantile } from "./runs.ts";
 import type { Group } from "./steps.ts";
@@ -113,7 +114,8 @@ export function planeFinding(groups: readonly Group[]): string {
   });
   const some = known.flatMap(({ name, share }) => (share === null ? [] : [`${percent(share)} for ${tight(name)}`]));
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
-  if (some.length === 0) return `No network has memorised ${list(none)} as far as watched`;
-  const rest = none.length > 0 ? `; ${list(none)} not memorised as far as watched` : "";
+  const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(followUp)));
+  if (some.length === 0) return `No network memorises ${list(none)} within ${within}`;
+  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} not memorised within ${within}` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
 }

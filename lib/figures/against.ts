@@ -206,13 +206,12 @@ function between([low, high]: readonly [number, number], share: number, type: "l
  * as long as any; else it is said how long they were.
  */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string): string {
-  const runs = places.flatMap((place) => place.runs), [, longest] = watchedFor(runs);
+  const runs = places.flatMap((place) => place.runs), longest = Math.max(...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
   const groks = ({ runs }: Place) => runs.some(({ grokked }) => grokked !== null);
-  const short = places.filter((place) => !groks(place) && watchedFor(place.runs)[0] < longest), known = places.filter((place) => !short.includes(place));
+  const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)), known = places.filter((place) => !short.includes(place));
   const say = (some: readonly Place[]) => list(some.map(({ value }) => sayValue(value)));
-  const open = short.length === 0
-    ? ""
-    : `; ${label} ${say(short)} watched for ${watchedWord(short.flatMap((place) => place.runs)).replace(/ steps$/, "")} of ${count(longest)} steps`;
+  const brief = short.flatMap((place) => place.runs), of = watchedFor(brief)[0] < longest ? ` of ${count(longest)} steps` : " steps so far";
+  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief).replace(/ steps$/, "")}${of}`;
   const first = known.findIndex(groks), last = known.findLastIndex(groks);
   if (first < 0) {
     return short.length === 0 ? `No network groks within ${count(longest)} steps, at whatever ${label}` : `No network has grokked yet${open}`;

@@ -211,13 +211,13 @@ function boardFinding(settings: readonly Setting[]): string {
   const within = none.length > 0 && watchedFor(none.flatMap(({ runs }) => runs))[0] < longest
     ? ` within ${watchedWord(none.flatMap(({ runs }) => runs))}`
     : "";
-  const worst = ranked.reduce((latest, each) => ((each.median ?? Infinity) > (latest.median ?? Infinity) ? each : latest));
+  const latest = Math.max(...ranked.map(({ median }) => median ?? Infinity)), worst = list(ranked.filter(({ median }) => median === latest).map(({ name }) => name));
   const last = none.length === 1
     ? `; with ${none[0].name} none does${within}`
     : none.length > 1
     ? `; at ${count(none.length)} of ${count(ranked.length)} settings none does${within}`
-    : best && worst.median !== null && worst.median > best.step && worst.name.length <= 40
-    ? `, last with ${worst.name}, ${steps(worst.median)}`
+    : best && latest < Infinity && latest > best.step && worst.length <= 60
+    ? `, last with ${worst}, ${steps(latest)}`
     : "";
   return `${groks}${first}${last}${rest}`;
 }

@@ -242,7 +242,9 @@ export function knobFinding(knobs: readonly Knob[]): string {
   };
   const names = (some: readonly Knob[]) => list(some.map(({ knob }) => knob.toLowerCase()));
   const [yes, no] = [knobs.filter(decides), knobs.filter((knob) => !decides(knob))];
-  const within = `within ${watchedWord(knobs.flatMap(({ groups }) => groups.flatMap(({ runs }) => runs.map(followUp))))}`;
+  // How long one watches is a knob itself: its longest counts.
+  const longest = knobs.map(({ knob, groups }) => knob === STEPS ? groups.slice(-1) : groups);
+  const within = `within ${watchedWord(longest.flat().flatMap(({ runs }) => runs.map(followUp)))}`;
   if (yes.length === 0) return `No single knob decides whether networks grok ${within}`;
   const verb = yes.length === 1 ? "decides" : "each decide";
   const finding = `${names(yes)} ${verb} whether networks grok ${within}${no.length > 0 ? `; not so ${names(no)}` : ""}`;

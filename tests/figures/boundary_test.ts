@@ -205,13 +205,13 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
   );
   assertEquals(marks(figure, "grokked", "not grokked", "best", "mean"), [60, 30, 3, 3]);
   assert(
-    texts(figure).some((word) => /^At 4: 1\.8 times the best, \+400 steps \(\+\d+ to \+\d+\), p = 0\.0\d+$/.test(word)),
+    texts(figure).some((word) => /^At 4: 1\.8 times the best \(at least 1\.\d\), \+400 steps, p < 0\.001$/.test(word)),
     texts(figure).join(),
   );
-  // As many values, three seeds each: not even the greatest difference would be enough.
-  const few = delayFigure(runs.filter(({ spec }) => spec.seed < 3));
+  // Two widths, three seeds each: not even the greatest difference would be enough.
+  const few = delayFigure(runs.filter(({ spec }) => spec.seed < 3 && spec.model.dModel >= 192));
   assertMatch(title(few), /^Too few seeds to show that excess capacity delays grokking, with weight decay 0\.01, 0\.1 and 1$/);
-  assert(texts(few).some((word) => /with so few seeds p can't be below 0\.\d+\.$/.test(word)), texts(few).join());
+  assert(/and can't be below 0\.15 with so few seeds\./.test(texts(few).join(" ")), texts(few).join());
   // The more, the sooner.
   const sooner = delayFigure(runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1]));
   assertEquals(title(sooner), "Mean waits are shortest at the largest d_model / p, with weight decay 1");
@@ -221,7 +221,7 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
   const diverging = runs.map((
     run,
   ): BoardRun => (run.spec.model.dModel === 388 && run.spec.seed > 0 ? { ...run, status: "failed", step: 90, grokkingStep: null } : run));
-  assert(delayRows(diverging).every(({ largest }) => largest!.difference.difference > 10_000));
+  assert(delayRows(diverging).every(({ largest }) => largest!.difference > 10_000));
   assertThrows(() => delayFigure(runsOf(() => null)), Error, "Cannot draw delays: most networks must grok");
 });
 

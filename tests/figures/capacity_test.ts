@@ -117,7 +117,7 @@ Deno.test("the map of capacities: blocks of heads, widths across, layers upwards
 
 Deno.test("the map of one operation says where networks grok; open cells are hatched; cells of several settings are refused", () => {
   const one = capacities.filter(({ spec }) => spec.data.operation === "x_plus_y");
-  assertEquals(title(capacityMap(one)), "Every network groks at all 8 settings, soonest with x + y · 1×64×2, around step 160");
+  assertEquals(title(capacityMap(one)), "Every network groks at all 8 settings, soonest with x + y · 1×64×2 and x + y · 1×64×4, around step 160");
   const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
   const open = capacityMap(waiting);
   assertEquals([marks(open, "not done"), /; 1 setting not done$/.test(title(open))], [[1], true]);
@@ -153,7 +153,7 @@ Deno.test("trajectories: near medians are called as soon, groups that don't grok
   assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 4)]]), "By medians, a groks about as soon as b");
   assertEquals(
     titled([["a", additions(32, 1)], ["b", additions(32, 1)]], [["c", never], ["d", never]]),
-    "By medians, a groks about as soon as b; fewer than half of c and of d grok",
+    "By medians, a groks about as soon as b; fewer than half of c and of d grok within 1,000 steps",
   );
   assertEquals(titled([["a", additions(32, 1)], ["b", never]]), "By medians, a groks before b");
   assertEquals(titled([["a", additions(32, 1)]]), "P0: 4 of 4 grok, median 310");

@@ -117,7 +117,7 @@ Deno.test("titles state what the runs show", () => {
   assertEquals(finding([run(0, 100, 4000)]), "The network memorises around step 100 but generalises only around step 4,000");
   assertEquals(progress(mixed, 9000), "Step 5,000 of 9,000: of 10 networks 10 memorised, 6 grokked");
   const groups = [{ name: "0", runs: ten.map((_, seed) => run(seed, 100, null)) }, { name: "1", runs: ten }, { name: "3", runs: mixed }];
-  assertEquals(groupFinding(groups, "Weight decay"), "With weight decay 1, networks grok around step 2,900; with 0, none does");
+  assertEquals(groupFinding(groups, "Weight decay"), "With weight decay 1, networks grok around step 2,900; with 0, none does within 5,000 steps");
   assertEquals(
     groupFinding(groups.slice(0, 1), "Weight decay"),
     "At no weight decay does more than half of the networks grok within 5,000 steps",

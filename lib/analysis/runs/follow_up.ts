@@ -40,12 +40,12 @@ export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at
   return Number.isFinite(step) && medians.every(({ least }, i) => at.includes(i) || least >= step) ? { at, step } : null;
 }
 
-/** Up to where the runs that haven't grokked were watched, at least and at most; where all have, up to where the last did. */
+/** Up to where the runs that haven't grokked were watched, at least and at most; where all have, up to where any was. */
 export function watchedFor(runs: readonly FollowUp[]): readonly [least: number, most: number] {
   const waiting = runs.filter(({ grokked }) => grokked === null).map(({ known }) => known);
   if (waiting.length > 0) return [Math.min(...waiting), Math.max(...waiting)];
-  const last = Math.max(0, ...runs.map(({ grokked }) => grokked!));
-  return [last, last];
+  const longest = Math.max(0, ...runs.map(({ grokked, known }) => Math.max(grokked!, known)));
+  return [longest, longest];
 }
 
 /** `3,000 steps`; where some were watched for less, `1,180 to 3,000 steps`. */

@@ -3,7 +3,7 @@
 import { quantile } from "d3-array";
 import { qt } from "lib-r-math.js";
 import { Random } from "../../run/random.ts";
-import { checkSample, complete, critical, type Interval, must, type Observation, type ObservedPair, order } from "./sample.ts";
+import { checkSample, complete, critical, type Interval, must, type ObservedPair, order } from "./sample.ts";
 
 /** How a bootstrap is drawn: the same options give the same interval, on every machine. */
 export interface BootstrapOptions {

@@ -1,6 +1,6 @@
 /** The end of a range against the values before it, where it isn't said beforehand against how many of them. */
 import { Random } from "../../run/random.ts";
-import { checkSample, critical, must, type Observation, order, watchedAlike } from "./sample.ts";
+import { checkSample, choose, critical, must, type Observation, order, watchedAlike } from "./sample.ts";
 
 export interface LaterOptions {
   /** Of `atLeast`. Default: 0.95. */
@@ -54,7 +54,8 @@ export function laterAtEnd(
     m += length;
     return { until: n + m, deviation: Math.sqrt(n * m * (n + m + 1) / 3) };
   });
-  const deals = dealsOf(n + m, draws, new Random(seed, "resample"));
+  // Of draws, none may be so extreme; of all deals, one is.
+  const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
   /** The statistics where `deal` says which run stands at each place, the end's first. */
   const statistics = (later: readonly Int8Array[], deal: ArrayLike<number>) => {
     let above = 0, at = n;
@@ -72,7 +73,7 @@ export function laterAtEnd(
     const rising = later.map((row, i) => ({ i, rank: row.reduce((sum, x) => sum + x, 0) })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
     const furthest = Math.max(...statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
     const greatest = deals.map((deal) => Math.max(...statistics(later, deal)));
-    const share = (limit: number) => (1 + greatest.filter((z) => z >= limit - 1e-9).length) / (draws + 1);
+    const share = (limit: number) => Math.max(one, (1 + greatest.filter((z) => z >= limit - 1e-9).length) / (draws + 1));
     return { z: seen, p: share(Math.max(...seen)), least: share(furthest) };
   };
   const plain = test(0);

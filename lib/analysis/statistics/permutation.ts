@@ -2,7 +2,7 @@
 import { Random } from "../../run/random.ts";
 import { logRank } from "./logrank.ts";
 import type { Tested } from "./multiple.ts";
-import { checkSample, must, type Observation, type ObservedPair, order } from "./sample.ts";
+import { checkSample, choose, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** A number for every run of two groups. */
 export interface Pair {
@@ -112,12 +112,6 @@ function extreme(decks: readonly { readonly scores: readonly number[]; readonly 
 }
 
 const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
-
-function choose(n: number, k: number): number {
-  let ways = 1;
-  for (let i = 1; i <= k; i++) ways = ways * (n - k + i) / i;
-  return Math.round(ways);
-}
 
 /** The sums of all ways to take so many of the values. */
 function subsetSums(values: readonly number[], taken: number, from = 0): number[] {

@@ -60,6 +60,13 @@ export function checkSample(action: string, sample: readonly Observation[], leas
   if (wrong) must(action, "a time", false, least === 0 ? "must be finite and not negative" : "must be finite", wrong.time);
 }
 
+/** The ways to choose k of n, rounded where they are too many for a whole number. */
+export function choose(n: number, k: number): number {
+  let ways = 1;
+  for (let i = 1; i <= k; i++) ways = ways * (n - k + i) / i;
+  return Math.round(ways);
+}
+
 /** The standard normal quantile of a two-sided interval: 1.96 for 0.95. Throws unless 0 < level < 1. */
 export function critical(level: number): number {
   must("compute an interval", "level", level > 0 && level < 1, "must lie between 0 and 1", level);

@@ -4,7 +4,7 @@ import { type Critical, criticalPoint, type Crossing } from "../../analysis/stat
 import { taskOf } from "./heat_map.ts";
 import { key } from "../map_cells.ts";
 import type { BoardRun } from "../settings.ts";
-import { type Surface, type SurfaceAxes, surfaceOf } from "./surface.ts";
+import { type Surface, type SurfaceAxes, surfaceOf, watchedUnequally } from "./surface.ts";
 import { BETWEEN, capital, HEAD, list } from "../sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, VALIDATION, WIDTH } from "../theme.ts";
 
@@ -175,7 +175,8 @@ function wordOf({ course, crossings, grokked, n }: CriticalRow): string {
 }
 
 /** Where the critical value is, and whether it moves. */
-function finding(rows: readonly CriticalRow[], { names, say }: Surface): string {
+function finding(rows: readonly CriticalRow[], surface: Surface): string {
+  const { names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0"), ratio = bound(names.x);
   const at = (y: number, first = false) => bound(first ? `${names.y} ${say.y(y)}` : say.y(y));
   const which = (...courses: Critical["course"][]) => rows.filter(({ course }) => courses.includes(course)).map(({ y }) => say.y(y));
@@ -183,7 +184,7 @@ function finding(rows: readonly CriticalRow[], { names, say }: Surface): string 
     [which("all"), `all do at every ${ratio}`],
     [which("none"), `none does at any ${ratio}`],
     [which("peak", "falls"), "too much of it harms"],
-  ] as const).filter(([ys]) => ys.length > 0).map(([ys, what]) => `; at ${list(ys)} ${what}`).join("");
+  ] as const).filter(([ys]) => ys.length > 0).map(([ys, what]) => `; at ${list(ys)} ${what}`).join("") + watchedUnequally(surface);
   for (const course of ["all", "none"] as const) {
     if (rows.every((row) => row.course === course)) {
       return course === "all" ? `Every network groks at every ${ratio}` : `No network groks at any ${ratio}`;

@@ -4,6 +4,7 @@ import type { RunSpec } from "../../run/spec.ts";
 import { type Tally, tally, wordsOf } from "../map_cells.ts";
 import { type BoardRun, isOpen, nameOf, type Outcome, outcome, valueOf } from "../settings.ts";
 import { list } from "../sweep_marks.ts";
+import { count } from "../theme.ts";
 
 /** A setting that a map runs along: a field of the runs, or its ratio to another. */
 export interface SurfaceAxis {
@@ -147,11 +148,20 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
   return from === last ? `at ${say(known[from].x)} only` : `from ${say(known[from].x)} to ${say(known[last].x)} only`;
 }
 
+/** Where rows with networks that hadn't grokked were watched for different times, how long: `; watched for 20,000 to 200,000 steps`; else nothing. */
+export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
+  const rows = cells.map((row) => Math.max(0, ...row.filter(({ grokked, runs }) => grokked < runs).map(({ watched }) => watched ?? 0)))
+    .filter((steps) => steps > 0);
+  const [least, most] = [Math.min(...rows), Math.max(...rows)];
+  return rows.length > 1 && least < most ? `; watched for ${count(least)} to ${count(most)} steps` : "";
+}
+
 /** Where most networks grok, in one sentence. */
-export function surfaceFinding({ cells, names, say }: Surface): string {
+export function surfaceFinding(surface: Surface): string {
+  const { cells, names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
   const open = cells.flat().filter(({ open, groks }) => open > 0 && groks === null).length;
-  const rest = open > 0 ? `; ${open} setting${open === 1 ? "" : "s"} not done` : "";
+  const rest = `${open > 0 ? `; ${open} setting${open === 1 ? "" : "s"} not done` : ""}${watchedUnequally(surface)}`;
   const rows = cells.filter((row) => row.some(({ groks }) => groks !== null));
   if (rows.length === 0) return "No setting is done";
   const n = rows.flat().length, yes = rows.flat().filter(({ groks }) => groks).length;
