@@ -169,6 +169,7 @@ function crossingWord({ x, low, high }: Crossing): string {
 
 function wordOf({ course, crossings, grokked, n }: CriticalRow): string {
   if (course === "level") return `no trend: ${grokked} of ${n}`;
+  if (course === "few") return `too few runs: ${grokked} of ${n}`;
   if (course === "irregular") return "turns repeatedly";
   return crossings.map((each) => `${crossings.length > 1 || !each.rises ? (each.rises ? "from " : "up to ") : ""}${crossingWord(each)}`)
     .join("\n");
