@@ -127,7 +127,7 @@ export { type ProbedRun, progressFigure } from "./figures/progress.ts";
 export { representationFigure, similarityFigure } from "./figures/representations.ts";
 export { type AttentionRun, typicalRun } from "./figures/attention/shared.ts";
 export { patternFigure, type PatternOptions, phasePatterns } from "./figures/attention/patterns.ts";
-export { clusterFigure, type ClusterOptions, type PatternClusters, patternClusters } from "./figures/attention/clusters.ts";
+export { clusterFigure, type ClusterFigureOptions, type PatternClusters, patternClusters } from "./figures/attention/clusters.ts";
 export { entropyFigure, type EntropyOptions, headEntropies } from "./figures/attention/entropy.ts";
 export { type DatedRun, datedRun, type DatingOptions, lagFigure, type LagFigureOptions } from "./figures/attention/lag.ts";
 export {

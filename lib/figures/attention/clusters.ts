@@ -25,12 +25,15 @@ import { about } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, count, FAINT, type Figure, INK, MARGIN, textWidth, WIDTH } from "../theme.ts";
 
-export interface ClusterOptions extends AttentionFigureOptions {
+/** What of attention is clustered, and how. */
+export interface ClusteringOptions {
   /** The queries whose rows make a pattern. Default: those that the output head reads. */
   readonly queries?: readonly number[];
   /** How the number of clusters is chosen. */
   readonly choice?: ChoiceOptions;
 }
+
+export type ClusterFigureOptions = AttentionFigureOptions & ClusteringOptions;
 
 /** Head patterns in clusters. */
 export interface PatternClusters extends Choice {
@@ -44,7 +47,7 @@ export interface PatternClusters extends Choice {
 /** The mean patterns of every head of every run at every reading, clustered together: their number by silhouettes. Throws where `chooseClusters` does. */
 export function patternClusters(
   runs: readonly AttentionRun[],
-  { queries = readQueries(runs[0].spec), choice: how }: Pick<ClusterOptions, "queries" | "choice"> = {},
+  { queries = readQueries(runs[0].spec), choice: how }: ClusteringOptions = {},
 ): PatternClusters {
   const sizes = sizesOf(runs), points: PatternClusters["points"][number][] = [], patterns: Float64Array[] = [];
   runs.forEach(({ readings }, run) => {
@@ -95,7 +98,7 @@ export function shares({ points, assigned, k }: PatternClusters, layer: number, 
  */
 export function clusterFigure(
   runs: readonly AttentionRun[],
-  options: ClusterOptions = {},
+  options: ClusterFigureOptions = {},
   clusters: PatternClusters = (checkRuns(runs), patternClusters(runs, options)),
 ): Figure {
   checkRuns(runs);

@@ -49,16 +49,17 @@ export interface AttentionGroup {
   readonly runs: readonly AttentionRun[];
 }
 
-type Course = readonly { readonly step: number; readonly layers: readonly LayerMeasures[] }[];
+/** The measures of every layer at each reading. */
+export type LayerCourse = readonly { readonly step: number; readonly layers: readonly LayerMeasures[] }[];
 
 /** The measures of every layer at each reading of a run. */
-export function layerCourse(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): Course {
+export function layerCourse(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): LayerCourse {
   const { mask } = run.spec.model, sizes = sizesOf([run]);
   return run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
 }
 
 /** One measure of one layer, median and middle half of the runs. */
-const band = (courses: readonly Course[], layer: number, measure: LayerMeasure): Band[] =>
+const band = (courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
   bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
 
 /** A panel a measure, a line a layer. @throws Error where there is no run or one without readings, and where `specialisation` does. */
@@ -156,13 +157,13 @@ const median = (values: readonly number[]) => values.length > 0 ? quantile(value
 const short = (measure: LayerMeasure) => NAMES[measure].split(/[:,]/)[0];
 
 /** The measure of a layer at a run's last reading until a step, `null` where it has none. */
-const valueAt = (course: Course, layer: number, measure: LayerMeasure, step: number) =>
+const valueAt = (course: LayerCourse, layer: number, measure: LayerMeasure, step: number) =>
   (course.findLast((reading) => reading.step <= step) ?? course[0]).layers[layer][measure];
 
 /** How the measure goes, layer by layer, from memorising (else the first reading) to the last: medians over the runs. */
 export function specialisationFinding(
   runs: readonly AttentionRun[],
-  courses: readonly Course[],
+  courses: readonly LayerCourse[],
   measure: LayerMeasure = "specialisation",
 ): string {
   const memorised = runs.map((run) => edgesOf(run).memorised), all = memorised.every((step) => step !== null);
@@ -178,7 +179,7 @@ export function specialisationFinding(
 }
 
 /** The groups with the most and the least of the measure at their last readings, mean over layers, medians over runs. */
-function groupFinding(groups: readonly AttentionGroup[], courses: readonly (readonly Course[])[], measure: LayerMeasure): string {
+function groupFinding(groups: readonly AttentionGroup[], courses: readonly (readonly LayerCourse[])[], measure: LayerMeasure): string {
   const ranked = groups.map(({ name }, g) => {
     const values = courses[g].flatMap((course) => {
       const layers = course.at(-1)!.layers.flatMap((layer) => layer[measure] ?? []);

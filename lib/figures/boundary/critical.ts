@@ -28,11 +28,15 @@ export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
  * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along that.
  * @throws Error where `surfaceOf` does.
  */
-export function criticalRows(runs: readonly BoardRun[], { level = 0.95, ...axes }: CriticalFigureOptions = {}): CriticalRow[] {
-  return rowsOf(surfaceOf(runs, axes), level);
+export function criticalRows(
+  runs: readonly BoardRun[],
+  { level = 0.95, ...axes }: Omit<SurfaceAxes, "map"> & { readonly level?: number } = {},
+): CriticalRow[] {
+  return criticalRowsOf(surfaceOf(runs, axes), level);
 }
 
-function rowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
+/** The same of a surface. */
+export function criticalRowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
   return cells.flatMap((row, j) => {
     const tries = row.filter(({ runs, open }) => runs > 0 && open === 0).map(({ x, grokked, runs }) => ({
       x,
@@ -55,7 +59,7 @@ const TRIES = -0.2, INTERVAL = 0.16;
  */
 export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigureOptions = {}): Figure {
   const { level = 0.95, task = taskOf(runs), title, ...axes } = options;
-  const surface = surfaceOf(runs, axes), { xs, names, say } = surface, rows = rowsOf(surface, level);
+  const surface = surfaceOf(runs, axes), { xs, names, say } = surface, rows = criticalRowsOf(surface, level);
   if (rows.length === 0) {
     throw new Error(`Cannot draw critical values: ${names.y} must have a value with two settings that are done, current value is none`);
   }

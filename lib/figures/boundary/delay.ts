@@ -27,7 +27,7 @@ export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
  * with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is left out.
  * @throws Error where `surfaceOf` does.
  */
-export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: DelayOptions = {}): DelayRow[] {
+export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: Omit<SurfaceAxes, "map"> = {}): DelayRow[] {
   const { cells } = surfaceOf(runs, { x, y });
   const rows = cells.flatMap((row) => {
     const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({

@@ -1,5 +1,4 @@
 /** From runs to a surface over two settings that are numbers: at each pair of values when networks grok, and whether most do. All pure. */
-import type { BoundaryMap } from "../../lab/boundary.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { type Tally, tally, wordsOf } from "../map_cells.ts";
 import { type BoardRun, isOpen, nameOf, type Outcome, outcome, valueOf } from "../settings.ts";
@@ -52,7 +51,14 @@ export interface SurfaceAxes {
    * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others take their
    * answer from it. Values of which it knows nothing, because it was to be no more precise, are left out.
    */
-  readonly map?: Pick<BoundaryMap, "xs" | "ys" | "cells">;
+  readonly map?: SearchedMap;
+}
+
+/** What a search for a boundary knows of each pair of values of its two fields; `cells[j][i]` is of `ys[j]` and `xs[i]`. */
+export interface SearchedMap {
+  readonly xs: readonly number[];
+  readonly ys: readonly number[];
+  readonly cells: readonly (readonly (Pick<SurfaceCell, "groks" | "asked"> & { readonly grokked: number; readonly failed: number })[])[];
 }
 
 /**
