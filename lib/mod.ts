@@ -70,12 +70,9 @@ export {
   byOperation,
   bySize,
   deepOrWide,
-  hasEnded,
   inStability,
   inTime,
-  type Moment,
   type StudiedRun,
-  timesTo,
 } from "./studies/capacity/findings.ts";
 export {
   ATTENTION,
@@ -125,19 +122,11 @@ export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./figures/inside.ts";
 export { type ProbedRun, progressFigure } from "./figures/progress.ts";
 export { representationFigure, similarityFigure } from "./figures/representations.ts";
-export { type AttentionRun, typicalRun } from "./figures/attention/shared.ts";
-export { patternFigure, type PatternOptions, phasePatterns } from "./figures/attention/patterns.ts";
-export { clusterFigure, type ClusterFigureOptions, type PatternClusters, patternClusters } from "./figures/attention/clusters.ts";
-export { entropyFigure, type EntropyOptions, headEntropies } from "./figures/attention/entropy.ts";
-export { type DatedRun, datedRun, type DatingOptions, lagFigure, type LagFigureOptions } from "./figures/attention/lag.ts";
-export {
-  type AttentionGroup,
-  layerCourse,
-  type LayerMeasure,
-  specialisationByGroup,
-  specialisationFigure,
-  type SpecialisationFigureOptions,
-} from "./figures/attention/specialisation.ts";
+export { patternFigure, type PatternOptions } from "./figures/attention/patterns.ts";
+export { clusterFigure, type ClusterFigureOptions } from "./figures/attention/clusters.ts";
+export { entropyFigure, type EntropyOptions } from "./figures/attention/entropy.ts";
+export { lagFigure, type LagFigureOptions } from "./figures/attention/lag.ts";
+export { specialisationByGroup, specialisationFigure, type SpecialisationFigureOptions } from "./figures/attention/specialisation.ts";
 export { attentionFilm, type FilmOptions } from "./figures/attention/film.ts";
 export { accuracyPlane, type PlaneOptions } from "./figures/accuracy_plane.ts";
 export { operationCurves, type OperationOptions } from "./figures/operation_curves.ts";
@@ -146,20 +135,17 @@ export { type Critical, criticalPoint, type Crossing, type Tries } from "./analy
 export { type Arm, type Timed, type UShape, uShape } from "./analysis/statistics/u_shape.ts";
 export { contrastPairs, contrastTimes, contrastValues } from "./analysis/statistics/contrasts.ts";
 export { type Inside, inside } from "./analysis/network/weights.ts";
-export { grokkingByGroup, grokkingByKnob, grokkingSteps, type Group, groupsBy, type Knob, oneAtATime } from "./figures/steps.ts";
-export { type Curve, medianStep, watchedUntil } from "./figures/runs.ts";
-export type { BoardRun } from "./figures/settings.ts";
+export { grokkingByGroup, grokkingByKnob, grokkingSteps } from "./figures/steps.ts";
 export { type BoardOptions, sweepBoard } from "./figures/sweep.ts";
 export { type MapOptions, successMap } from "./figures/success_map.ts";
 export { boundaryHeatMap, type BoundaryMapOptions } from "./figures/boundary/heat_map.ts";
-export { DECAY, RATIO, type SurfaceAxes, type SurfaceAxis } from "./figures/boundary/surface.ts";
 export { surfaceView, type SurfaceViewOptions } from "./figures/boundary/surface_view.ts";
-export { criticalFigure, type CriticalFigureOptions, type CriticalRow, criticalRows } from "./figures/boundary/critical.ts";
-export { delayFigure, type DelayOptions, type DelayRow, delayRows } from "./figures/boundary/delay.ts";
+export { criticalFigure, type CriticalFigureOptions } from "./figures/boundary/critical.ts";
+export { delayFigure, type DelayOptions } from "./figures/boundary/delay.ts";
 export { survivalByCell } from "./figures/boundary/cell_survival.ts";
 export { type AgainstOptions, grokkingAgainst } from "./figures/against.ts";
 export { capacityMap, type CapacityMapOptions } from "./figures/capacity_map.ts";
-export { survivalCurves, type SurvivalGroup, type SurvivalOptions, type SurvivalPanel, timesToGrok } from "./figures/survival.ts";
+export { survivalCurves, type SurvivalGroup, type SurvivalOptions, type SurvivalPanel } from "./figures/survival.ts";
 export { trajectories, type TrajectoryOptions, type TrajectoryPanel } from "./figures/trajectories.ts";
 export { stabilityFigure, type StabilityGroup, type StabilityOptions, type StabilitySection } from "./figures/stability.ts";
 export { kindsOf, profileFigure, scalingFigure } from "./figures/speed.ts";
@@ -170,3 +156,13 @@ export { done, firstDone, type NotebookSweep, recorded, recordedRuns, recordedWh
 export { type Cell, frame, grokkingFrame } from "./notebook/frames.ts";
 export { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "./notebook/attention.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
+export { type BoardRun, type Curve, hasEnded, watchedUntil } from "./analysis/runs/run.ts";
+export { medianStep, type Moment, timesTo, timesToGrok } from "./analysis/runs/times.ts";
+export { type AttentionGroup, type AttentionRun, typicalRun } from "./analysis/attention/runs.ts";
+export { headEntropies, layerCourse, type LayerMeasure, phasePatterns } from "./analysis/attention/courses.ts";
+export { type PatternClusters, patternClusters } from "./analysis/attention/pattern_clusters.ts";
+export { type DatedRun, datedRun, type DatingOptions } from "./analysis/attention/dated.ts";
+export { type Group, groupsBy, type Knob, oneAtATime } from "./analysis/runs/groups.ts";
+export { DECAY, RATIO, type SurfaceAxes, type SurfaceAxis } from "./analysis/boundary/surface.ts";
+export { type CriticalRow, criticalRows } from "./analysis/boundary/critical.ts";
+export { type DelayRow, delayRows } from "./analysis/boundary/delay.ts";

@@ -1,11 +1,13 @@
 /** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
 import * as Plot from "@observablehq/plot";
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
-import { KINDS, percent, range, tight } from "./attention/shared.ts";
-import { about, type Curve, quantile } from "./runs.ts";
-import type { Group } from "./steps.ts";
-import { list } from "./sweep_marks.ts";
+import { KINDS, range } from "./attention/shared.ts";
+import { about } from "./runs.ts";
 import { compose, FAINT, type Figure, INK, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { list, percent, tight } from "../analysis/words.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { quantile } from "../analysis/runs/bands.ts";
+import type { Group } from "../analysis/runs/groups.ts";
 
 export interface PlaneOptions {
   readonly task?: string;

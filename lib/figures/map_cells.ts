@@ -1,33 +1,9 @@
 /** What maps of settings share: cells that are the fuller the more networks grok, with the median step in them, and the key that says so. */
 import * as Plot from "@observablehq/plot";
-import { grokkingQuantile, isOpen, type Outcome, shortNumber } from "./settings.ts";
-import { BETWEEN, clamp, list, TRIANGLE } from "./sweep_marks.ts";
-import { count, FAINT, INK, VALIDATION } from "./theme.ts";
-
-/** How the runs of a setting stand. */
-export interface Tally {
-  readonly runs: number;
-  readonly grokked: number;
-  /** `null` where half of the runs never grokked, or are not done. */
-  readonly median: number | null;
-  /** Share of the runs that have grokked, those that are not done among them; `null` where none is done. */
-  readonly share: number | null;
-  /** Runs that are not done. */
-  readonly open: number;
-}
-
-/** How runs of one setting stand, those not begun among them. */
-export function tally(runs: readonly Outcome[]): Tally {
-  const open = runs.filter(isOpen).length, grokked = runs.filter(({ state }) => state === "grokked").length;
-  const median = grokkingQuantile(runs, 0.5);
-  return {
-    runs: runs.length,
-    grokked,
-    median: median !== null && Number.isFinite(median) ? median : null,
-    share: open === runs.length ? null : grokked / runs.length,
-    open,
-  };
-}
+import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
+import { FAINT, INK, VALIDATION } from "./theme.ts";
+import { count, list } from "../analysis/words.ts";
+import type { Tally } from "../analysis/runs/tally.ts";
 
 /** A setting's place in its map: columns from the left, lines from the bottom, both counted from 0. */
 export type Placed<Cell extends Tally> = Cell & { readonly i: number; readonly j: number };
@@ -37,12 +13,6 @@ export const mapScales = (columns: number, lines: number) => ({
   x: { domain: [0, columns], axis: null },
   y: { domain: [-0.5, lines - 0.5], axis: null },
 } as const);
-
-/** Numbers as words: three digits where they tell the values apart. */
-export function wordsOf(values: readonly number[]): (value: number) => string {
-  const short = (value: number) => shortNumber(value, 3);
-  return new Set(values.map(short)).size === new Set(values).size ? short : String;
-}
 
 /** Whether cells of this size hold two lines of words. */
 export const holdsTwo = (width: number, height: number) => width >= 46 && height >= 34;

@@ -3,9 +3,12 @@ import * as Plot from "@observablehq/plot";
 import type { Reading } from "../analysis/network/probe.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
-import { about, type Band, bands, bandsOf, type Curve, lastStep, quantile, thin } from "./runs.ts";
+import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "./scale.ts";
-import { axes, compose, count, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
+import { axes, compose, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
+import { type Band, bands, bandsOf, quantile, thin } from "../analysis/runs/bands.ts";
+import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { count } from "../analysis/words.ts";
 
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;

@@ -8,7 +8,8 @@ import type { Reading } from "../analysis/network/probe.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
-import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { count } from "../analysis/words.ts";
 
 /** What these figures need of a probe: `probe` gives it. */
 export interface Probed {

@@ -1,6 +1,6 @@
-/** The axis of optimiser steps, shared by all panels of a figure. */
-import { type Curve, lastStep } from "./runs.ts";
-import { count, MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
+import { MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
+import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { count } from "../analysis/words.ts";
 
 export interface StepOptions {
   /** Scale of the steps; logarithmic by default. */

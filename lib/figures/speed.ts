@@ -2,7 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { quantile } from "d3-array";
 import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../studies/speed/record.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
+import { count } from "../analysis/words.ts";
 
 const NAMES: Readonly<Record<ScalingAxis, string>> = {
   rows: "Runs at once",

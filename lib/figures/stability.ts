@@ -1,9 +1,10 @@
 /** How networks hold what they understood: after grokking, how much of the time validation lay below the threshold again, and how far. */
 import * as Plot from "@observablehq/plot";
 import type { Stability } from "../run/grokking.ts";
-import { quantile } from "./runs.ts";
 import { ticks } from "./theme.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, textWidth, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, textWidth, VALIDATION, WIDTH } from "./theme.ts";
+import { quantile } from "../analysis/runs/bands.ts";
+import { count } from "../analysis/words.ts";
 
 export interface StabilityGroup {
   /** `4×64×2`. */

@@ -1,13 +1,13 @@
 /** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
 import * as Plot from "@observablehq/plot";
 import { followUp, medianBounds, soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
-import type { RunSpec } from "../run/spec.ts";
-import { about, type Curve, finding, medianStep, watchedUntil } from "./runs.ts";
+import { about, finding } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { list } from "./sweep_marks.ts";
-import { differing, nameOf, valueOf } from "./settings.ts";
-import { capital } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import { count, list } from "../analysis/words.ts";
+import { type Group, type Knob, STEPS } from "../analysis/runs/groups.ts";
 
 /** The mark of a run that was not seen to grok: an open triangle that points on, into the steps nobody watched. */
 const NOT_SEEN = {
@@ -92,22 +92,6 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   });
 }
 
-/** Runs that have a setting in common. */
-export interface Group {
-  /** The setting: `0.3`. */
-  readonly name: string;
-  readonly runs: readonly Curve[];
-}
-
-/** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
-export function groupsBy<T extends Curve, Key extends string | number>(
-  runs: readonly T[],
-  keyOf: (run: T) => Key,
-): { readonly name: string; readonly runs: readonly T[] }[] {
-  const size = (key: Key) => (typeof key === "number" ? key : 0);
-  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
-}
-
 export interface GroupOptions extends StepsOptions {
   /** What the groups differ in: `Weight decay`. */
   readonly knob: string;
@@ -117,32 +101,6 @@ export interface GroupOptions extends StepsOptions {
 export function grokkingByGroup(groups: readonly Group[], options: GroupOptions): Figure {
   return grokkingByKnob([{ knob: options.knob, groups }], { title: groupFinding(groups, options.knob), ...options });
 }
-
-/** What groups of runs differ in, and the groups. */
-export interface Knob {
-  /** `Weight decay`. */
-  readonly knob: string;
-  readonly groups: readonly Group[];
-}
-
-/**
- * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs that differ
- * from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as they looked at each of
- * these steps.
- */
-export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: { readonly watched?: readonly number[] } = {}): Knob[] {
-  const fields = runs.map(({ spec }) => differing(spec, base));
-  const own = (field?: string) => runs.filter((_, i) => fields[i].length === 0 || (fields[i].length === 1 && fields[i][0] === field));
-  const knobs = [...new Set(fields.flatMap((some) => (some.length === 1 ? some : [])))].map((field): Knob => ({
-    knob: capital(nameOf(field)),
-    groups: groupsBy(own(field), ({ spec }) => valueOf(spec, field) as string | number),
-  }));
-  const groups = watched?.map((until) => ({ name: count(until), runs: own().map((run) => watchedUntil(run, until)) }));
-  return groups ? [{ knob: STEPS, groups }, ...knobs] : knobs;
-}
-
-/** The knob that says how long one watches. */
-const STEPS = "Steps";
 
 /** The same for several knobs, below each other over the same steps. */
 export function grokkingByKnob(knobs: readonly Knob[], options: StepsOptions = {}): Figure {
@@ -226,7 +184,9 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
   const rest = worst.step !== null
     ? `they grok around step ${count(worst.step)}`
     : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
-  const first = `With ${word} ${best ? list(best.at.map((i) => ranked[i].name)) : ranked[0].name}, networks grok around step ${count(ranked[0].step)}`;
+  const first = `With ${word} ${best ? list(best.at.map((i) => ranked[i].name)) : ranked[0].name}, networks grok around step ${
+    count(ranked[0].step)
+  }`;
   return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 

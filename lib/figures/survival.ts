@@ -8,9 +8,8 @@ import { type Observation, watchedAlike } from "../analysis/statistics/sample.ts
 import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { type BoardRun, outcome } from "./settings.ts";
-import { list } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { count, list } from "../analysis/words.ts";
 
 export interface SurvivalGroup {
   /** `4×64×2`. */
@@ -41,10 +40,6 @@ export interface SurvivalOptions extends StepOptions {
   /** Panels side by side, 1 or 2. Default: 2 where there are more than four. */
   readonly columns?: 1 | 2;
 }
-
-/** Of each run that has begun, its grokking step, or, censored, the step up to which it is known not to have grokked. */
-export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
-  runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));
 
 /** How the groups of a panel look, told apart by dash and shade too. */
 const STYLES = [
@@ -216,10 +211,12 @@ function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: n
 
 /** Whether the groups differ, and which is sooner; and where the tests can't tell, with so few runs. */
 function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], test: string): string {
-  const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null), differ = tested.filter(differs);
+  const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null),
+    differ = tested.filter(differs);
   const adjusted = tested.map(({ holm }) => holm!), means = `${test}${tested.length > 1 ? ", Holm-corrected" : ""}`;
   const middle = ({ times }: SurvivalGroup) => {
-    const { time } = timeQuantile(kaplanMeier(times)), followed = times.map(({ time, event }) => ({ grokked: event ? time : null, known: time }));
+    const { time } = timeQuantile(kaplanMeier(times)),
+      followed = times.map(({ time, event }) => ({ grokked: event ? time : null, known: time }));
     return time === null ? `fewer than half within ${watchedWord(followed)}` : `half by step ${count(time)}`;
   };
   if (tested.length === 0) {
@@ -230,12 +227,18 @@ function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], tes
   }
   if (panels.length === 1) {
     const [{ groups }] = panels, said = groups.map((group) => `${group.name}: ${middle(group)}`).join("; ");
-    const what = differ.length > 0 ? "Times to grok differ" : tested.some(decides) ? "Times to grok can't be told apart" : "Too few runs to compare times to grok";
+    const what = differ.length > 0
+      ? "Times to grok differ"
+      : tested.some(decides)
+      ? "Times to grok can't be told apart"
+      : "Too few runs to compare times to grok";
     return `${what} (${means} ${sayP(adjusted[0])}). ${said}`;
   }
   const number = differ.length === tested.length ? `all ${count(tested.length)}` : `${differ.length || "none"} of ${count(tested.length)}`;
   if (!tested.some(decides)) {
-    return `Too few runs to compare times to grok in any of ${count(tested.length)} panels (${means} ${sayP(Math.min(...tested.map(({ floor }) => floor!)), "≥")})`;
+    return `Too few runs to compare times to grok in any of ${count(tested.length)} panels (${means} ${
+      sayP(Math.min(...tested.map(({ floor }) => floor!)), "≥")
+    })`;
   }
   if (differ.length === 0) return `In ${number} panels can times to grok be told apart (${means} ${sayP(Math.min(...adjusted), "≥")})`;
   const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));

@@ -4,6 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { DOMParser } from "linkedom";
+import { count } from "../analysis/words.ts";
 
 /**
  * One colour for training and one for validation through the whole project. Blue and vermilion stay apart for every common colour
@@ -46,9 +47,6 @@ export class Figure {
     return { "image/svg+xml": this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`) };
   }
 }
-
-/** 12345 → `12,345`. */
-export const count = (n: number) => Math.round(n).toLocaleString("en-US");
 
 /** The part of Plot's options that all panels share. */
 export function panel(options: Panel): Panel {

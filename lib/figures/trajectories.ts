@@ -3,11 +3,13 @@ import * as Plot from "@observablehq/plot";
 import { followUp, medianBounds, watchedWord } from "../analysis/runs/follow_up.ts";
 import { DASHES, type KeyEntry, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { placeNames } from "./labels.ts";
-import { about, type Band, bands, medianStep, thin } from "./runs.ts";
+import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import type { Group } from "./steps.ts";
-import { capital, list } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { type Band, bands, thin } from "../analysis/runs/bands.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import type { Group } from "../analysis/runs/groups.ts";
+import { capital, count, list } from "../analysis/words.ts";
 
 export interface TrajectoryPanel {
   /** What its groups have in common: `Small`. */

@@ -112,22 +112,3 @@ export function checkRule(rule: Required<NamedRule>, fail: (field: string, requi
 
 /** What experiments and rules may be called. */
 const NAME = /^[\w][\w.-]{0,99}$/, NAME_IN_WORDS = "letters, digits, _ . - and no more than 100";
-
-/** The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. */
-export function swept(runs: readonly RunSpec[]): Map<string, (string | number | boolean)[]> {
-  const values = new Map<string, Set<string | number | boolean>>();
-  for (const run of runs) {
-    for (const [key, value] of Object.entries(run)) {
-      const fields = typeof value === "object"
-        ? Object.entries(value as object).map(([field, each]) => [`${key}.${field}`, each])
-        : [[key, value]];
-      for (const [field, each] of fields) {
-        if (!values.has(field)) values.set(field, new Set());
-        values.get(field)!.add(each);
-      }
-    }
-  }
-  // A width that follows from another says nothing new.
-  if (runs.every(({ model: { dModel, dMlp } }) => dMlp === 4 * dModel)) values.delete("model.dMlp");
-  return new Map([...values].flatMap(([field, set]) => set.size > 1 ? [[field, [...set]]] : []));
-}

@@ -9,9 +9,10 @@ import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { isOlder, openDatabase, prepare } from "./database.ts";
-import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
+import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
+import { swept } from "../analysis/runs/settings.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;

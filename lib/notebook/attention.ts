@@ -4,15 +4,16 @@ import { pWord } from "../analysis/statistics/multiple.ts";
 import type { LagSummary, Verdict } from "../analysis/attention/lag.ts";
 import type { Dates, GroupLag, PhaseDistance } from "../studies/attention/findings.ts";
 import { lagFinding } from "../figures/attention/lag.ts";
-import { list } from "../figures/sweep_marks.ts";
 import { between, pShort, signed } from "./contrasts.ts";
 import { frame } from "./frames.ts";
+import { list } from "../analysis/words.ts";
 
 /** In how many runs attention changed first. */
 const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
 
 /** Where the speeds of the two changes agree best, in decades of steps. */
-const speedsOf = ({ speeds }: GroupLag) => speeds === null ? "–" : `${plus(speeds.lag)}${speeds.low === null ? "" : ` (${plus(speeds.low)} to ${plus(speeds.high!)})`}`;
+const speedsOf = ({ speeds }: GroupLag) =>
+  speeds === null ? "–" : `${plus(speeds.lag)}${speeds.low === null ? "" : ` (${plus(speeds.low)} to ${plus(speeds.high!)})`}`;
 const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades, 2)}`;
 
 /** A row a group; lags in percent of the wait, in decades, or in steps. */
@@ -58,9 +59,10 @@ export function lagSentences(rows: readonly GroupLag[]): string {
  * "Nowhere" takes intervals that rule it out everywhere.
  */
 export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): string {
-  const rows = Object.values(ways).flat(), named = (...verdicts: Verdict[]) => [
-    ...new Set(rows.filter(({ verdict }) => verdicts.includes(verdict)).map(({ name }) => name)),
-  ];
+  const rows = Object.values(ways).flat(),
+    named = (...verdicts: Verdict[]) => [
+      ...new Set(rows.filter(({ verdict }) => verdicts.includes(verdict)).map(({ name }) => name)),
+    ];
   const before = named("before"), open = named("undecided", "not after");
   const said = Object.entries(ways).map(([way, some]) => {
     const groups = Map.groupBy(some, ({ verdict }) => verdict);

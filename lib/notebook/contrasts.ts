@@ -3,8 +3,8 @@ import type { DataFrame } from "danfojs";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
 import type { Interval } from "../analysis/statistics/sample.ts";
-import { count } from "../figures/theme.ts";
 import { frame } from "./frames.ts";
+import { count } from "../analysis/words.ts";
 
 /** Minus as people write it, no minus before a zero. */
 export const signed = (value: number, digits: number) => {
@@ -52,7 +52,13 @@ const short = (factor: number) => String(Number(factor.toPrecision(factor < 10 ?
 
 /** `1.1 to 1.6`; of an interval that is open on a side, `above 1.1`, `below 0.9`. */
 const factors = ({ low, high }: Interval) =>
-  low !== null && high !== null ? `${short(low)} to ${short(high)}` : low !== null ? `above ${short(low)}` : high !== null ? `below ${short(high)}` : "–";
+  low !== null && high !== null
+    ? `${short(low)} to ${short(high)}`
+    : low !== null
+    ? `above ${short(low)}`
+    : high !== null
+    ? `below ${short(high)}`
+    : "–";
 
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
 
@@ -70,7 +76,8 @@ export interface SentenceWords {
  * alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is said in place of a finding.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
-  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`).join("\n");
+  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`)
+    .join("\n");
 
 /** The two groups, the one with more (or later) first where they are told apart. */
 const sides = ({ first, second, verdict }: ContrastRow) => verdict < 0 ? [second, first] : [first, second];
@@ -85,18 +92,28 @@ function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string 
 function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow, { where = "with" }: SentenceWords): string {
   const turned = verdict < 0, { digits, size: name } = KINDS[kind];
   if (kind !== "times") {
-    const turn = (x: number | null) => x !== null && turned ? -x : x, interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
+    const turn = (x: number | null) => x !== null && turned ? -x : x,
+      interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
     return `${name} ${signed(turn(size)!, digits)} (95 % interval ${between(interval, digits)})`;
   }
-  const turn = (x: number | null) => x !== null && turned ? 1 / x : x, interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
+  const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
+    interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
   const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factors(interval);
   if (size !== null) return `${takes} ${short(turn(size)!)} times as long (95 % interval ${bounds})`;
-  return bounds === "–" ? "Nothing tells by how much" : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
+  return bounds === "–"
+    ? "Nothing tells by how much"
+    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
 }
 
-function numbersOf({ kind, n, events, watched, p, holm, floor }: ContrastRow, { event = "do" }: SentenceWords, rows: readonly ContrastRow[]): string {
+function numbersOf(
+  { kind, n, events, watched, p, holm, floor }: ContrastRow,
+  { event = "do" }: SentenceWords,
+  rows: readonly ContrastRow[],
+): string {
   const tests = rows.filter((row) => row.p !== null).length, runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
-  const had = watched === null ? "" : `, of which ${events.map(count).join(" and ")} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
+  const had = watched === null
+    ? ""
+    : `, of which ${events.map(count).join(" and ")} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
   const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
   const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
   return `n = ${runs}${had}; ${KINDS[kind].test}, ${pWord(p)}${corrected}${possible}`;

@@ -1,11 +1,11 @@
 /** Dataframes of notebooks: from rows, from runs, from a query of the lab. In a cell each shows itself as a table. */
 import { DataFrame, NDframe } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
-import { count } from "../figures/theme.ts";
 import { milestones } from "../run/grokking.ts";
 import { Lab } from "../lab/store.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
+import { count } from "../analysis/words.ts";
 
 /** What a cell of a table may hold. */
 export type Cell = string | number | boolean | null;

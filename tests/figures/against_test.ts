@@ -2,15 +2,15 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
-import { watchedUntil } from "../../lib/figures/runs.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
-import { grokkingByKnob, groupsBy, knobFinding, oneAtATime } from "../../lib/figures/steps.ts";
+import { grokkingByKnob, knobFinding } from "../../lib/figures/steps.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { medianBounds, soonest, watchedWord } from "../../lib/analysis/runs/follow_up.ts";
 import { tipsFinding } from "../../lib/studies/lessons/tiny_live.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import { runSpec } from "../../lib/run/spec.ts";
 import type { Metrics } from "../../lib/engine/engine.ts";
+import { type BoardRun, watchedUntil } from "../../lib/analysis/runs/run.ts";
+import { groupsBy, oneAtATime } from "../../lib/analysis/runs/groups.ts";
 
 const STEPS = 3000;
 /** Nothing groks at 0.2 and 0.3; at 0.4 two of three; at 0.5 all, around 500. Seed 2 waits longest. */
@@ -103,7 +103,10 @@ Deno.test("the finding takes no run that was stopped early for one that doesn't 
     title({ 1: [900, STEPS], 2: [null, STEPS], 3: [null, 500] }),
     "Networks grok up to weight decay 1; weight decay 3 watched for 500 of 3,000 steps",
   );
-  assertEquals(title({ 1: [600, STEPS], 2: [600, STEPS], 3: [900, STEPS] }), "Networks grok at every weight decay, soonest with 1 and 2, around step 600");
+  assertEquals(
+    title({ 1: [600, STEPS], 2: [600, STEPS], 3: [900, STEPS] }),
+    "Networks grok at every weight decay, soonest with 1 and 2, around step 600",
+  );
   // The others ended as soon as they had grokked: still, one that was stopped may yet.
   assertEquals(
     title({ 1: [900, 900], 2: [null, 1180] }),

@@ -3,16 +3,19 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../../lib/figures/boundary/cell_survival.ts";
-import { criticalFigure, criticalRows } from "../../lib/figures/boundary/critical.ts";
-import { delayFigure, delayRows } from "../../lib/figures/boundary/delay.ts";
+import { criticalFigure } from "../../lib/figures/boundary/critical.ts";
+import { delayFigure } from "../../lib/figures/boundary/delay.ts";
 import { scaleOfSteps, stepAxis } from "../../lib/figures/scale.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
 import { shadesOf } from "../../lib/figures/shades.ts";
-import { stretches, surfaceFinding, surfaceOf } from "../../lib/figures/boundary/surface.ts";
+import { stretches, surfaceFinding } from "../../lib/figures/boundary/surface.ts";
 import { boundaryMap, replay } from "../../lib/lab/boundary.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
 import { marks, shapes, texts, title } from "./figure_parts.ts";
+import { criticalRows } from "../../lib/analysis/boundary/critical.ts";
+import { delayRows } from "../../lib/analysis/boundary/delay.ts";
+import type { BoardRun } from "../../lib/analysis/runs/run.ts";
+import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
 
 const STEPS = 20_000, DIMS = [72, 96, 120, 144, 192, 388], DECAYS = [0.01, 0.1, 1];
 /** Runs of a map that grok when `at` says, if they do. */

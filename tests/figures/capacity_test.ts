@@ -2,9 +2,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
 import { stabilityFigure } from "../../lib/figures/stability.ts";
-import { survivalCurves, type SurvivalGroup, timesToGrok } from "../../lib/figures/survival.ts";
+import { survivalCurves, type SurvivalGroup } from "../../lib/figures/survival.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { trajectories } from "../../lib/figures/trajectories.ts";
 import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
@@ -12,6 +11,8 @@ import { parameterCount } from "../../lib/run/layout.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
 import type { Metrics } from "../../lib/engine/engine.ts";
 import { marks, parsed, shapes, texts, title } from "./figure_parts.ts";
+import type { BoardRun } from "../../lib/analysis/runs/run.ts";
+import { timesToGrok } from "../../lib/analysis/runs/times.ts";
 
 const STEPS = 1000;
 type Known = BoardRun & { metrics: Metrics[] };
@@ -117,7 +118,10 @@ Deno.test("the map of capacities: blocks of heads, widths across, layers upwards
 
 Deno.test("the map of one operation says where networks grok; open cells are hatched; cells of several settings are refused", () => {
   const one = capacities.filter(({ spec }) => spec.data.operation === "x_plus_y");
-  assertEquals(title(capacityMap(one)), "Every network groks at all 8 settings, soonest with x + y · 1×64×2 and x + y · 1×64×4, around step 160");
+  assertEquals(
+    title(capacityMap(one)),
+    "Every network groks at all 8 settings, soonest with x + y · 1×64×2 and x + y · 1×64×4, around step 160",
+  );
   const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
   const open = capacityMap(waiting);
   assertEquals([marks(open, "not done"), /; 1 setting not done$/.test(title(open))], [[1], true]);

@@ -4,12 +4,16 @@ import { DOMParser } from "linkedom";
 import { grokkingCurves, learningCurves, lossCurves, trainingCurves } from "../../lib/figures/curves.ts";
 import { placeNames } from "../../lib/figures/labels.ts";
 import { png, writeFigure } from "../../lib/figures/render.ts";
-import { about, bands, type Curve, finding, medianStep, progress, quantile, thin, watchedUntil } from "../../lib/figures/runs.ts";
+import { about, finding, progress } from "../../lib/figures/runs.ts";
 import { scaleOfSteps } from "../../lib/figures/scale.ts";
-import { grokkingByGroup, grokkingSteps, groupFinding, groupsBy, stripRows } from "../../lib/figures/steps.ts";
+import { grokkingByGroup, grokkingSteps, groupFinding, stripRows } from "../../lib/figures/steps.ts";
 import { compose, type Figure, ticks, TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { type RunInput, runSpec } from "../../lib/run/spec.ts";
 import type { Metrics } from "../../lib/engine/engine.ts";
+import { bands, quantile, thin } from "../../lib/analysis/runs/bands.ts";
+import { type Curve, watchedUntil } from "../../lib/analysis/runs/run.ts";
+import { medianStep } from "../../lib/analysis/runs/times.ts";
+import { groupsBy } from "../../lib/analysis/runs/groups.ts";
 
 const CLASSES = 29;
 
@@ -117,7 +121,10 @@ Deno.test("titles state what the runs show", () => {
   assertEquals(finding([run(0, 100, 4000)]), "The network memorises around step 100 but generalises only around step 4,000");
   assertEquals(progress(mixed, 9000), "Step 5,000 of 9,000: of 10 networks 10 memorised, 6 grokked");
   const groups = [{ name: "0", runs: ten.map((_, seed) => run(seed, 100, null)) }, { name: "1", runs: ten }, { name: "3", runs: mixed }];
-  assertEquals(groupFinding(groups, "Weight decay"), "With weight decay 1, networks grok around step 2,900; with 0, none does within 5,000 steps");
+  assertEquals(
+    groupFinding(groups, "Weight decay"),
+    "With weight decay 1, networks grok around step 2,900; with 0, none does within 5,000 steps",
+  );
   assertEquals(
     groupFinding(groups.slice(0, 1), "Weight decay"),
     "At no weight decay does more than half of the networks grok within 5,000 steps",

@@ -2,10 +2,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { accuracyPlane, planeFinding } from "../../lib/figures/accuracy_plane.ts";
 import { operationCurves, operationFinding } from "../../lib/figures/operation_curves.ts";
-import type { Curve } from "../../lib/figures/runs.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { runSpec } from "../../lib/run/spec.ts";
 import { shapes, texts } from "./figure_parts.ts";
+import type { Curve } from "../../lib/analysis/runs/run.ts";
 
 const CLASSES = 29;
 /** Hundredths of a pixel. */

@@ -1,21 +1,15 @@
 /** The figures of sweeps, from constructed runs and rows: which marks and words they draw, in every state that a sweep can be in. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
-import {
-  type BoardRun,
-  boardTitle,
-  grokkingQuantile,
-  medianWord,
-  outcome,
-  type Setting,
-  settingsOf,
-  shareWord,
-} from "../../lib/figures/settings.ts";
+import { boardTitle, medianWord, shareWord } from "../../lib/figures/settings.ts";
 import { type MapRow, successMap } from "../../lib/figures/success_map.ts";
 import { sweepBoard } from "../../lib/figures/sweep.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
+import { type BoardRun, outcome } from "../../lib/analysis/runs/run.ts";
+import { grokkingQuantile } from "../../lib/analysis/runs/times.ts";
+import { type Setting, settingsOf } from "../../lib/analysis/runs/settings.ts";
 
 const STEPS = 2000;
 

@@ -1,9 +1,9 @@
 /** Lags and phases as a notebook shows them. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { datesOf, lagsOf, phaseDistances } from "../../lib/studies/attention/findings.ts";
-import { patternClusters } from "../../lib/figures/attention/clusters.ts";
 import { datesFrame, lagAnswer, lagFrame, lagSentences, phaseFrame } from "../../lib/notebook/attention.ts";
 import { several } from "../studies/attention_runs.ts";
+import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
 
 const groups = [{ name: "late", runs: several(8, { lag: 0.2 }) }, { name: "never", runs: several(2, { groks: null }) }];
 

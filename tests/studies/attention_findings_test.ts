@@ -15,8 +15,8 @@ import {
   wanderOf,
   withinRuns,
 } from "../../lib/studies/attention/findings.ts";
-import { patternClusters } from "../../lib/figures/attention/clusters.ts";
 import { made, several } from "./attention_runs.ts";
+import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
 
 /** Readings near a moment aren't quite before or after the turn. */
 const NEAR = 0.02;

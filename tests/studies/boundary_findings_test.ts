@@ -5,9 +5,9 @@ import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/bounda
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
 import { publishedBoundaries } from "../../lib/studies/boundaries/published.ts";
 import { besidePublishedSettings, inOrder, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
-import { delayRows } from "../../lib/figures/boundary/delay.ts";
-import { DECAY } from "../../lib/figures/boundary/surface.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
+import { delayRows } from "../../lib/analysis/boundary/delay.ts";
+import { DECAY } from "../../lib/analysis/boundary/surface.ts";
 
 const published = await publishedBoundaries();
 
@@ -84,7 +84,10 @@ Deno.test("the widest against the best: they memorise later, too, and five seeds
   assertEquals(rows.map(({ weightDecay, x, best }) => [weightDecay, x, best]), [[0.01, 16, 8], [0.1, 16, 8], [1, 16, 8]]);
   // All five of the widest are later than all five of every other width: p can't be smaller.
   for (const { p, least, holm, floor, difference, atLeast } of rows) {
-    assert(p === least && holm === floor && holm! < 0.001 && difference > 100 && atLeast! > 1, JSON.stringify({ p, least, holm, difference }));
+    assert(
+      p === least && holm === floor && holm! < 0.001 && difference > 100 && atLeast! > 1,
+      JSON.stringify({ p, least, holm, difference }),
+    );
   }
 });
 
@@ -94,11 +97,15 @@ Deno.test("the U, published: excess capacity delays grokking at each weight deca
   assert(rows.every(({ holm, floor }) => holm! < 0.05 && floor! < 0.001), JSON.stringify(rows.map(({ holm, floor }) => [holm, floor])));
   // Independently: the best width of two rows against the widest in the third, one-sided, all 252 ways to deal ten runs.
   const ps = rows.map(({ y }) => {
-    const times = (dModel: number, decay: number) => map.filter(({ spec }) => spec.model.dModel === dModel && spec.optim.weightDecay === decay).map((run) => run.grokkingStep!);
-    const others = rows.map((row) => row.y).filter((other) => other !== y), widths = [...new Set(map.map(({ spec }) => spec.model.dModel))].filter((width) => width < 1552);
-    const rank = (width: number) => others.reduce((sum, other) => sum + Math.log(times(width, other).reduce((a, b) => a + (b || 1e6), 0)), 0);
+    const times = (dModel: number, decay: number) =>
+      map.filter(({ spec }) => spec.model.dModel === dModel && spec.optim.weightDecay === decay).map((run) => run.grokkingStep!);
+    const others = rows.map((row) => row.y).filter((other) => other !== y),
+      widths = [...new Set(map.map(({ spec }) => spec.model.dModel))].filter((width) => width < 1552);
+    const rank = (width: number) =>
+      others.reduce((sum, other) => sum + Math.log(times(width, other).reduce((a, b) => a + (b || 1e6), 0)), 0);
     const best = widths.reduce((a, b) => rank(b) < rank(a) ? b : a), [a, b] = [times(1552, y), times(best, y)];
-    const pairs = (first: readonly number[], second: readonly number[]) => first.reduce((sum, x) => sum + second.filter((z) => x > z).length, 0);
+    const pairs = (first: readonly number[], second: readonly number[]) =>
+      first.reduce((sum, x) => sum + second.filter((z) => x > z).length, 0);
     const all = [...a, ...b], seen = pairs(a, b);
     const deals = Array.from({ length: 1024 }, (_, bits) => all.filter((_, i) => bits >> i & 1)).filter(({ length }) => length === 5);
     return deals.filter((deal) => pairs(deal, all.filter((x) => !deal.includes(x))) >= seen).length / deals.length;

@@ -11,9 +11,9 @@ import {
   inStability,
   inTime,
   type StudiedRun,
-  timesTo,
 } from "../../lib/studies/capacity/findings.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
+import { timesTo } from "../../lib/analysis/runs/times.ts";
 
 const ran = (spec: RunSpec, memorisationStep: number | null, grokkingStep: number | null, timeBelow = 0): StudiedRun => ({
   ...{ spec, status: "finished", step: spec.schedule.steps, memorisationStep, grokkingStep },

@@ -1,9 +1,8 @@
-/** Does attention change before, with or after the jump in validation accuracy? Each run's lag between the two, and a verdict over runs. */
-import { decades } from "./change.ts";
 import type { BootstrapOptions } from "../statistics/compare.ts";
 import { pseudomedian, rankBiserial, signFlipTest } from "../statistics/paired.ts";
 import type { PermutationOptions } from "../statistics/permutation.ts";
 import { type Interval, must } from "../statistics/sample.ts";
+import { decades } from "../statistics/decades.ts";
 
 /** When things happened to a run, in steps; `null` for what wasn't seen. */
 export interface Moments {

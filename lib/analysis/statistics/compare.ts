@@ -59,21 +59,22 @@ export function stratifiedDelta(strata: readonly ObservedPair[], options: Bootst
   const orders = strata.map(({ a, b }) => a.map((x) => Int8Array.from(b, (y) => order(x, y))));
   const pairs = total(strata.map(({ a, b }) => a.length * b.length));
   const hidden = strata.flatMap(({ a, b }, s) => a.map((x, i) => count(b, (y, j) => orders[s][i][j] === 0 && !(x.event && y.event))));
-  const drawn = () => bootstrap(
-    strata.flatMap(({ a, b }) => [a.length, b.length]),
-    (places) => {
-      let sum = 0;
-      for (let s = 0; s < orders.length; s++) {
-        const columns = places[2 * s + 1];
-        for (const i of places[2 * s]) {
-          const row = orders[s][i];
-          for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
+  const drawn = () =>
+    bootstrap(
+      strata.flatMap(({ a, b }) => [a.length, b.length]),
+      (places) => {
+        let sum = 0;
+        for (let s = 0; s < orders.length; s++) {
+          const columns = places[2 * s + 1];
+          for (const i of places[2 * s]) {
+            const row = orders[s][i];
+            for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
+          }
         }
-      }
-      return sum / pairs;
-    },
-    options,
-  );
+        return sum / pairs;
+      },
+      options,
+    );
   const delta = total(orders.flatMap((rows) => rows.map((row) => total(row)))) / pairs, superiority = (delta + 1) / 2, [{ a, b }] = strata;
   const plain = strata.length === 1 && [...a, ...b].every(({ event }) => event);
   const score = () => superiorityInterval(superiority, a.length, b.length, options.level);

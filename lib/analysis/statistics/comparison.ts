@@ -46,9 +46,11 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
   const sizes = both.map(({ a, b }) => [a.length, b.length] as const), test = permuter(sizes, options);
   /** Of the second group's times stretched by exp(log). */
-  const at = (log: number) => test(both.map(({ a, b }) => logRankScores(alike(a, b.map((each) => ({ ...each, time: each.time * Math.exp(log) }))))));
-  const seen = both.map(({ a, b }) => alike(a, b)), count = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
-    seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
+  const at = (log: number) =>
+    test(both.map(({ a, b }) => logRankScores(alike(a, b.map((each) => ({ ...each, time: each.time * Math.exp(log) }))))));
+  const seen = both.map(({ a, b }) => alike(a, b)),
+    count = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
+      seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
   const [n, events] = [false, true].map((event) => sides.map((of) => count(of, event)) as [number, number]);
   const horizons = both.map(({ a, b }) => Math.min(horizonOf([a, b]), Math.max(...[...a, ...b].map(({ time }) => time))));

@@ -53,21 +53,39 @@ export interface ContrastRow extends Tested, Corrected {
  * groups is left out.
  */
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
-  return judged(contrasts.filter(both).map(({ of, first, second, strata }) => {
-    const { n, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
-    return { kind: "times", of, first, second, n, events, size, interval: { low, high }, watched, delta: null, p, least, sign };
-  }));
+  return judged(
+    contrasts.filter(both).map(({ of, first, second, strata }) => {
+      const { n, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
+      return { kind: "times", of, first, second, n, events, size, interval: { low, high }, watched, delta: null, p, least, sign };
+    }),
+  );
 }
 
 /** Plain values: Cliff's delta within strata, tested by the rank-sum test in its permutation form. A contrast without both groups is left out. */
 export function contrastValues(contrasts: readonly Contrast<Values>[], options: BootstrapOptions = {}): ContrastRow[] {
-  return judged(contrasts.filter(both).map(({ of, first, second, strata }) => {
-    const pairs = strata.filter(({ a, b }) => a.length > 0 && b.length > 0).map(({ a, b }) => ({ a: complete(a), b: complete(b) }));
-    const { delta, low, high } = stratifiedDelta(pairs, options), { p, least } = permutationTest(pairs.map(gehanScores));
-    const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
-    const n = [count(({ a }) => a), count(({ b }) => b)] as const, interval = { low, high };
-    return { kind: "values", of, first, second, n, events: n, size: delta, interval, watched: null, delta, p, least, sign: Math.sign(delta) };
-  }));
+  return judged(
+    contrasts.filter(both).map(({ of, first, second, strata }) => {
+      const pairs = strata.filter(({ a, b }) => a.length > 0 && b.length > 0).map(({ a, b }) => ({ a: complete(a), b: complete(b) }));
+      const { delta, low, high } = stratifiedDelta(pairs, options), { p, least } = permutationTest(pairs.map(gehanScores));
+      const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
+      const n = [count(({ a }) => a), count(({ b }) => b)] as const, interval = { low, high };
+      return {
+        kind: "values",
+        of,
+        first,
+        second,
+        n,
+        events: n,
+        size: delta,
+        interval,
+        watched: null,
+        delta,
+        p,
+        least,
+        sign: Math.sign(delta),
+      };
+    }),
+  );
 }
 
 /**
@@ -75,15 +93,17 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
  * @throws Error where there are more values of the one than of the other.
  */
 export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }: BootstrapOptions = {}): ContrastRow[] {
-  return judged(contrasts.filter(both).map(({ of, first, second, strata }) => {
-    for (const { a, b } of strata) {
-      must(`compare ${of} within runs`, "the second's length", b.length === a.length, `must be ${a.length}`, b.length);
-    }
-    const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i]));
-    const { shift: size, ...interval } = pseudomedian(differences, level), { p, least, statistic } = signFlipTest(differences);
-    const n = [differences.length, differences.length] as const, delta = rankBiserial(differences);
-    return { kind: "pairs", of, first, second, n, events: n, size, interval, watched: null, delta, p, least, sign: Math.sign(statistic) };
-  }));
+  return judged(
+    contrasts.filter(both).map(({ of, first, second, strata }) => {
+      for (const { a, b } of strata) {
+        must(`compare ${of} within runs`, "the second's length", b.length === a.length, `must be ${a.length}`, b.length);
+      }
+      const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i]));
+      const { shift: size, ...interval } = pseudomedian(differences, level), { p, least, statistic } = signFlipTest(differences);
+      const n = [differences.length, differences.length] as const, delta = rankBiserial(differences);
+      return { kind: "pairs", of, first, second, n, events: n, size, interval, watched: null, delta, p, least, sign: Math.sign(statistic) };
+    }),
+  );
 }
 
 const both = ({ strata }: Contrast<{ readonly a: readonly unknown[]; readonly b: readonly unknown[] }>) =>

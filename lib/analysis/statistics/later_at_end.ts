@@ -70,7 +70,9 @@ export function laterAtEnd(
     const all = [...first, ...rest.flat()], later = all.map((a) => Int8Array.from(all, (b) => order(a, b)));
     const seen = statistics(later, all.map((_, i) => i));
     // The latest at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
-    const rising = later.map((row, i) => ({ i, rank: row.reduce((sum, x) => sum + x, 0) })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
+    const rising = later.map((row, i) => ({ i, rank: row.reduce((sum, x) => sum + x, 0) })).sort((a, b) => a.rank - b.rank).map(({ i }) =>
+      i
+    );
     const furthest = Math.max(...statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
     const greatest = deals.map((deal) => Math.max(...statistics(later, deal)));
     const share = (limit: number) => Math.max(one, (1 + greatest.filter((z) => z >= limit - 1e-9).length) / (draws + 1));

@@ -38,7 +38,9 @@ export function holm(ps: readonly number[]): number[] {
  * @throws Error where `holm` does.
  */
 export function corrected<Row extends Tested>(rows: readonly Row[]): (Row & Corrected)[] {
-  const tested = rows.filter(({ p }) => p !== null), adjusted = holm(tested.map(({ p }) => p!)), floors = holm(tested.map(({ least }) => least ?? 0));
+  const tested = rows.filter(({ p }) => p !== null),
+    adjusted = holm(tested.map(({ p }) => p!)),
+    floors = holm(tested.map(({ least }) => least ?? 0));
   const of = new Map(tested.map((row, i) => [row, { holm: adjusted[i], floor: floors[i] }]));
   return rows.map((row) => ({ ...row, ...of.get(row) ?? { holm: null, floor: null } }));
 }

@@ -37,7 +37,13 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
   if (arrangements <= enumerate) {
     const all = Float64Array.from({ length: arrangements }, (_, signs) => flipped((i) => (signs >> i & 1) === 0));
     const share = (least: number) => all.filter((length) => length >= least).length / arrangements;
-    return { statistic, p: share(limit), least: share(all.reduce((most, x) => Math.max(most, x), 0) - rounding), exact: true, arrangements };
+    return {
+      statistic,
+      p: share(limit),
+      least: share(all.reduce((most, x) => Math.max(most, x), 0) - rounding),
+      exact: true,
+      arrangements,
+    };
   }
   const random = new Random(seed, "resample"), zeros = rows.filter((row) => row.every((x) => x === 0)).length;
   let hits = 0;

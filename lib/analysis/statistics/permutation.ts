@@ -98,7 +98,11 @@ function drawDeals(sizes: readonly (readonly [number, number])[], draws: number,
 }
 
 /** Arrangements whose sum lies as far from the average as any can: those with the largest scores, the smallest ones, or both. */
-function extreme(decks: readonly { readonly scores: readonly number[]; readonly taken: number }[], average: number, rounding: number): number {
+function extreme(
+  decks: readonly { readonly scores: readonly number[]; readonly taken: number }[],
+  average: number,
+  rounding: number,
+): number {
   const ends = [1, -1].map((sign) => {
     const each = decks.map(({ scores, taken }) => {
       const sorted = scores.toSorted((a, b) => sign * (b - a)), first = sorted.slice(0, taken), last = sorted[taken - 1];
@@ -137,7 +141,10 @@ function shuffle<T>(deck: T[], taken: number, random: Random): void {
  * between the groups: `watchedAlike` makes it so. `least`: no p is smaller, since deals that only swap groups of one size have the same χ².
  * @throws Error where `logRank` does.
  */
-export function logRankPermuted(groups: readonly (readonly Observation[])[], options: PermutationOptions = {}): Tested & { readonly p: number } {
+export function logRankPermuted(
+  groups: readonly (readonly Observation[])[],
+  options: PermutationOptions = {},
+): Tested & { readonly p: number } {
   if (groups.length === 2) return permutationTest([logRankScores({ a: groups[0], b: groups[1] })], options);
   const { seed = 0, draws = 2000 } = options, random = new Random(seed, "resample"), deck = groups.flat();
   must("permute", "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);

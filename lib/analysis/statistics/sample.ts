@@ -43,10 +43,13 @@ export function order(a: Observation, b: Observation): -1 | 0 | 1 {
  * Samples as far as all of their runs were watched: what comes after the earliest censoring of any is censored there. Then follow-up is the same in all,
  * which permutation tests of censored times ask for: else the runs of a group that was stopped early would be dealt to one that was watched for long.
  */
-export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(samples: Samples): { [K in keyof Samples]: Observation[] } {
+export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(
+  samples: Samples,
+): { [K in keyof Samples]: Observation[] } {
   const until = horizonOf(samples);
-  return samples.map((sample) => sample.map((each) => each.time > until ? { time: until, event: false } : each)) as
-    { [K in keyof Samples]: Observation[] };
+  return samples.map((sample) => sample.map((each) => each.time > until ? { time: until, event: false } : each)) as {
+    [K in keyof Samples]: Observation[];
+  };
 }
 
 /** Up to where all runs were watched: the earliest censoring, `Infinity` where nothing is censored. */

@@ -92,4 +92,3 @@ export function timeQuantile({ points }: SurvivalCurve, p = 0.5): TimeQuantile {
     high: reached(points, 1 - p, (point) => point.high),
   };
 }
-

@@ -5,33 +5,29 @@ import { phaseAt } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import {
   type AttentionFigureOptions,
-  type AttentionRun,
   checkRuns,
-  edgesOf,
   FULL,
   type HeatMap,
   heatMarks,
   medianEdges,
   ofOne,
-  percent,
   pixelPanel,
   range,
   shadeKey,
   SHARES,
-  sizesOf,
   timePanel,
   tokenMarks,
-  tokensOf,
-  typicalRun,
   words,
 } from "./shared.ts";
 import { patternFigure, patternFinding } from "./patterns.ts";
 import { player, type Reel } from "./player.ts";
 import { movable, type MovableFigure } from "../html.ts";
 import { placeNames } from "../labels.ts";
-import { bands } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
-import { compose, count, FAINT, HALO, MARGIN, type Panel, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
+import { compose, FAINT, HALO, MARGIN, type Panel, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
+import { type AttentionRun, edgesOf, sizesOf, tokensOf, typicalRun } from "../../analysis/attention/runs.ts";
+import { count, percent } from "../../analysis/words.ts";
+import { bands } from "../../analysis/runs/bands.ts";
 
 export interface FilmOptions extends AttentionFigureOptions {
   /** Which of the runs. Default: the one that groks at the median step. */

@@ -1,63 +1,14 @@
 /** Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their speeds agree. */
 import * as Plot from "@observablehq/plot";
-import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "../../analysis/attention/change.ts";
-import type { Selection } from "../../analysis/attention/patterns.ts";
-import { bootstrap } from "../../analysis/statistics/compare.ts";
-import { crossCorrelation, type SignalPair, type SpeedLag, speedLag, speedsOf } from "../../analysis/statistics/cross_correlation.ts";
+import { correlationBand, type SignalPair, type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
 import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
-import { type AttentionFigureOptions, type AttentionRun, checkRuns, edgesOf, KINDS, percent, readQueries, sizesOf } from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, KINDS } from "./shared.ts";
 import { about } from "../runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
-import { axes, compose, count, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
-
-/** A run with its moments, and with the two signals where attention changes at all. */
-export interface DatedRun {
-  readonly seed: number;
-  readonly moments: Moments;
-  readonly signals: SignalPair | null;
-}
-
-export interface DatingOptions {
-  /** Whose attention. Default: the queries that the output head reads, of all heads together. */
-  readonly selection?: Selection;
-  /**
-   * Up to when attention's change counts: to the run's last moments, so that what goes on after grokking counts too, and with it how long the run was
-   * watched; or to just after grokking, as accuracy's does (else to the last moments). Default: `end`.
-   */
-  readonly until?: "end" | "grokking";
-}
-
-/**
- * When half of the change of a run's attention is done, since just after memorising (else since its first reading), and half of its validation accuracy's,
- * from then to grokking. Signals: the progress of attention on the straight way between the two, and validation accuracy.
- */
-export function datedRun(
-  run: AttentionRun,
-  { selection = { queries: readQueries(run.spec) }, until = "end" }: DatingOptions = {},
-): DatedRun {
-  const { memorised, generalised } = edgesOf(run), course = courseOf(run.readings, sizesOf([run]), selection), { steps } = course;
-  // The last reading may be an earlier one than the last evaluation.
-  const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
-  const since = Math.min(memorised ?? steps[0], steps.at(-1)!);
-  const seen = run.metrics.map(({ step }) => step), accuracies = run.metrics.map(({ valAcc }) => valAcc);
-  const after = until === "grokking" && generalised !== null ? justAfter(reading(generalised)) : lastMoments(steps);
-  const change = changeBetween(course, justAfter(reading(since)), after);
-  const from = meanLevel(seen, accuracies, justAfter(since));
-  // Accuracy may dip after grokking, and a run end in a dip: what it rises to is what it has when it groks.
-  const to = generalised === null ? meanLevel(seen, accuracies, lastMoments(seen)) : accuracies[seen.indexOf(generalised)];
-  return {
-    seed: run.spec.seed,
-    moments: {
-      memorisation: memorised,
-      grokking: generalised,
-      attention: change.halfway,
-      accuracy: halfwayStep(seen, accuracies, from, to, { since }),
-    },
-    signals: change.progress && steps.filter((step) => step >= since).length >= 3
-      ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
-      : null,
-  };
-}
+import { axes, compose, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
+import type { AttentionRun } from "../../analysis/attention/runs.ts";
+import { count, percent } from "../../analysis/words.ts";
+import { type DatedRun, datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
 
 export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale"> {
   readonly scale?: "relative" | "decades";
@@ -183,20 +134,6 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
         ...{ x: () => x.domain[1], y: "y", text: word, dx: RIGHT - 16, textAnchor: "end", fill: ({ lag }) => lag ? ATTENTION.text : FAINT },
       }),
     ],
-  });
-}
-
-/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
-export function correlationBand(pairs: readonly SignalPair[], { lags }: SpeedLag, { level, resamples = 1000, seed }: LagOptions = {}) {
-  const most = (lags.length - 1) / 2, spacing = lags[most + 1];
-  const all = pairs.flatMap(({ first, second, from, to }) =>
-    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []
-  );
-  const options = { resamples, ...level !== undefined ? { level } : {}, ...seed !== undefined ? { seed } : {} };
-  return Array.from(lags, (lag, i) => {
-    const mean = (places: ArrayLike<number>) => Array.from(places, (at) => all[at][i]).reduce((sum, x) => sum + x, 0) / places.length;
-    const mid = mean(all.map((_, at) => at)), { low, high } = bootstrap([all.length], ([places]) => mean(places), options);
-    return { lag, mid, low: low ?? mid, high: high ?? mid };
   });
 }
 

@@ -1,30 +1,16 @@
 /** How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the seeds. */
 import * as Plot from "@observablehq/plot";
-import { type LayerMeasures, specialisation } from "../../analysis/attention/specialisation.ts";
 import { must } from "../../analysis/statistics/sample.ts";
-import {
-  type AttentionFigureOptions,
-  type AttentionRun,
-  checkRuns,
-  edgesOf,
-  kindLine,
-  medianEdges,
-  range,
-  readQueries,
-  SHARES,
-  sizesOf,
-  tight,
-  timePanel,
-  tokensOf,
-} from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, range, SHARES, timePanel } from "./shared.ts";
 import { curve, type Line } from "../curves.ts";
-import { about, type Band, bandsOf, medianStep, quantile, thin } from "../runs.ts";
+import { about } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
-import { list } from "../sweep_marks.ts";
 import { compose, type Figure, type Panel, ticks } from "../theme.ts";
-
-/** What can be drawn of a layer; all from 0 to 1. */
-export type LayerMeasure = Exclude<keyof LayerMeasures, "layer" | "heads">;
+import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
+import { list, tight } from "../../analysis/words.ts";
+import { type Band, bandsOf, quantile, thin } from "../../analysis/runs/bands.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import { type LayerCourse, layerCourse, type LayerMeasure } from "../../analysis/attention/courses.ts";
 
 const NAMES: Readonly<Record<LayerMeasure, string>> = {
   specialisation: "Specialisation: how much the heads of a layer differ",
@@ -40,22 +26,6 @@ export interface SpecialisationFigureOptions extends AttentionFigureOptions {
   readonly queries?: readonly number[];
   /** A panel each. Default: how much heads differ, prefer positions, and look at the example. */
   readonly measures?: readonly LayerMeasure[];
-}
-
-/** Runs that are compared. */
-export interface AttentionGroup {
-  /** `x − y`. */
-  readonly name: string;
-  readonly runs: readonly AttentionRun[];
-}
-
-/** The measures of every layer at each reading. */
-export type LayerCourse = readonly { readonly step: number; readonly layers: readonly LayerMeasures[] }[];
-
-/** The measures of every layer at each reading of a run. */
-export function layerCourse(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): LayerCourse {
-  const { mask } = run.spec.model, sizes = sizesOf([run]);
-  return run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
 }
 
 /** One measure of one layer, median and middle half of the runs. */

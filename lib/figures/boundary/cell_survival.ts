@@ -1,10 +1,10 @@
-/** Survival curves of all cells of a surface: runs that never grok are data, too. */
-import type { BoardRun } from "../settings.ts";
-import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { MOST_GROUPS, survivalCurves, type SurvivalOptions, timesToGrok } from "../survival.ts";
+import { MOST_GROUPS, survivalCurves, type SurvivalOptions } from "../survival.ts";
 import type { Figure } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
-import { capital } from "../sweep_marks.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
+import { timesToGrok } from "../../analysis/runs/times.ts";
+import { capital } from "../../analysis/words.ts";
 
 /**
  * A panel a value of x, in it a curve a value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.

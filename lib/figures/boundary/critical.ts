@@ -1,19 +1,15 @@
 /** The critical ratio and how it moves: where along one setting half of the networks grok, for each value of another. */
 import * as Plot from "@observablehq/plot";
-import { type Critical, criticalPoint, type Crossing } from "../../analysis/statistics/critical.ts";
+import type { Critical, Crossing } from "../../analysis/statistics/critical.ts";
 import { taskOf } from "./heat_map.ts";
 import { key } from "../map_cells.ts";
-import type { BoardRun } from "../settings.ts";
-import { type Surface, type SurfaceAxes, surfaceOf, watchedUnequally } from "./surface.ts";
-import { BETWEEN, capital, HEAD, list } from "../sweep_marks.ts";
+import { watchedUnequally } from "./surface.ts";
+import { BETWEEN, HEAD } from "../sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, VALIDATION, WIDTH } from "../theme.ts";
-
-export interface CriticalRow extends Critical {
-  /** The value of the other setting: a weight decay. */
-  readonly y: number;
-  /** The settings with runs that aren't done; they don't count. */
-  readonly open: number;
-}
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { type Surface, type SurfaceAxes, surfaceOf } from "../../analysis/boundary/surface.ts";
+import { capital, list } from "../../analysis/words.ts";
+import { type CriticalRow, criticalRowsOf } from "../../analysis/boundary/critical.ts";
 
 export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
   /** Of the intervals. Default: 0.95. */
@@ -22,30 +18,6 @@ export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
   readonly task?: string;
   /** Instead of the finding. */
   readonly title?: string;
-}
-
-/**
- * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along that.
- * @throws Error where `surfaceOf` does.
- */
-export function criticalRows(
-  runs: readonly BoardRun[],
-  { level = 0.95, ...axes }: Omit<SurfaceAxes, "map"> & { readonly level?: number } = {},
-): CriticalRow[] {
-  return criticalRowsOf(surfaceOf(runs, axes), level);
-}
-
-/** The same of a surface. */
-export function criticalRowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
-  return cells.flatMap((row, j) => {
-    const tries = row.filter(({ runs, open }) => runs > 0 && open === 0).map(({ x, grokked, runs }) => ({
-      x,
-      successes: grokked,
-      n: runs,
-    }));
-    if (tries.length < 2) return [];
-    return [{ y: ys[j], open: row.filter(({ open }) => open > 0).length, ...criticalPoint(tries, { level }) }];
-  });
 }
 
 const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;

@@ -1,42 +1,19 @@
 /** Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the best. */
 import * as Plot from "@observablehq/plot";
-import { type Corrected, corrected, decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
-import { type UShape, uShape } from "../../analysis/statistics/u_shape.ts";
+import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
-import { type BoardRun, outcome } from "../settings.ts";
-import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { capital, DOT, list, TRIANGLE } from "../sweep_marks.ts";
-import { timesToGrok } from "../survival.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
-
-/** The corrected test is the one of the largest value; without it, where the largest is the best itself. */
-export interface DelayRow extends UShape, Corrected {
-  /** The value of the other setting: a weight decay. */
-  readonly y: number;
-}
+import { DOT, TRIANGLE } from "../sweep_marks.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
+import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
+import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
+import { capital, count, list } from "../../analysis/words.ts";
+import { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
 
 export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
   /** What was learned; by default as the runs' specs say it. */
   readonly task?: string;
   /** Instead of the finding. */
   readonly title?: string;
-}
-
-/**
- * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. A value
- * with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is left out.
- * @throws Error where `surfaceOf` does.
- */
-export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: Omit<SurfaceAxes, "map"> = {}): DelayRow[] {
-  const { cells } = surfaceOf(runs, { x, y });
-  const rows = cells.flatMap((row) => {
-    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({
-      x: cell.x,
-      times: timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
-    })).filter(({ times }) => times.length > 0);
-    return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
-  });
-  return corrected(rows.map((row) => ({ ...row, p: row.largest?.p ?? null, least: row.largest?.least ?? null })));
 }
 
 /** The axis goes beyond the values by this factor. */
@@ -159,6 +136,8 @@ function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map(digits);
   const range = ratios[0] === ratios[ratios.length - 1] ? ratios[0] : `${ratios[0]} to ${ratios[ratios.length - 1]}`;
   // Ranks may tell what means can't.
-  const much = ratios.every((ratio) => Number(ratio) > 1) ? `it takes ${range} times as long as at the best` : "it takes longer than at the best";
+  const much = ratios.every((ratio) => Number(ratio) > 1)
+    ? `it takes ${range} times as long as at the best`
+    : "it takes longer than at the best";
   return `Excess capacity delays grokking with ${at(shown, true)}: ${bound(where.trim())} ${much}${rest}`;
 }

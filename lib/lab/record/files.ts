@@ -11,13 +11,14 @@ import { csvFormatRows } from "d3-dsv";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Environment } from "../environment.ts";
-import { type NamedRule, swept } from "../experiment.ts";
+import type { NamedRule } from "../experiment.ts";
 import { RULES } from "../../run/grokking.ts";
 import type { Artifact } from "../artifacts.ts";
 import { milestoneRow } from "../milestones.ts";
 import type { Row } from "../store.ts";
 import { THINNING } from "./thin.ts";
 import type { Watch } from "../watch.ts";
+import { swept } from "../../analysis/runs/settings.ts";
 
 export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv", artifacts: "artifacts.csv" } as const;
 

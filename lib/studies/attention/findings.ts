@@ -10,11 +10,11 @@ import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics
 import { phaseSeparation } from "../../analysis/attention/phase_contrast.ts";
 import { PHASES, phases } from "../../run/phases.ts";
 import { specialisation } from "../../analysis/attention/specialisation.ts";
-import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../../figures/attention/shared.ts";
-import type { PatternClusters } from "../../figures/attention/clusters.ts";
-import { datedRun, type DatingOptions } from "../../figures/attention/lag.ts";
-import { medianStep } from "../../figures/runs.ts";
-import type { AttentionGroup, LayerMeasure } from "../../figures/attention/specialisation.ts";
+import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf } from "../../analysis/attention/runs.ts";
+import type { PatternClusters } from "../../analysis/attention/pattern_clusters.ts";
+import { datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import type { LayerMeasure } from "../../analysis/attention/courses.ts";
 
 /** Its first reading, the first moments after memorising, the last ones. */
 export type Instant = "start" | "memorised" | "end";
@@ -190,7 +190,11 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
   groups.map(({ name, runs }) => {
     const dated = runs.map((run) => datedRun(run, options)), grokked = dated.filter(({ moments }) => moments.grokking !== null);
     const signals = grokked.flatMap(({ signals }) => signals ?? []);
-    return { name, ...lagOverRuns(dated.map(({ moments }) => moments), options), speeds: signals.length > 1 ? speedLag(signals, options) : null };
+    return {
+      name,
+      ...lagOverRuns(dated.map(({ moments }) => moments), options),
+      speeds: signals.length > 1 ? speedLag(signals, options) : null,
+    };
   });
 
 /** When attention's change is half done, and whether that goes with grokking from seed to seed. */

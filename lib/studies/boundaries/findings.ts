@@ -5,13 +5,13 @@ import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
-import { delayRows } from "../../figures/boundary/delay.ts";
-import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../figures/boundary/surface.ts";
-import { medianStep } from "../../figures/runs.ts";
-import { type BoardRun, nameOf, outcome, shortNumber } from "../../figures/settings.ts";
-import { capital } from "../../figures/sweep_marks.ts";
 import type { RunSpec } from "../../run/spec.ts";
-import { type Moment, timesTo } from "../capacity/findings.ts";
+import { delayRows } from "../../analysis/boundary/delay.ts";
+import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
+import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
+import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
+import { nameOf } from "../../analysis/runs/settings.ts";
+import { capital, shortNumber } from "../../analysis/words.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 

@@ -1,15 +1,6 @@
 /** Lags between two changes: cross-correlation against NumPy and known shifts, verdicts on runs made for each of them. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import {
-  changeBetween,
-  courseOf,
-  decades,
-  halfwayStep,
-  justAfter,
-  lastMoments,
-  meanLevel,
-  stepAt,
-} from "../../../lib/analysis/attention/change.ts";
+import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "../../../lib/analysis/attention/change.ts";
 import {
   crossCorrelation,
   type Signal,
@@ -22,6 +13,7 @@ import { lagOf, lagOverRuns, type Moments } from "../../../lib/analysis/attentio
 import { pseudomedian, signFlipTest } from "../../../lib/analysis/statistics/paired.ts";
 import { Random } from "../../../lib/run/random.ts";
 import { close, EXACT } from "../../close.ts";
+import { decades, stepAt } from "../../../lib/analysis/statistics/decades.ts";
 
 /** A signal that rises from 0 to 1 around so many decades, read at irregular steps from 10 to 10 000. */
 const STEPS = Array.from({ length: 80 }, (_, i) => stepAt(1 + 3 * (i + 0.3 * Math.sin(i)) / 79));
@@ -112,7 +104,10 @@ Deno.test("lag: before, with, after and undecided by the stated rule, with what 
   assertEquals(lagOverRuns(lagged(-0.02, -0.05, -0.01, -0.08, -0.03, -0.06), { margin: 0 }).verdict, "before");
   // On one side of 0, but reaching into what counts as "with": that is all that the interval carries.
   const reaching = [-0.02, -0.05, -0.01, -0.18, -0.13, -0.06];
-  assertEquals([lagOverRuns(lagged(...reaching)).verdict, lagOverRuns(lagged(...reaching.map((x) => -x))).verdict], ["not after", "not before"]);
+  assertEquals([lagOverRuns(lagged(...reaching)).verdict, lagOverRuns(lagged(...reaching.map((x) => -x))).verdict], [
+    "not after",
+    "not before",
+  ]);
   // Runs whose shift lies beyond the margin and their interval not: +14 %, 4 to 23, isn't "after".
   const wide = [0.04, 0.05, 0.1, 0.12, 0.14, 0.16, 0.18, 0.22, 0.24, 0.16], found = lagOverRuns(lagged(...wide));
   assert(found.shift! > 0.1 && found.low! > 0 && found.low! < 0.1 && found.p! < 0.05);

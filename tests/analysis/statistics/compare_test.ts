@@ -39,7 +39,8 @@ const subsets = (n: number, k: number, from = 0): number[][] =>
   k === 0 ? [[]] : Array.from({ length: Math.max(0, n - k + 1 - from) }, (_, i) => from + i)
     .flatMap((first) => subsets(n, k - 1, first + 1).map((rest) => [first, ...rest]));
 
-const cliffsDelta = (a: readonly Observation[], b: readonly Observation[], options: BootstrapOptions = {}) => stratifiedDelta([{ a, b }], options);
+const cliffsDelta = (a: readonly Observation[], b: readonly Observation[], options: BootstrapOptions = {}) =>
+  stratifiedDelta([{ a, b }], options);
 const bootstrapMedian = (values: readonly number[], options: BootstrapOptions = {}) =>
   bootstrap([values.length], ([places]) => median(places, (i) => values[i])!, options);
 
@@ -61,7 +62,9 @@ Deno.test("compare: Cliff's delta from its pairs; Gehan's 271 of 441 for Freirei
 });
 
 Deno.test("compare: plain samples of one stratum have Newcombe's interval, which holds where they don't overlap; several the bootstrap's", () => {
-  const pair = { a: complete([4, 5, 6]), b: complete([1, 2, 3]) }, { delta, low, high } = stratifiedDelta([pair]), apart = superiorityInterval(1, 3, 3);
+  const pair = { a: complete([4, 5, 6]), b: complete([1, 2, 3]) },
+    { delta, low, high } = stratifiedDelta([pair]),
+    apart = superiorityInterval(1, 3, 3);
   assertEquals([delta, low, high], [1, 2 * apart.low - 1, 1]);
   const several = stratifiedDelta([pair, pair], { resamples: 200 });
   assertEquals([several.delta, several.low, several.high], [1, null, null]);
@@ -211,7 +214,10 @@ Deno.test("multiple: Holm's correction, over the rows that have a p, with the sm
   assertEquals([rows.map(differs), rows.map(decides)], [[false, false, false, true], [true, false, false, true]]);
   // Whatever the p-values are, none is below its floor.
   for (let i = 0; i < 200; i++) {
-    const drawn = Array.from({ length: 5 }, (_, k) => ({ p: Math.min(1, 0.004 * (1 + k) + ((i * 7919 + k * 104729) % 1000) / 1000), least: 0.004 * (1 + k) }));
+    const drawn = Array.from(
+      { length: 5 },
+      (_, k) => ({ p: Math.min(1, 0.004 * (1 + k) + ((i * 7919 + k * 104729) % 1000) / 1000), least: 0.004 * (1 + k) }),
+    );
     assert(corrected(drawn).every(({ holm, floor }) => holm! >= floor! - EXACT));
   }
 });

@@ -35,7 +35,10 @@ function enumerated({ a, b }: ObservedPair): number {
 
 /** The second group's times stretched, both cut off where all were watched. */
 function stretched({ a, b }: ObservedPair, by: number): ObservedPair {
-  const c = Math.min(...a.filter(({ event }) => !event).map(({ time }) => time), ...b.filter(({ event }) => !event).map(({ time }) => time * by));
+  const c = Math.min(
+    ...a.filter(({ event }) => !event).map(({ time }) => time),
+    ...b.filter(({ event }) => !event).map(({ time }) => time * by),
+  );
   const cut = ({ time, event }: Observation) => time > c ? never(c) : { time, event };
   return { a: a.map(cut), b: b.map(({ time, event }) => cut({ time: time * by, event })) };
 }

@@ -25,7 +25,9 @@ function statistic(order: readonly number[], samples: number): number {
 
 Deno.test("later at the end: p is that of all ways to deal the runs, and the smallest that of an end behind all others", () => {
   for (const order of [[2, 1, 2, 0, 1, 0, 0], [1, 2, 1, 0, 0, 2, 0], [0, 2, 0, 1, 2, 1, 0]]) {
-    const all = deals([3, 2, 2]), seen = statistic(order, 3), at = (sample: number) => complete(order.flatMap((each, i) => each === sample ? [10 * i + 10] : []));
+    const all = deals([3, 2, 2]),
+      seen = statistic(order, 3),
+      at = (sample: number) => complete(order.flatMap((each, i) => each === sample ? [10 * i + 10] : []));
     const exact = all.filter((each) => statistic(each, 3) >= seen - 1e-9).length / all.length;
     const { z, p, least } = laterAtEnd(at(0), [at(1), at(2)], DRAWS);
     assertAlmostEquals(Math.max(...z), seen, 1e-9);
@@ -56,8 +58,12 @@ Deno.test("later at the end: how many times as long at least, by the same test; 
   const at = (by: number) => laterAtEnd(complete(end.map((time) => time / by)), others).p;
   assert(p < 0.05 && at(atLeast! / 1.02) < 0.05 && at(atLeast! * 1.02) >= 0.05, `${atLeast}`);
   let above = 0;
-  const random = new Random(5, "resample"), trials = 60, draw = (mean: number) => complete([1, 2, 3, 4, 5].map(() => mean * Math.exp(0.3 * random.normal())));
-  for (let i = 0; i < trials; i++) above += Number((laterAtEnd(draw(200), [draw(100), draw(250), draw(400)], { draws: 200 }).atLeast ?? 0) > 2);
+  const random = new Random(5, "resample"),
+    trials = 60,
+    draw = (mean: number) => complete([1, 2, 3, 4, 5].map(() => mean * Math.exp(0.3 * random.normal())));
+  for (let i = 0; i < trials; i++) {
+    above += Number((laterAtEnd(draw(200), [draw(100), draw(250), draw(400)], { draws: 200 }).atLeast ?? 0) > 2);
+  }
   assert(above / trials <= 0.05 + 3 * Math.sqrt(0.05 * 0.95 / trials), `${above} of ${trials}`);
 });
 

@@ -1,0 +1,60 @@
+/** Median and middle half of runs over the steps. */
+import type { Curve } from "./run.ts";
+import type { Metrics } from "../../engine/engine.ts";
+
+/** Median and middle half of the runs at a step. */
+export interface Band {
+  readonly step: number;
+  readonly low: number;
+  readonly mid: number;
+  readonly high: number;
+}
+
+/** The quantile q of sorted values, linear between neighbours. */
+export function quantile(sorted: readonly number[], q: number): number {
+  const at = (sorted.length - 1) * q, below = Math.floor(at);
+  const [a, b] = [sorted[below], sorted[Math.ceil(at)]];
+  return a === b ? a : a + (b - a) * (at - below);
+}
+
+/**
+ * Median and quartiles over the runs, at every step at which one of them was evaluated. A run that stopped before others keeps its
+ * last value: leaving it out would make the median jump because of who is left.
+ */
+export function bands(runs: readonly Curve[], field: keyof Metrics): Band[] {
+  return bandsOf(runs.map(({ metrics }) => metrics), (row) => row[field]);
+}
+
+/** The same of whatever was seen of each run at some steps, ascending. */
+export function bandsOf<T extends { readonly step: number }>(runs: readonly (readonly T[])[], of: (row: T) => number): Band[] {
+  const steps = [...new Set(runs.flatMap((rows) => rows.map(({ step }) => step)))].sort((a, b) => a - b);
+  const at = runs.map(() => -1);
+  return steps.map((step) => {
+    const values: number[] = [];
+    runs.forEach((rows, r) => {
+      while (at[r] + 1 < rows.length && rows[at[r] + 1].step <= step) at[r]++;
+      const value = at[r] < 0 ? undefined : of(rows[at[r]]);
+      if (value !== undefined && Number.isFinite(value)) values.push(value);
+    });
+    values.sort((a, b) => a - b);
+    return { step, low: quantile(values, 0.25), mid: quantile(values, 0.5), high: quantile(values, 0.75) };
+  }).filter((band) => Number.isFinite(band.mid));
+}
+
+/**
+ * As many bands as a screen has columns: those that share a column become one, at the last one's step, with the median of their
+ * medians and the extremes of their bands, so that a dip of a single evaluation stays visible.
+ */
+export function thin(all: readonly Band[], columnOf: (step: number) => number): Band[] {
+  const columns = new Map<number, Band[]>();
+  for (const band of all) {
+    const column = Math.round(columnOf(band.step));
+    columns.set(column, [...columns.get(column) ?? [], band]);
+  }
+  return [...columns.values()].map((group) => ({
+    step: group.at(-1)!.step,
+    low: Math.min(...group.map((band) => band.low)),
+    mid: quantile(group.map((band) => band.mid).sort((a, b) => a - b), 0.5),
+    high: Math.max(...group.map((band) => band.high)),
+  }));
+}
