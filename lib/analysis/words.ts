@@ -1,3 +1,5 @@
+import type { Interval } from "./statistics/sample.ts";
+
 /** Numbers and names as people write them, for titles, tables and sentences. */
 
 /** `weight decay` → `Weight decay`; symbols stay as they are. */
@@ -22,3 +24,14 @@ export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
 
 /** 12345 → `12,345`. */
 export const count = (n: number) => Math.round(n).toLocaleString("en-US");
+
+/** Minus as people write it, no minus before a zero. */
+export const signed = (value: number, digits: number) => {
+  const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+};
+
+export const between = ({ low, high }: Interval, digits: number) =>
+  low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
+
+export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

@@ -1,7 +1,7 @@
 /** How fast the engine trains: as work grows along four axes, and where the time of a step goes. */
 import * as Plot from "@observablehq/plot";
 import { quantile } from "d3-array";
-import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../studies/speed/record.ts";
+import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../studies/speed/mod.ts";
 import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
 import { count } from "../analysis/words.ts";
 

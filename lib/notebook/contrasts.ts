@@ -4,16 +4,7 @@ import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
 import type { Interval } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
-import { count } from "../analysis/words.ts";
-
-/** Minus as people write it, no minus before a zero. */
-export const signed = (value: number, digits: number) => {
-  const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
-};
-
-export const between = ({ low, high }: Interval, digits: number) =>
-  low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
+import { between, count, pShort, signed } from "../analysis/words.ts";
 
 /** How the rows of each kind are said. */
 const KINDS = {
@@ -59,8 +50,6 @@ const factors = ({ low, high }: Interval) =>
     : high !== null
     ? `below ${short(high)}`
     : "–";
-
-export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
 
 export interface SentenceWords {
   /** What happens: `grokking`; of values, what there is more of: `time below 99 %`. */

@@ -1,5 +1,5 @@
 /** How the native engine's speed changes as the work grows: `deno task bench --scaling`. */
-import type { ScalingAxis, ScalingPoint } from "../../lib/studies/speed/record.ts";
+import type { ScalingAxis, ScalingPoint } from "../../lib/studies/speed/mod.ts";
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import type { WebGpuTrainer } from "../../lib/engine/trainer.ts";
 import { reason } from "../../lib/run/files.ts";

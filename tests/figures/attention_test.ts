@@ -10,10 +10,11 @@ import { correlationBand, speedLag } from "../../lib/analysis/statistics/cross_c
 import type { Figure } from "../../lib/figures/theme.ts";
 import { made, several } from "../studies/attention_runs.ts";
 import { shapes, texts } from "./figure_parts.ts";
-import { edgesOf, readQueries, typicalRun } from "../../lib/analysis/attention/runs.ts";
+import { edgesOf, readQueries } from "../../lib/analysis/attention/runs.ts";
 import { patternClusters, shares } from "../../lib/analysis/attention/pattern_clusters.ts";
 import { headEntropies, layerCourse, phasePatterns } from "../../lib/analysis/attention/courses.ts";
 import { datedRun } from "../../lib/analysis/attention/dated.ts";
+import { typicalRun } from "../../lib/analysis/runs/groups.ts";
 
 /** Evaluations are 10 steps apart, readings up to 9 % of a step: half-way steps lie between two of them. */
 const DATED = 0.02;

@@ -1,6 +1,6 @@
 /** How fast the engine is: what was recorded of it, and the two figures. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Profile, recordedBenches, type Scaling, type ScalingPoint } from "../../lib/studies/speed/record.ts";
+import { type Profile, recordedBenches, type Scaling, type ScalingPoint } from "../../lib/studies/speed/mod.ts";
 import { kindsOf, profileFigure, scalingFigure } from "../../lib/figures/speed.ts";
 import { scalingTable } from "../bench/scaling.ts";
 import { scratch } from "../lab/lab_files.ts";

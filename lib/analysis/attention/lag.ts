@@ -3,6 +3,7 @@ import { pseudomedian, rankBiserial, signFlipTest } from "../statistics/paired.t
 import type { PermutationOptions } from "../statistics/permutation.ts";
 import { type Interval, must } from "../statistics/sample.ts";
 import { decades } from "../statistics/decades.ts";
+import { count, percent } from "../words.ts";
 
 /** When things happened to a run, in steps; `null` for what wasn't seen. */
 export interface Moments {
@@ -110,4 +111,28 @@ function verdictOf(low: number | null, high: number | null, margin: number): Ver
   if (notBefore) return low > margin ? "after" : "not before";
   if (notAfter) return high < -margin ? "before" : "not after";
   return "undecided";
+}
+
+/** Minus as people write it; a plus where it tells later from earlier. */
+export const signedLag = (lag: number, scale: keyof Lag) => {
+  const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
+  return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
+};
+
+/** What the interval carries, with the shift and n. */
+export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
+  if (shift === null) return "No run dates a change of attention against validation accuracy";
+  const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
+  const interval = low === null || high === null
+    ? "too few for an interval"
+    : `95 % interval ${signedLag(low, scale)} to ${signedLag(high, scale)}`;
+  const says = {
+    before: "Attention changes before validation accuracy:",
+    "not after": "Attention does not change after validation accuracy, but before it or with it:",
+    with: "Attention changes with validation accuracy:",
+    "not before": "Attention does not change before validation accuracy, but with it or after it:",
+    after: "Attention changes after validation accuracy:",
+    undecided: "Whether attention changes before, with or after accuracy is undecided:",
+  }[verdict];
+  return `${says} shift ${signedLag(shift, scale)}${unit} (${interval}, n\u00a0=\u00a0${n})`;
 }

@@ -25,11 +25,6 @@ export const readQueries = ({ model }: RunSpec): number[] => {
   return model.pooling === "last" ? [T - 1] : choosingQueries(T, model.mask);
 };
 
-/** The run that groks at the median step, the earlier of two; runs that never do count as later than all. */
-export function typicalRun<T extends Curve>(runs: readonly T[]): T {
-  return runs.toSorted((a, b) => (a.grokkingStep ?? Infinity) - (b.grokkingStep ?? Infinity) || 0)[Math.floor((runs.length - 1) / 2)];
-}
-
 /** L, H and T of the runs' model. */
 export const sizesOf = ([{ spec }]: readonly AttentionRun[]) => attentionSizes(spec);
 

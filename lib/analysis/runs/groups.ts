@@ -45,3 +45,8 @@ export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: {
 
 /** The knob that says how long one watches. */
 export const STEPS = "Steps";
+
+/** The run that groks at the median step, the earlier of two; runs that never do count as later than all. */
+export function typicalRun<T extends Curve>(runs: readonly T[]): T {
+  return runs.toSorted((a, b) => (a.grokkingStep ?? Infinity) - (b.grokkingStep ?? Infinity) || 0)[Math.floor((runs.length - 1) / 2)];
+}

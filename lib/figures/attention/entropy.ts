@@ -4,9 +4,10 @@ import { must } from "../../analysis/statistics/sample.ts";
 import { type AttentionFigureOptions, checkRuns, headName, kindLine, medianEdges, ofOne, range, SHARES, timePanel } from "./shared.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, type Figure, VALIDATION } from "../theme.ts";
-import { type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf, typicalRun } from "../../analysis/attention/runs.ts";
+import { type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
 import { capital, percent } from "../../analysis/words.ts";
 import { headEntropies, type HeadEntropy } from "../../analysis/attention/courses.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface EntropyOptions extends AttentionFigureOptions {
   /** Which of the runs. Default: the one that groks at the median step. */

@@ -25,9 +25,10 @@ import { movable, type MovableFigure } from "../html.ts";
 import { placeNames } from "../labels.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, FAINT, HALO, MARGIN, type Panel, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
-import { type AttentionRun, edgesOf, sizesOf, tokensOf, typicalRun } from "../../analysis/attention/runs.ts";
+import { type AttentionRun, edgesOf, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
 import { count, percent } from "../../analysis/words.ts";
 import { bands } from "../../analysis/runs/bands.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface FilmOptions extends AttentionFigureOptions {
   /** Which of the runs. Default: the one that groks at the median step. */

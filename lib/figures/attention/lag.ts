@@ -1,13 +1,13 @@
 /** Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their speeds agree. */
 import * as Plot from "@observablehq/plot";
 import { correlationBand, type SignalPair, type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
-import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
+import { lagFinding, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments, signedLag } from "../../analysis/attention/lag.ts";
 import { type AttentionFigureOptions, checkRuns, KINDS } from "./shared.ts";
 import { about } from "../runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
 import { axes, compose, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
 import type { AttentionRun } from "../../analysis/attention/runs.ts";
-import { count, percent } from "../../analysis/words.ts";
+import { percent } from "../../analysis/words.ts";
 import { type DatedRun, datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
 
 export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale"> {
@@ -38,30 +38,6 @@ const ATTENTION = KINDS[0];
 
 const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
 
-/** Minus as people write it; a plus where it tells later from earlier. */
-const signed = (lag: number, scale: keyof Lag) => {
-  const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
-  return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
-};
-
-/** What the interval carries, with the shift and n. */
-export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
-  if (shift === null) return "No run dates a change of attention against validation accuracy";
-  const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
-  const interval = low === null || high === null
-    ? "too few for an interval"
-    : `95 % interval ${signed(low, scale)} to ${signed(high, scale)}`;
-  const says = {
-    before: "Attention changes before validation accuracy:",
-    "not after": "Attention does not change after validation accuracy, but before it or with it:",
-    with: "Attention changes with validation accuracy:",
-    "not before": "Attention does not change before validation accuracy, but with it or after it:",
-    after: "Attention changes after validation accuracy:",
-    undecided: "Whether attention changes before, with or after accuracy is undecided:",
-  }[verdict];
-  return `${says} shift ${signed(shift, scale)}${unit} (${interval}, n\u00a0=\u00a0${n})`;
-}
-
 /** The runs that the verdict leaves out. */
 function leftOut({ never, undated }: LagSummary): string {
   const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
@@ -90,7 +66,7 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     return [{ y, x1: at(reach[0]), x2: at(reach[1]) }];
   });
   const word = ({ grokking, lag }: typeof rows[number]) =>
-    grokking === null ? "never grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
+    grokking === null ? "never grokked" : lag?.[scale] == null ? "not clear" : signedLag(lag[scale], scale);
   const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
   return panel({
     ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },
@@ -148,14 +124,14 @@ function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: La
     x: { domain: [-most, most] },
     y: { domain },
     marks: [
-      ...axes({ ticks: [], label: `Lag of attention, in decades of steps; speeds agree best at ${signed(speeds.lag, "decades")} →` }, {
+      ...axes({ ticks: [], label: `Lag of attention, in decades of steps; speeds agree best at ${signedLag(speeds.lag, "decades")} →` }, {
         ticks: ticks(...domain, "linear").filter((_, i, all) => all.length < 6 || (i - all.findIndex((r) => Math.abs(r) < 1e-9)) % 2 === 0),
         format: (r) => String(Number(r.toPrecision(2))).replace("-", "−"),
         label: "Correlation of the two speeds",
       }, top),
       Plot.axisX(steps, {
         tickSize: 4,
-        text: (lag: number) => lag === 0 ? "0" : signed(lag, "decades").replace(/\.?0+$/, ""),
+        text: (lag: number) => lag === 0 ? "0" : signedLag(lag, "decades").replace(/\.?0+$/, ""),
         label: null,
         color: FAINT,
       }),

@@ -18,9 +18,10 @@ import {
   words,
 } from "./shared.ts";
 import { compose, FAINT, type Figure, WIDTH } from "../theme.ts";
-import { type AttentionRun, readQueries, sizesOf, tokensOf, typicalRun } from "../../analysis/attention/runs.ts";
+import { type AttentionRun, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
 import { capital, count } from "../../analysis/words.ts";
 import { type PhasePattern, phasePatterns } from "../../analysis/attention/courses.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface PatternOptions extends Pick<AttentionFigureOptions, "task" | "title"> {
   /** Which of the runs. Default: the one that groks at the median step. */

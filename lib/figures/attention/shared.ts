@@ -7,8 +7,9 @@ import { about } from "../runs.ts";
 import { stepAxis, type StepOptions, type StepScale } from "../scale.ts";
 import { axes, FAINT, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
 import { medianStep } from "../../analysis/runs/times.ts";
-import { type AttentionRun, edgesOf, typicalRun } from "../../analysis/attention/runs.ts";
+import { type AttentionRun, edgesOf } from "../../analysis/attention/runs.ts";
 import { count, percent } from "../../analysis/words.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface AttentionFigureOptions extends StepOptions {
   /** What was learned; by default as the runs' specs say it. */

@@ -1,12 +1,12 @@
-/** What the study of attention found, for the cells of a notebook: lags and phases as dataframes, and the verdict in sentences. */
-import type { DataFrame } from "danfojs";
-import { pWord } from "../analysis/statistics/multiple.ts";
-import type { LagSummary, Verdict } from "../analysis/attention/lag.ts";
-import type { Dates, GroupLag, PhaseDistance } from "../studies/attention/findings.ts";
-import { lagFinding } from "../figures/attention/lag.ts";
-import { between, pShort, signed } from "./contrasts.ts";
-import { frame } from "./frames.ts";
-import { list } from "../analysis/words.ts";
+/** What the study of attention found, as tables and sentences: lags, phases, dates, and the verdict. */
+import { pWord } from "../../analysis/statistics/multiple.ts";
+import type { LagSummary, Verdict } from "../../analysis/attention/lag.ts";
+import type { Dates, GroupLag, PhaseDistance } from "./findings.ts";
+import { between, list, pShort, signed } from "../../analysis/words.ts";
+import { lagFinding } from "../../analysis/attention/lag.ts";
+
+/** A row of a table, by the names of its columns. */
+type Row = Record<string, string | number>;
 
 /** In how many runs attention changed first. */
 const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
@@ -17,8 +17,8 @@ const speedsOf = ({ speeds }: GroupLag) =>
 const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades, 2)}`;
 
 /** A row a group; lags in percent of the wait, in decades, or in steps. */
-export function lagFrame(rows: readonly GroupLag[]): DataFrame {
-  return frame(rows.map((row) => {
+export function lagTable(rows: readonly GroupLag[]): Row[] {
+  return rows.map((row) => {
     const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
     const [times, digits, unit] =
       ({ relative: [100, 0, ", % of the wait"], decades: [1, 3, ", decades"], steps: [1, 0, ", steps"] } as const)[scale];
@@ -36,7 +36,7 @@ export function lagFrame(rows: readonly GroupLag[]): DataFrame {
       "attention changes": verdict,
       "speeds agree at, decades": speedsOf(row),
     };
-  }));
+  });
 }
 
 /**
@@ -77,8 +77,8 @@ export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): 
 }
 
 /** A row a group and phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
-export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
-  return frame(rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
+export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
+  return rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
     "": name,
     from,
     to,
@@ -88,13 +88,13 @@ export function phaseFrame(rows: readonly PhaseDistance[]): DataFrame {
     "p, Holm": pShort(holm),
     least: pShort(floor),
     "entropies, Wasserstein": signed(entropy, 3),
-  })));
+  }));
 }
 
 /** A row a group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
-export function datesFrame(rows: readonly Dates[]): DataFrame {
+export function datesTable(rows: readonly Dates[]): Row[] {
   const step = (value: number | null) => value === null ? "–" : signed(value, 0);
-  return frame(rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({
+  return rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({
     "": name,
     runs,
     "attention half-way, median": step(attention),
@@ -106,5 +106,5 @@ export function datesFrame(rows: readonly Dates[]): DataFrame {
     p: pShort(p),
     "p, Holm": pShort(holm),
     least: pShort(floor),
-  })));
+  }));
 }
