@@ -88,7 +88,7 @@ Deno.test("the real kernel is heard, and loses nothing of many large figures at 
   try {
     const many = 'await show(...Array.from({ length: 40 }, (_, i) => `${i} ` + "x".repeat(100_000)));';
     const notebook = book(
-      'import { show } from "../../lib/mod.ts";\nimport { delivered } from "../../lib/notebook/delivery.ts";',
+      'import { show } from "../lib/mod.ts";\nimport { delivered } from "../lib/notebook/delivery.ts";',
       ...[many, many, many],
       "console.log(await delivered(Deno.jupyter.broadcast));\nawait show();",
     );

@@ -21,8 +21,8 @@ for (const name of notebooks) {
     const code = notebook.cells.filter((cell) => cell.cell_type === "code").map((cell) => joined(cell.source));
     const imports = code.flatMap((source) => source.match(/\bfrom "([^"]+)"/g) ?? []);
     const [core, study = "", ...others] = new Set(imports);
-    assertEquals([core, others], ['from "../../lib/mod.ts"', []]);
-    assert(study === "" || /^from "\.\.\/\.\.\/lib\/studies\/\w+\/mod\.ts"$/.test(study), study);
+    assertEquals([core, others], ['from "../lib/mod.ts"', []]);
+    assert(study === "" || /^from "\.\.\/lib\/studies\/\w+\/mod\.ts"$/.test(study), study);
     assert(code[0].startsWith("import "), "the first cell imports");
     assert(!/\bfor\b|\bwhile\b|GPU|tensor/.test(code.join("\n")), "loops and tensors belong into lib/");
     assert(pictures(notebook.cells.flatMap((cell) => cell.outputs ?? [])).length > 0);
