@@ -1,5 +1,3 @@
-import type { Interval } from "./statistics/sample.ts";
-
 /** Numbers and names as people write them, for titles, tables and sentences. */
 
 /** `weight decay` → `Weight decay`; symbols stay as they are. */
@@ -31,7 +29,7 @@ export const signed = (value: number, digits: number) => {
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 };
 
-export const between = ({ low, high }: Interval, digits: number) =>
+export const between = ({ low, high }: { readonly low: number | null; readonly high: number | null }, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

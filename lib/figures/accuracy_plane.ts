@@ -1,7 +1,9 @@
 /** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
-import { KINDS, range } from "./attention/shared.ts";
+import { KINDS } from "./attention/shared.ts";
 import { about } from "./runs.ts";
 import { compose, FAINT, type Figure, INK, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { list, percent, tight } from "../analysis/words.ts";

@@ -1,7 +1,8 @@
 /** What can be measured of attention over a run: of layers, of heads, and phase by phase. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import { type LayerMeasures, specialisation } from "./specialisation.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf } from "./runs.ts";
-import { range } from "../../figures/attention/shared.ts";
 import { type Phase, phases } from "../../run/phases.ts";
 import { type Course, courseOf, meanPattern } from "./change.ts";
 

@@ -1,7 +1,8 @@
 /** The patterns of all heads over training in clusters, and how full each of them is. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import { type Choice, type ChoiceOptions, chooseClusters } from "./clusters.ts";
 import { type AttentionRun, readQueries, sizesOf, tokensOf } from "./runs.ts";
-import { range } from "../../figures/attention/shared.ts";
 import { namePatterns, rowsOf } from "./patterns.ts";
 
 /** What of attention is clustered, and how. */

@@ -6,7 +6,6 @@
 import { bisectRight, maxIndex } from "d3-array";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import { type Interval, must } from "./sample.ts";
-import type { LagOptions } from "../attention/lag.ts";
 import { decades } from "./decades.ts";
 
 /** A number at steps that ascend, [n] each: how far something has come. */
@@ -148,7 +147,11 @@ function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
 }
 
 /** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
-export function correlationBand(pairs: readonly SignalPair[], { lags }: SpeedLag, { level, resamples = 1000, seed }: LagOptions = {}) {
+export function correlationBand(
+  pairs: readonly SignalPair[],
+  { lags }: SpeedLag,
+  { level, resamples = 1000, seed }: BootstrapOptions = {},
+) {
   const most = (lags.length - 1) / 2, spacing = lags[most + 1];
   const all = pairs.flatMap(({ first, second, from, to }) =>
     crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []

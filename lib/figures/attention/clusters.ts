@@ -1,4 +1,6 @@
 /** Which patterns the heads have over training: how full each cluster of patterns is, a panel a layer, with the clusters' means as the key. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import {
   type AttentionFigureOptions,
@@ -7,7 +9,6 @@ import {
   KINDS,
   medianEdges,
   pixelPanel,
-  range,
   shadeKey,
   SHARES,
   timePanel,

@@ -1,7 +1,9 @@
 /** Entropy of every head over training, a line a head, with the validation accuracy behind. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
-import { type AttentionFigureOptions, checkRuns, headName, kindLine, medianEdges, ofOne, range, SHARES, timePanel } from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, headName, kindLine, medianEdges, ofOne, SHARES, timePanel } from "./shared.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, type Figure, VALIDATION } from "../theme.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";

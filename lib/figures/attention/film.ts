@@ -1,4 +1,6 @@
 /** Attention while a network learns, as a film: a slider over the readings, in a notebook's output and in a page made of it. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { rowsOf } from "../../analysis/attention/patterns.ts";
 import { phaseAt } from "../../run/phases.ts";
@@ -12,7 +14,6 @@ import {
   medianEdges,
   ofOne,
   pixelPanel,
-  range,
   shadeKey,
   SHARES,
   timePanel,

@@ -1,4 +1,6 @@
 /** Attention patterns phase by phase: small multiples, a row a phase, a column a head. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { namePattern, rowsOf } from "../../analysis/attention/patterns.ts";
 import { patternDistance } from "../../analysis/attention/distances.ts";
@@ -12,7 +14,6 @@ import {
   heatMarks,
   ofOne,
   pixelPanel,
-  range,
   shadeKey,
   tokenMarks,
   words,

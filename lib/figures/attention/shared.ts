@@ -1,4 +1,6 @@
 /** What the figures of attention share: the runs, the edges of their phases, panels over steps, and patterns as heat maps. All pure. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
 import { stableJson } from "../../run/spec.ts";
@@ -239,5 +241,3 @@ export const words = (
   texts: readonly { readonly x: number; readonly y: number; readonly text: string }[],
   options: Plot.TextOptions = {},
 ) => Plot.text(texts, { x: "x", y: "y", text: "text", fill: INK, lineAnchor: "middle", textAnchor: "start", ...options });
-
-export const range = (n: number) => Array.from({ length: n }, (_, i) => i);

@@ -1,7 +1,9 @@
 /** How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the seeds. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
-import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, range, SHARES, timePanel } from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, SHARES, timePanel } from "./shared.ts";
 import { curve, type Line } from "../curves.ts";
 import { about } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";

@@ -1,66 +1,9 @@
 /** What `deno task bench --json` writes, as far as others read it: on which machine, at which commit, and the results. */
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { BenchDocument, Comparison, Profile, Scaling } from "../../analysis/speed.ts";
 
 const FOLDER = fileURLToPath(new URL("../../../data/recorded/bench/", import.meta.url));
-
-export interface BenchDocument<Result = unknown> {
-  /** The file's name without its ending. */
-  readonly name: string;
-  readonly date: string;
-  readonly command: string;
-  readonly machine: {
-    readonly processor: string;
-    readonly cores: number;
-    readonly deno: string;
-    readonly adapter: { readonly name: string; readonly driver: string; readonly software: boolean } | null;
-    readonly nvidia: string | null;
-    readonly commit: string;
-  };
-  readonly results: readonly Result[];
-}
-
-/** Of `--scaling`: how the cost of training grows along one axis, everything else as in the template. */
-export interface Scaling {
-  readonly work: "scaling";
-  readonly points: readonly ScalingPoint[];
-}
-
-export type ScalingAxis = "rows" | "dModel" | "layers" | "batch";
-
-export interface ScalingPoint {
-  readonly axis: ScalingAxis;
-  readonly value: number;
-  /** R, runs trained at once. */
-  readonly rows: number;
-  /** R × steps / s, of each turn; none where the work doesn't fit on the machine, or takes too long there. */
-  readonly runStepsPerSecond: readonly number[];
-  /** Operations of a step of one run. */
-  readonly flop: number;
-}
-
-/** Of the comparison: one job, every peer. */
-export interface Comparison {
-  readonly work: { readonly preset: string; readonly examples: number };
-  readonly rows: number;
-  readonly results: readonly {
-    readonly peer: string;
-    /** Why there are no figures. */
-    readonly absent?: string;
-    /** Median, least and most of the turns. */
-    readonly runStepsPerSecond?: { readonly median: number; readonly min: number; readonly max: number };
-    readonly ratio?: { readonly of: string; readonly value: number };
-  }[];
-}
-
-/** Of `--profile`: the kernels of a step, over all rows, and what the adapter can do at most. */
-export interface Profile {
-  readonly work: string;
-  readonly rows: number;
-  readonly kernels: readonly { readonly label: string; readonly milliseconds: number; readonly flop: number; readonly bytes: number }[];
-  /** Operations and bytes a second. */
-  readonly peak: { readonly flops: number; readonly bytes: number };
-}
 
 const isScaling = (result: object): result is Scaling => "points" in result;
 const isProfile = (result: object): result is Profile => "kernels" in result && "peak" in result;
