@@ -14,7 +14,7 @@ import { count, list } from "../analysis/words.ts";
 export interface SurvivalGroup {
   /** `4×64×2`. */
   readonly name: string;
-  /** Steps to grokking, censored where a run was watched so long and hadn't; at least one. `timesToGrok` gives them. */
+  /** Steps to grokking, censored where a run was watched so long and hadn't; at least one. `timesTo` gives them. */
   readonly times: readonly Observation[];
 }
 

@@ -38,8 +38,8 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
   }));
 }
 
-/** A factor as people write it: `1.3`, `24`. */
-const short = (factor: number) => String(Number(factor.toPrecision(factor < 10 ? 2 : 3)));
+/** A factor as people write it: `3.5`, `24.1`; near 1 with a digit more, `1.04`. */
+const short = (factor: number) => String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
 
 /** `1.1 to 1.6`; of an interval that is open on a side, `above 1.1`, `below 0.9`. */
 const factors = ({ low, high }: Interval) =>

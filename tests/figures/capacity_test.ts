@@ -12,7 +12,7 @@ import type { RunSpec } from "../../lib/run/spec.ts";
 import type { Metrics } from "../../lib/engine/engine.ts";
 import { marks, parsed, shapes, texts, title } from "./figure_parts.ts";
 import type { BoardRun } from "../../lib/analysis/runs/run.ts";
-import { timesToGrok } from "../../lib/analysis/runs/times.ts";
+import { timesTo } from "../../lib/analysis/runs/times.ts";
 
 const STEPS = 1000;
 type Known = BoardRun & { metrics: Metrics[] };
@@ -76,14 +76,14 @@ Deno.test("survival: one group, nobody who grokked, many panels, and what can't 
 
 Deno.test("times to grok: censored where a run was watched so long and had not, none of what has not begun", () => {
   const runs = runsOf({ seed: range(3) }, ({ seed }) => [200, null, 5000][seed]);
-  assertEquals(timesToGrok([...runs, { ...runs[0], status: "waiting", step: 0, grokkingStep: null }]), [
-    { time: 200, event: true },
-    { time: STEPS, event: false },
+  assertEquals(timesTo("grokked", [...runs, { ...runs[0], status: "waiting", step: 0, grokkingStep: null }]), [
+    { time: 200, event: true, until: STEPS },
+    { time: STEPS, event: false, until: STEPS },
     // It went on for another experiment and grokked after these steps.
-    { time: STEPS, event: false },
+    { time: STEPS, event: false, until: STEPS },
   ]);
   // What diverged wouldn't have, however long it was watched.
-  assertEquals(timesToGrok([{ ...runs[1], status: "failed", step: 40 }]), [{ time: STEPS, event: false }]);
+  assertEquals(timesTo("grokked", [{ ...runs[1], status: "failed", step: 40 }]), [{ time: STEPS, event: false, until: STEPS }]);
 });
 
 const LISTS: Grid = {

@@ -40,10 +40,11 @@ Deno.test("times to memorising, to grokking, and between; what never did is cens
     { ...ran(spec, 100, null), known: 2820 },
     { ...ran(spec, 100, null), status: "failed", step: 200 },
   ];
-  const event = (time: number) => ({ time, event: true }), never = (time: number) => ({ time, event: false });
-  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100), event(100), event(100)]);
+  const event = (time: number, until = 3000) => ({ time, event: true, until }),
+    never = (time: number, until = time) => ({ time, event: false, until });
+  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100, 200), event(100), event(100)]);
   assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
-  assertEquals(timesTo("delay", some), [event(300), never(2900), event(0), never(100), never(2720), never(2900)]);
+  assertEquals(timesTo("delay", some), [event(300, 2900), never(2900), event(0, 2500), never(100), never(2720), never(2900)]);
 });
 
 Deno.test("factors: the most against the least with all else the same", () => {

@@ -3,7 +3,7 @@ import { type UShape, uShape } from "../statistics/u_shape.ts";
 import { type Corrected, corrected } from "../statistics/multiple.ts";
 import type { BoardRun } from "../runs/run.ts";
 import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { timesToGrok } from "../runs/times.ts";
+import { timesTo } from "../runs/times.ts";
 
 /** The corrected test is the one of the largest value; without it, where the largest is the best itself. */
 export interface DelayRow extends UShape, Corrected {
@@ -21,7 +21,7 @@ export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: O
   const rows = cells.flatMap((row) => {
     const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({
       x: cell.x,
-      times: timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
+      times: timesTo("grokked", runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
     })).filter(({ times }) => times.length > 0);
     return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
   });

@@ -1,5 +1,5 @@
 /** When something happened to runs, those to which it hasn't among them: their times as censored data, and their median. */
-import { type BoardRun, isOpen, type Outcome, outcome } from "./run.ts";
+import { type BoardRun, hasEnded, isOpen, type Outcome, outcome } from "./run.ts";
 import { quantile } from "./bands.ts";
 import type { Observation } from "../statistics/sample.ts";
 
@@ -27,16 +27,22 @@ export type Moment = "memorised" | "grokked" | "delay";
 
 /**
  * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep the ones that
- * grokked early, and ended. The delay is of runs that memorised; one that generalised first waited for 0 steps.
+ * grokked early, and ended. `until` is how long a run was, or would have been, watched: one that ended because it had grokked, to the end of its steps.
+ * The delay is of runs that memorised; one that generalised first waited for 0 steps. Runs that haven't begun, or not been watched long enough to
+ * tell, have no time.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
-  return runs.map(outcome).filter(({ watched }) => watched > 0).flatMap(({ state, memorised, grokked, watched, known }) => {
-    if (moment === "memorised") return [{ time: memorised ?? (state === "diverged" ? known : watched), event: memorised !== null }];
-    if (moment === "grokked") return [{ time: grokked ?? known, event: grokked !== null }];
-    return memorised === null ? [] : [{ time: Math.max(0, (grokked ?? known) - memorised), event: grokked !== null }];
+  return runs.flatMap((run) => {
+    const { state, memorised, grokked, watched, known } = outcome(run), { steps } = run.spec.schedule;
+    if (watched === 0) return [];
+    const all = hasEnded(run) ? steps : watched, blind = Math.max(0, run.step - (run.known ?? run.step));
+    const observed = (step: number | null, last: number, until: number, from = 0): Observation => {
+      const time = Math.max(0, (step ?? last) - from);
+      return { time, event: step !== null, until: Math.max(time, until - from) };
+    };
+    if (moment === "memorised") return [observed(memorised, state === "diverged" ? known : watched, all)];
+    if (grokked === null && known <= 0) return [];
+    if (moment === "grokked") return [observed(grokked, known, state === "diverged" ? steps : all - blind)];
+    return memorised === null ? [] : [observed(grokked, known, state === "diverged" ? steps : all - blind, memorised)];
   });
 }
-
-/** Of each run that has begun, its grokking step, or, censored, the step up to which it is known not to have grokked. */
-export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
-  runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));

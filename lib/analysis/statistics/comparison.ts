@@ -4,7 +4,17 @@
  */
 import type { Tested } from "./multiple.ts";
 import { logRankScores, type PermutationOptions, permuter } from "./permutation.ts";
-import { checkSample, critical, horizonOf, type Interval, must, type Observation, type ObservedPair, watchedAlike } from "./sample.ts";
+import {
+  checkSample,
+  critical,
+  horizonOf,
+  type Interval,
+  must,
+  type Observation,
+  type ObservedPair,
+  stretched,
+  watchedAlike,
+} from "./sample.ts";
 
 export interface ComparisonOptions extends PermutationOptions {
   /** Of the interval. Default: 0.95. */
@@ -13,13 +23,13 @@ export interface ComparisonOptions extends PermutationOptions {
 
 /** The first group against the second; the interval is the ratio's. */
 export interface TimeComparison extends Interval, Tested {
-  /** Runs of each group, over all strata. */
+  /** Runs of each group that were watched as long as their stratum's horizon, over all strata. */
   readonly n: readonly [number, number];
-  /** How many of them had the event while all of their stratum were watched. */
+  /** How many of them had the event by then. */
   readonly events: readonly [number, number];
   /** Strata in which both groups have runs; the others say nothing. */
   readonly strata: number;
-  /** Up to where all runs of a stratum were watched, in the unit of the sample: of the stratum where that is the least, and where it is the most. */
+  /** The horizon of the strata, in the unit of the sample: of the one where it is the least, and where it is the most. */
   readonly watched: readonly [number, number];
   /** How many times as long the first group takes; `null` where one of the groups has no event, so that it has no bound on one side. */
   readonly ratio: number | null;
@@ -30,8 +40,8 @@ export interface TimeComparison extends Interval, Tested {
 }
 
 /**
- * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only as far as all of them were watched
- * (`watchedAlike`); strata in which one group is empty are left out.
+ * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only up to a horizon to which all of them were
+ * watched (`watchedAlike`); strata in which one group is empty are left out.
  *
  * The test is the log-rank test's permutation form within strata, two-sided, which holds for five runs against five, too. The ratio is that of the
  * accelerated-failure-time model (Louis 1981; Wei & Gail 1983; Tsiatis 1990): the factor by which the second group's times must be stretched so that the
@@ -44,20 +54,20 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
-  const sizes = both.map(({ a, b }) => [a.length, b.length] as const), test = permuter(sizes, options);
-  /** Of the second group's times stretched by exp(log). */
-  const at = (log: number) =>
-    test(both.map(({ a, b }) => logRankScores(alike(a, b.map((each) => ({ ...each, time: each.time * Math.exp(log) }))))));
   const seen = both.map(({ a, b }) => alike(a, b)),
-    count = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
-      seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
+    sizes = seen.map(({ a, b }) => [a.length, b.length] as const),
+    test = permuter(sizes, options);
+  /** Of the second group's times stretched by exp(log). */
+  const at = (log: number) => test(seen.map(({ a, b }) => logRankScores(alike(a, b.map(stretched(Math.exp(log)))))));
+  const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
+    seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
-  const [n, events] = [false, true].map((event) => sides.map((of) => count(of, event)) as [number, number]);
+  const [n, events] = [false, true].map((event) => sides.map((of) => total(of, event)) as [number, number]);
   const horizons = both.map(({ a, b }) => Math.min(horizonOf([a, b]), Math.max(...[...a, ...b].map(({ time }) => time))));
   const shared = { n, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
   const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1;
-  const times = both.flatMap(({ a, b }) => [...a, ...b].map(({ time }) => time)).filter((time) => time > 0);
+  const times = seen.flatMap(({ a, b }) => [...a, ...b].map(({ time }) => time)).filter((time) => time > 0);
   const far = 0.1 + Math.log(Math.max(...times) / Math.min(...times));
   const centre = events[0] > 0 && events[1] > 0 ? crossing((log) => at(log).statistic, far) : events[0] > 0 ? -Infinity : Infinity;
   const limits = interval((log) => at(log).p >= 1 - level, centre, far);

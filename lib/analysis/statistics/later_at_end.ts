@@ -1,6 +1,6 @@
 /** The end of a range against the values before it, where it isn't said beforehand against how many of them. */
 import { Random } from "../../run/random.ts";
-import { checkSample, choose, critical, must, type Observation, order, watchedAlike } from "./sample.ts";
+import { checkSample, choose, critical, must, type Observation, order, stretched, watchedAlike } from "./sample.ts";
 
 export interface LaterOptions {
   /** Of `atLeast`. Default: 0.95. */
@@ -35,20 +35,21 @@ const HALVINGS = 10;
  * sample's distribution, and an end that is later than another run has the higher place, so that no statistic exceeds that of places dealt at random.
  * Hence `atLeast` holds for the ratio to the earliest of them. Pairs of censored times count as far as their order is known (Gehan 1965), and times only
  * as far as all were watched.
- * @param end the runs at the end of the range.
- * @param others the runs at the other values, the nearest to the end first.
+ * @param last the runs at the end of the range.
+ * @param before the runs at the other values, the nearest to the end first.
  * @throws Error for no others, an empty sample, a time that isn't finite, fewer than 100 draws, and a level outside (0, 1).
  */
 export function laterAtEnd(
-  end: readonly Observation[],
-  others: readonly (readonly Observation[])[],
+  last: readonly Observation[],
+  before: readonly (readonly Observation[])[],
   { level = 0.95, seed = 0, draws = 10_000 }: LaterOptions = {},
 ): LaterAtEnd {
-  const action = "compare a sample with others", n = end.length;
-  must(action, "others", others.length > 0, "must be at least one", others.length);
+  const action = "compare a sample with others";
+  must(action, "others", before.length > 0, "must be at least one", before.length);
   must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
   critical(level); // checks it
-  for (const sample of [end, ...others]) checkSample(action, sample);
+  for (const sample of [last, ...before]) checkSample(action, sample);
+  const [end, ...others] = watchedAlike([last, ...before]), n = end.length;
   let m = 0;
   const pools = others.map(({ length }) => {
     m += length;
@@ -66,7 +67,7 @@ export function laterAtEnd(
   };
   /** The end's times divided by exp(log). */
   const test = (log: number) => {
-    const [first, ...rest] = watchedAlike([end.map((each) => ({ ...each, time: each.time * Math.exp(-log) })), ...others]);
+    const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]);
     const all = [...first, ...rest.flat()], later = all.map((a) => Int8Array.from(all, (b) => order(a, b)));
     const seen = statistics(later, all.map((_, i) => i));
     // The latest at the end and the earliest next to it: then every pool lies as far below the end as these times allow.

@@ -10,6 +10,8 @@ import { qnorm } from "lib-r-math.js";
 export interface Observation {
   readonly time: number;
   readonly event: boolean;
+  /** How long it would have been watched without the event, at least `time`. Where that isn't known: of a censored one its time, else unknown. */
+  readonly until?: number;
 }
 
 /** Two groups of runs that may be censored. */
@@ -40,21 +42,45 @@ export function order(a: Observation, b: Observation): -1 | 0 | 1 {
 }
 
 /**
- * Samples as far as all of their runs were watched: what comes after the earliest censoring of any is censored there. Then follow-up is the same in all,
- * which permutation tests of censored times ask for: else the runs of a group that was stopped early would be dealt to one that was watched for long.
+ * Samples in which all runs were watched for the same time, which permutation tests of censored times ask for: else the runs of a group that was stopped
+ * early would be dealt to one that was watched for long. What comes after the common horizon is censored there. Where it is known how long every run would
+ * have been watched (`until`), the horizon is the one that leaves most, runs times time, of every sample at least one run; those that were stopped before
+ * it are left out, whatever became of them. Else it is the earliest censoring.
  */
 export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(
   samples: Samples,
 ): { [K in keyof Samples]: Observation[] } {
-  const until = horizonOf(samples);
-  return samples.map((sample) => sample.map((each) => each.time > until ? { time: until, event: false } : each)) as {
-    [K in keyof Samples]: Observation[];
-  };
+  const horizon = horizonOf(samples);
+  const alike = samples.map((sample) =>
+    sample.filter(({ until = horizon }) => horizon === Infinity || until >= horizon).map((each): Observation =>
+      horizon === Infinity ? each : {
+        ...each.time > horizon ? { time: horizon, event: false } : { time: each.time, event: each.event },
+        ...each.until === undefined ? {} : { until: horizon },
+      }
+    )
+  );
+  return alike as { [K in keyof Samples]: Observation[] };
 }
 
-/** Up to where all runs were watched: the earliest censoring, `Infinity` where nothing is censored. */
-export const horizonOf = (samples: readonly (readonly Observation[])[]): number =>
-  samples.flat().reduce((least, { time, event }) => event ? least : Math.min(least, time), Infinity);
+/** Up to where runs were watched alike; `Infinity` where nothing is censored. */
+export function horizonOf(samples: readonly (readonly Observation[])[]): number {
+  const all = samples.flat(), last = all.reduce((latest, { time }) => Math.max(latest, time), -Infinity);
+  const censored = all.filter(({ event }) => !event).map(({ time }) => time);
+  if (all.some(({ until }) => until === undefined)) return Math.min(Infinity, ...censored);
+  // Runs that were stopped early count as that even where the event came before.
+  if (censored.length === 0 && all.every(({ until }) => until! >= last)) return Infinity;
+  const left = (until: number) => samples.map((sample) => sample.filter((each) => each.until! >= until).length);
+  const ends = [...new Set(all.map(({ until }) => until!))].filter((until) => left(until).every((n) => n > 0));
+  const gain = (until: number) => until * left(until).reduce((sum, n) => sum + n, 0);
+  return ends.reduce((best, until) => gain(until) > gain(best) || (gain(until) === gain(best) && until > best) ? until : best);
+}
+
+/** A time, and how long it would have been watched, by so many times longer. */
+export const stretched = (by: number) => ({ time, event, until }: Observation): Observation => ({
+  time: time * by,
+  event,
+  ...until === undefined ? {} : { until: until * by },
+});
 
 /** Throws unless the sample holds something, and only finite times not below `least`. */
 export function checkSample(action: string, sample: readonly Observation[], least = -Infinity): void {

@@ -3,7 +3,7 @@ import type { Figure } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
 import type { BoardRun } from "../../analysis/runs/run.ts";
 import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
-import { timesToGrok } from "../../analysis/runs/times.ts";
+import { timesTo } from "../../analysis/runs/times.ts";
 import { capital } from "../../analysis/words.ts";
 
 /**
@@ -15,7 +15,8 @@ export function survivalByCell(
   { x = RATIO, y = DECAY, ...options }: Omit<SurvivalOptions, "x"> & Omit<SurfaceAxes, "map"> = {},
 ): Figure {
   const { xs, ys, names, say } = surfaceOf(runs, { x, y }), across = ys.length <= MOST_GROUPS;
-  const timesAt = (u: number, v: number) => timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === u && valueAlong(spec, y) === v));
+  const timesAt = (u: number, v: number) =>
+    timesTo("grokked", runs.filter(({ spec }) => valueAlong(spec, x) === u && valueAlong(spec, y) === v));
   const [panels, groups] = across ? [xs, ys] : [ys, xs], [sayPanel, sayGroup] = across ? [say.x, say.y] : [say.y, say.x];
   const [panelName, groupName] = across ? [names.x, names.y] : [names.y, names.x];
   return survivalCurves(

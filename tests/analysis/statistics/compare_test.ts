@@ -197,6 +197,15 @@ Deno.test("watched alike: what came after the earliest censoring of any is censo
   assertEquals(horizonOf(samples), 427);
   assertEquals(watchedAlike(samples), [observe("100 427+ 427+"), observe("300 427 427+")]);
   assertEquals(watchedAlike([observe("1 2"), observe("3")]), [observe("1 2"), observe("3")]);
+  // Where it is known how long each run would have been watched, those stopped early are left out, whatever became of them: 4 runs for 3000.
+  const until = (text: string, ...ends: number[]) => observe(text).map((each, i) => ({ ...each, until: ends[i] }));
+  const known = [until("100 427+ 900", 427, 427, 3000), until("300 2500 3000+", 3000, 3000, 3000)];
+  assertEquals(horizonOf(known), 3000);
+  assertEquals(watchedAlike(known), [until("900", 3000), until("300 2500 3000+", 3000, 3000, 3000)]);
+  // Each sample keeps a run; and one that grokked before it was stopped is no whole one.
+  assertEquals(horizonOf([until("427+ 400", 427, 427), until("300 3000+", 3000, 3000)]), 427);
+  assertEquals(horizonOf([until("100 200", 427, 427), until("300 900", 3000, 3000)]), 427);
+  assertEquals(horizonOf([until("100 200", 3000, 3000), until("300 900", 3000, 3000)]), Infinity);
 });
 
 Deno.test("multiple: Holm's correction, over the rows that have a p, with the smallest that it could be", () => {

@@ -81,7 +81,7 @@ Deno.test("sentences carry size, interval, n, test and p, and how long all were 
       "- **Width**, grokking: later with 1 layer than with 4 layers. With 1 layer it takes 3.5 times as long (95 % interval …) (n = 5 and 5, of which 5 and 5 grok by step " +
       "580; log-rank test by permutation, p = 0.0079, p = 0.024 after Holm over 3).",
       `- **Heads**, grokking: 4 layers and 1 layer not told apart. With 4 layers it takes ${
-        p(rows[2].size!)
+        rows[2].size!.toFixed(2)
       } times as long (95 % interval …) (n = 5 and 5, of which 5 ` +
       `and 5 grok by step 570; log-rank test by permutation, p = ${p(rows[2].p!)}, p = ${p(rows[2].holm!)} after Holm over 3).`,
       "- **Nothing**, grokking: 4 layers and 1 layer not told apart. Nothing tells by how much (n = 1 and 1, of which 0 and 0 grok by step 50; " +
