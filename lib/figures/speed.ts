@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { quantile } from "d3-array";
 import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
-import { count } from "../analysis/words.ts";
+import { count, percent } from "../analysis/words.ts";
 import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../analysis/speed.ts";
 import { type Kind, kindsOf } from "../analysis/speed.ts";
 
@@ -96,7 +96,7 @@ const shown = (rate: number) => (rate >= 10 ? count(rate) : String(Number(rate.t
 
 /** A bar a kind of kernel: its share of the step; filled as far as the adapter's peak would have needed. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
-  const kinds = kindsOf(profile), percent = (share: number) => `${Math.round(100 * share)} %`;
+  const kinds = kindsOf(profile);
   const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
   const products = kinds.filter(({ name }) => /product|weight gradients/i.test(name)).reduce((sum, { share }) => sum + share, 0);
   const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);

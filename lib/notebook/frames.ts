@@ -1,4 +1,5 @@
 /** Dataframes of notebooks: from rows, from runs, from a query of the lab. In a cell each shows itself as a table. */
+import { escapeMarkup } from "../figures/markup.ts";
 import { DataFrame, NDframe } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
 import { milestones } from "../run/grokking.ts";
@@ -66,12 +67,11 @@ const isMissing = (value: unknown) => value === null || value === undefined || N
 
 /** An HTML table: numbers to the right and grouped by thousands, a dash for what is missing. */
 export function htmlTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const word = (value: unknown) =>
     isMissing(value)
       ? "–"
       : typeof value !== "number"
-      ? escape(String(value))
+      ? escapeMarkup(String(value))
       : Number.isInteger(value)
       ? count(value)
       : String(Number(value.toPrecision(4)));

@@ -1,4 +1,6 @@
 /** Median and middle half of runs over the steps. */
+// @ts-types="@types/d3-array"
+import { median, quantileSorted } from "d3-array";
 import type { Curve } from "./run.ts";
 import type { Metrics } from "../../engine/engine.ts";
 
@@ -10,12 +12,8 @@ export interface Band {
   readonly high: number;
 }
 
-/** The quantile q of sorted values, linear between neighbours. */
-export function quantile(sorted: readonly number[], q: number): number {
-  const at = (sorted.length - 1) * q, below = Math.floor(at);
-  const [a, b] = [sorted[below], sorted[Math.ceil(at)]];
-  return a === b ? a : a + (b - a) * (at - below);
-}
+/** A quartile of sorted values, linear between neighbours; NaN where there are none. */
+const quartile = (sorted: number[], k: 1 | 2 | 3) => quantileSorted(sorted, k / 4) ?? NaN;
 
 /**
  * Median and quartiles over the runs, at every step at which one of them was evaluated. A run that stopped before others keeps its
@@ -37,7 +35,7 @@ export function bandsOf<T extends { readonly step: number }>(runs: readonly (rea
       if (value !== undefined && Number.isFinite(value)) values.push(value);
     });
     values.sort((a, b) => a - b);
-    return { step, low: quantile(values, 0.25), mid: quantile(values, 0.5), high: quantile(values, 0.75) };
+    return { step, low: quartile(values, 1), mid: quartile(values, 2), high: quartile(values, 3) };
   }).filter((band) => Number.isFinite(band.mid));
 }
 
@@ -54,7 +52,7 @@ export function thin(all: readonly Band[], columnOf: (step: number) => number): 
   return [...columns.values()].map((group) => ({
     step: group.at(-1)!.step,
     low: Math.min(...group.map((band) => band.low)),
-    mid: quantile(group.map((band) => band.mid).sort((a, b) => a - b), 0.5),
+    mid: median(group.map(({ mid }) => mid))!,
     high: Math.max(...group.map((band) => band.high)),
   }));
 }

@@ -1,7 +1,17 @@
 /** When something happened to runs, those to which it hasn't among them: their times as censored data, and their median. */
+// @ts-types="@types/d3-array"
+import { quantileSorted } from "d3-array";
 import { type BoardRun, hasEnded, isOpen, type Outcome, outcome } from "./run.ts";
-import { quantile } from "./bands.ts";
 import type { Observation } from "../statistics/sample.ts";
+
+/** So late that it is never: between two steps and one that is Infinity there would be no number. */
+const NEVER = 1e300;
+
+/** A quantile of steps, at least one, some of which may be Infinity: linear between neighbours, and Infinity where one of these is. */
+function stepQuantile(steps: readonly number[], q: number): number {
+  const value = quantileSorted(steps.map((step) => Math.min(step, Number.MAX_VALUE)).sort((a, b) => a - b), q)!;
+  return value > NEVER ? Infinity : value;
+}
 
 /**
  * The quantile q of the grokking steps, those that never grok counted as later than all that do: `Infinity` where it lies among them, `null`
@@ -9,8 +19,7 @@ import type { Observation } from "../statistics/sample.ts";
  */
 export function grokkingQuantile(runs: readonly Outcome[], q: number): number | null {
   if (runs.length === 0) return null;
-  const if_ = (open: (run: Outcome) => number) =>
-    quantile(runs.map((run) => run.grokked ?? (isOpen(run) ? open(run) : Infinity)).sort((a, b) => a - b), q);
+  const if_ = (open: (run: Outcome) => number) => stepQuantile(runs.map((run) => run.grokked ?? (isOpen(run) ? open(run) : Infinity)), q);
   const latest = if_(() => Infinity);
   return if_(({ known }) => known) === latest ? latest : null;
 }
@@ -18,7 +27,7 @@ export function grokkingQuantile(runs: readonly Outcome[], q: number): number | 
 /** The median step, where a run without one counts as later than all that have one; `null` where half of the runs have none. */
 export function medianStep(steps: readonly (number | null)[]): number | null {
   if (steps.length === 0) return null;
-  const middle = quantile(steps.map((step) => step ?? Infinity).sort((a, b) => a - b), 0.5);
+  const middle = stepQuantile(steps.map((step) => step ?? Infinity), 0.5);
   return Number.isFinite(middle) ? middle : null;
 }
 

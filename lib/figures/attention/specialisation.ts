@@ -1,6 +1,6 @@
 /** How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the seeds. */
 // @ts-types="@types/d3-array"
-import { range } from "d3-array";
+import { median as medianOf, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
 import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, SHARES, timePanel } from "./shared.ts";
@@ -10,7 +10,7 @@ import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, type Figure, type Panel, ticks } from "../theme.ts";
 import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
 import { list, tight } from "../../analysis/words.ts";
-import { type Band, bandsOf, quantile, thin } from "../../analysis/runs/bands.ts";
+import { type Band, bandsOf, thin } from "../../analysis/runs/bands.ts";
 import { medianStep } from "../../analysis/runs/times.ts";
 import { type LayerCourse, layerCourse, type LayerMeasure } from "../../analysis/attention/courses.ts";
 
@@ -125,7 +125,7 @@ function linesPanel({ lines, x, label, edges, i, n, moments = [], most: given }:
   });
 }
 
-const median = (values: readonly number[]) => values.length > 0 ? quantile(values.toSorted((a, b) => a - b), 0.5) : NaN;
+const median = (values: readonly number[]) => medianOf(values) ?? NaN;
 const short = (measure: LayerMeasure) => NAMES[measure].split(/[:,]/)[0];
 
 /** The measure of a layer at a run's last reading until a step, `null` where it has none. */

@@ -1,4 +1,5 @@
 /** The critical ratio and how it moves: where along one setting half of the networks grok, for each value of another. */
+import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import type { Critical, Crossing } from "../../analysis/statistics/critical.ts";
 import { taskOf } from "./heat_map.ts";
@@ -103,7 +104,7 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
             ariaDescription: "critical",
           },
         }),
-        Plot.axisX(spaced(xs, domain, inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
+        Plot.axisX(spaced(xs, 34 * Math.log(domain[1] / domain[0]) / inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
         Plot.text(rows, { frameAnchor: "left", textAnchor: "end", dx: -10, y: (_, j) => j, text: ({ y }) => say.y(y), fill: FAINT }),
         Plot.text(rows, {
           frameAnchor: "right",
@@ -127,13 +128,6 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
       ],
     })],
   });
-}
-
-/** Values whose words don't touch. */
-function spaced(values: readonly number[], [from, to]: readonly number[], width: number): number[] {
-  const at = (value: number) => width * Math.log(value / from) / Math.log(to / from), kept: number[] = [];
-  for (const value of values) if (kept.length === 0 || at(value) - at(kept[kept.length - 1]) > 34) kept.push(value);
-  return kept;
 }
 
 const digits = (value: number) => String(Number(value.toPrecision(3)));

@@ -1,4 +1,5 @@
 /** Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the best. */
+import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
@@ -100,13 +101,6 @@ function drawn(
       Plot.dot(seeds.filter(({ grokked }) => grokked === null), { x: "at", y: "watched", ...TRIANGLE(4.4), rotate: 0 }),
     ],
   });
-}
-
-/** Values whose words don't touch. */
-function spaced(values: readonly number[], apart: number): number[] {
-  const kept: number[] = [];
-  for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);
-  return kept;
 }
 
 /** `At 16: 1.4 times the best (at least 1.1), +400 steps, p = 0.01` */
