@@ -11,9 +11,9 @@ import {
   inStability,
   inTime,
   type StudiedRun,
-  timesTo,
 } from "../../lib/studies/capacity/findings.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
+import { timesTo } from "../../lib/analysis/runs/times.ts";
 
 const ran = (spec: RunSpec, memorisationStep: number | null, grokkingStep: number | null, timeBelow = 0): StudiedRun => ({
   ...{ spec, status: "finished", step: spec.schedule.steps, memorisationStep, grokkingStep },
@@ -40,10 +40,11 @@ Deno.test("times to memorising, to grokking, and between; what never did is cens
     { ...ran(spec, 100, null), known: 2820 },
     { ...ran(spec, 100, null), status: "failed", step: 200 },
   ];
-  const event = (time: number) => ({ time, event: true }), never = (time: number) => ({ time, event: false });
-  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100), event(100), event(100)]);
+  const event = (time: number, until = 3000) => ({ time, event: true, until }),
+    never = (time: number, until = time) => ({ time, event: false, until });
+  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100, 200), event(100), event(100)]);
   assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
-  assertEquals(timesTo("delay", some), [event(300), never(2900), event(0), never(100), never(2720), never(2900)]);
+  assertEquals(timesTo("delay", some), [event(300, 2900), never(2900), event(0, 2500), never(100), never(2720), never(2900)]);
 });
 
 Deno.test("factors: the most against the least with all else the same", () => {
@@ -53,12 +54,13 @@ Deno.test("factors: the most against the least with all else the same", () => {
     ["Width", "d_model 64", "d_model 16", [90, 90], 0],
     ["Heads", "4 heads", "2 heads", [135, 135], 0],
   ]);
-  // Three strata of operations by six networks: 4 of 5 grok 900 steps later, the fifth is watched for 3000.
-  assertEquals(rows[0].events, [72, 90]);
-  const addition = (4 * 900 + (3000 - 300 - 80)) / 5, division = (4 * 900 + (3000 - 800 - 80)) / 5;
-  assertAlmostEquals(rows[0].size, (2 * addition + division) / 3, 1e-9);
+  // Three strata of operations by six networks: 4 of 5 take 900 steps longer, 3.5 times as long in two of them and 2.1 in the third; the fifth never groks.
+  assertEquals([rows[0].events, rows[0].watched], [[72, 90], [3000, 3000]]);
+  assert(rows[0].size! > 2.1 && rows[0].size! < 4, `${rows[0].size}`);
+  assert(rows[0].interval.low! > 1.5 && rows[0].interval.low! < rows[0].size!);
   const memorising = contrastTimes(inTime("memorised", byFactor(runs, STUDY_IN_SMALL)));
-  assertEquals(memorising.map(({ size, verdict }) => [size, verdict]), [[0, 0], [0, 0], [0, 0]]);
+  assertEquals(memorising.map(({ p, verdict }) => [p, verdict]), [[1, 0], [1, 0], [1, 0]]);
+  for (const { size } of memorising) assertAlmostEquals(size!, 1, 0.2);
 });
 
 Deno.test("pairs: the deep one first; a question a bucket, or one an operation too", () => {

@@ -3,9 +3,10 @@
  * slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
  */
 import { type AttentionSizes, rowsOf, type Selection } from "./patterns.ts";
-import { noiseOf } from "../statistics/change_points.ts";
+import { noiseOf } from "../statistics/noise.ts";
 import { patternDistance, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
+import { decades, stepAt } from "../statistics/decades.ts";
 
 /** Patterns at steps that ascend, [n]; each pattern is [rows, T], and each of the same rows: one head's, or all heads' of a run. */
 export interface Course {
@@ -19,12 +20,6 @@ export interface Window {
   readonly from: number;
   readonly to: number | null;
 }
-
-/** Where a step lies on the axis of decades. */
-export const decades = (step: number): number => Math.log10(1 + step);
-
-/** The step at so many decades. */
-export const stepAt = (x: number): number => 10 ** x - 1;
 
 /** The first moments from a step on: as long as it takes for so many decades to pass (0.05: 12 % more steps). */
 export const justAfter = (step: number, width = 0.05): Window => ({ from: step, to: stepAt(decades(step) + width) });

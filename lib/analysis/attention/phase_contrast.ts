@@ -1,6 +1,7 @@
 /** Whether attention changes where one phase of training ends and the next begins, by more than it drifts all the time. */
-import { type Course, decades, meanPattern, stepAt, type Window } from "./change.ts";
+import { type Course, meanPattern, type Window } from "./change.ts";
 import { patternDistance } from "./distances.ts";
+import { decades, stepAt } from "../statistics/decades.ts";
 
 /** How far apart the patterns around a border between two phases of one run are; distances are `patternDistance`, 0 … 1. */
 export interface Separation {

@@ -19,9 +19,6 @@ export interface PairSpectrum {
   readonly shares: Float64Array;
 }
 
-/** The share of a spectrum at frequency k of a and l of b. */
-export const shareAt = ({ p, shares }: PairSpectrum, k: number, l: number) => shares[k * p + largestSine(p) + (2 * l === -p ? -l : l)];
-
 /** The spectrum of N functions taken together. @throws Error where the values are not whole rows of p² pairs. */
 export function pairSpectrum(values: ArrayLike<number>, p: number): PairSpectrum {
   const h = largestFrequency(p), o = largestSine(p), waves = wavesOf(p), shares = new Float64Array((h + 1) * p);

@@ -28,9 +28,9 @@ export interface Critical {
   /**
    * `rises`, `falls`: one crossing. `peak`, `trough`: success turns, two crossings (where the middle groks, or where it doesn't). `irregular`: it turns more
    * than once, no crossing. `all`, `none` of the networks grok: a crossing beyond the values tried. `level`: it doesn't depend on the setting as far as these
-   * runs tell, no crossing.
+   * runs tell, no crossing; `few`: so few runs that no numbers of successes could tell.
    */
-  readonly course: Course["shape"] | "all" | "none" | "level";
+  readonly course: Course["shape"] | "all" | "none" | "level" | "few";
   readonly crossings: readonly Crossing[];
   readonly n: number;
   readonly grokked: number;
@@ -71,9 +71,14 @@ export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = t
     return { course: shape, crossings: sides.map((side, i) => crossing(side, (shape === "peak") === (i === 0))), ...counts, monotone };
   }
   const only = crossing(sorted, shape === "rises");
-  return only.p < 1 - level
-    ? { course: shape, crossings: [only], ...counts, monotone }
-    : { course: "level", crossings: [], ...counts, monotone };
+  if (only.p < 1 - level) return { course: shape, crossings: [only], ...counts, monotone };
+  return { course: leastP(sorted) < 1 - level ? "level" : "few", crossings: [], ...counts, monotone };
+}
+
+/** The smallest p that so many runs can give that success depends on the setting: where some value parts all failures from all successes. */
+function leastP(tries: readonly Tries[]): number {
+  const parted = (from: number) => tries.map(({ x, n }, i) => ({ x: Math.log(x), n, successes: i < from ? 0 : n }));
+  return Math.min(...tries.slice(1).map((_, i) => halfPoint(parted(i + 1)).p));
 }
 
 function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Crossing {

@@ -4,9 +4,9 @@
  */
 // @ts-types="@types/d3-array"
 import { bisectRight, maxIndex } from "d3-array";
-import { decades } from "../attention/change.ts";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import { type Interval, must } from "./sample.ts";
+import { decades } from "./decades.ts";
 
 /** A number at steps that ascend, [n] each: how far something has come. */
 export interface Signal {
@@ -144,4 +144,22 @@ export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 
 function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
   const best = maxIndex(correlations);
   return { lag: lags[best], correlation: correlations[best] };
+}
+
+/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
+export function correlationBand(
+  pairs: readonly SignalPair[],
+  { lags }: SpeedLag,
+  { level, resamples = 1000, seed }: BootstrapOptions = {},
+) {
+  const most = (lags.length - 1) / 2, spacing = lags[most + 1];
+  const all = pairs.flatMap(({ first, second, from, to }) =>
+    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []
+  );
+  const options = { resamples, ...level !== undefined ? { level } : {}, ...seed !== undefined ? { seed } : {} };
+  return Array.from(lags, (lag, i) => {
+    const mean = (places: ArrayLike<number>) => Array.from(places, (at) => all[at][i]).reduce((sum, x) => sum + x, 0) / places.length;
+    const mid = mean(all.map((_, at) => at)), { low, high } = bootstrap([all.length], ([places]) => mean(places), options);
+    return { lag, mid, low: low ?? mid, high: high ?? mid };
+  });
 }

@@ -13,7 +13,8 @@ import { checkSample, complete, critical, type Interval, must } from "./sample.t
  * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ ways to choose
  * their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several clusters, say): it is
  * flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't be below 2 / 2ⁿ (for
- * vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031. Throws for no differences, of several lengths, and not finite.
+ * vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031; `least` says what it can't be below with these differences, zeros among them.
+ * @throws Error for no differences, for differences of several lengths, and for one that isn't finite.
  */
 export function signFlipTest(differences: readonly (number | readonly number[])[], options: PermutationOptions = {}): Permutation {
   const { seed = 0, draws = 10_000, enumerate = 100_000 } = options, action = "flip signs", n = differences.length;
@@ -25,22 +26,29 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
     for (const x of row) must(action, "a difference", Number.isFinite(x), "must be finite", x);
   }
   const sum = Float64Array.from(rows[0], (_, d) => rows.reduce((sum, row) => sum + row[d], 0));
-  // Sums of the same differences in another order differ by rounding; they are as far out as the one seen.
-  const limit = Math.hypot(...sum) - 1e-12 * rows.reduce((all, row) => all + Math.hypot(...row), 0);
-  const asFar = (positive: (i: number) => boolean) => {
-    const flipped = new Float64Array(D);
-    rows.forEach((row, i) => row.forEach((x, d) => flipped[d] += positive(i) ? x : -x));
-    return Math.hypot(...flipped) >= limit;
+  const flipped = (positive: (i: number) => boolean) => {
+    const sum = new Float64Array(D);
+    rows.forEach((row, i) => row.forEach((x, d) => sum[d] += positive(i) ? x : -x));
+    return Math.hypot(...sum);
   };
+  // Sums of the same differences in another order differ by rounding; they are as far out as the one seen.
+  const rounding = 1e-12 * rows.reduce((all, row) => all + Math.hypot(...row), 0), limit = Math.hypot(...sum) - rounding;
   const statistic = D === 1 ? sum[0] : Math.hypot(...sum), arrangements = 2 ** n;
-  let hits = 0;
   if (arrangements <= enumerate) {
-    for (let signs = 0; signs < arrangements; signs++) if (asFar((i) => (signs >> i & 1) === 0)) hits++;
-    return { statistic, p: hits / arrangements, exact: true, arrangements };
+    const all = Float64Array.from({ length: arrangements }, (_, signs) => flipped((i) => (signs >> i & 1) === 0));
+    const share = (least: number) => all.filter((length) => length >= least).length / arrangements;
+    return {
+      statistic,
+      p: share(limit),
+      least: share(all.reduce((most, x) => Math.max(most, x), 0) - rounding),
+      exact: true,
+      arrangements,
+    };
   }
-  const random = new Random(seed, "resample");
-  for (let draw = 0; draw < draws; draw++) if (asFar(() => random.word() % 2 === 0)) hits++;
-  return { statistic, p: (hits + 1) / (draws + 1), exact: false, arrangements };
+  const random = new Random(seed, "resample"), zeros = rows.filter((row) => row.every((x) => x === 0)).length;
+  let hits = 0;
+  for (let draw = 0; draw < draws; draw++) if (flipped(() => random.word() % 2 === 0) >= limit) hits++;
+  return { statistic, p: (hits + 1) / (draws + 1), least: Math.max(2 ** (1 + zeros - n), 1 / (draws + 1)), exact: false, arrangements };
 }
 
 /**

@@ -3,17 +3,18 @@ import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Win
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
 import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../../analysis/attention/lag.ts";
-import { holm } from "../../analysis/statistics/multiple.ts";
+import { type Corrected, corrected, type Tested } from "../../analysis/statistics/multiple.ts";
 import { signFlipTest } from "../../analysis/statistics/paired.ts";
+import { type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import { phaseSeparation } from "../../analysis/attention/phase_contrast.ts";
 import { PHASES, phases } from "../../run/phases.ts";
 import { specialisation } from "../../analysis/attention/specialisation.ts";
-import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../../figures/attention/shared.ts";
-import type { PatternClusters } from "../../figures/attention/clusters.ts";
-import { datedRun, type DatingOptions } from "../../figures/attention/lag.ts";
-import { medianStep } from "../../figures/runs.ts";
-import type { AttentionGroup, LayerMeasure } from "../../figures/attention/specialisation.ts";
+import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf } from "../../analysis/attention/runs.ts";
+import type { PatternClusters } from "../../analysis/attention/pattern_clusters.ts";
+import { datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import type { LayerMeasure } from "../../analysis/attention/courses.ts";
 
 /** Its first reading, the first moments after memorising, the last ones. */
 export type Instant = "start" | "memorised" | "end";
@@ -127,7 +128,7 @@ export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
 }
 
 /** What heads do in two phases that follow each other. */
-export interface PhaseDistance {
+export interface PhaseDistance extends Corrected {
   readonly name: string;
   readonly from: string;
   readonly to: string;
@@ -137,8 +138,6 @@ export interface PhaseDistance {
   readonly occupancy: number;
   /** Of the runs' differences of these shares, by flipping the signs of whole runs. */
   readonly p: number;
-  /** After Holm's correction over all phases of all groups of the call. */
-  readonly holm: number;
   /** Wasserstein-1 distance of the heads' entropies, all readings of all runs together, as a share of the most possible entropy. */
   readonly entropy: number;
 }
@@ -154,13 +153,12 @@ export function phaseDistances(groups: readonly AttentionGroup[], clusters: read
       return [{
         ...{ name, from: PHASES[before], to: PHASES[after], n: both.length },
         occupancy: jensenShannonDistance(mean(0), mean(1)),
-        p: signFlipTest(both.map(([a, b]) => b.shares.map((share, c) => share - a.shares[c]))).p,
+        ...signFlipTest(both.map(([a, b]) => b.shares.map((share, c) => share - a.shares[c]))),
         entropy: wasserstein(both.flatMap(([a]) => a.entropies), both.flatMap(([, b]) => b.entropies)),
       }];
     });
   });
-  const adjusted = holm(found.map(({ p }) => p));
-  return found.map((each, i) => ({ ...each, holm: adjusted[i] }));
+  return corrected(found);
 }
 
 /** Phase by phase, the share of a run's heads in each cluster, and the entropies of all its heads; `null` where it has no reading. */
@@ -180,15 +178,27 @@ function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }
   });
 }
 
+/** When attention changes, over the runs of a group: by the dates of the two changes, and by their speeds. */
+export interface GroupLag extends LagSummary {
+  readonly name: string;
+  /** The lag at which the speeds of the two agree best, in decades of steps; `null` for fewer than two runs that grokked. */
+  readonly speeds: SpeedLag | null;
+}
+
 /** The lag over the runs of each group. */
-export const lagsOf = (
-  groups: readonly AttentionGroup[],
-  options: DatingOptions & LagOptions = {},
-): (LagSummary & { readonly name: string })[] =>
-  groups.map(({ name, runs }) => ({ name, ...lagOverRuns(runs.map((run) => datedRun(run, options).moments), options) }));
+export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions & LagOptions = {}): GroupLag[] =>
+  groups.map(({ name, runs }) => {
+    const dated = runs.map((run) => datedRun(run, options)), grokked = dated.filter(({ moments }) => moments.grokking !== null);
+    const signals = grokked.flatMap(({ signals }) => signals ?? []);
+    return {
+      name,
+      ...lagOverRuns(dated.map(({ moments }) => moments), options),
+      speeds: signals.length > 1 ? speedLag(signals, options) : null,
+    };
+  });
 
 /** When attention's change is half done, and whether that goes with grokking from seed to seed. */
-export interface Dates extends Partial<RankCorrelation> {
+export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tested, Corrected {
   readonly name: string;
   readonly runs: number;
   /**
@@ -198,8 +208,6 @@ export interface Dates extends Partial<RankCorrelation> {
   readonly attention: number | null;
   readonly accuracy: number | null;
   readonly grokking: number | null;
-  /** Of the correlation of the two over seeds, after Holm's correction; `null` where fewer than three runs have both. */
-  readonly holm: number | null;
 }
 
 /** The dates of each group, those of tasks that nobody generalises among them: what attention does there, it does without a jump. */
@@ -213,10 +221,9 @@ export function datesOf(groups: readonly AttentionGroup[], options: DatingOption
     const middle = (moment: "attention" | "accuracy" | "grokking") => medianStep(moments.map((each) => each[moment]));
     return {
       ...{ name, runs: runs.length, attention: middle("attention"), accuracy: middle("accuracy"), grokking: middle("grokking") },
+      ...{ p: null, least: null },
       ...both.length >= 3 ? rankCorrelation(both.map(({ attention }) => attention), both.map(({ grokking }) => grokking)) : {},
     };
   });
-  const adjusted = holm(found.flatMap(({ p }) => p ?? []));
-  let next = 0;
-  return found.map((each) => ({ ...each, holm: typeof each.p === "number" ? adjusted[next++] : null }));
+  return corrected(found);
 }

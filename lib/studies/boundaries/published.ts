@@ -6,8 +6,8 @@
 // @ts-types="@types/d3-dsv"
 import { csvParse } from "d3-dsv";
 import { fileURLToPath } from "node:url";
-import type { BoardRun } from "../../figures/settings.ts";
 import { runSpec } from "../../run/spec.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
 
 const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries.csv", import.meta.url));
 

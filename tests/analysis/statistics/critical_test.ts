@@ -180,6 +180,12 @@ Deno.test("fewer seeds, wider intervals; a higher level, too", () => {
   assert(width(of(5), 0.99) > width(of(5)));
 });
 
+Deno.test("so few runs that none of their outcomes could tell are no level course", () => {
+  const tries = (n: number, ...successes: number[]) => successes.map((successes, i) => ({ x: 2 ** i, n, successes }));
+  assertEquals([criticalPoint(tries(1, 0, 1)).course, criticalPoint(tries(2, 1, 1)).course], ["few", "few"]);
+  assertEquals([criticalPoint(tries(5, 2, 3)).course, criticalPoint(tries(5, 0, 5)).course], ["level", "rises"]);
+});
+
 Deno.test("what can't be answered is refused", () => {
   assertThrows(
     () => criticalPoint(five(3)),
