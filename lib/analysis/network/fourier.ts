@@ -1,7 +1,7 @@
 /**
- * Fourier analysis of what depends on a residue a = 0 … p − 1: the embedding, above all. A network that adds modulo p comes to hold each number as
- * points on a few circles, cos(2πka / p) and sin(2πka / p) for a handful of frequencies k (Nanda et al., "Progress measures for grokking via
- * mechanistic interpretability", ICLR 2023).
+ * Fourier analysis of what depends on a residue a = 0 … p − 1: the embedding, above all. A network that adds modulo p comes to hold each
+ * number as points on a few circles, cos(2πka / p) and sin(2πka / p) for a handful of frequencies k (Nanda et al., "Progress measures for
+ * grokking via mechanistic interpretability", ICLR 2023).
  */
 
 /** A matrix, row-major f32[rows, columns]. */
@@ -11,7 +11,9 @@ export interface Matrix {
   readonly values: ArrayLike<number>;
 }
 
-/** The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers. */
+/**
+ * The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers.
+ */
 function components({ rows: p, columns, values }: Matrix, k: number): { readonly cos: Float64Array; readonly sin: Float64Array } {
   const cos = new Float64Array(columns), sin = new Float64Array(columns);
   const scale = Math.sqrt(2 / p);
@@ -27,8 +29,8 @@ function components({ rows: p, columns, values }: Matrix, k: number): { readonly
 }
 
 /**
- * The power of each frequency k = 1 … (p − 1) / 2 in a matrix whose rows are the residues (p odd), as a share of all that varies over them; the
- * constant part is left out. Shares sum to 1; all are 0 where nothing varies.
+ * The power of each frequency k = 1 … (p − 1) / 2 in a matrix whose rows are the residues (p odd), as a share of all that varies over them;
+ * the constant part is left out. Shares sum to 1; all are 0 where nothing varies.
  */
 export function powerSpectrum(matrix: Matrix): Float64Array {
   const powers = Float64Array.from({ length: (matrix.rows - 1) >> 1 }, (_, i) => {
@@ -47,8 +49,9 @@ export function strongest(spectrum: ArrayLike<number>, n: number): number[] {
 }
 
 /**
- * Each row as a point in the plane that frequency k spans: its coordinates along the two orthonormal directions nearest to the columns' cos and sin
- * parts. Where the rows hold the frequency as a circle, the points lie on one, and a number's place on it turns by 2πk / p with each step.
+ * Each row as a point in the plane that frequency k spans: its coordinates along the two orthonormal directions nearest to the columns' cos
+ * and sin parts. Where the rows hold the frequency as a circle, the points lie on one, and a number's place on it turns by 2πk / p with
+ * each step.
  */
 export function plane(matrix: Matrix, k: number): { readonly x: number; readonly y: number }[] {
   const { cos, sin } = components(matrix, k);
@@ -74,8 +77,8 @@ const squares = (vector: Float64Array) => vector.reduce((sum, x) => sum + x * x,
 const product = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 
 /**
- * The orthonormal pair in the plane of two vectors that lies nearest to them (the polar factor, by symmetric orthogonalisation: Löwdin 1950), so
- * that neither is preferred. Parallel vectors span no plane: then the second is zero.
+ * The orthonormal pair in the plane of two vectors that lies nearest to them (the polar factor, by symmetric orthogonalisation: Löwdin
+ * 1950), so that neither is preferred. Parallel vectors span no plane: then the second is zero.
  */
 function orthonormal(a: Float64Array, b: Float64Array): readonly [Float64Array, Float64Array] {
   const aa = product(a, a), ab = product(a, b), bb = product(b, b);

@@ -3,12 +3,15 @@
  * Values lie as [p², N], row a · p + b. h = (p − 1) / 2 is the largest frequency. Pure.
  */
 
-/** Where the power of functions of (a, b) lies in the plane of their frequencies, as shares of all that varies; the constant part is left out. */
+/**
+ * Where the power of functions of (a, b) lies in the plane of their frequencies, as shares of all that varies; the constant part is left
+ * out.
+ */
 export interface PairSpectrum {
   readonly p: number;
   /**
-   * [h + 1, p]: row k, column h + l holds the share at the waves e^{2πi(ka + lb) / p} and their conjugates, k = 0 … h, l = −h … h. What depends
-   * on a + b alone lies at l = k, on a − b at l = −k, on a alone at l = 0, on b alone in row 0. All shares sum to 1.
+   * [h + 1, p]: row k, column h + l holds the share at the waves e^{2πi(ka + lb) / p} and their conjugates, k = 0 … h, l = −h … h. What
+   * depends on a + b alone lies at l = k, on a − b at l = −k, on a alone at l = 0, on b alone in row 0. All shares sum to 1.
    */
   readonly shares: Float64Array;
 }
@@ -61,8 +64,8 @@ export interface OwnFrequencies {
 export const ONE_FREQUENCY = 0.85;
 
 /**
- * For each function the frequency k whose polynomial of degree two in the waves of a and b explains most of its variance: the eight products of
- * {1, cos ka, sin ka} and {1, cos kb, sin kb} other than 1. So Nanda et al. (2023) tell neurons.
+ * For each function the frequency k whose polynomial of degree two in the waves of a and b explains most of its variance: the eight
+ * products of {1, cos ka, sin ka} and {1, cos kb, sin kb} other than 1. So Nanda et al. (2023) tell neurons.
  */
 export function ownFrequencies(values: ArrayLike<number>, p: number): OwnFrequencies {
   const h = (p - 1) / 2, N = values.length / (p * p);
@@ -110,7 +113,10 @@ const ROUNDING = 1e-12;
 /** Functions that are transformed together: few enough for the cache. */
 const BLOCK = 32;
 
-/** Calls `work` with the coefficients over b, [p (a), p (coefficient), width], of some functions at a time, of which the first is number `first`. */
+/**
+ * Calls `work` with the coefficients over b, [p (a), p (coefficient), width], of some functions at a time, of which the first is number
+ * `first`.
+ */
 function eachBlock(values: ArrayLike<number>, p: number, work: (over: Float64Array, width: number, first: number) => void): void {
   if (p % 2 === 0) throw new Error(`Cannot analyse pairs: p must be odd, current value is ${p}`);
   const N = values.length / (p * p), waves = wavesOf(p);
@@ -141,8 +147,8 @@ function wavesOf(p: number): Waves {
 }
 
 /**
- * Coefficients of p rows of `width` values in the orthonormal real Fourier basis: row 0 the constant, k = 1 … h the cosines, h + k the sines.
- * Rows j and p − j are folded first, which halves the work; and four rows are taken at a time.
+ * Coefficients of p rows of `width` values in the orthonormal real Fourier basis: row 0 the constant, k = 1 … h the cosines, h + k the
+ * sines. Rows j and p − j are folded first, which halves the work; and four rows are taken at a time.
  */
 function transform(rows: Float64Array, { cos, sin }: Waves, width: number, into: Float64Array): void {
   const p = cos.length, h = (p - 1) / 2;
