@@ -173,25 +173,3 @@ export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000
   const tried = trials.map(({ k, silhouette, clusters: { inertia } }) => ({ k, silhouette, inertia }));
   return { ...(some === points ? clusters : kMeans(points, k, options)), k, silhouette, tried };
 }
-
-/**
- * How full each cluster is at each time: the share of the points with `times[i] === t` that are in cluster c, [times, k]; a time without
- * points has 0 throughout. For a band over runs, once for each run.
- * @throws Error unless each point has a time, a whole number from 0.
- */
-export function occupancy(assigned: ArrayLike<number>, times: ArrayLike<number>, k: number): Float64Array {
-  const action = "count clusters over time", n = assigned.length;
-  must(action, "the number of times", times.length === n, `must be ${n} as of points`, times.length);
-  let last = -1;
-  for (let i = 0; i < n; i++) {
-    must(action, "a time", Number.isInteger(times[i]) && times[i] >= 0, "must be a whole number from 0", times[i]);
-    must(action, "a cluster", assigned[i] >= 0 && assigned[i] < k, `must be below ${k}`, assigned[i]);
-    last = Math.max(last, times[i]);
-  }
-  const shares = new Float64Array((last + 1) * k), points = new Float64Array(last + 1);
-  for (let i = 0; i < n; i++) {
-    shares[times[i] * k + assigned[i]]++;
-    points[times[i]]++;
-  }
-  return shares.map((count, at) => count / Math.max(1, points[Math.floor(at / k)]));
-}

@@ -14,15 +14,6 @@ export interface Signal {
   readonly values: ArrayLike<number>;
 }
 
-/**
- * What a number has moved by, up and down, until each reading, [n]: of a rise with dips, a signal that only rises, as a path's length does.
- */
-export function variation(values: ArrayLike<number>): Float64Array {
-  const moved = new Float64Array(values.length);
-  for (let i = 1; i < moved.length; i++) moved[i] = moved[i - 1] + Math.abs(values[i] - values[i - 1]);
-  return moved;
-}
-
 /** The signal's value at so many decades: straight lines between readings, level beyond them. */
 function valueAt({ steps, values }: Signal, x: number): number {
   const after = bisectRight(steps.map(decades), x), last = steps.length - 1;
