@@ -1,6 +1,8 @@
 /**
- * What notebooks import: the core, what every notebook needs. Figures for one study alone are in `figures`; a study's experiments, published numbers and
- * findings come as one name: `import * as capacity from "./studies/capacity/mod.ts"`. Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
+ * What notebooks import: the core, what every notebook needs. All figures are in `figures`; a study's experiments, published numbers and
+ * findings come as one name: `import * as capacity from "./studies/capacity/mod.ts"`.
+ *
+ * Ten networks learn to add modulo 47; you watch them memorise, wait, and understand:
  *
  * ```ts
  * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "./mod.ts";
@@ -13,7 +15,8 @@
  *   schedule: { steps: 3000, evalEvery: 20 },
  *   seed,
  * }));
- * const runs = await watch(networks, { untilGrokked: true }); // a figure that moves; the interrupt button stops training and keeps what is done
+ * // A figure that moves; the interrupt button stops training and keeps what is done.
+ * const runs = await watch(networks, { untilGrokked: true });
  * await show(trainingCurves(runs));
  * await show(grokkingFrame(runs));
  * ```

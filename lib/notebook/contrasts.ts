@@ -14,9 +14,10 @@ const KINDS = {
 } as const;
 
 /**
- * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Of times: how many times
- * as long the first takes; of pairs: the difference, in the values' unit. Cliff's delta, and of pairs the rank-biserial correlation, say the same without
- * a unit, from −1 to 1. "Least" is the smallest that the corrected p could be with so few runs: where it isn't below 0.05, the test decides nothing.
+ * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Of times: how
+ * many times as long the first takes; of pairs: the difference, in the values' unit. Cliff's delta, and of pairs the rank-biserial
+ * correlation, say the same without a unit, from −1 to 1. "Least" is the smallest that the corrected p could be with so few runs: where it
+ * isn't below 0.05, the test decides nothing.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
   return frame(rows.map((row) => {
@@ -61,8 +62,9 @@ export interface SentenceWords {
 }
 
 /**
- * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its interval, n, test and
- * p, alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is said in place of a finding.
+ * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its
+ * interval, n, test and p, alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is
+ * said in place of a finding.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
   rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`)
@@ -117,7 +119,10 @@ export interface Claim {
   readonly words: SentenceWords;
 }
 
-/** Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested; one whose tests can't decide isn't answered. */
+/**
+ * Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested; one whose tests can't
+ * decide isn't answered.
+ */
 export function claimTable(claims: readonly Claim[]): string {
   const lines = claims.map(({ claim, expects, rows, words }) => {
     const numbers = contrastSentences(rows, words).split("\n").map((line) => line.replace(/^- /, "")).join("<br>");

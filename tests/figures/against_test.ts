@@ -4,7 +4,6 @@ import { DOMParser } from "linkedom";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { grokkingByKnob, knobFinding } from "../../lib/figures/steps.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
-import { medianBounds, soonest, watchedWord } from "../../lib/analysis/runs/follow_up.ts";
 import { tipsFinding } from "../../lib/studies/lessons/tiny_live.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import { runSpec } from "../../lib/run/spec.ts";
@@ -125,18 +124,6 @@ Deno.test("the finding takes no run that was stopped early for one that doesn't 
     "Networks grok at weight decay 1, soonest with 1, around step 900; weight decay 2 watched for 1,180 steps so far",
   );
   assertEquals(title({ 1: [null, STEPS], 2: [null, 400] }), "No network has grokked yet; weight decay 2 watched for 400 of 3,000 steps");
-});
-
-Deno.test("what follow-up allows: bounds of a median, the soonest of groups, and how long was watched", () => {
-  const event = (grokked: number) => ({ grokked, known: STEPS }), open = (known: number) => ({ grokked: null, known });
-  assertEquals(medianBounds([event(100), event(300), open(50)]), { least: 100, most: 300 });
-  assertEquals(medianBounds([event(100), event(300), open(500)]), { least: 300, most: 300 });
-  assertEquals(medianBounds([event(100), open(500), open(900)]), { least: 500, most: Infinity });
-  assertEquals(medianBounds([event(100), event(200), event(300), event(400)]), { least: 250, most: 250 });
-  assertEquals(soonest([[event(300)], [open(400)], [event(350)]]), { at: [0], step: 300 });
-  assertEquals(soonest([[event(300)], [event(300)], [event(350)]]), { at: [0, 1], step: 300 });
-  assertEquals([soonest([[event(300)], [open(200)]]), soonest([[open(200)]])], [null, null]);
-  assertEquals([watchedWord([event(9), open(1180), open(3000)]), watchedWord([open(3000)])], ["1,180 to 3,000 steps", "3,000 steps"]);
 });
 
 Deno.test("several knobs below each other, and which of them decide", () => {

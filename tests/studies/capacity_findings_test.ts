@@ -13,7 +13,6 @@ import {
   type StudiedRun,
 } from "../../lib/studies/capacity/findings.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
-import { timesTo } from "../../lib/analysis/runs/times.ts";
 
 const ran = (spec: RunSpec, memorisationStep: number | null, grokkingStep: number | null, timeBelow = 0): StudiedRun => ({
   ...{ spec, status: "finished", step: spec.schedule.steps, memorisationStep, grokkingStep },
@@ -27,26 +26,6 @@ const runs = STUDY_IN_SMALL.experiments[0].runs.map((spec) => {
   return ran(spec, 100 + 20 * seed, grokked, layers === 4 ? 0.1 + 0.01 * seed : 0);
 });
 
-Deno.test("times to memorising, to grokking, and between; what never did is censored, and what hasn't ended as far as it was watched", () => {
-  const [spec] = STUDY_IN_SMALL.experiments[0].runs;
-  const some = [
-    ran(spec, 100, 400),
-    ran(spec, 100, null),
-    ran(spec, null, null),
-    ran(spec, 500, 400),
-    { ...ran(spec, 100, null), status: "stopped", step: 200 },
-    { ...ran(spec, null, null), status: "waiting", step: 0 },
-    // A rule of ten evaluations in a row tells of no grokking in the last nine; what diverged would never have.
-    { ...ran(spec, 100, null), known: 2820 },
-    { ...ran(spec, 100, null), status: "failed", step: 200 },
-  ];
-  const event = (time: number, until = 3000) => ({ time, event: true, until }),
-    never = (time: number, until = time) => ({ time, event: false, until });
-  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100, 200), event(100), event(100)]);
-  assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
-  assertEquals(timesTo("delay", some), [event(300, 2900), never(2900), event(0, 2500), never(100), never(2720), never(2900)]);
-});
-
 Deno.test("factors: the most against the least with all else the same", () => {
   const rows = contrastTimes(inTime("grokked", byFactor(runs, STUDY_IN_SMALL)));
   assertEquals(rows.map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]), [
@@ -54,7 +33,8 @@ Deno.test("factors: the most against the least with all else the same", () => {
     ["Width", "d_model 64", "d_model 16", [90, 90], 0],
     ["Heads", "4 heads", "2 heads", [135, 135], 0],
   ]);
-  // Three strata of operations by six networks: 4 of 5 take 900 steps longer, 3.5 times as long in two of them and 2.1 in the third; the fifth never groks.
+  // Three strata of operations by six networks: 4 of 5 take 900 steps longer, 3.5 times as long in two of them and 2.1 in the third; the
+  // fifth never groks.
   assertEquals([rows[0].events, rows[0].watched], [[72, 90], [3000, 3000]]);
   assert(rows[0].size! > 2.1 && rows[0].size! < 4, `${rows[0].size}`);
   assert(rows[0].interval.low! > 1.5 && rows[0].interval.low! < rows[0].size!);

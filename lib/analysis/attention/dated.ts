@@ -16,15 +16,16 @@ export interface DatingOptions {
   /** Whose attention. Default: the queries that the output head reads, of all heads together. */
   readonly selection?: Selection;
   /**
-   * Up to when attention's change counts: to the run's last moments, so that what goes on after grokking counts too, and with it how long the run was
-   * watched; or to just after grokking, as accuracy's does (else to the last moments). Default: `end`.
+   * Up to when attention's change counts: to the run's last moments, so that what goes on after grokking counts too, and with it how long
+   * the run was watched; or to just after grokking, as accuracy's does (else to the last moments). Default: `end`.
    */
   readonly until?: "end" | "grokking";
 }
 
 /**
- * When half of the change of a run's attention is done, since just after memorising (else since its first reading), and half of its validation accuracy's,
- * from then to grokking. Signals: the progress of attention on the straight way between the two, and validation accuracy.
+ * When half of the change of a run's attention is done, since just after memorising (else since its first reading), and half of its
+ * validation accuracy's, from then to grokking. Signals: the progress of attention on the straight way between the two, and validation
+ * accuracy.
  */
 export function datedRun(
   run: AttentionRun,

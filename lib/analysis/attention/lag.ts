@@ -34,7 +34,10 @@ export function lagOf({ memorisation, grokking, attention, accuracy }: Moments):
 /** What the interval of the lag carries: `not before` is with or after, `not after` is before or with. */
 export type Verdict = "before" | "not after" | "with" | "not before" | "after" | "undecided";
 
-/** Lags up to here count as none, by scale: a tenth of the wait, or 0.05 decades (12 % of the step). In steps there is no such margin for all runs. */
+/**
+ * Lags up to here count as none, by scale: a tenth of the wait, or 0.05 decades (12 % of the step). In steps there is no such margin for
+ * all runs.
+ */
 export const MARGINS = { relative: 0.1, decades: 0.05, steps: undefined } as const satisfies Record<keyof Lag, number | undefined>;
 
 export interface LagOptions extends BootstrapOptions, PermutationOptions {
@@ -49,7 +52,9 @@ export interface LagSummary extends Interval {
   readonly scale: keyof Lag;
   readonly margin: number;
   readonly verdict: Verdict;
-  /** All runs, and of them those that never grokked, and those that did without a lag: no clear change of attention, no wait, or not seen. */
+  /**
+   * All runs, and of them those that never grokked, and those that did without a lag: no clear change of attention, no wait, or not seen.
+   */
   readonly runs: number;
   readonly never: number;
   readonly undated: number;
@@ -68,9 +73,10 @@ export interface LagSummary extends Interval {
 }
 
 /**
- * The verdict over runs, by the interval of the lags' pseudomedian: `with` where it lies within ± margin (equivalence: Schuirmann 1987); `before` and
- * `after` where it lies wholly beyond the margin on one side; `not before` and `not after` where it leaves out one side alone (non-inferiority); else, and
- * where there are too few runs for an interval, `undecided`. Runs that never grokked have no lag, and are counted.
+ * The verdict over runs, by the interval of the lags' pseudomedian: `with` where it lies within ± margin (equivalence: Schuirmann 1987);
+ * `before` and `after` where it lies wholly beyond the margin on one side; `not before` and `not after` where it leaves out one side alone
+ * (non-inferiority); else, and where there are too few runs for an interval, `undecided`. Runs that never grokked have no lag, and are
+ * counted.
  * @throws Error for a margin that is missing or negative, and for options out of range.
  */
 export function lagOverRuns(moments: readonly Moments[], { scale = "relative", ...options }: LagOptions = {}): LagSummary {

@@ -22,7 +22,10 @@ export interface PatternClusters extends Choice {
   readonly points: readonly { readonly run: number; readonly layer: number; readonly head: number; readonly step: number }[];
 }
 
-/** The mean patterns of every head of every run at every reading, clustered together: their number by silhouettes. Throws where `chooseClusters` does. */
+/**
+ * The mean patterns of every head of every run at every reading, clustered together: their number by silhouettes.
+ * @throws Error where `chooseClusters` does.
+ */
 export function patternClusters(
   runs: readonly AttentionRun[],
   { queries = readQueries(runs[0].spec), choice: how }: ClusteringOptions = {},
@@ -48,8 +51,8 @@ export function patternClusters(
 }
 
 /**
- * The share of a layer's heads, over all runs, that are in each cluster at each of these steps, [steps][k]: a head stays where its last reading left it. 0
- * throughout before the first reading.
+ * The share of a layer's heads, over all runs, that are in each cluster at each of these steps, [steps][k]: a head stays where its last
+ * reading left it. 0 throughout before the first reading.
  */
 export function shares({ points, assigned, k }: PatternClusters, layer: number, steps: readonly number[]): number[][] {
   const heads = Map.groupBy(

@@ -7,15 +7,19 @@ import { decades, stepAt } from "../statistics/decades.ts";
 export interface Separation {
   /** The last stretch of the one phase against the first of the next. */
   readonly between: number;
-  /** Mean over the two phases of the stretch at the border against its neighbour in the same phase: what drift and noise do without a change of phase. */
+  /**
+   * Mean over the two phases of the stretch at the border against its neighbour in the same phase: what drift and noise do without a change
+   * of phase.
+   */
   readonly within: number;
 }
 
 /**
- * The separation of two phases of a run that follow each other. Two stretches are taken on each side of the border, all four of the same length in decades,
- * half the shorter phase, and mean patterns of neighbours are held against each other: so a steady drift is as large within as between. (Whole phases,
- * or their halves, all against all, would lie further apart than neighbours, and any drift would pass for a change.) `null` where a stretch has no reading.
- * Throws where `meanPattern` does for what is no course.
+ * The separation of two phases of a run that follow each other. Two stretches are taken on each side of the border, all four of the same
+ * length in decades, half the shorter phase, and mean patterns of neighbours are held against each other: so a steady drift is as large
+ * within as between. (Whole phases, or their halves, all against all, would lie further apart than neighbours, and any drift would pass for
+ * a change.) `null` where a stretch has no reading.
+ * @throws Error where `meanPattern` does for what is no course.
  */
 export function phaseSeparation(course: Course, first: Window, second: Window): Separation | null {
   const border = decades(second.from), end = second.to === null ? course.steps.at(-1)! + 1 : second.to;

@@ -11,7 +11,8 @@ export interface CriticalRow extends Critical {
 }
 
 /**
- * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along that.
+ * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along
+ * that.
  * @throws Error where `surfaceOf` does.
  */
 export function criticalRows(

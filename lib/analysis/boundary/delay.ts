@@ -12,8 +12,9 @@ export interface DelayRow extends UShape, Corrected {
 }
 
 /**
- * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. A value
- * with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is left out.
+ * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks
+ * grok. A value with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is
+ * left out.
  * @throws Error where `surfaceOf` does.
  */
 export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: Omit<SurfaceAxes, "map"> = {}): DelayRow[] {

@@ -49,8 +49,8 @@ export interface SurfaceAxes {
   /** Default: weight decay. */
   readonly y?: SurfaceAxis;
   /**
-   * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others take their
-   * answer from it. Values that it didn't need for its precision are left out.
+   * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others
+   * take their answer from it. Values that it didn't need for its precision are left out.
    */
   readonly map?: SearchedMap;
 }

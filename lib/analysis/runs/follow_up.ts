@@ -1,6 +1,6 @@
 /**
- * What runs that were watched for different times allow to be said. A run that hasn't grokked yet may still: so a median can be known or only bounded, the
- * soonest of several groups can be known or not, and a sentence that counts says within how many steps.
+ * What runs that were watched for different times allow to be said. A run that hasn't grokked yet may still: so a median can be known or
+ * only bounded, the soonest of several groups can be known or not, and a sentence that counts says within how many steps.
  */
 import { count } from "../words.ts";
 
@@ -15,7 +15,10 @@ export const followUp = (
   { grokkingStep, metrics }: { readonly grokkingStep: number | null; readonly metrics: readonly { readonly step: number }[] },
 ): FollowUp => ({ grokked: grokkingStep, known: metrics.at(-1)?.step ?? 0 });
 
-/** The least and the most that a median step can be once all runs have been watched for good; `most` is Infinity where half of them haven't grokked. */
+/**
+ * The least and the most that a median step can be once all runs have been watched for good; `most` is Infinity where half of them haven't
+ * grokked.
+ */
 export interface MedianBounds {
   readonly least: number;
   readonly most: number;
@@ -31,8 +34,8 @@ export function medianBounds(runs: readonly FollowUp[]): MedianBounds {
 }
 
 /**
- * The groups with the earliest median step, several where they tie; `null` where none has a median, or where another that was watched for less could
- * still turn out earlier.
+ * The groups with the earliest median step, several where they tie; `null` where none has a median, or where another that was watched for
+ * less could still turn out earlier.
  */
 export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at: readonly number[]; readonly step: number } | null {
   const medians = groups.map((runs) => runs.length > 0 ? medianBounds(runs) : { least: Infinity, most: Infinity });

@@ -28,9 +28,9 @@ export interface Knob {
 }
 
 /**
- * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs that differ
- * from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as they looked at each of
- * these steps.
+ * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs
+ * that differ from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as
+ * they looked at each of these steps.
  */
 export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: { readonly watched?: readonly number[] } = {}): Knob[] {
   const fields = runs.map(({ spec }) => differing(spec, base));

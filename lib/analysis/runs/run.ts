@@ -7,7 +7,10 @@ export interface BoardRun extends Omit<Curve, "metrics"> {
   readonly status: string;
   /** Updates done. */
   readonly step: number;
-  /** Up to which step it is known whether it had grokked, where that isn't `step`: a rule that needs several evaluations in a row says nothing about the last ones. */
+  /**
+   * Up to which step it is known whether it had grokked, where that isn't `step`: a rule that needs several evaluations in a row says
+   * nothing about the last ones.
+   */
   readonly known?: number;
 }
 
@@ -21,7 +24,10 @@ export interface Outcome {
   readonly memorised: number | null;
   readonly grokked: number | null;
   readonly watched: number;
-  /** Where its time to grok is censored: the step up to which it is known not to have. One that diverged won't, in all the steps it was to do. */
+  /**
+   * Where its time to grok is censored: the step up to which it is known not to have. One that diverged won't, in all the steps it was to
+   * do.
+   */
   readonly known: number;
   /** Whether it is in training, which one that has grokked may still be. */
   readonly active: boolean;

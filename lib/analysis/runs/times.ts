@@ -14,8 +14,8 @@ function stepQuantile(steps: readonly number[], q: number): number {
 }
 
 /**
- * The quantile q of the grokking steps, those that never grok counted as later than all that do: `Infinity` where it lies among them, `null`
- * where runs that are still open may change it.
+ * The quantile q of the grokking steps, those that never grok counted as later than all that do: `Infinity` where it lies among them,
+ * `null` where runs that are still open may change it.
  */
 export function grokkingQuantile(runs: readonly Outcome[], q: number): number | null {
   if (runs.length === 0) return null;
@@ -35,10 +35,10 @@ export function medianStep(steps: readonly (number | null)[]): number | null {
 export type Moment = "memorised" | "grokked" | "delay";
 
 /**
- * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep the ones that
- * grokked early, and ended. `until` is how long a run was, or would have been, watched: one that ended because it had grokked, to the end of its steps.
- * The delay is of runs that memorised; one that generalised first waited for 0 steps. Runs that haven't begun, or not been watched long enough to
- * tell, have no time.
+ * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep
+ * the ones that grokked early, and ended. `until` is how long a run was, or would have been, watched: one that ended because it had
+ * grokked, to the end of its steps. The delay is of runs that memorised; one that generalised first waited for 0 steps. Runs that haven't
+ * begun, or not been watched long enough to tell, have no time.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
   return runs.flatMap((run) => {

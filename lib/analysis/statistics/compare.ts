@@ -13,9 +13,10 @@ export interface BootstrapOptions {
 }
 
 /**
- * The percentile interval (Efron 1979) of a statistic of one or more independent samples: `statistic` gets, for each sample, the places that
- * a resample drew from it with replacement, `sizes[i]` of them. `null` where all resamples give the same: then they say nothing. With few
- * observations (below 10 or so) it is too narrow. Throws for an empty sample, fewer than 100 resamples, and a level outside (0, 1).
+ * The percentile interval (Efron 1979) of a statistic of one or more independent samples: `statistic` gets, for each sample, the places
+ * that a resample drew from it with replacement, `sizes[i]` of them. `null` where all resamples give the same: then they say nothing. With
+ * few observations (below 10 or so) it is too narrow.
+ * @throws Error for an empty sample, fewer than 100 resamples, and a level outside (0, 1).
  */
 export function bootstrap(
   sizes: readonly number[],
@@ -47,10 +48,10 @@ export interface Dominance extends Interval {
 }
 
 /**
- * Cliff's delta (1993) with the probability of superiority (McGraw & Wong's common-language effect, 1992; Vargha & Delaney's A, 2000), over the pairs
- * within strata: only runs of the same stratum are ever compared, and each pair counts the same. A pair of censored times counts as far as its order is
- * known (Gehan 1965). Interval: percentile bootstrap, each sample resampled on its own; of one stratum without censoring that of `superiorityInterval`,
- * which holds for small samples too, and for those that don't overlap.
+ * Cliff's delta (1993) with the probability of superiority (McGraw & Wong's common-language effect, 1992; Vargha & Delaney's A, 2000), over
+ * the pairs within strata: only runs of the same stratum are ever compared, and each pair counts the same. A pair of censored times counts
+ * as far as its order is known (Gehan 1965). Interval: percentile bootstrap, each sample resampled on its own; of one stratum without
+ * censoring that of `superiorityInterval`, which holds for small samples too, and for those that don't overlap.
  * @throws Error where `bootstrap` does.
  */
 export function stratifiedDelta(strata: readonly ObservedPair[], options: BootstrapOptions = {}): Dominance {
@@ -97,7 +98,7 @@ const HALVINGS = 60;
  * The score-like interval of a probability of superiority θ from n × m pairs (Newcombe 2006, part 2, method 5): all θ with |θ̂ − θ| ≤ z
  * √V(θ), V(θ) = θ(1 − θ)(1 + k(1 − θ)/(2 − θ) + kθ/(1 + θ)) / (nm), k = (n + m)/2 − 1. It holds for small samples, and for those that don't
  * overlap (θ̂ = 0 or 1), where a bootstrap has nothing to say. For samples without censoring. 2θ − 1 turns its limits into those of delta.
- * Throws unless 0 ≤ θ̂ ≤ 1 and n and m are positive.
+ * @throws Error unless 0 ≤ θ̂ ≤ 1 and n and m are positive.
  */
 export function superiorityInterval(
   superiority: number,
@@ -123,9 +124,10 @@ export function superiorityInterval(
 }
 
 /**
- * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean (Hahn &
- * Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal values, none censored.
- * Limits are `null` where all values are the same. Throws for fewer than two values and for m below 1.
+ * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean
+ * (Hahn & Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal
+ * values, none censored. Limits are `null` where all values are the same.
+ * @throws Error for fewer than two values and for m below 1.
  */
 export function meanPrediction(values: readonly number[], m: number, level = 0.95): Interval & { readonly mean: number } {
   checkSample("predict a mean", complete(values));

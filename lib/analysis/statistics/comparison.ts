@@ -1,6 +1,6 @@
 /**
- * Two groups of runs compared by when something happens to them, within strata that have all else in common: one effect, how many times as long the first
- * takes, with an interval and a p from one and the same test.
+ * Two groups of runs compared by when something happens to them, within strata that have all else in common: one effect, how many times as
+ * long the first takes, with an interval and a p from one and the same test.
  */
 import type { Tested } from "./multiple.ts";
 import { logRankScores, type PermutationOptions, permuter } from "./permutation.ts";
@@ -40,13 +40,14 @@ export interface TimeComparison extends Interval, Tested {
 }
 
 /**
- * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only up to a horizon to which all of them were
- * watched (`watchedAlike`); strata in which one group is empty are left out.
+ * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only up to a horizon to which all
+ * of them were watched (`watchedAlike`); strata in which one group is empty are left out.
  *
- * The test is the log-rank test's permutation form within strata, two-sided, which holds for five runs against five, too. The ratio is that of the
- * accelerated-failure-time model (Louis 1981; Wei & Gail 1983; Tsiatis 1990): the factor by which the second group's times must be stretched so that the
- * test sees no difference; its interval holds all factors that the test doesn't reject at 1 − level. So p lies below 1 − level where the interval leaves
- * out 1, and only there. A limit is `null` where nothing on that side is rejected: such as the upper one, where no run of the first group had the event.
+ * The test is the log-rank test's permutation form within strata, two-sided, which holds for five runs against five, too. The ratio is that
+ * of the accelerated-failure-time model (Louis 1981; Wei & Gail 1983; Tsiatis 1990): the factor by which the second group's times must be
+ * stretched so that the test sees no difference; its interval holds all factors that the test doesn't reject at 1 − level. So p lies below
+ * 1 − level where the interval leaves out 1, and only there. A limit is `null` where nothing on that side is rejected: such as the upper
+ * one, where no run of the first group had the event.
  * @throws Error where no stratum has both groups, for times that are negative or not finite, and for a level outside (0, 1).
  */
 export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
@@ -102,8 +103,8 @@ function crossing(statistic: (log: number) => number, far: number): number {
 const PLACES = 48;
 
 /**
- * The limits of what isn't rejected, ±Infinity where there is none. From the estimate outwards; where 1 (log 0) is rejected it stays outside, where not,
- * inside, whatever a p that wavers does in between.
+ * The limits of what isn't rejected, ±Infinity where there is none. From the estimate outwards; where 1 (log 0) is rejected it stays
+ * outside, where not, inside, whatever a p that wavers does in between.
  */
 function interval(accepted: (log: number) => boolean, centre: number, far: number): [number, number] {
   const one = accepted(0), step = far / PLACES;

@@ -1,4 +1,7 @@
-/** Several comparisons at once, as the rows of a table and as sentences: each with its size, its interval, its n and its test, corrected together. */
+/**
+ * Several comparisons at once, as the rows of a table and as sentences: each with its size, its interval, its n and its test, corrected
+ * together.
+ */
 import { type BootstrapOptions, stratifiedDelta } from "./compare.ts";
 import { compareTimes, type ComparisonOptions } from "./comparison.ts";
 import { type Corrected, corrected, differs, type Tested } from "./multiple.ts";
@@ -34,8 +37,8 @@ export interface ContrastRow extends Tested, Corrected {
   /** Of times: how many of them had the event while all were watched. Else `n`. */
   readonly events: readonly [number, number];
   /**
-   * Of times: how many times as long the first takes, `null` where one group has no event. Of values: Cliff's delta. Of pairs: the differences'
-   * pseudomedian, in the values' unit.
+   * Of times: how many times as long the first takes, `null` where one group has no event. Of values: Cliff's delta. Of pairs: the
+   * differences' pseudomedian, in the values' unit.
    */
   readonly size: number | null;
   /** Of `size`, by itself: not corrected for the other rows. */
@@ -49,8 +52,8 @@ export interface ContrastRow extends Tested, Corrected {
 }
 
 /**
- * Times until an event: how many times as long the first group takes, with the test that the interval is of (`compareTimes`). A contrast without both
- * groups is left out.
+ * Times until an event: how many times as long the first group takes, with the test that the interval is of (`compareTimes`). A contrast
+ * without both groups is left out.
  */
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
   return judged(
@@ -61,7 +64,10 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
   );
 }
 
-/** Plain values: Cliff's delta within strata, tested by the rank-sum test in its permutation form. A contrast without both groups is left out. */
+/**
+ * Plain values: Cliff's delta within strata, tested by the rank-sum test in its permutation form. A contrast without both groups is left
+ * out.
+ */
 export function contrastValues(contrasts: readonly Contrast<Values>[], options: BootstrapOptions = {}): ContrastRow[] {
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
@@ -89,7 +95,8 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
 }
 
 /**
- * Two values of each run: by how much the first is above the second, tested by flipping the signs of whole runs. A contrast without runs is left out.
+ * Two values of each run: by how much the first is above the second, tested by flipping the signs of whole runs. A contrast without runs is
+ * left out.
  * @throws Error where there are more values of the one than of the other.
  */
 export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }: BootstrapOptions = {}): ContrastRow[] {

@@ -25,16 +25,17 @@ export interface LaterAtEnd {
 const HALVINGS = 10;
 
 /**
- * Whether the samples' times are later at the end of a range than at some value before it. The end's rank sum against the nearest value, against the two
- * nearest together, and so on to all of them; the greatest of these, in standard deviations, is tested against its distribution where all runs are dealt
- * anew to the samples: a maximally selected rank statistic (Miller & Siegmund 1982; Lausen & Schumacher 1992), with the values pooled as in Mack and
- * Wolfe's (1981) test for umbrellas, and only the end compared. So it may be looked up how far the shorter times reach, and five runs against five have
- * all the other values behind them: the smallest p of 5 and m others is 1 over the ways to choose 5 of 5 + m.
+ * Whether the samples' times are later at the end of a range than at some value before it. The end's rank sum against the nearest value,
+ * against the two nearest together, and so on to all of them; the greatest of these, in standard deviations, is tested against its
+ * distribution where all runs are dealt anew to the samples: a maximally selected rank statistic (Miller & Siegmund 1982; Lausen &
+ * Schumacher 1992), with the values pooled as in Mack and Wolfe's (1981) test for umbrellas, and only the end compared. So it may be looked
+ * up how far the shorter times reach, and five runs against five have all the other values behind them: the smallest p of 5 and m others is
+ * 1 over the ways to choose 5 of 5 + m.
  *
- * It holds for any times of the others, as long as the end's are stochastically no later than each of theirs: give each run its place within its own
- * sample's distribution, and an end that is later than another run has the higher place, so that no statistic exceeds that of places dealt at random.
- * Hence `atLeast` holds for the ratio to the earliest of them. Pairs of censored times count as far as their order is known (Gehan 1965), and times only
- * as far as all were watched.
+ * It holds for any times of the others, as long as the end's are stochastically no later than each of theirs: give each run its place
+ * within its own sample's distribution, and an end that is later than another run has the higher place, so that no statistic exceeds that
+ * of places dealt at random. Hence `atLeast` holds for the ratio to the earliest of them. Pairs of censored times count as far as their
+ * order is known (Gehan 1965), and times only as far as all were watched.
  * @param last the runs at the end of the range.
  * @param before the runs at the other values, the nearest to the end first.
  * @throws Error for no others, an empty sample, a time that isn't finite, fewer than 100 draws, and a level outside (0, 1).
@@ -95,7 +96,10 @@ function dealsOf(runs: number, draws: number, random: Random): Uint16Array[] {
   });
 }
 
-/** The factor up to which the end is shown to be later; below 1 where it isn't at all. `null` where even the greatest shrinking of the others isn't. */
+/**
+ * The factor up to which the end is shown to be later; below 1 where it isn't at all. `null` where even the greatest shrinking of the
+ * others isn't.
+ */
 function atLeast(shown: (log: number) => boolean, all: readonly Observation[]): number | null {
   const times = all.map(({ time }) => time).filter((time) => time > 0);
   if (times.length === 0) return null;

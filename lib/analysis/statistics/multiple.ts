@@ -18,8 +18,8 @@ export interface Corrected {
 }
 
 /**
- * Holm's step-down correction (1979), R's `p.adjust`: the chance of any false rejection among all stays below the level, whatever their dependence.
- * The smallest of m p-values times m, the next times m − 1, …, each at least the one before, none above 1.
+ * Holm's step-down correction (1979), R's `p.adjust`: the chance of any false rejection among all stays below the level, whatever their
+ * dependence. The smallest of m p-values times m, the next times m − 1, …, each at least the one before, none above 1.
  * @returns the adjusted p-values, in the order given.
  * @throws Error for a p outside [0, 1].
  */
@@ -33,8 +33,8 @@ export function holm(ps: readonly number[]): number[] {
 }
 
 /**
- * Rows with their corrected p, over those that have one. The adjustment never falls when a p rises, so what it makes of the smallest possible p-values is
- * the smallest that it can be for each row.
+ * Rows with their corrected p, over those that have one. The adjustment never falls when a p rises, so what it makes of the smallest
+ * possible p-values is the smallest that it can be for each row.
  * @throws Error where `holm` does.
  */
 export function corrected<Row extends Tested>(rows: readonly Row[]): (Row & Corrected)[] {

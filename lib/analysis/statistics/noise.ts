@@ -7,8 +7,8 @@ import { must } from "./sample.ts";
 const NORMAL_MEDIAN = 0.6744897501960817;
 
 /**
- * The standard deviation of a series around its course: the median size of its second differences, over 0.6745 √6 (what it is for independent
- * normal noise; Gasser, Sroka & Jennen-Steinmetz 1986, made robust). Neither a few jumps nor a steady drift changes it.
+ * The standard deviation of a series around its course: the median size of its second differences, over 0.6745 √6 (what it is for
+ * independent normal noise; Gasser, Sroka & Jennen-Steinmetz 1986, made robust). Neither a few jumps nor a steady drift changes it.
  * @throws Error for fewer than three values, and for one that isn't finite.
  */
 export function noiseOf(values: ArrayLike<number>): number {

@@ -1,7 +1,7 @@
 /**
- * Two numbers for each run, before and after say, compared within the runs. A run is the unit: its heads and examples share their weights, and
- * must be summed up into its one number before, never pooled as if each were a run. Nor can heads be matched across runs: head 0 of one seed
- * is not head 0 of another. What is summed up must not depend on their order.
+ * Two numbers for each run, before and after say, compared within the runs. A run is the unit: its heads and examples share their weights,
+ * and must be summed up into its one number before, never pooled as if each were a run. Nor can heads be matched across runs: head 0 of one
+ * seed is not head 0 of another. What is summed up must not depend on their order.
  */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
@@ -10,10 +10,11 @@ import type { Permutation, PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, critical, type Interval, must } from "./sample.ts";
 
 /**
- * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ ways to choose
- * their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several clusters, say): it is
- * flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't be below 2 / 2ⁿ (for
- * vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031; `least` says what it can't be below with these differences, zeros among them.
+ * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ
+ * ways to choose their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several
+ * clusters, say): it is flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't
+ * be below 2 / 2ⁿ (for vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031; `least` says what it can't be below with these
+ * differences, zeros among them.
  * @throws Error for no differences, for differences of several lengths, and for one that isn't finite.
  */
 export function signFlipTest(differences: readonly (number | readonly number[])[], options: PermutationOptions = {}): Permutation {
@@ -52,8 +53,9 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
 }
 
 /**
- * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That of lib-r-math.js
- * 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8, then 13).
+ * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That
+ * of lib-r-math.js 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8,
+ * then 13).
  */
 function signedRankQuantile(p: number, n: number): number {
   const ways = new Float64Array(n * (n + 1) / 2 + 1); // of choosing ranks with this sum
@@ -69,9 +71,10 @@ const LARGE = 50;
 
 /**
  * Where paired differences lie: the median of all their pairwise means, each with itself too (Hodges & Lehmann 1963), in their unit. The
- * interval lies between two of the ordered means, those at which the exact Wilcoxon signed-rank test turns (Tukey; R's `wilcox.test(conf.int =
- * TRUE)`); it assumes that the differences lie symmetrically. `null` where there are too few for the level: 95 % needs 6, 90 % needs 5.
- * Throws for no differences, and for one that isn't finite.
+ * interval lies between two of the ordered means, those at which the exact Wilcoxon signed-rank test turns (Tukey; R's
+ * `wilcox.test(conf.int = TRUE)`); it assumes that the differences lie symmetrically. `null` where there are too few for the level: 95 %
+ * needs 6, 90 % needs 5.
+ * @throws Error for no differences, and for one that isn't finite.
  */
 export function pseudomedian(differences: readonly number[], level = 0.95): Interval & { readonly shift: number } {
   checkSample("estimate a shift", complete(differences));
@@ -82,8 +85,9 @@ export function pseudomedian(differences: readonly number[], level = 0.95): Inte
 }
 
 /**
- * The matched-pairs rank-biserial correlation (Kerby 2014): of the ranks of the differences' sizes, the share that positive ones hold minus the
- * share of negative ones, −1 … 1; zeros are left out, and 0 where all are (Wilcoxon). Throws for no differences, and for one not finite.
+ * The matched-pairs rank-biserial correlation (Kerby 2014): of the ranks of the differences' sizes, the share that positive ones hold minus
+ * the share of negative ones, −1 … 1; zeros are left out, and 0 where all are (Wilcoxon).
+ * @throws Error for no differences, and for one not finite.
  */
 export function rankBiserial(differences: readonly number[]): number {
   checkSample("compute a rank-biserial correlation", complete(differences));

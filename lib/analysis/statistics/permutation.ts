@@ -136,9 +136,10 @@ function shuffle<T>(deck: T[], taken: number, random: Random): void {
 }
 
 /**
- * The log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least as large. Of
- * two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different. Follow-up must not differ
- * between the groups: `watchedAlike` makes it so. `least`: no p is smaller, since deals that only swap groups of one size have the same χ².
+ * The log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least
+ * as large. Of two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different.
+ * Follow-up must not differ between the groups: `watchedAlike` makes it so. `least`: no p is smaller, since deals that only swap groups of
+ * one size have the same χ².
  * @throws Error where `logRank` does.
  */
 export function logRankPermuted(
@@ -173,8 +174,8 @@ export function gehanScores({ a, b }: ObservedPair): Pair {
 }
 
 /**
- * For each run, its event minus the hazard that both groups together had met by its time (Nelson 1969; Aalen 1978). The first group's sum is
- * its observed minus its expected events in the log-rank test.
+ * For each run, its event minus the hazard that both groups together had met by its time (Nelson 1969; Aalen 1978). The first group's sum
+ * is its observed minus its expected events in the log-rank test.
  */
 export function logRankScores({ a, b }: ObservedPair): Pair {
   const all = pool(a, b), times = [...new Set(all.filter(({ event }) => event).map(({ time }) => time))];

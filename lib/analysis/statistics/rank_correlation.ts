@@ -29,8 +29,8 @@ function correlation(x: readonly number[], y: readonly number[]): number | null 
 }
 
 /**
- * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them. Throws for
- * fewer than three pairs, sides of two lengths, and values that aren't finite.
+ * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them.
+ * @throws Error for fewer than three pairs, sides of two lengths, and values that aren't finite.
  */
 export function rankCorrelation(
   x: readonly number[],

@@ -1,16 +1,20 @@
 /**
- * What the statistics work on. A run that never grokked is no late run: it was watched until its last step and nothing happened, and that is
- * all it says. Such a time is right-censored, and every function here that takes an `Observation` treats it as that.
+ * What the statistics work on. A run that never grokked is no late run: it was watched until its last step and nothing happened, and that
+ * is all it says. Such a time is right-censored, and every function here that takes an `Observation` treats it as that.
  */
 import { qnorm } from "lib-r-math.js";
 
 /**
- * How long something was watched, in steps or any other unit, and whether the event ended it (`false`: right-censored, it would come later).
+ * How long something was watched, in steps or any other unit, and whether the event ended it (`false`: right-censored, it would come
+ * later).
  */
 export interface Observation {
   readonly time: number;
   readonly event: boolean;
-  /** How long it would have been watched without the event, at least `time`. Where that isn't known: of a censored one its time, else unknown. */
+  /**
+   * How long it would have been watched without the event, at least `time`. Where that isn't known: of a censored one its time, else
+   * unknown.
+   */
   readonly until?: number;
 }
 
@@ -42,10 +46,10 @@ export function order(a: Observation, b: Observation): -1 | 0 | 1 {
 }
 
 /**
- * Samples in which all runs were watched for the same time, which permutation tests of censored times ask for: else the runs of a group that was stopped
- * early would be dealt to one that was watched for long. What comes after the common horizon is censored there. Where it is known how long every run would
- * have been watched (`until`), the horizon is the one that leaves most, runs times time, of every sample at least one run; those that were stopped before
- * it are left out, whatever became of them. Else it is the earliest censoring.
+ * Samples in which all runs were watched for the same time, which permutation tests of censored times ask for: else the runs of a group
+ * that was stopped early would be dealt to one that was watched for long. What comes after the common horizon is censored there. Where it
+ * is known how long every run would have been watched (`until`), the horizon is the one that leaves most, runs times time, of every sample
+ * at least one run; those that were stopped before it are left out, whatever became of them. Else it is the earliest censoring.
  */
 export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(
   samples: Samples,
@@ -82,7 +86,7 @@ export const stretched = (by: number) => ({ time, event, until }: Observation): 
   ...until === undefined ? {} : { until: until * by },
 });
 
-/** Throws unless the sample holds something, and only finite times not below `least`. */
+/** @throws Error unless the sample holds something, and only finite times not below `least`. */
 export function checkSample(action: string, sample: readonly Observation[], least = -Infinity): void {
   must(action, "a sample", sample.length > 0, "must hold at least one observation", sample.length);
   const wrong = sample.find(({ time }) => !Number.isFinite(time) || time < least);
@@ -96,13 +100,16 @@ export function choose(n: number, k: number): number {
   return Math.round(ways);
 }
 
-/** The standard normal quantile of a two-sided interval: 1.96 for 0.95. Throws unless 0 < level < 1. */
+/**
+ * The standard normal quantile of a two-sided interval: 1.96 for 0.95.
+ * @throws Error unless 0 < level < 1.
+ */
 export function critical(level: number): number {
   must("compute an interval", "level", level > 0 && level < 1, "must lie between 0 and 1", level);
   return qnorm((1 + level) / 2);
 }
 
-/** Throws `Cannot <action>: <name> <requirement>, current value is <value>` unless `holds`. */
+/** @throws Error `Cannot <action>: <name> <requirement>, current value is <value>` unless `holds`. */
 export function must(action: string, name: string, holds: boolean, requirement: string, value: unknown): void {
   if (!holds) throw new Error(`Cannot ${action}: ${name} ${requirement}, current value is ${value}`);
 }

@@ -29,7 +29,8 @@ export interface SurvivalCurve {
  * The product-limit estimate (Kaplan & Meier 1958). Where events and censorings share a time, the events come first. The pointwise interval
  * is S^exp(±z·se(ln S)/ln S), the log-log one of Kalbfleisch & Prentice (1980), R's `conf.type = "log-log"`: it stays within 0 and 1 and
  * holds its level in small samples (Borgan & Liestøl 1990). Its limits are `null` where S is 1 or 0: Greenwood's variance says nothing
- * there. Throws for an empty sample, for a time that is negative or not finite, and for a level outside (0, 1).
+ * there.
+ * @throws Error for an empty sample, for a time that is negative or not finite, and for a level outside (0, 1).
  */
 export function kaplanMeier(sample: readonly Observation[], level = 0.95): SurvivalCurve {
   checkSample("estimate a survival curve", sample, 0);
@@ -81,8 +82,9 @@ export interface TimeQuantile extends Interval {
 
 /**
  * The time by which a share `p` has had the event: 0.5 is the median. Where the curve runs flat at 1 − p, the middle of the flat, as in a
- * plain sample's median; a flat that lasts to the end counts from its start (R's `print.survfit`). The interval holds the times at which the
- * pointwise band holds 1 − p (Brookmeyer & Crowley 1982). Throws unless 0 < p < 1.
+ * plain sample's median; a flat that lasts to the end counts from its start (R's `print.survfit`). The interval holds the times at which
+ * the pointwise band holds 1 − p (Brookmeyer & Crowley 1982).
+ * @throws Error unless 0 < p < 1.
  */
 export function timeQuantile({ points }: SurvivalCurve, p = 0.5): TimeQuantile {
   must("read a quantile off a survival curve", "p", p > 0 && p < 1, "must lie between 0 and 1", p);

@@ -1,6 +1,6 @@
 /**
- * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio, does excess
- * capacity delay grokking?
+ * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio,
+ * does excess capacity delay grokking?
  */
 import { laterAtEnd, type LaterOptions } from "./later_at_end.ts";
 import type { Tested } from "./multiple.ts";
@@ -30,7 +30,10 @@ export interface Arm extends Tested {
 }
 
 export interface UShape {
-  /** `u`: both ends take longer than the best value. `rises`, `falls`: only the largest, only the smallest value does. `none`: neither is shown to. */
+  /**
+   * `u`: both ends take longer than the best value. `rises`, `falls`: only the largest, only the smallest value does. `none`: neither is
+   * shown to.
+   */
   readonly verdict: "u" | "rises" | "falls" | "none";
   /** The value with the shortest mean. */
   readonly best: number;
@@ -45,10 +48,11 @@ export interface UShape {
 }
 
 /**
- * Both ends of the range, each tested against the other values (`laterAtEnd`), which allows for the best of them having been looked up; a U takes both.
- * This is Simonsohn's (2018) demand on a U, an effect on each side with its own test, without his lines: times are censored, and few values stand on
- * either side.
- * @param groups at each value that is to count, those above the critical one, say, the runs' times, censored where they were watched no longer.
+ * Both ends of the range, each tested against the other values (`laterAtEnd`), which allows for the best of them having been looked up; a U
+ * takes both. This is Simonsohn's (2018) demand on a U, an effect on each side with its own test, without his lines: times are censored,
+ * and few values stand on either side.
+ * @param groups at each value that is to count, those above the critical one, say, the runs' times, censored where they were watched no
+ * longer.
  * @throws Error for fewer than two values, the same value twice, an empty sample, and times that are negative or not finite.
  */
 export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: LaterOptions = {}): UShape {

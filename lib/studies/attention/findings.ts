@@ -1,4 +1,7 @@
-/** What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and lags. */
+/**
+ * What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and
+ * lags.
+ */
 import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../../analysis/attention/change.ts";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
@@ -29,8 +32,8 @@ function windowAt(run: AttentionRun, instant: Instant): Window | null {
 }
 
 /**
- * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings, and over the layers where none is named.
- * `null` where the moment wasn't seen, or the measure has no value.
+ * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings, and over the layers where none is
+ * named. `null` where the moment wasn't seen, or the measure has no value.
  */
 export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Instant, layer?: number): number | null {
   const window = windowAt(run, instant);
@@ -55,8 +58,8 @@ export function changeOf(run: AttentionRun): number {
 const MOMENTS = 9;
 
 /**
- * How much the attention that is read out wanders during the transition: what it goes beyond the straight way, as a share of its path, 0 … 1; at nine
- * moments, so that runs that were read more often don't wander more. `null` where the transition wasn't seen.
+ * How much the attention that is read out wanders during the transition: what it goes beyond the straight way, as a share of its path, 0 …
+ * 1; at nine moments, so that runs that were read more often don't wander more. `null` where the transition wasn't seen.
  */
 export function wanderOf(run: AttentionRun): number | null {
   const { transition, generalised } = edgesOf(run), last = run.readings.at(-1)!.step;
@@ -107,8 +110,8 @@ export function learned(groups: readonly AttentionGroup[]): { readonly learned: 
 const STEPS = [[0, 1], [1, 2], [2, 3]] as const;
 
 /**
- * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between the phases
- * against within, run by run.
+ * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between
+ * the phases against within, run by run.
  */
 export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
   return STEPS.flatMap(([before, after]) =>
@@ -142,7 +145,9 @@ export interface PhaseDistance extends Corrected {
   readonly entropy: number;
 }
 
-/** How far phases are from the next: in which patterns heads are, and how even their attention is. `clusters` of each group, in their order. */
+/**
+ * How far phases are from the next: in which patterns heads are, and how even their attention is. `clusters` of each group, in their order.
+ */
 export function phaseDistances(groups: readonly AttentionGroup[], clusters: readonly PatternClusters[]): PhaseDistance[] {
   const found = groups.flatMap(({ name, runs }, g) => {
     const seen = runs.map((run, r) => inPhases(run, r, clusters[g]));
@@ -202,8 +207,8 @@ export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tes
   readonly name: string;
   readonly runs: number;
   /**
-   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have a date: it
-   * changes in them, too. Of accuracy, as of attention, when half of its change is done.
+   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have
+   * a date: it changes in them, too. Of accuracy, as of attention, when half of its change is done.
    */
   readonly attention: number | null;
   readonly accuracy: number | null;

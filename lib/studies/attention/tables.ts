@@ -40,8 +40,9 @@ export function lagTable(rows: readonly GroupLag[]): Row[] {
 }
 
 /**
- * A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p; and at which lag the speeds of the two
- * changes agree best. The two can differ: changes that are fastest at the same time are half done at different ones where one of them goes on for longer.
+ * A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p; and at which lag
+ * the speeds of the two changes agree best. The two can differ: changes that are fastest at the same time are half done at different ones
+ * where one of them goes on for longer.
  */
 export function lagSentences(rows: readonly GroupLag[]): string {
   return rows.map((row) => {
@@ -55,8 +56,8 @@ export function lagSentences(rows: readonly GroupLag[]): string {
 }
 
 /**
- * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does where.
- * "Nowhere" takes intervals that rule it out everywhere.
+ * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does
+ * where. "Nowhere" takes intervals that rule it out everywhere.
  */
 export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): string {
   const rows = Object.values(ways).flat(),
@@ -76,7 +77,9 @@ export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): 
   return [answer, ...said].join(" ");
 }
 
-/** One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before. */
+/**
+ * One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before.
+ */
 export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
   return rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
     "": name,
@@ -91,7 +94,10 @@ export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
   }));
 }
 
-/** One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together over seeds. */
+/**
+ * One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together
+ * over seeds.
+ */
 export function datesTable(rows: readonly Dates[]): Row[] {
   const step = (value: number | null) => value === null ? "–" : signed(value, 0);
   return rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({

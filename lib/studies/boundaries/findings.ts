@@ -1,4 +1,7 @@
-/** What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the same settings. */
+/**
+ * What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the
+ * same settings.
+ */
 import { compareTimes } from "../../analysis/statistics/comparison.ts";
 import type { Contrast } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
@@ -47,8 +50,8 @@ export function neighbours(
 }
 
 /**
- * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those that haven't
- * grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
+ * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those
+ * that haven't grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
  * @throws Error where one wasn't.
  */
 export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
@@ -69,9 +72,9 @@ export interface WidestRow extends Arm, Corrected {
 }
 
 /**
- * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take longer: memorising,
- * or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best is looked up, which intervals and p
- * allow for (`uShape`). Where the widest are the soonest, there is no row.
+ * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take
+ * longer: memorising, or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best
+ * is looked up, which intervals and p allow for (`uShape`). Where the widest are the soonest, there is no row.
  */
 export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
   const rows = delayRows(runs).flatMap(({ y, means }) => {
@@ -101,8 +104,9 @@ export interface Tally {
 }
 
 /**
- * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was published in several
- * experiments counts once, as the first of them has it: its runs differ in nothing but rounding. The test is `compareTimes`, corrected for all settings.
+ * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was
+ * published in several experiments counts once, as the first of them has it: its runs differ in nothing but rounding. The test is
+ * `compareTimes`, corrected for all settings.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);

@@ -1,4 +1,7 @@
-/** What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was published. */
+/**
+ * What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was
+ * published.
+ */
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanPrediction } from "../../analysis/statistics/compare.ts";

@@ -11,8 +11,8 @@ export const TINY_LIVE: Experiment = {
 };
 
 /**
- * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than there.
- * `change` turns a knob.
+ * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than
+ * there. `change` turns a knob.
  */
 export function tinyTip(change: Omit<RunInput, "preset"> = {}): RunSpec {
   return runSpec({

@@ -197,7 +197,8 @@ Deno.test("watched alike: what came after the earliest censoring of any is censo
   assertEquals(horizonOf(samples), 427);
   assertEquals(watchedAlike(samples), [observe("100 427+ 427+"), observe("300 427 427+")]);
   assertEquals(watchedAlike([observe("1 2"), observe("3")]), [observe("1 2"), observe("3")]);
-  // Where it is known how long each run would have been watched, those stopped early are left out, whatever became of them: 4 runs for 3000.
+  // Where it is known how long each run would have been watched, those stopped early are left out, whatever became of them: 4 runs for
+  // 3000.
   const until = (text: string, ...ends: number[]) => observe(text).map((each, i) => ({ ...each, until: ends[i] }));
   const known = [until("100 427+ 900", 427, 427, 3000), until("300 2500 3000+", 3000, 3000, 3000)];
   assertEquals(horizonOf(known), 3000);

@@ -24,8 +24,8 @@ const BEETLES = triesOf(
 const CLOSE = 1e-6;
 
 /**
- * R 4.2.2 with brglm 0.7.2: `brglm(cbind(y, n - y) ~ x, binomial, control.brglm = brglm.control(br.epsilon = 1e-12))`; limits by `uniroot` on the
- * penalised likelihood, written down anew there and maximised over the slope by `optimize`.
+ * R 4.2.2 with brglm 0.7.2: `brglm(cbind(y, n - y) ~ x, binomial, control.brglm = brglm.control(br.epsilon = 1e-12))`; limits by `uniroot`
+ * on the penalised likelihood, written down anew there and maximised over the slope by `optimize`.
  */
 Deno.test("the penalised curve, its half-point and the profile-likelihood interval are R's", () => {
   for (

@@ -1,4 +1,7 @@
-/** Whether excess capacity delays grokking: the test of an end of a range by enumeration, and U-shapes found where there is one, and only there. */
+/**
+ * Whether excess capacity delays grokking: the test of an end of a range by enumeration, and U-shapes found where there is one, and only
+ * there.
+ */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { laterAtEnd } from "../../../lib/analysis/statistics/later_at_end.ts";
 import { complete, type Observation } from "../../../lib/analysis/statistics/sample.ts";
@@ -14,7 +17,10 @@ function deals(sizes: readonly number[]): number[][] {
   return sizes.flatMap((n, k) => n === 0 ? [] : deals(sizes.map((m, j) => j === k ? m - 1 : m)).map((rest) => [k, ...rest]));
 }
 
-/** The greatest of the end's rank sums against the nearest sample, the two nearest, …, standardised as Wilcoxon's (1945): sample 0 is the end. */
+/**
+ * The greatest of the end's rank sums against the nearest sample, the two nearest, …, standardised as Wilcoxon's (1945): sample 0 is the
+ * end.
+ */
 function statistic(order: readonly number[], samples: number): number {
   return Math.max(...Array.from({ length: samples - 1 }, (_, k) => {
     const kept = order.filter((sample) => sample <= k + 1), n = kept.filter((sample) => sample === 0).length, m = kept.length - n;
