@@ -6,16 +6,18 @@ import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "../figures/curves.ts";
 import type { DashboardOptions } from "../figures/dashboard.ts";
-import { type Curve, progress } from "../figures/runs.ts";
-import { nameOf, valueOf } from "../figures/settings.ts";
-import { grokkingByGroup, groupsBy } from "../figures/steps.ts";
-import { capital } from "../figures/sweep_marks.ts";
+import { progress } from "../figures/runs.ts";
+import { grokkingByGroup } from "../figures/steps.ts";
 import { compose, Figure, withStatus } from "../figures/theme.ts";
 import { delivered } from "./delivery.ts";
 import { COMPILING, OPENING, Pace } from "./pace.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { openEngine, type Run, train, type TrainOptions } from "../train/train.ts";
 import type { Engine, Snapshot } from "../engine/engine.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { nameOf, valueOf } from "../analysis/runs/settings.ts";
+import { groupsBy } from "../analysis/runs/groups.ts";
+import { capital } from "../analysis/words.ts";
 
 /** Deno's Jupyter functions; outside its kernel, where even asking for them throws, nothing. */
 function jupyter(): typeof Deno.jupyter | undefined {

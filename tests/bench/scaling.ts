@@ -1,11 +1,10 @@
-/** How the native engine's speed changes as the work grows: `deno task bench --scaling`. */
-import type { ScalingAxis, ScalingPoint } from "../../lib/studies/speed/record.ts";
 import { type WebGpuEngine, webgpuEngine } from "../../lib/engine/webgpu/engine.ts";
 import type { RowTrainer } from "../../lib/engine/trainer.ts";
 import { reason } from "../../lib/run/files.ts";
 import { type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { columns, digits, median } from "./table.ts";
 import { stepsOfTurn } from "./turns.ts";
+import type { ScalingAxis, ScalingPoint } from "../../lib/analysis/speed.ts";
 
 /** So far away that no evaluation falls into the timed part. */
 const NEVER = 2 ** 30;
