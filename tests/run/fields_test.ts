@@ -68,7 +68,7 @@ Deno.test("fields: a lab that was made before a field gets its column, with the 
 });
 
 Deno.test("fields: flags and columns have names of their own, and every preset holds what its fields take", () => {
-  for (const  of of[flagOf, columnOf]) assertEquals(new Set(ENTRIES.map(of)).size, ENTRIES.length);
+  for (const nameOf of [flagOf, columnOf]) assertEquals(new Set(ENTRIES.map(nameOf)).size, ENTRIES.length);
   for (const spec of Object.values(PRESETS)) {
     for (const entry of ENTRIES) assertEquals(entry.field.kind.refuse(valueAt(spec, entry)), undefined, entry.path);
     assertEquals(Object.keys(spec), [...Object.keys(FIELDS), "seed"]);
