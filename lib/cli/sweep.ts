@@ -6,13 +6,13 @@ import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from
 import { left, part, type Shard, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
-import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
 import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
+import { ENGINE_FLAGS, type EngineRequest, engineRequest, open, runTraining } from "./engine.ts";
 import { database, exists, here, prepareFolder } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seconds } from "./flags.ts";
+import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
-import { run, stoppable } from "./main.ts";
+import { stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
 import { table } from "./table.ts";
@@ -35,14 +35,14 @@ const FLAGS: Record<string, Flag> = {
   "budget": { value: "TIME", help: "stop in time and store what is done: 90s, 8m, 2.5h" },
   "save-every": { value: "TIME", help: "how often to store the states of the runs in training: a power cut loses no more than that [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
-  "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
+  ...ENGINE_FLAGS,
   "help": { help: "this text" },
 };
 
 interface Request {
   readonly experiment: Experiment;
   readonly db: string;
-  readonly engine: EngineName;
+  readonly engine: EngineRequest;
   readonly dryRun: boolean;
   readonly boundary?: Axes;
   readonly limit?: number;
@@ -62,12 +62,12 @@ export async function main(args: string[]): Promise<number> {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
     lab?.close();
-    await dryRun(experiment, todo, await openEngine(request.engine));
+    await dryRun(experiment, todo, await open(request.engine, say));
     return 0;
   }
 
   // First, so that a machine that can't train gets no empty database.
-  const engine = await openEngine(request.engine, say);
+  const engine = await open(request.engine, say);
   using lab = Lab.open(db);
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
@@ -130,7 +130,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
     experiment,
     ...boundary && { boundary },
     db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
-    engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
+    engine: engineRequest(given),
     dryRun: given.has("dry-run"),
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
     saveEvery: seconds("save-every", text("save-every") ?? "60s"),
@@ -217,4 +217,4 @@ ${GRID_HELP}
 `;
 }
 
-if (import.meta.main) await run(main);
+if (import.meta.main) await runTraining(main);

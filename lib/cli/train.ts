@@ -9,10 +9,11 @@ import { CheckpointFolder, metricsBeside, seedFile } from "../train/checkpoints.
 import { counted, findGap } from "../train/history.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { Pace } from "../train/pace.ts";
-import { type EngineName, openEngine, type Run, snapshotOf, train } from "../train/train.ts";
+import { type Run, snapshotOf, train } from "../train/train.ts";
 import { isCheckpoint, saveWeights } from "../train/weights.ts";
+import { type Open, open as openEngine, runTraining } from "./engine.ts";
 import { prepare, type Target } from "./files.ts";
-import { run, stoppable } from "./main.ts";
+import { stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";
 import { readRequest, type Request } from "./request.ts";
 import { table } from "./table.ts";
@@ -23,7 +24,7 @@ const SAVE_EVERY = 60;
 
 /** What tests replace. */
 interface Means {
-  readonly open?: (name: EngineName, say: (line: string) => void) => Promise<Engine>;
+  readonly open?: Open;
   /** Seconds between saves. */
   readonly saveEvery?: number;
 }
@@ -258,4 +259,4 @@ export function resultTable(runs: readonly Run[]): string {
   ]);
 }
 
-if (import.meta.main) await run(main);
+if (import.meta.main) await runTraining(main);

@@ -1,0 +1,87 @@
+/**
+ * The engine of a command that trains: its flags, and the process that it runs in. The processor engine is faster with flags of V8, which count only
+ * where a process starts. So a command that will train with it replaces its own program by itself with the flags: `execve` keeps the process, and
+ * with it standard input, the terminal, signals and the exit code, and there is no second process that could go on alone when this one is killed.
+ * `DENO_V8_FLAGS=…` in deno.json's tasks would end Deno wherever its V8 doesn't know one of them.
+ */
+import { parseArgs } from "node:util";
+import { flagged, knowsFlags } from "../engine/cpu/flags.ts";
+import type { Engine } from "../engine/engine.ts";
+import { quote } from "../run/quote.ts";
+import { chooseEngine, type EngineName, ENGINES, openEngine, type OpenOptions } from "../train/engines.ts";
+import { choice, type Flag, type Given } from "./flags.ts";
+import { run } from "./main.ts";
+
+export const ENGINE_FLAGS: Readonly<Record<string, Flag>> = {
+  "engine": {
+    value: "NAME",
+    help: "webgpu (graphics cards), cpu (the processor) or tfjs (TensorFlow.js: slow) [webgpu where there is a card, else cpu]",
+  },
+  "threads": { value: "N", help: "worker threads of the cpu engine; no bit of a run depends on it [one for each processor]" },
+};
+
+/** What the flags of a command say. */
+export interface EngineRequest {
+  readonly engine?: EngineName;
+  readonly threads?: number;
+}
+
+/** @throws Error in one line for an engine that isn't, threads that aren't a number from 1 to 256, and threads of an engine that has none. */
+export function engineRequest(given: Given): EngineRequest {
+  const name = given.get("engine") as string | undefined, count = given.get("threads") as string | undefined;
+  const engine = name === undefined ? undefined : choice("engine", name, ENGINES), threads = Number(count);
+  if (count !== undefined && !(/^\d+$/.test(count) && threads >= 1 && threads <= 256)) {
+    throw new Error(`Cannot read --threads: must be a whole number from 1 to 256, current value is ${quote(count)}`);
+  }
+  if (count !== undefined && engine !== undefined && engine !== "cpu") {
+    throw new Error(`Cannot use --threads with --engine ${engine}: the engine must be cpu, which alone has threads to set`);
+  }
+  return { ...engine !== undefined && { engine }, ...count !== undefined && { threads } };
+}
+
+/** Opens the engine of a request; what tests replace. */
+export type Open = (request: EngineRequest, say: NonNullable<OpenOptions["say"]>) => Promise<Engine>;
+
+export const open: Open = ({ engine, threads }, say) => openEngine(engine, { say, ...threads !== undefined && { threads } });
+
+/** Runs a command that trains, as `run` does, in a process that has V8's flags where they help. */
+export const runTraining = (command: (args: string[]) => Promise<number>): Promise<never> =>
+  run(async (args) => {
+    // Before anything is read: standard input can be read once.
+    const { engine } = parseArgs({ args, options: { engine: { type: "string" } }, strict: false }).values;
+    if (!args.includes("--help")) await restartWithFlags(typeof engine === "string" ? engine : undefined);
+    return await command(args);
+  });
+
+/**
+ * Begins the program anew with V8's flags where it will train with the processor engine. Returns where the process is to stay as it is: it trains with
+ * another engine, has the flags, must not have them, doesn't know them, or can't be replaced.
+ * @param engine a name as it was given.
+ * @throws Error where GROKBOOK_V8_FLAGS is neither on nor off.
+ */
+export async function restartWithFlags(engine?: string): Promise<void> {
+  const flags = flagged();
+  if (flags === null || LIBC === undefined) return;
+  if ((engine ?? (await chooseEngine()).engine) !== "cpu" || !await knowsFlags()) return;
+  const program = Deno.execPath();
+  execve(LIBC, program, [program, "run", "--allow-all", Deno.mainModule, ...Deno.args], { ...Deno.env.toObject(), ...flags });
+}
+
+/** The system's C library; none where there is no `execve`. */
+const LIBC = ({ linux: "libc.so.6", darwin: "/usr/lib/libSystem.B.dylib" } as Partial<Record<typeof Deno.build.os, string>>)[Deno.build.os];
+
+/** Replaces this process's program. Returns only where that fails. */
+function execve(libc: string, program: string, args: readonly string[], environment: Readonly<Record<string, string>>): void {
+  const text = (string: string) => new TextEncoder().encode(`${string}\0`);
+  // Arrays of addresses, which end with a null; the texts must live as long as the call.
+  const texts = [args.map(text), Object.entries(environment).map(([name, value]) => text(`${name}=${value}`))];
+  const [argv, envp] = texts.map((list) =>
+    BigUint64Array.of(...list.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))), 0n)
+  );
+  try {
+    const library = Deno.dlopen(libc, { execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" } });
+    library.symbols.execve(text(program), argv, envp);
+  } catch {
+    // No such library: training is slower without the flags, and as right.
+  }
+}
