@@ -2,7 +2,7 @@
 import { statfs } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import { cpuEngine } from "../engine/cpu/engine.ts";
-import { hasFlags, knowsFlags } from "../engine/cpu/flags.ts";
+import { hasFlags, knowsFlags, V8_FLAGS } from "../engine/cpu/flags.ts";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { forecast, speeds } from "../lab/forecast.ts";
 import { reason } from "../run/files.ts";
@@ -80,6 +80,7 @@ async function whyNoFlags(): Promise<string> {
   if (Deno.build.arch !== "x86_64") return `they are for x86-64, this is ${Deno.build.arch}`;
   if (Deno.env.get("GROKBOOK_V8_FLAGS") === "off") return "GROKBOOK_V8_FLAGS is off";
   if (!await knowsFlags()) return "this V8 doesn't know them";
+  if (Deno.build.os !== "linux") return `commands set them on Linux; here, set DENO_V8_FLAGS=${V8_FLAGS.join(",")}`;
   return "commands that train on the processor start with them";
 }
 

@@ -55,33 +55,31 @@ export const runTraining = (command: (args: string[]) => Promise<number>): Promi
 
 /**
  * Begins the program anew with V8's flags where it will train with the processor engine. Returns where the process is to stay as it is: it trains with
- * another engine, has the flags, must not have them, doesn't know them, or can't be replaced.
+ * another engine, has the flags, must not have them, doesn't know them, or isn't on Linux. Elsewhere, DENO_V8_FLAGS can be set by hand.
  * @param engine a name as it was given.
  * @throws Error where GROKBOOK_V8_FLAGS is neither on nor off.
  */
 export async function restartWithFlags(engine?: string): Promise<void> {
   const flags = flagged();
-  if (flags === null || LIBC === undefined) return;
+  if (flags === null || Deno.build.os !== "linux") return;
   if ((engine ?? (await chooseEngine()).engine) !== "cpu" || !await knowsFlags()) return;
-  const program = Deno.execPath();
-  execve(LIBC, program, [program, "run", "--allow-all", Deno.mainModule, ...Deno.args], { ...Deno.env.toObject(), ...flags });
+  const words = (await Deno.readTextFile("/proc/self/cmdline")).split("\0").slice(0, -1);
+  execve(Deno.execPath(), words, { ...Deno.env.toObject(), ...flags });
 }
 
-/** The system's C library; none where there is no `execve`. */
-const LIBC = ({ linux: "libc.so.6", darwin: "/usr/lib/libSystem.B.dylib" } as Partial<Record<typeof Deno.build.os, string>>)[Deno.build.os];
-
-/** Replaces this process's program. Returns only where that fails. */
-function execve(libc: string, program: string, args: readonly string[], environment: Readonly<Record<string, string>>): void {
+/** Replaces this process's program. Returns only where that fails: then training is slower, and as right. */
+function execve(program: string, words: readonly string[], environment: Readonly<Record<string, string>>): void {
   const text = (string: string) => new TextEncoder().encode(`${string}\0`);
-  // Arrays of addresses, which end with a null; the texts must live as long as the call.
-  const texts = [args.map(text), Object.entries(environment).map(([name, value]) => text(`${name}=${value}`))];
-  const [argv, envp] = texts.map((list) =>
+  // Arrays of addresses that end with a null; the texts live as long as the call.
+  const texts = [words.map(text), Object.entries(environment).map(([name, value]) => text(`${name}=${value}`))];
+  const addresses = texts.map((list) =>
     BigUint64Array.of(...list.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))), 0n)
   );
   try {
-    const library = Deno.dlopen(libc, { execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" } });
-    library.symbols.execve(text(program), argv, envp);
+    const library = Deno.dlopen("libc.so.6", { execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" } });
+    library.symbols.execve(text(program), addresses[0], addresses[1]);
+    library.close();
   } catch {
-    // No such library: training is slower without the flags, and as right.
+    // There is no such library.
   }
 }

@@ -10,7 +10,7 @@ Deno.test({
   sanitizeOps: false,
   fn: async () => {
     const specs = [0, 1, 2].map(quickGrok);
-    const runs = await train(specs, { engine: await openEngine("webgpu"), untilGrokked: true, keepSnapshots: false });
+    const runs = await train(specs, { engine: await openEngine("cpu"), untilGrokked: true, keepSnapshots: false });
     for (const { spec: { seed }, metrics, memorisationStep, grokkingStep } of runs) {
       assert(
         memorisationStep !== null && grokkingStep !== null,
