@@ -44,12 +44,15 @@ export type Open = (request: EngineRequest, say: NonNullable<OpenOptions["say"]>
 
 export const open: Open = ({ engine, threads }, say) => openEngine(engine, { say, ...threads !== undefined && { threads } });
 
-/** Runs a command that trains, as `run` does, in a process that has V8's flags where they help. */
-export const runTraining = (command: (args: string[]) => Promise<number>): Promise<never> =>
+/**
+ * Runs a command that trains, as `run` does, in a process that has V8's flags where they help.
+ * @param name the engine of a command that lets nobody choose.
+ */
+export const runTraining = (command: (args: string[]) => Promise<number>, name?: EngineName): Promise<never> =>
   run(async (args) => {
     // Before anything is read: standard input can be read once.
     const { engine } = parseArgs({ args, options: { engine: { type: "string" } }, strict: false }).values;
-    if (!args.includes("--help")) await restartWithFlags(typeof engine === "string" ? engine : undefined);
+    if (!args.includes("--help")) await restartWithFlags(name ?? (typeof engine === "string" ? engine : undefined));
     return await command(args);
   });
 

@@ -5,7 +5,7 @@ import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
-import { ENGINE, filesIn, folder, start, TINY, train, trained } from "./train_process.ts";
+import { ended, ENGINE, filesIn, folder, start, TINY, train, trained, UNFLAGGED } from "./train_process.ts";
 
 const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
@@ -315,12 +315,12 @@ Deno.test("a full disk is one line", async () => {
   assertMatch(stderr, /^error: Cannot write \/dev\/full: No space left on device/m);
 });
 
-Deno.test("a model that no memory holds is one line, and leaves no file", { ignore: ENGINE !== "webgpu" }, () =>
+Deno.test("a model that no memory holds is one line, and leaves no file", () =>
   folder(async (path) => {
     const large = "--layers 3 --d-model 8192 --steps 1".split(" ");
     const { code, stderr } = await train(...large, "--checkpoint", path("saved"), "--save-init", path("init"));
     assertEquals(code, 1);
-    assertMatch(stderr.trim(), /^error: Cannot train this model on .* must be at most \d+ bytes.*, current value is \d+$/);
+    assertMatch(stderr.trim(), /^error: Cannot train this model on .*$/);
     assertEquals([await filesIn(path("saved")), await filesIn(path("init"))], [[], []]);
   }));
 
