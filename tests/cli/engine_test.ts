@@ -1,11 +1,12 @@
 /** Which engine a command trains with, and the process that it does so in. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { V8_FLAGS } from "../../lib/engine/cpu/flags.ts";
 import { ENGINE_FLAGS, engineRequest } from "../../lib/cli/engine.ts";
 import { parse } from "../../lib/cli/flags.ts";
 import { ROOT } from "../../lib/cli/process.ts";
+import { readSeed } from "../../lib/train/checkpoints.ts";
 import { ENGINES } from "../../lib/train/engines.ts";
-import { ended, start, TINY } from "./train_process.ts";
+import { ended, folder, start, TINY, train } from "./train_process.ts";
 
 /** An environment in which WebGPU finds no adapter. */
 const NO_ADAPTER = { VK_DRIVER_FILES: "/none", VK_ICD_FILENAMES: "/none", DENO_WEBGPU_BACKEND: "vulkan" };
@@ -54,6 +55,37 @@ Deno.test("an engine that isn't is an error in one line, also where no command h
   assertEquals(code, 1);
   assertMatch(stderr, /Cannot train: the engine must be one of webgpu, cpu, tfjs, current value is "cuda"/);
 });
+
+Deno.test("engines read each other's checkpoints; a run that another one goes on with says so, in its file and in the summary", () =>
+  folder(async (path) => {
+    const summary = async (...args: string[]) => {
+      const { code, stdout, stderr } = await train(...args, "--json");
+      assertEquals(code, 0, stderr);
+      const { runs: [run], ...info } = JSON.parse(stdout);
+      return { ...run, info, stderr };
+    };
+    const whole = await summary("--engine", "cpu", ...TINY, "--steps", "60");
+    const first = await summary("--engine", "webgpu", ...TINY, "--steps", "20", "--checkpoint", path("saved"));
+    const go = (engine: string, steps: string) =>
+      summary("--engine", engine, "--resume", path("saved"), "--checkpoint", path("saved"), "--steps", steps);
+    const second = await go("cpu", "40"), third = await go("webgpu", "50"), last = await go("tfjs", "60");
+    const kinds = [first, second, last].map(({ info: { engine, adapter, driver } }) =>
+      engine === "cpu" ? `cpu, ${driver}` : `${engine}, ${adapter}, ${driver}`
+    );
+    assertEquals(
+      [first, second, third, last].map(({ trained_on }) => trained_on),
+      [[0], [0, 1], [0, 1], [0, 1, 2]].map((of) => of.map((i) => kinds[i])),
+    );
+    assertEquals(whole.trained_on, [kinds[1]]);
+    assertStringIncludes(second.stderr, `going on with ${kinds[1]}; so far trained on ${kinds[0]}\n`);
+    assertEquals((await readSeed(path("saved"), 0)).trainedOn, kinds);
+    assertEquals([last.steps, whole.steps], [60, 60]);
+    for (const metric of ["train_loss", "val_loss", "weight_norm"]) {
+      assertAlmostEquals(last.final[metric], whole.final[metric], 1e-4, metric);
+    }
+    // A step of its own is what makes an engine one of those.
+    assertEquals((await go("cpu", "60")).trained_on, kinds);
+  }));
 
 Deno.test("flags say engine and threads", () => {
   const request = (...args: string[]) => engineRequest(parse(args, ENGINE_FLAGS));

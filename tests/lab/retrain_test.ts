@@ -21,7 +21,12 @@ Deno.test(
         using lab = Lab.open(path("a.db"));
         // Stopped on its way, it goes on; then some go on for more steps.
         const controller = new AbortController();
-        await sweep(small(), { lab, engine, signal: controller.signal, onProgress: (news) => news.length > 0 && controller.abort() });
+        await sweep(small(), {
+          lab,
+          engine,
+          signal: controller.signal,
+          onProgress: (news) => void (news.length > 0 && controller.abort()),
+        });
         await sweep(small({ runs: runs(45) }), { lab, engine });
         await sweep(small({ name: "longer", runs: runs(105).slice(0, 2), margin: 0 }), { lab, engine });
         const { findings, evaluations, ...counts } = await retrain(lab, 100, engine);
