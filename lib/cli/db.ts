@@ -14,11 +14,11 @@ import {
   writeFinalInfo,
 } from "./db_commands.ts";
 import { Closed } from "./db_query.ts";
-import { runTraining } from "./engine.ts";
 import { database } from "./files.ts";
 import { type Flag, flagHelp, nearest, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
+import { runTraining } from "./restart.ts";
 import { tell } from "./terminal.ts";
 
 interface Subcommand {

@@ -12,11 +12,12 @@ import { seedFile } from "../train/checkpoints.ts";
 import { saveWeights } from "../train/weights.ts";
 import { writeWhole } from "../run/files.ts";
 import { here, prepareFolder } from "./files.ts";
-import { ENGINE_FLAGS, engineRequest, open, runTraining } from "./engine.ts";
+import { ENGINE_FLAGS, engineRequest, open } from "./engine.ts";
 import { type Flag, flagHelp, parse } from "./flags.ts";
 import { stoppable } from "./main.ts";
 import { ROOT } from "./process.ts";
 import { Progress } from "./progress.ts";
+import { runTraining } from "./restart.ts";
 import { resultTable } from "./train.ts";
 import { say, tell } from "./terminal.ts";
 

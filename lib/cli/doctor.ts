@@ -8,8 +8,8 @@ import { forecast, speeds } from "../lab/forecast.ts";
 import { reason } from "../run/files.ts";
 import { runSpec } from "../run/spec.ts";
 import { type Choice, chooseEngine } from "../train/engines.ts";
-import { restartWithFlags } from "./engine.ts";
 import { output, ROOT } from "./process.ts";
+import { restartWithFlags } from "./restart.ts";
 import { installCommand, lack, look, type Machine, type Need, plan, unmet } from "./setup.ts";
 import { say, tell } from "./terminal.ts";
 

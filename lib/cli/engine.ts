@@ -1,16 +1,8 @@
-/**
- * The engine of a command that trains: its flags, and the process that it runs in. The processor engine is faster with flags of V8, which count only
- * where a process starts. So a command that will train with it replaces its own program by itself with the flags: `execve` keeps the process, and
- * with it standard input, the terminal, signals and the exit code, and there is no second process that could go on alone when this one is killed.
- * `DENO_V8_FLAGS=…` in deno.json's tasks would end Deno wherever its V8 doesn't know one of them.
- */
-import { parseArgs } from "node:util";
-import { flagged, knowsFlags } from "../engine/cpu/flags.ts";
+/** The engine of a command: its flags, what they ask for, and the engine opened. */
 import type { Engine } from "../engine/engine.ts";
 import { quote } from "../run/quote.ts";
-import { chooseEngine, type EngineName, ENGINES, openEngine, type OpenOptions } from "../train/engines.ts";
+import { type EngineName, ENGINES, openEngine, type OpenOptions } from "../train/engines.ts";
 import { choice, type Flag, type Given } from "./flags.ts";
-import { run } from "./main.ts";
 
 export const ENGINE_FLAGS: Readonly<Record<string, Flag>> = {
   "engine": {
@@ -43,46 +35,3 @@ export function engineRequest(given: Given): EngineRequest {
 export type Open = (request: EngineRequest, say: NonNullable<OpenOptions["say"]>) => Promise<Engine>;
 
 export const open: Open = ({ engine, threads }, say) => openEngine(engine, { say, ...threads !== undefined && { threads } });
-
-/**
- * Runs a command that trains, as `run` does, in a process that has V8's flags where they help.
- * @param name the engine of a command that lets nobody choose.
- */
-export const runTraining = (command: (args: string[]) => Promise<number>, name?: EngineName): Promise<never> =>
-  run(async (args) => {
-    // Before anything is read: standard input can be read once.
-    const { engine } = parseArgs({ args, options: { engine: { type: "string" } }, strict: false }).values;
-    if (!args.includes("--help")) await restartWithFlags(name ?? (typeof engine === "string" ? engine : undefined));
-    return await command(args);
-  });
-
-/**
- * Begins the program anew with V8's flags where it will train with the processor engine. Returns where the process is to stay as it is: it trains with
- * another engine, has the flags, must not have them, doesn't know them, or isn't on Linux. Elsewhere, DENO_V8_FLAGS can be set by hand.
- * @param engine a name as it was given.
- * @throws Error where GROKBOOK_V8_FLAGS is neither on nor off.
- */
-export async function restartWithFlags(engine?: string): Promise<void> {
-  const flags = flagged();
-  if (flags === null || Deno.build.os !== "linux") return;
-  if ((engine ?? (await chooseEngine()).engine) !== "cpu" || !await knowsFlags()) return;
-  const words = (await Deno.readTextFile("/proc/self/cmdline")).split("\0").slice(0, -1);
-  execve(Deno.execPath(), words, { ...Deno.env.toObject(), ...flags });
-}
-
-/** Replaces this process's program. Returns only where that fails: then training is slower, and as right. */
-function execve(program: string, words: readonly string[], environment: Readonly<Record<string, string>>): void {
-  const text = (string: string) => new TextEncoder().encode(`${string}\0`);
-  // Arrays of addresses that end with a null; the texts live as long as the call.
-  const texts = [words.map(text), Object.entries(environment).map(([name, value]) => text(`${name}=${value}`))];
-  const addresses = texts.map((list) =>
-    BigUint64Array.of(...list.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))), 0n)
-  );
-  try {
-    const library = Deno.dlopen("libc.so.6", { execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" } });
-    library.symbols.execve(text(program), addresses[0], addresses[1]);
-    library.close();
-  } catch {
-    // There is no such library.
-  }
-}

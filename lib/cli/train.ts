@@ -11,11 +11,12 @@ import { metricsCsv } from "../train/metrics_csv.ts";
 import { Pace } from "../train/pace.ts";
 import { type Run, snapshotOf, train } from "../train/train.ts";
 import { isCheckpoint, saveWeights } from "../train/weights.ts";
-import { type Open, open as openEngine, runTraining } from "./engine.ts";
+import { type Open, open as openEngine } from "./engine.ts";
 import { prepare, type Target } from "./files.ts";
 import { stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";
 import { readRequest, type Request } from "./request.ts";
+import { runTraining } from "./restart.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 

@@ -99,7 +99,7 @@ async function restarted(environment: Record<string, string>, args: readonly str
   const folder = await Deno.makeTempDir({ prefix: "restart-" }), file = `${folder}/command.ts`;
   await Deno.writeTextFile(
     file,
-    `import { runTraining } from "${new URL("../../lib/cli/engine.ts", import.meta.url)}";
+    `import { runTraining } from "${new URL("../../lib/cli/restart.ts", import.meta.url)}";
 await Deno.writeTextFile(${JSON.stringify(`${folder}/pids`)}, Deno.pid + "\\n", { append: true });
 await runTraining(async (args) => {
   console.log(JSON.stringify({ pid: Deno.pid, args, flags: Deno.env.get("DENO_V8_FLAGS") ?? null }));

@@ -26,7 +26,8 @@ export interface Scaling {
   readonly points: readonly ScalingPoint[];
 }
 
-export type ScalingAxis = "rows" | "dModel" | "layers" | "batch";
+/** `threads`: of the processor engine. */
+export type ScalingAxis = "rows" | "dModel" | "layers" | "batch" | "threads";
 
 export interface ScalingPoint {
   readonly axis: ScalingAxis;
