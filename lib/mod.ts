@@ -38,7 +38,8 @@ export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes }
 export { milestones, RULES } from "./run/grokking.ts";
 export { parameterCount } from "./run/layout.ts";
 export type { Engine, Metrics } from "./engine/engine.ts";
-export { openEngine, type Run, train, type TrainOptions } from "./train/train.ts";
+export { openEngine } from "./train/engines.ts";
+export { type Run, train, type TrainOptions } from "./train/train.ts";
 
 // The lab: grids of runs, and looking into them.
 export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";

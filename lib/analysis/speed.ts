@@ -21,7 +21,8 @@ export interface Scaling {
   readonly points: readonly ScalingPoint[];
 }
 
-export type ScalingAxis = "rows" | "dModel" | "layers" | "batch";
+/** `threads`: of the processor engine. */
+export type ScalingAxis = "rows" | "dModel" | "layers" | "batch" | "threads";
 
 export interface ScalingPoint {
   readonly axis: ScalingAxis;

@@ -11,6 +11,7 @@ const NAMES: Readonly<Record<ScalingAxis, string>> = {
   dModel: "Width d_model",
   layers: "Layers",
   batch: "Examples per update",
+  threads: "Threads",
 };
 const HEIGHT = 270, TOP = 44, BAR = 20;
 /** What was measured is blue; what the number of operations alone would make of it is grey and dashed. */

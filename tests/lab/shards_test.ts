@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { gridFile } from "../../lib/cli/grid_file.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import { balanced, gridText, part, updateCost } from "../../lib/lab/shards.ts";
-import { openEngine } from "../../lib/train/train.ts";
+import { openEngine } from "../../lib/train/engines.ts";
 import { PRESETS, type RunSpec, runSpec, specHash } from "../../lib/run/spec.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
 import { scratch } from "./lab_files.ts";
