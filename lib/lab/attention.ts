@@ -4,7 +4,7 @@ import type { PhaseEdges } from "../run/phases.ts";
 import { attentionFile, type AttentionLog, loadAttention } from "../train/attention_file.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
-import { type Artifact, artifacts, type Made, pathOf, readArtifact } from "./artifacts.ts";
+import { type Artifact, artifacts, type Kind, type Made, pathOf, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
 import { phasesOf } from "./milestones.ts";
@@ -99,11 +99,19 @@ export function joined(log: AttentionLog, other: AttentionLog): AttentionLog {
 }
 
 /** Runs of an experiment that watches attention which the lab has, as far as they were trained, without any. */
-export function withoutAttention(lab: Lab, { runs, watch }: Experiment): RunSpec[] {
-  if (!watch?.attention) return [];
+export const withoutAttention = (lab: Lab, experiment: Experiment): RunSpec[] =>
+  experiment.watch?.attention ? without(lab, experiment, ["attention", "attention-thin"]) : [];
+
+/** The same of weights on the way. */
+export const withoutWeights = (lab: Lab, experiment: Experiment): RunSpec[] =>
+  experiment.watch?.weights ? without(lab, experiment, ["weights"]) : [];
+
+/** Runs of an experiment that were begun and have no file of these kinds. */
+function without(lab: Lab, { runs }: Experiment, kinds: readonly Kind[]): RunSpec[] {
   const bare = new Set(
     lab.query<{ hash: string }>(
-      "SELECT hash FROM runs WHERE step > 0 AND NOT EXISTS (SELECT 1 FROM artifacts WHERE run = id AND kind IN ('attention', 'attention-thin'))",
+      `SELECT hash FROM runs WHERE step > 0 AND NOT EXISTS (SELECT 1 FROM artifacts WHERE run = id AND kind IN (${kinds.map(() => "?")}))`,
+      ...kinds,
     ).map(({ hash }) => hash),
   );
   return bare.size === 0 ? [] : runs.filter((spec) => bare.has(specHash(spec)));

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { EXPERIMENTS } from "../studies/mod.ts";
 import { type BoardOptions, sweepBoard } from "../figures/sweep.ts";
 import type { Figure } from "../figures/theme.ts";
-import { withoutAttention } from "../lab/attention.ts";
+import { withoutAttention, withoutWeights } from "../lab/attention.ts";
 import { checkExperiment, type Experiment } from "../lab/experiment.ts";
 import { exportRecorded } from "../lab/record/export.ts";
 import { importRecorded } from "../lab/record/import.ts";
@@ -203,7 +203,7 @@ function named(name: string): Experiment {
 
 /** Enters what was recorded of an experiment, where there is such a record and the lab doesn't have all of it. */
 async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
-  if (left(lab, experiment).length === 0 && withoutAttention(lab, experiment).length === 0) return;
+  if ([left, withoutAttention, withoutWeights].every((lacking) => lacking(lab, experiment).length === 0)) return;
   try {
     await Deno.stat(join(folder, FILES.experiment));
   } catch (error) {

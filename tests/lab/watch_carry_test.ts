@@ -209,6 +209,24 @@ Deno.test("a record has the weights on the way, and gives them back; without the
     assertEquals(bytesOf(path("out")), bytesOf(path("logs")));
   }));
 
+Deno.test("a record whose runs are further along, without files, takes none from a lab that has the same runs' beginnings", () =>
+  scratch(async (path) => {
+    const longer = runs().map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps: spec.schedule.steps + 100 } }));
+    await into(path("a.db"), watched());
+    await into(path("longer.db"), { name: "watched", runs: longer });
+    await record(path("longer.db"), path("out"), { files: [] });
+    const kept = () => content(path("a.db")).artifacts.filter(({ kind }) => kind !== "checkpoint"), before = kept();
+    assert(before.length > 12);
+    using lab = Lab.open(path("a.db"), { readOnly: true });
+    const evaluations = lab.metrics(1);
+    assertEquals((await taken(path("a.db"), path("out"))).entered, longer.length);
+    assertEquals(kept(), before);
+    // The record is thinned; what the lab had of the way stays in full.
+    assertEquals(lab.metrics(1).filter(({ step }) => step <= evaluations.at(-1)!.step), evaluations);
+    assert(lab.metrics(1).at(-1)!.step > evaluations.at(-1)!.step);
+    await isWhole(path("a.db"));
+  }));
+
 Deno.test("a broken log: left out of a record, which is said; in a record, nothing of it is imported, and that says which", () =>
   scratch(async (path) => {
     await into(path("a.db"), watched());

@@ -3,7 +3,7 @@ import { attentionFile, type AttentionLog } from "../../train/attention_file.ts"
 import { checksum, reason, writeWhole } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
-import type { Metrics } from "../../engine/engine.ts";
+import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, remove, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import type { RecordedRun } from "./files.ts";
@@ -111,18 +111,27 @@ export async function bringFiles(
   return brought;
 }
 
+/** Whether the lab has evaluations of a run, and those at steps that the record has too are the record's, bit for bit. */
+export function agrees(lab: Lab, id: number, { metrics }: RecordedRun): boolean {
+  const recorded = new Map(metrics.map((row) => [row.step, row]));
+  const both = lab.metrics(id).filter(({ step }) => recorded.has(step));
+  return both.length > 0 && both.every((row) => sameBits(row, recorded.get(row.step)!));
+}
+
+const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));
+
 /**
- * Enters the files of a run that isn't in training, of each kind that it has none of, where the lab's evaluations are the record's, bit for bit.
+ * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there is none, and
+ * weights at steps at which there are none.
  * @returns how many.
  */
 export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files: readonly Artifact[]): number {
-  const sentAs = ({ kind }: Artifact): Sent => kind === "weights" ? "weights" : "attention";
-  const there = new Set(artifacts(lab, id, "attention", "attention-thin", "weights").map(sentAs));
-  const lacking = files.filter((file) => !there.has(sentAs(file)));
+  const placeOf = ({ kind, step }: Artifact) => kind === "weights" ? `weights at ${step}` : "attention";
+  const there = new Set(artifacts(lab, id, "attention", "attention-thin", "weights").map(placeOf));
+  const lacking = files.filter((file) => !there.has(placeOf(file)));
   if (lacking.length === 0 || lab.query("SELECT 1 FROM runs WHERE id = ? AND session IS NULL", id).length === 0) return 0;
   const known = new Map(lab.metrics(id).map((row) => [row.step, row]));
-  const same = (row: Metrics) =>
-    (Object.keys(row) as (keyof Metrics)[]).every((field) => Object.is(known.get(row.step)?.[field], row[field]));
+  const same = (row: Metrics) => known.has(row.step) && sameBits(row, known.get(row.step)!);
   const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
   // Without evaluations on either side, both are what was recorded.
   if (!(metrics.length > 0 ? metrics.every(same) : thinned === 1 && known.size === 0)) return 0;

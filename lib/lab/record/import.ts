@@ -1,14 +1,14 @@
 /** Results that came as the small text files of an experiment, entered into the lab. */
 import { reason } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
-import { artifacts, readChecked, removeUnknown } from "../artifacts.ts";
+import { type Artifact, artifacts, dropArtifact, readChecked, removeUnknown } from "../artifacts.ts";
 import { enterEnvironment } from "../environment.ts";
 import type { Experiment } from "../experiment.ts";
 import { recordedPhases } from "../milestones.ts";
 import { seal } from "../seals.ts";
 import { Lab } from "../store.ts";
 import { databaseFindings } from "../verify.ts";
-import { bringFiles, enterFiles } from "./artifacts.ts";
+import { agrees, bringFiles, enterFiles } from "./artifacts.ts";
 import { type Declared, watchOf } from "./export.ts";
 import { MILESTONES, type Recorded, type RecordedRun, type RecordedSession } from "./files.ts";
 import { readRecorded } from "./read.ts";
@@ -48,7 +48,7 @@ function check(recorded: Recorded, folder: string): void {
   using lab = Lab.scratch();
   lab.write(() => {
     const ids = declare(lab, recorded, folder);
-    for (const [i, run] of recorded.runs.entries()) enterRun(lab, recorded, run, ids[i]);
+    for (const [i, run] of recorded.runs.entries()) enterRun(lab, recorded, run, ids[i], []);
   });
   const [wrong] = databaseFindings(lab);
   if (wrong) throw new Error(`of its ${wrong.about} ${wrong.text}`);
@@ -82,7 +82,7 @@ export async function enterRecord(lab: Lab, { folder, recorded }: ReadRecord): P
       const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
       for (const [i, run] of recorded.runs.entries()) {
         const own = brought.get(run) ?? [], before = artifacts(lab, ids[i]);
-        if (enterRun(lab, recorded, run, ids[i])) {
+        if (enterRun(lab, recorded, run, ids[i], own)) {
           counts.entered++;
           touched.push(...before.map(({ file }) => file));
         }
@@ -124,8 +124,13 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
   return ids;
 }
 
-/** Enters what came of a run, unless the lab has as much. @returns whether it did. */
-function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number): boolean {
+/**
+ * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same way, its evaluations stay, and so do its weights
+ * and its attention log, unless the record brings such; its last state is no longer the last.
+ * @param brought the record's files of the run.
+ * @returns whether it did.
+ */
+function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number, brought: readonly Artifact[]): boolean {
   const { status, step, error, metrics, work } = run;
   const [has] = lab.query<{ status: string; session: number | null; thinned: number; seen: number; evaluations: number }>(
     `SELECT status, session, thinned, max(step, coalesce(max(at), 0), coalesce((SELECT max(last_step) FROM milestones WHERE run = id), 0)) AS seen,
@@ -137,7 +142,12 @@ function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id:
   const more = has.status === "waiting" || seen > has.seen || (seen === has.seen && has.thinned === 1 && metrics.length > has.evaluations);
   if (status === "waiting" || has.session !== null || !more) return false;
   // A state belongs to the evaluations that led to it.
-  for (const table of ["artifacts", "metrics", "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
+  const sameWay = agrees(lab, id, run), brings = (attention: boolean) => brought.some(({ kind }) => (kind !== "weights") === attention);
+  for (const stored of artifacts(lab, id)) {
+    const keeps = sameWay && stored.kind !== "checkpoint" && (stored.kind === "weights" || !brings(true));
+    if (!keeps) dropArtifact(lab, id, stored);
+  }
+  for (const table of [...sameWay ? [] : ["metrics"], "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
   lab.run("UPDATE runs SET status = ?, step = ?, error = ?, thinned = ? WHERE id = ?", status, step, error, Number(run.thinned), id);
   lab.putMetrics(id, metrics);
   if (!run.thinned) lab.putMilestones(id, metrics);
