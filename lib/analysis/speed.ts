@@ -18,6 +18,8 @@ export interface BenchDocument<Result = unknown> {
 /** Of `--scaling`: how the cost of training grows along one axis, everything else as in the template. */
 export interface Scaling {
   readonly work: "scaling";
+  /** What was measured; `webgpu` where a record doesn't say, from before there was another. */
+  readonly engine?: "webgpu" | "cpu";
   readonly points: readonly ScalingPoint[];
 }
 
@@ -52,6 +54,8 @@ export interface Comparison {
 /** Of `--profile`: the kernels of a step, over all rows, and what the adapter can do at most. */
 export interface Profile {
   readonly work: string;
+  /** As in `Scaling`. */
+  readonly engine?: "webgpu" | "cpu";
   readonly rows: number;
   readonly kernels: readonly { readonly label: string; readonly milliseconds: number; readonly flop: number; readonly bytes: number }[];
   /** Operations and bytes a second. */

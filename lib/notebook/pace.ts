@@ -7,7 +7,7 @@ import type { Run } from "../train/train.ts";
 type Seen = Pick<Run, "spec" | "status" | "step">;
 
 /** Before there is anything to draw. The first network of a shape may take much longer than later ones, whose kernels the driver keeps. */
-export const OPENING = "Getting ready: looking for a graphics card or a processor's driver";
+export const OPENING = "Getting ready: looking for a graphics card, or starting the processor's threads";
 export const COMPILING = "Getting ready: compiling the network's kernels. The first time takes longest";
 
 const isOver = ({ status, step, spec }: Seen) =>
