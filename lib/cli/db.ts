@@ -1,6 +1,6 @@
 /** `deno task db`: queries and checks the lab's database, merges others into it, exports and imports results. */
 import { quote } from "../run/quote.ts";
-import { type Call, check, exportTo, importFrom, list, mergeAll, query, recomputeAll, RULE_FLAGS, writeFinalInfo } from "./db_commands.ts";
+import { type Call, check, exportTo, importFrom, list, mergeLabs, query, recomputeAll, RULE_FLAGS, writeFinalInfo } from "./db_commands.ts";
 import { Closed } from "./db_query.ts";
 import { database } from "./files.ts";
 import { type Flag, flagHelp, nearest, parse } from "./flags.ts";
@@ -48,7 +48,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     more: `Their files come along. Of a run that both have, the one that is further along stays; runs in training come as stopped.
 Doing it again changes nothing.`,
     words: [1, Infinity, "the databases to merge"],
-    run: mergeAll,
+    run: mergeLabs,
   },
   "verify": {
     usage: "",
