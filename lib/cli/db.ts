@@ -1,11 +1,24 @@
 /** `deno task db`: queries and checks the lab's database, merges others into it, exports and imports results. */
 import { quote } from "../run/quote.ts";
-import { type Call, check, exportTo, importFrom, list, mergeLabs, query, recomputeAll, RULE_FLAGS, writeFinalInfo } from "./db_commands.ts";
+import {
+  type Call,
+  check,
+  exportTo,
+  importFrom,
+  list,
+  mergeLabs,
+  query,
+  recomputeAll,
+  RULE_FLAGS,
+  VERIFY_FLAGS,
+  writeFinalInfo,
+} from "./db_commands.ts";
 import { Closed } from "./db_query.ts";
 import { database } from "./files.ts";
 import { type Flag, flagHelp, nearest, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
+import { runTraining } from "./restart.ts";
 import { tell } from "./terminal.ts";
 
 interface Subcommand {
@@ -55,6 +68,7 @@ Doing it again changes nothing.`,
     summary: "Looks for what isn't as it should be; exit code 1 where it finds something",
     more: `Checks every column of the database: hashes and milestones are computed anew, numbers must be in range, and checksums of
 what was stored must fit; and the files of its runs. It changes nothing.`,
+    flags: VERIFY_FLAGS,
     run: check,
   },
   "recompute": {
@@ -149,4 +163,7 @@ function subcommandHelp(name: string, { usage, summary, more, flags = {} }: Subc
   return `${head}\n\n${flagHelp("Flags", Object.entries({ ...flags, ...DB }))}`;
 }
 
-if (import.meta.main) await run(main);
+if (import.meta.main) {
+  const trains = Deno.args.some((arg) => arg === "--retrain" || arg.startsWith("--retrain="));
+  await (trains ? runTraining(main, "cpu") : run(main));
+}

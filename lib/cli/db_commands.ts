@@ -10,11 +10,15 @@ import { exportRecorded } from "../lab/record/export.ts";
 import { enterRecord, readRecord } from "../lab/record/import.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute } from "../lab/recompute.ts";
+import { retrain } from "../lab/retrain.ts";
 import { verify } from "../lab/verify.ts";
 import { quote } from "../run/quote.ts";
+import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
+import { ENGINE_FLAGS, engineRequest } from "./engine.ts";
 import { exists, here } from "./files.ts";
 import { choice, type Flag, type Given, numberOf } from "./flags.ts";
+import { stoppable } from "./main.ts";
 import { plural } from "./progress.ts";
 import { printable, say, tell } from "./terminal.ts";
 
@@ -87,14 +91,39 @@ export async function mergeLabs({ db, words }: Call): Promise<number> {
   return 0;
 }
 
+export const VERIFY_FLAGS: Readonly<Record<string, Flag>> = {
+  "retrain": {
+    value: "N",
+    help:
+      "train N of the runs again that the cpu engine trained, from their seeds: all evaluations must have the same bits, on any machine",
+  },
+  "threads": ENGINE_FLAGS.threads,
+};
+
 export async function check(call: Call): Promise<number> {
+  const count = call.given.has("retrain") ? numberOf("retrain", needed(call, "retrain")) : null, { threads } = engineRequest(call.given);
+  if (count !== null && !(Number.isSafeInteger(count) && count >= 1)) {
+    throw new Error(`Cannot read --retrain: must be a whole number from 1, current value is ${count}`);
+  }
+  if (threads !== undefined && count === null) throw new Error("Cannot use --threads: must be given with --retrain, nothing else trains");
   using lab = await open(call, true);
   using out = stdout();
-  const { findings, runs, evaluations, files } = await verify(lab);
-  for (const { about, text } of findings) out.write(`${printable(`${about}: ${text}`)}\n`);
-  const looked = `${plural(runs, "run")}, ${plural(evaluations, "evaluation")}, ${plural(files, "file")}`;
-  out.write(findings.length === 0 ? `ok: ${looked}\n` : `${plural(findings.length, "finding")}\n`);
-  return findings.length === 0 ? 0 : 1;
+  const { findings, runs, evaluations, files } = await verify(lab), all = [...findings];
+  const looked = [`${plural(runs, "run")}, ${plural(evaluations, "evaluation")}, ${plural(files, "file")}`];
+  let code: number | undefined;
+  // What can't be read can't be compared.
+  if (count !== null && findings.length === 0) {
+    const engine = await openEngine("cpu", threads === undefined ? {} : { threads });
+    const { result: again, code: stopped } = await stoppable((signal) => retrain(lab, count, engine, signal));
+    all.push(...again.findings);
+    looked.push(
+      `${again.runs} of ${plural(again.of, "run")} of the cpu engine trained again, ${plural(again.evaluations, "evaluation")} compared`,
+    );
+    code = stopped;
+  }
+  for (const { about, text } of all) out.write(`${printable(`${about}: ${text}`)}\n`);
+  out.write(all.length === 0 ? `ok: ${looked.join("; ")}\n` : `${plural(all.length, "finding")}\n`);
+  return code ?? (all.length === 0 ? 0 : 1);
 }
 
 export async function recomputeAll(call: Call): Promise<number> {

@@ -6,19 +6,20 @@ import { writeFigure } from "../figures/render.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { parameterCount } from "../run/layout.ts";
 import { OPERATIONS } from "../run/operations.ts";
-import { ENGINES, openEngine, type Run, train } from "../train/train.ts";
+import { type Run, train } from "../train/train.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { seedFile } from "../train/checkpoints.ts";
 import { saveWeights } from "../train/weights.ts";
 import { writeWhole } from "../run/files.ts";
 import { here, prepareFolder } from "./files.ts";
-import { choice, type Flag, flagHelp, parse } from "./flags.ts";
-import { run, stoppable } from "./main.ts";
+import { ENGINE_FLAGS, engineRequest, open } from "./engine.ts";
+import { type Flag, flagHelp, parse } from "./flags.ts";
+import { stoppable } from "./main.ts";
 import { ROOT } from "./process.ts";
 import { Progress } from "./progress.ts";
-import { ensure } from "./setup.ts";
+import { runTraining } from "./restart.ts";
 import { resultTable } from "./train.ts";
-import { tell } from "./terminal.ts";
+import { say, tell } from "./terminal.ts";
 
 /** As many of the lesson's seeds as two cores train within a minute; TensorFlow.js on a processor gets fewer of a smaller setting. */
 const RUNS = SEEDS.slice(0, 5).map((seed) => firstGrok({ seed })), SMALL_RUNS = SEEDS.slice(0, 3).map(quickGrok);
@@ -27,10 +28,9 @@ const HELP = `Trains several seeds of modular addition until they grok, draws th
 
   deno task demo [flags]
 
-Installs a software Vulkan driver where there is no adapter and apt-get can (as root or with sudo). If there is
-still none, TensorFlow.js trains a smaller setting. Everything goes to data/out/demo.`;
+Trains on a graphics card where there is one, else on the processor; nothing is installed. Everything goes to data/out/demo.`;
 const FLAGS: Record<string, Flag> = {
-  engine: { value: "NAME", help: "webgpu or tfjs [webgpu where there is an adapter]" },
+  ...ENGINE_FLAGS,
   help: { help: "this text" },
 };
 
@@ -40,11 +40,10 @@ async function main(args: string[]): Promise<number> {
     tell(`${HELP}\n\n${flagHelp("Flags", Object.entries(FLAGS))}`);
     return 0;
   }
-  const name = given.has("engine") ? choice("engine", given.get("engine") as string, ENGINES) : undefined;
+  const request = engineRequest(given);
   const folder = join(ROOT, "data", "out", "demo");
   await prepareFolder("the demo's folder", folder);
-  if (name !== "tfjs") await ensure(["vulkan"]);
-  const engine = await openEngine(name);
+  const engine = await open(request, say);
   const specs = engine.info.engine === "tfjs" ? SMALL_RUNS : RUNS;
   const [spec] = specs, { prime, operation, trainFraction } = spec.data;
   const task = `${OPERATIONS[operation].formula} mod ${prime}`;
@@ -96,4 +95,4 @@ Next
   The notebooks     deno task lab, then open 01_first_grok.ipynb`;
 }
 
-await run(main);
+await runTraining(main);

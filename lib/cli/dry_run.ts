@@ -1,11 +1,12 @@
 /** What a sweep would take, on this adapter: `deno task sweep --dry-run`. */
-import { type Experiment, swept } from "../lab/experiment.ts";
+import type { Experiment } from "../lab/experiment.ts";
 import { type Forecast, forecast, type Left, type Speed, speeds } from "../lab/forecast.ts";
 import { diskForecast } from "../lab/watch.ts";
 import type { Engine, Watched } from "../engine/engine.ts";
 import { duration, figure, plural } from "./progress.ts";
 import { table } from "./table.ts";
 import { printable, say, tell } from "./terminal.ts";
+import { swept } from "../run/grid.ts";
 
 /** Prints runs, shapes, memory, disk and time of what is left to do; trains one or two shapes for a moment to see. */
 export async function dryRun(experiment: Experiment, todo: readonly Left[], engine: Engine): Promise<void> {

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
 import { type Entry, entryAt, flagOf, type Part, PART_ENTRIES, PARTS, valueAt } from "../run/fields.ts";
 import { numberIn } from "../run/kinds.ts";
-import { inOneLine, quote } from "../run/quote.ts";
+import { quote } from "../run/quote.ts";
 import type { RunInput, RunSpec } from "../run/spec.ts";
 
 export interface Flag {
@@ -54,7 +54,7 @@ export function parse(args: readonly string[], flags: Readonly<Record<string, Fl
     const missing = value === undefined || value.trim() === "" || (!token.inlineValue && value.startsWith("--"));
     if (valued.get(name) && missing) throw new Error(`Cannot read ${rawName}: must have a value, there is none`);
     if (!valued.get(name) && value !== undefined) {
-      throw new Error(`Cannot read ${rawName}: must have no value, current value is ${inOneLine(value)}`);
+      throw new Error(`Cannot read ${rawName}: must have no value, current value is ${quote(value)}`);
     }
     given.set(name, value ?? true);
   }

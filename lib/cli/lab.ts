@@ -5,7 +5,7 @@ import { ensure, find } from "./setup.ts";
 
 const HELP = `deno task lab [Jupyter's options…]
 
-Installs Jupyter and a Vulkan driver where they are missing, makes this Deno Jupyter's kernel, and opens notebooks/ in the
+Installs Jupyter where it is missing, makes this Deno Jupyter's kernel, and opens notebooks/ in the
 browser, or prints the address where there is no browser to open. The project's notebooks that nobody has changed are
 marked as trusted, so that their figures are shown before anything is run. What follows is passed on to Jupyter, for
 example --port 9000.`;
@@ -46,7 +46,7 @@ if (import.meta.main) {
     console.log(HELP);
     Deno.exit(0);
   }
-  const missing = await ensure(["vulkan", "jupyter", "kernel"]);
+  const missing = await ensure(["jupyter", "kernel"]);
   if (missing.includes("jupyter")) Deno.exit(1);
   await trust(await unchanged());
   const screen = Deno.build.os !== "linux" || Boolean(Deno.env.get("DISPLAY") ?? Deno.env.get("WAYLAND_DISPLAY"));

@@ -3,7 +3,9 @@ import { rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeWhole } from "../run/files.ts";
 import { FILES } from "../lab/record/files.ts";
+import { ENGINE, THREADS } from "../notebook/show.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
+import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { here } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
 import { run } from "./main.ts";
@@ -21,6 +23,7 @@ const FLAGS: Record<string, Flag> = {
     help:
       "with --record: train each experiment for at most this long, 90s, 8m or 2.5h, and show what was done by then; the same command continues",
   },
+  ...ENGINE_FLAGS,
   help: { help: "this text" },
 };
 const HELP =
@@ -119,10 +122,15 @@ export interface Execution {
   readonly record?: string;
   /** Seconds that each experiment may take. */
   readonly budget?: number;
+  /** What its cells train with. */
+  readonly on?: EngineRequest;
 }
 
 /** Runs a notebook where it stands. @returns the executed copy, as text. @throws Error where Jupyter can't. */
-export async function execute(name: string, { folder = join(ROOT, "notebooks"), record, budget }: Execution = {}): Promise<string> {
+export async function execute(
+  name: string,
+  { folder = join(ROOT, "notebooks"), record, budget, on = {} }: Execution = {},
+): Promise<string> {
   const copy = await Deno.makeTempDir();
   try {
     const { code, stderr } = await new Deno.Command("jupyter-nbconvert", {
@@ -131,7 +139,13 @@ export async function execute(name: string, { folder = join(ROOT, "notebooks"), 
         ...[`--ExecutePreprocessor.timeout=${record ? -1 : CELL_LIMIT}`, "--ExecutePreprocessor.record_timing=False"],
       ],
       cwd: folder,
-      env: { ...environment(), ...record && { [RECORD]: record }, ...budget && { [BUDGET]: String(budget) } },
+      env: {
+        ...environment(),
+        ...record && { [RECORD]: record },
+        ...budget && { [BUDGET]: String(budget) },
+        ...on.engine && { [ENGINE]: on.engine },
+        ...on.threads && { [THREADS]: String(on.threads) },
+      },
       stdout: "null",
       stderr: "piped",
     }).output();
@@ -188,18 +202,19 @@ async function main(args: string[]): Promise<number> {
   if (budget !== undefined && !record) {
     throw new Error("Cannot keep to --budget: must be given with --record, without which nothing long is trained");
   }
+  const on = engineRequest(given);
   const all = notebookNames(), names = all.filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
   if (names.length === 0) {
     throw new Error(`Cannot run ${words.join(", ")}: must be a part of one of ${all.join(", ")}`);
   }
-  const missing = await ensure(["vulkan", "jupyter", "kernel"]);
+  const missing = await ensure(["jupyter", "kernel"]);
   if (missing.length > 0) throw new Error(`Cannot run notebooks: must have ${missing.join(" and ")}; deno task doctor says how to get it`);
   const width = Math.max(...names.map((name) => name.length));
   let wrong = 0;
   for (const name of names) {
     const began = performance.now();
     if (record) await clear();
-    const text = await execute(name, { ...record && { record: RECORDING }, ...budget !== undefined && { budget } });
+    const text = await execute(name, { on, ...record && { record: RECORDING }, ...budget !== undefined && { budget } });
     const found = problems(JSON.parse(text)),
       kept = `${JSON.stringify(asKept(JSON.parse(text)), null, 1)}\n`,
       { whole, unfinished } = record ? leftBehind() : { whole: [], unfinished: [] };

@@ -8,8 +8,8 @@ import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
 import { faultOf } from "../train/divergence.ts";
 import { parseMetrics } from "../train/metrics_csv.ts";
-import { type EngineName, ENGINES } from "../train/train.ts";
 import { type Checkpoint, loadWeights } from "../train/weights.ts";
+import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 
@@ -25,7 +25,7 @@ const TRAINING: Record<string, Flag> = {
     value: "NAME",
     help: "what counts as grokked: first (validation accuracy above 99 %) or sustained (ten evaluations in a row at 95 % or more) [first]",
   },
-  "engine": { value: "NAME", help: "webgpu, or tfjs (TensorFlow.js: slower, needs no adapter) [webgpu]" },
+  ...ENGINE_FLAGS,
   "init": { value: "FILE.safetensors", help: "initial weights, the same for all seeds" },
   "resume": {
     value: "DIR",
@@ -45,7 +45,7 @@ const FLAGS = { ...FIELD_FLAGS, ...SETTING, ...TRAINING, ...OUTPUT };
 
 export interface Request {
   readonly specs: readonly RunSpec[];
-  readonly engine: EngineName;
+  readonly engine: EngineRequest;
   readonly untilGrokked: boolean;
   readonly rule: RuleName;
   /** Initial weights f32[P] from `--init`. */
@@ -75,7 +75,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   for (const [one, other] of [["resume", "init"], ["resume", "save-init"], ["resume", "preset"], ["seed", "seeds"]]) {
     if (given.has(one) && given.has(other)) throw new Error(`Cannot use --${one} and --${other} together: must be one of them`);
   }
-  const engine = choice("engine", text("engine") ?? "webgpu", ENGINES);
+  const engine = engineRequest(given);
   const rule = choice("rule", text("rule") ?? "first", Object.keys(RULES) as RuleName[]);
 
   const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);

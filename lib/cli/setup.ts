@@ -1,11 +1,13 @@
 /**
- * What a command needs of the machine, installed where it is missing: a Vulkan driver for WebGPU, Jupyter, this Deno as its kernel, and a
- * browser and Slurm, which only the tests drive.
+ * What a command needs of the machine, installed where it is missing: Jupyter, this Deno as its kernel, and, for the tests alone, a Vulkan driver
+ * for WebGPU, a browser and Slurm.
  * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
  */
 import { dirname, join } from "node:path";
 import { homedir, tmpdir } from "node:os";
+import { flagged, knowsFlags } from "../engine/cpu/flags.ts";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
+import { chooseEngine } from "../train/engines.ts";
 import { type Drivers, vulkanDrivers, whyNoAdapter } from "./drivers.ts";
 import { output } from "./process.ts";
 
@@ -41,7 +43,7 @@ export interface Plan {
 
 const JUPYTER = ["jupyter-nbconvert", "jupyter-notebook"] as const;
 const PACKAGES: Readonly<Record<string, { readonly need: Need; readonly why: string }>> = {
-  "mesa-vulkan-drivers": { need: "vulkan", why: "WebGPU finds no adapter; this driver runs it on the processor" },
+  "mesa-vulkan-drivers": { need: "vulkan", why: "WebGPU finds no adapter; with this driver the tests run its kernels on the processor" },
   "jupyter-nbconvert": { need: "jupyter", why: "runs the notebooks from the command line" },
   "jupyter-notebook": { need: "jupyter", why: "opens the notebooks in the browser" },
   "chromium": { need: "browser", why: "the tests open a notebook in it" },
@@ -200,10 +202,19 @@ function kernelFile(): string {
 async function kernelIsOurs(): Promise<boolean> {
   try {
     const { argv, env } = JSON.parse(await Deno.readTextFile(kernelFile()));
-    return await Deno.realPath(argv[0]) === await Deno.realPath(Deno.execPath()) && Boolean(env?.XDG_RUNTIME_DIR);
+    if (await Deno.realPath(argv[0]) !== await Deno.realPath(Deno.execPath())) return false;
+    const { DENO_V8_FLAGS } = await kernelEnvironment();
+    return Boolean(env?.XDG_RUNTIME_DIR) && env.DENO_V8_FLAGS === DENO_V8_FLAGS;
   } catch {
     return false;
   }
+}
+
+/** What the kernel is started with: what WebGPU needs, and V8's flags where notebooks train on the processor, whatever flags this process has. */
+async function kernelEnvironment(): Promise<Record<string, string>> {
+  const wanted = Deno.env.get("GROKBOOK_V8_FLAGS"), flags = flagged(wanted === undefined ? {} : { GROKBOOK_V8_FLAGS: wanted });
+  const { XDG_RUNTIME_DIR } = environment();
+  return { XDG_RUNTIME_DIR, ...flags && (await chooseEngine()).engine === "cpu" && await knowsFlags() && flags };
 }
 
 async function writeKernel(say: (line: string) => void): Promise<void> {
@@ -212,7 +223,7 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
     argv: [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"],
     display_name: "Deno",
     language: "typescript",
-    env: { XDG_RUNTIME_DIR: environment().XDG_RUNTIME_DIR },
+    env: await kernelEnvironment(),
   };
   try {
     await Deno.mkdir(dirname(file), { recursive: true });

@@ -7,15 +7,16 @@ import { part, type Shard } from "../lab/shards.ts";
 import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
-import { type EngineName, ENGINES, openEngine } from "../train/train.ts";
 import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
+import { ENGINE_FLAGS, type EngineRequest, engineRequest, open } from "./engine.ts";
 import { database, exists, here, prepareFolder } from "./files.ts";
-import { choice, type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
+import { type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
-import { oneLine, run, stoppable } from "./main.ts";
+import { oneLine, stoppable } from "./main.ts";
 import { LAB } from "./process.ts";
 import { plural } from "./progress.ts";
+import { runTraining } from "./restart.ts";
 import { readSending, send, SENDING, type Sending } from "./send.ts";
 import { StatusFile } from "./status_file.ts";
 import { sweepStatus } from "./sweep_status.ts";
@@ -39,8 +40,8 @@ const FLAGS: Record<string, Flag> = {
   "budget": { value: "TIME", help: "stop in time and store what is done: 90s, 8m, 2.5h" },
   "save-every": { value: "TIME", help: "how often to store the states of the runs in training: a power cut loses no more than that [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
-  "engine": { value: "NAME", help: `${ENGINES.join(" or ")} [webgpu]` },
-  "status": { help: "how far it is: runs by state, share of the work done, rate, time left, who has fallen silent" },
+  ...ENGINE_FLAGS,
+  "status": { help: "how far it is: runs by state, share of the work done, rate, time left, what has stopped reporting" },
   ...SENDING,
   "help": { help: "this text" },
 };
@@ -48,7 +49,7 @@ const FLAGS: Record<string, Flag> = {
 interface Request {
   readonly experiment: Experiment;
   readonly db: string;
-  readonly engine: EngineName;
+  readonly engine: EngineRequest;
   readonly dryRun: boolean;
   readonly boundary?: Axes;
   readonly limit?: number;
@@ -78,7 +79,7 @@ export async function main(args: string[]): Promise<number> {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
     lab?.close();
-    await dryRun(experiment, todo, await openEngine(request.engine));
+    await dryRun(experiment, todo, await open(request.engine, say));
     return 0;
   }
   const file = statusFile === undefined ? null : new StatusFile(statusFile);
@@ -93,7 +94,7 @@ export async function main(args: string[]): Promise<number> {
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
   const { experiment, db, budget, limit } = request;
   // First, so that a machine that can't train gets no empty database.
-  const engine = await openEngine(request.engine, say);
+  const engine = await open(request.engine, say);
   using lab = Lab.open(db);
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
@@ -162,7 +163,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
     experiment,
     ...boundary && { boundary },
     db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
-    engine: choice("engine", text("engine") ?? "webgpu", ENGINES),
+    engine: engineRequest(given),
     dryRun: given.has("dry-run"),
     status: given.has("status"),
     ...sending && { sending },
@@ -244,4 +245,4 @@ ${GRID_HELP}
 `;
 }
 
-if (import.meta.main) await run(main);
+if (import.meta.main) await runTraining(main);

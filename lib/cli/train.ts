@@ -1,5 +1,5 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
-import type { Engine, Snapshot } from "../engine/engine.ts";
+import { type Engine, kindOf, type Snapshot } from "../engine/engine.ts";
 import { writeWhole } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
 import { initialise, parameterCount } from "../run/layout.ts";
@@ -9,12 +9,14 @@ import { CheckpointFolder, metricsBeside, seedFile } from "../train/checkpoints.
 import { counted, findGap } from "../train/history.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { Pace } from "../train/pace.ts";
-import { type EngineName, openEngine, type Run, snapshotOf, train } from "../train/train.ts";
+import { type Run, snapshotOf, train } from "../train/train.ts";
 import { isCheckpoint, saveWeights } from "../train/weights.ts";
+import { type Open, open as openEngine } from "./engine.ts";
 import { prepare, type Target } from "./files.ts";
-import { run, stoppable } from "./main.ts";
+import { stoppable } from "./main.ts";
 import { Progress, type Speed } from "./progress.ts";
 import { readRequest, type Request } from "./request.ts";
+import { runTraining } from "./restart.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
@@ -23,7 +25,7 @@ const SAVE_EVERY = 60;
 
 /** What tests replace. */
 interface Means {
-  readonly open?: (name: EngineName, say: (line: string) => void) => Promise<Engine>;
+  readonly open?: Open;
   /** Seconds between saves. */
   readonly saveEvery?: number;
 }
@@ -39,10 +41,10 @@ export async function main(args: string[], { open = openEngine, saveEvery = SAVE
   using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
   const engine = await open(request.engine, say);
-  for (const line of gaps(request)) say(line);
+  for (const line of [...gaps(request), ...otherEngines(request, engine)]) say(line);
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
-  const files = new Files(request, folder, saveEvery);
+  const files = new Files(request, folder, kindOf(engine.info), saveEvery);
   const { result: runs, code } = await stoppable((signal) => trainAndSave(request, engine, progress, files, signal));
   report(request, engine, runs, progress.meter.total, code !== undefined);
   for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
@@ -93,12 +95,24 @@ function gaps({ specs, resume }: Request): string[] {
   });
 }
 
+/** A line where runs go on that another kind of engine trained: from here on, their bits are those of neither alone. */
+function otherEngines({ resume }: Request, { info }: Engine): string[] {
+  const others = new Set([...resume.values()].flatMap(({ trainedOn }) => trainedOn).filter((kind) => kind !== kindOf(info)));
+  return others.size === 0 ? [] : [`going on with ${kindOf(info)}; so far trained on ${[...others].join("; ")}`];
+}
+
+/** The kinds of engines that trained a run up to a step. */
+function trainedOn({ resume }: Request, kind: string, seed: number, step: number): readonly string[] {
+  const { state, trainedOn = [] } = resume.get(seed) ?? {};
+  return step > (state?.step ?? 0) ? [...new Set([...trainedOn, kind])] : trainedOn;
+}
+
 /** The files that are written while runs train. A run's state and its evaluations go into one file, at once. */
 class Files {
   readonly #pace: Pace;
   #begun = false;
 
-  constructor(readonly request: Request, readonly folder: CheckpointFolder | null, readonly saveEvery: number) {
+  constructor(readonly request: Request, readonly folder: CheckpointFolder | null, readonly kind: string, readonly saveEvery: number) {
     this.#pace = new Pace(saveEvery);
   }
 
@@ -111,14 +125,16 @@ class Files {
       await saveWeights(seedFile(saveInit!, spec.seed), spec, init ?? initialise(spec));
     }
     for (const spec of specs) {
-      const { state, metrics } = resume.get(spec.seed) ?? {};
-      if (folder && !folder.has(spec.seed)) await folder.save(state ? { ...state, spec } : snapshotOf(spec, init), metrics ?? []);
+      const { state, metrics, trainedOn = [] } = resume.get(spec.seed) ?? {};
+      if (folder && !folder.has(spec.seed)) {
+        await folder.save(state ? { ...state, spec } : snapshotOf(spec, init), metrics ?? [], trainedOn);
+      }
     }
     await folder?.saveMetrics();
   }
 
   async save({ spec, metrics }: Run, state: Snapshot): Promise<void> {
-    await this.folder?.save({ ...state, spec }, metrics);
+    await this.folder?.save({ ...state, spec }, metrics, trainedOn(this.request, this.kind, spec.seed, state.step));
   }
 
   /** The files of metrics, now and then. */
@@ -209,6 +225,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
         hash: specHash(spec),
         status,
         steps: step,
+        trained_on: trainedOn(request, kindOf(info), spec.seed, step),
         memorisation_step: memorisationStep,
         grokking_step: grokkingStep,
         delay: delayOf({ memorisationStep, grokkingStep }),
@@ -258,4 +275,4 @@ export function resultTable(runs: readonly Run[]): string {
   ]);
 }
 
-if (import.meta.main) await run(main);
+if (import.meta.main) await runTraining(main);

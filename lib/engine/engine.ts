@@ -17,6 +17,10 @@ export interface EngineInfo {
   readonly software: boolean;
 }
 
+/** What a run's bits depend on besides its spec: runs of two engines of one kind have the same. The processor engine's depend on no processor. */
+export const kindOf = ({ engine, adapter, driver }: EngineInfo): string =>
+  engine === "cpu" ? `${engine}, ${driver}` : `${engine}, ${adapter}, ${driver}`;
+
 /** What one run needs. */
 export interface Cost {
   /** Of the device's memory. */

@@ -2,6 +2,7 @@
  * What differs between runs of one shape, as a row of words that kernels read; and where a run is. A number that is added here is data: no
  * kernel's code depends on it but that of the operation that reads it.
  */
+import { log } from "../run/fdlibm.ts";
 import { type RunSpec, type Sizes, sizes } from "../run/spec.ts";
 
 type Of = (spec: RunSpec, sizes: Sizes) => number;
@@ -28,10 +29,10 @@ export const HYPER: readonly Field[] = [
   u32("warmup", ({ optim }) => optim.warmup),
   f32("beta1", ({ optim }) => optim.beta1),
   f32("one_minus_beta1", ({ optim }) => 1 - optim.beta1),
-  f32("log_beta1", ({ optim }) => Math.log(optim.beta1)),
+  f32("log_beta1", ({ optim }) => log(optim.beta1)),
   f32("beta2", ({ optim }) => optim.beta2),
   f32("one_minus_beta2", ({ optim }) => 1 - optim.beta2),
-  f32("log_beta2", ({ optim }) => Math.log(optim.beta2)),
+  f32("log_beta2", ({ optim }) => log(optim.beta2)),
   flag("decay_vectors", ({ optim }) => optim.decay === "all"),
   u32("stable_loss", ({ optim }) => LOSSES.indexOf(optim.loss)),
   flag("full_batch", ({ data }) => data.batch === "full"),

@@ -1,10 +1,14 @@
 /** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
+// @ts-types="@types/d3-array"
+import { median, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import { KINDS, percent, range, tight } from "./attention/shared.ts";
-import { about, type Curve, quantile } from "./runs.ts";
-import type { Group } from "./steps.ts";
-import { list } from "./sweep_marks.ts";
+import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
+import { KINDS } from "./attention/shared.ts";
+import { about } from "./runs.ts";
 import { compose, FAINT, type Figure, INK, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { list, percent, tight } from "../analysis/words.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import type { Group } from "../analysis/runs/groups.ts";
 
 export interface PlaneOptions {
   readonly task?: string;
@@ -96,8 +100,8 @@ function way({ metrics }: Curve, near: number): { trainAcc: number; valAcc: numb
   metrics.forEach((_, i) => {
     // Fewer at the ends, so that the first and the last are what they are.
     const some = Math.min(reach, i, metrics.length - 1 - i), rows = metrics.slice(i - some, i + some + 1);
-    const median = (field: "trainAcc" | "valAcc") => quantile(rows.map((row) => row[field]).sort((a, b) => a - b), 0.5);
-    const place = { trainAcc: median("trainAcc"), valAcc: median("valAcc") }, last = kept.at(-1);
+    const middle = (field: "trainAcc" | "valAcc") => median(rows, (row) => row[field])!;
+    const place = { trainAcc: middle("trainAcc"), valAcc: middle("valAcc") }, last = kept.at(-1);
     if (!last || i === metrics.length - 1 || Math.hypot(place.trainAcc - last.trainAcc, place.valAcc - last.valAcc) >= near) {
       kept.push(place);
     }
@@ -111,11 +115,12 @@ export function planeFinding(groups: readonly Group[]): string {
     const shares = runs.flatMap(({ metrics, memorisationStep }) =>
       metrics.filter(({ step }) => step === memorisationStep).map(({ valAcc }) => valAcc)
     );
-    return { name, share: shares.length > 0 ? quantile(shares.sort((a, b) => a - b), 0.5) : null };
+    return { name, share: median(shares) ?? null };
   });
   const some = known.flatMap(({ name, share }) => (share === null ? [] : [`${percent(share)} for ${tight(name)}`]));
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
-  if (some.length === 0) return `No network memorises ${list(none)}`;
-  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} never memorised` : "";
+  const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(followUp)));
+  if (some.length === 0) return `No network memorises ${list(none)} within ${within}`;
+  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} not memorised within ${within}` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
 }

@@ -1,10 +1,15 @@
 /** When networks grok against a setting that is a number: how far a knob carries, and where the wall stands. */
 import * as Plot from "@observablehq/plot";
+import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { about, medianStep } from "./runs.ts";
-import { type BoardRun, nameOf, type Outcome, outcome, shareWord, shortNumber, type Value, valueOf } from "./settings.ts";
-import { capital } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, panel, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { about } from "./runs.ts";
+import { shareWord } from "./settings.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, panel, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import { type BoardRun, isOpen, type Outcome, outcome } from "../analysis/runs/run.ts";
+import { nameOf, valueOf } from "../analysis/runs/settings.ts";
+import type { Value } from "../run/kinds.ts";
+import { capital, count, list, shortNumber } from "../analysis/words.ts";
 
 export type AgainstOptions = Shared & (Field | Computed);
 
@@ -225,27 +230,48 @@ function between([low, high]: readonly [number, number], share: number, type: "l
   return type === "log" ? low * (high / low) ** share : low + (high - low) * share;
 }
 
-/** Where the wall stands, or where networks grok soonest. */
+/**
+ * Where the wall stands, and where networks grok soonest. A value at which nobody has grokked yet lies beyond the wall only if all of its runs were watched
+ * as long as any; else it is said how long they were.
+ */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string): string {
-  const grokkers = places.map(({ runs }) => runs.filter(({ grokked }) => grokked !== null).length);
-  const say = (i: number) => sayValue(places[i].value);
-  const first = grokkers.findIndex((n) => n > 0);
-  const longest = count(Math.max(...places.flatMap(({ runs }) => runs.map(({ watched }) => watched))));
-  if (first < 0) return `No network groks within ${longest} steps, at whatever ${label}`;
-  const last = grokkers.findLastIndex((n) => n > 0);
-  const best = places.flatMap(({ grokked }, i) => (grokked === null ? [] : [{ i, grokked }])).sort((a, b) => a.grokked - b.grokked)[0];
-  const [below, above] = [first > 0, last < places.length - 1];
+  const runs = places.flatMap((place) => place.runs),
+    longest = Math.max(...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
+  const groks = ({ runs }: Place) => runs.some(({ grokked }) => grokked !== null);
+  const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)),
+    known = places.filter((place) => !short.includes(place));
+  const say = (some: readonly Place[]) => list(some.map(({ value }) => sayValue(value)));
+  const brief = short.flatMap((place) => place.runs), of = watchedFor(brief)[0] < longest ? ` of ${count(longest)} steps` : " steps so far";
+  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief).replace(/ steps$/, "")}${of}`;
+  const first = known.findIndex(groks), last = known.findLastIndex(groks);
+  if (first < 0) {
+    return short.length === 0
+      ? `No network groks within ${count(longest)} steps, at whatever ${label}`
+      : `No network has grokked yet${open}`;
+  }
+  const [below, above] = [first > 0, last < known.length - 1], at = (i: number) => sayValue(known[i].value);
   const where = below && above && first === last
-    ? `with ${label} ${say(first)} only`
+    ? `with ${label} ${at(first)} only`
     : below && above
-    ? `with ${label} ${say(first)} to ${say(last)} only`
+    ? `with ${label} ${at(first)} to ${at(last)} only`
     : below
-    ? `from ${label} ${say(first)} on`
+    ? `from ${label} ${at(first)} on`
     : above
-    ? `up to ${label} ${say(last)}`
+    ? `up to ${label} ${at(last)}`
+    : short.length > 0
+    ? `at ${known.length === 1 ? "" : "each "}${label} ${say(known)}`
     : `at every ${label}`;
-  if (!best) return `Networks grok ${where}, nowhere more than half of them`;
-  const there = (below && best.i === first) || (above && best.i === last);
-  const soonest = there ? (first === last && below && above ? "" : "and soonest there, ") : `soonest with ${say(best.i)}, `;
-  return `Networks grok ${where}, ${soonest}around step ${count(best.grokked)}`;
+  const best = soonest(places.map((place) => place.runs));
+  if (!best) {
+    const most = runs.some(isOpen) ? "half of them so far" : "half of them";
+    return places.some(({ grokked }) => grokked !== null)
+      ? `Networks grok ${where}${open}`
+      : `Networks grok ${where}, nowhere more than ${most}${open}`;
+  }
+  const [i] = best.at.map((k) => known.indexOf(places[k])), alone = best.at.length === 1;
+  const there = alone && ((below && i === first) || (above && i === last));
+  const when = there
+    ? (first === last && below && above ? "" : "and soonest there, ")
+    : `soonest with ${say(best.at.map((k) => places[k]))}, `;
+  return `Networks grok ${where}, ${when}around step ${count(best.step)}${open}`;
 }

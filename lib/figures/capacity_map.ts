@@ -2,10 +2,12 @@
 import * as Plot from "@observablehq/plot";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, type Tally, tally } from "./map_cells.ts";
-import { type BoardRun, outcome } from "./settings.ts";
-import { capital, clamp, HEAD, list } from "./sweep_marks.ts";
-import { compose, count, FAINT, type Figure, INK, type Panel, panel, WIDTH } from "./theme.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales } from "./map_cells.ts";
+import { clamp, HEAD } from "./sweep_marks.ts";
+import { compose, FAINT, type Figure, INK, type Panel, panel, WIDTH } from "./theme.ts";
+import { type Tally, tally } from "../analysis/runs/tally.ts";
+import { type BoardRun, outcome } from "../analysis/runs/run.ts";
+import { capital, count, list } from "../analysis/words.ts";
 
 export interface CapacityMapOptions {
   /** Instead of the finding. */

@@ -2,11 +2,15 @@
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../run/metrics.ts";
 import { placeNames } from "./labels.ts";
-import { about, type Band, bands, type Curve, finding, lastStep, medianStep, thin } from "./runs.ts";
+import { about, finding } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { stepsPanel } from "./steps.ts";
 import * as theme from "./theme.ts";
-import { compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { compose, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { type Band, bands, thin } from "../analysis/runs/bands.ts";
+import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import { count } from "../analysis/words.ts";
 
 export interface CurveOptions extends StepOptions {
   /** What was learned, as people say it; by default as the runs' specs say it. */

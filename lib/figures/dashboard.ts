@@ -2,9 +2,11 @@
 import type { Inside } from "../analysis/network/weights.ts";
 import { accuracyPanel, type CurveOptions, howToRead, lossPanel, weightNormPanel, zeroWords } from "./curves.ts";
 import { insideFinding, insidePanels, READING } from "./inside.ts";
-import { type Curve, finding } from "./runs.ts";
+import { finding } from "./runs.ts";
 import { scaleOfSteps } from "./scale.ts";
-import { compose, count, type Figure } from "./theme.ts";
+import { compose, type Figure } from "./theme.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { count } from "../analysis/words.ts";
 
 export interface DashboardOptions extends CurveOptions {
   /** The weights of one of the runs; without them, the figure ends with the curves. */

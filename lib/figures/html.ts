@@ -2,6 +2,7 @@
  * Figures that a reader can move: HTML that contains its script, needs no server, and shows a still picture wherever scripts don't run, as in
  * a notebook that isn't trusted.
  */
+import { escapeMarkup } from "./markup.ts";
 import { checksum } from "../run/files.ts";
 import type { Figure } from "./theme.ts";
 
@@ -54,7 +55,7 @@ export class MovableFigure {
   /** A page of its own. */
   get page(): string {
     return `<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>${
-      escape(this.still.title)
+      escapeMarkup(this.still.title)
     }</title>\n<body>${this.html}</body></html>\n`;
   }
 
@@ -63,8 +64,6 @@ export class MovableFigure {
     return { "text/html": this.html };
   }
 }
-
-const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
 /** A figure that its script moves. It can stand on a page several times, and beside others. */
 export function movable<Data>({ still, data, start, library = "" }: Movable<Data>): MovableFigure {
@@ -79,7 +78,7 @@ export function movable<Data>({ still, data, start, library = "" }: Movable<Data
   }
   const id = checksum(new TextEncoder().encode([svg, json, ...text].join("\0"))).slice(0, 16);
   const html = `<div data-grokbook="${id}" style="max-width:${width}px">` +
-    `<img src="data:image/svg+xml;base64,${btoa(bytes)}" alt="${escape(title)}" width="${width}" height="${height}" ` +
+    `<img src="data:image/svg+xml;base64,${btoa(bytes)}" alt="${escapeMarkup(title)}" width="${width}" height="${height}" ` +
     `style="display:block;max-width:100%;height:auto"></div>\n` +
     `<script>(${text[2]})("${id}", ${text[1]}, ${json}, ((exports) => { const module = { exports }, define = undefined; ${library}\n` +
     `return module.exports; })({}))</script>`;

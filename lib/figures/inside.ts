@@ -6,8 +6,8 @@ import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
 import { type Matrix, plane, powerSpectrum, strongest } from "../analysis/network/fourier.ts";
 import type { Inside } from "../analysis/network/weights.ts";
-import { capital } from "./sweep_marks.ts";
-import { compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { capital, count } from "../analysis/words.ts";
 
 /** Width of the picture of the head, and of each of the two planes beside it, whose insides are square. */
 const PICTURE = 292, PLANE = (WIDTH - PICTURE) / 2, HEIGHT = PLANE - 20 + MARGIN.close + 44;

@@ -1,6 +1,5 @@
-/** Where the names of two curves go, so that no legend is needed. All pure. */
-import type { Band } from "./runs.ts";
 import { MARGIN, type Series, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import type { Band } from "../analysis/runs/bands.ts";
 
 /** A panel's pixels: of a step, of a value, and of the upright lines that words should not stand on. */
 export interface Frame {

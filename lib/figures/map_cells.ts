@@ -1,33 +1,9 @@
 /** What maps of settings share: cells whose colour is the stronger the more networks grok, with the median step in them, and the key of the colours. */
 import * as Plot from "@observablehq/plot";
-import { grokkingQuantile, isOpen, type Outcome, shortNumber } from "./settings.ts";
 import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
-import { count, FAINT, INK, VALIDATION } from "./theme.ts";
-
-/** How the runs of a setting stand. */
-export interface Tally {
-  readonly runs: number;
-  readonly grokked: number;
-  /** `null` where half of the runs never grokked, or are not done. */
-  readonly median: number | null;
-  /** Share of the runs that have grokked, those that are not done among them; `null` where none is done. */
-  readonly share: number | null;
-  /** Runs that are not done. */
-  readonly open: number;
-}
-
-/** How runs of one setting stand, those not begun among them. */
-export function tally(runs: readonly Outcome[]): Tally {
-  const open = runs.filter(isOpen).length, grokked = runs.filter(({ state }) => state === "grokked").length;
-  const median = grokkingQuantile(runs, 0.5);
-  return {
-    runs: runs.length,
-    grokked,
-    median: median !== null && Number.isFinite(median) ? median : null,
-    share: open === runs.length ? null : grokked / runs.length,
-    open,
-  };
-}
+import { FAINT, INK, VALIDATION } from "./theme.ts";
+import { count, list } from "../analysis/words.ts";
+import type { Tally } from "../analysis/runs/tally.ts";
 
 /** A setting's place in its map: columns from the left, lines from the bottom, both counted from 0. */
 export type Placed<Cell extends Tally> = Cell & { readonly i: number; readonly j: number };
@@ -37,12 +13,6 @@ export const mapScales = (columns: number, lines: number) => ({
   x: { domain: [0, columns], axis: null },
   y: { domain: [-0.5, lines - 0.5], axis: null },
 } as const);
-
-/** Numbers as words: three digits where they tell the values apart. */
-export function wordsOf(values: readonly number[]): (value: number) => string {
-  const short = (value: number) => shortNumber(value, 3);
-  return new Set(values.map(short)).size === new Set(values).size ? short : String;
-}
 
 /** Whether cells of this size hold two lines of words. */
 export const holdsTwo = (width: number, height: number) => width >= 46 && height >= 34;
@@ -154,8 +124,12 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   if (n === 0) return `None of ${settings(cells.length)} is done`;
   const all = done.filter(({ share }) => share === 1).length, none = done.filter(({ share }) => share === 0).length;
   if (none === n) return `No network groks at ${n === 1 ? "this setting" : `any of ${settings(n)}`}${rest}`;
-  const best = done.filter(({ median }) => median !== null).sort((a, b) => a.median! - b.median!)[0];
-  const soonest = best && n > 1 ? `, soonest with ${place(best)}, around\u00a0step\u00a0${count(best.median!)}` : "";
+  const least = Math.min(...done.map(({ median }) => median ?? Infinity)), best = done.filter(({ median }) => median === least);
+  // What isn't done may yet be sooner.
+  const of = rest === "" ? "" : " of these";
+  const soonest = best.length > 0 && best.length <= 3 && n > 1
+    ? `, soonest${of} with ${list(best.map(place))}, around\u00a0step\u00a0${count(least)}`
+    : "";
   const where = all === n
     ? `Every network groks at ${n === 1 ? "this setting" : `all ${settings(n)}`}`
     : `Every network groks at ${count(all)} of ${settings(n)}${none === 0 ? "" : `, none at ${count(none)}`}`;

@@ -1,13 +1,15 @@
 /** Accuracy and loss of several operations, a row each: medians and bands over the seeds, with the step at which every seed grokked. */
 import * as Plot from "@observablehq/plot";
-import { percent, tight } from "./attention/shared.ts";
+import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { curve, lossScale } from "./curves.ts";
 import { placeNames } from "./labels.ts";
-import { about, type Band, bands, medianStep, thin } from "./runs.ts";
+import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import type { Group } from "./steps.ts";
-import { list } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { count, list, percent, tight } from "../analysis/words.ts";
+import { type Band, bands, thin } from "../analysis/runs/bands.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import type { Group } from "../analysis/runs/groups.ts";
 
 export interface OperationOptions extends StepOptions {
   readonly task?: string;
@@ -124,7 +126,10 @@ export function operationFinding(groups: readonly Group[]): string {
   const none = groups.filter(({ name }) => rest.some((each) => each.name === name)).every(({ runs }) =>
     runs.every(({ grokkingStep }) => grokkingStep === null)
   );
-  const never = `${none ? "none groks" : "most networks don't grok"} ${list(rest.map(({ name }) => tight(name)))}`;
+  const left = groups.filter(({ name }) => rest.some((each) => each.name === name)).flatMap(({ runs }) => runs.map(followUp));
+  const never = `${none ? "none groks" : "most networks don't grok"} ${list(rest.map(({ name }) => tight(name)))} within ${
+    watchedWord(left)
+  }`;
   if (grok.length === 0) return never[0].toUpperCase() + never.slice(1);
   return `${list(first)}${rest.length > 0 ? `; ${never}` : ""}`;
 }

@@ -1,11 +1,16 @@
 /** Progress measures over training (Nanda et al. 2023), beside the losses, aligned with the moments of memorising and of grokking. */
+// @ts-types="@types/d3-array"
+import { median as medianOf } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import type { Reading } from "../analysis/network/reading.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
-import { about, type Band, bands, bandsOf, type Curve, lastStep, quantile, thin } from "./runs.ts";
+import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "./scale.ts";
-import { axes, compose, count, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
+import { axes, compose, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
+import { type Band, bands, bandsOf, thin } from "../analysis/runs/bands.ts";
+import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { count } from "../analysis/words.ts";
 
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;
@@ -53,7 +58,7 @@ export function progressFinding(runs: readonly ProbedRun[]): string {
   const median = (readings: readonly (Reading | undefined)[]) => {
     const shares = readings.flatMap((reading) => reading ? [reading.explained] : []).sort((a, b) => a - b);
     // Of most runs at least.
-    return shares.length > runs.length / 2 ? `${Math.round(100 * quantile(shares, 0.5))} %` : null;
+    return shares.length > runs.length / 2 ? `${Math.round(100 * medianOf(shares)!)} %` : null;
   };
   const moments = [
     [

@@ -8,7 +8,8 @@ import type { Reading } from "../analysis/network/reading.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
-import { compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { count, percent } from "../analysis/words.ts";
 
 /** What these figures need of a probe: `probe` gives it. */
 export interface Probed {
@@ -59,7 +60,6 @@ export const similarityPanels = (readings: readonly Reading[]): readonly Panel[]
 const four = <T>(list: readonly T[]): T[] =>
   list.length <= 4 ? [...list] : [0, 1, 2, 3].map((i) => list[Math.round(i * (list.length - 1) / 3)]);
 
-const percent = (share: number) => `${Math.round(100 * share)} %`;
 const of = ({ data: { operation, prime }, seed }: RunSpec) => `${OPERATIONS[operation].formula} mod ${prime}, seed ${seed}`;
 
 /** What the reading shows, in a sentence. */

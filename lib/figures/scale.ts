@@ -1,6 +1,6 @@
-/** The axis of optimiser steps, shared by all panels of a figure. */
-import { type Curve, lastStep } from "./runs.ts";
-import { count, MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
+import { MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
+import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { count } from "../analysis/words.ts";
 
 export interface StepOptions {
   /** Scale of the steps; logarithmic by default. */
@@ -42,4 +42,11 @@ function readable(steps: readonly number[], scale: StepScale, inner: number): re
   if (!touch) return steps;
   const powers = steps.filter((step) => Number.isInteger(Math.log10(step)));
   return readable(powers.length > 1 && powers.length < steps.length ? powers : steps.filter((_, i) => i % 2 === 0), scale, inner);
+}
+
+/** Ascending values of a logarithmic axis whose words don't touch: those at least so far apart, in natural logarithms. */
+export function spaced(values: readonly number[], apart: number): number[] {
+  const kept: number[] = [];
+  for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);
+  return kept;
 }

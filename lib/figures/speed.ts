@@ -1,14 +1,17 @@
 /** How fast the engine trains: as work grows along four axes, and where the time of a step goes. */
 import * as Plot from "@observablehq/plot";
 import { quantile } from "d3-array";
-import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../studies/speed/record.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
+import { count, percent } from "../analysis/words.ts";
+import type { Profile, Scaling, ScalingAxis, ScalingPoint } from "../analysis/speed.ts";
+import { type Kind, kindsOf } from "../analysis/speed.ts";
 
 const NAMES: Readonly<Record<ScalingAxis, string>> = {
   rows: "Runs at once",
   dModel: "Width d_model",
   layers: "Layers",
   batch: "Examples per update",
+  threads: "Threads",
 };
 const HEIGHT = 270, TOP = 44, BAR = 20;
 /** What was measured is blue; what the number of operations alone would make of it is grey and dashed. */
@@ -91,47 +94,14 @@ function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [numbe
 
 const shown = (rate: number) => (rate >= 10 ? count(rate) : String(Number(rate.toPrecision(2))));
 
-/** Kernels of a kind, added up. */
-interface Kind {
-  readonly name: string;
-  readonly milliseconds: number;
-  /** Share of the step. */
-  readonly share: number;
-  /** Share of what the adapter can do at most. */
-  readonly ofPeak: number;
-}
-
-/** What a kernel is, by its label, first match first. */
-const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
-  ["Sums of parts of products", /sum of parts/],
-  ["Weight gradients", /^d\S*W_\S+ = .*ᵀ · /],
-  ["Products with weights, backward", /· W_\S+ᵀ/],
-  ["Products with weights, forward", /· W_/],
-  ["Attention", /softmax|attention/],
-  ["Layer norm", /LN/],
-  ["Bias gradients", /bias gradient/],
-  ["AdamW", /AdamW/],
-];
-
-/** The kinds of a step's kernels, the longest first. */
-export function kindsOf({ kernels, peak }: Profile): Kind[] {
-  const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const kinds = Map.groupBy(kernels, ({ label }) => KINDS.find(([, pattern]) => pattern.test(label))?.[0] ?? "Everything else");
-  return [...kinds].map(([name, some]) => {
-    const milliseconds = some.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
-    const least = some.reduce((sum, { flop, bytes }) => sum + 1e3 * Math.max(flop / peak.flops, bytes / peak.bytes), 0);
-    return { name, milliseconds, share: milliseconds / total, ofPeak: least / milliseconds };
-  }).sort((a, b) => b.milliseconds - a.milliseconds);
-}
-
 /** One bar per kind of kernel: its share of the step; filled as far as the adapter's measured peak would have needed. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
-  const kinds = kindsOf(profile), percent = (share: number) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
+  const kinds = kindsOf(profile), say = (share: number) => (share < 0.005 ? "under 1 %" : percent(share));
   const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));
   const products = kinds.filter(({ name }) => /product|weight gradients/i.test(name)).reduce((sum, { share }) => sum + share, 0);
   const milliseconds = kinds.reduce((sum, kind) => sum + kind.milliseconds, 0);
   return compose({
-    title: title ?? `Products take ${percent(products)} of a step`,
+    title: title ?? `Products take ${say(products)} of a step`,
     subtitle: `${machine}. ${profile.work}, ${profile.rows} run${profile.rows > 1 ? "s" : ""} at once: ${
       milliseconds >= 10 ? count(milliseconds) : milliseconds.toFixed(1)
     } ms per step, kernels timed one by one. Filled: what they would take at the adapter's measured peak (${
@@ -152,8 +122,7 @@ export function profileFigure(profile: Profile, { machine, title }: { readonly m
         Plot.text(kinds, {
           x: "share",
           y: "name",
-          text: ({ share, ofPeak }: Kind) =>
-            `${percent(share)}, ${ofPeak > 1 ? "at the peak or above" : `at ${percent(ofPeak)} of the peak`}`,
+          text: ({ share, ofPeak }: Kind) => `${say(share)}, ${ofPeak > 1 ? "at the peak or above" : `at ${say(ofPeak)} of the peak`}`,
           textAnchor: "start",
           dx: 6,
           fill: INK,

@@ -1,9 +1,11 @@
 /** How networks hold what they understood: after grokking, how much of the time validation lay below the threshold again, and how far. */
+// @ts-types="@types/d3-array"
+import { median } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import type { Stability } from "../run/grokking.ts";
-import { quantile } from "./runs.ts";
 import { ticks } from "./theme.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, textWidth, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, textWidth, VALIDATION, WIDTH } from "./theme.ts";
+import { count } from "../analysis/words.ts";
 
 export interface StabilityGroup {
   /** `4×64×2`. */
@@ -87,7 +89,7 @@ interface Column {
   readonly heads: readonly { readonly name: string; readonly y: number }[] | null;
 }
 
-const medianOf = (runs: readonly Stability[], of: (run: Stability) => number) => quantile(runs.map(of).sort((a, b) => a - b), 0.5);
+const medianOf = (runs: readonly Stability[], of: (run: Stability) => number) => median(runs, of)!;
 
 function strip(rows: readonly Row[], lines: number, of: (run: Stability) => number, { label, heads, ...place }: Column): Panel {
   const most = Math.max(0.01, ...rows.flatMap(({ held }) => held.map(of)));

@@ -1,12 +1,13 @@
 /** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
 import * as Plot from "@observablehq/plot";
-import type { RunSpec } from "../run/spec.ts";
-import { about, type Curve, finding, lastStep, medianStep, watchedUntil } from "./runs.ts";
+import { followUp, medianBounds, soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
+import { about, finding } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { list } from "./sweep_marks.ts";
-import { differing, nameOf, valueOf } from "./settings.ts";
-import { capital } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import { count, list } from "../analysis/words.ts";
+import { type Group, type Knob, STEPS } from "../analysis/runs/groups.ts";
 
 /** The mark of a run that was not seen to grok: an open triangle that points on, into the steps nobody watched. */
 const NOT_SEEN = {
@@ -91,22 +92,6 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   });
 }
 
-/** Runs that have a setting in common. */
-export interface Group {
-  /** The setting: `0.3`. */
-  readonly name: string;
-  readonly runs: readonly Curve[];
-}
-
-/** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
-export function groupsBy<T extends Curve, Key extends string | number>(
-  runs: readonly T[],
-  keyOf: (run: T) => Key,
-): { readonly name: string; readonly runs: readonly T[] }[] {
-  const size = (key: Key) => (typeof key === "number" ? key : 0);
-  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
-}
-
 export interface GroupOptions extends StepsOptions {
   /** What the groups differ in: `Weight decay`. */
   readonly knob: string;
@@ -115,29 +100,6 @@ export interface GroupOptions extends StepsOptions {
 /** One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that did not. */
 export function grokkingByGroup(groups: readonly Group[], options: GroupOptions): Figure {
   return grokkingByKnob([{ knob: options.knob, groups }], { title: groupFinding(groups, options.knob), ...options });
-}
-
-/** What groups of runs differ in, and the groups. */
-export interface Knob {
-  /** `Weight decay`. */
-  readonly knob: string;
-  readonly groups: readonly Group[];
-}
-
-/**
- * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs that differ
- * from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as they looked at each of
- * these steps.
- */
-export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: { readonly watched?: readonly number[] } = {}): Knob[] {
-  const fields = runs.map(({ spec }) => differing(spec, base));
-  const own = (field?: string) => runs.filter((_, i) => fields[i].length === 0 || (fields[i].length === 1 && fields[i][0] === field));
-  const knobs = [...new Set(fields.flatMap((some) => (some.length === 1 ? some : [])))].map((field): Knob => ({
-    knob: capital(nameOf(field)),
-    groups: groupsBy(own(field), ({ spec }) => valueOf(spec, field) as string | number),
-  }));
-  const groups = watched?.map((until) => ({ name: count(until), runs: own().map((run) => watchedUntil(run, until)) }));
-  return groups ? [{ knob: "Steps", groups }, ...knobs] : knobs;
 }
 
 /** The same for several knobs, below each other over the same steps. */
@@ -213,29 +175,36 @@ function groupsPanel(
 /** What the settings do, in one sentence: the best of them against the worst. */
 export function groupFinding(groups: readonly Group[], knob: string): string {
   const ranked = groups.map(({ name, runs }) => {
-    const steps = runs.map((run) => run.grokkingStep);
-    return { name, of: runs.length, n: steps.filter((step) => step !== null).length, step: medianStep(steps) };
+    const steps = runs.map((run) => run.grokkingStep), followed = runs.map(followUp);
+    return { name, followed, of: runs.length, n: steps.filter((step) => step !== null).length, step: medianStep(steps) };
   }).sort((a, b) => (a.step ?? Number.MAX_VALUE) - (b.step ?? Number.MAX_VALUE) || b.n - a.n);
-  const best = ranked[0], worst = ranked.at(-1)!, word = knob.toLowerCase();
-  const within = `within ${count(lastStep(groups.flatMap((group) => group.runs)))} steps`;
-  if (best.step === null) return `At no ${word} does more than half of the networks grok ${within}`;
+  const worst = ranked.at(-1)!, word = knob.toLowerCase(), best = soonest(ranked.map(({ followed }) => followed));
+  const within = (some: typeof ranked) => `within ${watchedWord(some.flatMap(({ followed }) => followed))}`;
+  if (ranked[0].step === null) return `At no ${word} does more than half of the networks grok ${within(ranked)}`;
   const rest = worst.step !== null
     ? `they grok around step ${count(worst.step)}`
-    : worst.n === 0
-    ? `none does`
-    : `only ${worst.n} of ${worst.of} do`;
-  return `With ${word} ${best.name}, networks grok around step ${count(best.step)}; with ${worst.name}, ${rest}`;
+    : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
+  const first = `With ${word} ${best ? list(best.at.map((i) => ranked[i].name)) : ranked[0].name}, networks grok around step ${
+    count(ranked[0].step)
+  }`;
+  return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 
-/** Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does. */
+/**
+ * Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does, although it was watched at
+ * least as long as the first took.
+ */
 export function knobFinding(knobs: readonly Knob[]): string {
-  const decides = ({ groups }: Knob) => {
-    const shares = groups.map(({ runs }) => runs.filter((run) => run.grokkingStep !== null).length / runs.length);
-    return shares.some((share) => share > 0.5) && shares.includes(0);
+  const decides = ({ knob, groups }: Knob) => {
+    const followed = groups.map(({ runs }) => runs.map(followUp));
+    const none = followed.filter((runs) => runs.every(({ grokked }) => grokked === null));
+    return followed.some((runs) => none.some((others) => medianBounds(runs).most < (knob === STEPS ? Infinity : watchedFor(others)[0])));
   };
   const names = (some: readonly Knob[]) => list(some.map(({ knob }) => knob.toLowerCase()));
   const [yes, no] = [knobs.filter(decides), knobs.filter((knob) => !decides(knob))];
-  const within = `within ${count(lastStep(knobs.flatMap(({ groups }) => groups.flatMap((group) => group.runs))))} steps`;
+  // How long one watches is a knob itself: its longest counts.
+  const longest = knobs.map(({ knob, groups }) => knob === STEPS ? groups.slice(-1) : groups);
+  const within = `within ${watchedWord(longest.flat().flatMap(({ runs }) => runs.map(followUp)))}`;
   if (yes.length === 0) return `No single knob decides whether networks grok ${within}`;
   const verb = yes.length === 1 ? "decides" : "each decide";
   const finding = `${names(yes)} ${verb} whether networks grok ${within}${no.length > 0 ? `; not so ${names(no)}` : ""}`;

@@ -1,9 +1,11 @@
 /** Where networks grok: the share that does over two settings, and when. From rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
 import { columnOf, ENTRIES } from "../run/fields.ts";
-import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, type Tally, wordsOf } from "./map_cells.ts";
-import { capital, clamp, HEAD } from "./sweep_marks.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales } from "./map_cells.ts";
+import { clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
+import type { Tally } from "../analysis/runs/tally.ts";
+import { capital, wordsOf } from "../analysis/words.ts";
 
 /**
  * A row with the two numbers that are mapped, and `n_runs`, `n_grokked`, `median_grokking_step` and `pct_grokked` (of the runs that are done; null

@@ -1,20 +1,20 @@
 /** Who hasn't grokked yet: survival curves over the steps, groups compared within a panel, panels below each other. */
 import * as Plot from "@observablehq/plot";
 import { logRank } from "../analysis/statistics/logrank.ts";
-import { holm } from "../analysis/statistics/multiple.ts";
+import { watchedWord } from "../analysis/runs/follow_up.ts";
+import { corrected, decides, differs, type Tested } from "../analysis/statistics/multiple.ts";
 import { logRankPermuted } from "../analysis/statistics/permutation.ts";
-import type { Observation } from "../analysis/statistics/sample.ts";
+import { type Observation, watchedAlike } from "../analysis/statistics/sample.ts";
 import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { type BoardRun, outcome } from "./settings.ts";
-import { list } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import { count, list } from "../analysis/words.ts";
 
 export interface SurvivalGroup {
   /** `4×64×2`. */
   readonly name: string;
-  /** Steps to grokking, censored where a run was watched so long and hadn't; at least one. `timesToGrok` gives them. */
+  /** Steps to grokking, censored where a run was watched so long and hadn't; at least one. `timesTo` gives them. */
   readonly times: readonly Observation[];
 }
 
@@ -25,6 +25,8 @@ export interface SurvivalPanel {
   readonly groups: readonly SurvivalGroup[];
   /** Of a test of one's own between the groups, stratified by operation, say. By default the log-rank test's, in its permutation form. */
   readonly p?: number;
+  /** The smallest that `p` can be. */
+  readonly least?: number;
 }
 
 export interface SurvivalOptions extends StepOptions {
@@ -38,10 +40,6 @@ export interface SurvivalOptions extends StepOptions {
   /** Panels side by side, 1 or 2. Default: 2 where there are more than four. */
   readonly columns?: 1 | 2;
 }
-
-/** Of each run that has begun, its grokking step, or, censored, the step up to which it is known not to have grokked. */
-export const timesToGrok = (runs: readonly BoardRun[]): Observation[] =>
-  runs.map(outcome).filter(({ known }) => known > 0).map(({ grokked, known }) => ({ time: grokked ?? known, event: grokked !== null }));
 
 /** How the groups of a panel look; they differ in dash and shade, too. */
 const STYLES = [
@@ -83,20 +81,20 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   const scale = scaleOfSteps([], { from: Math.max(1, Math.min(...all) / 1.25), until: Math.max(...all), ...options });
   const words = panels.flatMap(({ groups }) => groups.map(({ name }) => name));
   const right = keyMargin(words);
-  const ps = panels.map(pOf);
+  const tests = panels.map(testOf);
   // Four names stand beside the lowest panel that reads well.
   const more = keyHeight(1) * Math.max(0, ...panels.map(({ groups }) => groups.length - 4));
   const drawn = panels.map((each, i) => {
     const curves = each.groups.map(({ name, times }, g): Drawn => ({ name, curve: kaplanMeier(times, level), style: STYLES[g] }));
     const width = WIDTH / columns, last = i >= panels.length - columns;
     return survivalPanel(curves, scale, {
-      ...{ name: each.name, p: ps[i], test, width, right, last },
+      ...{ name: each.name, p: tests[i].p, test, width, right, last },
       height: panels.length === 1 ? 320 : (last ? 196 : 178) + more,
     });
   });
   const rows = Array.from({ length: Math.ceil(drawn.length / columns) }, (_, r) => drawn.slice(r * columns, (r + 1) * columns));
   return compose({
-    title: title ?? finding(panels, ps, test),
+    title: title ?? finding(panels, tests, test),
     subtitle: `${task ? `${task}. ` : ""}Share of networks not yet grokked (Kaplan–Meier)${
       panels.some(({ groups }) => groups.length <= MOST_BANDS) ? `, with ${Number((100 * level).toPrecision(4))} % bands` : ""
     }. Dot: half have; tick: watched no longer.`,
@@ -104,12 +102,12 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   });
 }
 
-/** The p of a panel's groups; `null` where there is nothing to compare. */
-function pOf({ groups, p }: SurvivalPanel): number | null {
-  if (p !== undefined) return p;
-  if (groups.length < 2) return null;
-  const times = groups.map((group) => group.times);
-  return logRank(times).df > 0 ? logRankPermuted(times) : null;
+/** The test of a panel's groups, as far as all were watched; without a p where there is nothing to compare. */
+function testOf({ groups, p, least }: SurvivalPanel): Tested {
+  if (p !== undefined) return { p, least: least ?? 0 };
+  if (groups.length < 2) return { p: null, least: null };
+  const times = watchedAlike(groups.map((group) => group.times));
+  return logRank(times).df > 0 ? logRankPermuted(times) : { p: null, least: null };
 }
 
 const sayP = (p: number, is = "=") =>
@@ -214,18 +212,15 @@ function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: n
   return placed;
 }
 
-/** Differences below this, corrected for all panels, are called that. */
-const LEVEL = 0.05;
-
-/** Whether the groups differ, and which is sooner. */
-function finding(panels: readonly SurvivalPanel[], ps: readonly (number | null)[], test: string): string {
-  const tested = panels.flatMap((each, i) => (ps[i] === null ? [] : [{ ...each, p: ps[i] }]));
-  const adjusted = holm(tested.map(({ p }) => p));
-  const differ = tested.map((each, i) => ({ ...each, p: adjusted[i] })).filter(({ p }) => p < LEVEL);
-  const means = `${test}${tested.length > 1 ? ", Holm-corrected" : ""}`;
+/** Whether the groups differ, and which is sooner; and where the tests can't tell, with so few runs. */
+function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], test: string): string {
+  const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null),
+    differ = tested.filter(differs);
+  const adjusted = tested.map(({ holm }) => holm!), means = `${test}${tested.length > 1 ? ", Holm-corrected" : ""}`;
   const middle = ({ times }: SurvivalGroup) => {
-    const { time } = timeQuantile(kaplanMeier(times));
-    return time === null ? "fewer than half do" : `half by step ${count(time)}`;
+    const { time } = timeQuantile(kaplanMeier(times)),
+      followed = times.map(({ time, event }) => ({ grokked: event ? time : null, known: time }));
+    return time === null ? `fewer than half within ${watchedWord(followed)}` : `half by step ${count(time)}`;
   };
   if (tested.length === 0) {
     const [{ groups: [only] }] = panels, n = only.times.length, grokked = only.times.filter(({ event }) => event).length;
@@ -235,12 +230,22 @@ function finding(panels: readonly SurvivalPanel[], ps: readonly (number | null)[
   }
   if (panels.length === 1) {
     const [{ groups }] = panels, said = groups.map((group) => `${group.name}: ${middle(group)}`).join("; ");
-    return `${differ.length > 0 ? "Times to grok differ" : "Times to grok can't be told apart"} (${means} ${sayP(adjusted[0])}). ${said}`;
+    const what = differ.length > 0
+      ? "Times to grok differ"
+      : tested.some(decides)
+      ? "Times to grok can't be told apart"
+      : "Too few runs to compare times to grok";
+    return `${what} (${means} ${sayP(adjusted[0])}). ${said}`;
   }
   const number = differ.length === tested.length ? `all ${count(tested.length)}` : `${differ.length || "none"} of ${count(tested.length)}`;
+  if (!tested.some(decides)) {
+    return `Too few runs to compare times to grok in any of ${count(tested.length)} panels (${means} ${
+      sayP(Math.min(...tested.map(({ floor }) => floor!)), "≥")
+    })`;
+  }
   if (differ.length === 0) return `In ${number} panels can times to grok be told apart (${means} ${sayP(Math.min(...adjusted), "≥")})`;
   const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));
-  const most = sayP(Math.max(...differ.map(({ p }) => p)), "≤");
+  const most = sayP(Math.max(...differ.map(({ holm }) => holm!)), "≤");
   const named = differ.length < tested.length || differ.every(({ groups }) => groups.length === 2);
   return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
 }
@@ -254,6 +259,6 @@ function together(names: readonly string[]): string {
 
 /** The group of two with more events than were to be expected. */
 function sooner(groups: readonly SurvivalGroup[]): string {
-  const { observed, expected } = logRank(groups.map(({ times }) => times));
+  const { observed, expected } = logRank(watchedAlike(groups.map(({ times }) => times)));
   return groups[observed[0] > expected[0] ? 0 : 1].name;
 }

@@ -2,22 +2,14 @@
 import * as Plot from "@observablehq/plot";
 import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions } from "./scale.ts";
-import {
-  type BoardRun,
-  boardTitle,
-  type Field,
-  grokkingQuantile,
-  isOpen,
-  medianWord,
-  type Outcome,
-  type Setting,
-  settingsOf,
-  shareWord,
-  type State,
-} from "./settings.ts";
+import { boardTitle, medianWord, shareWord } from "./settings.ts";
 import { BETWEEN, CIRCLE, clamp, CROSS, DOT, edges, HEAD, names, THIN, TRIANGLE } from "./sweep_marks.ts";
 import { columnField, table } from "./sweep_table.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION } from "./theme.ts";
+import { type BoardRun, isOpen, type Outcome, type State } from "../analysis/runs/run.ts";
+import { type Field, type Setting, settingsOf } from "../analysis/runs/settings.ts";
+import { grokkingQuantile } from "../analysis/runs/times.ts";
+import { count } from "../analysis/words.ts";
 
 export interface BoardOptions extends StepOptions {
   /** What was learned, as people say it; by default as the runs' specs say it. */

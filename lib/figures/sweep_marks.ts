@@ -1,7 +1,8 @@
 /** What the forms of a sweep's board share: the marks of a run's states, and the names of its settings. */
 import * as Plot from "@observablehq/plot";
-import type { Field } from "./settings.ts";
 import { FAINT, INK, MARGIN, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import type { Field } from "../analysis/runs/settings.ts";
+import { capital } from "../analysis/words.ts";
 
 const line = (r: number) => Math.min(1.5, 0.45 * r);
 /** The marks of a run, in the size that the room between seeds allows: grokked, in training or memorised, never grokked, diverged. */
@@ -32,12 +33,6 @@ export const THIN = "#bdbdbd", BETWEEN = "#dedede";
 export const HEAD = { dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;
 
 export const clamp = (low: number, x: number, high: number) => Math.max(low, Math.min(high, x));
-
-/** `weight decay` → `Weight decay`; symbols stay as they are. */
-export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[0].toUpperCase()}${name.slice(1)}` : name;
-
-/** `a, b and c`. */
-export const list = (words: readonly string[]) => [words.slice(0, -1).join(", "), words.at(-1)].filter((part) => part !== "").join(" and ");
 
 /** Rows at which the first field takes another value, if it does so rarely enough to order them. */
 export function edges([first]: readonly Field[]): number[] {

@@ -1,8 +1,12 @@
 /** The compact form of a sweep's board: one cell per setting, one mark per seed. */
 import * as Plot from "@observablehq/plot";
-import { type Field, grokkingQuantile, medianWord, type Outcome, type Setting, type State } from "./settings.ts";
-import { BETWEEN, capital, CIRCLE, clamp, CROSS, DOT, edges, HEAD, names, THIN, TRIANGLE } from "./sweep_marks.ts";
+import { medianWord } from "./settings.ts";
+import { BETWEEN, CIRCLE, clamp, CROSS, DOT, edges, HEAD, names, THIN, TRIANGLE } from "./sweep_marks.ts";
 import { FAINT, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
+import type { Field, Setting } from "../analysis/runs/settings.ts";
+import { grokkingQuantile } from "../analysis/runs/times.ts";
+import type { Outcome, State } from "../analysis/runs/run.ts";
+import { capital } from "../analysis/words.ts";
 
 /** A table has at most so many rows and columns; up to so many columns leave room for words. */
 const ROWS = 60, COLUMNS = 12, WIDE = 6;

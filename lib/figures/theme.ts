@@ -2,8 +2,12 @@
  * How every figure of the project looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
  * states the finding, a line that says how to read it, and panels below each other. No GPU, no SQL, no notebook.
  */
+// @ts-types="@types/d3-array"
+import { ticks as linearTicks } from "d3-array";
+import { escapeMarkup } from "./markup.ts";
 import * as Plot from "@observablehq/plot";
 import { DOMParser } from "linkedom";
+import { count } from "../analysis/words.ts";
 
 /**
  * One colour for training and one for validation through the whole project. Blue and vermilion stay apart for every common colour
@@ -59,7 +63,7 @@ const STATUS = 28;
 export function withStatus({ svg, title, width, height }: Figure, status: string): Figure {
   const box = `viewBox="0 ${-STATUS} ${width} ${height + STATUS}" width="${width}" height="${height + STATUS}"`;
   const line = `<rect y="${-STATUS}" width="100%" height="${STATUS}" fill="#eef2f7"/>` +
-    `<text x="16" y="-9" font-size="${SIZE.subtitle}" font-weight="600" fill="${INK}">${escape(status)}</text>`;
+    `<text x="16" y="-9" font-size="${SIZE.subtitle}" font-weight="600" fill="${INK}">${escapeMarkup(status)}</text>`;
   return new Figure(
     svg.replace(/viewBox="[^"]*" width="\d+" height="\d+"/, box).replace(/<\/svg>$/, `${line}</svg>`),
     title,
@@ -67,9 +71,6 @@ export function withStatus({ svg, title, width, height }: Figure, status: string
     height + STATUS,
   );
 }
-
-/** 12345 → `12,345`. */
-export const count = (n: number) => Math.round(n).toLocaleString("en-US");
 
 /** The part of Plot's options that all panels share. */
 export function panel(options: Panel): Panel {
@@ -110,13 +111,7 @@ export function axes(
 
 /** Round numbers for an axis: 1, 2, 5 times powers of ten on a logarithmic one, thinned to the powers where there are many. */
 export function ticks(from: number, to: number, type: "log" | "linear"): number[] {
-  if (type === "linear") {
-    const rough = (to - from) / 6;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((m) => m >= rough)!;
-    const first = Math.ceil(from / step);
-    return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
-  }
+  if (type === "linear") return linearTicks(from, to, 5);
   const all: number[] = [];
   for (let e = Math.floor(Math.log10(from)); e <= Math.log10(to); e++) {
     for (const m of [1, 2, 5]) if (m * 10 ** e >= from * 0.999 && m * 10 ** e <= to * 1.001) all.push(Number(`${m}e${e}`));
@@ -147,7 +142,6 @@ function wrap(text: string, size: number, title: boolean, width: number): string
   return pairs.filter((pair) => pair.every(fits)).sort((a, b) => cost(a) - cost(b))[0];
 }
 
-const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 /** Hundredths of a pixel are enough, and the same on every machine. What the words say stays. */
 const rounded = (svg: string) =>
   svg.replaceAll(
@@ -165,7 +159,7 @@ export function compose(
   const words = (text: string, size: number, weight: number, fill: string) => {
     for (const line of wrap(text, size, weight > 500, inner)) {
       y += size * LINE;
-      parts.push(`<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${fill}">${escape(line)}</text>`);
+      parts.push(`<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${fill}">${escapeMarkup(line)}</text>`);
     }
   };
   words(title, SIZE.title, 700, INK);
@@ -183,7 +177,7 @@ export function compose(
   const height = Math.ceil(y + 6);
   const svg = rounded(
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="${FONT}" role="img">` +
-      `<title>${escape(title)}</title><rect width="100%" height="100%" fill="white"/>${parts.join("")}</svg>`,
+      `<title>${escapeMarkup(title)}</title><rect width="100%" height="100%" fill="white"/>${parts.join("")}</svg>`,
   );
   return new Figure(svg, title, WIDTH, height);
 }

@@ -1,12 +1,15 @@
 /** How groups of runs learn, in one panel: accuracies over the steps, a dash a group; panels below each other over the same steps. */
 import * as Plot from "@observablehq/plot";
+import { followUp, medianBounds, watchedWord } from "../analysis/runs/follow_up.ts";
 import { DASHES, type KeyEntry, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { placeNames } from "./labels.ts";
-import { about, type Band, bands, medianStep, thin } from "./runs.ts";
+import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import type { Group } from "./steps.ts";
-import { capital, list } from "./sweep_marks.ts";
-import { axes, compose, count, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { type Band, bands, thin } from "../analysis/runs/bands.ts";
+import { medianStep } from "../analysis/runs/times.ts";
+import type { Group } from "../analysis/runs/groups.ts";
+import { capital, count, list } from "../analysis/words.ts";
 
 export interface TrajectoryPanel {
   /** What its groups have in common: `Small`. */
@@ -152,15 +155,19 @@ function finding(panels: readonly TrajectoryPanel[]): string {
   const compared = panels.filter(({ groups }) => groups.length > 1);
   if (compared.length === 0) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
   const ranked = compared.map(({ groups }) =>
-    groups.map((group) => ({ name: group.name, step: medianStep(grokking(group)) ?? Infinity })).sort((a, b) => a.step - b.step || 0)
+    groups.map((group) => ({ name: group.name, ...medianBounds(group.runs.map(followUp)) })).sort((a, b) => a.most - b.most || 0)
   );
-  const parts = ranked.filter(([{ step }]) => step < Infinity).map(([{ name, step }, ...others], i) => {
-    const rest = list(others.map(({ name }) => name)), near = others.at(-1)!.step < NEAR * step;
+  // A group of which it isn't known yet may turn out sooner: then nothing is said.
+  const known = ranked.filter(([{ most }, ...others]) => most < Infinity && others.every(({ least }) => least >= most));
+  const parts = known.map(([{ name, most }, ...others], i) => {
+    const rest = list(others.map(({ name }) => name)), near = others.at(-1)!.most < NEAR * most;
     return `${name}${i === 0 ? " groks" : ""} ${near ? "about as soon as" : "before"} ${rest}`;
   });
-  const few = ranked.filter(([{ step }]) => step === Infinity).flat().map(({ name }) => `of ${name}`);
+  const few = ranked.filter(([{ most }]) => most === Infinity).flat().map(({ name }) => `of ${name}`);
+  const within = watchedWord(compared.flatMap(({ groups }) => groups.flatMap(({ runs }) => runs.map(followUp))));
+  if (parts.length + few.length === 0) return `Which of them groks sooner isn't known yet, within ${within}`;
   return capital([
     ...parts.length > 0 ? [`by medians, ${list(parts)}`] : [],
-    ...few.length > 0 ? [`fewer than half ${list(few)} grok`] : [],
+    ...few.length > 0 ? [`fewer than half ${list(few)} grok within ${within}`] : [],
   ].join("; "));
 }

@@ -192,6 +192,7 @@ export const MIGRATIONS: readonly string[] = [
   WATCHED,
   "-- Views only: what is known until when, and cells that mix nothing.",
   SEALS,
+  "-- Views only: the processor engine's bits depend on no number of threads.",
 ];
 
 /** The columns of fields that came later which the table of runs in a database lacks. */

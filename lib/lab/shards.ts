@@ -51,14 +51,11 @@ export function costs(): (spec: RunSpec) => number {
  * @returns the runs of each shard, in the order given; a shard may be empty.
  */
 export function balanced(runs: readonly Left[], count: number): Left[][] {
-  const cost = costs(), loads = new FlatQueue<number>(), shards: number[][] = [];
-  for (let shard = 0; shard < count; shard++) {
-    loads.push(shard, 0);
-    shards.push([]);
-  }
+  const cost = costs(), loads = new FlatQueue<number>(), shards: number[][] = Array.from({ length: count }, () => []);
   const weights = runs.map(({ spec, updates }) => Math.max(1, updates) * cost(spec));
-  for (const i of runs.keys().toArray().sort((a, b) => weights[b] - weights[a])) {
-    const load = loads.peekValue()!, shard = loads.pop()!;
+  for (const [turn, i] of runs.keys().toArray().sort((a, b) => weights[b] - weights[a]).entries()) {
+    // At first all shards are empty, and take turns; where there are fewer runs than shards, the last ones stay empty.
+    const load = turn < count ? 0 : loads.peekValue()!, shard = turn < count ? turn : loads.pop()!;
     shards[shard].push(i);
     loads.push(shard, load + weights[i]);
   }

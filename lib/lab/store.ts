@@ -12,9 +12,10 @@ import type { Metrics } from "../engine/engine.ts";
 import { Connection, type Row, type Rows } from "./connection.ts";
 import { isOlder, openDatabase } from "./database.ts";
 import { migrate } from "./schema.ts";
-import { checkExperiment, type Experiment, type NamedRule, namedRule, swept } from "./experiment.ts";
+import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
+import { swept } from "../run/grid.ts";
 import { inOneLine } from "../run/quote.ts";
 import { seal, sealUnsealed } from "./seals.ts";
 

@@ -19,7 +19,8 @@ WITH seen AS (
     CASE WHEN p.transition_step <= m.steps THEN p.transition_step END AS transition_step,
     min(coalesce(s.last_step, 0), m.steps) AS watched_until,
     (SELECT max(step) FROM metrics WHERE run = r.id AND step <= m.steps) AS final_step,
-    (SELECT count(DISTINCT adapter || '; ' || driver) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
+    -- Of the processor engine, the driver alone says all that bits depend on.
+    (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
       WHERE w.run = r.id) AS n_adapters
   FROM members m
   JOIN experiments e ON e.id = m.experiment

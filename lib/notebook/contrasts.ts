@@ -1,49 +1,56 @@
 /** What contrasts say, for the cells of a notebook: a dataframe with a row each, and a sentence each. */
 import type { DataFrame } from "danfojs";
-import { type ContrastRow, pWord } from "../analysis/statistics/contrasts.ts";
+import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
+import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
 import type { Interval } from "../analysis/statistics/sample.ts";
-import { count } from "../figures/theme.ts";
 import { frame } from "./frames.ts";
-
-/** Minus as people write it, no minus before a zero. */
-export const signed = (value: number, digits: number) => {
-  const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
-};
-
-export const between = ({ low, high }: Interval, digits: number) =>
-  low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
+import { between, count, pShort, signed } from "../analysis/words.ts";
 
 /** How the rows of each kind are said. */
 const KINDS = {
-  times: { digits: 0, column: "difference, steps", delta: "Cliff's δ", size: "Mean difference", test: "log-rank test by permutation" },
+  times: { digits: 2, column: "times as long", delta: null, size: null, test: "log-rank test by permutation" },
   values: { digits: 2, column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
   pairs: { digits: 2, column: "difference", delta: "rank-biserial r", size: "Difference", test: "sign-flip test" },
 } as const;
 
 /**
- * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Differences are of the first minus the second, in
- * steps or in the values' unit; Cliff's delta, and of pairs the rank-biserial correlation, say the same without a unit, from −1 to 1.
+ * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Of times: how
+ * many times as long the first takes; of pairs: the difference, in the values' unit. Cliff's delta, and of pairs the rank-biserial
+ * correlation, say the same without a unit, from −1 to 1. "Least" is the smallest that the corrected p could be with so few runs: where it
+ * isn't below 0.05, the test decides nothing.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
   return frame(rows.map((row) => {
-    const { digits, column, delta } = KINDS[row.kind], interval = { "95 % interval": between(row.interval, digits) };
+    const { digits, column, delta } = KINDS[row.kind], factor = row.kind === "times";
+    const interval = { "95 % interval": factor ? factors(row.interval) : between(row.interval, digits) };
     return {
       "": row.of,
       first: row.first,
       second: row.second,
       n: row.kind === "pairs" ? count(row.n[0]) : row.n.map(count).join(" v "),
       ...event ? { [event]: row.events.map(count).join(" v ") } : {},
-      ...column ? { [column]: signed(row.size, digits), ...interval } : {},
-      [delta]: signed(row.delta, 2),
+      ...column ? { [column]: row.size === null ? "–" : factor ? short(row.size) : signed(row.size, digits), ...interval } : {},
+      ...delta ? { [delta]: signed(row.delta!, 2) } : {},
       ...column ? {} : interval,
       p: pShort(row.p),
       "p, Holm": pShort(row.holm),
+      least: pShort(row.floor),
     };
   }));
 }
 
-export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));
+/** A factor as people write it: `3.5`, `24.1`; near 1 with a digit more, `1.04`. */
+const short = (factor: number) => String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
+
+/** `1.1 to 1.6`; of an interval that is open on a side, `above 1.1`, `below 0.9`. */
+const factors = ({ low, high }: Interval) =>
+  low !== null && high !== null
+    ? `${short(low)} to ${short(high)}`
+    : low !== null
+    ? `above ${short(low)}`
+    : high !== null
+    ? `below ${short(high)}`
+    : "–";
 
 export interface SentenceWords {
   /** What happens: `grokking`; of values, what there is more of: `time below 99 %`. */
@@ -55,32 +62,53 @@ export interface SentenceWords {
 }
 
 /**
- * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its interval, n, test and p
- * after Holm's correction over all rows.
+ * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its
+ * interval, n, test and p, alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is
+ * said in place of a finding.
  */
-export function contrastSentences(rows: readonly ContrastRow[], { what, event = "do", where = "with" }: SentenceWords): string {
-  const tests = rows.filter(({ p }) => p !== null).length;
-  return rows.map((row) => {
-    const { kind, of, first, second, n, events, tau, size, verdict, holm } = row, said = KINDS[kind];
-    const [most, least] = verdict < 0 ? [second, first] : [first, second];
-    const finding = verdict === 0
-      ? `${first} and ${second} not told apart`
-      : `${kind === "times" ? "later" : "more"} ${where} ${most} than ${where} ${least}`;
-    // As the words go: by how much that which is said to be later, or more, is.
-    const turned = verdict < 0, [low, high] = [row.interval.low, row.interval.high].map((x) => x !== null && turned ? -x : x);
-    const interval = turned ? { low: high, high: low } : { low, high };
-    const unit = tau === null ? "" : ` steps within the first ${count(tau)}${part(row)}`,
-      had = tau === null ? "" : `, of which ${events.map(count).join(" and ")} ${event}`;
-    const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
-    return `- **${of}**, ${what}: ${finding}. ${said.size} ${signed(turned ? -size : size, said.digits)}${unit} (95 % interval ${
-      between(interval, said.digits)
-    }; n = ${runs}${had}; ${said.test}, ${pWord(holm)}${holm !== null && tests > 1 ? ` after Holm over ${tests}` : ""}).`;
-  }).join("\n");
+export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
+  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`)
+    .join("\n");
+
+/** The two groups, the one with more (or later) first where they are told apart. */
+const sides = ({ first, second, verdict }: ContrastRow) => verdict < 0 ? [second, first] : [first, second];
+
+function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string {
+  const [most, least] = sides(row);
+  if (row.verdict !== 0) return `${row.kind === "times" ? "later" : "more"} ${where} ${most} than ${where} ${least}`;
+  return row.p === null || decides(row) ? `${most} and ${least} not told apart` : `too few runs to tell ${most} and ${least} apart`;
 }
 
-/** Where not all strata were watched so long: how many were. */
-const part = ({ strata }: ContrastRow) =>
-  strata !== null && strata[0] < strata[1] ? `, in ${count(strata[0])} of ${count(strata[1])} strata` : "";
+/** By how much what is said to be later, or more, is. */
+function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow, { where = "with" }: SentenceWords): string {
+  const turned = verdict < 0, { digits, size: name } = KINDS[kind];
+  if (kind !== "times") {
+    const turn = (x: number | null) => x !== null && turned ? -x : x,
+      interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
+    return `${name} ${signed(turn(size)!, digits)} (95 % interval ${between(interval, digits)})`;
+  }
+  const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
+    interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
+  const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factors(interval);
+  if (size !== null) return `${takes} ${short(turn(size)!)} times as long (95 % interval ${bounds})`;
+  return bounds === "–"
+    ? "Nothing tells by how much"
+    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
+}
+
+function numbersOf(
+  { kind, n, events, watched, p, holm, floor }: ContrastRow,
+  { event = "do" }: SentenceWords,
+  rows: readonly ContrastRow[],
+): string {
+  const tests = rows.filter((row) => row.p !== null).length, runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
+  const had = watched === null
+    ? ""
+    : `, of which ${events.map(count).join(" and ")} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
+  const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
+  const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
+  return `n = ${runs}${had}; ${KINDS[kind].test}, ${pWord(p)}${corrected}${possible}`;
+}
 
 /** What somebody claimed, and the contrasts that bear on it. */
 export interface Claim {
@@ -91,7 +119,10 @@ export interface Claim {
   readonly words: SentenceWords;
 }
 
-/** Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested. */
+/**
+ * Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested; one whose tests can't
+ * decide isn't answered.
+ */
 export function claimTable(claims: readonly Claim[]): string {
   const lines = claims.map(({ claim, expects, rows, words }) => {
     const numbers = contrastSentences(rows, words).split("\n").map((line) => line.replace(/^- /, "")).join("<br>");
@@ -103,6 +134,7 @@ export function claimTable(claims: readonly Claim[]): string {
 function answer(rows: readonly ContrastRow[], expects: -1 | 0 | 1): string {
   const yes = rows.filter(({ verdict }) => verdict === expects).length, no = rows.filter(({ verdict }) => verdict === -expects).length;
   if (rows.length === 0) return "not tested";
+  if (!rows.some(decides)) return "too few runs to tell";
   if (yes === rows.length) return expects === 0 ? "not contradicted" : "yes";
   if (expects === 0) return yes === 0 ? "no" : "not everywhere";
   if (no === rows.length) return "no, the opposite";

@@ -1,11 +1,12 @@
 /** Dataframes of notebooks: from rows, from runs, from a query of the lab. In a cell each shows itself as a table. */
+import { escapeMarkup } from "../figures/markup.ts";
 import { DataFrame, NDframe, Series } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
-import { count } from "../figures/theme.ts";
 import { milestones } from "../run/grokking.ts";
 import { Lab } from "../lab/store.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
+import { count } from "../analysis/words.ts";
 
 /** What a cell of a table may hold. */
 export type Cell = string | number | boolean | null;
@@ -75,12 +76,11 @@ const isMissing = (value: unknown) => value === null || value === undefined || N
 
 /** An HTML table: numbers to the right and grouped by thousands, a dash for what is missing. */
 export function htmlTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const word = (value: unknown) =>
     isMissing(value)
       ? "–"
       : typeof value !== "number"
-      ? escape(String(value))
+      ? escapeMarkup(String(value))
       : Number.isInteger(value)
       ? count(value)
       : String(Number(value.toPrecision(4)));

@@ -6,16 +6,20 @@ import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
 import { type CurveOptions, learningCurves } from "../figures/curves.ts";
 import type { DashboardOptions } from "../figures/dashboard.ts";
-import { type Curve, progress } from "../figures/runs.ts";
-import { nameOf, valueOf } from "../figures/settings.ts";
-import { grokkingByGroup, groupsBy } from "../figures/steps.ts";
-import { capital } from "../figures/sweep_marks.ts";
+import { progress } from "../figures/runs.ts";
+import { grokkingByGroup } from "../figures/steps.ts";
 import { compose, Figure, withStatus } from "../figures/theme.ts";
 import { delivered } from "./delivery.ts";
 import { COMPILING, OPENING, Pace } from "./pace.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { openEngine, type Run, train, type TrainOptions } from "../train/train.ts";
+import { type EngineName, openEngine } from "../train/engines.ts";
+import { type Run, train, type TrainOptions } from "../train/train.ts";
 import type { Engine, Snapshot } from "../engine/engine.ts";
+import type { Curve } from "../analysis/runs/run.ts";
+import { nameOf, valueOf } from "../analysis/runs/settings.ts";
+import { groupsBy } from "../analysis/runs/groups.ts";
+import { capital } from "../analysis/words.ts";
+import type { NativeOptions } from "../engine/open.ts";
 
 /** Deno's Jupyter functions; outside its kernel, where even asking for them throws, nothing. */
 function jupyter(): typeof Deno.jupyter | undefined {
@@ -134,9 +138,20 @@ export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>
 /** Signals that end a kernel: during a task, once it has stopped and stored what is done. */
 const ENDING = ["SIGTERM", "SIGHUP"] as const;
 
+/** Variables that name the engine of notebooks, and its threads; `deno task notebooks --engine NAME --threads N` sets them. */
+export const ENGINE = "GROKBOOK_ENGINE", THREADS = "GROKBOOK_THREADS";
+
 let opened: Promise<Engine> | undefined;
-/** The engine of this notebook: opened once, WebGPU where there is an adapter, else TensorFlow.js. */
-export const engine = (): Promise<Engine> => opened ??= openEngine();
+/**
+ * The engine of this notebook, opened once: a graphics card where there is one, else the processor. Given a name, that one from then on.
+ * @param name `webgpu`, `cpu` or `tfjs`.
+ * @param options how many threads the processor engine is to have; by default one for each processor.
+ */
+export function engine(name?: EngineName, options: NativeOptions = {}): Promise<Engine> {
+  if (name !== undefined || options.threads !== undefined) return opened = openEngine(name, options);
+  const threads = Deno.env.get(THREADS);
+  return opened ??= openEngine(Deno.env.get(ENGINE) as EngineName | undefined, threads === undefined ? {} : { threads: Number(threads) });
+}
 
 export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule" | "begin">, Pick<CurveOptions, "x"> {
   /** Default: `engine()`. */

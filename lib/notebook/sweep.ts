@@ -6,7 +6,6 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EXPERIMENTS } from "../studies/mod.ts";
-import type { BoardRun } from "../figures/settings.ts";
 import { type BoardOptions, sweepBoard } from "../figures/sweep.ts";
 import type { Figure } from "../figures/theme.ts";
 import { withoutAttention } from "../lab/attention.ts";
@@ -22,6 +21,7 @@ import { COMPILING, Pace } from "./pace.ts";
 import { engine, interruptible, live } from "./show.ts";
 import type { News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { BoardRun } from "../analysis/runs/run.ts";
 
 const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 /** The project's own lab. */

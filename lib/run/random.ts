@@ -5,6 +5,8 @@
  * Threefry-2x32 with 20 rounds; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
  */
 
+import { cos, log } from "./fdlibm.ts";
+
 /** What a stream is for; the number is half of the generator's key, the run's seed the other half. */
 export const STREAM = { init: 1, split: 2, batch: 3, labels: 4, resample: 5, probe: 6 } as const;
 export type Stream = keyof typeof STREAM;
@@ -64,7 +66,7 @@ export class Random {
 
   /** Standard normal, Box–Muller; two words a draw. */
   normal(): number {
-    return Math.sqrt(-2 * Math.log(this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+    return Math.sqrt(-2 * log(this.uniform())) * cos(2 * Math.PI * this.uniform());
   }
 
   /** A random order of 0 … n − 1 (Fisher–Yates). */

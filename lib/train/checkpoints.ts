@@ -35,14 +35,14 @@ export async function seedsIn(folder: string): Promise<number[]> {
  * @throws Error in one line where it isn't a checkpoint, or one of another seed than its name says.
  */
 export async function readSeed(folder: string, seed: number): Promise<Checkpoint> {
-  const path = seedFile(folder, seed), { state, metrics } = await readCheckpoint(path), { spec, step } = state;
+  const path = seedFile(folder, seed), { state, metrics, trainedOn } = await readCheckpoint(path), { spec, step } = state;
   if (spec.seed !== seed) {
     throw new Error(`Cannot load ${path}: its seed must be the ${seed} of its name, current value is ${spec.seed}`);
   }
   if (step > spec.schedule.steps) {
     throw new Error(`Cannot load ${path}: its step must be at most the ${spec.schedule.steps} of its run, current value is ${step}`);
   }
-  return { state, metrics: metrics ?? await beside(folder, seed) };
+  return { state, metrics: metrics ?? await beside(folder, seed), trainedOn };
 }
 
 async function beside(folder: string, seed: number): Promise<readonly Metrics[] | null> {
@@ -98,9 +98,9 @@ export class CheckpointFolder implements Disposable {
     return this.#metrics.has(seed);
   }
 
-  /** Saves a run's state with its evaluations up to there. */
-  async save(state: Snapshot, metrics: readonly Metrics[]): Promise<void> {
-    await saveCheckpoint(seedFile(this.path, state.spec.seed), state, metrics);
+  /** Saves a run's state with its evaluations up to there, and the kinds of engines that trained it. */
+  async save(state: Snapshot, metrics: readonly Metrics[], trainedOn: readonly string[]): Promise<void> {
+    await saveCheckpoint(seedFile(this.path, state.spec.seed), state, metrics, trainedOn);
     this.#metrics.set(state.spec.seed, [...metrics]);
   }
 

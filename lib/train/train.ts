@@ -7,7 +7,6 @@
 import type { AttentionOptions, KeepOptions } from "../run/attention.ts";
 import type { Rule } from "../run/grokking.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
-import { openNative } from "../engine/open.ts";
 import type { Engine, Snapshot, Trainer, Watched } from "../engine/engine.ts";
 import { Pace } from "./pace.ts";
 import { type Beginning, hasGrokked, type News, record, type Run, type State, take, waiting } from "./run.ts";
@@ -57,22 +56,6 @@ export const DECISION = 100;
 
 /** What one piece of work should take, in ms: short enough for a live figure and a quick stop. */
 const PIECE = 400;
-
-export const ENGINES = ["webgpu", "cpu", "tfjs"] as const;
-export type EngineName = (typeof ENGINES)[number];
-
-/** Opens the engine of this name. Without one: WebGPU, or TensorFlow.js where there is no adapter, after a line to `say`. */
-export async function openEngine(name?: EngineName, say: (line: string) => void = console.error): Promise<Engine> {
-  if (name !== "tfjs") {
-    try {
-      return await openNative("webgpu");
-    } catch (error) {
-      if (name === "webgpu") throw error;
-      say(`${error instanceof Error ? error.message : error}. Going on with the TensorFlow.js engine.`);
-    }
-  }
-  return await (await import("../reference/trainer.ts")).tfjsEngine();
-}
 
 /** Runs that can share a trainer: same shape, evaluated at the same steps. In the order of their first runs. */
 export function groups<T extends { readonly spec: RunSpec }>(runs: readonly T[]): T[][] {

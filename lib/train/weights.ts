@@ -36,18 +36,30 @@ export interface Checkpoint {
   readonly state: Snapshot;
   /** Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or nowhere. */
   readonly metrics: readonly Metrics[] | null;
+  /** The kinds of engines that trained it, in their order, as `kindOf` names them; of a file that doesn't say, none. */
+  readonly trainedOn: readonly string[];
 }
 
 /**
  * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches.
  * @param metrics its evaluations up to that state, each as a tensor f64[n] `metrics.…`: so one file has both, and neither is ever ahead
+ * @param trainedOn the kinds of engines that trained it, which go into the metadata
  */
-export async function saveCheckpoint(path: string, snapshot: Snapshot, metrics?: readonly Metrics[]): Promise<void> {
-  await writeWhole(path, checkpointFile(snapshot, metrics));
+export async function saveCheckpoint(
+  path: string,
+  snapshot: Snapshot,
+  metrics?: readonly Metrics[],
+  trainedOn: readonly string[] = [],
+): Promise<void> {
+  await writeWhole(path, checkpointFile(snapshot, metrics, trainedOn));
 }
 
 /** The bytes of a checkpoint. */
-export function checkpointFile({ spec, step, params, m, v, batchSums }: Snapshot, metrics?: readonly Metrics[]): Uint8Array {
+export function checkpointFile(
+  { spec, step, params, m, v, batchSums }: Snapshot,
+  metrics?: readonly Metrics[],
+  trainedOn: readonly string[] = [],
+): Uint8Array {
   const tensors = [
     ...named(spec, params, ""),
     ...named(spec, m, M),
@@ -57,7 +69,8 @@ export function checkpointFile({ spec, step, params, m, v, batchSums }: Snapshot
       return { name: EVALUATIONS + field, shape: [metrics.length], values: Float64Array.from(metrics, (row) => row[field]) };
     }),
   ];
-  return encode({ metadata: { spec: stableJson(spec), step: String(step) }, tensors });
+  const metadata = { spec: stableJson(spec), step: String(step), ...trainedOn.length > 0 && { trained_on: JSON.stringify(trainedOn) } };
+  return encode({ metadata, tensors });
 }
 
 /**
@@ -72,7 +85,22 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
   mustBeOf(path, tensors, spec);
-  return { state: { spec, step, params, m, v, batchSums }, metrics: evaluations(path, tensors, step) };
+  return {
+    state: { spec, step, params, m, v, batchSums },
+    metrics: evaluations(path, tensors, step),
+    trainedOn: engines(path, metadata.trained_on),
+  };
+}
+
+function engines(path: string, json: string | undefined): readonly string[] {
+  if (json === undefined) return [];
+  try {
+    const kinds: unknown = JSON.parse(json);
+    if (Array.isArray(kinds) && kinds.every((kind) => typeof kind === "string")) return kinds;
+  } catch {
+    // As wrong as another value.
+  }
+  return failing(path)("trained_on in a checkpoint's metadata must be a JSON array of texts", json);
 }
 
 /** The state alone. @throws as `readCheckpoint` does. */

@@ -1,17 +1,17 @@
 /** `deno task bench`: every peer that is installed, on the same work, on this machine, in one run. */
 import { prepareFile } from "../../lib/cli/files.ts";
 import { writeWhole } from "../../lib/run/files.ts";
-import { run } from "../../lib/cli/main.ts";
+import { runTraining } from "../../lib/cli/restart.ts";
 import { type Machine, machine } from "./machine.ts";
 import { Contest } from "./contest.ts";
 import { HELP, options } from "./options.ts";
-import { OURS } from "./peers.ts";
+import { OURS, unset } from "./peers.ts";
 import { profile } from "./profile.ts";
 import { type Ready, workOf } from "./protocol.ts";
 import { scaling, scalingTable } from "./scaling.ts";
 import { isMissing, reference, type Result, summarise, table } from "./table.ts";
 
-await run(async (args) => {
+await runTraining(async (args) => {
   const chosen = options(args);
   if (chosen === "help") {
     console.log(HELP);
@@ -20,6 +20,8 @@ await run(async (args) => {
   if (chosen.json) await prepareFile("--json", chosen.json);
   const here = await machine();
   console.log(heading(here));
+  const card = here.adapter !== null && !here.adapter.software, ours = card ? OURS.card : OURS.processor;
+  const engine = chosen.engine ?? (card ? "webgpu" : "cpu");
   const record: object[] = [];
   const keep = async (finished: object, peers: Readonly<Record<string, Ready>> = {}) => {
     record.push(finished);
@@ -28,6 +30,8 @@ await run(async (args) => {
       date: new Date().toISOString(),
       command: ["deno", "task", "bench", ...args].join(" "),
       machine: here,
+      // Set on this machine, and unset for the peers.
+      unset: unset(),
       peers,
       results: record,
     };
@@ -50,35 +54,36 @@ await run(async (args) => {
     return 0;
   }
   if (chosen.scaling) {
-    const points = await scaling(chosen.rounds, chosen.seconds, (line) => console.error(line));
+    const points = await scaling(engine, chosen.rounds, chosen.seconds, (line) => console.error(line));
     console.log(`\n${scalingTable(points)}`);
-    await keep({ work: "scaling", points });
+    await keep({ work: "scaling", engine, points });
     return 0;
   }
   if (chosen.profile) {
     for (const preset of chosen.work) {
       for (const rows of chosen.rows) {
-        const { text, kernels, peak } = await profile(preset, rows, chosen.engine);
+        const { text, kernels, peak } = await profile(preset, rows, engine);
         console.log(`\n${preset}, R = ${rows}: where a step's time goes\n${text}`);
-        await keep({ work: preset, rows, engine: chosen.engine, kernels, peak });
+        await keep({ work: preset, rows, engine, kernels, peak });
       }
     }
     return 0;
   }
 
-  const contest = await Contest.open(chosen, (line) => console.error(line));
+  const contest = await Contest.open(chosen.peers(card), chosen, (line) => console.error(line));
   try {
     for (const preset of chosen.work) {
       const work = workOf(preset);
       for (const rows of chosen.rows) {
         const results = await contest.measure(work, rows);
         console.log(
-          `\n${preset}, R = ${rows}: a step is ${work.examples} examples a run, forward, backward and AdamW, fp32\n${table(results, OURS)}`,
+          `\n${preset}, R = ${rows}: a step is ${work.examples} examples a run, forward, backward and AdamW, fp32\n${table(results, ours)}`,
         );
-        await keep({ work, rows, results: results.map(withSummary(results)) }, contest.peers);
+        await keep({ work, rows, results: results.map(withSummary(results, ours)) }, contest.peers);
       }
     }
-    console.log(`\n${notes(contest.peers).join("\n")}`);
+    const dropped = Object.entries(unset()).map(([name, value]) => `${name}=${value}`).join(" ");
+    console.log(`\n${[...notes(contest.peers), ...dropped ? [`unset for the peers: ${dropped}`] : []].join("\n")}`);
   } finally {
     await contest.close();
   }
@@ -86,9 +91,9 @@ await run(async (args) => {
 });
 
 /** What is written for a result: all turns, and the figures that the table shows. */
-function withSummary(results: readonly Result[]) {
+function withSummary(results: readonly Result[], ours: string) {
   const summaries = results.flatMap((result) => isMissing(result) ? [] : [summarise(result)]);
-  const { label, ratio } = reference(summaries, OURS);
+  const { label, ratio } = reference(summaries, ours);
   return (result: Result) => {
     if (isMissing(result)) return result;
     const summary = summarise(result);

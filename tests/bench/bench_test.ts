@@ -2,7 +2,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { Contest } from "./contest.ts";
 import { type Options, options } from "./options.ts";
-import { Absent, OURS, PeerProcess, PEERS } from "./peers.ts";
+import { Absent, environment, OURS, PeerProcess, PEERS, unset } from "./peers.ts";
+import { V8_FLAGS } from "../../lib/engine/cpu/flags.ts";
 import { Gpu } from "../../lib/engine/webgpu/gpu.ts";
 import { commit } from "../../lib/lab/environment.ts";
 import { peakOf } from "./peak.ts";
@@ -32,10 +33,12 @@ Deno.test("run-steps a second are R × steps / s, and the median of the turns st
 });
 
 Deno.test("ratios are ours ÷ peer where ours ran, else peer ÷ the slowest", () => {
-  const [ours, fast, slow] = [measurement(OURS, 1, [1]), measurement("fast", 1, [0.5]), measurement("slow", 1, [4])].map(summarise);
-  const first = reference([ours, fast, slow], OURS);
-  assertEquals([first.label, ...[ours, fast, slow].map(first.ratio)], [`${OURS} ÷ peer`, 1, 0.5, 4]);
-  const second = reference([fast, slow], OURS);
+  const [ours, fast, slow] = [measurement(OURS.processor, 1, [1]), measurement("fast", 1, [0.5]), measurement("slow", 1, [4])].map(
+    summarise,
+  );
+  const first = reference([ours, fast, slow], OURS.processor);
+  assertEquals([first.label, ...[ours, fast, slow].map(first.ratio)], [`${OURS.processor} ÷ peer`, 1, 0.5, 4]);
+  const second = reference([fast, slow], OURS.processor);
   assertEquals([second.label, ...[fast, slow].map(second.ratio)], ["peer ÷ slow", 8, 1]);
 });
 
@@ -65,16 +68,16 @@ Deno.test("a turn's steps are found by doubling, however long a device takes to 
 
 Deno.test("the table has the fastest first and says why a peer is absent", () => {
   const text = table(
-    [measurement("slow", 1, [4]), { peer: "gone", absent: "no such module; install it" }, measurement(OURS, 1, [1])],
-    OURS,
+    [measurement("slow", 1, [4]), { peer: "gone", absent: "no such module; install it" }, measurement(OURS.processor, 1, [1])],
+    OURS.processor,
   );
   const lines = text.split("\n");
-  assertEquals(lines.map((line) => line.split(/ +/)[0]), ["peer", OURS, "slow", "absent:"]);
+  assertEquals(lines.map((line) => line.split(/ +/)[0]), ["peer", OURS.processor, "slow", "absent:"]);
   assertStringIncludes(lines[2], "2.50  (2.50–2.50)");
   assertStringIncludes(lines[2], "4.00×");
   assertStringIncludes(lines[1], "64 → 96");
   assertEquals(lines[3], "absent: gone (no such module; install it)");
-  assertEquals(table([{ peer: "gone", absent: "away" }], OURS), "absent: gone (away)");
+  assertEquals(table([{ peer: "gone", absent: "away" }], OURS.processor), "absent: gone (away)");
 });
 
 Deno.test("numbers show three digits that count", () => {
@@ -116,12 +119,15 @@ Deno.test("the work that peers get is the preset, to the letter", () => {
 
 Deno.test("flags choose peers; what can't be used is named", () => {
   const chosen = options(["--only", "torch-eager,jax", "--rows", "3"]) as Options;
-  assertEquals([chosen.peers.map(({ name }) => name), chosen.rows], [["torch-eager", "jax-highest", "jax-default"], [3]]);
-  assertEquals((options(["--only", "torch-eager", "--pruned"]) as Options).peers.map(({ name }) => name), [
-    "torch-eager",
-    "torch-eager-pruned",
-  ]);
-  assertEquals((options([]) as Options).peers.some(({ pruned }) => pruned), false);
+  const peers = (args: string[], card = false) => (options(args) as Options).peers(card).map(({ name }) => name);
+  assertEquals([chosen.peers(false).map(({ name }) => name), chosen.rows], [["torch-eager", "jax-highest", "jax-default"], [3]]);
+  assertEquals(peers(["--only", "torch-eager", "--pruned"]), ["torch-eager", "torch-eager-pruned"]);
+  assertEquals((options([]) as Options).peers(true).some(({ pruned, named }) => pruned || named), false);
+  // WebGPU on the processor is measured only where it is named.
+  const webgpu = (names: string[]) => names.filter((name) => name.endsWith("-webgpu"));
+  assertEquals([webgpu(peers([])), webgpu(peers([], true))], [[], ["grokbook-webgpu", "tfjs-webgpu", "jaxjs-webgpu"]]);
+  assertEquals(peers(["--only", "grokbook"]), ["grokbook-webgpu", "grokbook-cpu"]);
+  assertEquals(peers(["--only", "grokbook-cpu,grokbook-cpu-unflagged"]), ["grokbook-cpu", "grokbook-cpu-unflagged"]);
   assertEquals(options(["--help"]), "help");
   assertThrows(() => options(["--rows", "1,0"]), Error, "Cannot use --rows: it must be whole numbers from 1");
   assertThrows(() => options(["--only", "torch,theano"]), Error, "current value is theano");
@@ -132,8 +138,7 @@ Deno.test("flags choose peers; what can't be used is named", () => {
 const torch = PEERS.find(({ name }) => name === "torch-eager")!;
 
 Deno.test("a peer that isn't installed is a line of the table, not an error", async () => {
-  const chosen = { ...options(["--python", "no-such-python"]) as Options, peers: [torch] };
-  const contest = await Contest.open(chosen, () => {});
+  const contest = await Contest.open([torch], options(["--python", "no-such-python"]) as Options, () => {});
   const results = await contest.measure(workOf("ai-scientist"), 1);
   await contest.close();
   assertEquals(results, [{ peer: "torch-eager", absent: `there is no Python; ${torch.get}` }]);
@@ -148,6 +153,24 @@ Deno.test({
 runpy.run_path(${JSON.stringify(`${folder}/torch_peer.py`)}, run_name="__main__")`;
     await assertRejects(() => PeerProcess.start([["python3", "-c", hidden]], PATIENCE), Absent, "import of torch halted");
   },
+});
+
+Deno.test("peers get none of the variables that slow OpenBLAS down, and V8's flags where commands that train have them", async () => {
+  const before = Deno.env.toObject();
+  try {
+    Deno.env.set("OPENBLAS_CORETYPE", "Haswell");
+    Deno.env.set("DENO_V8_FLAGS", "--no-wasm-bounds-checks");
+    Deno.env.delete("OPENBLAS_L2_SIZE");
+    assertEquals(unset(), { OPENBLAS_CORETYPE: "Haswell" });
+    const { OPENBLAS_CORETYPE, DENO_V8_FLAGS, PATH } = await environment();
+    assertEquals([OPENBLAS_CORETYPE, DENO_V8_FLAGS, PATH], [undefined, undefined, before.PATH]);
+    assertEquals((await environment({ flagged: true })).DENO_V8_FLAGS, Deno.build.arch === "x86_64" ? V8_FLAGS.join(",") : undefined);
+  } finally {
+    for (const name of ["OPENBLAS_CORETYPE", "DENO_V8_FLAGS", "OPENBLAS_L2_SIZE"]) {
+      if (before[name] === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, before[name]);
+    }
+  }
 });
 
 /** A peer with a device that is a counter. */

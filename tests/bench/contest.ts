@@ -34,8 +34,8 @@ export class Contest {
   }
 
   /** Starts every peer that is installed. */
-  static async open(options: Options, log: (line: string) => void): Promise<Contest> {
-    const contest = new Contest(options.peers.map((peer) => ({ peer, process: null, absent: null })), options, log);
+  static async open(peers: readonly Peer[], options: Options, log: (line: string) => void): Promise<Contest> {
+    const contest = new Contest(peers.map((peer) => ({ peer, process: null, absent: null })), options, log);
     for (const entrant of contest.#entrants) await contest.#start(entrant);
     return contest;
   }
@@ -100,7 +100,7 @@ export class Contest {
   async #start(entrant: Entrant): Promise<void> {
     const { peer } = entrant;
     try {
-      entrant.process = await PeerProcess.start(commands(peer, this.#options.pythons), this.#options.patience);
+      entrant.process = await PeerProcess.start(commands(peer, this.#options.pythons), this.#options.patience, peer);
       this.#ready.set(peer.name, entrant.process.ready);
     } catch (error) {
       if (!(error instanceof Absent)) throw error;

@@ -14,7 +14,7 @@ import type { Engine } from "../../lib/engine/engine.ts";
 import { range } from "../../lib/lab/experiment.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import { type PresetName, PRESETS, runSpec } from "../../lib/run/spec.ts";
-import { type EngineName, ENGINES, openEngine } from "../../lib/train/train.ts";
+import { type EngineName, ENGINES, openEngine } from "../../lib/train/engines.ts";
 
 /** Bytes of an evaluation in the database, by `large_lab.ts`. */
 const EVALUATION = 69;

@@ -6,7 +6,8 @@ import { grid, range } from "../../lib/lab/experiment.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
 import { watch } from "../../lib/notebook/show.ts";
-import { openEngine, train } from "../../lib/train/train.ts";
+import { openEngine } from "../../lib/train/engines.ts";
+import { train } from "../../lib/train/train.ts";
 import type { Metrics } from "../../lib/engine/engine.ts";
 import { added, inTurns } from "./turns.ts";
 

@@ -10,8 +10,9 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --work NAMES     presets, default ai-scientist,boundaries
   --rows NUMBERS   runs trained at once, default 1,8,64
   --only NAMES     peers by the first words of their names (torch, jax-highest), default all: ${
-  PEERS.filter(({ pruned }) => !pruned).map(({ name }) => name).join(" ")
+  PEERS.filter(({ pruned, named }) => !pruned && !named).map(({ name }) => name).join(" ")
 }
+                   without a graphics card, those of webgpu only where they are named; grokbook-cpu-unflagged always so
   --pruned         adds rows of the Python peers that compute only the positions that the loss sees, as grokbook does
   --seconds S      how long a turn lasts about, default 2
   --rounds N       turns of each peer, default 5; peers take turns (A B C A B C …), so that a machine's drift hits all alike
@@ -20,9 +21,10 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --json FILE      writes all that was measured, with machine, versions and command
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --attention      what watching attention at every evaluation adds to training, in place of the comparison
-  --scaling        the native engine as runs at once, width, depth and batch grow, in place of the comparison
+  --scaling        our engine as runs at once, width, depth and batch grow, on cpu threads too, in place of the comparison
   --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of our engine's step, in place of the comparison
-  --engine NAME    webgpu (default) or cpu, for --profile; on cpu kernels are timed on one thread, against one thread's peak
+  --engine NAME    webgpu or cpu, for --scaling and --profile [webgpu where there is a card, else cpu]; --profile on cpu times
+                   kernels on one thread, against one thread's peak
 
 Figures are run-steps a second, R × steps / s, in fp32: the median of the turns, with the least and the most. Warm-up is excluded. Peers
 that are not installed are reported absent. Peers that train runs one after another are measured with one run: more would not change it.`;
@@ -30,7 +32,8 @@ that are not installed are reported absent. Peers that train runs one after anot
 export interface Options {
   readonly work: readonly PresetName[];
   readonly rows: readonly number[];
-  readonly peers: readonly Peer[];
+  /** The peers on a machine with a graphics card, or without one. */
+  readonly peers: (card: boolean) => readonly Peer[];
   readonly seconds: number;
   readonly rounds: number;
   readonly patience: number;
@@ -38,7 +41,7 @@ export interface Options {
   readonly json: string | null;
   readonly scaling: boolean;
   readonly profile: boolean;
-  readonly engine: Profiled;
+  readonly engine: Profiled | null;
   readonly lab: boolean;
   readonly attention: boolean;
 }
@@ -60,7 +63,7 @@ export function options(args: readonly string[]): Options | "help" {
       json: text,
       scaling: flag,
       profile: flag,
-      engine: { ...text, default: "webgpu" },
+      engine: text,
       lab: flag,
       attention: flag,
       help: { ...flag, short: "h" },
@@ -85,9 +88,11 @@ export function options(args: readonly string[]): Options | "help" {
   return {
     work,
     rows,
-    peers: PEERS.filter(({ name, pruned }) =>
-      (!pruned || values.pruned || wanted?.includes(name)) && (!wanted || wanted.some((begin) => begins(name, begin)))
-    ),
+    peers: (card) =>
+      PEERS.filter(({ name, pruned, named, webgpu }) =>
+        (!pruned || values.pruned || wanted?.includes(name)) && (!named || wanted?.includes(name)) && (!webgpu || card || wanted) &&
+        (!wanted || wanted.some((begin) => begins(name, begin)))
+      ),
     seconds: number("seconds", (x) => x > 0, "above 0"),
     rounds: number("rounds", (x) => Number.isInteger(x) && x >= 1, "a whole number from 1"),
     patience: number("patience", (x) => x > 0, "above 0"),
@@ -95,7 +100,9 @@ export function options(args: readonly string[]): Options | "help" {
     json: values.json ?? null,
     scaling: values.scaling ?? false,
     profile: values.profile ?? false,
-    engine: values.engine === "webgpu" || values.engine === "cpu" ? values.engine : fail("--engine", values.engine, "webgpu or cpu"),
+    engine: values.engine === undefined || values.engine === "webgpu" || values.engine === "cpu"
+      ? values.engine ?? null
+      : fail("--engine", values.engine, "webgpu or cpu"),
     lab: values.lab ?? false,
     attention: values.attention ?? false,
   };

@@ -1,14 +1,14 @@
 /** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { content, scratch } from "../lab/lab_files.ts";
+import { UNFLAGGED } from "./train_process.ts";
 
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
+/** What most people have, and nothing has to be compiled for it. */
+const ENGINE = "cpu";
 
 /** Six runs of two shapes, a second or two of training in all, with batches that are drawn. */
 const GRID = {
@@ -30,11 +30,12 @@ interface Ended {
   readonly stderr: string;
 }
 
-const command = (...args: string[]) =>
+const command = (...args: string[]) => commandIn({}, ...args);
+const commandIn = (environment: Record<string, string>, ...args: string[]) =>
   new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "lib/cli/sweep.ts", ...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...environment },
     stdout: "piped",
     stderr: "piped",
   });
@@ -302,7 +303,7 @@ Deno.test("a dry run trains nothing and writes nothing, but says what it would t
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /\nOn disk: checkpoints [\d.]+ MiB, weights [\d.]+ MiB, attention about [\d.]+ MiB\.\n/);
     assertMatch(stdout, /^night: Does anything get lost\?\n/);
-    assertMatch(stdout, /\n2 runs, 2 of them to do, on (webgpu|tfjs), /);
+    assertMatch(stdout, /\n2 runs, 2 of them to do, on cpu, /);
     assertMatch(stdout, /\n +1 +[\d,]+ +1 +[\d.]+ MiB +240 +\d:\d\d +L1 D8 H2 .* B15 |B7 C5\n/);
     assertMatch(stdout, /\nAt most about \d+:\d\d in all/);
     assertEquals(Array.from(Deno.readDirSync(path("")), ({ name }) => name), ["none.db.json"]);
@@ -373,7 +374,7 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
       for (let next = waiting.pop(); next; next = waiting.pop()) {
         const [args, says] = next;
         const given = args.replaceAll("DIR", path("")).split(" ");
-        const { code, stdout, stderr } = ended(await command(...given, "--db", path("lab.db")).output());
+        const { code, stdout, stderr } = ended(await commandIn(UNFLAGGED, ...given, "--db", path("lab.db")).output());
         assertEquals([code, stdout], [1, ""], args);
         assertMatch(stderr.trim(), says);
       }

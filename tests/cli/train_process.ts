@@ -1,10 +1,9 @@
 /** `deno task train` as tests start it: the real process, a real engine, very small models. */
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-export const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
+/** What most people have, and nothing has to be compiled for it. */
+export const ENGINE = "cpu";
 export const TINY = "--preset nanda --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
 export const ROOT = new URL("../..", import.meta.url);
 
@@ -17,11 +16,17 @@ export const start = (args: readonly string[], environment: Record<string, strin
     stderr: "piped",
   });
 
-export async function train(...args: string[]) {
-  const { code, stdout, stderr } = await start(args).output();
+export const train = (...args: string[]) => ended(start(args));
+
+/** What a command came to. */
+export async function ended(command: Deno.Command) {
+  const { code, stdout, stderr } = await command.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
+
+/** Where nothing is going to be trained, V8's flags make no difference: without them a process starts sooner. */
+export const UNFLAGGED = { GROKBOOK_V8_FLAGS: "off" };
 
 /** A tiny run that has to succeed. */
 export async function trained(...args: string[]) {

@@ -2,14 +2,14 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
-import { watchedUntil } from "../../lib/figures/runs.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
-import { grokkingByKnob, groupsBy, knobFinding, oneAtATime } from "../../lib/figures/steps.ts";
+import { grokkingByKnob, knobFinding } from "../../lib/figures/steps.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { tipsFinding } from "../../lib/studies/lessons/tiny_live.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
 import { runSpec } from "../../lib/run/spec.ts";
-import type { Metrics } from "../../lib/engine/engine.ts";
+import type { Metrics } from "../../lib/run/metrics.ts";
+import { type BoardRun, watchedUntil } from "../../lib/analysis/runs/run.ts";
+import { groupsBy, oneAtATime } from "../../lib/analysis/runs/groups.ts";
 
 const STEPS = 3000;
 /** Nothing groks at 0.2 and 0.3; at 0.4 two of three; at 0.5 all, around 500. Seed 2 waits longest. */
@@ -92,6 +92,38 @@ Deno.test("the finding says from where, up to where, and how soon", () => {
   assertEquals(title({ 1: 300, 2: 400, 3: null }), "Networks grok up to weight decay 2, soonest with 1, around step 300");
   assertEquals(title({ 1: 300, 2: 200, 3: null }), "Networks grok up to weight decay 2, and soonest there, around step 200");
   assertEquals(title({ 1: 300, 2: 200 }), "Networks grok at every weight decay, soonest with 2, around step 200");
+});
+
+Deno.test("the finding takes no run that was stopped early for one that doesn't grok, and ties for no first", () => {
+  const title = (runs: Record<number, readonly [grokked: number | null, watched: number]>) =>
+    grokkingAgainst(
+      grid({ optim: { weightDecay: Object.keys(runs).map(Number) }, schedule: { steps: STEPS }, seed: range(1) }).map((spec) => {
+        const [grokkingStep, step] = runs[spec.optim.weightDecay];
+        return { ...base, spec, grokkingStep, step, status: grokkingStep === null && step < STEPS ? "stopped" : "finished" };
+      }),
+      { field: "optim.weightDecay" },
+    ).title;
+  const base = runs[0];
+  // The largest was stopped at 1,180 of 3,000: nothing says that networks grok up to the one below.
+  assertEquals(
+    title({ 1: [900, STEPS], 2: [600, STEPS], 3: [null, 1180] }),
+    "Networks grok at each weight decay 1 and 2, soonest with 2, around step 600; weight decay 3 watched for 1,180 of 3,000 steps",
+  );
+  // Stopped before the others' median, it may be the soonest.
+  assertEquals(
+    title({ 1: [900, STEPS], 2: [null, STEPS], 3: [null, 500] }),
+    "Networks grok up to weight decay 1; weight decay 3 watched for 500 of 3,000 steps",
+  );
+  assertEquals(
+    title({ 1: [600, STEPS], 2: [600, STEPS], 3: [900, STEPS] }),
+    "Networks grok at every weight decay, soonest with 1 and 2, around step 600",
+  );
+  // The others ended as soon as they had grokked: still, one that was stopped may yet.
+  assertEquals(
+    title({ 1: [900, 900], 2: [null, 1180] }),
+    "Networks grok at weight decay 1, soonest with 1, around step 900; weight decay 2 watched for 1,180 steps so far",
+  );
+  assertEquals(title({ 1: [null, STEPS], 2: [null, 400] }), "No network has grokked yet; weight decay 2 watched for 400 of 3,000 steps");
 });
 
 Deno.test("several knobs below each other, and which of them decide", () => {

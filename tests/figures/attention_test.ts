@@ -1,15 +1,20 @@
 /** Figures of attention, from runs whose heads do what is known: what is drawn is what was put in, and titles state it. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { edgesOf, medianEdges, readQueries, shade, spread, typicalRun } from "../../lib/figures/attention/shared.ts";
-import { clusterFigure, patternClusters, shares } from "../../lib/figures/attention/clusters.ts";
-import { entropyFigure, headEntropies } from "../../lib/figures/attention/entropy.ts";
-import { correlationBand, datedRun, lagFigure } from "../../lib/figures/attention/lag.ts";
-import { patternFigure, phasePatterns } from "../../lib/figures/attention/patterns.ts";
-import { layerCourse, specialisationByGroup, specialisationFigure } from "../../lib/figures/attention/specialisation.ts";
-import { speedLag } from "../../lib/analysis/statistics/cross_correlation.ts";
+import { medianEdges, shade, spread } from "../../lib/figures/attention/shared.ts";
+import { clusterFigure } from "../../lib/figures/attention/clusters.ts";
+import { entropyFigure } from "../../lib/figures/attention/entropy.ts";
+import { lagFigure } from "../../lib/figures/attention/lag.ts";
+import { patternFigure } from "../../lib/figures/attention/patterns.ts";
+import { specialisationByGroup, specialisationFigure } from "../../lib/figures/attention/specialisation.ts";
+import { correlationBand, speedLag } from "../../lib/analysis/statistics/cross_correlation.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { made, several } from "../studies/attention_runs.ts";
 import { shapes, texts } from "./figure_parts.ts";
+import { edgesOf, readQueries } from "../../lib/analysis/attention/runs.ts";
+import { patternClusters, shares } from "../../lib/analysis/attention/pattern_clusters.ts";
+import { headEntropies, layerCourse, phasePatterns } from "../../lib/analysis/attention/courses.ts";
+import { datedRun } from "../../lib/analysis/attention/dated.ts";
+import { typicalRun } from "../../lib/analysis/runs/groups.ts";
 
 /** Evaluations are 10 steps apart, readings up to 9 % of a step: half-way steps lie between two of them. */
 const DATED = 0.02;

@@ -2,16 +2,17 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
 import { stabilityFigure } from "../../lib/figures/stability.ts";
-import { survivalCurves, type SurvivalGroup, timesToGrok } from "../../lib/figures/survival.ts";
+import { survivalCurves, type SurvivalGroup } from "../../lib/figures/survival.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { trajectories } from "../../lib/figures/trajectories.ts";
 import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
-import type { Metrics } from "../../lib/engine/engine.ts";
+import type { Metrics } from "../../lib/run/metrics.ts";
 import { marks, parsed, shapes, texts, title } from "./figure_parts.ts";
+import type { BoardRun } from "../../lib/analysis/runs/run.ts";
+import { timesTo } from "../../lib/analysis/runs/times.ts";
 
 const STEPS = 1000;
 type Known = BoardRun & { metrics: Metrics[] };
@@ -75,14 +76,14 @@ Deno.test("survival: one group, nobody who grokked, many panels, and what can't 
 
 Deno.test("times to grok: censored where a run was watched so long and had not, none of what has not begun", () => {
   const runs = runsOf({ seed: range(3) }, ({ seed }) => [200, null, 5000][seed]);
-  assertEquals(timesToGrok([...runs, { ...runs[0], status: "waiting", step: 0, grokkingStep: null }]), [
-    { time: 200, event: true },
-    { time: STEPS, event: false },
+  assertEquals(timesTo("grokked", [...runs, { ...runs[0], status: "waiting", step: 0, grokkingStep: null }]), [
+    { time: 200, event: true, until: STEPS },
+    { time: STEPS, event: false, until: STEPS },
     // It went on for another experiment and grokked after these steps.
-    { time: STEPS, event: false },
+    { time: STEPS, event: false, until: STEPS },
   ]);
   // What diverged wouldn't have, however long it was watched.
-  assertEquals(timesToGrok([{ ...runs[1], status: "failed", step: 40 }]), [{ time: STEPS, event: false }]);
+  assertEquals(timesTo("grokked", [{ ...runs[1], status: "failed", step: 40 }]), [{ time: STEPS, event: false, until: STEPS }]);
 });
 
 const LISTS: Grid = {
@@ -129,7 +130,10 @@ Deno.test("each block of heads has columns for the widths that were run with so 
 
 Deno.test("the map of one operation says where networks grok; open cells are hatched; cells of several settings are refused", () => {
   const one = capacities.filter(({ spec }) => spec.data.operation === "x_plus_y");
-  assertEquals(title(capacityMap(one)), "Every network groks at all 8 settings, soonest with x + y · 1×64×2, around step 160");
+  assertEquals(
+    title(capacityMap(one)),
+    "Every network groks at all 8 settings, soonest with x + y · 1×64×2 and x + y · 1×64×4, around step 160",
+  );
   const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
   const open = capacityMap(waiting);
   assertEquals([marks(open, "not done"), /; 1 setting not done$/.test(title(open))], [[1], true]);
@@ -165,7 +169,7 @@ Deno.test("trajectories: near medians are called as soon, groups that don't grok
   assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 4)]]), "By medians, a groks about as soon as b");
   assertEquals(
     titled([["a", additions(32, 1)], ["b", additions(32, 1)]], [["c", never], ["d", never]]),
-    "By medians, a groks about as soon as b; fewer than half of c and of d grok",
+    "By medians, a groks about as soon as b; fewer than half of c and of d grok within 1,000 steps",
   );
   assertEquals(titled([["a", additions(32, 1)], ["b", never]]), "By medians, a groks before b");
   assertEquals(titled([["a", additions(32, 1)]]), "P0: 4 of 4 grok, median 310");

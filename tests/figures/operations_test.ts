@@ -2,10 +2,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { accuracyPlane, planeFinding } from "../../lib/figures/accuracy_plane.ts";
 import { operationCurves, operationFinding } from "../../lib/figures/operation_curves.ts";
-import type { Curve } from "../../lib/figures/runs.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { runSpec } from "../../lib/run/spec.ts";
 import { shapes, texts } from "./figure_parts.ts";
+import type { Curve } from "../../lib/analysis/runs/run.ts";
 
 const CLASSES = 29;
 /** Hundredths of a pixel. */
@@ -36,7 +36,7 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
   const figure = operationCurves(GROUPS);
   assertEquals(
     figure.title,
-    "x\u00a0+\u00a0y groks around step 400 and x\u00a0−\u00a0y around 800; none groks a\u00a0·\u00a0b",
+    "x\u00a0+\u00a0y groks around step 400 and x\u00a0−\u00a0y around 800; none groks a\u00a0·\u00a0b within 2,000 steps",
   );
   for (const series of [TRAIN, VALIDATION]) {
     assertEquals([shapes(figure, `${series.name} median`, "path").length, shapes(figure, `${series.name} band`, "path").length], [6, 6]);
@@ -46,7 +46,7 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
     assert(texts(figure).includes(words), words);
   }
   assertEquals(texts(figure).filter((text) => text === "training").length, 1, "named once");
-  assertEquals(operationFinding(GROUPS.slice(2)), "None groks a\u00a0·\u00a0b");
+  assertEquals(operationFinding(GROUPS.slice(2)), "None groks a\u00a0·\u00a0b within 2,000 steps");
   assertEquals(operationFinding(GROUPS.slice(0, 1)), "x\u00a0−\u00a0y groks around step 800");
   assertThrows(() => operationCurves([]), Error, "Cannot draw curves: groups must be at least one, current value is 0");
   assertThrows(() => operationCurves([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");
@@ -77,10 +77,10 @@ Deno.test("the plane of accuracies: a way a run, its moments in their places, a 
 
 Deno.test("the plane says which operations are never memorised", () => {
   const none = { name: "random", runs: [run(0, null, null), run(1, null, null)] };
-  assertEquals(planeFinding([none]), "No network memorises random");
+  assertEquals(planeFinding([none]), "No network memorises random within 2,000 steps");
   assertEquals(
     planeFinding([GROUPS[1], none]),
-    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; random is never memorised",
+    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; random is not memorised within 2,000 steps",
   );
   assertEquals(accuracyPlane([none, ...GROUPS, GROUPS[0]], { title: "Mine" }).title, "Mine");
   assertThrows(() => accuracyPlane([]), Error, "Cannot draw accuracies: groups must be at least one");

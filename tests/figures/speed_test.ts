@@ -1,9 +1,11 @@
 /** How fast the engine is: what was recorded of it, and the two figures. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Profile, recordedBenches, type Scaling, type ScalingPoint } from "../../lib/studies/speed/record.ts";
-import { kindsOf, profileFigure, scalingFigure } from "../../lib/figures/speed.ts";
+import { recordedBenches } from "../../lib/studies/speed/mod.ts";
+import { profileFigure, scalingFigure } from "../../lib/figures/speed.ts";
 import { scalingTable } from "../bench/scaling.ts";
 import { scratch } from "../lab/lab_files.ts";
+import type { Profile, Scaling, ScalingPoint } from "../../lib/analysis/speed.ts";
+import { kindsOf } from "../../lib/analysis/speed.ts";
 
 const machine = "A card, driver 1.0";
 const point = (axis: ScalingPoint["axis"], value: number, rates: readonly number[], flop = 1e9): ScalingPoint => ({

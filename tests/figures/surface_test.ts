@@ -4,11 +4,11 @@ import { polygons3D } from "d3-3d";
 import { chromium } from "playwright-core";
 import { browser } from "../../lib/cli/setup.ts";
 import { drawScene, type Scene, type Shape } from "../../lib/figures/boundary/scene.ts";
-import type { BoardRun } from "../../lib/figures/settings.ts";
-import { surfaceOf } from "../../lib/figures/boundary/surface.ts";
 import { goodView, sceneOf } from "../../lib/figures/boundary/surface_scene.ts";
 import { surfaceView } from "../../lib/figures/boundary/surface_view.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
+import type { BoardRun } from "../../lib/analysis/runs/run.ts";
+import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
 
 const DIMS = [96, 192, 384], DECAYS = [0.1, 1, 10];
 /** Medians by decay (rows, from 0.1 up) and width; `null`: none of five groks within the steps. */

@@ -1,21 +1,15 @@
 /** The figures of sweeps, from constructed runs and rows: which marks and words they draw, in every state that a sweep can be in. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
-import {
-  type BoardRun,
-  boardTitle,
-  grokkingQuantile,
-  medianWord,
-  outcome,
-  type Setting,
-  settingsOf,
-  shareWord,
-} from "../../lib/figures/settings.ts";
+import { boardTitle, medianWord, shareWord } from "../../lib/figures/settings.ts";
 import { type MapRow, successMap } from "../../lib/figures/success_map.ts";
 import { sweepBoard } from "../../lib/figures/sweep.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
+import { type BoardRun, outcome } from "../../lib/analysis/runs/run.ts";
+import { grokkingQuantile } from "../../lib/analysis/runs/times.ts";
+import { type Setting, settingsOf } from "../../lib/analysis/runs/settings.ts";
 
 const STEPS = 2000;
 
@@ -144,11 +138,11 @@ Deno.test("the title says how far a sweep is while it goes on, and what it found
   );
   assertEquals(
     titled(first(5, groks(300), groks(400))),
-    "All 15 networks grok, soonest with weight decay 1, around step 300, last with weight decay 0.5, around step 400",
+    "All 15 networks grok, soonest with weight decay 1, around step 300, last with weight decay 0.1 and weight decay 0.5, around step 400",
   );
   assertEquals(titled(first(0, waits, never)), "None of 15 networks groks within 2,000 steps");
   assertEquals(titled(first(14, never, fails)), "None of 15 networks groks within 2,000 steps; 1 diverged");
-  assertEquals(titled(first(1, groks(300), never)), "1 of 15 networks groks; at no setting more than half of them");
+  assertEquals(titled(first(1, groks(300), never)), "1 of 15 networks groks; at no setting more than half of them, within 2,000 steps");
   assertEquals(titled(first(0, waits, groks(300)).slice(0, 5)), "All 5 networks grok, around step 300");
   assertEquals(titled(first(0, waits, groks(300)).slice(0, 1)), "The network groks, at step 300");
   assertEquals(titled([]), "No runs");

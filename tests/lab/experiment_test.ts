@@ -2,8 +2,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
-import { checkExperiment, type Experiment, grid, namedRule, range, swept } from "../../lib/lab/experiment.ts";
+import { checkExperiment, type Experiment, grid, namedRule, range } from "../../lib/lab/experiment.ts";
 import { PRESETS, runSpec } from "../../lib/run/spec.ts";
+import { swept } from "../../lib/run/grid.ts";
 
 Deno.test("range counts like Python's", () => {
   assertEquals([range(3), range(2, 5), range(0), range(5, 2)], [[0, 1, 2], [2, 3, 4], [], []]);

@@ -109,7 +109,7 @@ Deno.test("the commands, one after the other, as their help says", () =>
     for (const name of ["list", "query", "merge", "verify", "recompute", "export", "import", "final-info"]) {
       assertMatch(help.stdout, new RegExp(`^  ${name}`, "m"));
     }
-    assertMatch(mergeHelp.stdout, /^Enters [^]*deno task db merge OTHER\.db … \[flags\][^]*--db FILE/);
+    assertMatch(mergeHelp.stdout, /^Adds [^]*deno task db merge OTHER\.db … \[flags\][^]*--db FILE/);
 
     assertEquals(await at("b.db", "import", path("thin")), ok("small: 6 runs, 6 entered\n"));
     assertEquals((await at("b.db", "list")).stdout, LIST);

@@ -7,7 +7,7 @@ import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
 import { verify } from "../../lib/lab/verify.ts";
 import { attentionOf } from "../../lib/reference/attention.ts";
-import { openEngine } from "../../lib/train/train.ts";
+import { openEngine } from "../../lib/train/engines.ts";
 import { content, scratch } from "./lab_files.ts";
 
 /** The engines' attention weights differ by no more: tests/engine/attention_test.ts says why. */

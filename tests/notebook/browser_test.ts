@@ -179,7 +179,7 @@ Deno.test({
   ignore: !canBrowse,
   fn: async () => {
     const scratch = book(
-      'import { firstGrok, watch } from "../lib/mod.ts";',
+      'import { watch } from "../lib/mod.ts";\nimport { firstGrok } from "../lib/studies/lessons/mod.ts";',
       "const runs = await watch([firstGrok({ schedule: { steps: 100_000 } })]);",
       "console.log(runs[0].status, runs[0].metrics.length, runs[0].metrics.at(-1)?.step);",
     );

@@ -4,14 +4,12 @@ import { DataFrame, tensorflow } from "danfojs";
 import * as tf from "@tensorflow/tfjs";
 import { join } from "node:path";
 import {
-  atWeightDecays,
   beside,
   type CurveOptions,
   dashboard,
   type DashboardOptions,
   type Experiment,
   type Figure,
-  firstGrok,
   frame,
   grid,
   grokkingFrame,
@@ -20,11 +18,11 @@ import {
   live,
   range,
   type Run,
-  SEEDS,
   sweep,
   sweepBoard,
   watch,
 } from "../../lib/mod.ts";
+import { atWeightDecays, firstGrok, SEEDS } from "../../lib/studies/lessons/mod.ts";
 import { htmlTable } from "../../lib/notebook/frames.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -226,7 +224,8 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   async fn() {
     const printed = await elsewhere(`
-      import { firstGrok, learningCurves, watch } from "./lib/mod.ts";
+      import { learningCurves, watch } from "./lib/mod.ts";
+      import { firstGrok } from "./lib/studies/lessons/mod.ts";
       import { fakeEngine } from "./tests/fake_engine.ts";
       const figure = (runs, options) => {
         if (options.title) Deno.kill(Deno.pid, "SIGINT");

@@ -16,11 +16,13 @@ Deno.test("there is a notebook", () => assert(notebooks.includes(LESSON)));
 for (const name of notebooks) {
   const notebook = committed(name);
 
-  Deno.test(`${name}: committed with its figures, by the one door, with no training code`, () => {
+  Deno.test(`${name}: committed with its figures, by the core and one study, with no training code`, () => {
     assertEquals(problems(notebook, { kept: true }), []);
     const code = notebook.cells.filter((cell) => cell.cell_type === "code").map((cell) => joined(cell.source));
     const imports = code.flatMap((source) => source.match(/\bfrom "([^"]+)"/g) ?? []);
-    assertEquals([...new Set(imports)], ['from "../lib/mod.ts"']);
+    const [core, study = "", ...others] = new Set(imports);
+    assertEquals([core, others], ['from "../lib/mod.ts"', []]);
+    assert(study === "" || /^from "\.\.\/lib\/studies\/\w+\/mod\.ts"$/.test(study), study);
     assert(code[0].startsWith("import "), "the first cell imports");
     assert(!/\bfor\b|\bwhile\b|GPU|tensor/.test(code.join("\n")), "loops and tensors belong into lib/");
     assert(pictures(notebook.cells.flatMap((cell) => cell.outputs ?? [])).length > 0);

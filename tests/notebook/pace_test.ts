@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { COMPILING, Pace } from "../../lib/notebook/pace.ts";
 import { compose, withStatus } from "../../lib/figures/theme.ts";
-import { firstGrok } from "../../lib/mod.ts";
+import { firstGrok } from "../../lib/studies/lessons/mod.ts";
 import type { Run } from "../../lib/train/train.ts";
 
 type Seen = Pick<Run, "spec" | "status" | "step">;

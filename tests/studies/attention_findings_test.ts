@@ -15,8 +15,8 @@ import {
   wanderOf,
   withinRuns,
 } from "../../lib/studies/attention/findings.ts";
-import { patternClusters } from "../../lib/figures/attention/clusters.ts";
 import { made, several } from "./attention_runs.ts";
+import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
 
 /** Readings near a moment aren't quite before or after the turn. */
 const NEAR = 0.02;
@@ -62,7 +62,7 @@ Deno.test("contrasts: an operation against the others, and two numbers of each r
   const start = { name: "start", of: (run: typeof late.runs[number]) => levelOf(run, "entropy", "start") };
   const rows = contrastPairs(withinRuns([same, { name: "one", runs: [made({ memorises: 1e6 })] }], end, start));
   assertEquals(rows.map(({ of, n, verdict }) => [of, n, verdict]), [["same", [8, 8], -1], ["one", [1, 1], 0]]);
-  assertAlmostEquals(rows[0].size, -1, NEAR);
+  assertAlmostEquals(rows[0].size!, -1, NEAR);
   assertEquals(withinRuns([never], { name: "lag", of: decadesBehind }, start)[0].strata, [{ a: [], b: [] }]);
 });
 
@@ -83,7 +83,7 @@ Deno.test("phases: attention turns in the transition, not before; patterns and e
   // The turn begins with the transition; where that ends it is over, and there was more change before.
   const verdicts = [0, 2, 4].map((i) => rows[i].verdict);
   assertEquals([verdicts, rows.map(({ n }) => n[0])], [[-1, 1, -1], Array(6).fill(8)]);
-  assert(Math.abs(rows[0].size) < 0.01 && rows[2].size > 0.1, `${rows[0].size}, ${rows[2].size}`);
+  assert(Math.abs(rows[0].size!) < 0.01 && rows[2].size! > 0.1, `${rows[0].size}, ${rows[2].size}`);
   const groups = [same, { name: "never", runs: several(8, { groks: null }) }],
     found = phaseDistances(groups, groups.map(({ runs }) => patternClusters(runs)));
   assertEquals(found.map(({ name, from, n }) => [name, from, n]), [

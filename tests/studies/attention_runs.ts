@@ -1,8 +1,7 @@
-/** Runs made for the figures of attention: what each head does, and when, is known. */
-import { decades, stepAt } from "../../lib/analysis/attention/change.ts";
-import type { AttentionRun } from "../../lib/figures/attention/shared.ts";
 import { grokkingStep, memorisationStep } from "../../lib/run/grokking.ts";
 import { type RunInput, runSpec, sizes } from "../../lib/run/spec.ts";
+import { decades, stepAt } from "../../lib/analysis/statistics/decades.ts";
+import type { AttentionRun } from "../../lib/analysis/attention/runs.ts";
 
 export interface Made extends RunInput {
   /** Where train and validation accuracy are half-way, in steps; `null`: validation accuracy stays at 0. */

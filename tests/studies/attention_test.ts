@@ -3,8 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { ATTENTION, ATTENTION_IN_SMALL } from "../../lib/studies/attention/experiments.ts";
 import { CAPACITY_NAMED } from "../../lib/studies/capacity/experiments.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
-import { range, swept } from "../../lib/lab/experiment.ts";
+import { range } from "../../lib/lab/experiment.ts";
 import { PRESETS, specHash } from "../../lib/run/spec.ts";
+import { swept } from "../../lib/run/grid.ts";
 
 Deno.test("the study of attention: the template's runs, the capacity baseline's among them, ten seeds of each operation", () => {
   const hashes = new Set(ATTENTION.runs.map(specHash));

@@ -5,8 +5,9 @@ import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/bounda
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
 import { publishedBoundaries } from "../../lib/studies/boundaries/published.ts";
 import { besidePublishedSettings, inOrder, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
-import { DECAY } from "../../lib/figures/boundary/surface.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
+import { delayRows } from "../../lib/analysis/boundary/delay.ts";
+import { DECAY } from "../../lib/analysis/boundary/surface.ts";
 
 const published = await publishedBoundaries();
 
@@ -76,15 +77,40 @@ Deno.test("in order: what hasn't grokked is the latest, if it was watched as lon
   assertThrows(() => inOrder(short, DECAY), Error, "must be watched to step 2800, current value is 2000");
 });
 
-Deno.test("the widest against the best: they memorise later, too, as far as five seeds can tell", async () => {
+Deno.test("the widest against the best: they memorise later, too, and five seeds can tell", async () => {
   const map = await publishedBoundaries(...FULL_BOUNDARIES.map.map(({ name }) => name));
   assertEquals(map.length, 150);
   const rows = widest(map, "memorised");
   assertEquals(rows.map(({ weightDecay, x, best }) => [weightDecay, x, best]), [[0.01, 16, 8], [0.1, 16, 8], [1, 16, 8]]);
-  // All five of the widest are later than all five of another width, and p can't be smaller than that makes it.
-  for (const { p, least, holm, difference } of rows) {
-    assert(p < 1.2 * least && p < 0.05 && holm >= p && difference.difference > 100, JSON.stringify({ p, least, holm, difference }));
+  // All five of the widest are later than all five of every other width: p can't be smaller.
+  for (const { p, least, holm, floor, difference, atLeast } of rows) {
+    assert(
+      p === least && holm === floor && holm! < 0.001 && difference > 100 && atLeast! > 1,
+      JSON.stringify({ p, least, holm, difference }),
+    );
   }
+});
+
+Deno.test("the U, published: excess capacity delays grokking at each weight decay, as a width chosen on two rows and tested on the third says", async () => {
+  const map = await publishedBoundaries(...FULL_BOUNDARIES.map.map(({ name }) => name)), rows = delayRows(map);
+  assertEquals(rows.map(({ y, best, verdict }) => [y, best, verdict]), [[0.01, 8, "u"], [0.1, 8, "u"], [1, 8, "u"]]);
+  assert(rows.every(({ holm, floor }) => holm! < 0.05 && floor! < 0.001), JSON.stringify(rows.map(({ holm, floor }) => [holm, floor])));
+  // Independently: the best width of two rows against the widest in the third, one-sided, all 252 ways to deal ten runs.
+  const ps = rows.map(({ y }) => {
+    const times = (dModel: number, decay: number) =>
+      map.filter(({ spec }) => spec.model.dModel === dModel && spec.optim.weightDecay === decay).map((run) => run.grokkingStep!);
+    const others = rows.map((row) => row.y).filter((other) => other !== y),
+      widths = [...new Set(map.map(({ spec }) => spec.model.dModel))].filter((width) => width < 1552);
+    const rank = (width: number) =>
+      others.reduce((sum, other) => sum + Math.log(times(width, other).reduce((a, b) => a + (b || 1e6), 0)), 0);
+    const best = widths.reduce((a, b) => rank(b) < rank(a) ? b : a), [a, b] = [times(1552, y), times(best, y)];
+    const pairs = (first: readonly number[], second: readonly number[]) =>
+      first.reduce((sum, x) => sum + second.filter((z) => x > z).length, 0);
+    const all = [...a, ...b], seen = pairs(a, b);
+    const deals = Array.from({ length: 1024 }, (_, bits) => all.filter((_, i) => bits >> i & 1)).filter(({ length }) => length === 5);
+    return deals.filter((deal) => pairs(deal, all.filter((x) => !deal.includes(x))) >= seen).length / deals.length;
+  });
+  assertEquals(ps.map((p) => p.toFixed(3)), ["0.016", "0.004", "0.004"]);
 });
 
 Deno.test("beside the published: settings in their order, medians, and a test where there are runs of both", () => {
@@ -104,7 +130,10 @@ Deno.test("beside the published: settings in their order, medians, and a test wh
   assertEquals(rows.map(({ here: { n } }) => n), [5, 5, 0, 0, 0]);
   const [differs, same, none] = rows;
   // The two most extreme of 252 arrangements, of two tests.
-  assertEquals([differs.holm, same.holm! > 0.5, none.holm], [2 * 2 / 252, true, null]);
+  assertEquals([differs.holm, differs.floor, same.holm! > 0.5, none.holm], [2 * 2 / 252, 2 * 2 / 252, true, null]);
+  // One run against five can't differ: that is said beside its p.
+  const [one] = besidePublishedSettings(theirs, [{ ...theirs[0], grokkingStep: 500 }]);
+  assertEquals([one.here.n, one.floor], [1, 1 / 6]);
 });
 
 Deno.test("in small: the first map and the single questions are parts of the large map, where they have its modulus", () => {

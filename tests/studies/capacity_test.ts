@@ -23,9 +23,10 @@ import {
 } from "../../lib/studies/capacity/experiments.ts";
 import { PUBLISHED_CAPACITY } from "../../lib/studies/capacity/published.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
-import { range, swept } from "../../lib/lab/experiment.ts";
+import { range } from "../../lib/lab/experiment.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import { PRESETS, type RunInput, type RunSpec, runSpec, specHash } from "../../lib/run/spec.ts";
+import { swept } from "../../lib/run/grid.ts";
 
 const net = (layers: number, dModel: number, heads: number, dMlp = 4 * dModel): Architecture => ({ layers, dModel, heads, dMlp });
 const counted = (model: Architecture, data: RunInput["data"] = {}) => parameterCount(runSpec({ model, data }));

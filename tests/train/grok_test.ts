@@ -1,7 +1,8 @@
 /** The phenomenon itself: networks memorise, wait, and understand. */
 import { assert } from "@std/assert";
 import { quickGrok } from "../../lib/studies/lessons/first_grok.ts";
-import { openEngine, train } from "../../lib/train/train.ts";
+import { openEngine } from "../../lib/train/engines.ts";
+import { train } from "../../lib/train/train.ts";
 
 Deno.test({
   name: "nanda-style addition mod 31 groks: memorised first, generalised later, every seed",
@@ -9,7 +10,7 @@ Deno.test({
   sanitizeOps: false,
   fn: async () => {
     const specs = [0, 1, 2].map(quickGrok);
-    const runs = await train(specs, { engine: await openEngine("webgpu"), untilGrokked: true, keepSnapshots: false });
+    const runs = await train(specs, { engine: await openEngine("cpu"), untilGrokked: true, keepSnapshots: false });
     for (const { spec: { seed }, metrics, memorisationStep, grokkingStep } of runs) {
       assert(
         memorisationStep !== null && grokkingStep !== null,

@@ -120,6 +120,9 @@ Deno.test("weights: a checkpoint holds the run's evaluations, every number in fu
     assertEquals(bits(await loadWeights(path, odd)), bits(saved.params));
     const { header } = await parts(path);
     assertEquals([header["metrics.step"].dtype, header["metrics.step"].shape], ["F64", [3]]);
+    assertEquals((await readCheckpoint(path)).trainedOn, []);
+    await saveCheckpoint(path, saved, rows, ["one", "two, with a driver"]);
+    assertEquals((await readCheckpoint(path)).trainedOn, ["one", "two, with a driver"]);
     await saveCheckpoint(path, saved, []);
     assertEquals((await readCheckpoint(path)).metrics, []);
     await saveCheckpoint(path, saved);
@@ -217,6 +220,10 @@ Deno.test("weights: what is no checkpoint is refused in one line", () =>
     await refused("metadata must have its spec as JSON");
     await assemble(path, { ...header, __metadata__: { ...metadata, spec: metadata.spec.replace('"heads":3', '"heads":4') } }, data);
     await refused("dModel must be divisible by heads (4), current value is 18");
+    for (const trained_on of ["cpu", '"cpu"', "[1]"]) {
+      await assemble(path, { ...header, __metadata__: { ...metadata, trained_on } }, data);
+      await refused("trained_on in a checkpoint's metadata must be a JSON array of texts, current value is ");
+    }
     const renamed = JSON.parse(JSON.stringify(header).replace("adam.v.embed.W_E", "adam.w.embed.W_E"));
     await assemble(path, renamed, data);
     await refused("it must hold adam.v.embed.W_E [13,18], which is missing");

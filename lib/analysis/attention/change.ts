@@ -1,11 +1,12 @@
 /**
- * How attention changes over training: how fast, how far, and when half of it is done. Time is counted in decades, log₁₀(1 + step): training
- * slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
+ * How attention changes over training: how fast, how far, and when half of it is done. Time is counted in decades, log₁₀(1 + step):
+ * training slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
  */
 import { type AttentionSizes, rowsOf, type Selection } from "./patterns.ts";
-import { noiseOf } from "../statistics/change_points.ts";
+import { noiseOf } from "../statistics/noise.ts";
 import { patternDistance, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
+import { decades, stepAt } from "../statistics/decades.ts";
 
 /** Patterns at steps that ascend, [n]; each pattern is [rows, T], and each of the same rows: one head's, or all heads' of a run. */
 export interface Course {
@@ -20,22 +21,22 @@ export interface Window {
   readonly to: number | null;
 }
 
-/** Where a step lies on the axis of decades. */
-export const decades = (step: number): number => Math.log10(1 + step);
-
-/** The step at so many decades. */
-export const stepAt = (x: number): number => 10 ** x - 1;
-
 /** The first moments from a step on: as long as it takes for so many decades to pass (0.05: 12 % more steps). */
 export const justAfter = (step: number, width = 0.05): Window => ({ from: step, to: stepAt(decades(step) + width) });
 
-/** The last moments of a course of readings, so many decades of them. Throws where there are no readings. */
+/**
+ * The last moments of a course of readings, so many decades of them.
+ * @throws Error where there are no readings.
+ */
 export function lastMoments(steps: readonly number[], width = 0.05): Window {
   must("find the last readings", "the number of readings", steps.length > 0, "must be at least 1", steps.length);
   return { from: stepAt(decades(steps[steps.length - 1]) - width), to: null };
 }
 
-/** One selection's course through the readings of a run, `mean` being the mean weights [L, H, T, T]. Throws where `rowsOf` does. */
+/**
+ * One selection's course through the readings of a run, `mean` being the mean weights [L, H, T, T].
+ * @throws Error where `rowsOf` does.
+ */
 export function courseOf(
   readings: readonly { readonly step: number; readonly mean: ArrayLike<number> }[],
   sizes: AttentionSizes,
@@ -44,7 +45,7 @@ export function courseOf(
   return { steps: readings.map(({ step }) => step), patterns: readings.map(({ mean }) => rowsOf(mean, sizes, selection)), T: sizes.T };
 }
 
-/** Throws unless there are at least so many readings, at ascending steps, with patterns of one size. */
+/** @throws Error unless there are at least so many readings, at ascending steps, with patterns of one size. */
 function check(action: string, { steps, patterns, T }: Course, least: number): void {
   must(action, "the number of readings", steps.length >= least, `must be at least ${least}`, steps.length);
   must(action, "the number of patterns", patterns.length === steps.length, `must be ${steps.length} as of steps`, patterns.length);
@@ -71,7 +72,10 @@ export interface Path {
   readonly directness: number;
 }
 
-/** The path of a course. Throws for fewer than two readings, steps that don't ascend, and what are no patterns. */
+/**
+ * The path of a course.
+ * @throws Error for fewer than two readings, steps that don't ascend, and what are no patterns.
+ */
 export function pathOf(course: Course): Path {
   check("measure change", course, 2);
   const { steps, patterns, T } = course, n = steps.length;
@@ -90,9 +94,10 @@ export function pathOf(course: Course): Path {
 }
 
 /**
- * A course at n moments evenly spaced over decades, from one step to another; between two readings on the straight line over decades. So paths of runs
- * that were read more or less often can be compared. Throws where there is no reading at or before `from`, or none at or after `to`, where `to` isn't
- * above `from`, and for fewer than two moments.
+ * A course at n moments evenly spaced over decades, from one step to another; between two readings on the straight line over decades. So
+ * paths of runs that were read more or less often can be compared.
+ * @throws Error where there is no reading at or before `from`, or none at or after `to`, where `to` isn't above `from`, and for fewer than
+ * two moments.
  */
 export function evenly(course: Course, from: number, to: number, n: number): Course {
   const action = "space readings evenly", { steps, patterns } = course;
@@ -113,14 +118,20 @@ export function evenly(course: Course, from: number, to: number, n: number): Cou
   };
 }
 
-/** The places of the readings within a window. Throws where there are none. */
+/**
+ * The places of the readings within a window.
+ * @throws Error where there are none.
+ */
 function within(action: string, steps: readonly number[], { from, to }: Window): number[] {
   const places = steps.flatMap((step, i) => step >= from && (to === null || step < to) ? [i] : []);
   must(action, "the number of readings", places.length > 0, `from step ${from} to ${to ?? "the end"} must be at least 1`, 0);
   return places;
 }
 
-/** The mean pattern over the readings within a window, [rows, T]. Throws where there are none. */
+/**
+ * The mean pattern over the readings within a window, [rows, T].
+ * @throws Error where there are none.
+ */
 export function meanPattern(course: Course, window: Window): Float64Array {
   check("average patterns", course, 1);
   const places = within("average patterns", course.steps, window), sum = new Float64Array(course.patterns[0].length);
@@ -128,16 +139,20 @@ export function meanPattern(course: Course, window: Window): Float64Array {
   return sum.map((x) => x / places.length);
 }
 
-/** The mean of a number over the readings within a window (of the validation accuracy, say). Throws where there are none. */
+/**
+ * The mean of a number over the readings within a window (of the validation accuracy, say).
+ * @throws Error where there are none.
+ */
 export function meanLevel(steps: readonly number[], values: ArrayLike<number>, window: Window): number {
   const places = within("average a level", steps, window);
   return places.reduce((sum, i) => sum + values[i], 0) / places.length;
 }
 
 /**
- * How much of the way from one pattern to another is done at each reading, [n]: each pattern's place on the straight line between the two (its
- * orthogonal projection), 0 at `start`, 1 at `end`, outside where it goes further. Noise doesn't bias it, as it does distances, which it can
- * only lengthen. `null` where both ends are the same. Throws for patterns of another size.
+ * How much of the way from one pattern to another is done at each reading, [n]: each pattern's place on the straight line between the two
+ * (its orthogonal projection), 0 at `start`, 1 at `end`, outside where it goes further. Noise doesn't bias it, as it does distances, which
+ * it can only lengthen. `null` where both ends are the same.
+ * @throws Error for patterns of another size.
  */
 export function progressBetween(course: Course, start: ArrayLike<number>, end: ArrayLike<number>): Float64Array | null {
   check("measure progress", course, 1);
@@ -151,14 +166,17 @@ export function progressBetween(course: Course, start: ArrayLike<number>, end: A
 export interface HalfwayOptions {
   /** Readings before this step don't count. Default: none. */
   readonly since?: number;
-  /** So many readings in a row must lie beyond the middle; where there are fewer left, all. Default: 2, so that a spike of one reading is no change. */
+  /**
+   * So many readings in a row must lie beyond the middle; where there are fewer left, all. Default: 2, so that a spike of one reading is no
+   * change.
+   */
   readonly times?: number;
 }
 
 /**
  * The step at which a number has come half of its way from one level to another, and stays there for some readings; between two readings by
- * a straight line over decades. `null` where it never comes there, or the levels are the same. Throws for values that are no readings' and for
- * levels not finite.
+ * a straight line over decades. `null` where it never comes there, or the levels are the same.
+ * @throws Error for values that are no readings' and for levels not finite.
  */
 export function halfwayStep(
   steps: readonly number[],
@@ -195,16 +213,19 @@ export interface Change {
   readonly size: number;
   /** `progressBetween` at every reading, [n]; `null` where nothing changed. */
   readonly progress: Float64Array | null;
-  /** The standard deviation of the readings' progress around its course (`noiseOf`), as a share of the change; `null` where that can't be told. */
+  /**
+   * The standard deviation of the readings' progress around its course (`noiseOf`), as a share of the change; `null` where that can't be
+   * told.
+   */
   readonly noise: number | null;
   /** The step at which half of the change is done; `null` where it is not clear of noise (`CLEAR`). */
   readonly halfway: number | null;
 }
 
 /**
- * The change of a course from one window to another (from just after memorising to the last moments, say), and when half of it is done. A start
- * averaged over the whole plateau would hide what goes on during it: take its beginning. Throws where a window holds no reading, and where
- * `pathOf` does.
+ * The change of a course from one window to another (from just after memorising to the last moments, say), and when half of it is done. A
+ * start averaged over the whole plateau would hide what goes on during it: take its beginning.
+ * @throws Error where a window holds no reading, and where `pathOf` does.
  */
 export function changeBetween(course: Course, before: Window, after: Window, options: HalfwayOptions = {}): Change {
   const start = meanPattern(course, before), end = meanPattern(course, after), size = patternDistance(start, end, course.T);

@@ -1,7 +1,7 @@
 /**
- * Points sorted into clusters: k-means, silhouettes to choose k by, and how full each cluster is over time. The points here are attention patterns
- * (the mean pattern of one head of one run at one step), but nothing depends on it. The mean of patterns is a pattern, so centroids can be
- * shown and named as such.
+ * Points sorted into clusters: k-means, silhouettes to choose k by, and how full each cluster is over time. The points here are attention
+ * patterns (the mean pattern of one head of one run at one step), but nothing depends on it. The mean of patterns is a pattern, so
+ * centroids can be shown and named as such.
  */
 import { kmeans } from "ml-kmeans";
 import { Random } from "../../run/random.ts";
@@ -34,8 +34,8 @@ const ROUNDS = 1000;
 
 /**
  * k-means: the clusters with the least inertia that Lloyd's algorithm (1982) finds from several k-means++ starts (Arthur & Vassilvitskii
- * 2007). A cluster that loses all its points on the way is left out. Throws where there are fewer different points than k, for points of
- * different lengths, and for a coordinate that isn't finite.
+ * 2007). A cluster that loses all its points on the way is left out.
+ * @throws Error where there are fewer different points than k, for points of different lengths, and for a coordinate that isn't finite.
  */
 export function kMeans(points: Points, k: number, { starts = 10, seed = 0 }: ClusterOptions = {}): Clustering {
   const action = "cluster";
@@ -97,7 +97,7 @@ function squaredDistance(p: ArrayLike<number>, q: ArrayLike<number>): number {
 /**
  * How well each point lies in its cluster, −1 … 1 (Rousseeuw 1987): (b − a) / max(a, b), a its mean Euclidean distance to the others of its
  * cluster, b to the points of the nearest other one; 0 for a point alone in its cluster. R's `cluster::silhouette`. Work grows with n².
- * Throws unless each point has a cluster, and there are at least two.
+ * @throws Error unless each point has a cluster, and there are at least two.
  */
 export function silhouettes(points: Points, assigned: ArrayLike<number>): Float64Array {
   const action = "compute silhouettes", data = checkedPoints(action, points), n = data.length;
@@ -136,7 +136,10 @@ export interface ChoiceOptions extends ClusterOptions {
   /** The least and the most clusters to try. Default: 2 and 8. */
   readonly from?: number;
   readonly to?: number;
-  /** Where there are more points, k is chosen on so many of them, drawn from the seed; all are then sorted into as many clusters. Default: 2000. */
+  /**
+   * Where there are more points, k is chosen on so many of them, drawn from the seed; all are then sorted into as many clusters. Default:
+   * 2000.
+   */
   readonly sample?: number;
 }
 
@@ -149,8 +152,9 @@ export interface Choice extends Clustering {
 
 /**
  * k-means with the k of the largest mean silhouette, the smaller k at a tie (Kaufman & Rousseeuw 1990, who call a structure strong above
- * 0.7, reasonable above 0.5, weak above 0.25, and below that none). Silhouettes can't say whether there should be one cluster alone. Values of k above
- * the number of different points are not tried. Throws where that leaves none, and where `kMeans` does.
+ * 0.7, reasonable above 0.5, weak above 0.25, and below that none). Silhouettes can't say whether there should be one cluster alone. Values
+ * of k above the number of different points are not tried.
+ * @throws Error where that leaves none, and where `kMeans` does.
  */
 export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000, ...options }: ChoiceOptions = {}): Choice {
   const action = "choose the number of clusters", n = points.length;
@@ -168,25 +172,4 @@ export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000
   const { k, silhouette, clusters } = trials.reduce((best, trial) => trial.silhouette > best.silhouette ? trial : best);
   const tried = trials.map(({ k, silhouette, clusters: { inertia } }) => ({ k, silhouette, inertia }));
   return { ...(some === points ? clusters : kMeans(points, k, options)), k, silhouette, tried };
-}
-
-/**
- * How full each cluster is at each time: the share of the points with `times[i] === t` that are in cluster c, [times, k]; a time without
- * points has 0 throughout. For a band over runs, once for each run. Throws unless each point has a time, a whole number from 0.
- */
-export function occupancy(assigned: ArrayLike<number>, times: ArrayLike<number>, k: number): Float64Array {
-  const action = "count clusters over time", n = assigned.length;
-  must(action, "the number of times", times.length === n, `must be ${n} as of points`, times.length);
-  let last = -1;
-  for (let i = 0; i < n; i++) {
-    must(action, "a time", Number.isInteger(times[i]) && times[i] >= 0, "must be a whole number from 0", times[i]);
-    must(action, "a cluster", assigned[i] >= 0 && assigned[i] < k, `must be below ${k}`, assigned[i]);
-    last = Math.max(last, times[i]);
-  }
-  const shares = new Float64Array((last + 1) * k), points = new Float64Array(last + 1);
-  for (let i = 0; i < n; i++) {
-    shares[times[i] * k + assigned[i]]++;
-    points[times[i]]++;
-  }
-  return shares.map((count, at) => count / Math.max(1, points[Math.floor(at / k)]));
 }

@@ -7,7 +7,10 @@ import { must } from "../statistics/sample.ts";
 /** Sums of f32 weights, and of their means over examples, miss 1 by a few 10⁻⁶; what is further off is no distribution. */
 const SUM_TO_ONE = 1e-3;
 
-/** The sum of a distribution, nearly 1. Throws for a weight that is negative or not finite, and for another sum. */
+/**
+ * The sum of a distribution, nearly 1.
+ * @throws Error for a weight that is negative or not finite, and for another sum.
+ */
 function checked(action: string, p: ArrayLike<number>, from: number, to: number): number {
   let sum = 0;
   for (let i = from; i < to; i++) {
@@ -18,7 +21,10 @@ function checked(action: string, p: ArrayLike<number>, from: number, to: number)
   return sum;
 }
 
-/** The entropy of a distribution in bits, 0 … log₂ of its length; 0 log 0 counts as 0. Throws for what is no distribution. */
+/**
+ * The entropy of a distribution in bits, 0 … log₂ of its length; 0 log 0 counts as 0.
+ * @throws Error for what is no distribution.
+ */
 export function entropy(p: ArrayLike<number>): number {
   const sum = checked("compute an entropy", p, 0, p.length);
   let bits = 0;
@@ -28,14 +34,18 @@ export function entropy(p: ArrayLike<number>): number {
 
 /**
  * The Jensen–Shannon divergence of two distributions in bits (Lin 1991): the entropy of their mean less the mean of their entropies, from 0
- * (the same) to 1 (they share nothing). Throws unless both are distributions of one length.
+ * (the same) to 1 (they share nothing).
+ * @throws Error unless both are distributions of one length.
  */
 export function jensenShannon(p: ArrayLike<number>, q: ArrayLike<number>): number {
   must("compare distributions", "the second's length", q.length === p.length, `must be ${p.length} as the first's`, q.length);
   return divergence(p, q, 0, p.length);
 }
 
-/** The square root of the Jensen–Shannon divergence in bits: a metric, 0 … 1 (Endres & Schindelin 2003). Throws where `jensenShannon` does. */
+/**
+ * The square root of the Jensen–Shannon divergence in bits: a metric, 0 … 1 (Endres & Schindelin 2003).
+ * @throws Error where `jensenShannon` does.
+ */
 export const jensenShannonDistance = (p: ArrayLike<number>, q: ArrayLike<number>): number => Math.sqrt(jensenShannon(p, q));
 
 /** The Jensen–Shannon divergence of the places `from` … `to` of p and q. */
@@ -62,8 +72,8 @@ function spread(d: number): number {
 }
 
 /**
- * How far two patterns [rows, T] differ: the mean over the rows of their Jensen–Shannon divergence, in bits, 0 … 1. Throws unless both are
- * whole rows of distributions over T keys, and of one size.
+ * How far two patterns [rows, T] differ: the mean over the rows of their Jensen–Shannon divergence, in bits, 0 … 1.
+ * @throws Error unless both are whole rows of distributions over T keys, and of one size.
  */
 export function patternDivergence(p: ArrayLike<number>, q: ArrayLike<number>, T: number): number {
   const rows = rowCount(p, T);
@@ -75,11 +85,15 @@ export function patternDivergence(p: ArrayLike<number>, q: ArrayLike<number>, T:
 
 /**
  * The square root of `patternDivergence`, 0 … 1: the root mean square of the rows' metrics, and so a metric itself. Lengths of paths are
- * measured with it. Throws where `patternDivergence` does.
+ * measured with it.
+ * @throws Error where `patternDivergence` does.
  */
 export const patternDistance = (p: ArrayLike<number>, q: ArrayLike<number>, T: number): number => Math.sqrt(patternDivergence(p, q, T));
 
-/** The rows of a pattern. Throws unless it holds at least one, and only whole ones. */
+/**
+ * The rows of a pattern.
+ * @throws Error unless it holds at least one, and only whole ones.
+ */
 export function rowCount(pattern: ArrayLike<number>, T: number): number {
   must("read a pattern", "T", Number.isInteger(T) && T > 0, "must be a positive whole number", T);
   const rows = pattern.length / T;
@@ -89,8 +103,8 @@ export function rowCount(pattern: ArrayLike<number>, T: number): number {
 
 /**
  * The Wasserstein-1 distance (earth mover's) of two samples of a number, in the numbers' unit: the area between their cumulative
- * distributions. Each value counts 1, or its weight; the weights need not sum to 1. SciPy's `wasserstein_distance`. Throws for an empty
- * sample, a value that isn't finite, and weights that are negative, too few or all 0.
+ * distributions. Each value counts 1, or its weight; the weights need not sum to 1. SciPy's `wasserstein_distance`.
+ * @throws Error for an empty sample, a value that isn't finite, and weights that are negative, too few or all 0.
  */
 export function wasserstein(
   a: ArrayLike<number>,

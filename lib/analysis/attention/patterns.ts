@@ -30,8 +30,8 @@ export const choosingQueries = (T: number, mask: Mask): number[] =>
   Array.from({ length: T }, (_, query) => query).filter((query) => visibleKeys(query, T, mask) > 1);
 
 /**
- * The rows of weights [L, H, T, T] that a selection asks for, [rows, T]: layer by layer, head by head, query by query as listed. Throws for
- * weights of another size, and for a layer, head or query that there isn't.
+ * The rows of weights [L, H, T, T] that a selection asks for, [rows, T]: layer by layer, head by head, query by query as listed.
+ * @throws Error for weights of another size, and for a layer, head or query that there isn't.
  */
 export function rowsOf(weights: ArrayLike<number>, { L, H, T }: AttentionSizes, { layer, head, queries }: Selection = {}): Float64Array {
   const action = "select attention";
@@ -83,10 +83,11 @@ export interface NameOptions {
 }
 
 /**
- * What a pattern [rows, T] does, in words. Of each query the first that holds: `uniform` (entropy ≥ 95 % of the most possible), `to x` (x gets ≥ 2/3;
- * `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the other),
- * `mostly to x` (x gets ≥ 1/2, and no other key half as much), else `mixed`. A query that sees only itself attends to itself. Where the queries differ, each is named: `b: to a, =: mixed`. Throws unless there is
- * a row for each query and a token for each position.
+ * What a pattern [rows, T] does, in words. Of each query the first that holds: `uniform` (entropy ≥ 95 % of the most possible), `to x` (x
+ * gets ≥ 2/3; `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the
+ * other), `mostly to x` (x gets ≥ 1/2, and no other key half as much), else `mixed`. A query that sees only itself attends to itself. Where
+ * the queries differ, each is named: `b: to a, =: mixed`.
+ * @throws Error unless there is a row for each query and a token for each position.
  */
 export function namePattern(pattern: ArrayLike<number>, { tokens, mask, queries = [tokens.length - 1] }: NameOptions): string {
   const T = tokens.length, rows = rowCount(pattern, T);

@@ -1,7 +1,7 @@
 /**
  * How specialised attention heads are: each for itself (does it prefer positions, and does it look at the example at all?) and against the
- * others of its layer (do they do different things?). All measures run from 0 to 1 and keep heads apart; means over a layer don't depend on the
- * order of its heads, so they can be compared across runs.
+ * others of its layer (do they do different things?). All measures run from 0 to 1 and keep heads apart; means over a layer don't depend on
+ * the order of its heads, so they can be compared across runs.
  */
 import { type AttentionSizes, choosingQueries, type Mask, normalisedEntropy, rowsOf, visibleKeys } from "./patterns.ts";
 import { patternDivergence } from "./distances.ts";
@@ -22,8 +22,8 @@ export interface HeadMeasures {
   readonly layer: number;
   readonly head: number;
   /**
-   * 1 − the entropy of its mean pattern as a share of the most possible: 0 where, over the examples, all positions get alike, 1 where one gets
-   * all, always.
+   * 1 − the entropy of its mean pattern as a share of the most possible: 0 where, over the examples, all positions get alike, 1 where one
+   * gets all, always.
    */
   readonly position: number;
   /**
@@ -33,8 +33,8 @@ export interface HeadMeasures {
    */
   readonly positionShare: number | null;
   /**
-   * What the example tells of where the head looks: the mutual information of the two, that is, the entropy of its mean pattern less its mean
-   * entropy over the examples, as a share of the most possible.
+   * What the example tells of where the head looks: the mutual information of the two, that is, the entropy of its mean pattern less its
+   * mean entropy over the examples, as a share of the most possible.
    */
   readonly content: number;
   /** Its mean entropy over the examples as a share of the most possible: 1 for even attention on each of them. */
@@ -46,8 +46,8 @@ export interface HeadMeasures {
 /** One layer; `position`, `content` and `entropy` are means over its heads, `positionShare` over those that have one. */
 export interface LayerMeasures extends Omit<HeadMeasures, "head" | "distinctness"> {
   /**
-   * The specialisation index: the mean over pairs of heads of the Jensen–Shannon divergence (bits) between their mean patterns. 0 where all heads do
-   * the same, 1 where no two share a key, which takes as many keys as heads. `null` for one head.
+   * The specialisation index: the mean over pairs of heads of the Jensen–Shannon divergence (bits) between their mean patterns. 0 where all
+   * heads do the same, 1 where no two share a key, which takes as many keys as heads. `null` for one head.
    */
   readonly specialisation: number | null;
   /** The same of their entropies: the mean over pairs of heads and queries of the difference of `entropy`. `null` for one head. */
@@ -63,7 +63,10 @@ export interface SpecialisationOptions {
 
 const mean = (values: readonly number[]) => values.length > 0 ? values.reduce((sum, x) => sum + x, 0) / values.length : null;
 
-/** The measures of each layer and of its heads. Throws for statistics of another size, and for queries without a choice. */
+/**
+ * The measures of each layer and of its heads.
+ * @throws Error for statistics of another size, and for queries without a choice.
+ */
 export function specialisation(
   statistics: AttentionStatistics,
   sizes: AttentionSizes,

@@ -1,12 +1,12 @@
 /**
- * Fourier analysis of what depends on a residue a = 0 … p − 1: the embedding, above all. A network that adds modulo p comes to hold each number as
- * points on a few circles, cos(2πka / p) and sin(2πka / p) for a handful of frequencies k (Nanda et al., "Progress measures for grokking via
- * mechanistic interpretability", ICLR 2023).
+ * Fourier analysis of what depends on a residue a = 0 … p − 1: the embedding, above all. A network that adds modulo p comes to hold each
+ * number as points on a few circles, cos(2πka / p) and sin(2πka / p) for a handful of frequencies k (Nanda et al., "Progress measures for
+ * grokking via mechanistic interpretability", ICLR 2023).
  */
 
 /**
- * The largest frequency h of functions of a residue modulo p: k = 1 … h are all there are. Of an even p, h = p / 2 is the one frequency that has a
- * cosine, (−1)^a, and no sine.
+ * The largest frequency h of functions of a residue modulo p: k = 1 … h are all there are. Of an even p, h = p / 2 is the one frequency
+ * that has a cosine, (−1)^a, and no sine.
  */
 export const largestFrequency = (p: number): number => p >> 1;
 
@@ -24,8 +24,8 @@ export interface Matrix {
 }
 
 /**
- * The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers. Where
- * there is no sine, its part is 0.
+ * The parts of each column that go with cos and with sin of frequency k, both unit vectors over the rows: two vectors of `columns` numbers.
+ * Where there is no sine, its part is 0.
  */
 function components({ rows: p, columns, values }: Matrix, k: number): { readonly cos: Float64Array; readonly sin: Float64Array } {
   const cos = new Float64Array(columns), sin = new Float64Array(columns);
@@ -42,8 +42,8 @@ function components({ rows: p, columns, values }: Matrix, k: number): { readonly
 }
 
 /**
- * The power of each frequency k = 1 … h in a matrix whose rows are the residues, as a share of all that varies over them; the constant part is left
- * out. Shares sum to 1; all are 0 where nothing varies.
+ * The power of each frequency k = 1 … h in a matrix whose rows are the residues, as a share of all that varies over them; the constant part
+ * is left out. Shares sum to 1; all are 0 where nothing varies.
  */
 export function powerSpectrum(matrix: Matrix): Float64Array {
   const powers = Float64Array.from({ length: largestFrequency(matrix.rows) }, (_, i) => {
@@ -62,8 +62,9 @@ export function strongest(spectrum: ArrayLike<number>, n: number): number[] {
 }
 
 /**
- * Each row as a point in the plane that frequency k spans: its coordinates along the two orthonormal directions nearest to the columns' cos and sin
- * parts. Where the rows hold the frequency as a circle, the points lie on one, and a number's place on it turns by 2πk / p with each step.
+ * Each row as a point in the plane that frequency k spans: its coordinates along the two orthonormal directions nearest to the columns' cos
+ * and sin parts. Where the rows hold the frequency as a circle, the points lie on one, and a number's place on it turns by 2πk / p with
+ * each step.
  */
 export function plane(matrix: Matrix, k: number): { readonly x: number; readonly y: number }[] {
   const { cos, sin } = components(matrix, k);
@@ -89,8 +90,8 @@ const squares = (vector: Float64Array) => vector.reduce((sum, x) => sum + x * x,
 const product = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 
 /**
- * The orthonormal pair in the plane of two vectors that lies nearest to them (the polar factor, by symmetric orthogonalisation: Löwdin 1950), so
- * that neither is preferred. Parallel vectors span no plane: then the second is zero.
+ * The orthonormal pair in the plane of two vectors that lies nearest to them (the polar factor, by symmetric orthogonalisation: Löwdin
+ * 1950), so that neither is preferred. Parallel vectors span no plane: then the second is zero.
  */
 function orthonormal(a: Float64Array, b: Float64Array): readonly [Float64Array, Float64Array] {
   const aa = product(a, a), ab = product(a, b), bb = product(b, b);

@@ -1,26 +1,26 @@
 /**
- * Fourier analysis of functions of a pair (a, b) of residues modulo p, N of them at once: logits, one a class, or neurons.
- * Values lie as [p², N], row a · p + b. h is the largest frequency, o the largest that has a sine: both are (p − 1) / 2 of an odd p; of an even
- * one, h = p / 2 is a cosine alone and o = h − 1. Pure.
+ * Fourier analysis of functions of a pair (a, b) of residues modulo p, N of them at once: logits, one per class, or neurons.
+ * Values lie as [p², N], row a · p + b. h is the largest frequency, o the largest that has a sine: both are (p − 1) / 2 of an odd p; of an
+ * even one, h = p / 2 is a cosine alone and o = h − 1. Pure.
  */
 import { isAlone, largestFrequency, meanSquare } from "./fourier.ts";
 
 /** The largest frequency that has a sine. */
 const largestSine = (p: number) => (p - 1) >> 1;
 
-/** Where the power of functions of (a, b) lies in the plane of their frequencies, as shares of all that varies; the constant part is left out. */
+/**
+ * Where the power of functions of (a, b) lies in the plane of their frequencies, as shares of all that varies; the constant part is left
+ * out.
+ */
 export interface PairSpectrum {
   readonly p: number;
   /**
-   * [h + 1, p]: row k, column o + l holds the share at the waves e^{2πi(ka + lb) / p} and their conjugates, k = 0 … h, l = −o … h. What depends
-   * on a + b alone lies at l = k, on a − b at l = −k, on a alone at l = 0, on b alone in row 0. In rows 0 and p / 2, a wave and its conjugate have
-   * a place each. Frequencies l = −p / 2 and p / 2 are one. All shares sum to 1.
+   * [h + 1, p]: row k, column o + l holds the share at the waves e^{2πi(ka + lb) / p} and their conjugates, k = 0 … h, l = −o … h. What
+   * depends on a + b alone lies at l = k, on a − b at l = −k, on a alone at l = 0, on b alone in row 0. In rows 0 and p / 2, a wave and its
+   * conjugate have a place each. Frequencies l = −p / 2 and p / 2 are one. All shares sum to 1.
    */
   readonly shares: Float64Array;
 }
-
-/** The share of a spectrum at frequency k of a and l of b. */
-export const shareAt = ({ p, shares }: PairSpectrum, k: number, l: number) => shares[k * p + largestSine(p) + (2 * l === -p ? -l : l)];
 
 /** The spectrum of N functions taken together. @throws Error where the values are not whole rows of p² pairs. */
 export function pairSpectrum(values: ArrayLike<number>, p: number): PairSpectrum {
@@ -72,8 +72,9 @@ export interface OwnFrequencies {
 export const ONE_FREQUENCY = 0.85;
 
 /**
- * For each function the frequency k whose polynomial of degree two in the waves of a and b explains most of its variance: the eight products of
- * {1, cos ka, sin ka} and {1, cos kb, sin kb} other than 1, or three where there is no sine. So Nanda et al. (2023) tell neurons.
+ * For each function the frequency k whose polynomial of degree two in the waves of a and b explains most of its variance: the eight
+ * products of {1, cos ka, sin ka} and {1, cos kb, sin kb} other than 1, or three where there is no sine. So Nanda et al. (2023) tell
+ * neurons.
  */
 export function ownFrequencies(values: ArrayLike<number>, p: number): OwnFrequencies {
   const h = largestFrequency(p), N = values.length / (p * p);
@@ -122,7 +123,10 @@ const ROUNDING = 1e-12;
 /** Functions that are transformed together: few enough for the cache. */
 const BLOCK = 32;
 
-/** Calls `work` with the coefficients over b, [p (a), p (coefficient), width], of some functions at a time, of which the first is number `first`. */
+/**
+ * Calls `work` with the coefficients over b, [p (a), p (coefficient), width], of some functions at a time, of which the first is number
+ * `first`.
+ */
 function eachBlock(values: ArrayLike<number>, p: number, work: (over: Float64Array, width: number, first: number) => void): void {
   const N = values.length / (p * p), waves = wavesOf(p);
   if (!Number.isInteger(N)) throw new Error(`Cannot analyse pairs: there must be rows of ${p}² values, current value is ${values.length}`);
@@ -155,8 +159,8 @@ function wavesOf(p: number): Waves {
 }
 
 /**
- * Coefficients of p rows of `width` values in the orthonormal real Fourier basis: row 0 the constant, k = 1 … h the cosines, h + k the sines up to o.
- * Rows j and p − j are folded first, which halves the work; and four rows are taken at a time.
+ * Coefficients of p rows of `width` values in the orthonormal real Fourier basis: row 0 the constant, k = 1 … h the cosines, h + k the
+ * sines up to o. Rows j and p − j are folded first, which halves the work; and four rows are taken at a time.
  */
 function transform(rows: Float64Array, { cos, sin }: Waves, width: number, into: Float64Array): void {
   const p = cos.length, h = largestFrequency(p), o = largestSine(p);

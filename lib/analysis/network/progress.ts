@@ -2,10 +2,11 @@
  * Progress measures of a network that learns an answer linear in a and b modulo p, of Nanda, Chan, Lieberum, Smith & Steinhardt, "Progress
  * measures for grokking via mechanistic interpretability" (ICLR 2023, section 5.1). Pure.
  *
- * Logits z(a, b, c) are f32[p², p] for all pairs, row a · p + b. With s the right answer to (a, b), a + b for addition, and w = 2πk / p, such a
- * network comes to compute z ≈ Σ_k α_k cos(w(s − c)) over a few key frequencies k. The measures keep, or remove, what the logits hold of
- * cos(ws) and sin(ws) of these as functions of (a, b): two directions of the p² a frequency, whatever the class c. So does the code of the paper,
- * which counts them in its product basis, as 20 terms for five frequencies. Its `a + b` is `s` here, so that x − y needs no other words.
+ * Logits z(a, b, c) are f32[p², p] for all pairs, row a · p + b. With s the right answer to (a, b), a + b for addition, and w = 2πk / p,
+ * such a network comes to compute z ≈ Σ_k α_k cos(w(s − c)) over a few key frequencies k. The measures keep, or remove, what the logits
+ * hold of cos(ws) and sin(ws) of these as functions of (a, b): two directions of the p² a frequency, whatever the class c. So does the code
+ * of the paper, which counts them in its product basis, as 20 terms for five frequencies. Its `a + b` is `s` here, so that x − y needs no
+ * other words.
  */
 import { dataset, type OperationName } from "../../run/operations.ts";
 import type { RunSpec } from "../../run/spec.ts";
@@ -46,8 +47,8 @@ export interface AnswerWaves {
   readonly cos: Float64Array;
   readonly sin: Float64Array;
   /**
-   * Which share of the logits' variance each frequency's cos(ws) and sin(ws) hold, [h]. The variance is what the softmax can see: over pairs and
-   * classes, once the mean over the classes is taken off each pair, and then the mean over the pairs off each class.
+   * Which share of the logits' variance each frequency's cos(ws) and sin(ws) hold, [h]. The variance is what the softmax can see: over
+   * pairs and classes, once the mean over the classes is taken off each pair, and then the mean over the pairs off each class.
    */
   readonly shares: Float64Array;
   /** α_k: the least-squares coefficient of cos(w(s − c)), [h]. */
@@ -121,8 +122,8 @@ export function scores(logits: ArrayLike<number>, task: Task): Scores {
 /** What the key frequencies do for the network. */
 export interface Ablations {
   /**
-   * Of what is kept of the logits: the mean of each class, and cos(ws), sin(ws) of the key frequencies. `restricted.loss` is the paper's restricted
-   * loss, taken over all pairs as in its code, `restricted.acc` the keep-only accuracy.
+   * Of what is kept of the logits: the mean of each class, and cos(ws), sin(ws) of the key frequencies. `restricted.loss` is the paper's
+   * restricted loss, taken over all pairs as in its code, `restricted.acc` the keep-only accuracy.
    */
   readonly restricted: Scores;
   /** Of the logits without cos(ws), sin(ws) of the key frequencies. `excluded.trainLoss` is the paper's excluded loss. */
@@ -179,9 +180,9 @@ function scored({ p, answers, trains }: Task, logit: (pair: number, c: number) =
 export const KEY_SHARE = 0.95;
 
 /**
- * The key frequencies: the fewest whose cos(ws) and sin(ws) hold 95 % of the part of the logits that depends on the answer alone, the strongest
- * first; none where nothing does. A network without such a structure has many. (The paper reads them off its neurons, most of which there follow
- * one frequency each; what the logits hold can be asked of any architecture, at any step.)
+ * The key frequencies: the fewest whose cos(ws) and sin(ws) hold 95 % of the part of the logits that depends on the answer alone, the
+ * strongest first; none where nothing does. A network without such a structure has many. (The paper reads them off its neurons, most of
+ * which there follow one frequency each; what the logits hold can be asked of any architecture, at any step.)
  */
 export function keyFrequencies({ shares }: Pick<AnswerWaves, "shares">): number[] {
   const wanted = KEY_SHARE * shares.reduce((sum, share) => sum + share, 0), keys: number[] = [];

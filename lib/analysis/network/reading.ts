@@ -1,4 +1,6 @@
-/** What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure. */
+/**
+ * What a probe reads in a network at one step: its answers with and without the key frequencies, its spectra, its representations. Pure.
+ */
 import type { Activations } from "../../run/activations.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
 import { largestFrequency, type Matrix, powerSpectrum } from "./fourier.ts";
@@ -29,7 +31,10 @@ export interface Reading extends Ablations {
   /** The embedding's power, [h], and the Gini coefficient of its norms. */
   readonly embedding: Float64Array;
   readonly embeddingGini: number;
-  /** The mean features of each answer, [p, D], their power, [h], their cosine similarity about their mean, [p, p], and how circulant that is. */
+  /**
+   * The mean features of each answer, [p, D], their power, [h], their cosine similarity about their mean, [p, p], and how circulant that
+   * is.
+   */
   readonly means: Matrix;
   readonly features: Float64Array;
   readonly similarity: Matrix;
@@ -43,7 +48,8 @@ export interface Reading extends Ablations {
 }
 
 /**
- * Reads a checkpoint from its activations. `keys`: the key frequencies of the run, which are those of its last checkpoint; default: its own.
+ * Reads a checkpoint from its activations. `keys`: the key frequencies of the run, which are those of its last checkpoint; default: its
+ * own.
  * @throws Error where the operation is not linear.
  */
 export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, keys?: readonly number[]): Reading {

@@ -4,7 +4,9 @@
  */
 import type { Matrix } from "./fourier.ts";
 
-/** The mean of the features [pairs, D] over the pairs that have each answer, [C, D]; zero for an answer that none has. `answers`: [pairs]. */
+/**
+ * The mean of the features [pairs, D] over the pairs that have each answer, [C, D]; zero for an answer that none has. `answers`: [pairs].
+ */
 export function classMeans(features: ArrayLike<number>, answers: ArrayLike<number>, classes: number): Matrix {
   const pairs = answers.length, columns = features.length / pairs;
   const values = new Float64Array(classes * columns), counts = new Float64Array(classes);
@@ -18,8 +20,8 @@ export function classMeans(features: ArrayLike<number>, answers: ArrayLike<numbe
 
 export interface CosineOptions {
   /**
-   * Whether the mean of all rows is taken off first. Default: true. What all rows share (a bias, ReLU's being positive) says nothing of their
-   * layout, and would make every two of them alike.
+   * Whether the mean of all rows is taken off first. Default: true. What all rows share (a bias, ReLU's being positive) says nothing of
+   * their layout, and would make every two of them alike.
    */
   readonly centred?: boolean;
 }
@@ -59,8 +61,8 @@ export interface Circulant {
   /** The mean of the entries at each distance (i − j) mod p, [p]. */
   readonly profile: Float64Array;
   /**
-   * The share of the variance of the entries off the diagonal that their distance explains: 1 where the matrix is circulant, about 1 / p for a
-   * symmetric one without structure, 0 where nothing varies.
+   * The share of the variance of the entries off the diagonal that their distance explains: 1 where the matrix is circulant, about 1 / p
+   * for a symmetric one without structure, 0 where nothing varies.
    */
   readonly share: number;
 }

@@ -1,9 +1,9 @@
 /** How far two samples differ: effect sizes that need no normal distribution, with their intervals. */
 // @ts-types="@types/d3-array"
-import { median, quantile } from "d3-array";
-import { qt, qwilcox } from "lib-r-math.js";
+import { quantile } from "d3-array";
+import { qt } from "lib-r-math.js";
 import { Random } from "../../run/random.ts";
-import { checkSample, complete, critical, type Interval, must, type Observation, type ObservedPair, order } from "./sample.ts";
+import { checkSample, complete, critical, type Interval, must, type ObservedPair, order } from "./sample.ts";
 
 /** How a bootstrap is drawn: the same options give the same interval, on every machine. */
 export interface BootstrapOptions {
@@ -13,9 +13,10 @@ export interface BootstrapOptions {
 }
 
 /**
- * The percentile interval (Efron 1979) of a statistic of one or more independent samples: `statistic` gets, for each sample, the places that
- * a resample drew from it with replacement, `sizes[i]` of them. `null` where all resamples give the same: then they say nothing. With few
- * observations (below 10 or so) it is too narrow. Throws for an empty sample, fewer than 100 resamples, and a level outside (0, 1).
+ * The percentile interval (Efron 1979) of a statistic of one or more independent samples: `statistic` gets, for each sample, the places
+ * that a resample drew from it with replacement, `sizes[i]` of them. `null` where all resamples give the same: then they say nothing. With
+ * few observations (below 10 or so) it is too narrow.
+ * @throws Error for an empty sample, fewer than 100 resamples, and a level outside (0, 1).
  */
 export function bootstrap(
   sizes: readonly number[],
@@ -36,12 +37,6 @@ export function bootstrap(
   return { low: quantile(values, (1 - level) / 2)!, high: quantile(values, (1 + level) / 2)! };
 }
 
-/** A median with its percentile bootstrap interval. Throws where `bootstrap` does, and for a value that isn't finite. */
-export function bootstrapMedian(values: readonly number[], options: BootstrapOptions = {}): Interval & { readonly median: number } {
-  checkSample("estimate a median", complete(values));
-  return { median: median(values)!, ...bootstrap([values.length], ([places]) => median(places, (i) => values[i])!, options) };
-}
-
 /** How often the first sample's values are the larger (later) ones; the interval is delta's. */
 export interface Dominance extends Interval {
   /** Share of pairs in which the first is larger, minus the share in which the second is: −1 … 1. */
@@ -54,38 +49,38 @@ export interface Dominance extends Interval {
 
 /**
  * Cliff's delta (1993) with the probability of superiority (McGraw & Wong's common-language effect, 1992; Vargha & Delaney's A, 2000), over
- * all pairs of the two samples. A pair of censored times counts as far as its order is known (Gehan 1965). Interval: percentile bootstrap,
- * each sample resampled on its own; `null` for samples that don't overlap, where `superiorityInterval` still has one. Throws where
- * `bootstrap` does.
+ * the pairs within strata: only runs of the same stratum are ever compared, and each pair counts the same. A pair of censored times counts
+ * as far as its order is known (Gehan 1965). Interval: percentile bootstrap, each sample resampled on its own; of one stratum without
+ * censoring that of `superiorityInterval`, which holds for small samples too, and for those that don't overlap.
+ * @throws Error where `bootstrap` does.
  */
-export function cliffsDelta(a: readonly Observation[], b: readonly Observation[], options: BootstrapOptions = {}): Dominance {
-  return stratifiedDelta([{ a, b }], options);
-}
-
-/** Cliff's delta over the pairs within strata: only runs of the same stratum are ever compared, and each pair counts the same. */
 export function stratifiedDelta(strata: readonly ObservedPair[], options: BootstrapOptions = {}): Dominance {
   must("compare two samples", "strata", strata.length > 0, "must be at least one", strata.length);
   for (const { a, b } of strata) for (const sample of [a, b]) checkSample("compare two samples", sample);
   const orders = strata.map(({ a, b }) => a.map((x) => Int8Array.from(b, (y) => order(x, y))));
   const pairs = total(strata.map(({ a, b }) => a.length * b.length));
   const hidden = strata.flatMap(({ a, b }, s) => a.map((x, i) => count(b, (y, j) => orders[s][i][j] === 0 && !(x.event && y.event))));
-  const interval = bootstrap(
-    strata.flatMap(({ a, b }) => [a.length, b.length]),
-    (places) => {
-      let sum = 0;
-      for (let s = 0; s < orders.length; s++) {
-        const columns = places[2 * s + 1];
-        for (const i of places[2 * s]) {
-          const row = orders[s][i];
-          for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
+  const drawn = () =>
+    bootstrap(
+      strata.flatMap(({ a, b }) => [a.length, b.length]),
+      (places) => {
+        let sum = 0;
+        for (let s = 0; s < orders.length; s++) {
+          const columns = places[2 * s + 1];
+          for (const i of places[2 * s]) {
+            const row = orders[s][i];
+            for (let j = 0; j < columns.length; j++) sum += row[columns[j]];
+          }
         }
-      }
-      return sum / pairs;
-    },
-    options,
-  );
-  const delta = total(orders.flatMap((rows) => rows.map((row) => total(row)))) / pairs;
-  return { delta, superiority: (delta + 1) / 2, undecided: total(hidden) / pairs, ...interval };
+        return sum / pairs;
+      },
+      options,
+    );
+  const delta = total(orders.flatMap((rows) => rows.map((row) => total(row)))) / pairs, superiority = (delta + 1) / 2, [{ a, b }] = strata;
+  const plain = strata.length === 1 && [...a, ...b].every(({ event }) => event);
+  const score = () => superiorityInterval(superiority, a.length, b.length, options.level);
+  const interval = plain ? { low: 2 * score().low - 1, high: 2 * score().high - 1 } : drawn();
+  return { delta, superiority, undecided: total(hidden) / pairs, ...interval };
 }
 
 const count = <T>(values: readonly T[], is: (value: T, i: number) => boolean) => values.filter(is).length;
@@ -103,7 +98,7 @@ const HALVINGS = 60;
  * The score-like interval of a probability of superiority θ from n × m pairs (Newcombe 2006, part 2, method 5): all θ with |θ̂ − θ| ≤ z
  * √V(θ), V(θ) = θ(1 − θ)(1 + k(1 − θ)/(2 − θ) + kθ/(1 + θ)) / (nm), k = (n + m)/2 − 1. It holds for small samples, and for those that don't
  * overlap (θ̂ = 0 or 1), where a bootstrap has nothing to say. For samples without censoring. 2θ − 1 turns its limits into those of delta.
- * Throws unless 0 ≤ θ̂ ≤ 1 and n and m are positive.
+ * @throws Error unless 0 ≤ θ̂ ≤ 1 and n and m are positive.
  */
 export function superiorityInterval(
   superiority: number,
@@ -128,31 +123,11 @@ export function superiorityInterval(
   return { low: superiority === 0 ? 0 : limit(0), high: superiority === 1 ? 1 : limit(1) };
 }
 
-/** From so many values on the rank sum is taken as normal; R's `wilcox.test`. */
-const LARGE = 50;
-
 /**
- * How far the first sample lies above the second: the median of all differences aᵢ − bⱼ (Hodges & Lehmann 1963), in the samples' unit. The
- * interval lies between two of the ordered differences, those at which the exact Wilcoxon rank-sum test turns (Moses; R's `wilcox.test`);
- * with ties it holds more than its level. `null` where the samples are too small for the level (3 and 3 for 95 %). For samples without
- * censoring. Throws for an empty sample and a value that isn't finite.
- */
-export function hodgesLehmann(a: readonly number[], b: readonly number[], level = 0.95): Interval & { readonly shift: number } {
-  for (const sample of [a, b]) checkSample("estimate a shift", complete(sample));
-  const n = a.length, m = b.length, z = critical(level);
-  const differences = Float64Array.from(a.flatMap((x) => b.map((y) => x - y))).sort();
-  const turn = Math.max(n, m) < LARGE ? qwilcox((1 - level) / 2, n, m) : Math.round(n * m / 2 - z * Math.sqrt(n * m * (n + m + 1) / 12));
-  return {
-    shift: median(differences)!,
-    low: turn > 0 ? differences[turn - 1] : null,
-    high: turn > 0 ? differences[n * m - turn] : null,
-  };
-}
-
-/**
- * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean (Hahn &
- * Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal values, none censored.
- * Limits are `null` where all values are the same. Throws for fewer than two values and for m below 1.
+ * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean
+ * (Hahn & Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal
+ * values, none censored. Limits are `null` where all values are the same.
+ * @throws Error for fewer than two values and for m below 1.
  */
 export function meanPrediction(values: readonly number[], m: number, level = 0.95): Interval & { readonly mean: number } {
   checkSample("predict a mean", complete(values));

@@ -1,79 +1,127 @@
 /**
- * Two groups of runs compared by when something happens to them, within strata that have all else in common: one effect in steps, one without a
- * unit, one as a ratio of rates, and one test.
+ * Two groups of runs compared by when something happens to them, within strata that have all else in common: one effect, how many times as
+ * long the first takes, with an interval and a p from one and the same test.
  */
-import { type BootstrapOptions, type Dominance, stratifiedDelta } from "./compare.ts";
-import { type HazardRatio, hazardRatio, stratifiedLogRank } from "./logrank.ts";
-import { logRankScores, permutationTest } from "./permutation.ts";
-import { must, type ObservedPair } from "./sample.ts";
-import { kaplanMeier, type RestrictedMeanDifference, stratifiedMeanDifference, type SurvivalCurve } from "./survival.ts";
+import type { Tested } from "./multiple.ts";
+import { logRankScores, type PermutationOptions, permuter } from "./permutation.ts";
+import {
+  checkSample,
+  critical,
+  horizonOf,
+  type Interval,
+  must,
+  type Observation,
+  type ObservedPair,
+  stretched,
+  watchedAlike,
+} from "./sample.ts";
 
-/** The first group against the second: what is positive or above a half says that the first takes longer. */
-export interface TimeComparison {
-  /** Runs of each group, over all strata. */
+export interface ComparisonOptions extends PermutationOptions {
+  /** Of the interval. Default: 0.95. */
+  readonly level?: number;
+}
+
+/** The first group against the second; the interval is the ratio's. */
+export interface TimeComparison extends Interval, Tested {
+  /** Runs of each group that were watched as long as their stratum's horizon, over all strata. */
   readonly n: readonly [number, number];
-  /** How many of them had the event. */
+  /** How many of them had the event by then. */
   readonly events: readonly [number, number];
   /** Strata in which both groups have runs; the others say nothing. */
   readonly strata: number;
-  /** Where means are cut off, and how many strata are known that far: those of which both groups are. The others have no part in the difference. */
-  readonly tau: number;
-  readonly counted: number;
-  /** The first group's mean time until the event or tau minus the second's, in the unit of the sample, mean over these strata; 0 where tau is. */
-  readonly difference: RestrictedMeanDifference;
-  /** Within strata. */
-  readonly dominance: Dominance;
-  /** Of the rates: below 1 where the first takes longer. */
-  readonly hazard: HazardRatio;
-  /** Of the log-rank test by permutation within strata, two-sided; `null` where nothing could tell the groups apart: no event in any stratum. */
-  readonly p: number | null;
+  /** The horizon of the strata, in the unit of the sample: of the one where it is the least, and where it is the most. */
+  readonly watched: readonly [number, number];
+  /** How many times as long the first group takes; `null` where one of the groups has no event, so that it has no bound on one side. */
+  readonly ratio: number | null;
+  /** 1 where the first group takes longer, −1 where the second does, 0 where neither. */
+  readonly sign: -1 | 0 | 1;
   /** Whether all permutations were gone through, or p estimated from draws. */
   readonly exact: boolean;
 }
 
 /**
- * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared; strata in which one group is empty are left out.
- * The test is the log-rank test's permutation form, which holds for five runs against five, too.
- * @throws Error where no stratum has both groups, and for times that are negative or not finite.
+ * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only up to a horizon to which all
+ * of them were watched (`watchedAlike`); strata in which one group is empty are left out.
+ *
+ * The test is the log-rank test's permutation form within strata, two-sided, which holds for five runs against five, too. The ratio is that
+ * of the accelerated-failure-time model (Louis 1981; Wei & Gail 1983; Tsiatis 1990): the factor by which the second group's times must be
+ * stretched so that the test sees no difference; its interval holds all factors that the test doesn't reject at 1 − level. So p lies below
+ * 1 − level where the interval leaves out 1, and only there. A limit is `null` where nothing on that side is rejected: such as the upper
+ * one, where no run of the first group had the event.
+ * @throws Error where no stratum has both groups, for times that are negative or not finite, and for a level outside (0, 1).
  */
-export function compareTimes(strata: readonly ObservedPair[], options: BootstrapOptions = {}): TimeComparison {
-  const both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
-  must("compare times", "strata with both groups", both.length > 0, "must be at least one", both.length);
-  const a = both.flatMap((stratum) => stratum.a), b = both.flatMap((stratum) => stratum.b);
-  const curves = both.map((stratum) => [kaplanMeier(stratum.a, options.level), kaplanMeier(stratum.b, options.level)] as const);
-  const { tau, known } = horizon(curves, Math.max(...[...a, ...b].map(({ time }) => time)));
-  const events = [a, b].map((group) => group.filter(({ event }) => event).length) as [number, number];
-  const test = events[0] + events[1] > 0 ? permutationTest(both.map(logRankScores)) : null;
-  return {
-    n: [a.length, b.length],
-    events,
-    strata: both.length,
-    tau,
-    counted: known.length,
-    difference: tau > 0 ? stratifiedMeanDifference(known, tau, options.level) : { difference: 0, low: null, high: null },
-    dominance: stratifiedDelta(both, options),
-    hazard: hazardRatio(stratifiedLogRank(both.map((stratum) => [stratum.a, stratum.b])), options.level),
-    p: test?.p ?? null,
-    exact: test?.exact ?? true,
-  };
+export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
+  const action = "compare times", both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
+  must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
+  critical(level); // checks it
+  for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
+  const seen = both.map(({ a, b }) => alike(a, b)),
+    sizes = seen.map(({ a, b }) => [a.length, b.length] as const),
+    test = permuter(sizes, options);
+  /** Of the second group's times stretched by exp(log). */
+  const at = (log: number) => test(seen.map(({ a, b }) => logRankScores(alike(a, b.map(stretched(Math.exp(log)))))));
+  const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
+    seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
+  const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
+  const [n, events] = [false, true].map((event) => sides.map((of) => total(of, event)) as [number, number]);
+  const horizons = both.map(({ a, b }) => Math.min(horizonOf([a, b]), Math.max(...[...a, ...b].map(({ time }) => time))));
+  const shared = { n, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
+  if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
+  const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1;
+  const times = seen.flatMap(({ a, b }) => [...a, ...b].map(({ time }) => time)).filter((time) => time > 0);
+  const far = 0.1 + Math.log(Math.max(...times) / Math.min(...times));
+  const centre = events[0] > 0 && events[1] > 0 ? crossing((log) => at(log).statistic, far) : events[0] > 0 ? -Infinity : Infinity;
+  const limits = interval((log) => at(log).p >= 1 - level, centre, far);
+  const [ratio, low, high] = [centre, ...limits].map((log) => Number.isFinite(log) ? Math.exp(log) : null);
+  return { ...shared, ratio, low, high, sign, p, least, exact };
 }
+
+const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPair => {
+  const [first, second] = watchedAlike([a, b]);
+  return { a: first, b: second };
+};
+
+/** Halvings of a stretch: to less than a thousandth of a factor. */
+const HALVINGS = 16;
+
+/** Where a condition begins to hold between two places, one of which it holds at. */
+function edge(holds: (x: number) => boolean, inside: number, outside: number): number {
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (inside + outside) / 2;
+    if (holds(middle)) inside = middle;
+    else outside = middle;
+  }
+  return inside;
+}
+
+/** Where the statistic changes its sign as the second's times are stretched; of a stretch where it is 0, the middle. */
+function crossing(statistic: (log: number) => number, far: number): number {
+  return (edge((log) => statistic(log) >= 0, far, -far) + edge((log) => statistic(log) > 0, far, -far)) / 2;
+}
+
+/** Places that are looked at on the way from the estimate to as far as the data reach. */
+const PLACES = 48;
 
 /**
- * Where means are cut off, and the strata that are known so far: of all times up to which some are, the one that leaves most, strata times time. So one that
- * was watched briefly doesn't cut off the others.
+ * The limits of what isn't rejected, ±Infinity where there is none. From the estimate outwards; where 1 (log 0) is rejected it stays
+ * outside, where not, inside, whatever a p that wavers does in between.
  */
-function horizon<Pair extends readonly SurvivalCurve[]>(
-  curves: readonly Pair[],
-  most: number,
-): { readonly tau: number; readonly known: Pair[] } {
-  const until = curves.map((pair) => Math.min(most, ...pair.map(knownUntil)));
-  const left = (tau: number) => tau * until.filter((each) => each >= tau).length;
-  const tau = until.reduce((best, each) => (left(each) > left(best) || (left(each) === left(best) && each > best) ? each : best), 0);
-  return { tau, known: curves.filter((_, i) => tau > 0 && until[i] >= tau) };
-}
-
-/** How far a curve tells anything: to its last time, or, once all have had the event, for ever. */
-export function knownUntil({ points }: SurvivalCurve): number {
-  const last = points[points.length - 1];
-  return last.survival === 0 ? Infinity : last.time;
+function interval(accepted: (log: number) => boolean, centre: number, far: number): [number, number] {
+  const one = accepted(0), step = far / PLACES;
+  const limit = (way: -1 | 1) => {
+    // With the estimate beyond 0 on the other side, and 0 rejected, the limit lies between the two.
+    if (!one && way * centre < 0) {
+      for (let log = 0; Math.abs(log) < Math.min(Math.abs(centre), 2 * far); log -= way * step) {
+        if (accepted(log - way * step)) return edge(accepted, log - way * step, log);
+      }
+      return Number.isFinite(centre) ? centre : -way * far;
+    }
+    const from = one ? (way * centre < 0 || !Number.isFinite(centre) ? 0 : centre) : centre;
+    if (!Number.isFinite(from) || (way * centre === Infinity)) return way * Infinity;
+    for (let log = from; way * log < far + 1e-9; log += way * step) {
+      if (!accepted(log + way * step)) return edge(accepted, log, log + way * step);
+    }
+    return way * Infinity;
+  };
+  return [limit(-1), limit(1)];
 }

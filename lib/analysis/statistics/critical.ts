@@ -1,6 +1,6 @@
 /**
- * The critical ratio: where along a setting, such as d_model / p, half of the networks grok. With its interval, which holds for few seeds and for data in
- * which one value parts all failures from all successes; and with a word where there is no such value, or more than one.
+ * The critical ratio: where along a setting, such as d_model / p, half of the networks grok. With its interval, which holds for few seeds
+ * and for data in which one value parts all failures from all successes; and with a word where there is no such value, or more than one.
  */
 import { halfPoint, type Tries } from "./firth.ts";
 import { type Course, courseOf, type CourseOptions } from "./monotone.ts";
@@ -9,8 +9,8 @@ import { type Interval, must } from "./sample.ts";
 export type { Tries };
 
 /**
- * A value at which half of the networks grok, in the unit of the setting. The interval of one that parts all failures from all successes is at least the gap
- * between the two.
+ * A value at which half of the networks grok, in the unit of the setting. The interval of one that parts all failures from all successes is
+ * at least the gap between the two.
  */
 export interface Crossing extends Interval {
   /** `null` where it lies beyond the values tried; then `low` or `high` says what it is above or below. */
@@ -26,11 +26,11 @@ export interface Crossing extends Interval {
 /** What is known of success along a setting. */
 export interface Critical {
   /**
-   * `rises`, `falls`: one crossing. `peak`, `trough`: success turns, two crossings (where the middle groks, or where it doesn't). `irregular`: it turns more
-   * than once, no crossing. `all`, `none` of the networks grok: a crossing beyond the values tried. `level`: it doesn't depend on the setting as far as these
-   * runs tell, no crossing.
+   * `rises`, `falls`: one crossing. `peak`, `trough`: success turns, two crossings (where the middle groks, or where it doesn't).
+   * `irregular`: it turns more than once, no crossing. `all`, `none` of the networks grok: a crossing beyond the values tried. `level`: it
+   * doesn't depend on the setting as far as these runs tell, no crossing; `few`: so few runs that no numbers of successes could tell.
    */
-  readonly course: Course["shape"] | "all" | "none" | "level";
+  readonly course: Course["shape"] | "all" | "none" | "level" | "few";
   readonly crossings: readonly Crossing[];
   readonly n: number;
   readonly grokked: number;
@@ -46,10 +46,11 @@ export interface CriticalOptions extends Pick<CourseOptions, "seed" | "draws"> {
 }
 
 /**
- * Half-points of a logistic curve over the setting's logarithm, by Firth's penalised likelihood, with profile-likelihood intervals (`halfPoint`). Before
- * that, success must pass for monotone (`courseOf`): where it doesn't but turns once, each side has its own curve and crossing, so that failure on both
- * sides isn't averaged away.
- * @param tries at each value of the setting, which must be positive: the runs that have ended, and how many of them grokked. One that diverged hasn't.
+ * Half-points of a logistic curve over the setting's logarithm, by Firth's penalised likelihood, with profile-likelihood intervals
+ * (`halfPoint`). Before that, success must pass for monotone (`courseOf`): where it doesn't but turns once, each side has its own curve and
+ * crossing, so that failure on both sides isn't averaged away.
+ * @param tries at each value of the setting, which must be positive: the runs that have ended, and how many of them grokked. One that
+ * diverged hasn't.
  * @throws Error for fewer than two values, the same value twice, a value that isn't positive, and counts that aren't within n.
  */
 export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = true, ...drawn }: CriticalOptions = {}): Critical {
@@ -71,9 +72,16 @@ export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = t
     return { course: shape, crossings: sides.map((side, i) => crossing(side, (shape === "peak") === (i === 0))), ...counts, monotone };
   }
   const only = crossing(sorted, shape === "rises");
-  return only.p < 1 - level
-    ? { course: shape, crossings: [only], ...counts, monotone }
-    : { course: "level", crossings: [], ...counts, monotone };
+  if (only.p < 1 - level) return { course: shape, crossings: [only], ...counts, monotone };
+  return { course: leastP(sorted) < 1 - level ? "level" : "few", crossings: [], ...counts, monotone };
+}
+
+/**
+ * The smallest p that so many runs can give that success depends on the setting: where some value parts all failures from all successes.
+ */
+function leastP(tries: readonly Tries[]): number {
+  const parted = (from: number) => tries.map(({ x, n }, i) => ({ x: Math.log(x), n, successes: i < from ? 0 : n }));
+  return Math.min(...tries.slice(1).map((_, i) => halfPoint(parted(i + 1)).p));
 }
 
 function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Crossing {
@@ -85,7 +93,8 @@ function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Cro
   const between = turns.length === 1 && majority[turns[0]] === rises ? [tries[turns[0] - 1].x, tries[turns[0]].x] as const : null;
   const shared = { rises, p: found.p, between };
   if (x !== null && x >= least && x <= most) {
-    // All fail on one side and all succeed on the other: nothing was tried in between, so that no value there can be ruled out, however many runs agree.
+    // All fail on one side and all succeed on the other: nothing was tried in between, so that no value there can be ruled out, however
+    // many runs agree.
     const parted = between !== null && tries.every(({ successes, n }) => successes === 0 || successes === n);
     if (!parted) return { x, low, high, ...shared };
     return { x, low: low === null ? null : Math.min(low, between[0]), high: high === null ? null : Math.max(high, between[1]), ...shared };

@@ -4,21 +4,14 @@
  */
 // @ts-types="@types/d3-array"
 import { bisectRight, maxIndex } from "d3-array";
-import { decades } from "../attention/change.ts";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import { type Interval, must } from "./sample.ts";
+import { decades } from "./decades.ts";
 
 /** A number at steps that ascend, [n] each: how far something has come. */
 export interface Signal {
   readonly steps: readonly number[];
   readonly values: ArrayLike<number>;
-}
-
-/** What a number has moved by, up and down, until each reading, [n]: of a rise with dips, a signal that only rises, as a path's length does. */
-export function variation(values: ArrayLike<number>): Float64Array {
-  const moved = new Float64Array(values.length);
-  for (let i = 1; i < moved.length; i++) moved[i] = moved[i - 1] + Math.abs(values[i] - values[i - 1]);
-  return moved;
 }
 
 /** The signal's value at so many decades: straight lines between readings, level beyond them. */
@@ -30,9 +23,9 @@ function valueAt({ steps, values }: Signal, x: number): number {
 }
 
 /**
- * A signal's speed, change per decade, in cells of `spacing` decades from one step to another; what is left of a cell at the end is left out. The signal
- * is resampled, not its speed, so no change gets lost between readings. Throws for fewer than two readings, steps that don't ascend and values not
- * finite, and where there are no two cells.
+ * A signal's speed, change per decade, in cells of `spacing` decades from one step to another; what is left of a cell at the end is left
+ * out. The signal is resampled, not its speed, so no change gets lost between readings.
+ * @throws Error for fewer than two readings, steps that don't ascend and values not finite, and where there are no two cells.
  */
 export function speedsOf(signal: Signal, from: number, to: number, spacing: number): Float64Array {
   const action = "resample a speed", { steps, values } = signal;
@@ -51,9 +44,10 @@ export function speedsOf(signal: Signal, from: number, to: number, spacing: numb
 const ROUNDING = 1e-18;
 
 /**
- * The cross-correlation of two series of n cells at lags −most … most, [2·most + 1]: at lag k of x[t + k] with y[t], so a peak at k > 0 says that
- * x comes later. Both are centred and the sums divided by n whatever the lag, as R's `ccf` does: lags near n shrink to 0. `null` where one of
- * them doesn't vary. Throws for series of different lengths.
+ * The cross-correlation of two series of n cells at lags −most … most, [2·most + 1]: at lag k of x[t + k] with y[t], so a peak at k > 0
+ * says that x comes later. Both are centred and the sums divided by n whatever the lag, as R's `ccf` does: lags near n shrink to 0. `null`
+ * where one of them doesn't vary.
+ * @throws Error for series of different lengths.
  */
 export function crossCorrelation(x: ArrayLike<number>, y: ArrayLike<number>, most: number): Float64Array | null {
   const n = x.length;
@@ -114,7 +108,8 @@ export interface SpeedLag extends Interval, Peak {
 /**
  * The lag at which the speeds of two signals agree best: the peak of their cross-correlation, mean over runs.
  * Interval: percentile bootstrap over the runs, no finer than the spacing; `null` where all resamples give the same peak. It is `null`
- * altogether where no run is left. Throws where `speedsOf` and `bootstrap` do.
+ * altogether where no run is left.
+ * @throws Error where `speedsOf` and `bootstrap` do.
  */
 export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 1, ...options }: SpeedLagOptions = {}): SpeedLag | null {
   must("correlate speeds", "the largest lag", most >= spacing, `must be at least the spacing, ${spacing},`, most);
@@ -144,4 +139,22 @@ export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 
 function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
   const best = maxIndex(correlations);
   return { lag: lags[best], correlation: correlations[best] };
+}
+
+/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
+export function correlationBand(
+  pairs: readonly SignalPair[],
+  { lags }: SpeedLag,
+  { level, resamples = 1000, seed }: BootstrapOptions = {},
+) {
+  const most = (lags.length - 1) / 2, spacing = lags[most + 1];
+  const all = pairs.flatMap(({ first, second, from, to }) =>
+    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []
+  );
+  const options = { resamples, ...level !== undefined ? { level } : {}, ...seed !== undefined ? { seed } : {} };
+  return Array.from(lags, (lag, i) => {
+    const mean = (places: ArrayLike<number>) => Array.from(places, (at) => all[at][i]).reduce((sum, x) => sum + x, 0) / places.length;
+    const mid = mean(all.map((_, at) => at)), { low, high } = bootstrap([all.length], ([places]) => mean(places), options);
+    return { lag, mid, low: low ?? mid, high: high ?? mid };
+  });
 }

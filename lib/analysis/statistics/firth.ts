@@ -1,6 +1,6 @@
 /**
- * Where along x half of all tries succeed, from counts that a logistic curve is laid through. By Firth's penalised likelihood, so that there is an
- * answer, too, where one value of x parts all failures from all successes, and the usual curve would be infinitely steep.
+ * Where along x half of all tries succeed, from counts that a logistic curve is laid through. By Firth's penalised likelihood, so that
+ * there is an answer, too, where one value of x parts all failures from all successes, and the usual curve would be infinitely steep.
  */
 import { pnorm } from "lib-r-math.js";
 import { critical, type Interval, must } from "./sample.ts";
@@ -86,7 +86,8 @@ function fitted(tries: readonly Tries[]): LogisticCurve {
 }
 
 /**
- * The curve of the greatest penalised likelihood, that of R's `logistf` and `brglm`. It is finite even where the tries are separated, or all succeed.
+ * The curve of the greatest penalised likelihood, that of R's `logistf` and `brglm`. It is finite even where the tries are separated, or
+ * all succeed.
  * @throws Error unless there are tries at two different x, and counts are within n.
  */
 export function firthLogistic(tries: readonly Tries[]): LogisticCurve {
@@ -106,16 +107,19 @@ export interface HalfPoint extends Interval {
 
 /** So many half-widths of the tries' range from its middle, one x is as good as another. */
 const FAR = 20;
-/** Logarithms of the slopes tried, x in half-widths: from next to none to far above what the closest places can tell; and flat curves' intercepts. */
+/**
+ * Logarithms of the slopes tried, x in half-widths: from next to none to far above what the closest places can tell; and flat curves'
+ * intercepts.
+ */
 const SLOPES = [-12, 9] as const, INTERCEPTS = [-12, 12] as const;
 /** Halvings of an interval until it is down to rounding. */
 const HALVINGS = 50;
 
 /**
- * The half-point of the penalised curve, with its profile-likelihood interval (Heinze & Schemper 2002, there for coefficients): all x₀ for which some
- * curve that rises (or falls) through one half there comes within χ²/2 of the greatest penalised likelihood. A limit is `null` where no x on that side is
- * far enough out to be ruled out, as with Fieller's interval. Where all tries succeed, or none, the half-point lies beyond them, and only the limit
- * towards them is one.
+ * The half-point of the penalised curve, with its profile-likelihood interval (Heinze & Schemper 2002, there for coefficients): all x₀ for
+ * which some curve that rises (or falls) through one half there comes within χ²/2 of the greatest penalised likelihood. A limit is `null`
+ * where no x on that side is far enough out to be ruled out, as with Fieller's interval. Where all tries succeed, or none, the half-point
+ * lies beyond them, and only the limit towards them is one.
  * @param rises which way the rate changes; by default as the curve does, and upwards where it can't say.
  * @throws Error where `firthLogistic` does, and for a level outside (0, 1).
  */

@@ -62,9 +62,9 @@ export interface CourseOptions {
 }
 
 /**
- * Tests by parametric bootstrap whether counts can come from rates that are monotone in either direction: how often counts drawn from the likeliest
- * monotone rates are as far from every such order as those seen (order-restricted likelihood ratio; Robertson, Wright & Dykstra 1988). The same for one
- * turn. A rate that falls again where too much of something harms is then no noise around a rise.
+ * Tests by parametric bootstrap whether counts can come from rates that are monotone in either direction: how often counts drawn from the
+ * likeliest monotone rates are as far from every such order as those seen (order-restricted likelihood ratio; Robertson, Wright & Dykstra
+ * 1988). The same for one turn. A rate that falls again where too much of something harms is then no noise around a rise.
  * @throws Error for no tries, fewer than 100 draws, and where x doesn't ascend.
  */
 export function courseOf(tries: readonly Tries[], { alpha = 0.05, seed = 0, draws = 2000 }: CourseOptions = {}): Course {

@@ -1,7 +1,7 @@
 /**
- * Two numbers for each run, before and after say, compared within the runs. A run is the unit: its heads and examples share their weights, and
- * must be summed up into its one number before, never pooled as if each were a run. Nor can heads be matched across runs: head 0 of one seed
- * is not head 0 of another. What is summed up must not depend on their order.
+ * Two numbers for each run, before and after say, compared within the runs. A run is the unit: its heads and examples share their weights,
+ * and must be summed up into its one number before, never pooled as if each were a run. Nor can heads be matched across runs: head 0 of one
+ * seed is not head 0 of another. What is summed up must not depend on their order.
  */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
@@ -10,10 +10,12 @@ import type { Permutation, PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, critical, type Interval, must } from "./sample.ts";
 
 /**
- * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ ways to choose
- * their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several clusters, say): it is
- * flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't be below 2 / 2ⁿ (for
- * vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031. Throws for no differences, of several lengths, and not finite.
+ * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ
+ * ways to choose their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several
+ * clusters, say): it is flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't
+ * be below 2 / 2ⁿ (for vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031; `least` says what it can't be below with these
+ * differences, zeros among them.
+ * @throws Error for no differences, for differences of several lengths, and for one that isn't finite.
  */
 export function signFlipTest(differences: readonly (number | readonly number[])[], options: PermutationOptions = {}): Permutation {
   const { seed = 0, draws = 10_000, enumerate = 100_000 } = options, action = "flip signs", n = differences.length;
@@ -25,27 +27,35 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
     for (const x of row) must(action, "a difference", Number.isFinite(x), "must be finite", x);
   }
   const sum = Float64Array.from(rows[0], (_, d) => rows.reduce((sum, row) => sum + row[d], 0));
-  // Sums of the same differences in another order differ by rounding; they are as far out as the one seen.
-  const limit = Math.hypot(...sum) - 1e-12 * rows.reduce((all, row) => all + Math.hypot(...row), 0);
-  const asFar = (positive: (i: number) => boolean) => {
-    const flipped = new Float64Array(D);
-    rows.forEach((row, i) => row.forEach((x, d) => flipped[d] += positive(i) ? x : -x));
-    return Math.hypot(...flipped) >= limit;
+  const flipped = (positive: (i: number) => boolean) => {
+    const sum = new Float64Array(D);
+    rows.forEach((row, i) => row.forEach((x, d) => sum[d] += positive(i) ? x : -x));
+    return Math.hypot(...sum);
   };
+  // Sums of the same differences in another order differ by rounding; they are as far out as the one seen.
+  const rounding = 1e-12 * rows.reduce((all, row) => all + Math.hypot(...row), 0), limit = Math.hypot(...sum) - rounding;
   const statistic = D === 1 ? sum[0] : Math.hypot(...sum), arrangements = 2 ** n;
-  let hits = 0;
   if (arrangements <= enumerate) {
-    for (let signs = 0; signs < arrangements; signs++) if (asFar((i) => (signs >> i & 1) === 0)) hits++;
-    return { statistic, p: hits / arrangements, exact: true, arrangements };
+    const all = Float64Array.from({ length: arrangements }, (_, signs) => flipped((i) => (signs >> i & 1) === 0));
+    const share = (least: number) => all.filter((length) => length >= least).length / arrangements;
+    return {
+      statistic,
+      p: share(limit),
+      least: share(all.reduce((most, x) => Math.max(most, x), 0) - rounding),
+      exact: true,
+      arrangements,
+    };
   }
-  const random = new Random(seed, "resample");
-  for (let draw = 0; draw < draws; draw++) if (asFar(() => random.word() % 2 === 0)) hits++;
-  return { statistic, p: (hits + 1) / (draws + 1), exact: false, arrangements };
+  const random = new Random(seed, "resample"), zeros = rows.filter((row) => row.every((x) => x === 0)).length;
+  let hits = 0;
+  for (let draw = 0; draw < draws; draw++) if (flipped(() => random.word() % 2 === 0) >= limit) hits++;
+  return { statistic, p: (hits + 1) / (draws + 1), least: Math.max(2 ** (1 + zeros - n), 1 / (draws + 1)), exact: false, arrangements };
 }
 
 /**
- * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That of lib-r-math.js
- * 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8, then 13).
+ * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That
+ * of lib-r-math.js 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8,
+ * then 13).
  */
 function signedRankQuantile(p: number, n: number): number {
   const ways = new Float64Array(n * (n + 1) / 2 + 1); // of choosing ranks with this sum
@@ -61,9 +71,10 @@ const LARGE = 50;
 
 /**
  * Where paired differences lie: the median of all their pairwise means, each with itself too (Hodges & Lehmann 1963), in their unit. The
- * interval lies between two of the ordered means, those at which the exact Wilcoxon signed-rank test turns (Tukey; R's `wilcox.test(conf.int =
- * TRUE)`); it assumes that the differences lie symmetrically. `null` where there are too few for the level: 95 % needs 6, 90 % needs 5.
- * Throws for no differences, and for one that isn't finite.
+ * interval lies between two of the ordered means, those at which the exact Wilcoxon signed-rank test turns (Tukey; R's
+ * `wilcox.test(conf.int = TRUE)`); it assumes that the differences lie symmetrically. `null` where there are too few for the level: 95 %
+ * needs 6, 90 % needs 5.
+ * @throws Error for no differences, and for one that isn't finite.
  */
 export function pseudomedian(differences: readonly number[], level = 0.95): Interval & { readonly shift: number } {
   checkSample("estimate a shift", complete(differences));
@@ -74,8 +85,9 @@ export function pseudomedian(differences: readonly number[], level = 0.95): Inte
 }
 
 /**
- * The matched-pairs rank-biserial correlation (Kerby 2014): of the ranks of the differences' sizes, the share that positive ones hold minus the
- * share of negative ones, −1 … 1; zeros are left out, and 0 where all are (Wilcoxon). Throws for no differences, and for one not finite.
+ * The matched-pairs rank-biserial correlation (Kerby 2014): of the ranks of the differences' sizes, the share that positive ones hold minus
+ * the share of negative ones, −1 … 1; zeros are left out, and 0 where all are (Wilcoxon).
+ * @throws Error for no differences, and for one not finite.
  */
 export function rankBiserial(differences: readonly number[]): number {
   checkSample("compute a rank-biserial correlation", complete(differences));

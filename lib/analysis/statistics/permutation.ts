@@ -1,7 +1,8 @@
 /** Permutation tests: p-values that hold for five runs against five, where the normal and the chi-square distribution are no guide yet. */
 import { Random } from "../../run/random.ts";
 import { logRank } from "./logrank.ts";
-import { checkSample, must, type Observation, type ObservedPair, order } from "./sample.ts";
+import type { Tested } from "./multiple.ts";
+import { checkSample, choose, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
 /** A number for every run of two groups. */
 export interface Pair {
@@ -23,55 +24,98 @@ export interface Permutation {
   readonly statistic: number;
   /** Two-sided: the share of arrangements with a statistic at least as far from 0. */
   readonly p: number;
+  /** The smallest p that these scores can give, however they are dealt: a test whose `least` lies above its threshold decides nothing. */
+  readonly least: number;
   /** Whether all arrangements were gone through; else p is estimated, (hits + 1) / (draws + 1), and never 0 (Phipson & Smyth 2010). */
   readonly exact: boolean;
-  /** Ways to deal the runs to the two groups, stratum by stratum: p can't be below 1 over this. */
+  /** Ways to deal the runs to the two groups, stratum by stratum. */
   readonly arrangements: number;
 }
 
 /**
  * The permutation test that two groups are dealt from the same, within each stratum (Fisher 1935; Pitman 1937). What is summed decides what
  * it tests: plain values give the test of means, `gehanScores` the Wilcoxon rank-sum test and Gehan's for censored times, `logRankScores`
- * the log-rank test. A stratum with one group empty says nothing, and changes nothing. Throws unless some stratum holds both, and for a
- * score that isn't finite.
+ * the log-rank test. A stratum with one group empty says nothing, and changes nothing.
+ * @throws Error unless some stratum holds both groups, and for a score that isn't finite.
  */
 export function permutationTest(strata: readonly Pair[], options: PermutationOptions = {}): Permutation {
-  const { seed = 0, draws = 10_000, enumerate = 100_000 } = options, action = "permute";
-  must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
   const both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
-  must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
-  const decks = both.map(({ a, b }) => ({ scores: [...a, ...b], taken: a.length }));
-  for (const x of decks.flatMap(({ scores }) => scores)) must(action, "a score", Number.isFinite(x), "must be finite", x);
+  must("permute", "strata with both groups", both.length > 0, "must be at least one", both.length);
+  return permuter(both.map(({ a, b }) => [a.length, b.length] as const), options)(both);
+}
 
-  const average = total(decks.map(({ scores, taken }) => total(scores) * taken / scores.length));
-  const statistic = total(both.flatMap(({ a }) => a)) - average;
-  // Sums of the same scores in another order differ by rounding; they are as far out as the one seen.
-  const limit = Math.abs(statistic) - 1e-12 * total(decks.flatMap(({ scores }) => scores.map(Math.abs)));
-  const asFar = (sum: number) => Math.abs(sum - average) >= limit;
+/**
+ * The same test for many sets of scores of the same runs: arrangements are drawn once, so that p-values of different scores are comparable.
+ * @param sizes runs of each group in each stratum, both above 0.
+ */
+export function permuter(
+  sizes: readonly (readonly [number, number])[],
+  { seed = 0, draws = 10_000, enumerate = 100_000 }: PermutationOptions = {},
+): (strata: readonly Pair[]) => Permutation {
+  const action = "permute";
+  must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
+  const arrangements = sizes.reduce((product, [a, b]) => product * choose(a + b, a), 1), exact = arrangements <= enumerate;
+  const drawn = exact ? [] : drawDeals(sizes, draws, new Random(seed, "resample"));
+  return (strata) => {
+    const decks = strata.map(({ a, b }) => ({ scores: [...a, ...b], taken: a.length }));
+    for (const x of decks.flatMap(({ scores }) => scores)) must(action, "a score", Number.isFinite(x), "must be finite", x);
+    const average = total(decks.map(({ scores, taken }) => total(scores) * taken / scores.length));
+    const statistic = total(strata.flatMap(({ a }) => a)) - average;
+    // Sums of the same scores in another order differ by rounding; they are as far out as the one seen.
+    const rounding = 1e-12 * total(decks.flatMap(({ scores }) => scores.map(Math.abs))), limit = Math.abs(statistic) - rounding;
+    const least = extreme(decks, average, rounding) / arrangements;
+    if (exact) {
+      const sums = decks.reduce((before, { scores, taken }) => {
+        const here = subsetSums(scores, taken);
+        return before.flatMap((x) => here.map((y) => x + y));
+      }, [0]);
+      return { statistic, p: sums.filter((sum) => Math.abs(sum - average) >= limit).length / sums.length, least, exact, arrangements };
+    }
+    let hits = 0;
+    for (let i = 0; i < draws; i++) {
+      let sum = -average;
+      for (let s = 0; s < decks.length; s++) {
+        const { scores, taken } = decks[s], places = drawn[s];
+        for (let k = i * taken; k < (i + 1) * taken; k++) sum += scores[places[k]];
+      }
+      if (Math.abs(sum) >= limit) hits++;
+    }
+    return { statistic, p: (hits + 1) / (draws + 1), least: Math.max(least, 1 / (draws + 1)), exact, arrangements };
+  };
+}
 
-  const arrangements = decks.reduce((product, { scores, taken }) => product * choose(scores.length, taken), 1);
-  if (arrangements <= enumerate) {
-    const sums = decks.reduce((before, { scores, taken }) => {
-      const here = subsetSums(scores, taken);
-      return before.flatMap((x) => here.map((y) => x + y));
-    }, [0]);
-    return { statistic, p: sums.filter(asFar).length / sums.length, exact: true, arrangements };
-  }
-  const random = new Random(seed, "resample");
-  let hits = 0;
+/** Which places the first group gets, draw by draw: of each stratum [draws, size of the first group]. */
+function drawDeals(sizes: readonly (readonly [number, number])[], draws: number, random: Random): Uint32Array[] {
+  const decks = sizes.map(([a, b]) => Array.from({ length: a + b }, (_, i) => i)), all = sizes.map(([a]) => new Uint32Array(draws * a));
   for (let i = 0; i < draws; i++) {
-    if (asFar(total(decks.map(({ scores, taken }) => deal(scores, taken, random))))) hits++;
+    decks.forEach((deck, s) => {
+      const [taken] = sizes[s];
+      shuffle(deck, taken, random);
+      for (let k = 0; k < taken; k++) all[s][i * taken + k] = deck[k];
+    });
   }
-  return { statistic, p: (hits + 1) / (draws + 1), exact: false, arrangements };
+  return all;
+}
+
+/** Arrangements whose sum lies as far from the average as any can: those with the largest scores, the smallest ones, or both. */
+function extreme(
+  decks: readonly { readonly scores: readonly number[]; readonly taken: number }[],
+  average: number,
+  rounding: number,
+): number {
+  const ends = [1, -1].map((sign) => {
+    const each = decks.map(({ scores, taken }) => {
+      const sorted = scores.toSorted((a, b) => sign * (b - a)), first = sorted.slice(0, taken), last = sorted[taken - 1];
+      const tied = (values: readonly number[]) => values.filter((x) => Math.abs(x - last) <= rounding).length;
+      return { sum: total(first), ways: choose(tied(sorted), tied(first)) };
+    });
+    return { far: Math.abs(total(each.map(({ sum }) => sum)) - average), ways: each.reduce((product, { ways }) => product * ways, 1) };
+  });
+  const far = Math.max(...ends.map((end) => end.far)), furthest = ends.filter((end) => end.far >= far - rounding);
+  return far <= rounding ? furthest[0].ways : total(furthest.map(({ ways }) => ways));
 }
 
 const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
-
-function choose(n: number, k: number): number {
-  let ways = 1;
-  for (let i = 1; i <= k; i++) ways = ways * (n - k + i) / i;
-  return Math.round(ways);
-}
 
 /** The sums of all ways to take so many of the values. */
 function subsetSums(values: readonly number[], taken: number, from = 0): number[] {
@@ -91,30 +135,34 @@ function shuffle<T>(deck: T[], taken: number, random: Random): void {
   }
 }
 
-/** Deals, and sums what was dealt. */
-function deal(scores: number[], taken: number, random: Random): number {
-  shuffle(scores, taken, random);
-  return total(scores.slice(0, taken));
-}
-
 /**
- * p of the log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least as large. Of
- * two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different.
- * Throws where `logRank` does.
+ * The log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least
+ * as large. Of two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different.
+ * Follow-up must not differ between the groups: `watchedAlike` makes it so. `least`: no p is smaller, since deals that only swap groups of
+ * one size have the same χ².
+ * @throws Error where `logRank` does.
  */
-export function logRankPermuted(groups: readonly (readonly Observation[])[], options: PermutationOptions = {}): number {
-  if (groups.length === 2) return permutationTest([logRankScores({ a: groups[0], b: groups[1] })], options).p;
+export function logRankPermuted(
+  groups: readonly (readonly Observation[])[],
+  options: PermutationOptions = {},
+): Tested & { readonly p: number } {
+  if (groups.length === 2) return permutationTest([logRankScores({ a: groups[0], b: groups[1] })], options);
   const { seed = 0, draws = 2000 } = options, random = new Random(seed, "resample"), deck = groups.flat();
   must("permute", "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
-  const limit = logRank(groups).chiSquare * (1 - 1e-9);
+  const limit = logRank(groups).chiSquare * (1 - 1e-9), sizes = groups.map(({ length }) => length);
   let hits = 0;
   for (let i = 0; i < draws; i++) {
     shuffle(deck, deck.length - 1, random);
     let from = 0;
-    if (logRank(groups.map(({ length }) => deck.slice(from, from += length))).chiSquare >= limit) hits++;
+    if (logRank(sizes.map((length) => deck.slice(from, from += length))).chiSquare >= limit) hits++;
   }
-  return (hits + 1) / (draws + 1);
+  let ways = 1, left = deck.length;
+  for (const size of sizes) (ways *= choose(left, size), left -= size);
+  for (const same of Map.groupBy(sizes, (size) => size).values()) ways /= factorial(same.length);
+  return { p: (hits + 1) / (draws + 1), least: Math.max(1 / ways, 1 / (draws + 1)) };
 }
+
+const factorial = (n: number): number => n < 2 ? 1 : n * factorial(n - 1);
 
 /**
  * For each run, how many of all are earlier minus how many are later, as far as known (Gehan 1965; Mantel 1967). The first group's sum is
@@ -126,8 +174,8 @@ export function gehanScores({ a, b }: ObservedPair): Pair {
 }
 
 /**
- * For each run, its event minus the hazard that both groups together had met by its time (Nelson 1969; Aalen 1978). The first group's sum is
- * its observed minus its expected events in the log-rank test.
+ * For each run, its event minus the hazard that both groups together had met by its time (Nelson 1969; Aalen 1978). The first group's sum
+ * is its observed minus its expected events in the log-rank test.
  */
 export function logRankScores({ a, b }: ObservedPair): Pair {
   const all = pool(a, b), times = [...new Set(all.filter(({ event }) => event).map(({ time }) => time))];

@@ -11,6 +11,8 @@ export interface RankCorrelation extends Interval {
   readonly rho: number | null;
   /** Two-sided, of the permutation test that they have nothing to do with each other; `null` with `rho`. */
   readonly p: number | null;
+  /** The smallest p that so many pairs with these ties can give; `null` with `rho`. */
+  readonly least: number | null;
 }
 
 /** The ranks of values, from 1; equal ones share their mean rank. */
@@ -27,8 +29,8 @@ function correlation(x: readonly number[], y: readonly number[]): number | null 
 }
 
 /**
- * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them. Throws for
- * fewer than three pairs, sides of two lengths, and values that aren't finite.
+ * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them.
+ * @throws Error for fewer than three pairs, sides of two lengths, and values that aren't finite.
  */
 export function rankCorrelation(
   x: readonly number[],
@@ -40,22 +42,20 @@ export function rankCorrelation(
   must(action, "the number of pairs", n >= 3, "must be at least 3", n);
   for (const side of [x, y]) checkSample(action, complete(side));
   const [a, b] = [ranks(x), ranks(y)], rho = correlation(a, b);
-  if (rho === null) return { n, rho, p: null, low: null, high: null };
-  const limit = Math.abs(rho) - 1e-12,
-    far = (order: ArrayLike<number>) => Math.abs(correlation(a, Array.from(order, (i) => b[i]))!) >= limit;
-  let hits = 0, ways = 0;
-  if (n <= 8) {
-    for (const order of permutations(n)) (ways++, hits += Number(far(order)));
-  } else {
-    const random = new Random(options.seed ?? 0, "resample");
-    for (let draw = 0; draw < draws; draw++) hits += Number(far(random.permutation(n)));
-    (hits++, ways = draws + 1);
-  }
+  if (rho === null) return { n, rho, p: null, least: null, low: null, high: null };
+  const sizeOf = (order: ArrayLike<number>) => Math.abs(correlation(a, Array.from(order, (i) => b[i]))!);
+  const exact = n <= 8, random = new Random(options.seed ?? 0, "resample");
+  const sizes = exact
+    ? Array.from(permutations(n), sizeOf)
+    : [Math.abs(rho), ...Array.from({ length: draws }, () => sizeOf(random.permutation(n)))];
+  const share = (limit: number) => sizes.filter((size) => size >= limit - 1e-12).length / sizes.length;
+  // Of drawn orders none but the one seen need reach the most extreme; the fewest that can is one of all.
+  const least = exact ? share(sizes.reduce((most, size) => Math.max(most, size), 0)) : 1 / sizes.length;
   const drawn = ([places]: readonly Uint32Array[]) => {
     const of = (side: readonly number[]) => ranks(Array.from(places, (i) => side[i]));
     return correlation(of(x), of(y)) ?? 0; // a resample of one pair alone says nothing
   };
-  return { n, rho, p: hits / ways, ...bootstrap([n], drawn, { resamples: 2000, ...options }) };
+  return { n, rho, p: share(Math.abs(rho)), least, ...bootstrap([n], drawn, { resamples: 2000, ...options }) };
 }
 
 /** All orders of 0 … n − 1. */

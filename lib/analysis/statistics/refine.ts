@@ -1,6 +1,6 @@
 /**
- * Where yes turns into no on a grid, without asking everywhere: a coarse lattice first, then only the places between neighbours that differ (bisection,
- * in two dimensions). Each place is asked several times, and no more once the majority is known.
+ * Where yes turns into no on a grid, without asking everywhere: a coarse lattice first, then only the places between neighbours that differ
+ * (bisection, in two dimensions). Each place is asked several times, and no more once the majority is known.
  */
 import { must } from "./sample.ts";
 
@@ -15,7 +15,9 @@ export interface RefineOptions {
   readonly of: number;
   /** The edge is wanted to so many places: 1 to the next one, 2 to the next but one. A power of two. Default: 1. */
   readonly precision?: number;
-  /** The first lattice's step along both axes, a power of two; islands smaller than it may be missed. Default: a third of the longer axis. */
+  /**
+   * The first lattice's step along both axes, a power of two; islands smaller than it may be missed. Default: a third of the longer axis.
+   */
   readonly stride?: number;
 }
 
@@ -34,12 +36,12 @@ export interface Refinement {
 }
 
 /**
- * What is known of a grid of `[columns, rows]` places from their votes, and what to ask next. It depends on the votes alone, so that a refinement can be
- * taken up at any time, and tried on a grid that was asked everywhere.
+ * What is known of a grid of `[columns, rows]` places from their votes, and what to ask next. It depends on the votes alone, so that a
+ * refinement can be taken up at any time, and tried on a grid that was asked everywhere.
  *
- * A place is decided when more than half of `of` say yes, or half or more say no; it is asked first as often as that can take at least. Places of a finer
- * lattice whose neighbours on the coarser one agree are taken to agree with them, unless a place beside them turns out otherwise: so in the end both
- * sides of every edge were asked.
+ * A place is decided when more than half of `of` say yes, or half or more say no; it is asked first as often as that can take at least.
+ * Places of a finer lattice whose neighbours on the coarser one agree are taken to agree with them, unless a place beside them turns out
+ * otherwise: so in the end both sides of every edge were asked.
  * @throws Error unless there are places, `of` is positive, and strides are powers of two.
  */
 export function refine(

@@ -1,8 +1,7 @@
 /**
- * Survival curves of censored times, with what is read off them: medians and restricted means. The conventions are those of R's package
+ * Survival curves of censored times, with what is read off them: medians. The conventions are those of R's package
  * `survival` (Therneau), so that its users find their numbers; where they leave a choice, the choice is named.
  */
-import { qt } from "lib-r-math.js";
 import { checkSample, critical, type Interval, must, type Observation } from "./sample.ts";
 
 /** The curve from one time (of an event or a censoring) until the next; times and standard errors in the unit of the sample. */
@@ -30,7 +29,8 @@ export interface SurvivalCurve {
  * The product-limit estimate (Kaplan & Meier 1958). Where events and censorings share a time, the events come first. The pointwise interval
  * is S^exp(±z·se(ln S)/ln S), the log-log one of Kalbfleisch & Prentice (1980), R's `conf.type = "log-log"`: it stays within 0 and 1 and
  * holds its level in small samples (Borgan & Liestøl 1990). Its limits are `null` where S is 1 or 0: Greenwood's variance says nothing
- * there. Throws for an empty sample, for a time that is negative or not finite, and for a level outside (0, 1).
+ * there.
+ * @throws Error for an empty sample, for a time that is negative or not finite, and for a level outside (0, 1).
  */
 export function kaplanMeier(sample: readonly Observation[], level = 0.95): SurvivalCurve {
   checkSample("estimate a survival curve", sample, 0);
@@ -82,8 +82,9 @@ export interface TimeQuantile extends Interval {
 
 /**
  * The time by which a share `p` has had the event: 0.5 is the median. Where the curve runs flat at 1 − p, the middle of the flat, as in a
- * plain sample's median; a flat that lasts to the end counts from its start (R's `print.survfit`). The interval holds the times at which the
- * pointwise band holds 1 − p (Brookmeyer & Crowley 1982). Throws unless 0 < p < 1.
+ * plain sample's median; a flat that lasts to the end counts from its start (R's `print.survfit`). The interval holds the times at which
+ * the pointwise band holds 1 − p (Brookmeyer & Crowley 1982).
+ * @throws Error unless 0 < p < 1.
  */
 export function timeQuantile({ points }: SurvivalCurve, p = 0.5): TimeQuantile {
   must("read a quantile off a survival curve", "p", p > 0 && p < 1, "must lie between 0 and 1", p);
@@ -92,69 +93,4 @@ export function timeQuantile({ points }: SurvivalCurve, p = 0.5): TimeQuantile {
     low: reached(points, 1 - p, (point) => point.low),
     high: reached(points, 1 - p, (point) => point.high),
   };
-}
-
-/** A mean time within a horizon, in the unit of the sample; no interval where the standard error is 0. */
-export interface RestrictedMean extends Interval {
-  readonly mean: number;
-  readonly standardError: number;
-}
-
-/**
- * The mean time until the event or until `tau`, whichever is first: the area under the curve from 0 to tau. Its variance is
- * Σ A(tᵢ)²·dᵢ / (nᵢ(nᵢ − dᵢ)) over the event times tᵢ ≤ tau, with A(tᵢ) the area from tᵢ to tau, dᵢ events and nᵢ at risk, without the factor
- * m/(m − 1) of some books: R's `survfit` with `rmean = tau`, and survRM2 (Uno et al. 2014). Interval: mean ± z·se.
- * Throws unless tau is positive and the curve is known until there: it is after its last time only if that brought it to 0.
- */
-export function restrictedMean(curve: SurvivalCurve, tau: number): RestrictedMean {
-  const last = curve.points[curve.points.length - 1];
-  must("restrict a mean", "tau", tau > 0 && Number.isFinite(tau), "must be positive and finite", tau);
-  must("restrict a mean", "tau", tau <= last.time || last.survival === 0, `must not lie after the last time watched, ${last.time}`, tau);
-  const points = curve.points.filter(({ time }) => time <= tau);
-  let area = 0, variance = 0, end = tau;
-  for (const { time, survival, events, atRisk } of points.toReversed()) {
-    area += survival * (end - time);
-    if (events < atRisk) variance += area ** 2 * events / (atRisk * (atRisk - events));
-    end = time;
-  }
-  const mean = area + end, standardError = Math.sqrt(variance), width = critical(curve.level) * standardError;
-  return { mean, standardError, low: width > 0 ? mean - width : null, high: width > 0 ? mean + width : null };
-}
-
-/** A difference of means within a horizon, in the unit of the sample. */
-export interface RestrictedMeanDifference extends Interval {
-  readonly difference: number;
-}
-
-/**
- * The first curve's restricted mean minus the second's: positive where the first takes longer. survRM2's estimate, with Welch's interval in place of the
- * normal one, which holds its level for hundreds and not for five runs: variances times n / (n − 1), Student's t with Satterthwaite's degrees of freedom;
- * without censoring it is that of the two-sample t-test. No interval for a group without an event by tau, whose variance nothing tells, and for one run.
- * Throws where `restrictedMean` does.
- */
-export const restrictedMeanDifference = (a: SurvivalCurve, b: SurvivalCurve, tau: number, level = a.level): RestrictedMeanDifference =>
-  stratifiedMeanDifference([[a, b]], tau, level);
-
-/**
- * The mean of the differences of independent strata, each counting the same; so what strata differ in by themselves adds nothing to its variance. Throws
- * where `restrictedMean` does, and where there is no stratum.
- */
-export function stratifiedMeanDifference(
-  strata: readonly (readonly [SurvivalCurve, SurvivalCurve])[],
-  tau: number,
-  level = 0.95,
-): RestrictedMeanDifference {
-  must("average differences", "strata", strata.length > 0, "must be at least one", strata.length);
-  const groups = strata.flatMap((pair) =>
-    pair.map((curve, i) => {
-      const { mean, standardError } = restrictedMean(curve, tau), had = curve.points.some(({ time, events }) => events > 0 && time <= tau);
-      return { mean: i === 0 ? mean : -mean, variance: had ? standardError ** 2 * curve.n / (curve.n - 1) : Infinity, df: curve.n - 1 };
-    })
-  );
-  const difference = groups.reduce((sum, { mean }) => sum + mean, 0) / strata.length;
-  const variance = groups.reduce((sum, each) => sum + each.variance, 0);
-  if (!(variance > 0 && variance < Infinity)) return { difference, low: null, high: null };
-  const df = variance ** 2 / groups.reduce((sum, each) => sum + each.variance ** 2 / each.df, 0);
-  const width = qt((1 + level) / 2, df) * Math.sqrt(variance) / strata.length;
-  return { difference, low: difference - width, high: difference + width };
 }

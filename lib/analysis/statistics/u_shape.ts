@@ -1,11 +1,10 @@
 /**
- * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio, does excess
- * capacity delay grokking?
+ * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio,
+ * does excess capacity delay grokking?
  */
-import { knownUntil } from "./comparison.ts";
-import { laterThanAny, type ManyToOneOptions } from "./many_to_one.ts";
-import { checkSample, must, type Observation } from "./sample.ts";
-import { kaplanMeier, restrictedMean, type RestrictedMeanDifference, restrictedMeanDifference } from "./survival.ts";
+import { laterAtEnd, type LaterOptions } from "./later_at_end.ts";
+import type { Tested } from "./multiple.ts";
+import { checkSample, must, type Observation, watchedAlike } from "./sample.ts";
 
 /** The runs at a value of the setting. */
 export interface Timed {
@@ -14,23 +13,27 @@ export interface Timed {
 }
 
 /** An end of the setting's range against the value at which times are shortest. */
-export interface Arm {
+export interface Arm extends Tested {
   readonly x: number;
   /** Runs at the end and at the best value, and how many of them had the event. */
   readonly n: readonly [number, number];
   readonly events: readonly [number, number];
-  /** Mean time until the event or until tau, at the end minus at the best value; its interval makes up for the best having been chosen. */
-  readonly difference: RestrictedMeanDifference;
+  /** Mean time until the event or until tau at the end, minus that at the best value. */
+  readonly difference: number;
   /** The one mean as a multiple of the other. */
   readonly ratio: number;
-  /** Of the test that the end takes longer than no other value. */
+  /** As many times as long as at the best value the end takes at least, by the test that `p` is of; `null` where it says nothing. */
+  readonly atLeast: number | null;
+  /** Of the test that the end takes no longer than any other value. */
   readonly p: number;
-  /** What `p` can't be below with so many runs. */
   readonly least: number;
 }
 
 export interface UShape {
-  /** `u`: both ends take longer than the best value. `rises`, `falls`: only the largest, only the smallest value does. `none`: neither is shown to. */
+  /**
+   * `u`: both ends take longer than the best value. `rises`, `falls`: only the largest, only the smallest value does. `none`: neither is
+   * shown to.
+   */
   readonly verdict: "u" | "rises" | "falls" | "none";
   /** The value with the shortest mean. */
   readonly best: number;
@@ -39,25 +42,20 @@ export interface UShape {
   readonly largest: Arm | null;
   /** By value, ascending. */
   readonly means: readonly { readonly x: number; readonly mean: number; readonly n: number; readonly events: number }[];
-  /** Where means are cut off: the longest time that all values are known for. */
+  /** Where means are cut off: up to where all runs were watched. */
   readonly tau: number;
   readonly n: number;
 }
 
-export interface UShapeOptions extends ManyToOneOptions {
-  /** Of the intervals; tests are at 1 − level. Default: 0.95. */
-  readonly level?: number;
-}
-
 /**
- * Both ends of the range, each tested against all other values by Steel's many-one rank test for censored times (`laterThanAny`), which allows for the
- * best of them having been looked up; a U takes both. Effects are differences in restricted means, with intervals at the level that Bonferroni's
- * inequality asks for as many choices as there are other values. This is Simonsohn's (2018) demand on a U, an effect on each side with its own test,
- * without his lines: times are censored, and few values stand on either side.
- * @param groups at each value that is to count, those above the critical one, say, the runs' times, censored where they were watched no longer.
+ * Both ends of the range, each tested against the other values (`laterAtEnd`), which allows for the best of them having been looked up; a U
+ * takes both. This is Simonsohn's (2018) demand on a U, an effect on each side with its own test, without his lines: times are censored,
+ * and few values stand on either side.
+ * @param groups at each value that is to count, those above the critical one, say, the runs' times, censored where they were watched no
+ * longer.
  * @throws Error for fewer than two values, the same value twice, an empty sample, and times that are negative or not finite.
  */
-export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: UShapeOptions = {}): UShape {
+export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: LaterOptions = {}): UShape {
   const action = "look for a U", sorted = groups.toSorted((a, b) => a.x - b.x);
   must(action, "values", sorted.length > 1, "must be at least two", sorted.length);
   must(
@@ -68,21 +66,24 @@ export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: USh
     sorted.map(({ x }) => x).join(", "),
   );
   for (const { times } of sorted) checkSample(action, times, 0);
-  const curves = sorted.map(({ times }) => kaplanMeier(times)), chosen = 1 - (1 - level) / (sorted.length - 1);
-  const tau = Math.min(...curves.map(knownUntil), Math.max(...sorted.flatMap(({ times }) => times.map(({ time }) => time))));
-  const means = curves.map((curve, i) => ({ x: sorted[i].x, mean: restrictedMean(curve, tau).mean, n: curve.n, events: curve.events }));
+  const samples = watchedAlike(sorted.map(({ times }) => times)), tau = Math.max(...samples.flat().map(({ time }) => time));
+  const means = samples.map((sample, i) => ({
+    x: sorted[i].x,
+    mean: sample.reduce((sum, { time }) => sum + time, 0) / sample.length,
+    n: sample.length,
+    events: sample.filter(({ event }) => event).length,
+  }));
   const best = means.reduce((least, { mean }, i) => (mean < means[least].mean ? i : least), 0);
   const arm = (end: number): Arm | null => {
     if (end === best) return null;
-    const { p, least } = laterThanAny(sorted[end].times, sorted.filter((_, i) => i !== end).map(({ times }) => times), drawn);
+    const others = end === 0 ? samples.slice(1) : samples.slice(0, -1).reverse();
     return {
       x: sorted[end].x,
-      n: [curves[end].n, curves[best].n],
-      events: [curves[end].events, curves[best].events],
-      difference: restrictedMeanDifference(curves[end], curves[best], tau, chosen),
+      n: [means[end].n, means[best].n],
+      events: [means[end].events, means[best].events],
+      difference: means[end].mean - means[best].mean,
       ratio: means[end].mean / means[best].mean,
-      p,
-      least,
+      ...laterAtEnd(samples[end], others, { level, ...drawn }),
     };
   };
   const smallest = arm(0), largest = arm(sorted.length - 1);

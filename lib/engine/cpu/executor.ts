@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import type { EngineInfo } from "../engine.ts";
 import type { Demand, Executor, Limits, Lowered } from "../executor.ts";
 import type { ListName, Plan } from "../op.ts";
+import { hasFlags } from "./flags.ts";
 import { eachList, lower } from "./lower.ts";
 import { bytesFor, CpuQueue, type Lists, type Places, places } from "./queue.ts";
 import type { Record } from "./records.ts";
@@ -48,12 +49,15 @@ export class CpuExecutor implements Executor<CpuLowered> {
   }
 
   private constructor(threads: Threads) {
-    const { fused, tile } = threads.measured;
+    const { fused } = threads.measured, processor = cpus()[0]?.model.trim() ?? "processor";
     this.threads = threads;
+    // The driver is what bits depend on, the adapter what speed depends on.
     this.info = {
       engine: "cpu",
-      adapter: `${cpus()[0]?.model.trim() ?? "processor"}, ${threads.count} ${threads.count === 1 ? "thread" : "threads"}`,
-      driver: `WebAssembly in V8 ${Deno.version.v8}, tiles of ${tile} columns, sums ${fused ? "" : "not "}fused`,
+      adapter: `${processor}, ${threads.count} ${threads.count === 1 ? "thread" : "threads"}, ${
+        hasFlags() ? "with" : "without"
+      } V8's flags`,
+      driver: `WebAssembly SIMD, sums ${fused ? "" : "not "}fused`,
       software: false,
     };
   }

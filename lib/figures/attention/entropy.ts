@@ -1,52 +1,21 @@
 /** Entropy of every head over training, one line per head, with the validation accuracy behind. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
-import { specialisation } from "../../analysis/attention/specialisation.ts";
-import {
-  type AttentionFigureOptions,
-  type AttentionRun,
-  checkRuns,
-  edgesOf,
-  headName,
-  kindLine,
-  medianEdges,
-  ofOne,
-  percent,
-  range,
-  readQueries,
-  SHARES,
-  sizesOf,
-  timePanel,
-  tokensOf,
-  typicalRun,
-} from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, headName, kindLine, medianEdges, ofOne, SHARES, timePanel } from "./shared.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
-import { capital } from "../sweep_marks.ts";
 import { compose, type Figure, VALIDATION } from "../theme.ts";
+import { type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
+import { capital, percent } from "../../analysis/words.ts";
+import { headEntropies, type HeadEntropy } from "../../analysis/attention/courses.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface EntropyOptions extends AttentionFigureOptions {
   /** Which of the runs. Default: the one that groks at the median step. */
   readonly seed?: number;
   /** The queries whose entropy is meant. Default: those that the output head reads. */
   readonly queries?: readonly number[];
-}
-
-/** Entropies of a head as shares of the most possible, over the readings. */
-export interface HeadEntropy {
-  readonly layer: number;
-  readonly head: number;
-  readonly points: readonly { readonly step: number; readonly entropy: number }[];
-}
-
-/** The entropy of each head at each reading, mean over the pairs and over the queries. */
-export function headEntropies(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): HeadEntropy[] {
-  const sizes = sizesOf([run]), { mask } = run.spec.model;
-  const readings = run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
-  return range(sizes.L).flatMap((layer) =>
-    range(sizes.H).map((head) => {
-      return { layer, head, points: readings.map(({ step, layers }) => ({ step, entropy: layers[layer].heads[head].entropy })) };
-    })
-  );
 }
 
 /**

@@ -1,37 +1,35 @@
 /** Attention while a network learns, as a film: a slider over the readings, in a notebook's output and in a page made of it. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
 import { rowsOf } from "../../analysis/attention/patterns.ts";
 import { phaseAt } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import {
   type AttentionFigureOptions,
-  type AttentionRun,
   checkRuns,
-  edgesOf,
   FULL,
   type HeatMap,
   heatMarks,
   medianEdges,
   ofOne,
-  percent,
   pixelPanel,
-  range,
   shadeKey,
   SHARES,
-  sizesOf,
   timePanel,
   tokenMarks,
-  tokensOf,
-  typicalRun,
   words,
 } from "./shared.ts";
 import { patternFigure, patternFinding } from "./patterns.ts";
 import { player, type Reel } from "./player.ts";
 import { movable, type MovableFigure } from "../html.ts";
 import { placeNames } from "../labels.ts";
-import { bands } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
-import { compose, count, FAINT, HALO, MARGIN, type Panel, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
+import { compose, FAINT, HALO, MARGIN, type Panel, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
+import { type AttentionRun, edgesOf, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
+import { count, percent } from "../../analysis/words.ts";
+import { bands } from "../../analysis/runs/bands.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface FilmOptions extends AttentionFigureOptions {
   /** Which of the runs. Default: the one that groks at the median step. */

@@ -1,63 +1,14 @@
 /** Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their speeds agree. */
 import * as Plot from "@observablehq/plot";
-import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "../../analysis/attention/change.ts";
-import type { Selection } from "../../analysis/attention/patterns.ts";
-import { bootstrap } from "../../analysis/statistics/compare.ts";
-import { crossCorrelation, type SignalPair, type SpeedLag, speedLag, speedsOf } from "../../analysis/statistics/cross_correlation.ts";
-import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
-import { type AttentionFigureOptions, type AttentionRun, checkRuns, edgesOf, KINDS, percent, readQueries, sizesOf } from "./shared.ts";
+import { correlationBand, type SignalPair, type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
+import { lagFinding, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments, signedLag } from "../../analysis/attention/lag.ts";
+import { type AttentionFigureOptions, checkRuns, KINDS } from "./shared.ts";
 import { about } from "../runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
-import { axes, compose, count, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
-
-/** A run with its moments, and with the two signals where attention changes at all. */
-export interface DatedRun {
-  readonly seed: number;
-  readonly moments: Moments;
-  readonly signals: SignalPair | null;
-}
-
-export interface DatingOptions {
-  /** Whose attention. Default: the queries that the output head reads, of all heads together. */
-  readonly selection?: Selection;
-  /**
-   * Up to when attention's change counts: to the run's last moments, so that what goes on after grokking counts too, and with it how long the run was
-   * watched; or to just after grokking, as accuracy's does (else to the last moments). Default: `end`.
-   */
-  readonly until?: "end" | "grokking";
-}
-
-/**
- * When half of the change of a run's attention is done, since just after memorising (else since its first reading), and half of its validation accuracy's,
- * from then to grokking. Signals: the progress of attention on the straight way between the two, and validation accuracy.
- */
-export function datedRun(
-  run: AttentionRun,
-  { selection = { queries: readQueries(run.spec) }, until = "end" }: DatingOptions = {},
-): DatedRun {
-  const { memorised, generalised } = edgesOf(run), course = courseOf(run.readings, sizesOf([run]), selection), { steps } = course;
-  // The last reading may be an earlier one than the last evaluation.
-  const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
-  const since = Math.min(memorised ?? steps[0], steps.at(-1)!);
-  const seen = run.metrics.map(({ step }) => step), accuracies = run.metrics.map(({ valAcc }) => valAcc);
-  const after = until === "grokking" && generalised !== null ? justAfter(reading(generalised)) : lastMoments(steps);
-  const change = changeBetween(course, justAfter(reading(since)), after);
-  const from = meanLevel(seen, accuracies, justAfter(since));
-  // Accuracy may dip after grokking, and a run end in a dip: what it rises to is what it has when it groks.
-  const to = generalised === null ? meanLevel(seen, accuracies, lastMoments(seen)) : accuracies[seen.indexOf(generalised)];
-  return {
-    seed: run.spec.seed,
-    moments: {
-      memorisation: memorised,
-      grokking: generalised,
-      attention: change.halfway,
-      accuracy: halfwayStep(seen, accuracies, from, to, { since }),
-    },
-    signals: change.progress && steps.filter((step) => step >= since).length >= 3
-      ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
-      : null,
-  };
-}
+import { axes, compose, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
+import type { AttentionRun } from "../../analysis/attention/runs.ts";
+import { percent } from "../../analysis/words.ts";
+import { type DatedRun, datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
 
 export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale"> {
   readonly scale?: "relative" | "decades";
@@ -87,25 +38,6 @@ const ATTENTION = KINDS[0];
 
 const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
 
-/** Minus as people write it; a plus where later and earlier are to be distinguished. */
-const signed = (lag: number, scale: keyof Lag) => {
-  const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
-  return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
-};
-
-/** The verdict with the shift, its interval and n. */
-export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
-  if (shift === null) return "No run dates a change of attention against validation accuracy";
-  const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
-  const interval = low === null || high === null
-    ? "too few for an interval"
-    : `95 % interval ${signed(low, scale)} to ${signed(high, scale)}`;
-  const says = verdict === "undecided"
-    ? "Whether attention changes before, with or after accuracy is undecided:"
-    : `Attention changes ${verdict} validation accuracy:`;
-  return `${says} shift ${signed(shift, scale)}${unit} (${interval}, n\u00a0=\u00a0${n})`;
-}
-
 /** The runs that the verdict leaves out. */
 function leftOut({ never, undated }: LagSummary): string {
   const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
@@ -134,7 +66,7 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     return [{ y, x1: at(reach[0]), x2: at(reach[1]) }];
   });
   const word = ({ grokking, lag }: typeof rows[number]) =>
-    grokking === null ? "not grokked" : lag?.[scale] == null ? "not clear" : signed(lag[scale], scale);
+    grokking === null ? "not grokked" : lag?.[scale] == null ? "not clear" : signedLag(lag[scale], scale);
   const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
   return panel({
     ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },
@@ -181,20 +113,6 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
   });
 }
 
-/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
-export function correlationBand(pairs: readonly SignalPair[], { lags }: SpeedLag, { level, resamples = 1000, seed }: LagOptions = {}) {
-  const most = (lags.length - 1) / 2, spacing = lags[most + 1];
-  const all = pairs.flatMap(({ first, second, from, to }) =>
-    crossCorrelation(speedsOf(first, from, to, spacing), speedsOf(second, from, to, spacing), most) ?? []
-  );
-  const options = { resamples, ...level !== undefined ? { level } : {}, ...seed !== undefined ? { seed } : {} };
-  return Array.from(lags, (lag, i) => {
-    const mean = (places: ArrayLike<number>) => Array.from(places, (at) => all[at][i]).reduce((sum, x) => sum + x, 0) / places.length;
-    const mid = mean(all.map((_, at) => at)), { low, high } = bootstrap([all.length], ([places]) => mean(places), options);
-    return { lag, mid, low: low ?? mid, high: high ?? mid };
-  });
-}
-
 function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: LagOptions): Panel {
   const band = correlationBand(pairs, speeds, options), top = 52, most = band.at(-1)!.lag, peak = speeds.low !== null ? [speeds] : [];
   const low = Math.min(0, ...band.map(({ low }) => low)), high = Math.max(0.1, ...band.map(({ high }) => high));
@@ -206,14 +124,14 @@ function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: La
     x: { domain: [-most, most] },
     y: { domain },
     marks: [
-      ...axes({ ticks: [], label: `Lag of attention, in decades of steps; speeds agree best at ${signed(speeds.lag, "decades")} →` }, {
+      ...axes({ ticks: [], label: `Lag of attention, in decades of steps; speeds agree best at ${signedLag(speeds.lag, "decades")} →` }, {
         ticks: ticks(...domain, "linear").filter((_, i, all) => all.length < 6 || (i - all.findIndex((r) => Math.abs(r) < 1e-9)) % 2 === 0),
         format: (r) => String(Number(r.toPrecision(2))).replace("-", "−"),
         label: "Correlation of the two speeds",
       }, top),
       Plot.axisX(steps, {
         tickSize: 4,
-        text: (lag: number) => lag === 0 ? "0" : signed(lag, "decades").replace(/\.?0+$/, ""),
+        text: (lag: number) => lag === 0 ? "0" : signedLag(lag, "decades").replace(/\.?0+$/, ""),
         label: null,
         color: FAINT,
       }),

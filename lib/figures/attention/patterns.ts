@@ -1,51 +1,32 @@
 /** Attention patterns phase by phase: small multiples, one row per phase, one column per head. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import { type Course, courseOf, meanPattern } from "../../analysis/attention/change.ts";
 import { namePattern, rowsOf } from "../../analysis/attention/patterns.ts";
 import { patternDistance } from "../../analysis/attention/distances.ts";
-import { type Phase, phases } from "../../run/phases.ts";
+import type { Phase } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
 import {
   type AttentionFigureOptions,
-  type AttentionRun,
   checkRuns,
-  edgesOf,
   headName,
   type HeatMap,
   heatMarks,
   ofOne,
   pixelPanel,
-  range,
-  readQueries,
   shadeKey,
-  sizesOf,
   tokenMarks,
-  tokensOf,
-  typicalRun,
   words,
 } from "./shared.ts";
-import { capital } from "../sweep_marks.ts";
-import { compose, count, FAINT, type Figure, WIDTH } from "../theme.ts";
+import { compose, FAINT, type Figure, WIDTH } from "../theme.ts";
+import { type AttentionRun, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
+import { capital, count } from "../../analysis/words.ts";
+import { type PhasePattern, phasePatterns } from "../../analysis/attention/courses.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface PatternOptions extends Pick<AttentionFigureOptions, "task" | "title"> {
   /** Which of the runs. Default: the one that groks at the median step. */
   readonly seed?: number;
-}
-
-/** A phase of a run with the mean of its readings. */
-export interface PhasePattern extends Phase {
-  readonly readings: number;
-  /** [L, H, T, T]. */
-  readonly mean: Float64Array;
-}
-
-/** The phases of a run in which its attention was read, each with the mean pattern of its readings; every reading counts alike. */
-export function phasePatterns(run: AttentionRun): PhasePattern[] {
-  const course: Course = courseOf(run.readings, sizesOf([run]));
-  return phases(edgesOf(run)).flatMap((phase) => {
-    const readings = course.steps.filter((step) => step >= phase.from && (phase.to === null || step < phase.to)).length;
-    return readings > 0 ? [{ ...phase, readings, mean: meanPattern(course, phase) }] : [];
-  });
 }
 
 /**

@@ -1,23 +1,17 @@
 /** What the figures of attention share: the runs, the edges of their phases, panels over steps, and patterns as heat maps. All pure. */
+// @ts-types="@types/d3-array"
+import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import { choosingQueries } from "../../analysis/attention/patterns.ts";
-import { type PhaseEdges, phaseEdges } from "../../run/phases.ts";
 import { must } from "../../analysis/statistics/sample.ts";
-import type { AttentionStatistics } from "../../analysis/attention/specialisation.ts";
-import { attentionSizes } from "../../run/attention.ts";
-import { type RunSpec, stableJson } from "../../run/spec.ts";
-import { type Line, type Stand } from "../curves.ts";
-import { about, type Curve, medianStep } from "../runs.ts";
+import { stableJson } from "../../run/spec.ts";
+import type { Line, Stand } from "../curves.ts";
+import { about } from "../runs.ts";
 import { stepAxis, type StepOptions, type StepScale } from "../scale.ts";
-import { axes, count, FAINT, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
-
-/** A run whose attention was watched; one of `train` with the readings that came with its news. */
-export interface AttentionRun extends Curve {
-  /** In the order of their steps. */
-  readonly readings: readonly (AttentionStatistics & { readonly step: number })[];
-  /** Default: `phaseEdges` of its metrics. */
-  readonly edges?: PhaseEdges;
-}
+import { axes, FAINT, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import { type AttentionRun, edgesOf } from "../../analysis/attention/runs.ts";
+import { count, percent } from "../../analysis/words.ts";
+import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface AttentionFigureOptions extends StepOptions {
   /** What was learned; by default as the runs' specs say it. */
@@ -34,22 +28,6 @@ export function checkRuns(runs: readonly AttentionRun[], least = 1): void {
   for (const { readings, spec: { seed } } of runs) {
     must(action, `the number of readings of seed ${seed}`, readings.length >= least, `must be at least ${least}`, readings.length);
   }
-}
-
-export const edgesOf = ({ edges, metrics }: AttentionRun): PhaseEdges => edges ?? phaseEdges(metrics);
-
-/** `a`, `op`, `b`, `=`. */
-export const tokensOf = ({ model }: RunSpec): string[] => model.tokens.split(" ");
-
-/** The queries whose attention the output head reads: the last one's, or all that have a choice. */
-export const readQueries = ({ model }: RunSpec): number[] => {
-  const T = model.tokens.split(" ").length;
-  return model.pooling === "last" ? [T - 1] : choosingQueries(T, model.mask);
-};
-
-/** The run that groks at the median step, the earlier of two; runs that never do count as later than all. */
-export function typicalRun<T extends Curve>(runs: readonly T[]): T {
-  return runs.toSorted((a, b) => (a.grokkingStep ?? Infinity) - (b.grokkingStep ?? Infinity) || 0)[Math.floor((runs.length - 1) / 2)];
 }
 
 /** `x − y mod 23, trained on 70 % of all pairs. Seed 3, which groks at the median step of 8 seeds; heads can't be matched across seeds.` */
@@ -147,7 +125,6 @@ export interface TimePanel extends Stand {
 }
 
 export const SHARES = { domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share: number) => percent(share) } as const;
-export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 export function timePanel({ x, y, label, edges, marks, over = false, names = [], height, place }: TimePanel): Panel {
   const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
@@ -264,11 +241,3 @@ export const words = (
   texts: readonly { readonly x: number; readonly y: number; readonly text: string }[],
   options: Plot.TextOptions = {},
 ) => Plot.text(texts, { x: "x", y: "y", text: "text", fill: INK, lineAnchor: "middle", textAnchor: "start", ...options });
-
-/** A name that no line of a title breaks: `x − y`. */
-export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
-
-export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-
-/** L, H and T of the runs' model. */
-export const sizesOf = ([{ spec }]: readonly AttentionRun[]) => attentionSizes(spec);

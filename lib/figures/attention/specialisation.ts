@@ -1,30 +1,18 @@
 /** How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the seeds. */
+// @ts-types="@types/d3-array"
+import { median as medianOf, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import { type LayerMeasures, specialisation } from "../../analysis/attention/specialisation.ts";
 import { must } from "../../analysis/statistics/sample.ts";
-import {
-  type AttentionFigureOptions,
-  type AttentionRun,
-  checkRuns,
-  edgesOf,
-  kindLine,
-  medianEdges,
-  range,
-  readQueries,
-  SHARES,
-  sizesOf,
-  tight,
-  timePanel,
-  tokensOf,
-} from "./shared.ts";
+import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, SHARES, timePanel } from "./shared.ts";
 import { curve, type Line } from "../curves.ts";
-import { about, type Band, bandsOf, medianStep, quantile, thin } from "../runs.ts";
+import { about } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
-import { list } from "../sweep_marks.ts";
 import { compose, type Figure, type Panel, ticks } from "../theme.ts";
-
-/** What can be drawn of a layer; all from 0 to 1. */
-export type LayerMeasure = Exclude<keyof LayerMeasures, "layer" | "heads">;
+import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
+import { list, tight } from "../../analysis/words.ts";
+import { type Band, bandsOf, thin } from "../../analysis/runs/bands.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import { type LayerCourse, layerCourse, type LayerMeasure } from "../../analysis/attention/courses.ts";
 
 const NAMES: Readonly<Record<LayerMeasure, string>> = {
   specialisation: "Specialisation: how much the heads of a layer differ",
@@ -42,23 +30,8 @@ export interface SpecialisationFigureOptions extends AttentionFigureOptions {
   readonly measures?: readonly LayerMeasure[];
 }
 
-/** Runs that are compared. */
-export interface AttentionGroup {
-  /** `x − y`. */
-  readonly name: string;
-  readonly runs: readonly AttentionRun[];
-}
-
-type Course = readonly { readonly step: number; readonly layers: readonly LayerMeasures[] }[];
-
-/** The measures of every layer at each reading of a run. */
-export function layerCourse(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): Course {
-  const { mask } = run.spec.model, sizes = sizesOf([run]);
-  return run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
-}
-
 /** One measure of one layer, median and middle half of the runs. */
-const band = (courses: readonly Course[], layer: number, measure: LayerMeasure): Band[] =>
+const band = (courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
   bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
 
 /** One panel per measure, one line per layer. @throws Error where there is no run or one without readings, and where `specialisation` does. */
@@ -152,17 +125,17 @@ function linesPanel({ lines, x, label, edges, i, n, moments = [], most: given }:
   });
 }
 
-const median = (values: readonly number[]) => values.length > 0 ? quantile(values.toSorted((a, b) => a - b), 0.5) : NaN;
+const median = (values: readonly number[]) => medianOf(values) ?? NaN;
 const short = (measure: LayerMeasure) => NAMES[measure].split(/[:,]/)[0];
 
 /** The measure of a layer at a run's last reading until a step, `null` where it has none. */
-const valueAt = (course: Course, layer: number, measure: LayerMeasure, step: number) =>
+const valueAt = (course: LayerCourse, layer: number, measure: LayerMeasure, step: number) =>
   (course.findLast((reading) => reading.step <= step) ?? course[0]).layers[layer][measure];
 
 /** How the measure goes, layer by layer, from memorising (else the first reading) to the last: medians over the runs. */
 export function specialisationFinding(
   runs: readonly AttentionRun[],
-  courses: readonly Course[],
+  courses: readonly LayerCourse[],
   measure: LayerMeasure = "specialisation",
 ): string {
   const memorised = runs.map((run) => edgesOf(run).memorised), all = memorised.every((step) => step !== null);
@@ -178,7 +151,7 @@ export function specialisationFinding(
 }
 
 /** The groups with the most and the least of the measure at their last readings, mean over layers, medians over runs. */
-function groupFinding(groups: readonly AttentionGroup[], courses: readonly (readonly Course[])[], measure: LayerMeasure): string {
+function groupFinding(groups: readonly AttentionGroup[], courses: readonly (readonly LayerCourse[])[], measure: LayerMeasure): string {
   const ranked = groups.map(({ name }, g) => {
     const values = courses[g].flatMap((course) => {
       const layers = course.at(-1)!.layers.flatMap((layer) => layer[measure] ?? []);

@@ -1,10 +1,10 @@
-/** Survival curves of all cells of a surface: runs that never grok are data, too. */
-import type { BoardRun } from "../settings.ts";
-import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { MOST_GROUPS, survivalCurves, type SurvivalOptions, timesToGrok } from "../survival.ts";
+import { MOST_GROUPS, survivalCurves, type SurvivalOptions } from "../survival.ts";
 import type { Figure } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
-import { capital } from "../sweep_marks.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
+import { timesTo } from "../../analysis/runs/times.ts";
+import { capital } from "../../analysis/words.ts";
 
 /**
  * One panel per value of x, in it one curve per value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.
@@ -15,7 +15,8 @@ export function survivalByCell(
   { x = RATIO, y = DECAY, ...options }: Omit<SurvivalOptions, "x"> & Omit<SurfaceAxes, "map"> = {},
 ): Figure {
   const { xs, ys, names, say } = surfaceOf(runs, { x, y }), across = ys.length <= MOST_GROUPS;
-  const timesAt = (u: number, v: number) => timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === u && valueAlong(spec, y) === v));
+  const timesAt = (u: number, v: number) =>
+    timesTo("grokked", runs.filter(({ spec }) => valueAlong(spec, x) === u && valueAlong(spec, y) === v));
   const [panels, groups] = across ? [xs, ys] : [ys, xs], [sayPanel, sayGroup] = across ? [say.x, say.y] : [say.y, say.x];
   const [panelName, groupName] = across ? [names.x, names.y] : [names.y, names.x];
   return survivalCurves(

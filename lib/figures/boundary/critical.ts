@@ -1,19 +1,16 @@
 /** The critical ratio and how it moves: where along one setting half of the networks grok, for each value of another. */
+import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
-import { type Critical, criticalPoint, type Crossing } from "../../analysis/statistics/critical.ts";
+import type { Critical, Crossing } from "../../analysis/statistics/critical.ts";
 import { taskOf } from "./heat_map.ts";
 import { key } from "../map_cells.ts";
-import type { BoardRun } from "../settings.ts";
-import { type Surface, type SurfaceAxes, surfaceOf } from "./surface.ts";
-import { BETWEEN, capital, HEAD, list } from "../sweep_marks.ts";
+import { watchedUnequally } from "./surface.ts";
+import { BETWEEN, HEAD } from "../sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, VALIDATION, WIDTH } from "../theme.ts";
-
-export interface CriticalRow extends Critical {
-  /** The value of the other setting: a weight decay. */
-  readonly y: number;
-  /** The settings with runs that aren't done; they don't count. */
-  readonly open: number;
-}
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { type Surface, type SurfaceAxes, surfaceOf } from "../../analysis/boundary/surface.ts";
+import { capital, list } from "../../analysis/words.ts";
+import { type CriticalRow, criticalRowsOf } from "../../analysis/boundary/critical.ts";
 
 export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
   /** Of the intervals. Default: 0.95. */
@@ -22,26 +19,6 @@ export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
   readonly task?: string;
   /** Instead of the finding. */
   readonly title?: string;
-}
-
-/**
- * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along that.
- * @throws Error where `surfaceOf` does.
- */
-export function criticalRows(runs: readonly BoardRun[], { level = 0.95, ...axes }: CriticalFigureOptions = {}): CriticalRow[] {
-  return rowsOf(surfaceOf(runs, axes), level);
-}
-
-function rowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
-  return cells.flatMap((row, j) => {
-    const tries = row.filter(({ runs, open }) => runs > 0 && open === 0).map(({ x, grokked, runs }) => ({
-      x,
-      successes: grokked,
-      n: runs,
-    }));
-    if (tries.length < 2) return [];
-    return [{ y: ys[j], open: row.filter(({ open }) => open > 0).length, ...criticalPoint(tries, { level }) }];
-  });
 }
 
 const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;
@@ -55,7 +32,7 @@ const TRIES = -0.2, INTERVAL = 0.16;
  */
 export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigureOptions = {}): Figure {
   const { level = 0.95, task = taskOf(runs), title, ...axes } = options;
-  const surface = surfaceOf(runs, axes), { xs, names, say } = surface, rows = rowsOf(surface, level);
+  const surface = surfaceOf(runs, axes), { xs, names, say } = surface, rows = criticalRowsOf(surface, level);
   if (rows.length === 0) {
     throw new Error(`Cannot draw critical values: ${names.y} must have a value with two settings that are done, current value is none`);
   }
@@ -127,7 +104,7 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
             ariaDescription: "critical",
           },
         }),
-        Plot.axisX(spaced(xs, domain, inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
+        Plot.axisX(spaced(xs, 34 * Math.log(domain[1] / domain[0]) / inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
         Plot.text(rows, { frameAnchor: "left", textAnchor: "end", dx: -10, y: (_, j) => j, text: ({ y }) => say.y(y), fill: FAINT }),
         Plot.text(rows, {
           frameAnchor: "right",
@@ -153,13 +130,6 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
   });
 }
 
-/** Values whose words don't touch. */
-function spaced(values: readonly number[], [from, to]: readonly number[], width: number): number[] {
-  const at = (value: number) => width * Math.log(value / from) / Math.log(to / from), kept: number[] = [];
-  for (const value of values) if (kept.length === 0 || at(value) - at(kept[kept.length - 1]) > 34) kept.push(value);
-  return kept;
-}
-
 const digits = (value: number) => String(Number(value.toPrecision(3)));
 
 function crossingWord({ x, low, high }: Crossing): string {
@@ -169,13 +139,15 @@ function crossingWord({ x, low, high }: Crossing): string {
 
 function wordOf({ course, crossings, grokked, n }: CriticalRow): string {
   if (course === "level") return `no trend: ${grokked} of ${n}`;
+  if (course === "few") return `too few runs: ${grokked} of ${n}`;
   if (course === "irregular") return "turns repeatedly";
   return crossings.map((each) => `${crossings.length > 1 || !each.rises ? (each.rises ? "from " : "up to ") : ""}${crossingWord(each)}`)
     .join("\n");
 }
 
 /** Where the critical value is, and whether it moves. */
-function finding(rows: readonly CriticalRow[], { names, say }: Surface): string {
+function finding(rows: readonly CriticalRow[], surface: Surface): string {
+  const { names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0"), ratio = bound(names.x);
   const at = (y: number, first = false) => bound(first ? `${names.y} ${say.y(y)}` : say.y(y));
   const which = (...courses: Critical["course"][]) => rows.filter(({ course }) => courses.includes(course)).map(({ y }) => say.y(y));
@@ -183,7 +155,7 @@ function finding(rows: readonly CriticalRow[], { names, say }: Surface): string 
     [which("all"), `all do at every ${ratio}`],
     [which("none"), `none does at any ${ratio}`],
     [which("peak", "falls"), "too much of it harms"],
-  ] as const).filter(([ys]) => ys.length > 0).map(([ys, what]) => `; at ${list(ys)} ${what}`).join("");
+  ] as const).filter(([ys]) => ys.length > 0).map(([ys, what]) => `; at ${list(ys)} ${what}`).join("") + watchedUnequally(surface);
   for (const course of ["all", "none"] as const) {
     if (rows.every((row) => row.course === course)) {
       return course === "all" ? `Every network groks at every ${ratio}` : `No network groks at any ${ratio}`;

@@ -1,55 +1,20 @@
 /** Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the best. */
+import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
-import { pWord } from "../../analysis/statistics/contrasts.ts";
-import { holm } from "../../analysis/statistics/multiple.ts";
-import { type UShape, uShape } from "../../analysis/statistics/u_shape.ts";
+import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
-import { type BoardRun, outcome } from "../settings.ts";
-import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
-import { capital, DOT, list, TRIANGLE } from "../sweep_marks.ts";
-import { timesToGrok } from "../survival.ts";
-import { axes, compose, count, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
-
-export interface DelayRow extends UShape {
-  /** The value of the other setting: a weight decay. */
-  readonly y: number;
-  /** Of the test that the largest value takes no longer than any other, corrected for all rows (Holm); `null` where it is the best itself. */
-  readonly holm: number | null;
-}
-
-/** What no p of these rows can be below after the correction, with so few runs. */
-function leastP(rows: readonly DelayRow[]): number {
-  const least = rows.flatMap(({ largest }) => (largest ? [largest.least] : []));
-  return least.length === 0 ? 0 : Math.min(1, least.length * Math.min(...least));
-}
+import { DOT, TRIANGLE } from "../sweep_marks.ts";
+import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
+import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
+import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
+import { capital, count, list } from "../../analysis/words.ts";
+import { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
 
 export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
   /** What was learned; by default as the runs' specs say it. */
   readonly task?: string;
   /** Instead of the finding. */
   readonly title?: string;
-}
-
-/** Corrected p below it: shown to differ. */
-const LEVEL = 0.05;
-
-/**
- * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks grok. A value
- * with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is left out.
- * @throws Error where `surfaceOf` does.
- */
-export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: DelayOptions = {}): DelayRow[] {
-  const { cells } = surfaceOf(runs, { x, y });
-  const rows = cells.flatMap((row) => {
-    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({
-      x: cell.x,
-      times: timesToGrok(runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
-    })).filter(({ times }) => times.length > 0);
-    return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
-  });
-  const tested = rows.flatMap(({ largest }) => (largest ? [largest.p] : [])), adjusted = holm(tested);
-  let next = 0;
-  return rows.map((row) => ({ ...row, holm: row.largest ? adjusted[next++] : null }));
 }
 
 /** The axis goes beyond the values by this factor. */
@@ -78,8 +43,10 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
       task ? `${task}.` : "",
       "Dot: a seed that grokked; triangle: watched so long, not grokked; seeds of one value stand side by side. " +
       "Line: mean within the steps watched; ring: the best.",
-      `Interval and p allow for its having been chosen${rows.length > 1 ? ", p for all panels too" : ""}${
-        leastP(rows) < LEVEL ? "" : `; with so few seeds p can't be below ${Number(leastP(rows).toPrecision(2))}`
+      `p, and how many times as long at least (95 %), allow for its having been chosen${rows.length > 1 ? "; p for all panels too" : ""}${
+        rows.some((row) => row.floor === null || decides(row))
+          ? ""
+          : `, and can't be below ${Number(Math.min(...rows.map(({ floor }) => floor!)).toPrecision(2))} with so few seeds`
       }.`,
       without.length === 0
         ? ""
@@ -137,44 +104,34 @@ function drawn(
   });
 }
 
-/** Values whose words don't touch. */
-function spaced(values: readonly number[], apart: number): number[] {
-  const kept: number[] = [];
-  for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);
-  return kept;
-}
-
-/** `At 16: 1.4 times the best, +400 steps (+120 to +680), p = 0.01` */
+/** `At 16: 1.4 times the best (at least 1.1), +400 steps, p = 0.01` */
 function armWord({ largest, holm }: DelayRow, say: (x: number) => string): string {
   if (largest === null) return "the largest is the best";
-  const { difference: { difference: mean, low, high }, ratio, x } = largest,
-    interval = low === null || high === null ? "" : ` (${signed(low)} to ${signed(high)})`;
-  return `At ${say(x)}: ${Number(ratio.toPrecision(2))} times the best, ${signed(mean)} steps${interval}, ${pWord(holm)}`.replaceAll(
-    "p ",
-    "p\u00a0",
-  );
+  const { difference, ratio, x, atLeast } = largest, bound = atLeast === null ? "" : ` (at least ${digits(atLeast)})`;
+  return `At ${say(x)}: ${digits(ratio)} times the best${bound}, ${signed(difference)} steps, ${pWord(holm)}`.replaceAll("p ", "p\u00a0");
 }
 const signed = (steps: number) => `${steps < 0 ? "−" : "+"}${count(Math.abs(steps))}`;
+const digits = (factor: number) => String(Number(factor.toPrecision(2)));
 
-/** Where the largest takes longer than the best, and where that isn't shown. */
+/** Where the largest takes longer than the best, where that isn't shown, and where so few seeds can't show it. */
 function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
-  const shown = rows.filter(({ holm }) => holm !== null && holm < LEVEL), not = rows.filter((row) => !shown.includes(row));
+  const shown = rows.filter(differs), not = rows.filter((row) => !shown.includes(row));
   const at = (some: readonly DelayRow[], first: boolean) => `${first ? bound(`${names.y} `) : ""}${list(some.map(({ y }) => say.y(y)))}`;
   if (shown.length === 0) {
     return rows.every(({ largest }) => largest === null)
       ? `Mean waits are shortest at the largest ${bound(names.x)}, with ${at(rows, true)}`
-      : leastP(rows) >= LEVEL
+      : !rows.some(decides)
       ? `Too few seeds to show that excess capacity delays grokking, with ${at(rows, true)}`
       : `Excess capacity is not shown to delay grokking, with ${at(rows, true)}`;
   }
   const largest = shown.map((row) => row.largest!), rest = not.length > 0 ? `; not shown with ${at(not, false)}` : "";
   const ends = [...new Set(largest.map(({ x }) => say.x(x)))],
     where = `at ${ends.length === 1 ? "" : "the largest "}${names.x} ${ends.length === 1 ? ends[0] : ""}`;
-  const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map((ratio) => String(Number(ratio.toPrecision(2))));
+  const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map(digits);
   const range = ratios[0] === ratios[ratios.length - 1] ? ratios[0] : `${ratios[0]} to ${ratios[ratios.length - 1]}`;
   // Ranks may tell what means can't.
-  const much = largest.every(({ difference: { low } }) => low !== null && low > 0)
+  const much = ratios.every((ratio) => Number(ratio) > 1)
     ? `it takes ${range} times as long as at the best`
     : "it takes longer than at the best";
   return `Excess capacity delays grokking with ${at(shown, true)}: ${bound(where.trim())} ${much}${rest}`;

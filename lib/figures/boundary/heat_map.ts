@@ -2,11 +2,13 @@
 import * as Plot from "@observablehq/plot";
 import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales } from "../map_cells.ts";
 import { about } from "../runs.ts";
-import type { BoardRun } from "../settings.ts";
 import { shadesOf } from "../shades.ts";
-import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceFinding, surfaceOf } from "./surface.ts";
-import { BETWEEN, capital, clamp, DOT, HEAD, THIN, TRIANGLE } from "../sweep_marks.ts";
-import { compose, count, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "../theme.ts";
+import { surfaceFinding } from "./surface.ts";
+import { BETWEEN, clamp, DOT, HEAD, THIN, TRIANGLE } from "../sweep_marks.ts";
+import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "../theme.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "../../analysis/boundary/surface.ts";
+import { capital, count } from "../../analysis/words.ts";
 
 export interface BoundaryMapOptions extends SurfaceAxes {
   /** What was learned; by default as the runs' specs say it. */

@@ -66,6 +66,7 @@ export function drawScene(scene: Scene, { azimuth, tilt }: View, polygons3D: () 
   const number = (value: number) => String(Math.round(10 * value) / 10);
   const path = (polygon: Turned, close = false) =>
     polygon.map(({ projected }, i) => `${i === 0 ? "M" : "L"}${number(projected.x)},${number(projected.y)}`).join("") + (close ? "Z" : "");
+  // Sent to the page as it stands here, so that it can use nothing from outside.
   const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   const line = (points: readonly Point[], stroke: string, width = 1) =>
     `<path d="${path(turn([points])[0])}" fill="none" stroke="${stroke}" stroke-width="${width}"/>`;

@@ -1,135 +1,5 @@
-/** From runs to a surface over two settings that are numbers: at each pair of values when networks grok, and whether most do. All pure. */
-import type { BoundaryMap } from "../../lab/boundary.ts";
-import type { RunSpec } from "../../run/spec.ts";
-import { type Tally, tally, wordsOf } from "../map_cells.ts";
-import { type BoardRun, isOpen, nameOf, type Outcome, outcome, valueOf } from "../settings.ts";
-import { list } from "../sweep_marks.ts";
-
-/** A setting that a map runs along: a field of the runs, or its ratio to another. */
-export interface SurfaceAxis {
-  /** `model.dModel` */
-  readonly field: string;
-  /** What it is divided by: `data.prime`. */
-  readonly per?: string;
-  /** How people call it; by default as other figures do. */
-  readonly label?: string;
-}
-
-/** The seed's axes: how wide the network is for its task, and how strongly its weights decay. */
-export const RATIO: SurfaceAxis = { field: "model.dModel", per: "data.prime", label: "d_model / p" };
-export const DECAY: SurfaceAxis = { field: "optim.weightDecay" };
-
-/** The runs of a pair of values; `runs` are those that count: of a place whose majority is known, the ones that have ended. */
-export interface SurfaceCell extends Tally {
-  readonly x: number;
-  readonly y: number;
-  /** Whether most of its runs grok, or all around it say so; `null` where that isn't known. */
-  readonly groks: boolean | null;
-  /** Whether its own runs say so. */
-  readonly asked: boolean;
-  /** Updates after which the longest watched of its runs was last seen; `null` where none has begun. */
-  readonly watched: number | null;
-}
-
-export interface Surface {
-  /** Ascending. */
-  readonly xs: readonly number[];
-  readonly ys: readonly number[];
-  /** `cells[j][i]` has `ys[j]` and `xs[i]`. */
-  readonly cells: readonly (readonly SurfaceCell[])[];
-  /** Names of the axes, and how their values are written. */
-  readonly names: { readonly x: string; readonly y: string };
-  readonly say: { readonly x: (value: number) => string; readonly y: (value: number) => string };
-}
-
-export interface SurfaceAxes {
-  /** Default: d_model / p. */
-  readonly x?: SurfaceAxis;
-  /** Default: weight decay. */
-  readonly y?: SurfaceAxis;
-  /**
-   * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others take their
-   * answer from it. Values that it didn't need for its precision are left out.
-   */
-  readonly map?: Pick<BoundaryMap, "xs" | "ys" | "cells">;
-}
-
-/**
- * The surface of all runs given, those not begun among them. A run that diverged has ended without grokking.
- * @throws Error where an axis is no number, where runs of a cell differ in more than their seed, and where the runs don't fit the map.
- */
-export function surfaceOf(runs: readonly BoardRun[], { x = RATIO, y = DECAY, map }: SurfaceAxes = {}): Surface {
-  if (runs.length === 0) throw new Error("Cannot draw a surface: there must be at least one run, current value is 0");
-  const groups = Map.groupBy(runs, ({ spec }) => [valueAlong(spec, x), valueAlong(spec, y)].join());
-  for (const [name, group] of groups) {
-    const settings = new Set(group.map(({ spec }) => JSON.stringify({ ...spec, seed: 0 }))).size;
-    if (settings > 1) {
-      fail(
-        `runs at ${x.label ?? nameOf(x.field)}, ${y.label ?? nameOf(y.field)} ${name} must differ in their seed alone`,
-        `${settings} settings`,
-      );
-    }
-  }
-  const place = (axis: SurfaceAxis) => (value: number) => value / (map && axis.per ? shared(runs, axis.per) : 1);
-  const distinct = (axis: SurfaceAxis) => [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b);
-  const xs = map ? map.xs.map(place(x)) : distinct(x), ys = map ? map.ys.map(place(y)) : distinct(y);
-  const all = ys.map((v, j) =>
-    xs.map((u, i) => {
-      const group = (groups.get([u, v].join()) ?? []).map(outcome), known = map?.cells[j][i];
-      return { x: u, y: v, ...known ? mapped(group, known) : counted(group) };
-    })
-  );
-  all.flat().forEach(({ x: u, y: v, runs, open }, k) => {
-    const { grokked = 0, failed = 0 } = map?.cells.flat()[k] ?? {};
-    if (map && runs - open < grokked + failed) fail(`its runs must be those of the map, ${grokked + failed} at ${u}, ${v}`, runs - open);
-  });
-  const known = ({ runs, groks }: SurfaceCell) => runs > 0 || groks !== null;
-  const columns = [...xs.keys()].filter((i) => all.some((row) => known(row[i]))), rows = all.filter((row) => row.some(known));
-  const cells = rows.map((row) => columns.map((i) => row[i]));
-  const values = { x: columns.map((i) => xs[i]), y: rows.map(([{ y }]) => y) };
-  return {
-    xs: values.x,
-    ys: values.y,
-    cells,
-    names: { x: x.label ?? nameOf(x.field), y: y.label ?? nameOf(y.field) },
-    say: { x: wordsOf(values.x), y: wordsOf(values.y) },
-  };
-}
-
-/** Where a run stands along an axis. @throws Error where that is no number. */
-export const valueAlong = (spec: RunSpec, { field, per }: SurfaceAxis): number => numberAt(spec, field) / (per ? numberAt(spec, per) : 1);
-
-function numberAt(spec: RunSpec, field: string): number {
-  const value = valueOf(spec, field);
-  if (typeof value !== "number") fail(`${field} must be a number in all runs`, JSON.stringify(value));
-  return value as number;
-}
-
-function shared(runs: readonly BoardRun[], field: string): number {
-  const values = new Set(runs.map(({ spec }) => numberAt(spec, field)));
-  if (values.size > 1) fail(`${field} must be the same in all runs of a map`, list([...values].map(String)));
-  return [...values][0];
-}
-
-function fail(requirement: string, value: string | number): never {
-  throw new Error(`Cannot draw a surface: ${requirement}, current value is ${value}`);
-}
-
-function counted(group: readonly Outcome[]): Omit<SurfaceCell, "x" | "y"> {
-  const all = tally(group), { grokked, open } = all, n = group.length;
-  const groks = 2 * grokked > n ? true : n > 0 && 2 * (n - grokked - open) >= n ? false : null;
-  return { ...all, groks, asked: n > 0, watched: watched(group) };
-}
-
-function mapped(group: readonly Outcome[], { groks, asked }: Pick<SurfaceCell, "groks" | "asked">): Omit<SurfaceCell, "x" | "y"> {
-  const some = !asked ? [] : groks === null ? group : group.filter((run) => !isOpen(run));
-  return { ...tally(some), groks, asked, watched: watched(some) };
-}
-
-function watched(runs: readonly Outcome[]): number | null {
-  const longest = Math.max(0, ...runs.map((run) => run.watched));
-  return longest > 0 ? longest : null;
-}
+import { count, list } from "../../analysis/words.ts";
+import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 
 /** At one y, where along x most networks grok: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`; `everywhere`, `nowhere`, or in several stretches. */
 export function stretches(row: readonly SurfaceCell[], say: (x: number) => string): string {
@@ -147,11 +17,20 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
   return from === last ? `at ${say(known[from].x)} only` : `from ${say(known[from].x)} to ${say(known[last].x)} only`;
 }
 
+/** Where rows with networks that hadn't grokked were watched for different times, how long: `; watched for 20,000 to 200,000 steps`; else nothing. */
+export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
+  const rows = cells.map((row) => Math.max(0, ...row.filter(({ grokked, runs }) => grokked < runs).map(({ watched }) => watched ?? 0)))
+    .filter((steps) => steps > 0);
+  const [least, most] = [Math.min(...rows), Math.max(...rows)];
+  return rows.length > 1 && least < most ? `; watched for ${count(least)} to ${count(most)} steps` : "";
+}
+
 /** Where most networks grok, in one sentence. */
-export function surfaceFinding({ cells, names, say }: Surface): string {
+export function surfaceFinding(surface: Surface): string {
+  const { cells, names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
   const open = cells.flat().filter(({ open, groks }) => open > 0 && groks === null).length;
-  const rest = open > 0 ? `; ${open} setting${open === 1 ? "" : "s"} not done` : "";
+  const rest = `${open > 0 ? `; ${open} setting${open === 1 ? "" : "s"} not done` : ""}${watchedUnequally(surface)}`;
   const rows = cells.filter((row) => row.some(({ groks }) => groks !== null));
   if (rows.length === 0) return "No setting is done";
   const n = rows.flat().length, yes = rows.flat().filter(({ groks }) => groks).length;

@@ -1,9 +1,9 @@
 /** The surface over two settings as a scene: faces and dots above the map of where networks grok. */
 import type { Point, Scene, Shape, View } from "./scene.ts";
 import { shadesOf, STEP_LINE } from "../shades.ts";
-import type { Surface, SurfaceCell } from "./surface.ts";
-import { capital } from "../sweep_marks.ts";
-import { count, FAINT, INK, ticks, VALIDATION, WIDTH } from "../theme.ts";
+import { FAINT, INK, ticks, VALIDATION, WIDTH } from "../theme.ts";
+import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
+import { capital, count } from "../../analysis/words.ts";
 
 const HEIGHT = 455, SCALE = 142, GRID = "#dcdcdc", GREY = "#ececec", STEM = "#b0b0b0";
 /** What is only known to be later than the steps watched. */

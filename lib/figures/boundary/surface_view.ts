@@ -7,10 +7,11 @@ import { taskOf } from "./heat_map.ts";
 import { movable, type MovableFigure, type PageElement } from "../html.ts";
 import { mapFinding } from "../map_cells.ts";
 import { drawScene, type Scene, type Shape, type View } from "./scene.ts";
-import type { BoardRun } from "../settings.ts";
-import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "./surface.ts";
 import { goodView, sceneOf } from "./surface_scene.ts";
-import { compose, count, panel } from "../theme.ts";
+import { compose, panel } from "../theme.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
+import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "../../analysis/boundary/surface.ts";
+import { count } from "../../analysis/words.ts";
 
 export interface SurfaceViewOptions extends SurfaceAxes {
   /** What was learned; by default as the runs' specs say it. */

@@ -15,13 +15,14 @@ import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Environment } from "../environment.ts";
-import { type NamedRule, swept } from "../experiment.ts";
+import type { NamedRule } from "../experiment.ts";
 import { RULES } from "../../run/grokking.ts";
 import type { Artifact } from "../artifacts.ts";
 import { milestoneRow } from "../milestones.ts";
 import type { Row } from "../store.ts";
 import { THINNING } from "./thin.ts";
 import type { Watch } from "../watch.ts";
+import { swept } from "../../run/grid.ts";
 
 export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv", artifacts: "artifacts.csv" } as const;
 

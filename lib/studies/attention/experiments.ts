@@ -1,6 +1,6 @@
 /**
- * Attention through grokking: the AI-Scientist's second seed, with what it lacks: heads kept apart, a fixed probe set, and as many seeds as a test over
- * seeds needs (with five, no sign-flip test can fall below p = 0.06).
+ * Attention through grokking: the AI-Scientist's second seed, with what it lacks: heads kept apart, a fixed probe set, and as many seeds as
+ * a test over seeds needs (with five, no sign-flip test can fall below p = 0.06).
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import { CAPACITY_OPERATIONS } from "../capacity/experiments.ts";
@@ -19,9 +19,10 @@ export const ATTENTION: Experiment = {
 };
 
 /**
- * In small, for two cores, with the settings of `capacity_in_small`: two layers of width 32 instead of 128, modulo 31 instead of 97, 70 % of the pairs
- * instead of half, batches of 128 draws instead of 512, learning rate 5e-3 instead of 1e-3, weight decay 0.25 instead of 0.5; 4000 updates instead of
- * 7500. Instead of the permutations, whose pairs are no fewer at any modulus, random answers are the task that can't be generalised.
+ * In small, for two cores, with the settings of `capacity_in_small`: two layers of width 32 instead of 128, modulo 31 instead of 97, 70 %
+ * of the pairs instead of half, batches of 128 draws instead of 512, learning rate 5e-3 instead of 1e-3, weight decay 0.25 instead of 0.5;
+ * 4000 updates instead of 7500. Instead of the permutations, whose pairs are no fewer at any modulus, random answers are the task that
+ * can't be generalised.
  */
 const IN_SMALL = {
   model: { layers: 2, dModel: 32, heads: 4 },

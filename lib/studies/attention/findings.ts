@@ -1,19 +1,23 @@
-/** What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and lags. */
+/**
+ * What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and
+ * lags.
+ */
 import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../../analysis/attention/change.ts";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
 import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../../analysis/attention/lag.ts";
-import { holm } from "../../analysis/statistics/multiple.ts";
+import { type Corrected, corrected, type Tested } from "../../analysis/statistics/multiple.ts";
 import { signFlipTest } from "../../analysis/statistics/paired.ts";
+import { type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import { phaseSeparation } from "../../analysis/attention/phase_contrast.ts";
 import { PHASES, phases } from "../../run/phases.ts";
 import { specialisation } from "../../analysis/attention/specialisation.ts";
-import { type AttentionRun, edgesOf, readQueries, sizesOf } from "../../figures/attention/shared.ts";
-import type { PatternClusters } from "../../figures/attention/clusters.ts";
-import { datedRun, type DatingOptions } from "../../figures/attention/lag.ts";
-import { medianStep } from "../../figures/runs.ts";
-import type { AttentionGroup, LayerMeasure } from "../../figures/attention/specialisation.ts";
+import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf } from "../../analysis/attention/runs.ts";
+import type { PatternClusters } from "../../analysis/attention/pattern_clusters.ts";
+import { datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
+import { medianStep } from "../../analysis/runs/times.ts";
+import type { LayerMeasure } from "../../analysis/attention/courses.ts";
 
 /** Its first reading, the first moments after memorising, the last ones. */
 export type Instant = "start" | "memorised" | "end";
@@ -28,8 +32,8 @@ function windowAt(run: AttentionRun, instant: Instant): Window | null {
 }
 
 /**
- * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings, and over the layers where none is named.
- * `null` where the moment wasn't seen, or the measure has no value.
+ * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings, and over the layers where none is
+ * named. `null` where the moment wasn't seen, or the measure has no value.
  */
 export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Instant, layer?: number): number | null {
   const window = windowAt(run, instant);
@@ -54,8 +58,8 @@ export function changeOf(run: AttentionRun): number {
 const MOMENTS = 9;
 
 /**
- * How much the attention that is read out wanders during the transition: what it goes beyond the straight way, as a share of its path, 0 … 1; at nine
- * moments, so that runs that were read more often don't wander more. `null` where the transition wasn't seen.
+ * How much the attention that is read out wanders during the transition: what it goes beyond the straight way, as a share of its path, 0 …
+ * 1; at nine moments, so that runs that were read more often don't wander more. `null` where the transition wasn't seen.
  */
 export function wanderOf(run: AttentionRun): number | null {
   const { transition, generalised } = edgesOf(run), last = run.readings.at(-1)!.step;
@@ -106,8 +110,8 @@ export function learned(groups: readonly AttentionGroup[]): { readonly learned: 
 const STEPS = [[0, 1], [1, 2], [2, 3]] as const;
 
 /**
- * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between the phases
- * against within, run by run.
+ * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between
+ * the phases against within, run by run.
  */
 export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
   return STEPS.flatMap(([before, after]) =>
@@ -127,7 +131,7 @@ export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
 }
 
 /** What heads do in two phases that follow each other. */
-export interface PhaseDistance {
+export interface PhaseDistance extends Corrected {
   readonly name: string;
   readonly from: string;
   readonly to: string;
@@ -137,13 +141,13 @@ export interface PhaseDistance {
   readonly occupancy: number;
   /** Of the runs' differences of these shares, by flipping the signs of whole runs. */
   readonly p: number;
-  /** After Holm's correction over all phases of all groups of the call. */
-  readonly holm: number;
   /** Wasserstein-1 distance of the heads' entropies, all readings of all runs together, as a share of the most possible entropy. */
   readonly entropy: number;
 }
 
-/** How far phases are from the next: in which patterns heads are, and how even their attention is. `clusters` of each group, in their order. */
+/**
+ * How far phases are from the next: in which patterns heads are, and how even their attention is. `clusters` of each group, in their order.
+ */
 export function phaseDistances(groups: readonly AttentionGroup[], clusters: readonly PatternClusters[]): PhaseDistance[] {
   const found = groups.flatMap(({ name, runs }, g) => {
     const seen = runs.map((run, r) => inPhases(run, r, clusters[g]));
@@ -154,13 +158,12 @@ export function phaseDistances(groups: readonly AttentionGroup[], clusters: read
       return [{
         ...{ name, from: PHASES[before], to: PHASES[after], n: both.length },
         occupancy: jensenShannonDistance(mean(0), mean(1)),
-        p: signFlipTest(both.map(([a, b]) => b.shares.map((share, c) => share - a.shares[c]))).p,
+        ...signFlipTest(both.map(([a, b]) => b.shares.map((share, c) => share - a.shares[c]))),
         entropy: wasserstein(both.flatMap(([a]) => a.entropies), both.flatMap(([, b]) => b.entropies)),
       }];
     });
   });
-  const adjusted = holm(found.map(({ p }) => p));
-  return found.map((each, i) => ({ ...each, holm: adjusted[i] }));
+  return corrected(found);
 }
 
 /** Phase by phase, the share of a run's heads in each cluster, and the entropies of all its heads; `null` where it has no reading. */
@@ -180,26 +183,36 @@ function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }
   });
 }
 
+/** When attention changes, over the runs of a group: by the dates of the two changes, and by their speeds. */
+export interface GroupLag extends LagSummary {
+  readonly name: string;
+  /** The lag at which the speeds of the two agree best, in decades of steps; `null` for fewer than two runs that grokked. */
+  readonly speeds: SpeedLag | null;
+}
+
 /** The lag over the runs of each group. */
-export const lagsOf = (
-  groups: readonly AttentionGroup[],
-  options: DatingOptions & LagOptions = {},
-): (LagSummary & { readonly name: string })[] =>
-  groups.map(({ name, runs }) => ({ name, ...lagOverRuns(runs.map((run) => datedRun(run, options).moments), options) }));
+export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions & LagOptions = {}): GroupLag[] =>
+  groups.map(({ name, runs }) => {
+    const dated = runs.map((run) => datedRun(run, options)), grokked = dated.filter(({ moments }) => moments.grokking !== null);
+    const signals = grokked.flatMap(({ signals }) => signals ?? []);
+    return {
+      name,
+      ...lagOverRuns(dated.map(({ moments }) => moments), options),
+      speeds: signals.length > 1 ? speedLag(signals, options) : null,
+    };
+  });
 
 /** When attention's change is half done, and whether that goes with grokking from seed to seed. */
-export interface Dates extends Partial<RankCorrelation> {
+export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tested, Corrected {
   readonly name: string;
   readonly runs: number;
   /**
-   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have a date: it
-   * changes in them, too. Of accuracy, as of attention, when half of its change is done.
+   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have
+   * a date: it changes in them, too. Of accuracy, as of attention, when half of its change is done.
    */
   readonly attention: number | null;
   readonly accuracy: number | null;
   readonly grokking: number | null;
-  /** Of the correlation of the two over seeds, after Holm's correction; `null` where fewer than three runs have both. */
-  readonly holm: number | null;
 }
 
 /** The dates of each group, those of tasks that nobody generalises among them: what attention does there, it does without a jump. */
@@ -213,10 +226,9 @@ export function datesOf(groups: readonly AttentionGroup[], options: DatingOption
     const middle = (moment: "attention" | "accuracy" | "grokking") => medianStep(moments.map((each) => each[moment]));
     return {
       ...{ name, runs: runs.length, attention: middle("attention"), accuracy: middle("accuracy"), grokking: middle("grokking") },
+      ...{ p: null, least: null },
       ...both.length >= 3 ? rankCorrelation(both.map(({ attention }) => attention), both.map(({ grokking }) => grokking)) : {},
     };
   });
-  const adjusted = holm(found.flatMap(({ p }) => p ?? []));
-  let next = 0;
-  return found.map((each) => ({ ...each, holm: typeof each.p === "number" ? adjusted[next++] : null }));
+  return corrected(found);
 }

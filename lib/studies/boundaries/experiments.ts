@@ -1,6 +1,6 @@
 /**
- * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch). Steps are its
- * epochs. Where it has one seed, that is 42.
+ * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch). Steps are
+ * its epochs. Where it has one seed, that is 42.
  */
 import { type Experiment, type Grid, grid } from "../../lab/experiment.ts";
 
@@ -61,8 +61,9 @@ export const BOUNDARIES: readonly Experiment[] = [
 ];
 
 /**
- * The first experiment as far as its jumps, for a machine without a GPU: the same five runs to the same bits, each ended once it has grokked, and all
- * within 3500 of the 50,000 epochs, 1000 at weight decay 10, where networks were published never even to memorise. Of what comes after it says nothing.
+ * The first experiment as far as its jumps, for a machine without a GPU: the same five runs to the same bits, each ended once it has
+ * grokked, and all within 3500 of the 50,000 epochs, 1000 at weight decay 10, where networks were published never even to memorise. Of what
+ * comes after it says nothing.
  */
 export const EXP1_JUMP: Experiment = {
   ...boundaries(

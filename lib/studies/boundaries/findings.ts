@@ -1,17 +1,20 @@
-/** What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the same settings. */
+/**
+ * What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the
+ * same settings.
+ */
 import { compareTimes } from "../../analysis/statistics/comparison.ts";
 import type { Contrast } from "../../analysis/statistics/contrasts.ts";
-import { holm } from "../../analysis/statistics/multiple.ts";
+import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
-import { delayRows } from "../../figures/boundary/delay.ts";
-import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../figures/boundary/surface.ts";
-import { medianStep } from "../../figures/runs.ts";
-import { type BoardRun, nameOf, outcome, shortNumber } from "../../figures/settings.ts";
-import { capital } from "../../figures/sweep_marks.ts";
 import { followers, PART_ENTRIES, type RunSpec, valueAt } from "../../run/fields.ts";
-import { type Moment, timesTo } from "../capacity/findings.ts";
+import { delayRows } from "../../analysis/boundary/delay.ts";
+import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
+import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
+import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
+import { nameOf } from "../../analysis/runs/settings.ts";
+import { capital, shortNumber } from "../../analysis/words.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
@@ -47,8 +50,8 @@ export function neighbours(
 }
 
 /**
- * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those that haven't
- * grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
+ * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those
+ * that haven't grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
  * @throws Error where one wasn't.
  */
 export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
@@ -62,18 +65,16 @@ export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorre
 }
 
 /** What the widest networks of a weight decay take longer in than the best. */
-export interface WidestRow extends Arm {
+export interface WidestRow extends Arm, Corrected {
   readonly weightDecay: number;
   /** The value of d_model / p at which that moment comes soonest. */
   readonly best: number;
-  /** `p`, corrected for all rows (Holm). */
-  readonly holm: number;
 }
 
 /**
- * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take longer: memorising,
- * or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best is looked up, which intervals and p
- * allow for (`uShape`). Where the widest are the soonest, there is no row.
+ * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take
+ * longer: memorising, or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best
+ * is looked up, which intervals and p allow for (`uShape`). Where the widest are the soonest, there is no row.
  */
 export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
   const rows = delayRows(runs).flatMap(({ y, means }) => {
@@ -82,20 +83,17 @@ export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
     const { largest, best } = groups.length > 1 ? uShape(groups) : { largest: null, best: 0 };
     return largest ? [{ weightDecay: y, best, ...largest }] : [];
   });
-  const adjusted = holm(rows.map(({ p }) => p));
-  return rows.map((row, i) => ({ ...row, holm: adjusted[i] }));
+  return corrected(rows);
 }
 
 /** A setting as it was published, and as it came out here. */
-export interface BesidePublishedSetting {
+export interface BesidePublishedSetting extends Corrected {
   readonly prime: number;
   readonly dModel: number;
   readonly weightDecay: number;
   readonly published: Tally;
   /** Without runs, `n` is 0. */
   readonly here: Tally;
-  /** Of the log-rank test in its permutation form, corrected (Holm) for all settings of the call; `null` where there is nothing to test. */
-  readonly holm: number | null;
 }
 
 export interface Tally {
@@ -106,8 +104,9 @@ export interface Tally {
 }
 
 /**
- * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was published in several
- * experiments counts once, as the first of them has it: its runs differ in nothing but rounding.
+ * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was
+ * published in several experiments counts once, as the first of them has it: its runs differ in nothing but rounding. The test is
+ * `compareTimes`, corrected for all settings.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
@@ -116,12 +115,10 @@ export function besidePublishedSettings(published: readonly BoardRun[], here: re
     const theirs = [...new Map(all.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
     const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = all[0].spec;
     const pair = { a: timesTo("grokked", own), b: timesTo("grokked", theirs) };
-    const p = pair.a.length > 0 ? compareTimes([pair]).p : null;
-    return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p };
+    const { p, least } = pair.a.length > 0 ? compareTimes([pair]) : { p: null, least: null };
+    return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p, least };
   });
-  const adjusted = holm(rows.flatMap(({ p }) => p ?? []));
-  let next = 0;
-  return rows.map(({ p, ...row }) => ({ ...row, holm: p === null ? null : adjusted[next++] }));
+  return corrected(rows);
 }
 
 const tally = (runs: readonly BoardRun[]): Tally => {

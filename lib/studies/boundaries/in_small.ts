@@ -1,6 +1,6 @@
 /**
- * The boundaries in small, for two cores without a GPU: the lesson's one-layer model modulo 31 instead of the two-layer encoder modulo 97, 60 % of the
- * pairs, learning rate 0.01, 1500 steps. Many runs are in several of them, and are trained once.
+ * The boundaries in small, for two cores without a GPU: the lesson's one-layer model modulo 31 instead of the two-layer encoder modulo 97,
+ * 60 % of the pairs, learning rate 0.01, 1500 steps. Many runs are in several of them, and are trained once.
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import type { BoundaryStudy } from "./experiments.ts";

@@ -1,13 +1,13 @@
 /**
- * What the author of the boundaries' experiments measured, as published with them (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each
- * run memorised, grokked, and was last seen, read off its evaluations every ten epochs. Its grokking epochs follow from them by the sustained rule,
- * in all 406 runs.
+ * What the author of the boundaries' experiments measured, as published with them (github.com/B-Smith-92/grokking-boundaries, commit
+ * ae5c14d): when each run memorised, grokked, and was last seen, read off its evaluations every ten epochs. Its grokking epochs follow from
+ * them by the sustained rule, in all 406 runs.
  */
 // @ts-types="@types/d3-dsv"
 import { csvParse } from "d3-dsv";
 import { fileURLToPath } from "node:url";
-import type { BoardRun } from "../../figures/settings.ts";
 import { runSpec } from "../../run/spec.ts";
+import type { BoardRun } from "../../analysis/runs/run.ts";
 
 const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries.csv", import.meta.url));
 
@@ -19,7 +19,9 @@ export interface PublishedRun extends BoardRun {
   readonly experiment: string;
 }
 
-/** The published runs of some experiments, or of all, in the order of their names and settings. @throws Error where the table can't be read. */
+/**
+ * The published runs of some experiments, or of all, in the order of their names and settings. @throws Error where the table can't be read.
+ */
 export async function publishedBoundaries(...experiments: readonly string[]): Promise<PublishedRun[]> {
   const number = (text: string) => text === "" ? null : Number(text);
   return csvParse(await Deno.readTextFile(TABLE)).filter(({ experiment }) => experiments.length === 0 || experiments.includes(experiment))

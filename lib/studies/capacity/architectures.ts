@@ -1,4 +1,7 @@
-/** Sizes of networks: parameters of an architecture, buckets of capacity, and pairs of as many parameters, one deep and narrow, one wide and shallow. */
+/**
+ * Sizes of networks: parameters of an architecture, buckets of capacity, and pairs of as many parameters, one deep and narrow, one wide and
+ * shallow.
+ */
 import { parameterCount } from "../../run/layout.ts";
 import { type ModelSpec, type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
 
@@ -7,7 +10,10 @@ export type Architecture = Pick<ModelSpec, "layers" | "dModel" | "heads" | "dMlp
 
 export const architectureOf = ({ model: { layers, dModel, heads, dMlp } }: RunSpec): Architecture => ({ layers, dModel, heads, dMlp });
 
-/** Layers × width × heads, as people write it: `4×64×2`; where the feed-forward part isn't four times as wide, its width too: `1×128×4, FFN 472`. */
+/**
+ * Layers × width × heads, as people write it: `4×64×2`; where the feed-forward part isn't four times as wide, its width too: `1×128×4, FFN
+ * 472`.
+ */
 export function architectureName({ layers, dModel, heads, dMlp }: Architecture): string {
   return `${layers}×${dModel}×${heads}${dMlp === 4 * dModel ? "" : `, FFN ${dMlp}`}`;
 }
@@ -20,11 +26,11 @@ export const BUCKETS = ["small", "medium", "large"] as const;
 export type Bucket = (typeof BUCKETS)[number];
 
 /**
- * Three buckets of capacity: equal thirds of the range from the smallest to the largest parameter count of these runs, on a logarithmic scale. A
- * network that lies beyond the range belongs to the bucket at that end.
+ * Three buckets of capacity: equal thirds of the range from the smallest to the largest parameter count of these runs, on a logarithmic
+ * scale. A network that lies beyond the range belongs to the bucket at that end.
  *
- * Each operation has a range of its own, since it decides the vocabulary and so the count. Why not a third of the networks to each: the grid's counts are
- * about a factor of two apart, but for two pairs that are nearly equal, and such a cut would go through both of them.
+ * Each operation has a range of its own, since it decides the vocabulary and so the count. Why not a third of the networks to each: the
+ * grid's counts are about a factor of two apart, but for two pairs that are nearly equal, and such a cut would go through both of them.
  * @throws Error where the runs have none of the operation asked for.
  */
 export function bucketing(runs: readonly RunSpec[]): (spec: RunSpec) => Bucket {
@@ -46,7 +52,9 @@ export interface Pair {
   /** More layers, and narrower than the other. */
   readonly deep: Architecture;
   readonly wide: Architecture;
-  /** By how much the larger parameter count exceeds the smaller, as a share of 1: the largest over all the kinds of run that were asked for. */
+  /**
+   * By how much the larger parameter count exceeds the smaller, as a share of 1: the largest over all the kinds of run that were asked for.
+   */
   readonly apart: number;
 }
 
@@ -67,7 +75,9 @@ function pairs(architectures: readonly Architecture[], kinds: readonly RunInput[
   );
 }
 
-/** The pair with the nearest parameter counts, however near that is; `null` where none of these is both deeper and narrower than another. */
+/**
+ * The pair with the nearest parameter counts, however near that is; `null` where none of these is both deeper and narrower than another.
+ */
 export const nearestPair = (architectures: readonly Architecture[], kinds: readonly RunInput[]): Pair | null =>
   pairs(architectures, kinds).sort((a, b) => a.apart - b.apart)[0] ?? null;
 
@@ -75,9 +85,10 @@ export const nearestPair = (architectures: readonly Architecture[], kinds: reado
 const departures = ({ deep, wide }: Pair) => [deep, wide].map(({ dModel, dMlp }) => Math.abs(dMlp / (4 * dModel) - 1));
 
 /**
- * The pairs, one deeper and narrower than the other with heads as wide, whose parameter counts lie within `tolerance` (0.02: 2 %) for each of the
- * `kinds` of run: operations, that is, with their vocabularies. The best come first: those whose depths differ by the largest factor, among them those
- * in which fewer feed-forward parts depart from the usual four times the width, and by less, and at last those nearest in parameters.
+ * The pairs, one deeper and narrower than the other with heads as wide, whose parameter counts lie within `tolerance` (0.02: 2 %) for each
+ * of the `kinds` of run: operations, that is, with their vocabularies. The best come first: those whose depths differ by the largest
+ * factor, among them those in which fewer feed-forward parts depart from the usual four times the width, and by less, and at last those
+ * nearest in parameters.
  */
 export function matchedPairs(architectures: readonly Architecture[], kinds: readonly RunInput[], tolerance = 0.02): Pair[] {
   return pairs(architectures, kinds).filter(({ apart }) => apart <= tolerance).map((pair) => {
@@ -87,8 +98,8 @@ export function matchedPairs(architectures: readonly Architecture[], kinds: read
 }
 
 /**
- * What a search for pairs looks through: every number of layers with every width, heads `head` wide, and feed-forward parts of four times the width,
- * or up to a quarter less or more in steps of `step`.
+ * What a search for pairs looks through: every number of layers with every width, heads `head` wide, and feed-forward parts of four times
+ * the width, or up to a quarter less or more in steps of `step`.
  */
 export function architectures(
   { layers, widths, head, step = 8 }: {

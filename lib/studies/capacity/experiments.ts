@@ -1,6 +1,7 @@
 /**
- * Depth, width, heads and grokking: the study that the AI-Scientist's capacity seed describes and did not make. The template's settings are exact:
- * 7500 updates of 512 draws, evaluated every 10 updates. Every run does all its steps, since what comes after grokking is part of the question.
+ * Depth, width, heads and grokking: the study that the AI-Scientist's capacity seed describes and did not make. The template's settings are
+ * exact: 7500 updates of 512 draws, evaluated every 10 updates. Every run does all its steps, since what comes after grokking is part of
+ * the question.
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import type { OperationName } from "../../run/operations.ts";
@@ -22,9 +23,9 @@ const template = (name: string, question: string, ...networks: readonly Architec
 });
 
 /**
- * The whole grid. Heads don't change a network's parameters, so that it holds nine counts; `bucketing(CAPACITY.runs)` parts them, at mod 97, into small
- * (63,073 to 224,353), medium (422,625 to 841,825) and large (1,631,585 and 3,211,105). In the large bucket all networks are 256 wide, so that the
- * grid has none there that is both deeper and narrower than another; `CAPACITY_MATCHED` has.
+ * The whole grid. Heads don't change a network's parameters, so that it holds nine counts; `bucketing(CAPACITY.runs)` parts them, at mod
+ * 97, into small (63,073 to 224,353), medium (422,625 to 841,825) and large (1,631,585 and 3,211,105). In the large bucket all networks are
+ * 256 wide, so that the grid has none there that is both deeper and narrower than another; `CAPACITY_MATCHED` has.
  */
 export const CAPACITY: Experiment = {
   name: "capacity",
@@ -37,8 +38,9 @@ export const CAPACITY: Experiment = {
 };
 
 /**
- * The seeds' named runs. Of each pair they published one line, whose parameter counts are those of the wide network: the other's was overwritten. The
- * networks of the medium pair differ twofold in parameters, and so do those of the large one, which was planned and not run.
+ * The seeds' named runs. Of each pair they published one line, whose parameter counts are those of the wide network: the other's was
+ * overwritten. The networks of the medium pair differ twofold in parameters, and so do those of the large one, which was planned and not
+ * run.
  */
 export const CAPACITY_NAMED: readonly Experiment[] = [
   template("capacity_baseline", "The template's own network, 2×128×4: when does it grok?", net(2, 128, 4)),
@@ -51,9 +53,9 @@ export const CAPACITY_NAMED: readonly Experiment[] = [
 ];
 
 /**
- * The baseline as far as its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of every 10, each
- * run ended once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; of stability it says nothing. Without
- * the permutations, which don't grok.
+ * The baseline as far as its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of
+ * every 10, each run ended once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; of stability
+ * it says nothing. Without the permutations, which don't grok.
  */
 export const CAPACITY_BASELINE_JUMP: Experiment = {
   name: "capacity_baseline_jump",
@@ -70,8 +72,8 @@ export const CAPACITY_BASELINE_JUMP: Experiment = {
 export type CapacityPair = Pick<Pair, "deep" | "wide"> & { readonly bucket: Bucket };
 
 /**
- * In each bucket the first of `matchedPairs`: four layers against one of twice the width, parameter counts within 2 % at mod 97 and over S5, heads 32 wide
- * as in the template. The search: 1, 2 or 4 layers, widths in steps of 64 up to 512, feed-forward widths in steps of 8.
+ * In each bucket the first of `matchedPairs`: four layers against one of twice the width, parameter counts within 2 % at mod 97 and over
+ * S5, heads 32 wide as in the template. The search: 1, 2 or 4 layers, widths in steps of 64 up to 512, feed-forward widths in steps of 8.
  */
 export const MATCHED: readonly CapacityPair[] = [
   { bucket: "small", deep: net(4, 64, 2), wide: net(1, 128, 4, 472) },
@@ -86,10 +88,10 @@ export const CAPACITY_MATCHED: Experiment = template(
 );
 
 /**
- * What two cores finish in an hour or two without a GPU: the grid in small, no part of the template's. It differs from it in this: modulo 31 instead of
- * 97 (961 pairs instead of 9409), trained on 70 % of the pairs instead of half; widths 16, 32 and 64, heads 2 and 4; learning rate 5e-3 instead of
- * 1e-3, weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated every 20 instead of every 10;
- * and no permutations, whose 14,400 pairs are no fewer at any modulus.
+ * What two cores finish in an hour or two without a GPU: the grid in small, no part of the template's. It differs from it in this: modulo
+ * 31 instead of 97 (961 pairs instead of 9409), trained on 70 % of the pairs instead of half; widths 16, 32 and 64, heads 2 and 4; learning
+ * rate 5e-3 instead of 1e-3, weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated
+ * every 20 instead of every 10; and no permutations, whose 14,400 pairs are no fewer at any modulus.
  */
 const IN_SMALL = {
   data: { operation: ["x_div_y", "x_minus_y", "x_plus_y"], prime: 31, trainFraction: 0.7, batch: 128 },

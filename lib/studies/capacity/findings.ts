@@ -1,39 +1,23 @@
-/** What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was published. */
-import { type Contrast, type Values } from "../../analysis/statistics/contrasts.ts";
-import type { Observation, ObservedPair } from "../../analysis/statistics/sample.ts";
+/**
+ * What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was
+ * published.
+ */
+import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
+import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanPrediction } from "../../analysis/statistics/compare.ts";
-import { medianStep } from "../../figures/runs.ts";
-import { type BoardRun, outcome } from "../../figures/settings.ts";
 import type { Stability } from "../../run/grokking.ts";
 import { OPERATIONS } from "../../run/operations.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { type Architecture, architectureName, architectureOf, type Bucket, bucketing, shortCount } from "./architectures.ts";
 import { CAPACITY_NAMED, type CapacityPair, type CapacityStudy } from "./experiments.ts";
 import { PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
+import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
+import { type BoardRun, hasEnded } from "../../analysis/runs/run.ts";
 
 /** A run as the lab gives it. */
 export interface StudiedRun extends BoardRun {
   readonly stability: Stability | null;
 }
-
-/** From the start to memorising, from the start to grokking, or from the one to the other. */
-export type Moment = "memorised" | "grokked" | "delay";
-
-/**
- * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep the ones that
- * grokked early, and ended. The delay is of runs that memorised; one that generalised first waited for 0 steps.
- */
-export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
-  return runs.map(outcome).filter(({ watched }) => watched > 0).flatMap(({ state, memorised, grokked, watched, known }) => {
-    if (moment === "memorised") return [{ time: memorised ?? (state === "diverged" ? known : watched), event: memorised !== null }];
-    if (moment === "grokked") return [{ time: grokked ?? known, event: grokked !== null }];
-    return memorised === null ? [] : [{ time: Math.max(0, (grokked ?? known) - memorised), event: grokked !== null }];
-  });
-}
-
-/** Whether a run did all its steps, or what ended it early. */
-export const hasEnded = ({ status, step, spec }: BoardRun) =>
-  status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;
 
 /** How the runs that grokked held it: the share of their evaluations that lay below the threshold. */
 const timesBelow = (runs: readonly StudiedRun[]) =>

@@ -21,8 +21,8 @@ export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
 }
 
 /**
- * Smaller and quicker: modulo 31 from 60 % of the pairs, every seed tried groks within some 500 updates. For TensorFlow.js on a processor, and
- * for tests. The price is a short wait: with so many pairs to learn from, half of the others are known when the first are memorised.
+ * Smaller and quicker: modulo 31 from 60 % of the pairs, every seed tried groks within some 500 updates. For TensorFlow.js on a processor,
+ * and for tests. The price is a short wait: with so many pairs to learn from, half of the others are known when the first are memorised.
  */
 export const quickGrok = (seed: number): RunSpec =>
   firstGrok({

@@ -1,6 +1,6 @@
 /**
- * The exercises of the second lesson, one knob each: how much of the data trains, weight decay, learning rate, and labels without a rule. Each takes
- * values of one's own beside those that are recorded.
+ * The exercises of the second lesson, one knob each: how much of the data trains, weight decay, learning rate, and labels without a rule.
+ * Each takes values of one's own beside those that are recorded.
  */
 import type { OperationName } from "../../run/operations.ts";
 import type { RunInput, RunSpec } from "../../run/spec.ts";
@@ -52,7 +52,9 @@ export const knobLabels = (...more: readonly OperationName[]): Experiment =>
     (operation) => ({ data: { operation }, schedule: { steps: 2000 } }),
   );
 
-/** The first lesson's knob, to be watched beside its ten: their network at some weight decays, the same seeds at each, for so many steps. */
+/**
+ * The first lesson's knob, to be watched beside its ten: their network at some weight decays, the same seeds at each, for so many steps.
+ */
 export const atWeightDecays = (values: readonly number[], seeds: readonly number[], steps: number): RunSpec[] =>
   values.flatMap((weightDecay) => seeds.map((seed) => firstGrok({ optim: { weightDecay }, schedule: { steps }, seed })));
 

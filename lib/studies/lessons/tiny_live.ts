@@ -1,8 +1,7 @@
-/** The live notebook whose defaults show no jump, exact; and its author's tips, each as a knob of a network small enough to watch. */
-import type { Knob } from "../../figures/steps.ts";
-import { list } from "../../figures/sweep_marks.ts";
 import { type Experiment, grid, range } from "../../lab/experiment.ts";
 import { type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
+import type { Knob } from "../../analysis/runs/groups.ts";
+import { list } from "../../analysis/words.ts";
 
 /** The preset as it is, for all of its steps. */
 export const TINY_LIVE: Experiment = {
@@ -12,8 +11,8 @@ export const TINY_LIVE: Experiment = {
 };
 
 /**
- * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than there.
- * `change` turns a knob.
+ * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than
+ * there. `change` turns a knob.
  */
 export function tinyTip(change: Omit<RunInput, "preset"> = {}): RunSpec {
   return runSpec({

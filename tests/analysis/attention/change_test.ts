@@ -4,7 +4,6 @@ import {
   changeBetween,
   type Course,
   courseOf,
-  decades,
   halfwayStep,
   justAfter,
   lastMoments,
@@ -12,10 +11,10 @@ import {
   meanPattern,
   pathOf,
   progressBetween,
-  stepAt,
 } from "../../../lib/analysis/attention/change.ts";
 import { Random } from "../../../lib/run/random.ts";
 import { close, EXACT } from "../../close.ts";
+import { decades, stepAt } from "../../../lib/analysis/statistics/decades.ts";
 
 /** A head that goes from `from` to `to`, share(decades) of the way, at steps evenly spaced in decades 1 … 4. */
 const STEPS = Array.from({ length: 61 }, (_, i) => stepAt(1 + i / 20));

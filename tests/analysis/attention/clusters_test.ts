@@ -1,6 +1,6 @@
 /** k-means and silhouettes: on Ruspini's points with R's numbers, and on patterns made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { chooseClusters, kMeans, occupancy, silhouettes } from "../../../lib/analysis/attention/clusters.ts";
+import { chooseClusters, kMeans, silhouettes } from "../../../lib/analysis/attention/clusters.ts";
 import { Random } from "../../../lib/run/random.ts";
 
 /** Means and distances of some 75 points in doubles. */
@@ -80,10 +80,6 @@ Deno.test("clusters: repeated points, points alone, and one cluster only", () =>
   assertEquals(chooseClusters(repeated).tried.map(({ k }) => k), [2, 3]);
 });
 
-Deno.test("clusters: occupancy counts shares at each time", () => {
-  assertEquals([...occupancy([0, 0, 1, 2, 1, 1], [0, 0, 0, 0, 2, 2], 3)], [0.5, 0.25, 0.25, 0, 0, 0, 0, 1, 0]);
-});
-
 Deno.test("clusters: what can't be clustered says so", () => {
   const message = (f: () => unknown, text: string) => assertEquals(assertThrows(f, Error).message, text);
   message(
@@ -97,5 +93,4 @@ Deno.test("clusters: what can't be clustered says so", () => {
     "Cannot choose the number of clusters: the number of different points must be at least 2, current value is 1",
   );
   message(() => silhouettes([[1], [2]], [0, 0]), "Cannot compute silhouettes: clusters must be at least 2, current value is 1");
-  message(() => occupancy([0, 3], [0, 1], 3), "Cannot count clusters over time: a cluster must be below 3, current value is 3");
 });

@@ -1,11 +1,12 @@
 /** Specialisation of heads, and phases held against each other, on attention made for it. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { type Course, stepAt } from "../../../lib/analysis/attention/change.ts";
+import type { Course } from "../../../lib/analysis/attention/change.ts";
 import { jensenShannon, patternDistance } from "../../../lib/analysis/attention/distances.ts";
 import { phaseSeparation } from "../../../lib/analysis/attention/phase_contrast.ts";
 import { specialisation } from "../../../lib/analysis/attention/specialisation.ts";
 import { signFlipTest } from "../../../lib/analysis/statistics/paired.ts";
 import { Random } from "../../../lib/run/random.ts";
+import { stepAt } from "../../../lib/analysis/statistics/decades.ts";
 
 /** Weights are f32 in the log, and so are these. */
 const SINGLE = 1e-6;

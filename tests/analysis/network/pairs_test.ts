@@ -1,6 +1,7 @@
 /** Fourier analysis over pairs: against sums over all waves written out, and on functions whose spectrum is known. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { ownFrequencies, pairSpectrum, shareAt } from "../../../lib/analysis/network/pairs.ts";
+import { ownFrequencies, pairSpectrum } from "../../../lib/analysis/network/pairs.ts";
+import { shareAt } from "./share_at.ts";
 import { Random } from "../../../lib/run/random.ts";
 
 /** Sums of p² products in doubles. */

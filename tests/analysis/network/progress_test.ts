@@ -1,6 +1,7 @@
 /** Progress measures on logits whose answer is known, and against the projections written out in the product basis of Nanda et al. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { pairSpectrum, shareAt } from "../../../lib/analysis/network/pairs.ts";
+import { pairSpectrum } from "../../../lib/analysis/network/pairs.ts";
+import { shareAt } from "./share_at.ts";
 import { ablations, answerWaves, gini, keyFrequencies, linearTask, scores, type Task } from "../../../lib/analysis/network/progress.ts";
 import { OPERATIONS } from "../../../lib/run/operations.ts";
 import { Random } from "../../../lib/run/random.ts";

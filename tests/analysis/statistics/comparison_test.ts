@@ -1,10 +1,7 @@
-/** Comparisons within strata: one stratum gives what the parts give, several only what happens within them. */
+/** Times of two groups within strata: p by enumeration, the interval by the same test, and no more than all were watched for. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { cliffsDelta } from "../../../lib/analysis/statistics/compare.ts";
 import { compareTimes } from "../../../lib/analysis/statistics/comparison.ts";
-import { hazardRatio, logRank } from "../../../lib/analysis/statistics/logrank.ts";
-import { complete, type Observation } from "../../../lib/analysis/statistics/sample.ts";
-import { kaplanMeier, restrictedMeanDifference } from "../../../lib/analysis/statistics/survival.ts";
+import { complete, type Observation, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
 
 /** Watched so long without the event. */
 const never = (time: number): Observation => ({ time, event: false });
@@ -12,35 +9,111 @@ const never = (time: number): Observation => ({ time, event: false });
 /** Sums of a handful of numbers in another order. */
 const ROUNDING = 1e-12;
 
-Deno.test("one stratum: the parts, put together", () => {
-  const a = [...complete([100, 140, 150]), never(200), never(200)], b = complete([60, 80, 90, 100, 120]);
-  const { n, events, strata, tau, difference, dominance, hazard, p, exact } = compareTimes([{ a, b }]);
-  assertEquals([n, events, strata, tau, exact], [[5, 5], [3, 5], 1, 200, true]);
-  // By hand: (100 + 140 + 150 + 200 + 200) / 5 − 450 / 5.
-  assertAlmostEquals(difference.difference, 158 - 90, ROUNDING * 158);
-  const alone = restrictedMeanDifference(kaplanMeier(a), kaplanMeier(b), 200);
-  assertAlmostEquals(difference.low!, alone.low!, ROUNDING * 158);
-  assertEquals(dominance, cliffsDelta(a, b));
-  // 25 pairs: 100 is later than three, ties one and is earlier than one; all others are later than all.
-  assertAlmostEquals(dominance.delta, (3 - 1 + 4 * 5) / 25, ROUNDING);
-  assertEquals(hazard, hazardRatio(logRank([a, b])));
-  assert(p! >= 2 / 252 && p! < 0.05);
+/** All ways to choose k of the places 0 … n − 1. */
+const subsets = (n: number, k: number, from = 0): number[][] =>
+  k === 0 ? [[]] : Array.from({ length: Math.max(0, n - k + 1 - from) }, (_, i) => from + i)
+    .flatMap((first) => subsets(n, k - 1, first + 1).map((rest) => [first, ...rest]));
+
+/** Observed minus expected events of the first group, from the numbers at risk. */
+function logRankOf(a: readonly Observation[], b: readonly Observation[]): number {
+  const all = [...a, ...b], times = new Set(all.filter(({ event }) => event).map(({ time }) => time));
+  return [...times].reduce((sum, t) => {
+    const risk = (of: readonly Observation[]) => of.filter(({ time }) => time >= t).length;
+    const events = (of: readonly Observation[]) => of.filter(({ time, event }) => event && time === t).length;
+    return sum + events(a) - events(all) * risk(a) / risk(all);
+  }, 0);
+}
+
+/** Two-sided p over all ways to deal one stratum's runs. */
+function enumerated({ a, b }: ObservedPair): number {
+  const all = [...a, ...b], seen = Math.abs(logRankOf(a, b));
+  const sums = subsets(all.length, a.length).map((places) =>
+    Math.abs(logRankOf(places.map((i) => all[i]), all.filter((_, i) => !places.includes(i))))
+  );
+  return sums.filter((x) => x >= seen - 1e-9).length / sums.length;
+}
+
+/** The second group's times stretched, both cut off where all were watched. */
+function stretched({ a, b }: ObservedPair, by: number): ObservedPair {
+  const c = Math.min(
+    ...a.filter(({ event }) => !event).map(({ time }) => time),
+    ...b.filter(({ event }) => !event).map(({ time }) => time * by),
+  );
+  const cut = ({ time, event }: Observation) => time > c ? never(c) : { time, event };
+  return { a: a.map(cut), b: b.map(({ time, event }) => cut({ time: time * by, event })) };
+}
+
+Deno.test("one stratum: p is that of all deals, the interval holds the factors that the test doesn't reject", () => {
+  const pair = { a: [...complete([100, 141, 153, 190]), never(200)], b: complete([60, 80, 90, 103, 120]) };
+  const { n, events, strata, watched, ratio, low, high, sign, p, least, exact } = compareTimes([pair]);
+  assertEquals([n, events, strata, watched, exact, sign], [[5, 5], [4, 5], 1, [200, 200], true, 1]);
+  assertAlmostEquals(p!, enumerated(pair), ROUNDING);
+  assertAlmostEquals(least!, 2 / 252, ROUNDING);
+  assert(1 < low! && low! < ratio! && ratio! < high!, `${low} ${ratio} ${high}`);
+  for (const [limit, inside] of [[low!, 1.01], [high!, 1 / 1.01]]) {
+    assert(enumerated(stretched(pair, limit * inside)) >= 0.05, `at ${limit}`);
+    assert(enumerated(stretched(pair, limit / inside)) < 0.05, `beyond ${limit}`);
+  }
+  // The other way round everything is turned over.
+  const turned = compareTimes([{ a: pair.b, b: pair.a }]);
+  assertEquals([turned.sign, turned.p], [-1, p]);
+  assertAlmostEquals(turned.low! * high!, 1, 0.02);
+});
+
+Deno.test("the interval leaves out 1 where p is below its level, and only there", () => {
+  let told = 0;
+  for (let i = 0; i < 24; i++) {
+    const draw = (k: number) => 100 + ((i + 1) * 7919 + k * k * 104729 + k * 31) % 400;
+    const watch = (time: number) => time > 450 ? never(450) : { time, event: true };
+    const strata = [0, 10].map((s) => ({
+      a: [0, 1, 2, 3].map((k) => watch(draw(s + k) * (1 + (i % 5) / 3))),
+      b: [5, 6, 7].map((k) => watch(draw(s + k))),
+    }));
+    const { p, low, high } = compareTimes(strata);
+    assertEquals(p! < 0.05, (low ?? 0) > 1 || (high ?? Infinity) < 1, JSON.stringify({ p, low, high }));
+    told += Number(p! < 0.05);
+  }
+  assert(told > 2 && told < 22, `${told}`);
+});
+
+Deno.test("a group without an event has a bound on one side; a group watched briefly tells no more than that", () => {
+  const late = compareTimes([{ a: [1, 2, 3, 4, 5].map(() => never(3000)), b: complete([500, 520, 540, 560, 580]) }]);
+  assertEquals([late.events, late.ratio, late.high, late.sign], [[0, 5], null, null, 1]);
+  // Stretched so far that the first of them is watched no longer, nothing is left to tell.
+  assert(late.low! > 5 && late.low! < 3000 / 500);
+  // Unequal follow-up: the first group was stopped at 427, when none of the second had grokked either.
+  const stopped = { a: [1, 2, 3, 4, 5].map(() => never(427)), b: complete([900, 950, 1000, 1100, 1200]) };
+  const nothing = compareTimes([stopped]);
+  assertEquals([nothing.p, nothing.events, nothing.watched], [null, [0, 0], [427, 427]]);
+  const whole = { a: complete([10, 20, 30, 40]), b: complete([20, 30, 40, 50]) };
+  assertEquals(compareTimes([whole, stopped]).p, compareTimes([whole]).p);
+  assertEquals(compareTimes([whole, stopped]).watched, [50, 427]);
+});
+
+Deno.test("equal times but for follow-up are told apart no more often than the level says", () => {
+  // Both groups alike, the first watched for 300, the second for 3000.
+  let told = 0;
+  const trials = 100;
+  for (let i = 0; i < trials; i++) {
+    const draw = (k: number) => 100 * Math.exp(((i * 7919 + k * 104729 + i * k * 13) % 997) / 300);
+    const within = (until: number, time: number) => time > until ? never(until) : { time, event: true };
+    const pair = { a: [0, 1, 2, 3, 4].map((k) => within(300, draw(k))), b: [5, 6, 7, 8, 9].map((k) => within(3000, draw(k))) };
+    told += Number((compareTimes([pair]).p ?? 1) < 0.05);
+  }
+  assert(told / trials < 0.05 + 3 * Math.sqrt(0.05 * 0.95 / trials), `${told} of ${trials}`);
 });
 
 Deno.test("strata are compared within themselves: what they differ in by themselves is no effect", () => {
-  // In each stratum the first takes 10 steps longer; the second stratum takes 1000 longer, and there the groups are of other sizes.
+  // In each stratum the first takes longer; the second stratum takes ten times as long, and there the groups are of other sizes.
   const strata = [
-    { a: complete([30, 40, 50, 60]), b: complete([20, 30, 40, 50]) },
-    { a: complete([1030, 1050]), b: complete([1020, 1030, 1040, 1050, 1020, 1030, 1040, 1050]) },
+    { a: complete([36, 48, 60, 72]), b: complete([20, 30, 40, 50]) },
+    { a: complete([360, 480]), b: complete([200, 300, 400, 500, 210, 310, 410, 510]) },
   ];
-  const { difference, dominance, n } = compareTimes(strata);
-  assertEquals(n, [6, 12]);
-  // Means 45 against 35 and 1040 against 1035.
-  assertAlmostEquals(difference.difference, (10 + 5) / 2, ROUNDING * 1000);
-  // Later minus earlier: in the first stratum 10 pairs of 16 and 3 of them ties: 10 − 3; in the second 8 − 4 of 16 and 4 ties.
-  assertAlmostEquals(dominance.delta, (10 - 3 + 8 - 4) / 32, ROUNDING);
+  const { ratio, n, sign } = compareTimes(strata);
+  assertEquals([n, sign], [[6, 12], 1]);
+  assert(ratio! > 1.2 && ratio! < 1.8, `${ratio}`);
   // Without the strata the first group would be the earlier one: fewer of its runs are in the slow stratum.
-  assert(cliffsDelta(strata.flatMap(({ a }) => a), strata.flatMap(({ b }) => b)).delta < 0);
+  assertEquals(compareTimes([{ a: strata.flatMap(({ a }) => a), b: strata.flatMap(({ b }) => b) }]).sign, -1);
 });
 
 Deno.test("strata without both groups say nothing; the more strata agree, the smaller p", () => {
@@ -50,30 +123,22 @@ Deno.test("strata without both groups say nothing; the more strata agree, the sm
   // The two most extreme of 20 arrangements; of 400.
   assertAlmostEquals(one.p!, 2 / 20, ROUNDING);
   assertAlmostEquals(compareTimes([stratum, stratum]).p!, 2 / 400, ROUNDING);
+  // With three against three nothing is rejected at 5 %, so that nothing bounds the factor.
+  assertEquals([one.low, one.high], [null, null]);
 });
 
-Deno.test("where nothing ever happened there is nothing to test, and the mean is all of the time", () => {
-  const { p, events, difference, tau } = compareTimes([{ a: [never(50), never(50)], b: [never(50), never(80)] }]);
-  assertEquals([p, events, tau], [null, [0, 0], 50]);
-  assertEquals(difference, { difference: 0, low: null, high: null });
-});
-
-Deno.test("a stratum known for no time cuts off no mean, and alone leaves none", () => {
-  const short = { a: [never(0)], b: complete([0]) }, long = { a: complete([30, 40, 50]), b: complete([20, 30, 40]) };
-  const { tau, difference, n } = compareTimes([short, long]);
-  assertEquals([tau, n], [50, [4, 4]]);
-  assertAlmostEquals(difference.difference, 10, ROUNDING * 50);
-  const alone = compareTimes([short]);
-  assertEquals([alone.tau, alone.counted, alone.difference], [0, 0, { difference: 0, low: null, high: null }]);
-  // Two of three watched to the end count for more than three for a tenth of it; the test has all of them.
-  const some = { a: [never(100), never(100)], b: complete([90, 100]) }, brief = { a: [never(10)], b: [never(10)] };
-  const most = compareTimes([some, brief, some]);
-  assertEquals([most.tau, most.counted, most.strata, most.n, most.difference.difference], [100, 2, 3, [5, 5], 5]);
-  assertEquals(compareTimes([some, brief, brief, brief].concat(Array(20).fill(brief))).tau, 10);
+Deno.test("where nothing ever happened there is nothing to test; the same times differ by a factor of 1", () => {
+  const { p, least, events, ratio, watched } = compareTimes([{ a: [never(50), never(50)], b: [never(50), never(80)] }]);
+  assertEquals([p, least, events, ratio, watched], [null, null, [0, 0], null, [50, 50]]);
+  const same = compareTimes([{ a: complete([1, 2, 3]), b: complete([1, 2, 3]) }]);
+  assertEquals([same.p, same.sign], [1, 0]);
+  assertAlmostEquals(same.ratio!, 1, 0.4);
 });
 
 Deno.test("there must be something to compare", () => {
   for (const strata of [[], [{ a: complete([1]), b: [] }]]) {
     assertThrows(() => compareTimes(strata), Error, "Cannot compare times: strata with both groups must be at least one");
   }
+  assertThrows(() => compareTimes([{ a: complete([1]), b: complete([NaN]) }]), Error, "a time must be finite and not negative");
+  assertThrows(() => compareTimes([{ a: complete([1]), b: complete([2]) }], { level: 95 }), Error, "level must lie between 0 and 1");
 });

@@ -2,7 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../../../lib/analysis/statistics/contrasts.ts";
 import { complete, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
-import { contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
+import { claimTable, contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
 
 const late = [500, 520, 540, 560, 580],
   soon = [100, 120, 140, 160, 180],
@@ -31,13 +31,17 @@ Deno.test("times: the later one is said, by Holm over all that were tested; what
   for (const row of [depth, width]) assertAlmostEquals(row.holm!, 3 * 2 / 252, 1e-12);
   assert(heads.p! > 0.3);
   assertEquals([nothing.p, nothing.holm], [null, null]);
-  assertEquals([depth.size, width.size, depth.delta, depth.tau], [400, -400, 1, 580]);
+  for (const row of [depth, width]) assertAlmostEquals(row.floor!, 3 * 2 / 252, 1e-12);
+  assertEquals([depth.delta, depth.watched, nothing.watched, nothing.size], [null, [580, 580], [50, 50], null]);
+  assertAlmostEquals(depth.size!, 3.5, 0.01);
+  assertAlmostEquals(width.size!, 1 / 3.5, 0.01);
+  assert(depth.interval.low! > 1 && width.interval.high! < 1);
 });
 
 Deno.test("values: Cliff's delta within strata, by the rank-sum test", () => {
   const values: Contrast<Values>[] = [about("Depth", { a: [0.5, 0.6, 0.7], b: [0, 0, 0.1] }, { a: [0.4, 0.3, 0.2], b: [0, 0, 0] })];
   const [row] = contrastValues([...values, about("Nobody", { a: [], b: [1] })]);
-  assertEquals([row.n, row.size, row.verdict, row.tau], [[6, 6], 1, 1, null]);
+  assertEquals([row.n, row.size, row.verdict, row.watched, row.floor], [[6, 6], 1, 1, null, row.p]);
   // In both strata the most extreme of 20, or its mirror image in both.
   assertAlmostEquals(row.p!, 2 / 400, 1e-12);
 });
@@ -59,34 +63,52 @@ Deno.test("pairs: two values of each run, by flipping the signs of whole runs", 
   assertThrows(() => contrastPairs([entropy({ a: even, b: [1] })]), Error, "compare Entropy within runs");
   assertEquals(
     contrastSentences(contrastPairs([entropy({ a: even, b: low })]), { what: "just after memorising", where: "in" }),
-    "- **Entropy**, just after memorising: more in layer 0 than in layer 1. Difference 0.31 (95 % interval 0.25 to 0.38; n = 6; sign-flip test, " +
+    "- **Entropy**, just after memorising: more in layer 0 than in layer 1. Difference 0.31 (95 % interval 0.25 to 0.38) (n = 6; sign-flip test, " +
       "p = 0.031).",
   );
   const table = contrastFrame(rows);
-  assertEquals(table.columns, ["", "first", "second", "n", "difference", "95 % interval", "rank-biserial r", "p", "p, Holm"]);
+  assertEquals(table.columns, ["", "first", "second", "n", "difference", "95 % interval", "rank-biserial r", "p", "p, Holm", "least"]);
   assertEquals(table.column("n").values, ["6", "6"]);
 });
 
-Deno.test("sentences carry size, interval, n, test and p", () => {
-  const rows = contrastTimes(times);
+Deno.test("sentences carry size, interval, n, test and p, and how long all were watched", () => {
+  const rows = contrastTimes(times), p = (value: number) => Number(value.toPrecision(2));
   assertEquals(
-    contrastSentences(rows, { what: "grokking", event: "grok" }).split("\n").map((line) => line.replace(/interval .*?;/, "interval …;")),
+    contrastSentences(rows, { what: "grokking", event: "grok" }).split("\n").map((line) => line.replace(/interval .*?\)/, "interval …)")),
     [
-      "- **Depth**, grokking: later with 4 layers than with 1 layer. Mean difference 400 steps within the first 580 (95 % interval …; n = 5 and 5, of which 5 and " +
-      "5 grok; log-rank test by permutation, p = 0.024 after Holm over 3).",
-      "- **Width**, grokking: later with 1 layer than with 4 layers. Mean difference 400 steps within the first 580 (95 % interval …; n = 5 and 5, of which 5 and " +
-      "5 grok; log-rank test by permutation, p = 0.024 after Holm over 3).",
-      "- **Heads**, grokking: 4 layers and 1 layer not told apart. Mean difference −68 steps within the first 570 (95 % interval …; n = 5 and 5, of which 5 " +
-      `and 5 grok; log-rank test by permutation, p = ${Number(rows[2].holm!.toPrecision(2))} after Holm over 3).`,
-      "- **Nothing**, grokking: 4 layers and 1 layer not told apart. Mean difference 0 steps within the first 50 (95 % interval …; n = 1 and 1, of which 0 and 0 grok; " +
+      "- **Depth**, grokking: later with 4 layers than with 1 layer. With 4 layers it takes 3.5 times as long (95 % interval …) (n = 5 and 5, of which 5 and 5 grok by step " +
+      "580; log-rank test by permutation, p = 0.0079, p = 0.024 after Holm over 3).",
+      "- **Width**, grokking: later with 1 layer than with 4 layers. With 1 layer it takes 3.5 times as long (95 % interval …) (n = 5 and 5, of which 5 and 5 grok by step " +
+      "580; log-rank test by permutation, p = 0.0079, p = 0.024 after Holm over 3).",
+      `- **Heads**, grokking: 4 layers and 1 layer not told apart. With 4 layers it takes ${
+        rows[2].size!.toFixed(2)
+      } times as long (95 % interval …) (n = 5 and 5, of which 5 ` +
+      `and 5 grok by step 570; log-rank test by permutation, p = ${p(rows[2].p!)}, p = ${p(rows[2].holm!)} after Holm over 3).`,
+      "- **Nothing**, grokking: 4 layers and 1 layer not told apart. Nothing tells by how much (n = 1 and 1, of which 0 and 0 grok by step 50; " +
       "log-rank test by permutation, nothing to test).",
     ],
   );
 });
 
+Deno.test("where so few runs can't tell groups apart, that is said, and nothing is concluded", () => {
+  const few = contrastTimes([about("Depth", { a: complete([500, 520, 540]), b: complete([100, 120, 140]) })]);
+  assertEquals([few[0].verdict, few[0].floor], [0, 2 / 20]);
+  assertEquals(
+    contrastSentences(few, { what: "grokking", event: "grok" }),
+    "- **Depth**, grokking: too few runs to tell 4 layers and 1 layer apart. With 4 layers it takes 4.2 times as long (95 % interval –) (n = 3 and 3, of which 3 and 3 " +
+      "grok by step 540; log-rank test by permutation, p = 0.1, and no less than 0.1 with so few).",
+  );
+  const words = { what: "grokking", event: "grok" };
+  for (const expects of [1, 0, -1] as const) {
+    assert(claimTable([{ claim: "Depth delays", expects, rows: few, words }]).includes("| too few runs to tell |"));
+  }
+  const [depth] = contrastTimes(times.slice(0, 1));
+  assert(claimTable([{ claim: "Depth delays", expects: 1, rows: [depth, ...few], words }]).includes("| in part |"));
+});
+
 Deno.test("the table has what the sentences have", () => {
   const table = contrastFrame(contrastTimes(times), "grok");
-  assertEquals(table.columns, ["", "first", "second", "n", "grok", "difference, steps", "95 % interval", "Cliff's δ", "p", "p, Holm"]);
-  assertEquals(table.column("difference, steps").values.slice(0, 2), ["400", "−400"]);
+  assertEquals(table.columns, ["", "first", "second", "n", "grok", "times as long", "95 % interval", "p", "p, Holm", "least"]);
+  assertEquals(table.column("times as long").values.slice(0, 2), ["3.5", "0.29"]);
   assertEquals(table.column("p").values.at(-1), "–");
 });

@@ -24,8 +24,8 @@ const BEETLES = triesOf(
 const CLOSE = 1e-6;
 
 /**
- * R 4.2.2 with brglm 0.7.2: `brglm(cbind(y, n - y) ~ x, binomial, control.brglm = brglm.control(br.epsilon = 1e-12))`; limits by `uniroot` on the
- * penalised likelihood, written down anew there and maximised over the slope by `optimize`.
+ * R 4.2.2 with brglm 0.7.2: `brglm(cbind(y, n - y) ~ x, binomial, control.brglm = brglm.control(br.epsilon = 1e-12))`; limits by `uniroot`
+ * on the penalised likelihood, written down anew there and maximised over the slope by `optimize`.
  */
 Deno.test("the penalised curve, its half-point and the profile-likelihood interval are R's", () => {
   for (
@@ -178,6 +178,12 @@ Deno.test("fewer seeds, wider intervals; a higher level, too", () => {
   // Never narrower than the gap that nobody tried, 1.24 to 1.48 of these, however many agree on both sides of it.
   assertAlmostEquals(width(of(50)), RATIOS[3] / RATIOS[2], 1e-12);
   assert(width(of(5), 0.99) > width(of(5)));
+});
+
+Deno.test("so few runs that none of their outcomes could tell are no level course", () => {
+  const tries = (n: number, ...successes: number[]) => successes.map((successes, i) => ({ x: 2 ** i, n, successes }));
+  assertEquals([criticalPoint(tries(1, 0, 1)).course, criticalPoint(tries(2, 1, 1)).course], ["few", "few"]);
+  assertEquals([criticalPoint(tries(5, 2, 3)).course, criticalPoint(tries(5, 0, 5)).course], ["level", "rises"]);
 });
 
 Deno.test("what can't be answered is refused", () => {

@@ -13,11 +13,15 @@ const BEFORE = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30], AFTER = [
 const FALL = BEFORE.map((x, i) => x - AFTER[i]);
 
 Deno.test("paired: Fisher's count of Darwin's maize, 863 of 32768 as large, as many as small", () => {
-  assertEquals(signFlipTest(MAIZE), { statistic: 314, p: 2 * 863 / 32768, exact: true, arrangements: 32768 });
+  assertEquals(signFlipTest(MAIZE), { statistic: 314, p: 2 * 863 / 32768, least: 2 / 32768, exact: true, arrangements: 32768 });
 });
 
 Deno.test("paired: the least p of few runs, whatever the numbers", () => {
   assertEquals([5, 6, 10].map((n) => signFlipTest(Array.from({ length: n }, (_, i) => i + 1)).p), [2 / 32, 2 / 64, 2 / 1024]);
+  // Said beside each p, whatever it is: two of all signs, each zero doubles them; of vectors that are no multiples of each other as well.
+  const leasts = [[1, -2, 3, -4, 5, 6], [1, -2, 0, 0, 3], [[1, 0], [0, -1], [1, 1]]].map((differences) => signFlipTest(differences).least);
+  assertEquals(leasts, [2 / 64, 8 / 32, 2 / 8]);
+  assertEquals(signFlipTest([1, -2, 3, -4, 5, 6], { enumerate: 0, draws: 200 }).least, 2 / 64);
   assertEquals([signFlipTest([0, 0, 0]).p, signFlipTest([7]).p], [1, 1]);
   // Sums that only rounding tells apart are the same: 0.1 + 0.2 − 0.3.
   assertEquals(signFlipTest([0.1, 0.2, -0.3]).p, 1);

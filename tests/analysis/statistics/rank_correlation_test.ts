@@ -19,11 +19,14 @@ Deno.test("few pairs: all orders are counted", () => {
   // |rho| ≥ 0.5 has all six orders of three.
   assertEquals([rankCorrelation([1, 2, 3], [2, 1, 3]).rho, rankCorrelation([1, 2, 3], [2, 1, 3]).p], [0.5, 1]);
   assertEquals(rankCorrelation([1, 2, 3, 4], [4, 3, 2, 1]).rho, -1);
+  // What four pairs can show at best is no p below 0.083; with ties, less.
+  assertEquals([rankCorrelation([1, 2, 3, 4], [2, 1, 4, 3]).least, rankCorrelation([1, 1, 2, 2], [1, 2, 3, 3]).least], [2 / 24, 1 / 3]);
+  assertEquals(rankCorrelation([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 4, 5, 6, 7, 9, 8]).least, 1 / 10_001);
 });
 
 Deno.test("ties share a rank; a side that doesn't vary has no correlation", () => {
   assertEquals(ranks([3, 1, 3, 2]), [3.5, 1, 3.5, 2]);
-  assertEquals(rankCorrelation([1, 1, 1], [1, 2, 3]), { n: 3, rho: null, p: null, low: null, high: null });
+  assertEquals(rankCorrelation([1, 1, 1], [1, 2, 3]), { n: 3, rho: null, p: null, least: null, low: null, high: null });
   assertThrows(() => rankCorrelation([1, 2], [1, 2]), Error, "the number of pairs must be at least 3");
   assertThrows(() => rankCorrelation([1, 2, 3], [1, 2]), Error, "must be 3 as the first's");
   assertThrows(() => rankCorrelation([1, 2, NaN], [1, 2, 3]), Error, "finite");

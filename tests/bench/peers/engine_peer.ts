@@ -1,5 +1,6 @@
-/** The house's own engines: `engine_peer.ts webgpu`, or TensorFlow.js as `engine_peer.ts tfjs webgpu|wasm|cpu`. */
+/** The house's own engines: `engine_peer.ts webgpu|cpu`, or TensorFlow.js as `engine_peer.ts tfjs webgpu|wasm|cpu`. */
 import type { Engine, Evaluation } from "../../../lib/engine/engine.ts";
+import { type NativeName, openNative } from "../../../lib/engine/open.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
 import type { Work } from "../protocol.ts";
 import { serve, type Session } from "./serve.ts";
@@ -13,7 +14,7 @@ let engine: Engine;
 async function ready() {
   engine = name === "tfjs"
     ? await (await import("../../../lib/reference/trainer.ts")).tfjsEngine(backend as "webgpu")
-    : await (await import("../../../lib/engine/webgpu/engine.ts")).webgpuEngine();
+    : await openNative(name as NativeName);
   const { adapter, driver } = engine.info;
   return { version: `Deno ${Deno.version.deno}`, device: `${adapter}, ${driver}`, sequential: name === "tfjs" };
 }

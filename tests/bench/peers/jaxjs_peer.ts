@@ -21,7 +21,9 @@ async function ready() {
   if (!found.includes(backend)) throw new Error(`jax-js has no ${backend} backend here`);
   jax.defaultDevice(backend);
   const { default: { imports } } = await import("../../../deno.json", { with: { type: "json" } });
-  return { version: imports["@jax-js/jax"].split("@").at(-1)!, device: backend, sequential: backend === "wasm" };
+  // Its WebAssembly backend starts a worker for each processor where memory can be shared.
+  const device = backend === "wasm" ? `wasm, ${navigator.hardwareConcurrency} threads` : backend;
+  return { version: imports["@jax-js/jax"].split("@").at(-1)!, device, sequential: backend === "wasm" };
 }
 
 /** Parameters of R runs, each [R, …]; Linear weights are [in, out]. */

@@ -1,9 +1,4 @@
-/** What `deno task bench --json` writes, as far as others read it: on which machine, at which commit, and the results. */
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const FOLDER = fileURLToPath(new URL("../../../data/recorded/bench/", import.meta.url));
-
+/** What was measured of the engine's speed, and by kind what the time of a step goes into. */
 export interface BenchDocument<Result = unknown> {
   /** The file's name without its ending. */
   readonly name: string;
@@ -26,7 +21,8 @@ export interface Scaling {
   readonly points: readonly ScalingPoint[];
 }
 
-export type ScalingAxis = "rows" | "dModel" | "layers" | "batch";
+/** `threads`: of the processor engine. */
+export type ScalingAxis = "rows" | "dModel" | "layers" | "batch" | "threads";
 
 export interface ScalingPoint {
   readonly axis: ScalingAxis;
@@ -62,26 +58,35 @@ export interface Profile {
   readonly peak: { readonly flops: number; readonly bytes: number };
 }
 
-const isScaling = (result: object): result is Scaling => "points" in result;
-const isProfile = (result: object): result is Profile => "kernels" in result && "peak" in result;
-const isComparison = (result: object): result is Comparison => "results" in result && "rows" in result;
-
-export interface RecordedBenches {
-  readonly comparisons: readonly BenchDocument<Comparison>[];
-  readonly scalings: readonly BenchDocument<Scaling>[];
-  readonly profiles: readonly BenchDocument<Profile>[];
+/** Kernels of a kind, added up. */
+export interface Kind {
+  readonly name: string;
+  readonly milliseconds: number;
+  /** Share of the step. */
+  readonly share: number;
+  /** Share of what the adapter can do at most. */
+  readonly ofPeak: number;
 }
 
-/** What was recorded of the engine's speed, by kind, software drivers last. */
-export async function recordedBenches(folder: string = FOLDER): Promise<RecordedBenches> {
-  const documents: BenchDocument<object>[] = [];
-  for await (const { name } of Deno.readDir(folder)) {
-    if (!name.endsWith(".json")) continue;
-    documents.push({ ...JSON.parse(await Deno.readTextFile(join(folder, name))), name: basename(name, ".json") });
-  }
-  const software = ({ machine: { adapter } }: BenchDocument) => Number(adapter?.software ?? true);
-  documents.sort((a, b) => software(a) - software(b) || (a.name < b.name ? -1 : 1));
-  const of = <Kind extends object>(is: (result: object) => result is Kind): BenchDocument<Kind>[] =>
-    documents.map((document) => ({ ...document, results: document.results.filter(is) })).filter(({ results }) => results.length > 0);
-  return { comparisons: of(isComparison), scalings: of(isScaling), profiles: of(isProfile) };
+/** What a kernel is, by its label, first match first. */
+const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
+  ["Sums of parts of products", /sum of parts/],
+  ["Weight gradients", /^d\S*W_\S+ = .*ᵀ · /],
+  ["Products with weights, backward", /· W_\S+ᵀ/],
+  ["Products with weights, forward", /· W_/],
+  ["Attention", /softmax|attention/],
+  ["Layer norm", /LN/],
+  ["Bias gradients", /bias gradient/],
+  ["AdamW", /AdamW/],
+];
+
+/** The kinds of a step's kernels, the longest first. */
+export function kindsOf({ kernels, peak }: Profile): Kind[] {
+  const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const kinds = Map.groupBy(kernels, ({ label }) => KINDS.find(([, pattern]) => pattern.test(label))?.[0] ?? "Everything else");
+  return [...kinds].map(([name, some]) => {
+    const milliseconds = some.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
+    const least = some.reduce((sum, { flop, bytes }) => sum + 1e3 * Math.max(flop / peak.flops, bytes / peak.bytes), 0);
+    return { name, milliseconds, share: milliseconds / total, ofPeak: least / milliseconds };
+  }).sort((a, b) => b.milliseconds - a.milliseconds);
 }

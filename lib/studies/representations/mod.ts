@@ -1,4 +1,6 @@
-/** From random to circle: the lesson's networks with weight decay, which grok, and without, which never do; their weights stored on the way. */
+/**
+ * From random to circle: the lesson's networks with weight decay, which grok, and without, which never do; their weights stored on the way.
+ */
 import { type Experiment, range } from "../../lab/experiment.ts";
 import { firstGrok } from "../lessons/first_grok.ts";
 

@@ -1,0 +1,30 @@
+/** How long networks take along one setting, for each value of another, and whether its ends take longer than the middle. */
+import { type UShape, uShape } from "../statistics/u_shape.ts";
+import { type Corrected, corrected } from "../statistics/multiple.ts";
+import type { BoardRun } from "../runs/run.ts";
+import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
+import { timesTo } from "../runs/times.ts";
+
+/** The corrected test is the one of the largest value; without it, where the largest is the best itself. */
+export interface DelayRow extends UShape, Corrected {
+  /** The value of the other setting: a weight decay. */
+  readonly y: number;
+}
+
+/**
+ * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks
+ * grok. A value with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is
+ * left out.
+ * @throws Error where `surfaceOf` does.
+ */
+export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: Omit<SurfaceAxes, "map"> = {}): DelayRow[] {
+  const { cells } = surfaceOf(runs, { x, y });
+  const rows = cells.flatMap((row) => {
+    const some = row.slice(Math.max(0, row.findIndex(({ groks }) => groks))).filter(({ open }) => open === 0).map((cell) => ({
+      x: cell.x,
+      times: timesTo("grokked", runs.filter(({ spec }) => valueAlong(spec, x) === cell.x && valueAlong(spec, y) === cell.y)),
+    })).filter(({ times }) => times.length > 0);
+    return row.some(({ groks }) => groks) && some.length > 1 ? [{ y: row[0].y, ...uShape(some) }] : [];
+  });
+  return corrected(rows.map((row) => ({ ...row, p: row.largest?.p ?? null, least: row.largest?.least ?? null })));
+}

@@ -1,0 +1,58 @@
+/**
+ * What runs that were watched for different times allow to be said. A run that hasn't grokked yet may still: so a median can be known or
+ * only bounded, the soonest of several groups can be known or not, and a sentence that counts says within how many steps.
+ */
+import { count } from "../words.ts";
+
+/** When a run grokked, and up to which step it is known whether it had. */
+export interface FollowUp {
+  readonly grokked: number | null;
+  readonly known: number;
+}
+
+/** The follow-up of a run that is known by its evaluations. */
+export const followUp = (
+  { grokkingStep, metrics }: { readonly grokkingStep: number | null; readonly metrics: readonly { readonly step: number }[] },
+): FollowUp => ({ grokked: grokkingStep, known: metrics.at(-1)?.step ?? 0 });
+
+/**
+ * The least and the most that a median step can be once all runs have been watched for good; `most` is Infinity where half of them haven't
+ * grokked.
+ */
+export interface MedianBounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** @param runs at least one. */
+export function medianBounds(runs: readonly FollowUp[]): MedianBounds {
+  const middle = (unknown: (run: FollowUp) => number) => {
+    const sorted = runs.map((run) => run.grokked ?? unknown(run)).sort((a, b) => a - b);
+    return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+  };
+  return { least: middle(({ known }) => known), most: middle(() => Infinity) };
+}
+
+/**
+ * The groups with the earliest median step, several where they tie; `null` where none has a median, or where another that was watched for
+ * less could still turn out earlier.
+ */
+export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at: readonly number[]; readonly step: number } | null {
+  const medians = groups.map((runs) => runs.length > 0 ? medianBounds(runs) : { least: Infinity, most: Infinity });
+  const step = Math.min(...medians.map(({ most }) => most)), at = [...medians.keys()].filter((i) => medians[i].most === step);
+  return Number.isFinite(step) && medians.every(({ least }, i) => at.includes(i) || least >= step) ? { at, step } : null;
+}
+
+/** Up to where the runs that haven't grokked were watched, at least and at most; where all have, up to where any was. */
+export function watchedFor(runs: readonly FollowUp[]): readonly [least: number, most: number] {
+  const waiting = runs.filter(({ grokked }) => grokked === null).map(({ known }) => known);
+  if (waiting.length > 0) return [Math.min(...waiting), Math.max(...waiting)];
+  const longest = Math.max(0, ...runs.map(({ grokked, known }) => Math.max(grokked!, known)));
+  return [longest, longest];
+}
+
+/** `3,000 steps`; where some were watched for less, `1,180 to 3,000 steps`. */
+export function watchedWord(runs: readonly FollowUp[]): string {
+  const [least, most] = watchedFor(runs);
+  return least === most ? `${count(most)} steps` : `${count(least)} to ${count(most)} steps`;
+}

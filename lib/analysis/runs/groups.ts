@@ -1,0 +1,52 @@
+/** Runs in groups: by what sets them apart, and one knob at a time. */
+import { type Curve, watchedUntil } from "./run.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import { differing, nameOf, valueOf } from "./settings.ts";
+import { capital, count } from "../words.ts";
+
+/** Runs that have a setting in common. */
+export interface Group {
+  /** The setting: `0.3`. */
+  readonly name: string;
+  readonly runs: readonly Curve[];
+}
+
+/** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
+export function groupsBy<T extends Curve, Key extends string | number>(
+  runs: readonly T[],
+  keyOf: (run: T) => Key,
+): { readonly name: string; readonly runs: readonly T[] }[] {
+  const size = (key: Key) => (typeof key === "number" ? key : 0);
+  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
+}
+
+/** What groups of runs differ in, and the groups. */
+export interface Knob {
+  /** `Weight decay`. */
+  readonly knob: string;
+  readonly groups: readonly Group[];
+}
+
+/**
+ * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs
+ * that differ from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as
+ * they looked at each of these steps.
+ */
+export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: { readonly watched?: readonly number[] } = {}): Knob[] {
+  const fields = runs.map(({ spec }) => differing(spec, base));
+  const own = (field?: string) => runs.filter((_, i) => fields[i].length === 0 || (fields[i].length === 1 && fields[i][0] === field));
+  const knobs = [...new Set(fields.flatMap((some) => (some.length === 1 ? some : [])))].map((field): Knob => ({
+    knob: capital(nameOf(field)),
+    groups: groupsBy(own(field), ({ spec }) => valueOf(spec, field) as string | number),
+  }));
+  const groups = watched?.map((until) => ({ name: count(until), runs: own().map((run) => watchedUntil(run, until)) }));
+  return groups ? [{ knob: STEPS, groups }, ...knobs] : knobs;
+}
+
+/** The knob that says how long one watches. */
+export const STEPS = "Steps";
+
+/** The run that groks at the median step, the earlier of two; runs that never do count as later than all. */
+export function typicalRun<T extends Curve>(runs: readonly T[]): T {
+  return runs.toSorted((a, b) => (a.grokkingStep ?? Infinity) - (b.grokkingStep ?? Infinity) || 0)[Math.floor((runs.length - 1) / 2)];
+}

@@ -1,0 +1,28 @@
+/** Every figure by its name. */
+export { accuracyPlane } from "./accuracy_plane.ts";
+export { grokkingAgainst } from "./against.ts";
+export { clusterFigure } from "./attention/clusters.ts";
+export { entropyFigure } from "./attention/entropy.ts";
+export { attentionFilm } from "./attention/film.ts";
+export { lagFigure } from "./attention/lag.ts";
+export { patternFigure } from "./attention/patterns.ts";
+export { specialisationByGroup, specialisationFigure } from "./attention/specialisation.ts";
+export { survivalByCell } from "./boundary/cell_survival.ts";
+export { criticalFigure } from "./boundary/critical.ts";
+export { delayFigure } from "./boundary/delay.ts";
+export { boundaryHeatMap } from "./boundary/heat_map.ts";
+export { surfaceView } from "./boundary/surface_view.ts";
+export { capacityMap } from "./capacity_map.ts";
+export { grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "./curves.ts";
+export { dashboard } from "./dashboard.ts";
+export { embeddingFigure, headFigure, insideFigure } from "./inside.ts";
+export { operationCurves } from "./operation_curves.ts";
+export { progressFigure } from "./progress.ts";
+export { representationFigure, similarityFigure } from "./representations.ts";
+export { profileFigure, scalingFigure } from "./speed.ts";
+export { stabilityFigure } from "./stability.ts";
+export { grokkingByGroup, grokkingByKnob, grokkingSteps } from "./steps.ts";
+export { successMap } from "./success_map.ts";
+export { survivalCurves } from "./survival.ts";
+export { sweepBoard } from "./sweep.ts";
+export { trajectories } from "./trajectories.ts";

@@ -1,0 +1,87 @@
+/** Trains runs of a lab again from their seeds and compares: the processor engine promises the same bits on every machine. */
+import type { Engine } from "../engine/engine.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, type Metrics } from "../run/metrics.ts";
+import type { RunSpec } from "../run/spec.ts";
+import { type Run, train } from "../train/train.ts";
+import type { Finding } from "./check/finding.ts";
+import type { Lab } from "./store.ts";
+
+export interface Retrained {
+  readonly findings: readonly Finding[];
+  /** How many runs were trained again, and how many there are that could be. */
+  readonly runs: number;
+  readonly of: number;
+  /** Evaluations compared. */
+  readonly evaluations: number;
+}
+
+/** A run that was trained on nothing but an engine like this one, and the step of its last evaluation. */
+interface Candidate {
+  readonly id: number;
+  readonly hash: string;
+  readonly last: number;
+}
+
+/**
+ * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that is stored of
+ * them. Changes nothing.
+ * @param count how many runs at most.
+ * @param engine one whose bits depend on nothing but its `engine` and `driver`.
+ * @throws Error in one line where the lab has no such run.
+ */
+export async function retrain(lab: Lab, count: number, engine: Engine, signal?: AbortSignal): Promise<Retrained> {
+  const { info } = engine;
+  const all = lab.query<{ id: number; hash: string; last: number }>(
+    `SELECT r.id, r.hash, max(m.step) AS last FROM runs r JOIN metrics m ON m.run = r.id
+     WHERE r.status IN ('finished', 'grokked', 'stopped') AND EXISTS (SELECT 1 FROM work WHERE run = r.id) AND NOT EXISTS (
+       SELECT 1 FROM work w JOIN sessions s ON s.id = w.session JOIN environments e ON e.id = s.environment
+       WHERE w.run = r.id AND (e.engine, e.driver) <> (?, ?))
+     GROUP BY r.id ORDER BY r.id`,
+    info.engine,
+    info.driver,
+  );
+  if (all.length === 0) {
+    throw new Error(`Cannot train runs again: ${lab.path} must have some that were trained on ${info.engine}, ${info.driver}, it has none`);
+  }
+  const chosen = all.filter((_, i) => Math.floor((i + 1) * count / all.length) > Math.floor(i * count / all.length));
+  const specs = chosen.map(({ id, last }): RunSpec => lab.spec(id, last)), findings: Finding[] = [];
+  let evaluations = 0, runs = 0;
+  await train(specs, {
+    engine,
+    ...signal && { signal },
+    keepSnapshots: false,
+    onEnd: (run) => {
+      if (run.status === "stopped") return;
+      const candidate = chosen[run.index], stored = lab.metrics(candidate.id, candidate.last);
+      findings.push(...differences(candidate, stored, run, cutBatches(lab, candidate.id, run.spec)));
+      evaluations += stored.length;
+      runs++;
+    },
+  });
+  return { findings, runs, of: all.length, evaluations };
+}
+
+/**
+ * Evaluations whose means over the batches since the last evaluation may be of fewer batches: a run had ended between two evaluations, with one of
+ * its last state, and went on from there later.
+ */
+function cutBatches(lab: Lab, id: number, { schedule: { evalEvery } }: RunSpec): ReadonlySet<number> {
+  const ends = lab.query<{ step: number }>("SELECT to_step AS step FROM work WHERE run = ? AND to_step % ? <> 0", id, evalEvery);
+  return new Set(ends.map(({ step }) => Math.ceil(step / evalEvery) * evalEvery));
+}
+
+/** The first evaluation that isn't the stored one, if any. */
+function differences({ hash }: Candidate, stored: readonly Metrics[], run: Run, cut: ReadonlySet<number>): Finding[] {
+  const again = new Map(run.metrics.map((metrics) => [metrics.step, metrics]));
+  for (const metrics of stored) {
+    const found = again.get(metrics.step);
+    const names = METRIC_NAMES.filter((name) => !(cut.has(metrics.step) && (name === "batchLoss" || name === "batchAcc")));
+    const name = found ? names.find((name) => !Object.is(found[name], metrics[name])) : "step";
+    if (name === undefined) continue;
+    const what = found
+      ? `its ${METRIC_COLUMNS[name]} ${metrics[name]} must come again, trained anew it is ${found[name]}`
+      : "it must come again";
+    return [{ about: "evaluations", text: `run ${hash} at step ${metrics.step}: ${what}` }];
+  }
+  return [];
+}

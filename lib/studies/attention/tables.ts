@@ -1,0 +1,116 @@
+/** What the study of attention found, as tables and sentences: lags, phases, dates, and the verdict. */
+import { pWord } from "../../analysis/statistics/multiple.ts";
+import type { LagSummary, Verdict } from "../../analysis/attention/lag.ts";
+import type { Dates, GroupLag, PhaseDistance } from "./findings.ts";
+import { between, list, pShort, signed } from "../../analysis/words.ts";
+import { lagFinding } from "../../analysis/attention/lag.ts";
+
+/** A row of a table, by the names of its columns. */
+type Row = Record<string, string | number>;
+
+/** In how many runs attention changed first. */
+const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
+
+/** Where the speeds of the two changes agree best, in decades of steps. */
+const speedsOf = ({ speeds }: GroupLag) =>
+  speeds === null ? "–" : `${plus(speeds.lag)}${speeds.low === null ? "" : ` (${plus(speeds.low)} to ${plus(speeds.high!)})`}`;
+const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades, 2)}`;
+
+/** One row per group; lags in percent of the wait, in decades, or in steps. */
+export function lagTable(rows: readonly GroupLag[]): Row[] {
+  return rows.map((row) => {
+    const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
+    const [times, digits, unit] =
+      ({ relative: [100, 0, ", % of the wait"], decades: [1, 3, ", decades"], steps: [1, 0, ", steps"] } as const)[scale];
+    const scaled = (value: number | null) => value === null ? null : times * value;
+    return {
+      "": name,
+      runs,
+      grokked: runs - never,
+      n,
+      [`shift${unit}`]: shift === null ? "–" : signed(times * shift, digits),
+      "95 % interval": between({ low: scaled(low), high: scaled(high) }, digits),
+      "attention first in": firstIn(row),
+      "rank-biserial r": rankBiserial === null ? "–" : signed(rankBiserial, 2),
+      p: pShort(p),
+      "attention changes": verdict,
+      "speeds agree at, decades": speedsOf(row),
+    };
+  });
+}
+
+/**
+ * A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p; and at which lag
+ * the speeds of the two changes agree best. The two can differ: changes that are fastest at the same time are half done at different ones
+ * where one of them goes on for longer.
+ */
+export function lagSentences(rows: readonly GroupLag[]): string {
+  return rows.map((row) => {
+    const { name, rankBiserial, p } = row;
+    const tested = rankBiserial === null
+      ? ""
+      : `; attention first in ${firstIn(row)}; rank-biserial r ${signed(rankBiserial, 2)}; sign-flip test, ${pWord(p)}`;
+    const speeds = row.speeds === null ? "" : `; the two are fastest ${speedsOf(row)} decades of steps apart`;
+    return `- **${name}**: ${lagFinding(row)}${tested}${speeds}.`;
+  }).join("\n");
+}
+
+/**
+ * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does
+ * where. "Nowhere" takes intervals that rule it out everywhere.
+ */
+export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): string {
+  const rows = Object.values(ways).flat(),
+    named = (...verdicts: Verdict[]) => [
+      ...new Set(rows.filter(({ verdict }) => verdicts.includes(verdict)).map(({ name }) => name)),
+    ];
+  const before = named("before"), open = named("undecided", "not after");
+  const said = Object.entries(ways).map(([way, some]) => {
+    const groups = Map.groupBy(some, ({ verdict }) => verdict);
+    return `${way}: ${[...groups].map(([verdict, each]) => `${verdict} on ${list(each.map(({ name }) => name))}`).join(", ")}.`;
+  });
+  const answer = before.length > 0
+    ? `**Before the jump on ${list(before)}.**`
+    : open.length === 0
+    ? "**Nowhere before the jump.**"
+    : `**Nowhere shown to change before the jump; open on ${list(open)}.**`;
+  return [answer, ...said].join(" ");
+}
+
+/**
+ * One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before.
+ */
+export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
+  return rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
+    "": name,
+    from,
+    to,
+    n,
+    "patterns, Jensen–Shannon": signed(occupancy, 2),
+    p: pShort(p),
+    "p, Holm": pShort(holm),
+    least: pShort(floor),
+    "entropies, Wasserstein": signed(entropy, 3),
+  }));
+}
+
+/**
+ * One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together
+ * over seeds.
+ */
+export function datesTable(rows: readonly Dates[]): Row[] {
+  const step = (value: number | null) => value === null ? "–" : signed(value, 0);
+  return rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({
+    "": name,
+    runs,
+    "attention half-way, median": step(attention),
+    "accuracy half-way": step(accuracy),
+    grokked: step(grokking),
+    n: n ?? 0,
+    "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
+    "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),
+    p: pShort(p),
+    "p, Holm": pShort(holm),
+    least: pShort(floor),
+  }));
+}

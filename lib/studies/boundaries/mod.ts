@@ -1,0 +1,8 @@
+/** Width against weight decay: experiments in full and in small, what was published, and what is asked of the runs. */
+export * from "./experiments.ts";
+export * from "./findings.ts";
+export * from "./in_small.ts";
+export * from "./published.ts";
+export { type CriticalRow, criticalRows } from "../../analysis/boundary/critical.ts";
+export { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
+export { DECAY, RATIO } from "../../analysis/boundary/surface.ts";

@@ -1,0 +1,4 @@
+/** The lessons: the network of the first one, the knobs of the second, and the live notebook's tips. */
+export * from "./first_grok.ts";
+export * from "./knobs.ts";
+export * from "./tiny_live.ts";
