@@ -16,7 +16,7 @@ import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./e
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 import { swept } from "../run/grid.ts";
-import { inOneLine } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { seal, sealUnsealed } from "./seals.ts";
 
 export type { Row, Rows, Table, Value } from "./connection.ts";
@@ -289,12 +289,18 @@ export class Lab extends Connection {
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
 
+/** The spec that a text gives, for so many steps. @throws Error where it gives none. */
+export function specFrom(json: string, steps: number): RunSpec {
+  const input = JSON.parse(json) as RunInput | null;
+  if (typeof input !== "object" || input === null) throw new Error(`must be an object, current value is ${quote(input)}`);
+  return runSpec({ ...input, schedule: { ...input.schedule, steps } });
+}
+
 /** The spec in a row's JSON, for so many steps. @throws Error in one line where it isn't one, or has another hash than the row. */
 export function specOf({ hash, spec: json }: { readonly hash: string; readonly spec: string }, steps: number): RunSpec {
   let spec: RunSpec;
   try {
-    const input = JSON.parse(json) as RunInput;
-    spec = runSpec({ ...input, schedule: { ...input.schedule, steps } });
+    spec = specFrom(json, steps);
   } catch (error) {
     throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must be that of a run: ${inOneLine((error as Error).message, 500)}`);
   }

@@ -3,7 +3,7 @@ import { reason } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
 import { derived, integrity, references, structures } from "./check/database.ts";
 import { experiments, rules, sessions } from "./check/experiments.ts";
-import { files, type RunFile, runFiles } from "./check/files.ts";
+import { entries, files, type RunFile, runFiles } from "./check/files.ts";
 import type { Finding } from "./check/finding.ts";
 import { runs, training } from "./check/runs.ts";
 import type { Lab } from "./store.ts";
@@ -27,15 +27,16 @@ export async function verify(lab: Lab): Promise<Verified> {
 /** What the database says by itself, as it is at one moment. */
 function readable(lab: Lab): Omit<Verified, "files"> & { readonly stored: readonly RunFile[] } {
   const findings = databaseFindings(lab);
-  try {
+  let found = { runs: 0, evaluations: 0, stored: [] as readonly RunFile[] };
+  const unread = guarded("database", () => {
     const [counts] = lab.query<{ runs: number; evaluations: number }>(
       "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM metrics) AS evaluations",
     );
-    return { findings, stored: runFiles(lab), ...counts };
-  } catch {
-    // Then the findings say why.
-    return { findings, runs: 0, evaluations: 0, stored: [] };
-  }
+    found = { ...counts, stored: runFiles(lab) };
+    return [];
+  });
+  // Of other findings, it is what follows.
+  return { findings: findings.length > 0 ? findings : unread, ...found };
 }
 
 /**
@@ -53,6 +54,7 @@ export function databaseFindings(lab: Lab, only?: ReadonlySet<string>): Finding[
     ...guarded("experiments", () => experiments(lab)),
     ...guarded("sessions", () => sessions(lab)),
     ...guarded("training", () => training(lab)),
+    ...guarded("files", () => entries(lab)),
     ...guarded("runs", () => runs(lab, only && { only })),
   ];
 }

@@ -2,13 +2,13 @@
 import { inOneLine, quote } from "../../run/quote.ts";
 import { parameterCount } from "../../run/layout.ts";
 import { METRIC_COLUMNS, METRIC_NAMES, type MetricName } from "../../run/metrics.ts";
-import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../../run/spec.ts";
+import { identity, type RunSpec, shapeKey, specHash } from "../../run/spec.ts";
 import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
 import { isGone } from "../lock.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
 import { verdictOf } from "../seals.ts";
-import type { Lab, Row, Rows, Value } from "../store.ts";
+import { type Lab, type Row, type Rows, specFrom, type Value } from "../store.ts";
 import { sealed } from "./experiments.ts";
 import { type Finding, isFlag, isShare, isWhole } from "./finding.ts";
 
@@ -83,8 +83,7 @@ export function runs(lab: Lab, { only, id, seals = true }: Which = {}): Finding[
 function specOf({ hash, spec: json, parameters, shape }: RunRow): RunSpec | string {
   let spec: RunSpec;
   try {
-    const input = JSON.parse(json) as RunInput;
-    spec = runSpec({ ...input, schedule: { ...input.schedule, steps: 0 } });
+    spec = specFrom(json, 0);
   } catch (error) {
     return `must have a spec: ${(error as Error).message}`;
   }
