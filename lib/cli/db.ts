@@ -6,7 +6,7 @@ import {
   exportTo,
   importFrom,
   list,
-  mergeAll,
+  mergeLabs,
   query,
   recomputeAll,
   RULE_FLAGS,
@@ -61,7 +61,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     more: `Their files come along. Of a run that both have, the one that is further along stays; runs in training come as stopped.
 Doing it again changes nothing.`,
     words: [1, Infinity, "the databases to merge"],
-    run: mergeAll,
+    run: mergeLabs,
   },
   "verify": {
     usage: "",

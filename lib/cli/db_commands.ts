@@ -3,7 +3,7 @@ import { writeWhole } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
 import { checkRule, type NamedRule, namedRule } from "../lab/experiment.ts";
 import { finalInfo } from "../lab/final_info.ts";
-import { merge } from "../lab/merge.ts";
+import { mergeAll } from "../lab/merge.ts";
 import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { exportRecorded } from "../lab/record/export.ts";
@@ -11,7 +11,7 @@ import { enterRecord, readRecord } from "../lab/record/import.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute } from "../lab/recompute.ts";
 import { retrain } from "../lab/retrain.ts";
-import { assertWhole, verify } from "../lab/verify.ts";
+import { verify } from "../lab/verify.ts";
 import { quote } from "../run/quote.ts";
 import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
@@ -73,23 +73,18 @@ export async function query(call: Call): Promise<number> {
   return 0;
 }
 
-export async function mergeAll({ db, words }: Call): Promise<number> {
+export async function mergeLabs({ db, words }: Call): Promise<number> {
   const sources: Lab[] = [];
   try {
-    // Before anything is written, all have to be there, and whole.
-    for (const path of words) {
-      const from = Lab.open(path, { readOnly: true });
-      sources.push(from);
-      assertWhole(from, `merge ${path} into ${db}`);
-    }
-    using into = Lab.open(db);
-    for (const from of sources) {
-      const { runs, entered, further, evaluations, files } = await merge(from, into, say);
-      tell(
-        `${here(from.path)}: ${plural(runs, "run")}, ${entered} new, ${further} further along; ` +
-          `${plural(evaluations, "evaluation")} and ${plural(files, "file")} entered`,
-      );
-    }
+    for (const path of words) sources.push(Lab.open(path, { readOnly: true }));
+    await mergeAll(sources, db, {
+      say,
+      done: (from, { runs, entered, further, evaluations, files }) =>
+        tell(
+          `${here(from.path)}: ${plural(runs, "run")}, ${entered} new, ${further} further along; ` +
+            `${plural(evaluations, "evaluation")} and ${plural(files, "file")} entered`,
+        ),
+    });
   } finally {
     for (const lab of sources) lab.close();
   }

@@ -7,9 +7,12 @@ import { inOneLine, quote } from "../run/quote.ts";
 export type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
 
+/** Rows as lists of their values. */
+export type Rows = readonly (readonly SQLOutputValue[])[];
+
 export interface Table {
   readonly columns: readonly string[];
-  readonly rows: readonly (readonly SQLOutputValue[])[];
+  readonly rows: Rows;
 }
 
 /** What Deno's `node:sqlite` has and its types don't. */
@@ -65,6 +68,11 @@ export class Connection {
       const rows = statement.all(...parameters) as unknown[] as SQLOutputValue[][];
       return { columns: statement.columns().map(({ name }) => name), rows };
     });
+  }
+
+  /** What is stored of a run's evaluations up to a step, in their order: its id and the metrics. Of a run with millions, read it once. */
+  evaluations(run: number, until: number = Number.MAX_SAFE_INTEGER): Rows {
+    return this.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).rows;
   }
 
   /** The names of a query's columns, also where there are no rows. @throws Error in one line. */

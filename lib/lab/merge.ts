@@ -7,12 +7,11 @@
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
-import type { Metrics } from "../engine/engine.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
 import { seal } from "./seals.ts";
-import type { Lab, Row, Value } from "./store.ts";
+import { Lab, type Row, type Rows, type Value } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
 export interface Merged {
@@ -27,10 +26,10 @@ export interface Merged {
 
 /**
  * Enters all that one lab has into another, whole or not at all. Runs that are in training in the source come as stopped; those that are in
- * training in the target stay as they are.
+ * training in the target stay as they are. What is merged is checked in both; the target's other runs stay as they are, and may be many.
  * @param say called with a line for whatever was left out or is worth knowing.
  * @param only the hashes of the runs that are to be entered; by default all.
- * @throws Error in one line where both are the same, or mean different things by one rule.
+ * @throws Error in one line where both are the same, mean different things by one rule, or one isn't whole.
  */
 export async function merge(
   from: Lab,
@@ -38,13 +37,48 @@ export async function merge(
   say: (line: string) => void = console.error,
   only?: ReadonlySet<string>,
 ): Promise<Merged> {
+  return await from.read(() => {
+    const action = merging(from, into.path);
+    assertWhole(from, action, only);
+    assertWhole(into, action, only ?? hashes([from]));
+    return mergeWhole(from, into, { say, ...only && { only } });
+  });
+}
+
+/**
+ * Merges several labs into one, one after the other. All are checked before anything is written, and then no more; they come as they were then.
+ * @param target the database to merge into; where there is none, it is made once all have been found whole.
+ * @param done called after each.
+ * @throws Error as `merge` does.
+ */
+export async function mergeAll(
+  sources: readonly Lab[],
+  target: string,
+  { say, done }: { readonly say: (line: string) => void; readonly done: (from: Lab, merged: Merged) => void },
+): Promise<void> {
+  const work = async () => {
+    for (const from of sources) assertWhole(from, merging(from, target));
+    using into = Lab.open(target);
+    assertWhole(into, merging(sources[0], target), hashes(sources));
+    for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+  };
+  const reading = (rest: readonly Lab[]): Promise<void> => rest.length === 0 ? work() : rest[0].read(() => reading(rest.slice(1)));
+  await reading(sources);
+}
+
+const merging = (from: Lab, target: string) => `merge ${from.path} into ${target}`;
+const hashes = (labs: readonly Lab[]): ReadonlySet<string> =>
+  new Set(labs.flatMap((lab) => lab.query<{ hash: string }>("SELECT hash FROM runs").map(({ hash }) => hash)));
+
+/** Merges what is whole, as the source is while it is read. */
+async function mergeWhole(from: Lab, into: Lab, way: Omit<Way, "touched">): Promise<Merged> {
   if (Deno.realPathSync(from.path) === Deno.realPathSync(into.path)) {
-    throw new Error(`Cannot merge ${from.path} into ${into.path}: must be two databases, they are one`);
+    throw new Error(`Cannot ${merging(from, into.path)}: must be two databases, they are one`);
   }
   /** Files of the target that came, or that something else takes the place of: in the end, those that it doesn't know go. */
   const touched: string[] = [];
   try {
-    return await from.read(() => mergeInto(from, into, { say, touched, ...only && { only } }));
+    return await mergeInto(from, into, { ...way, touched });
   } finally {
     removeUnknown(into, touched);
   }
@@ -57,7 +91,6 @@ interface Way {
 }
 
 async function mergeInto(from: Lab, into: Lab, { say, touched, only }: Way): Promise<Merged> {
-  for (const lab of [from, into]) assertWhole(lab, `merge ${from.path} into ${into.path}`);
   checkRules(from, into);
   const wanted = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").filter(({ hash }) => only?.has(hash) ?? true);
   const pairs = wanted.map((run) => pair(from, into, run));
@@ -85,7 +118,7 @@ function checkRules(from: Lab, into: Lab): void {
     const there = known.get(rule.name), here = JSON.stringify(rule);
     if (there !== undefined && there !== here) {
       throw new Error(
-        `Cannot merge ${from.path} into ${into.path}: rule ${rule.name} must be the same in both, it is ${here} and ${there}`,
+        `Cannot ${merging(from, into.path)}: rule ${rule.name} must be the same in both, it is ${here} and ${there}`,
       );
     }
   }
@@ -140,9 +173,13 @@ function pair(from: Lab, into: Lab, run: SourceRun): Pair {
 
 /** How many evaluations of a run both have that aren't the same bits. */
 function differences(from: Lab, source: number, into: Lab, known: number): number {
-  const there = new Map(into.metrics(known).map((row) => [row.step, row]));
-  const differs = (a: Metrics, b: Metrics) => (Object.keys(a) as (keyof Metrics)[]).some((field) => !Object.is(a[field], b[field]));
-  return there.size === 0 ? 0 : from.metrics(source).filter((row) => there.has(row.step) && differs(row, there.get(row.step)!)).length;
+  // The first column is the run's id, which is each lab's own; the second is the step.
+  const there = new Map(into.evaluations(known).map((row) => [row[1], row]));
+  if (there.size === 0) return 0;
+  return from.evaluations(source).filter((row) => {
+    const other = there.get(row[1]);
+    return other?.some((value, i) => i > 0 && !Object.is(value, row[i]));
+  }).length;
 }
 
 /** Whether a session that is alive has it. */
@@ -212,7 +249,8 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     if (verdict === "busy" || verdict === "less") continue;
     if (verdict === "new") merged.entered++;
     if (verdict === "further") merged.further++;
-    if (verdict !== "same") merged.evaluations += enterState(from, into, run, id);
+    const evaluations = verdict === "same" ? undefined : enterState(from, into, run, id);
+    merged.evaluations += evaluations?.length ?? 0;
     const taken = files.get(run.id) ?? [];
     merged.files += taken.length;
     if (verdict === "further") {
@@ -226,15 +264,15 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
       }
     }
     for (const artifact of taken) enterArtifact(into, id, artifact);
-    seal(into, "run", id);
+    seal(into, "run", id, evaluations);
   }
   enterExperiments(from, into, ids);
   into.completeMilestones();
   return merged;
 }
 
-/** How far a run is, its evaluations, milestones and phases, in place of what is there. @returns how many evaluations. */
-function enterState(from: Lab, into: Lab, run: SourceRun, id: number): number {
+/** How far a run is, its evaluations, milestones and phases, in place of what is there. @returns the evaluations. */
+function enterState(from: Lab, into: Lab, run: SourceRun, id: number): Rows {
   const status = run.session !== null || run.status === "training" ? "stopped" : run.status;
   into.run(
     "UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?",
@@ -244,9 +282,9 @@ function enterState(from: Lab, into: Lab, run: SourceRun, id: number): number {
   for (const table of ["milestones", "phases"]) {
     for (const row of from.query(`SELECT * FROM ${table} WHERE run = ?`, run.id)) insert(into, table, { ...row, run: id });
   }
-  const metrics = from.metrics(run.id);
-  into.putMetrics(id, metrics);
-  return metrics.length;
+  const evaluations = from.evaluations(run.id);
+  into.putEvaluations(id, evaluations);
+  return evaluations;
 }
 
 /** Who trained a run; of one in two ways, only who went the one that stays. */

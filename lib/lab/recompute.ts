@@ -1,5 +1,5 @@
 /** Milestones and phases computed anew, from what is stored. */
-import { accuracies } from "./check/runs.ts";
+import { accuraciesOf } from "./check/runs.ts";
 import { type NamedRule, namedRule } from "./experiment.ts";
 import type { Lab } from "./store.ts";
 
@@ -19,7 +19,7 @@ export function recompute(lab: Lab, rule?: NamedRule): Recomputed {
     const runs = lab.query<{ id: number }>("SELECT id FROM runs WHERE NOT thinned AND EXISTS (SELECT 1 FROM metrics WHERE run = id)");
     const changed = runs.filter(({ id }) => {
       const before = stored(id);
-      lab.putMilestones(id, accuracies(lab, id));
+      lab.putMilestones(id, accuraciesOf(lab.evaluations(id)));
       return stored(id) !== before;
     });
     const [{ thinned }] = lab.query<{ thinned: number }>("SELECT count(*) AS thinned FROM runs WHERE thinned");

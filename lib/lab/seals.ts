@@ -3,18 +3,17 @@
  * a loss that changed on a broken disk, still a plausible number, shows in nothing else. A seal guards against damage, not against forgery.
  */
 import { checksum } from "../run/files.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Connection, Row, Rows } from "./connection.ts";
 
 export type Sealed = "run" | "experiment";
 
 /** What of a run is sealed: its evaluations up to its state, how far it is and how it ended, and who trained it. */
-function runContent(lab: Connection, id: number): readonly unknown[] {
+function runContent(lab: Connection, id: number, evaluations?: Rows): readonly unknown[] {
   const [run] = lab.query<Row & { status: string; step: number; error: string | null; thinned: number }>(
     "SELECT hash, status, step, error, thinned FROM runs WHERE id = ?",
     id,
   );
-  const { rows } = lab.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", id, run.step);
-  const metrics = Float64Array.from(rows.flatMap((row) => row.slice(1).map((value) => value === null ? NaN : Number(value))));
+  const metrics = numbers(evaluations ?? lab.evaluations(id, run.step), run.step);
   const work = lab.table(
     `SELECT name, command, started_at, engine, adapter, driver, software, system, processor, cores, deno, "commit", from_step, to_step, seconds
      FROM work w JOIN sessions s ON s.id = w.session JOIN environments e ON e.id = s.environment WHERE run = ? ORDER BY name, from_step`,
@@ -24,6 +23,17 @@ function runContent(lab: Connection, id: number): readonly unknown[] {
   const ended = ["finished", "grokked", "failed"].includes(run.status) ? run.status : "open";
   const given = run.thinned === 1 ? imported(lab, id) : null;
   return [run.hash, ended, run.step, run.error, run.thinned, checksum(new Uint8Array(metrics.buffer)), work, given];
+}
+
+/** The numbers of evaluations up to a step, one after the other, without the run's id. In a loop: there may be millions. */
+function numbers(rows: Rows, until: number): Float64Array<ArrayBuffer> {
+  const width = rows.length === 0 ? 0 : rows[0].length - 1, all = new Float64Array(width * rows.length);
+  let n = 0;
+  for (const row of rows) {
+    if (Number(row[1]) > until) break;
+    for (let i = 1; i <= width; i++) all[n++] = row[i] === null ? NaN : Number(row[i]);
+  }
+  return all.slice(0, n);
 }
 
 /** What can't be computed anew of a run with a part of its evaluations, and what it was computed by. */
@@ -44,12 +54,15 @@ function experimentContent(lab: Connection, id: number): readonly unknown[] {
 }
 
 /** The seal that what is stored would get now. */
-const sealOf = (lab: Connection, kind: Sealed, id: number): string =>
-  checksum(new TextEncoder().encode(JSON.stringify(kind === "run" ? runContent(lab, id) : experimentContent(lab, id))));
+const sealOf = (lab: Connection, kind: Sealed, id: number, evaluations?: Rows): string =>
+  checksum(new TextEncoder().encode(JSON.stringify(kind === "run" ? runContent(lab, id, evaluations) : experimentContent(lab, id))));
 
-/** Seals what is stored of a run or an experiment as it is now. */
-export function seal(lab: Connection, kind: Sealed, id: number): void {
-  lab.run("INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", kind, id, sealOf(lab, kind, id));
+/**
+ * Seals what is stored of a run or an experiment as it is now.
+ * @param evaluations all that is stored of a run's, where they have been read.
+ */
+export function seal(lab: Connection, kind: Sealed, id: number, evaluations?: Rows): void {
+  lab.run("INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", kind, id, sealOf(lab, kind, id, evaluations));
 }
 
 /** Seals what has none: what an older version stored, or a session left that was killed. */
@@ -69,8 +82,9 @@ export function sealUnsealed(lab: Connection): void {
 /** What a seal says: `broken` where something has changed since. */
 export type Verdict = "whole" | "broken" | "none";
 
-export function verdictOf(lab: Connection, kind: Sealed, id: number): Verdict {
+/** @param evaluations all that is stored of a run's, where they have been read. */
+export function verdictOf(lab: Connection, kind: Sealed, id: number, evaluations?: Rows): Verdict {
   const [stored] = lab.query<{ sha256: string }>("SELECT sha256 FROM seals WHERE kind = ? AND id = ?", kind, id);
   if (!stored) return "none";
-  return stored.sha256 === sealOf(lab, kind, id) ? "whole" : "broken";
+  return stored.sha256 === sealOf(lab, kind, id, evaluations) ? "whole" : "broken";
 }

@@ -16,6 +16,7 @@ import { beginningOf, logFile } from "./attention.ts";
 import { enterEnvironment, environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
+import { runFindings } from "./check/runs.ts";
 import { seal } from "./seals.ts";
 import type { Lab } from "./store.ts";
 
@@ -95,19 +96,22 @@ export class Session {
   }
 
   /**
-   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none or its file is broken, which is
-   * said; `null` where it isn't open any more: another session has it, or has done it.
+   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or what is
+   * stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
    */
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;
+    let damage: string | undefined;
     const free = lab.write(() => {
       if (!isOpen()) return null;
       const [before] = lab.query<Before>("SELECT status, step, error FROM runs WHERE id = ? AND session IS NULL", run);
+      // Before it is taken, which removes its seal: going on from what is damaged would seal the damage.
+      damage = before && runFindings(lab, run)[0]?.text;
       if (before) lab.run("UPDATE runs SET session = ?, status = 'training', error = NULL WHERE id = ?", this.id, run);
       return before ?? null;
     });
     if (free === null) return null;
-    const from = await this.#state(run, steps), step = from?.step ?? 0;
+    const from = await this.#state(run, steps, damage), step = from?.step ?? 0;
     if (from) lab.write(() => this.#begin(run, step));
     this.#claims.set(run, { from: step, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
@@ -136,11 +140,12 @@ export class Session {
     this.#claims.set(run, { ...claim, before: null });
   }
 
-  /** The last state that is stored of a run, if any. */
-  async #state(run: number, steps: number): Promise<Snapshot | null> {
+  /** The last state that is stored of a run, if any, and if nothing is known to be damaged. */
+  async #state(run: number, steps: number, damage?: string): Promise<Snapshot | null> {
     const stored = artifacts(this.#lab, run, "checkpoint").at(-1);
     if (!stored) return null;
     try {
+      if (damage !== undefined) throw new Error(damage);
       await readArtifact(this.#lab, stored);
       const snapshot = await loadCheckpoint(pathOf(this.#lab, stored.file));
       return { ...snapshot, spec: this.#lab.spec(run, steps) };

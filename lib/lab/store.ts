@@ -3,23 +3,23 @@
  * asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
-import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { ENTRIES, valueAt } from "../run/fields.ts";
 import { METRIC_NAMES } from "../run/metrics.ts";
 import { parameterCount } from "../run/layout.ts";
 import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
-import { Connection, type Row } from "./connection.ts";
+import { Connection, type Row, type Rows } from "./connection.ts";
 import { isOlder, openDatabase } from "./database.ts";
 import { migrate } from "./schema.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./experiment.ts";
 import { type Accuracies, RULES, type Stability } from "../run/grokking.ts";
 import { milestoneRow, phaseRow } from "./milestones.ts";
 import { swept } from "../run/grid.ts";
-import { inOneLine } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { seal, sealUnsealed } from "./seals.ts";
 
-export type { Row, Table, Value } from "./connection.ts";
+export type { Row, Rows, Table, Value } from "./connection.ts";
 
 /** A run as the lab holds it; figures take it for a curve. */
 export interface StoredRun {
@@ -213,18 +213,21 @@ export class Lab extends Connection {
 
   /** The evaluations of a run up to a step, in their order. */
   metrics(run: number, until: number = Number.MAX_SAFE_INTEGER): Metrics[] {
-    return this.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).rows.map(metricsOf);
+    return this.evaluations(run, until).map(metricsOf);
   }
 
   /** Stores evaluations of a run; one that is there is replaced. */
   putMetrics(run: number, metrics: readonly Metrics[]): void {
-    for (let from = 0; from < metrics.length;) {
-      const rows = metrics.slice(from, from + (metrics.length - from < TOGETHER ? 1 : TOGETHER));
-      // SQLite takes NaN for NULL.
-      this.run(
-        `INSERT OR REPLACE INTO metrics VALUES ${VALUES[rows.length]}`,
-        ...rows.flatMap((row) => [run, ...METRIC_NAMES.map((name) => row[name])]),
-      );
+    // SQLite takes NaN for NULL.
+    this.putEvaluations(run, metrics.map((row) => [run, ...METRIC_NAMES.map((name) => row[name])]));
+  }
+
+  /** The same for rows as `evaluations` gives them, of any lab. */
+  putEvaluations(run: number, evaluations: Rows): void {
+    for (let from = 0; from < evaluations.length;) {
+      const rows = evaluations.slice(from, from + (evaluations.length - from < TOGETHER ? 1 : TOGETHER)), values: SQLInputValue[] = [];
+      for (const [, ...metrics] of rows) values.push(run, ...metrics);
+      this.run(`INSERT OR REPLACE INTO metrics VALUES ${VALUES[rows.length]}`, ...values);
       from += rows.length;
     }
   }
@@ -286,12 +289,18 @@ export class Lab extends Connection {
 
 type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Exclude<T[K], undefined> };
 
+/** The spec that a text gives, for so many steps. @throws Error where it gives none. */
+export function specFrom(json: string, steps: number): RunSpec {
+  const input = JSON.parse(json) as RunInput | null;
+  if (typeof input !== "object" || input === null) throw new Error(`must be an object, current value is ${quote(input)}`);
+  return runSpec({ ...input, schedule: { ...input.schedule, steps } });
+}
+
 /** The spec in a row's JSON, for so many steps. @throws Error in one line where it isn't one, or has another hash than the row. */
 export function specOf({ hash, spec: json }: { readonly hash: string; readonly spec: string }, steps: number): RunSpec {
   let spec: RunSpec;
   try {
-    const input = JSON.parse(json) as RunInput;
-    spec = runSpec({ ...input, schedule: { ...input.schedule, steps } });
+    spec = specFrom(json, steps);
   } catch (error) {
     throw new Error(`Cannot read run ${inOneLine(hash)}: its spec must be that of a run: ${inOneLine((error as Error).message, 500)}`);
   }

@@ -3,7 +3,7 @@ import { reason } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
 import { derived, integrity, references, structures } from "./check/database.ts";
 import { experiments, rules, sessions } from "./check/experiments.ts";
-import { files, type RunFile, runFiles } from "./check/files.ts";
+import { entries, files, type RunFile, runFiles } from "./check/files.ts";
 import type { Finding } from "./check/finding.ts";
 import { runs, training } from "./check/runs.ts";
 import type { Lab } from "./store.ts";
@@ -27,19 +27,23 @@ export async function verify(lab: Lab): Promise<Verified> {
 /** What the database says by itself, as it is at one moment. */
 function readable(lab: Lab): Omit<Verified, "files"> & { readonly stored: readonly RunFile[] } {
   const findings = databaseFindings(lab);
-  try {
+  let found = { runs: 0, evaluations: 0, stored: [] as readonly RunFile[] };
+  const unread = guarded("database", () => {
     const [counts] = lab.query<{ runs: number; evaluations: number }>(
       "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM metrics) AS evaluations",
     );
-    return { findings, stored: runFiles(lab), ...counts };
-  } catch {
-    // Then the findings say why.
-    return { findings, runs: 0, evaluations: 0, stored: [] };
-  }
+    found = { ...counts, stored: runFiles(lab) };
+    return [];
+  });
+  // Of other findings, it is what follows.
+  return { findings: findings.length > 0 ? findings : unread, ...found };
 }
 
-/** What is wrong with what the database holds, its files aside. Each check relies upon those before. */
-export function databaseFindings(lab: Lab): Finding[] {
+/**
+ * What is wrong with what the database holds, its files aside. Each check relies upon those before.
+ * @param only the hashes of the runs that are looked at; by default all.
+ */
+export function databaseFindings(lab: Lab, only?: ReadonlySet<string>): Finding[] {
   const broken = guarded("database", () => integrity(lab));
   if (broken.length > 0) return broken;
   const other = guarded("database", () => structures(lab));
@@ -50,7 +54,8 @@ export function databaseFindings(lab: Lab): Finding[] {
     ...guarded("experiments", () => experiments(lab)),
     ...guarded("sessions", () => sessions(lab)),
     ...guarded("training", () => training(lab)),
-    ...guarded("runs", () => runs(lab)),
+    ...guarded("files", () => entries(lab)),
+    ...guarded("runs", () => runs(lab, only && { only })),
   ];
 }
 
@@ -66,10 +71,11 @@ function guarded(about: Finding["about"], check: () => Finding[]): Finding[] {
 /**
  * That the database of a lab is whole, so that what it holds may go elsewhere. Runs whose session is gone may.
  * @param action what is to be done, as in "merge a.db".
+ * @param only the hashes of the runs that it is about, where the others stay as they are; by default all.
  * @throws Error in one line with the first finding.
  */
-export function assertWhole(lab: Lab, action: string): void {
-  const findings = databaseFindings(lab).filter(({ about }) => about !== "training");
+export function assertWhole(lab: Lab, action: string, only?: ReadonlySet<string>): void {
+  const findings = databaseFindings(lab, only).filter(({ about }) => about !== "training");
   if (findings.length === 0) return;
   const [{ about, text }] = findings, more = findings.length > 1 ? `; ${findings.length - 1} more by deno task db verify` : "";
   throw new Error(`Cannot ${action}: ${lab.path} must be whole, of its ${about} ${text}${more}`);

@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import type { Metrics } from "../../lib/engine/engine.ts";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
+import { seal } from "../../lib/lab/seals.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { Random } from "../../lib/run/random.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
@@ -86,6 +87,7 @@ function make(path: string, { runs, evaluations }: { readonly runs: number; read
         lab.putMilestones(id, metrics);
         lab.run("UPDATE runs SET status = 'finished', step = ? WHERE id = ?", steps, id);
         lab.run("INSERT INTO work VALUES (?, ?, 0, ?, 1)", session, id, steps);
+        seal(lab, "run", id);
       }
     });
     if (from % 500 === 0) console.error(`${from} of ${ids.length} runs`);

@@ -36,13 +36,15 @@ function break_(tree: Tree, random: Chance): void {
   // Defined, not assigned, so that `__proto__` is a name like others.
   const put = (name: string, value: unknown) =>
     Object.defineProperty(at, name, { value, enumerable: true, configurable: true, writable: true });
+  // A copy: what comes later may break the value itself, and no other input may see that.
+  const value = () => structuredClone(random.one(VALUES));
   const { part, name } = random.one(ENTRIES);
   [
-    () => put(random.one(NAMES), random.one(VALUES)),
-    () => names.length > 0 && put(random.one(names), random.one(VALUES)),
-    () => put(random.one([...PARTS, "seed", "preset", "grid", "rule"]), random.one(VALUES)),
-    () => put(name, random.one(VALUES)),
-    () => part !== null && (tree[part] = { [name]: random.one(VALUES) }),
+    () => put(random.one(NAMES), value()),
+    () => names.length > 0 && put(random.one(names), value()),
+    () => put(random.one([...PARTS, "seed", "preset", "grid", "rule"]), value()),
+    () => put(name, value()),
+    () => part !== null && (tree[part] = { [name]: value() }),
     () => part !== null && (tree[part] = { [name]: random.one([1e-45, 1e-38, 3.5e38, 1 - 1e-9, 1e-9, 64, 65, 97, 96]) }),
   ][random.below(6)]();
 }
@@ -185,25 +187,27 @@ export const flags: Fuzzer = async function* (random, count) {
   }
 };
 
+/** Values that JSON can't hold; made anew for each input, which may be broken further. */
+const unwritable = (): unknown[] => [
+  NaN,
+  Infinity,
+  undefined,
+  5n,
+  Symbol("s"),
+  () => 1,
+  new Set([1]),
+  new Map(),
+  new Float32Array(2),
+  new Date(0),
+  class {},
+  Object.create({ layers: 1 }),
+];
+
 /** Inputs as notebooks give them: what isn't JSON too. */
 export const inputs: Fuzzer = async function* (random, count) {
-  const more = [
-    NaN,
-    Infinity,
-    undefined,
-    5n,
-    Symbol("s"),
-    () => 1,
-    new Set([1]),
-    new Map(),
-    new Float32Array(2),
-    new Date(0),
-    class {},
-    Object.create({ layers: 1 }),
-  ];
   for (let i = 0; i < count; i++) {
     const input = goodInput(random), at = somewhere(input, random), { name } = random.one(ENTRIES);
-    if (random.happens(0.8)) at[random.one([name, ...Object.keys(at)])] = random.one(more);
+    if (random.happens(0.8)) at[random.one([name, ...Object.keys(at)])] = random.one(unwritable());
     if (random.happens(0.3)) break_(input, random);
     try {
       const problem = await Promise.resolve(mistaken(input, runSpec(input as RunInput)));

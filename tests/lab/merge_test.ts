@@ -301,6 +301,26 @@ Deno.test("a merge that fails leaves the target as it was, its files too", () =>
     assertEquals(dump(path("into.db")), before);
   }));
 
+Deno.test("what is merged is checked in both labs; damage elsewhere in the target stays what it was, and is still found", () =>
+  scratch(async (path) => {
+    const seed = (n: number) => small({ runs: runs(200, [n]) }),
+      damage = (of: number) => {
+        using lab = Lab.open(path("to.db"));
+        lab.run("UPDATE metrics SET val_acc = val_acc / 2 WHERE step = 30 AND run IN (SELECT id FROM runs WHERE seed = ?)", of);
+      };
+    await train(path("to.db"), seed(0));
+    await train(path("from.db"), seed(1));
+    damage(0);
+    const { results: [{ entered, evaluations }] } = await merged(path("from.db"), path("to.db"));
+    assertEquals([entered, evaluations], [2, 42]);
+    const wrong = async () => (await verify(Lab.open(path("to.db"), { readOnly: true }))).findings.length;
+    assertEquals(await wrong(), 2);
+    damage(1);
+    const before = dump(path("to.db"));
+    await assertRejects(() => merged(path("from.db"), path("to.db")), Error, "to.db must be whole, of its evaluations run ");
+    assertEquals([dump(path("to.db")), await wrong()], [before, 4]);
+  }));
+
 Deno.test("a database isn't merged into itself, whatever it is called", () =>
   scratch(async (path) => {
     await train(path("a.db"), alone(100));

@@ -7,6 +7,7 @@ import { merge } from "../../lib/lab/merge.ts";
 import { findRun } from "../../lib/lab/probe.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { left, sweep } from "../../lib/lab/sweep.ts";
+import { verify } from "../../lib/lab/verify.ts";
 import { frame } from "../../lib/notebook/frames.ts";
 import { recorded, sweep as notebookSweep } from "../../lib/notebook/sweep.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -154,6 +155,20 @@ Deno.test("a run that was stopped before its end goes on to where it would have 
     const [stopped] = await sweep(early, { lab, engine: stopping, signal: controller.signal });
     assertEquals([stopped.status, stopped.grokkingStep], ["stopped", 50]);
     assertEquals((await sweep(early, { lab, engine: engine() }))[0].step, 100);
+  }));
+
+Deno.test("a run whose evaluations were changed isn't gone on with, which would seal them: it begins anew, and it is said", () =>
+  scratch(async (path) => {
+    const said: string[] = [], say = (line: string) => said.push(line);
+    await train(path("whole.db"), one(400));
+    await train(path("a.db"), one());
+    using lab = Lab.open(path("a.db"));
+    lab.run("UPDATE metrics SET val_loss = val_loss + 0.5 WHERE step = 30");
+    await sweep(one(400), { lab, engine: engine(), say });
+    assertEquals(said.length, 1);
+    assertMatch(said[0], /^Cannot take up run \w{16} at step 200: .* its seal is another's.* It begins anew/);
+    assertEquals(content(path("a.db")).metrics, content(path("whole.db")).metrics);
+    assertEquals((await verify(lab)).findings, []);
   }));
 
 Deno.test("an engine that refuses a run that was imported costs none of what is stored of it", () =>

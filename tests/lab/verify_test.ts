@@ -170,6 +170,7 @@ const DEFECTS: readonly [plant: (lab: Lab, file: string) => void, says: RegExp][
     (lab) => lab.run(`UPDATE runs SET spec = replace(spec, '"evalEvery":10', '"evalEvery":0')`),
     /^runs: run \w{16} must have a spec: .*evalEvery/m,
   ],
+  [(lab) => lab.run("UPDATE runs SET spec = 'null'"), /^runs: run \w{16} must have a spec: must be an object, current value is null/m],
   [(lab) => lab.run(`UPDATE runs SET spec = '{"seed":-1}'`), /^runs: run \w{16} must have a spec: .*seed/m],
   [(lab) => lab.run("UPDATE runs SET parameters = parameters + 1"), /^runs: run \w{16} must have \d+ parameters, it has \d+$/],
   [(lab) => lab.run("UPDATE runs SET shape = 'L1'"), /^runs: run \w{16} must have the shape L1 .*, it is "L1"$/],
@@ -227,6 +228,20 @@ Deno.test("every planted defect is found, and nothing else", () =>
       assertMatch(findings.map(({ about, text }) => `${about}: ${text}`).join("\n"), says, String(plant));
       assertEquals(content(db), before);
     }
+  }));
+
+Deno.test("a number that can't be read, of a file that there is, is a finding; nothing is merged from there", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    using lab = Lab.open(path("a.db"));
+    lab.run("UPDATE artifacts SET bytes = 1000000000000000000");
+    const { findings } = await verify(lab);
+    assertEquals(findings.map(({ about }) => about), ["files"]);
+    assertMatch(findings[0].text, /^it must be readable: .* too large to be represented/);
+    const merged = await db(["merge", path("a.db"), "--db", path("to.db")]);
+    assertEquals([merged.code, merged.stdout], [1, ""]);
+    assertMatch(merged.stderr, /^error: Cannot merge .* must be whole, of its files it must be readable: .*\n$/);
+    assertThrows(() => Deno.statSync(path("to.db")), Deno.errors.NotFound);
   }));
 
 Deno.test("a damaged page is found", () =>

@@ -8,12 +8,21 @@ import { loadCheckpoint, loadWeights } from "../../train/weights.ts";
 import { type Artifact, isKind, pathOf, readArtifact } from "../artifacts.ts";
 import { isGone } from "../lock.ts";
 import type { Lab } from "../store.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, isWhole } from "./finding.ts";
 
 export type RunFile = Artifact & { readonly run: number; readonly hash: string };
 
 export const runFiles = (lab: Lab): RunFile[] =>
   lab.query<RunFile>("SELECT run, hash, kind, a.step, file, bytes, sha256 FROM artifacts a JOIN runs ON id = run ORDER BY file");
+
+/** What the database says of files that can't be so of any; what it can't even give as numbers, `runFiles` refuses. */
+export const entries = (lab: Lab): Finding[] =>
+  runFiles(lab).flatMap(({ file, hash, step, bytes }) =>
+    isWhole(step) && isWhole(bytes) ? [] : [{
+      about: "files",
+      text: `${inOneLine(file)}, of run ${inOneLine(hash)}, must have a step and bytes from 0, it has ${quote([step, bytes])}`,
+    }]
+  );
 
 export async function files(lab: Lab, stored: readonly RunFile[]): Promise<Finding[]> {
   const found: Finding[] = [];

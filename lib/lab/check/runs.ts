@@ -2,13 +2,13 @@
 import { inOneLine, quote } from "../../run/quote.ts";
 import { parameterCount } from "../../run/layout.ts";
 import { METRIC_COLUMNS, METRIC_NAMES, type MetricName } from "../../run/metrics.ts";
-import { identity, type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../../run/spec.ts";
+import { identity, type RunSpec, shapeKey, specHash } from "../../run/spec.ts";
 import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
 import { isGone } from "../lock.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
 import { verdictOf } from "../seals.ts";
-import type { Lab, Row, Value } from "../store.ts";
+import { type Lab, type Row, type Rows, specFrom, type Value } from "../store.ts";
 import { sealed } from "./experiments.ts";
 import { type Finding, isFlag, isShare, isWhole } from "./finding.ts";
 
@@ -45,31 +45,37 @@ export function training(lab: Lab): Finding[] {
 /** What keeps a run from being carried out of the lab; milestones that are computed anew on the way don't. */
 export function runFindings(lab: Lab, id: number): Finding[] {
   const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
-  return runs(lab, id, false).filter(({ about }) => about !== "milestones" || thinned === 1);
+  return runs(lab, { id, seals: false }).filter(({ about }) => about !== "milestones" || thinned === 1);
 }
 
-/** All runs, or one. `seals`: whether one that has ended must have a seal. */
-export function runs(lab: Lab, id?: number, seals = true): Finding[] {
+/** Which runs are looked at: those of some hashes, one by its id, or all; and whether one that has ended must have a seal, as it must by default. */
+export interface Which {
+  readonly only?: ReadonlySet<string>;
+  readonly id?: number;
+  readonly seals?: boolean;
+}
+
+export function runs(lab: Lab, { only, id, seals = true }: Which = {}): Finding[] {
   const rules = lab.rules();
   const rows = lab.query<RunRow>(`SELECT ${COLUMNS} FROM runs WHERE ?1 IS NULL OR id = ?1 ORDER BY hash`, id ?? null);
-  return rows.flatMap((run) => {
+  return rows.filter(({ hash }) => only?.has(hash) ?? true).flatMap((run) => {
     const named = (about: Finding["about"], text: string): Finding => ({
       about,
       text: `run ${inOneLine(run.hash)} ${inOneLine(text, 500)}`,
     });
     const spec = specOf(run);
     if (typeof spec === "string") return [named("runs", spec)];
-    const odd = stateOf(lab, run);
+    const stored = lab.evaluations(run.id), odd = stateOf(lab, run, stored.length);
     if (odd !== null) return [named("runs", odd)];
-    const evaluations = evaluationsOf(lab, run, spec);
+    const evaluations = evaluationsOf(stored, run, spec);
     // What they give then says nothing about its milestones.
     if (evaluations !== null) return [named("evaluations", evaluations)];
-    const metrics = accuracies(lab, run.id);
+    const metrics = accuraciesOf(stored);
     const milestones = rules.flatMap((rule) => {
       const wrong = run.thinned === 1 ? importedOf(lab, run, spec, rule) : milestonesOf(lab, run, metrics, rule);
       return wrong === null ? [] : [named("milestones", `by rule ${rule.name}: ${wrong}`)];
     });
-    return milestones.length > 0 ? milestones : sealOf(lab, run, seals).map((text) => named("evaluations", text));
+    return milestones.length > 0 ? milestones : sealOf(lab, run, { seals, stored }).map((text) => named("evaluations", text));
   });
 }
 
@@ -77,8 +83,7 @@ export function runs(lab: Lab, id?: number, seals = true): Finding[] {
 function specOf({ hash, spec: json, parameters, shape }: RunRow): RunSpec | string {
   let spec: RunSpec;
   try {
-    const input = JSON.parse(json) as RunInput;
-    spec = runSpec({ ...input, schedule: { ...input.schedule, steps: 0 } });
+    spec = specFrom(json, 0);
   } catch (error) {
     return `must have a spec: ${(error as Error).message}`;
   }
@@ -89,7 +94,7 @@ function specOf({ hash, spec: json, parameters, shape }: RunRow): RunSpec | stri
 }
 
 /** What is wrong with how far it is, if anything. */
-function stateOf(lab: Lab, run: RunRow): string | null {
+function stateOf(lab: Lab, run: RunRow, evaluations: number): string | null {
   const { id, status, step, thinned, error, session } = run;
   if (!STATUSES.includes(status)) return `must have a status of ${STATUSES.join(", ")}, it is ${quote(status)}`;
   if (!isWhole(step) || step > 2 ** 31) return `must have a step from 0 to ${2 ** 31}, it is ${quote(step)}`;
@@ -98,9 +103,8 @@ function stateOf(lab: Lab, run: RunRow): string | null {
     return `must have an error where it failed, and only there; it is ${status} with ${quote(error)}`;
   }
   if (session !== null && status !== "training") return `must be in training where it has a session, it is ${status}`;
-  const [{ evaluations, grokked }] = lab.query<{ evaluations: number; grokked: number }>(
-    `SELECT (SELECT count(*) FROM metrics WHERE run = ?1) AS evaluations,
-       (SELECT count(*) FROM milestones WHERE run = ?1 AND grokking_step IS NOT NULL) AS grokked`,
+  const [{ grokked }] = lab.query<{ grokked: number }>(
+    "SELECT count(*) AS grokked FROM milestones WHERE run = ? AND grokking_step IS NOT NULL",
     id,
   );
   if (status === "waiting" && (step > 0 || evaluations > 0)) {
@@ -110,16 +114,12 @@ function stateOf(lab: Lab, run: RunRow): string | null {
 }
 
 /** What is wrong with its evaluations, if anything. */
-function evaluationsOf(lab: Lab, run: RunRow, spec: RunSpec): string | null {
-  const { rows } = lab.table(
-    `SELECT ${Object.values(METRIC_COLUMNS)} FROM metrics WHERE run = ? ORDER BY step`,
-    run.id,
-  );
+function evaluationsOf(rows: Rows, run: RunRow, spec: RunSpec): string | null {
   for (const row of rows) {
-    const wrong = rangesOf(row as (number | null)[]);
-    if (wrong !== null) return `must have an evaluation at step ${quote(row[0])} whose ${wrong}`;
+    const wrong = rangesOf(row);
+    if (wrong !== null) return `must have an evaluation at step ${quote(row[1])} whose ${wrong}`;
   }
-  const steps = rows.map(([step]) => step as number);
+  const steps = rows.map(([, step]) => step as number);
   return run.thinned === 1 ? thinnedOf(run, spec, steps) : stepsOf(run, spec, steps);
 }
 
@@ -139,9 +139,10 @@ const RANGES: Readonly<Record<MetricName, readonly [ok: (value: unknown) => bool
   batchAcc: [orNone(isShare), "from 0 to 1, or none"],
 };
 
+/** @param row the run's id and the metrics in their order. */
 function rangesOf(row: readonly unknown[]): string | null {
-  const i = METRIC_NAMES.findIndex((name, i) => !RANGES[name][0](row[i])), name = METRIC_NAMES[i];
-  return i < 0 ? null : `${METRIC_COLUMNS[name]} is ${RANGES[name][1]}, it is ${quote(row[i])}`;
+  const i = METRIC_NAMES.findIndex((name, i) => !RANGES[name][0](row[i + 1])), name = METRIC_NAMES[i];
+  return i < 0 ? null : `${METRIC_COLUMNS[name]} is ${RANGES[name][1]}, it is ${quote(row[i + 1])}`;
 }
 
 /** What is wrong with the steps at which it has evaluations, if anything. */
@@ -174,9 +175,9 @@ function thinnedOf(run: RunRow, { schedule: { evalEvery: every } }: RunSpec, ste
 }
 
 /** The evaluations of a run, as much of them as milestones need. */
-export const accuracies = (lab: Lab, run: number): Accuracies[] =>
-  lab.table("SELECT step, train_acc, val_acc FROM metrics WHERE run = ? ORDER BY step", run).rows.map((row) => {
-    const [step, trainAcc, valAcc] = row as number[];
+export const accuraciesOf = (rows: Rows): Accuracies[] =>
+  rows.map((row) => {
+    const [, step, , trainAcc, , valAcc] = row as number[];
     return { step, trainAcc, valAcc };
   });
 
@@ -235,9 +236,9 @@ function importedOf(lab: Lab, run: RunRow, { schedule: { evalEvery: every } }: R
 }
 
 /** What to say of its seal, if anything: one that goes on gets it with its next state. */
-function sealOf(lab: Lab, run: RunRow, needed: boolean): string[] {
-  const verdict = verdictOf(lab, "run", run.id);
-  if (verdict === "none" && (!needed || !isDone(run) || run.session !== null)) return [];
+function sealOf(lab: Lab, run: RunRow, { seals, stored }: { readonly seals: boolean; readonly stored: Rows }): string[] {
+  const verdict = verdictOf(lab, "run", run.id, stored);
+  if (verdict === "none" && (!seals || !isDone(run) || run.session !== null)) return [];
   const text = sealed(verdict, "import it or train it again");
   return text === undefined ? [] : [text];
 }
