@@ -18,7 +18,7 @@ export interface EngineRequest {
   readonly threads?: number;
 }
 
-/** @throws Error in one line for an engine that isn't, threads that aren't a number from 1 to 256, and threads of an engine that has none. */
+/** @throws Error in one line for an engine that isn't, a number of threads that isn't from 1 to 256, and threads of an engine without. */
 export function engineRequest(given: Given): EngineRequest {
   const name = given.get("engine") as string | undefined, count = given.get("threads") as string | undefined;
   const engine = name === undefined ? undefined : choice("engine", name, ENGINES), threads = Number(count);

@@ -23,8 +23,8 @@ interface Candidate {
 }
 
 /**
- * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that is stored of
- * them. Changes nothing.
+ * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that is
+ * stored of them. Changes nothing.
  * @param count how many runs at most.
  * @param engine one whose bits depend on nothing but its `engine` and `driver`.
  * @throws Error in one line where the lab has no such run.
@@ -62,8 +62,8 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
 }
 
 /**
- * Evaluations whose means over the batches since the last evaluation may be of fewer batches: a run had ended between two evaluations, with one of
- * its last state, and went on from there later.
+ * Evaluations whose means over the batches since the last evaluation may be of fewer batches: a run had ended between two evaluations, with
+ * one of its last state, and went on from there later.
  */
 function cutBatches(lab: Lab, id: number, { schedule: { evalEvery } }: RunSpec): ReadonlySet<number> {
   const ends = lab.query<{ step: number }>("SELECT to_step AS step FROM work WHERE run = ? AND to_step % ? <> 0", id, evalEvery);

@@ -1,7 +1,7 @@
 /**
- * The natural logarithm and the cosine with the same bits on every machine: those of `Math` may differ from one JavaScript engine and one processor to
- * the next, and initial weights are drawn with them. Both come from fdlibm 5.3 (https://www.netlib.org/fdlibm: e_log.c, e_rem_pio2.c, k_cos.c,
- * k_sin.c), for the arguments that are needed here; errors stay below 1 ulp. Its notice:
+ * The natural logarithm and the cosine with the same bits on every machine: those of `Math` may differ from one JavaScript engine and one
+ * processor to the next, and initial weights are drawn with them. Both come from fdlibm 5.3 (https://www.netlib.org/fdlibm: e_log.c,
+ * e_rem_pio2.c, k_cos.c, k_sin.c), for the arguments that are needed here; errors stay below 1 ulp. Its notice:
  *
  * Copyright (C) 1993 by Sun Microsystems, Inc. All rights reserved.
  * Developed at SunSoft, a Sun Microsystems, Inc. business.

@@ -16,8 +16,8 @@ export interface Choice {
 }
 
 /**
- * The engine of a name, or else the best one here: a graphics card has WebGPU's. A software driver for WebGPU is slower than the processor engine,
- * so it is used only where somebody names the engine. TensorFlow.js trains where the processor engine can't run.
+ * The engine of a name, or else the best one here: a graphics card has WebGPU's. A software driver for WebGPU is slower than the processor
+ * engine, so it is used only where somebody names the engine. TensorFlow.js trains where the processor engine can't run.
  * @throws Error where there is no engine of that name.
  */
 export async function chooseEngine(name?: EngineName): Promise<Choice> {
