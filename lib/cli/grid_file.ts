@@ -51,10 +51,17 @@ const FILE = fields("the file", {
   grid: v.exactOptional(v.lazy((grids) => Array.isArray(grids) ? v.array(GRID) : GRID)),
 }, { other: (names) => `its fields must be among ${names}` });
 
+/** What an experiment is called that doesn't say so. @throws Error in one line where the path is a pipe's. */
+async function nameOf(path: string, action: string): Promise<string> {
+  if ((await Deno.stat(path)).isFile) return basename(path).replace(/\.json$/, "");
+  // Else all that comes through one would be the same experiment.
+  throw new Error(`${action}: it must have a name, as what is no file gives it none`);
+}
+
 /** @throws Error in one line where there is no such file, or it holds something else. */
 export async function gridFile(path: string): Promise<Experiment> {
   const action = `Cannot read --grid ${path}`;
-  const { name = basename(path).replace(/\.json$/, ""), grid: grids, keep = "checkpoint", ...rest } = checked(
+  const { name = await nameOf(path, action), grid: grids, keep = "checkpoint", ...rest } = checked(
     FILE,
     await readJson("--grid", path),
     action,

@@ -1,4 +1,5 @@
 /** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
+import { resolve } from "node:path";
 import { EXPERIMENTS } from "../studies/mod.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import { Lab } from "../lab/store.ts";
@@ -10,7 +11,7 @@ import { runSpec } from "../run/spec.ts";
 import { quote } from "../run/quote.ts";
 import { dryRun } from "./dry_run.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest, open } from "./engine.ts";
-import { database, exists, here, prepareFolder } from "./files.ts";
+import { database, exists, here, prepare, prepareFolder } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
 import { oneLine, stoppable } from "./main.ts";
@@ -61,6 +62,8 @@ interface Request {
   readonly sending?: Sending;
   /** Where to write how far it is. */
   readonly statusFile?: string;
+  /** Files that were read, by flag. */
+  readonly reads: Readonly<Record<string, string | undefined>>;
 }
 
 export async function main(args: string[]): Promise<number> {
@@ -81,6 +84,9 @@ export async function main(args: string[]): Promise<number> {
     lab?.close();
     await dryRun(experiment, todo, await open(request.engine, say));
     return 0;
+  }
+  if (statusFile !== undefined) {
+    await prepare([{ flag: "--status-file", path: statusFile, kind: "file" }], { ...request.reads, "--db": resolve(db) });
   }
   const file = statusFile === undefined ? null : new StatusFile(statusFile);
   try {
@@ -168,6 +174,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
     status: given.has("status"),
     ...sending && { sending },
     ...given.has("status-file") && { statusFile: text("status-file")! },
+    reads: { "--grid": text("grid") },
     ...given.has("limit") && { limit: whole("limit", text("limit")!, 1) },
     saveEvery: seconds("save-every", text("save-every") ?? "60s"),
     ...given.has("budget") && { budget: seconds("budget", text("budget")!) },

@@ -64,7 +64,9 @@ export function balanced(runs: readonly Left[], count: number): Left[][] {
 
 /** The runs of one shard, in their order. */
 export function part(runs: readonly RunSpec[], { index, count }: Shard): RunSpec[] {
-  return balanced(runs.map((spec) => ({ spec, updates: spec.schedule.steps })), count)[index].map(({ spec }) => spec);
+  // Of more shards than runs, each run is one, and the others are empty: there may be very many.
+  const shards = balanced(runs.map((spec) => ({ spec, updates: spec.schedule.steps })), Math.min(count, runs.length));
+  return (shards[index] ?? []).map(({ spec }) => spec);
 }
 
 /** Grids that stand for exactly these runs: one per setting, with a list of its seeds. */

@@ -325,6 +325,19 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ],
   ["--experiment exp1_weight_decay --shard 3/3", /^error: Cannot read --shard: must be like 0\/3, 1\/3 or 2\/3, current value is "3\/3"$/],
   ["--experiment exp1_weight_decay --shard 7/9", /^error: Cannot read --shard: must have a run, part 7\/9 of exp1_weight_decay has none$/],
+  [
+    "--experiment exp1_weight_decay --shard 9/99999999999",
+    /^error: Cannot read --shard: must have a run, part 9\/99999999999 of exp1_weight_decay has none$/,
+  ],
+  [
+    "--grid DIR/margin_0.json --status-file DIR/margin_0.json",
+    /^error: Cannot write --status-file .*: must be a place of its own, --grid names it too$/,
+  ],
+  [
+    "--experiment small_map --status-file DIR/lab.db",
+    /^error: Cannot write --status-file .*: must be a place of its own, --db names it too$/,
+  ],
+  ["--experiment small_map --status-file DIR", /^error: Cannot write --status-file .*: must be a file, it is a folder$/],
   ["--experiment exp1_weight_decay --limit 0", /^error: Cannot read --limit: must be a whole number from 1, current value is "0"$/],
   ["--experiment exp1_weight_decay --steps many", /^error: Cannot read --steps: must be a whole number from 0, current value is "many"$/],
   ["--grid DIR/none.json", /^error: Cannot read --grid .*none\.json: must be a file, there is none$/],
@@ -351,6 +364,20 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ],
 ];
 
+Deno.test("a grid through a pipe must say its name: two without would be one experiment", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "lib/cli/sweep.ts", "--grid", "/dev/stdin", "--dry-run"],
+    cwd: new URL("../..", import.meta.url),
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  });
+  await using child = command.spawn();
+  const [output] = await Promise.all([child.output(), new Blob(['{"grid": {}}']).stream().pipeTo(child.stdin)]);
+  assertEquals(
+    [output.code, new TextDecoder().decode(output.stderr)],
+    [1, "error: Cannot read --grid /dev/stdin: it must have a name, as what is no file gives it none\n"],
+  );
+});
+
 Deno.test("bad input: one line, exit code 1, nothing written", () =>
   scratch(async (path) => {
     const thousand = Array(1000).fill(1);
@@ -367,6 +394,7 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
       many: { grid: { model: { layers: thousand }, optim: { lr: thousand, eps: thousand, warmup: thousand }, seed: thousand } },
       question: { question: 5, grid: {} },
       margin: { margin: -1, grid: {} },
+      margin_0: { margin: 0, grid: {} },
     };
     for (const [name, file] of Object.entries(files)) Deno.writeTextFileSync(path(`${name}.json`), JSON.stringify(file));
     const waiting = [...BAD];
