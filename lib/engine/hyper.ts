@@ -41,8 +41,8 @@ export const HYPER: readonly Field[] = [
   u32("pairs", (_, { pairs }) => pairs),
 ];
 
-/** Words of `hyper` a run: whole vectors of four. */
-export const HYPER_WORDS = 4 * Math.ceil(HYPER.length / 4);
+/** Words of `hyper` a run. */
+export const HYPER_WORDS = HYPER.length;
 
 /** A run's words of `hyper`. */
 export function hyperWords(spec: RunSpec): Uint32Array<ArrayBuffer> {
