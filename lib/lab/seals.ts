@@ -3,6 +3,7 @@
  * a loss that changed on a broken disk, still a plausible number, shows in nothing else. A seal guards against damage, not against forgery.
  */
 import { checksum } from "../run/files.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, METRICS } from "../run/metrics.ts";
 import type { Connection, Row } from "./connection.ts";
 
 export type Sealed = "run" | "experiment";
@@ -13,8 +14,14 @@ function runContent(lab: Connection, id: number): readonly unknown[] {
     "SELECT hash, status, step, error, thinned FROM runs WHERE id = ?",
     id,
   );
-  const { rows } = lab.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", id, run.step);
-  const metrics = Float64Array.from(rows.flatMap((row) => row.slice(1).map((value) => value === null ? NaN : Number(value))));
+  const { rows } = lab.table(
+    `SELECT ${Object.values(METRIC_COLUMNS)} FROM metrics WHERE run = ? AND step <= ? ORDER BY step`,
+    id,
+    run.step,
+  );
+  // Of a metric that came later, what isn't there is no part of it: seals stay what they were before there was the metric.
+  const sealed = rows.flatMap((row) => row.filter((value, i) => value !== null || !METRICS[METRIC_NAMES[i]].later));
+  const metrics = Float64Array.from(sealed, (value) => value === null ? NaN : Number(value));
   const work = lab.table(
     `SELECT name, command, started_at, engine, adapter, driver, software, system, processor, cores, deno, "commit", from_step, to_step, seconds
      FROM work w JOIN sessions s ON s.id = w.session JOIN environments e ON e.id = s.environment WHERE run = ? ORDER BY name, from_step`,

@@ -1,4 +1,5 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
+import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
 import type { ByValue, Sample } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
@@ -143,7 +144,7 @@ export function endOfEvaluation(
       reads(grads, 0, P),
       writes(batchSums, 0, 4),
       writes(sums, 0, 4),
-      writes(metrics, 0, 8),
+      writes(metrics, 0, METRICS.length),
       P,
     ],
     flop: 4 * P,
