@@ -57,7 +57,7 @@ Deno.test("fields: kernels read the optimiser's fields that came later, all but 
     },
   });
   const spec = runFrom({ optim: { weightNoise: 0.5, nesterov: true, clip: "norm" } } as RunInput, more), size = sizes(spec);
-  assertEquals(laterNumbers(more).map(({ name, type, of }) => [name, type, of(spec, size)]), [
+  assertEquals(laterNumbers(more).slice(-3).map(({ name, type, of }) => [name, type, of(spec, size)]), [
     ["weight_noise", "f32", 0.5],
     ["nesterov", "u32", 1],
     ["clip", "u32", 1],
