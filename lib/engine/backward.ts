@@ -1,6 +1,7 @@
 /** The backward pass as operations: `forward.ts` from its end to its beginning, each line's gradient in its place. */
 import { attends, embedded, headViews, positionRows, projections } from "./forward.ts";
-import type { AttentionBackward, Fold, FoldSource, NormBackward, Op, Product, View } from "./op.ts";
+import { normBackward } from "./norms.ts";
+import type { AttentionBackward, Fold, FoldSource, Op, Product, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
 import { type Group, sameRows, segmentAt } from "./rows.ts";
 
@@ -147,13 +148,6 @@ function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column =
     label = `d${at}W_${name} = ${x.buffer}ᵀ · ${dy.buffer}`;
   const sums = pass.spec.model.biases ? { sums: pass.parameter(`${at}b_${name}`, column, "grads") } : {};
   return { op: "product", label, form: "tn", m, n, k: rows, a: x, b: dy, c, ...sums };
-}
-
-function normBackward(pass: Pass, name: string, x: View, stats: string, dy: View, dx: View, add?: View): NormBackward {
-  const rows = x.words / x.stride, w = pass.parameter(`${name}.w`);
-  const [dw, db] = [`${name}.w`, `${name}.b`].map((vector) => pass.parameter(vector, 0, "grads"));
-  const label = `${dx.buffer} = dLN(${dy.buffer})${add ? ` + ${add.buffer}` : ""}`;
-  return { op: "normBackward", label, rows, D: pass.layout.sizes.D, x, w, stats, dy, dx, ...add && { add }, dw, db };
 }
 
 /** Of a group of queries; input rows that examples share get theirs through `foldShared`. */

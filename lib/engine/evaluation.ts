@@ -1,20 +1,11 @@
 /** An evaluation on its way from the device, and what its words say. */
 import { type AttentionProbe, attentionSizes, type AttentionSummary } from "../run/attention.ts";
-import type { Metrics } from "../run/metrics.ts";
+import { METRIC_NAMES, type Metrics } from "../run/metrics.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Evaluation } from "./engine.ts";
 
-/** The words of `metrics` a run, in order. */
-export const METRICS = [
-  "trainLoss",
-  "trainAcc",
-  "valLoss",
-  "valAcc",
-  "weightNorm",
-  "gradNorm",
-  "batchLoss",
-  "batchAcc",
-] as const satisfies readonly (keyof Metrics)[];
+/** The words of `metrics` a run, in order: all but the step, which the trainer counts. */
+export const METRICS = METRIC_NAMES.filter((name) => name !== "step");
 
 /** A row that is evaluated. */
 export interface Due {

@@ -1,6 +1,7 @@
 /** The forward pass as operations. This is the whole model; `backward.ts` is the same in reverse. */
 import { tokenNames } from "../run/spec.ts";
-import type { Attention, EmbedSegment, Norm, Op, PositionRows, Product, RowMap, View } from "./op.ts";
+import { layerNorm } from "./norms.ts";
+import type { Attention, EmbedSegment, Op, PositionRows, Product, RowMap, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
 import { type Group, type LayerRows, rowsBy, sameRows, segmentAt, visible } from "./rows.ts";
 
@@ -118,12 +119,6 @@ export function embedded({ spec, rows, layout: { sizes: { op, equals, firstEleme
     if (what === "op" || what === "=") return { first, count, position, token: { by: "constant", base: what === "op" ? op : equals } };
     return { first, count, position, token: { by: depends === "ab" ? what : "index", base: firstElement } };
   });
-}
-
-export function layerNorm(pass: Pass, name: string, x: View, stats: string, out: View): Norm {
-  const rows = x.words / x.stride, w = pass.parameter(`${name}.w`), b = pass.parameter(`${name}.b`);
-  const label = `${out.buffer} = LN(${x.buffer})`;
-  return { op: "norm", label, rows, D: pass.layout.sizes.D, x, w, b, stats: pass.buffer(stats, 2 * rows), out };
 }
 
 /** Which part of the stacked queries, keys and values is computed for which input rows: not all rows are queries in the last layer. */

@@ -3,6 +3,7 @@
  * kernel's code depends on it but that of the operation that reads it.
  */
 import { log } from "../run/fdlibm.ts";
+import { columnOf, type Entry, PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { type RunSpec, type Sizes, sizes } from "../run/spec.ts";
 
 type Of = (spec: RunSpec, sizes: Sizes) => number;
@@ -17,6 +18,19 @@ const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) 
 
 /** What `stable_loss` says: 0, 1 or, where an executor has doubles, 2. */
 const LOSSES = ["torch", "stable", "float64"] as const;
+
+/**
+ * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A field of
+ * the shape is none: kernels are made for its value.
+ */
+export const laterNumbers = (entries: readonly Entry[]): Field[] =>
+  entries.filter(({ part, field: { neutral, shape } }) => part === "optim" && neutral !== undefined && !shape).map((entry) => {
+    const { words, column } = entry.field.kind;
+    return (column === "REAL" ? f32 : u32)(columnOf(entry), (spec) => {
+      const value = valueAt(spec, entry);
+      return words ? words.indexOf(String(value)) : Number(value);
+    });
+  });
 
 /**
  * The words of `hyper`, in order. 1 − β and ln β come from doubles: 1 − 0.999 in fp32 has lost four digits, and the first updates would
@@ -39,10 +53,11 @@ export const HYPER: readonly Field[] = [
   u32("seed", ({ seed }) => seed),
   u32("train_pairs", (_, { trainPairs }) => trainPairs),
   u32("pairs", (_, { pairs }) => pairs),
+  ...laterNumbers(PART_ENTRIES),
 ];
 
-/** Words of `hyper` a run: whole vectors of four. */
-export const HYPER_WORDS = 4 * Math.ceil(HYPER.length / 4);
+/** Words of `hyper` a run. */
+export const HYPER_WORDS = HYPER.length;
 
 /** A run's words of `hyper`. */
 export function hyperWords(spec: RunSpec): Uint32Array<ArrayBuffer> {

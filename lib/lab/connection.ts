@@ -1,6 +1,7 @@
 /** A connection to the lab's SQLite file: one statement at a time, transactions, and queries that can only read. */
 import { constants, type DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
+import { METRIC_COLUMNS } from "../run/metrics.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 
 /** A value of a row; what is missing is `null`. */
@@ -31,6 +32,9 @@ const TELLING =
   /^(integrity_check|quick_check|foreign_key_check|(table|index)_x?(info|list)|foreign_key_list|(compile|pragma)_\w+|database_list)$/;
 /** Pragmas that tell something without a value, and set it with one. */
 const SETTINGS = /^(user_version|application_id|page_(count|size)|freelist_count|journal_mode|encoding|schema_version|data_version)$/;
+
+/** The columns of an evaluation: its run, and the metrics in their order. */
+export const EVALUATION = ["run", ...Object.values(METRIC_COLUMNS)].join(", ");
 
 export class Connection {
   readonly #db: DatabaseSync;
@@ -72,7 +76,7 @@ export class Connection {
 
   /** What is stored of a run's evaluations up to a step, in their order: its id and the metrics. Of a run with millions, read it once. */
   evaluations(run: number, until: number = Number.MAX_SAFE_INTEGER): Rows {
-    return this.table("SELECT * FROM metrics WHERE run = ? AND step <= ? ORDER BY step", run, until).rows;
+    return this.table(`SELECT ${EVALUATION} FROM metrics WHERE run = ? AND step <= ? ORDER BY step`, run, until).rows;
   }
 
   /** The names of a query's columns, also where there are no rows. @throws Error in one line. */

@@ -1,6 +1,6 @@
 /** Trains runs of a lab again from their seeds and compares: the processor engine promises the same bits on every machine. */
 import type { Engine } from "../engine/engine.ts";
-import { METRIC_COLUMNS, METRIC_NAMES, type Metrics } from "../run/metrics.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, type MetricName, METRICS, type Metrics } from "../run/metrics.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type Run, train } from "../train/train.ts";
 import type { Finding } from "./check/finding.ts";
@@ -76,7 +76,8 @@ function differences({ hash }: Candidate, stored: readonly Metrics[], run: Run, 
   for (const metrics of stored) {
     const found = again.get(metrics.step);
     const names = METRIC_NAMES.filter((name) => !(cut.has(metrics.step) && (name === "batchLoss" || name === "batchAcc")));
-    const name = found ? names.find((name) => !Object.is(found[name], metrics[name])) : "step";
+    const isKnown = (name: MetricName) => !(METRICS[name].later && Number.isNaN(metrics[name]));
+    const name = found ? names.find((name) => isKnown(name) && !Object.is(found[name], metrics[name])) : "step";
     if (name === undefined) continue;
     const what = found
       ? `its ${METRIC_COLUMNS[name]} ${metrics[name]} must come again, trained anew it is ${found[name]}`

@@ -4,6 +4,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { columnOf, ENTRIES, type Entry } from "../run/fields.ts";
+import { LATER_METRICS, METRICS } from "../run/metrics.ts";
 import { VIEWS } from "./views.ts";
 
 /** Marks a database as this lab's: "Grok". */
@@ -195,10 +196,17 @@ export const MIGRATIONS: readonly string[] = [
   "-- Views only: the processor engine's bits depend on no number of threads.",
 ];
 
-/** The columns of fields that came later which the table of runs in a database lacks. */
-export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof columnsOf> = COLUMNS): string[] {
-  const there = new Set(db.prepare("PRAGMA table_xinfo(runs)").all().map(({ name }) => name));
-  return columns.filter(({ name, later }) => later && !there.has(name)).map(({ sql }) => sql);
+/** Columns of metrics that came later. NULL where an evaluation is of before. */
+const METRIC_COLUMNS = LATER_METRICS.map((name) => METRICS[name].column);
+
+/** The statements that add what the tables in a database lack: columns of fields and of metrics that came later. */
+export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof columnsOf> = COLUMNS, metrics = METRIC_COLUMNS): string[] {
+  const columnsIn = (table: string) => new Set(db.prepare(`PRAGMA table_xinfo(${table})`).all().map(({ name }) => name));
+  const ofRuns = columnsIn("runs"), ofMetrics = columnsIn("metrics");
+  return [
+    ...columns.filter(({ name, later }) => later && !ofRuns.has(name)).map(({ sql }) => `ALTER TABLE runs ADD COLUMN ${sql} VIRTUAL`),
+    ...metrics.filter((name) => !ofMetrics.has(name)).map((name) => `ALTER TABLE metrics ADD COLUMN ${name} REAL`),
+  ];
 }
 
 /** Brings a database to the newest version, whole or not at all. */
@@ -206,16 +214,17 @@ export function migrate(
   db: DatabaseSync,
   migrations: readonly string[] = MIGRATIONS,
   columns: ReturnType<typeof columnsOf> = COLUMNS,
+  metrics = METRIC_COLUMNS,
 ): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === migrations.length && missingColumns(db, columns).length === 0) return;
+  if (version === migrations.length && missingColumns(db, columns, metrics).length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have been faster.
     const { user_version: from } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     for (const view of Object.keys(VIEWS).reverse()) db.exec(`DROP VIEW IF EXISTS ${view}`);
     for (const sql of migrations.slice(from)) db.exec(sql);
-    for (const sql of missingColumns(db, columns)) db.exec(`ALTER TABLE runs ADD COLUMN ${sql} VIRTUAL`);
+    for (const sql of missingColumns(db, columns, metrics)) db.exec(sql);
     for (const sql of Object.values(VIEWS)) db.exec(sql);
     db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${migrations.length}; COMMIT`);
   } catch (error) {

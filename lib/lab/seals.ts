@@ -3,6 +3,7 @@
  * a loss that changed on a broken disk, still a plausible number, shows in nothing else. A seal guards against damage, not against forgery.
  */
 import { checksum } from "../run/files.ts";
+import { METRIC_NAMES, METRICS } from "../run/metrics.ts";
 import type { Connection, Row, Rows } from "./connection.ts";
 
 export type Sealed = "run" | "experiment";
@@ -31,7 +32,11 @@ function numbers(rows: Rows, until: number): Float64Array<ArrayBuffer> {
   let n = 0;
   for (const row of rows) {
     if (Number(row[1]) > until) break;
-    for (let i = 1; i <= width; i++) all[n++] = row[i] === null ? NaN : Number(row[i]);
+    for (let i = 1; i <= width; i++) {
+      // What isn't there of a metric that came later is no part of it: seals stay what they were before there was the metric.
+      if (row[i] !== null) all[n++] = Number(row[i]);
+      else if (!METRICS[METRIC_NAMES[i - 1]].later) all[n++] = NaN;
+    }
   }
   return all.slice(0, n);
 }

@@ -15,6 +15,8 @@ export interface Kind<T extends Value> {
   readonly read: (text: string) => Value | undefined;
   /** What such a text must be. */
   readonly written: string;
+  /** Where it is one of some words: which. */
+  readonly words?: readonly string[];
   /** Never there: carries the type. */
   readonly type?: T;
 }
@@ -76,6 +78,7 @@ export const word = <const Words extends readonly string[]>(...words: Words): Ki
   column: "TEXT",
   read: (text) => text,
   written: `one of ${words.join(", ")}`,
+  words,
 });
 
 /** True or false. */

@@ -1,29 +1,59 @@
 /**
- * What is known of a run after some updates, whatever computed it: the metrics of an evaluation by their names in code, and as what databases and
- * files call them. No other list of them is needed.
+ * What is known of a run after some updates, whatever computed it: every metric of an evaluation, said once. From this table follow the words that
+ * an executor hands over, the columns of databases and files, and what is refused there.
  */
-export const METRIC_COLUMNS = {
-  /** Updates done. */
-  step: "step",
-  /** Mean cross-entropy in nats over the whole set that trains, and share of right answers. */
-  trainLoss: "train_loss",
-  trainAcc: "train_acc",
-  /** The same of the whole validation set. */
-  valLoss: "val_loss",
-  valAcc: "val_acc",
-  /** Euclidean norm of all parameters. */
-  weightNorm: "weight_norm",
-  /** Euclidean norm of the last update's gradient; 0 before the first. */
-  gradNorm: "grad_norm",
-  /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
-  batchLoss: "batch_loss",
-  batchAcc: "batch_acc",
-} as const;
+import { NOT_NEGATIVE, type Range } from "./kinds.ts";
 
-export type MetricName = keyof typeof METRIC_COLUMNS;
+export interface Metric {
+  /** What databases and files call it. */
+  readonly column: string;
+  /** What a value must be. */
+  readonly range: Range;
+  /** Before the first update there is none: NaN in code, NULL or an empty cell where it is stored. */
+  readonly late?: true;
+  /** It came after evaluations were stored: it is NaN in those that were made before. Such metrics stand at the end. */
+  readonly later?: true;
+}
+
+const WHOLE: Range = { has: (value) => Number.isSafeInteger(value) && value >= 0, words: "a whole number from 0" };
+const SHARE: Range = { has: (value) => value >= 0 && value <= 1, words: "from 0 to 1" };
+/** Losses may lie below 0 by what rounding gives. */
+const LOSS: Range = { has: (value) => Number.isFinite(value) && value > -1e-3, words: "a finite number from 0" };
+/** Of a batch: it may have gone beyond what fp32 holds. */
+const BATCH_LOSS: Range = { has: (value) => value > -1e-3, words: "0 or above" };
+
+const TABLE = {
+  /** Updates done. */
+  step: { column: "step", range: WHOLE },
+  /** Mean cross-entropy in nats over the whole set that trains, and share of right answers. */
+  trainLoss: { column: "train_loss", range: LOSS },
+  trainAcc: { column: "train_acc", range: SHARE },
+  /** The same of the whole validation set. */
+  valLoss: { column: "val_loss", range: LOSS },
+  valAcc: { column: "val_acc", range: SHARE },
+  /** Euclidean norm of all parameters. */
+  weightNorm: { column: "weight_norm", range: NOT_NEGATIVE },
+  /** Euclidean norm of the last update's gradient; 0 before the first. */
+  gradNorm: { column: "grad_norm", range: NOT_NEGATIVE, late: true },
+  /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
+  batchLoss: { column: "batch_loss", range: BATCH_LOSS, late: true },
+  batchAcc: { column: "batch_acc", range: SHARE, late: true },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export type MetricName = keyof typeof TABLE;
 
 /** The state of a run after `step` updates, evaluated on its whole train and validation sets. */
 export type Metrics = { readonly [Name in MetricName]: number };
 
+export const METRICS: Readonly<Record<MetricName, Metric>> = TABLE;
 /** In the order of the columns. */
-export const METRIC_NAMES = Object.keys(METRIC_COLUMNS) as MetricName[];
+export const METRIC_NAMES = Object.keys(METRICS) as MetricName[];
+/** What databases and files call them. */
+export const METRIC_COLUMNS = Object.fromEntries(METRIC_NAMES.map((name) => [name, METRICS[name].column])) as Readonly<
+  Record<MetricName, string>
+>;
+
+/** Whether every evaluation that is stored has it. */
+export const isAlwaysThere = (name: MetricName): boolean => !METRICS[name].late && !METRICS[name].later;
+/** Those that came after evaluations were stored. */
+export const LATER_METRICS: readonly MetricName[] = METRIC_NAMES.filter((name) => METRICS[name].later);

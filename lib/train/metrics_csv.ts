@@ -1,18 +1,13 @@
 /** Evaluations as a CSV file: what `deno task train --metrics` writes. */
 import type { Metrics } from "../engine/engine.ts";
+import { isAlwaysThere, METRIC_COLUMNS, METRIC_NAMES } from "../run/metrics.ts";
 import { quote } from "../run/quote.ts";
 
-const COLUMNS = {
-  step: "step",
-  trainLoss: "train_loss",
-  trainAcc: "train_acc",
-  valLoss: "val_loss",
-  valAcc: "val_acc",
-  weightNorm: "weight_norm",
-} as const satisfies { readonly [K in keyof Metrics]?: string };
-const FIELDS = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+/** What every evaluation has. */
+const FIELDS = METRIC_NAMES.filter(isAlwaysThere);
+const NONE = Object.fromEntries(METRIC_NAMES.map((name) => [name, NaN])) as Metrics;
 
-export const METRICS_HEADER = `seed,${Object.values(COLUMNS).join(",")}`;
+export const METRICS_HEADER = `seed,${FIELDS.map((name) => METRIC_COLUMNS[name])}`;
 
 export interface SeedMetrics {
   readonly seed: number;
@@ -40,11 +35,11 @@ export function parseMetrics(text: string): Map<number, Metrics[]> {
     };
     const [seed, ...values] = line.split(",").map((value) => value.trim() === "" ? NaN : Number(value));
     if (values.length !== FIELDS.length || !Number.isInteger(seed) || values.some(Number.isNaN)) fail(`be ${FIELDS.length + 1} numbers`);
-    const known = Object.fromEntries(FIELDS.map((field, at) => [field, values[at]])) as Pick<Metrics, keyof typeof COLUMNS>;
+    const known: Metrics = { ...NONE, ...Object.fromEntries(FIELDS.map((field, at) => [field, values[at]])) };
     if (!seeds.has(seed)) seeds.set(seed, []);
     const rows = seeds.get(seed)!, last = rows.at(-1)?.step ?? -1;
     if (!Number.isSafeInteger(known.step) || known.step <= last) fail(`have a step above the ${last} before it`);
-    rows.push({ ...known, gradNorm: NaN, batchLoss: NaN, batchAcc: NaN });
+    rows.push(known);
   }
   return seeds;
 }

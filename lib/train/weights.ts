@@ -1,6 +1,7 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
 import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
+import { isAlwaysThere, METRIC_NAMES } from "../run/metrics.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import { type RunInput, type RunSpec, runSpec, stableJson } from "../run/spec.ts";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
@@ -65,7 +66,7 @@ export function checkpointFile(
     ...named(spec, m, M),
     ...named(spec, v, V),
     { name: SUMS, shape: [batchSums.length], values: batchSums },
-    ...metrics === undefined ? [] : METRICS.map((field) => {
+    ...metrics === undefined ? [] : METRIC_NAMES.map((field) => {
       return { name: EVALUATIONS + field, shape: [metrics.length], values: Float64Array.from(metrics, (row) => row[field]) };
     }),
   ];
@@ -106,16 +107,13 @@ function engines(path: string, json: string | undefined): readonly string[] {
 /** The state alone. @throws as `readCheckpoint` does. */
 export const loadCheckpoint = async (path: string): Promise<Snapshot> => (await readCheckpoint(path)).state;
 
-/** What is stored of an evaluation. A file may lack one that came later: it is NaN there. */
-const METRICS = ["step", "trainLoss", "trainAcc", "valLoss", "valAcc", "weightNorm", "gradNorm", "batchLoss", "batchAcc"] as const;
-const NEEDED: readonly string[] = METRICS.slice(0, 6);
-
+/** What is stored of the evaluations. A file may lack what isn't always there: it is NaN then. */
 function evaluations(path: string, tensors: ReadonlyMap<string, Stored>, last: number): Metrics[] | null {
   const n = tensors.get(`${EVALUATIONS}step`)?.shape[0];
   if (n === undefined) return null;
-  const columns = METRICS.map((field) => {
+  const columns = METRIC_NAMES.map((field) => {
     const name = EVALUATIONS + field;
-    return [field, tensors.has(name) || NEEDED.includes(field) ? doubles(path, tensors, name, [n]) : null] as const;
+    return [field, tensors.has(name) || isAlwaysThere(field) ? doubles(path, tensors, name, [n]) : null] as const;
   });
   const rows = Array.from(
     { length: n },

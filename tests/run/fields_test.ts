@@ -1,13 +1,14 @@
 /** The table of fields: what follows from it for a field that came later, and that no value gets in which its field can't have. */
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
+import { HYPER, laterNumbers } from "../../lib/engine/hyper.ts";
 import { columnsOf, migrate, MIGRATIONS, missingColumns } from "../../lib/lab/schema.ts";
 import { checked } from "../../lib/run/check.ts";
 import { columnOf, ENTRIES, entriesOf, FIELDS, flagOf, later, PART_ENTRIES, type RunSpec, SEED, valueAt } from "../../lib/run/fields.ts";
 import { grid, MOST_RUNS } from "../../lib/run/grid.ts";
 import { type RunInput, runInputSchema } from "../../lib/run/input.ts";
 import { flag, NOT_NEGATIVE, single, word } from "../../lib/run/kinds.ts";
-import { identity, identityBy, PRESETS, runFrom, runSpec, shapeBy, shapeKey, specHash } from "../../lib/run/spec.ts";
+import { identity, identityBy, PRESETS, runFrom, runSpec, shapeBy, shapeKey, sizes, specHash } from "../../lib/run/spec.ts";
 
 /** Today's table with three more fields: one of the shape, one of the optimiser, and a flag. */
 const MORE = entriesOf({
@@ -42,6 +43,26 @@ Deno.test("fields: one that came later changes no hash and no shape where it hol
   assertMatch(identityBy(noisy, MORE), /"warmup":50,"weightDecay":0.5,"weightNoise":0.1}/);
   assertThrows(() => newer({ model: { gated: 1 } }), Error, "gated must be true or false, current value is 1");
   assertThrows(() => runSpec({ model: { gated: true } } as RunInput), Error, "a field of model must be one of layers");
+});
+
+Deno.test("fields: kernels read the optimiser's fields that came later, all but those of the shape", () => {
+  const more = entriesOf({
+    ...FIELDS,
+    optim: {
+      ...FIELDS.optim,
+      weightNoise: later(single(NOT_NEGATIVE), 0, { help: "σ of noise on the weights" }),
+      nesterov: later(flag(), false, { help: "whether momentum looks ahead" }),
+      clip: later(word("none", "norm"), "none", { help: "how gradients are clipped" }),
+      order: later(word("first", "second"), "first", { help: "of the method", shape: (order) => order }),
+    },
+  });
+  const spec = runFrom({ optim: { weightNoise: 0.5, nesterov: true, clip: "norm" } } as RunInput, more), size = sizes(spec);
+  assertEquals(laterNumbers(more).slice(-3).map(({ name, type, of }) => [name, type, of(spec, size)]), [
+    ["weight_noise", "f32", 0.5],
+    ["nesterov", "u32", 1],
+    ["clip", "u32", 1],
+  ]);
+  assertEquals(HYPER.map(({ name }) => name).slice(0, 2), ["lr", "weight_decay"]);
 });
 
 Deno.test("fields: a lab that was made before a field gets its column, with the neutral value for the runs that it has", () => {

@@ -4,6 +4,7 @@
  */
 import asc from "assemblyscript/asc";
 import { join } from "node:path";
+import { HYPER, STATE } from "../hyper.ts";
 
 export const KERNELS = join(import.meta.dirname!, "kernels");
 export const WASM = join(import.meta.dirname!, "kernels.wasm");
@@ -24,6 +25,11 @@ const OPTIONS = [
   "abort=",
 ];
 
+/** Where each word of a run's `hyper` and `state` stands, in bytes: `WEIGHT_DECAY`, `STEP`. The kernels import it as "./hyper". */
+const OFFSETS = [HYPER.map(({ name }) => name), STATE].flatMap((names) =>
+  names.map((name, word) => `export const ${name.toUpperCase()}: usize = ${4 * word};\n`)
+).join("");
+
 /**
  * The compiled module.
  * @param text Called with the module as text, for people.
@@ -34,6 +40,7 @@ export async function compile(text?: (wat: string) => void): Promise<Uint8Array<
   const messages: string[] = [];
   const { error } = await asc.main(["interpreter.ts", ...OPTIONS, "--outFile", "out.wasm", ...(text ? ["--textFile", "out.wat"] : [])], {
     readFile: (name) => {
+      if (name === "hyper.ts") return OFFSETS;
       try {
         return Deno.readTextFileSync(join(KERNELS, name));
       } catch {

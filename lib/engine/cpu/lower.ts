@@ -50,14 +50,9 @@ function recordsOf(op: Op, context: Context): Record[] {
     case "product":
       return product(op, context);
     case "norm":
-      return [records.norm(label, op, op.b, op.out)];
-    case "normBackward": {
-      const parts = context.scratch("cpu.norm_parts", records.normPartWords(op.D));
-      return [
-        records.normBackward(label, op, { ...op, parts }),
-        ...records.normGradients(`${label}, gradients of w and b`, op.D, parts, op.dw, op.db),
-      ];
-    }
+      return [records.norm(op)];
+    case "normBackward":
+      return records.normBackward(op, context.scratch("cpu.norm_parts", records.normPartWords(op.D)));
     case "attention":
       return [records.attention(label, attends(op), op.z.buffer)];
     case "attentionBackward":
@@ -74,10 +69,8 @@ function recordsOf(op: Op, context: Context): Record[] {
       return poolBackward(op);
     case "loss":
       return [records.loss(label, { ...op, logits: op.logits.buffer, dlogits: op.dlogits?.buffer })];
-    case "update": {
-      const [m, v] = op.moments;
-      return [records.adamw(label, { ...op, matrices: op.vectorsFrom, m, v })];
-    }
+    case "update":
+      return [records.adamw(op)];
     case "sample":
       return [records.sample(label, op)];
     case "chunk":
@@ -89,7 +82,7 @@ function recordsOf(op: Op, context: Context): Record[] {
     case "endOfChunk":
       return [records.endOfChunk(label, op)];
     case "endOfEvaluation":
-      return [records.endOfEvaluation(label, op)];
+      return [records.endOfEvaluation(op)];
     case "attentionSummary":
       return [records.attentionSummary(label, { ...op, l: op.layer, words: (3 + op.S) * 4 * op.queries })];
   }

@@ -4,13 +4,13 @@ import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
 import { attentionSummary } from "./kernels/attention_summary.ts";
 import { chunk, lists, sample } from "./kernels/batch.ts";
-import { addParts, biasGradient, normGradient, type Sums, sumsOf, vectorSumFloats } from "./kernels/columns.ts";
+import { addParts, biasGradient, type Sums, sumsOf, vectorSumFloats } from "./kernels/columns.ts";
 import { embed, embedBackward } from "./kernels/embed.ts";
 import { fold } from "./kernels/fold.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
-import { norm, normBackward } from "./kernels/norm.ts";
+import { norm, normBackward, normGradient } from "./kernels/norm.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
 

@@ -1,7 +1,7 @@
 /** Whether runs are what their specs make them, have the evaluations that they must, and the milestones that follow from those. */
 import { inOneLine, quote } from "../../run/quote.ts";
 import { parameterCount } from "../../run/layout.ts";
-import { METRIC_COLUMNS, METRIC_NAMES, type MetricName } from "../../run/metrics.ts";
+import { isAlwaysThere, METRIC_NAMES, type MetricName, METRICS } from "../../run/metrics.ts";
 import { identity, type RunSpec, shapeKey, specHash } from "../../run/spec.ts";
 import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
@@ -123,26 +123,14 @@ function evaluationsOf(rows: Rows, run: RunRow, spec: RunSpec): string | null {
   return run.thinned === 1 ? thinnedOf(run, spec, steps) : stepsOf(run, spec, steps);
 }
 
-/** Losses may lie below 0 by what rounding gives. */
-const LOSS = (value: unknown) => typeof value === "number" && Number.isFinite(value) && value > -1e-3;
-const NORM = (value: unknown) => typeof value === "number" && value >= 0;
-const orNone = (ok: (value: unknown) => boolean) => (value: unknown) => value === null || ok(value);
-const RANGES: Readonly<Record<MetricName, readonly [ok: (value: unknown) => boolean, requirement: string]>> = {
-  step: [(value) => isWhole(value), "a whole number from 0"],
-  trainLoss: [LOSS, "a finite number from 0"],
-  trainAcc: [isShare, "from 0 to 1"],
-  valLoss: [LOSS, "a finite number from 0"],
-  valAcc: [isShare, "from 0 to 1"],
-  weightNorm: [NORM, "0 or above"],
-  gradNorm: [orNone(NORM), "0 or above, or none"],
-  batchLoss: [orNone((value) => typeof value === "number" && value > -1e-3), "0 or above, or none"],
-  batchAcc: [orNone(isShare), "from 0 to 1, or none"],
-};
-
 /** @param row the run's id and the metrics in their order. */
 function rangesOf(row: readonly unknown[]): string | null {
-  const i = METRIC_NAMES.findIndex((name, i) => !RANGES[name][0](row[i + 1])), name = METRIC_NAMES[i];
-  return i < 0 ? null : `${METRIC_COLUMNS[name]} is ${RANGES[name][1]}, it is ${quote(row[i + 1])}`;
+  const isRight = (name: MetricName, value: unknown) =>
+    value === null ? !isAlwaysThere(name) : typeof value === "number" && METRICS[name].range.has(value);
+  const i = METRIC_NAMES.findIndex((name, i) => !isRight(name, row[i + 1])), name = METRIC_NAMES[i];
+  if (i < 0) return null;
+  const { column, range: { words } } = METRICS[name];
+  return `${column} is ${words}${isAlwaysThere(name) ? "" : ", or none"}, it is ${quote(row[i + 1])}`;
 }
 
 /** What is wrong with the steps at which it has evaluations, if anything. */

@@ -9,7 +9,7 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
 import { checksum } from "../../run/files.ts";
-import { METRIC_COLUMNS } from "../../run/metrics.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, type MetricName, METRICS } from "../../run/metrics.ts";
 import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
 import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
@@ -125,11 +125,10 @@ export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checks
 /** The checksum of a text. */
 export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
 
-/** The metrics of a record beside the step, and what their columns are called. */
-const { step: _, ...COLUMNS } = METRIC_COLUMNS;
-export const METRICS = COLUMNS;
-export const METRIC_FIELDS = Object.keys(METRICS) as (keyof typeof METRICS)[];
-export const METRICS_HEADER = ["run", "step", ...Object.values(METRICS)];
+/** The metrics of a record beside the step; one that came later is there where any of its evaluations has it. */
+export const METRIC_FIELDS = METRIC_NAMES.filter((name) => name !== "step");
+/** The columns of `metrics.csv`. */
+export const metricsHeader = (fields: readonly MetricName[]): string[] => ["run", "step", ...fields.map((name) => METRIC_COLUMNS[name])];
 
 export const ARTIFACTS_HEADER = ["run", "kind", "step", "file", "bytes", "sha256"] as const;
 
@@ -174,10 +173,13 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
     field !== "seed" && field !== "schedule.steps"
   );
   const runs = sorted(recorded.runs, differing);
+  const known = METRIC_FIELDS.filter((field) =>
+    !METRICS[field].later || runs.some((run) => run.metrics.some((row) => !Number.isNaN(row[field])))
+  );
   const precision = Object.fromEntries(
-    METRIC_FIELDS.map((field) => [METRICS[field], runs.every((run) => run.metrics.every((row) => isSingle(row[field]))) ? "f32" : "f64"]),
+    known.map((field) => [METRIC_COLUMNS[field], runs.every((run) => run.metrics.every((row) => isSingle(row[field]))) ? "f32" : "f64"]),
   ) as Record<string, Precision>;
-  const lines = runs.flatMap(({ metrics }, i) => metrics.map((row) => metricsLine(i + 1, row, precision)));
+  const lines = runs.flatMap(({ metrics }, i) => metrics.map((row) => metricsLine(i + 1, row, known, precision)));
   const rows = runs.map((run, i) => runCells(i + 1, run, differing).map((cell) => cell === null ? "" : String(cell)));
   const files = runs.flatMap(({ artifacts }, i) =>
     artifacts.map((each) => [i + 1, ...ARTIFACTS_HEADER.slice(1).map((name) => each[name])])
@@ -201,7 +203,7 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
     },
   };
   const tables = new Map<string, string>([
-    ...kept === "none" ? [] : [[FILES.metrics, `${METRICS_HEADER}\n${lines.join("")}`] as const],
+    ...kept === "none" ? [] : [[FILES.metrics, `${metricsHeader(known)}\n${lines.join("")}`] as const],
     ...files.length === 0
       ? []
       : [[FILES.artifacts, `${csvFormatRows([[...ARTIFACTS_HEADER], ...files.map((row) => row.map(String))])}\n`] as const],
@@ -245,9 +247,9 @@ function runCells(number: number, { spec, metrics, work, ...run }: RecordedRun, 
 /** All the seconds of a run's training. */
 export const secondsOf = (work: readonly Work[]) => milliseconds(work.reduce((sum, { seconds }) => sum + seconds, 0));
 
-function metricsLine(number: number, row: Metrics, precision: Readonly<Record<string, Precision>>): string {
-  const cells = METRIC_FIELDS.map((field) =>
-    Number.isNaN(row[field]) ? "" : precision[METRICS[field]] === "f32" ? single(row[field]) : String(row[field])
+function metricsLine(number: number, row: Metrics, fields: readonly MetricName[], precision: Readonly<Record<string, Precision>>): string {
+  const cells = fields.map((field) =>
+    Number.isNaN(row[field]) ? "" : precision[METRIC_COLUMNS[field]] === "f32" ? single(row[field]) : String(row[field])
   );
   return `${number},${row.step},${cells}\n`;
 }

@@ -4,7 +4,8 @@ import { inOneLine, quote } from "../../run/quote.ts";
 import { runSpec } from "../../run/spec.ts";
 import { checkExperiment } from "../experiment.ts";
 import { checkWatch, type Watch } from "../watch.ts";
-import { FILES, FORMAT, type Header, KEPT, METRICS, VERSION } from "./files.ts";
+import { METRIC_COLUMNS, METRICS } from "../../run/metrics.ts";
+import { FILES, FORMAT, type Header, KEPT, METRIC_FIELDS, VERSION } from "./files.ts";
 
 // The message of each schema is its requirement, as an error says it.
 const text = v.string("a text");
@@ -41,6 +42,7 @@ function isWatch(value: unknown): boolean {
   }
 }
 
+const PRECISION = v.picklist(["f32", "f64"], "f32 or f64");
 const RULE = fields({ name: text, accuracy: number, inclusive: flag, times: number, memorised: number });
 const SESSION = fields({
   ...{
@@ -74,7 +76,9 @@ const HEADER = fields({
     kept: v.picklist(Object.keys(KEPT) as (keyof typeof KEPT)[], `one of ${Object.keys(KEPT).join(", ")}`),
     what: text,
     evaluations: count,
-    precision: fields(Object.fromEntries(Object.values(METRICS).map((name) => [name, v.picklist(["f32", "f64"], "f32 or f64")]))),
+    precision: fields(
+      Object.fromEntries(METRIC_FIELDS.map((name) => [METRIC_COLUMNS[name], METRICS[name].later ? v.optional(PRECISION) : PRECISION])),
+    ),
   }),
   artifacts: v.optional(count),
   provenance: fields({ command: text, declared: text, sessions: list(SESSION) }),

@@ -1,8 +1,8 @@
 /** Recorded results from their text: whatever doesn't fit is an error that names file and line. */
+import { isAlwaysThere, METRICS } from "../../run/metrics.ts";
 import { type RunInput, runSpec, specHash } from "../../run/spec.ts";
 import type { Metrics } from "../../engine/engine.ts";
 import type { Artifact } from "../artifacts.ts";
-import { isShare } from "../check/finding.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
 import type { Row, Value } from "../store.ts";
 import { isRecordedFile } from "./artifacts.ts";
@@ -15,8 +15,7 @@ import {
   type Header,
   headerChecksum,
   METRIC_FIELDS,
-  METRICS,
-  METRICS_HEADER,
+  metricsHeader,
   milestoneColumn,
   milestoneColumns,
   nested,
@@ -32,8 +31,6 @@ import {
 import { readHeader } from "./header.ts";
 
 const STATUSES = ["waiting", "stopped", "grokked", "finished", "failed"];
-/** What the lab has of every evaluation. The others there aren't before the first update. */
-const ALWAYS: ReadonlySet<string> = new Set(METRIC_FIELDS.slice(0, 5));
 
 /**
  * The record whose texts `file` gives. Every spec is hashed anew, and milestones are computed anew wherever all evaluations are there.
@@ -82,35 +79,23 @@ function checkSums(header: Header, file: (name: string) => string): void {
 /** The evaluations of each run, by its number. */
 function readMetrics(text: string, { runs, metrics: { evaluations, precision } }: Header): Map<number, Metrics[]> {
   const all = new Map<number, Metrics[]>();
+  const fields = METRIC_FIELDS.filter((field) => METRICS[field].column in precision);
   let last = { run: 0, step: 0 };
-  for (const row of new Table(FILES.metrics, text, METRICS_HEADER, evaluations).rows()) {
+  for (const row of new Table(FILES.metrics, text, metricsHeader(fields), evaluations).rows()) {
     const run = row.whole("run"), step = row.whole("step");
     row.check("run", run >= Math.max(1, last.run) && run <= runs, `a run's number from ${Math.max(1, last.run)} to ${runs}`);
     row.check("step", run > last.run || step > last.step, `above ${last.step}`);
     const values = METRIC_FIELDS.map((field) => {
-      const value = row.number(METRICS[field]);
-      row.check(METRICS[field], value !== null || !ALWAYS.has(field), "a number");
-      row.check(METRICS[field], value === null || inRange(field, value), RANGE[kindOf(field)]);
-      return [field, value === null ? NaN : asStored(value, precision[METRICS[field]])];
+      const { column, range } = METRICS[field], value = fields.includes(field) ? row.number(column) : null;
+      row.check(column, value !== null || !isAlwaysThere(field), "a number");
+      row.check(column, value === null || range.has(value), range.words);
+      return [field, value === null ? NaN : asStored(value, precision[column])];
     });
     if (run > last.run) all.set(run, []);
     all.get(run)!.push({ step, ...Object.fromEntries(values) });
     last = { run, step };
   }
   return all;
-}
-
-const kindOf = (field: keyof typeof METRICS) => field.endsWith("Acc") ? "accuracy" : field.endsWith("Loss") ? "loss" : "norm";
-const RANGE = { accuracy: "from 0 to 1", loss: "a finite number from 0", norm: "0 or above" } as const;
-
-function inRange(field: keyof typeof METRICS, value: number): boolean {
-  const kind = kindOf(field);
-  // Losses may lie below 0 by what rounding gives; those of batches and norms may have gone beyond what f32 holds.
-  return kind === "accuracy"
-    ? isShare(value)
-    : kind === "norm"
-    ? value >= 0
-    : value > -1e-3 && (Number.isFinite(value) || field === "batchLoss");
 }
 
 /** The files of each run, by its number. */

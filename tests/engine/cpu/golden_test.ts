@@ -4,7 +4,6 @@
  */
 import { assertEquals } from "@std/assert";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
-import { HYPER } from "../../../lib/engine/hyper.ts";
 import { allBits } from "./golden.ts";
 
 /** Of the first of the three runs. */
@@ -50,8 +49,3 @@ Deno.test(
     assertEquals(JSON.parse(new TextDecoder().decode(stdout)).found, (await one()).found);
   },
 );
-
-Deno.test("the kernels read a run's numbers where they stand", () => {
-  const order = "lr weight_decay eps warmup beta1 one_minus_beta1 log_beta1 beta2 one_minus_beta2 log_beta2 decay_vectors stable_loss";
-  assertEquals(HYPER.map(({ name }) => name).slice(0, 16), [...order.split(" "), "full_batch", "seed", "train_pairs", "pairs"]);
-});

@@ -117,7 +117,7 @@ Deno.test("chunks of an evaluation: training and held-out pairs apart, none past
     };
     const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", sums: "eval.sums" });
     const all = { P, params: "params", grads: "grads", batchSums: "batch_sums", sums: "eval.sums", metrics: "metrics" };
-    const list = [chunk, chunk, chunk, op.endOfEvaluation("end", all)];
+    const list = [chunk, chunk, chunk, op.endOfEvaluation({ label: "end", ...all })];
     const [metrics, sums, state, batch] = replay(buffers, list, ["metrics", "eval.sums", "state", "batch_sums"]);
     const total = (odd: number, from: number, to: number) => {
       let sum = 0;
@@ -153,7 +153,9 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const start = { params: noise(P, 1), grads: noise(P, 2), m: noise(P, 3).map((x) => x / 10), v: noise(P, 4).map((x) => x * x / 10) };
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
-    const [params, m, v] = replay(buffers, [op.adamw("adamw", { P, matrices, params: "params", grads: "grads", m: "m", v: "v" })], [
+    const [params, m, v] = replay(buffers, [
+      op.adamw({ label: "adamw", P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
+    ], [
       "params",
       "m",
       "v",

@@ -1,5 +1,5 @@
 /** LayerNorm and its gradient against the plain loops in doubles. */
-import { norm, normBackward, normGradients, normPartWords } from "../../../lib/engine/cpu/operations/mod.ts";
+import { norm, normBackward, normPartWords } from "../../../lib/engine/cpu/operations/mod.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
@@ -32,12 +32,12 @@ for (const [rows, D] of [[1, 1], [3, 4], [5, 6], [17, 12], [97, 7], [40, 36], [3
       dw: width,
       db: width,
     };
-    const what = { rows, D, x: whole("x", width), stats: "stats", w: whole("w", width) }, dy = whole("dy", width);
+    const view = (name: string) => ({ ...whole(name, width), words: n });
+    const what = { rows, D, x: view("x"), stats: "stats", w: view("w") }, gradients = { dy: view("dy"), dw: view("dw"), db: view("db") };
     const [out, dx, both, dw, db] = replay(buffers, [
-      norm("out", what, whole("b", width), whole("out", width)),
-      normBackward("dx", what, { dy, dx: whole("dx", width), parts: "parts" }),
-      normBackward("both", what, { dy, dx: whole("both", width), add: whole("add", width), parts: "parts" }),
-      ...normGradients("dw, db", D, "parts", whole("dw", width), whole("db", width)),
+      norm({ label: "out", ...what, b: view("b"), out: view("out") }),
+      ...normBackward({ label: "dx", ...what, ...gradients, dx: view("dx") }, "parts"),
+      ...normBackward({ label: "both", ...what, ...gradients, dx: view("both"), add: view("add") }, "parts"),
     ], ["out", "dx", "both", "dw", "db"]);
 
     const expected = { out: new Float64Array(n), dx: new Float64Array(n), dw: new Float64Array(width), db: new Float64Array(width) };

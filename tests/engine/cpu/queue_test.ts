@@ -2,11 +2,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { bytesFor, CpuQueue, type Lists, places } from "../../../lib/engine/cpu/queue.ts";
-import type { Matrix, Record } from "../../../lib/engine/cpu/records.ts";
+import type { Record } from "../../../lib/engine/cpu/records.ts";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
+import type { View } from "../../../lib/engine/view.ts";
 import { noise } from "./machine.ts";
 
-const N = 36, matrix = (buffer: string): Matrix => ({ buffer, offset: 0, stride: N });
+const N = 36, matrix = (buffer: string): View => ({ buffer, offset: 0, stride: N, words: N * N });
 
 /** x = act(x · w) · wᵀ, normalised; then the step is counted. Every record needs the one before it. */
 const PLAN: Lists<"step" | "wrong"> = {
@@ -34,7 +35,7 @@ const PLAN: Lists<"step" | "wrong"> = {
       }),
       op.pack("panels of the transpose", matrix("w"), N, N, true, "panels"),
       op.product("z = y · wᵀ", { m: N, n: N, k: N, a: matrix("y"), panels: "panels", c: matrix("z") }),
-      op.norm("x = LN(z)", { rows: N, D: N, x: matrix("z"), stats: "stats", w: matrix("w") }, matrix("w"), matrix("x")),
+      op.norm({ label: "x = LN(z)", rows: N, D: N, x: matrix("z"), stats: "stats", w: matrix("w"), b: matrix("w"), out: matrix("x") }),
       op.endOfStep("the end", { examples: N, stats: "stats", sums: "batch_sums" }),
     ],
     wrong: [{ label: "no operation", opcode: 99, args: [], flop: 0, bytes: 0 } satisfies Record],

@@ -1,6 +1,6 @@
 /** The optimiser. */
-import { BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, ONE_MINUS_BETA1, ONE_MINUS_BETA2, STEP, STEPS, WARMUP, WEIGHT_DECAY } from "./batch";
 import { exp1 } from "./functions";
+import { BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, ONE_MINUS_BETA1, ONE_MINUS_BETA2, STEP, STEPS, WARMUP, WEIGHT_DECAY } from "./hyper";
 import { at, fma, share, word } from "./simd";
 
 /** 1 − exp(x) for x ≤ 0, without losing small x. */

@@ -1,5 +1,5 @@
 /** What the attention log keeps of a probe set's patterns: mean, variance, mean entropy, and a few patterns in full. */
-import { PAIRS } from "./batch";
+import { PAIRS } from "./hyper";
 import { rowOf } from "./embed";
 import { log4 } from "./functions";
 import { at, share, total, word } from "./simd";

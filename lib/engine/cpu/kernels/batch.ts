@@ -1,12 +1,6 @@
 /** Which pairs an update trains on, which an evaluation looks at; and for each value of a and of b, the examples that have it. */
+import { CHUNK, FULL_BATCH, PAIRS, SEED, STEP, TRAIN_PAIRS } from "./hyper";
 import { at, share, word } from "./simd";
-
-/** Words of a run's `hyper`, in order; `hyperWords` in TypeScript writes them. */
-export const LR: usize = 0, WEIGHT_DECAY: usize = 4, EPS: usize = 8, WARMUP: usize = 12, BETA1: usize = 16, ONE_MINUS_BETA1: usize = 20;
-export const LOG_BETA1: usize = 24, BETA2: usize = 28, ONE_MINUS_BETA2: usize = 32, LOG_BETA2: usize = 36, DECAY_VECTORS: usize = 40;
-export const LOSS: usize = 44, FULL_BATCH: usize = 48, SEED: usize = 52, TRAIN_PAIRS: usize = 56, PAIRS: usize = 60;
-/** Words of a run's `state`. */
-export const STEP: usize = 0, STEPS: usize = 4, CHUNK: usize = 8, EVAL_EVERY: usize = 12;
 
 /** The generator's key for batches: `STREAM.batch` of random.ts. */
 const BATCH_STREAM: u32 = 3;

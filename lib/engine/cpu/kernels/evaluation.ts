@@ -1,5 +1,5 @@
 /** Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short. */
-import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./batch";
+import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
 import { at, fma, total, word } from "./simd";
 
 /** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */

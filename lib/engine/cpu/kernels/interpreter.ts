@@ -2,11 +2,12 @@
 import { adamw } from "./adamw";
 import { attention, attentionBackward } from "./attention";
 import { attentionSummary } from "./attention_summary";
-import { chunk, lists, sample, STEP, STEPS } from "./batch";
+import { chunk, lists, sample } from "./batch";
 import { addParts, columnSums } from "./columns";
 import { embed, gather } from "./embed";
 import { endOfChunk, endOfEvaluation, endOfStep } from "./evaluation";
 import { fold } from "./fold";
+import { STEP, STEPS } from "./hyper";
 import { loss } from "./loss";
 import { norm, normBackward } from "./norm";
 import * as Op from "./opcode";

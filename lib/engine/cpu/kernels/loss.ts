@@ -1,9 +1,9 @@
 /** Cross-entropy and accuracy of each example, and the gradient of the logits. */
-import { LOSS } from "./batch";
 import { exp1, exp4, exp64, log1, log1p, log64 } from "./functions";
+import { STABLE_LOSS } from "./hyper";
 import { at, fma, largest, share, total, word } from "./simd";
 
-/** Values of a run's `LOSS` word. */
+/** Values of a run's `STABLE_LOSS` word. */
 const STABLE: u32 = 1, FLOAT64: u32 = 2;
 
 /**
@@ -13,7 +13,7 @@ const STABLE: u32 = 1, FLOAT64: u32 = 2;
  * `float64`: as `torch`, with doubles from the logits on; the gradient is rounded at the end.
  */
 export function loss(r: usize, arena: usize, t: i32, nt: i32): void {
-  let kind = load<u32>(at(r, 0, arena), LOSS), batch = at(r, 1, arena), dlogits = at(r, 4, arena), n = word(r, 5), C = word(r, 6);
+  let kind = load<u32>(at(r, 0, arena), STABLE_LOSS), batch = at(r, 1, arena), dlogits = at(r, 4, arena), n = word(r, 5), C = word(r, 6);
   let bytes = <usize>((C + 3) & ~3) << 2, end = share(n, t + 1, nt, 1);
   for (let i = share(n, t, nt, 1); i < end; i++) {
     let z = at(r, 2, arena) + <usize>i * bytes, d = dlogits ? dlogits + <usize>i * bytes : 0, stats = at(r, 3, arena) + (<usize>i << 3);

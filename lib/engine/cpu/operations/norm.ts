@@ -1,19 +1,11 @@
 /** Records of LayerNorm. */
 import { pad4 } from "../../../run/layout.ts";
+import type { Norm, NormBackward } from "../../op.ts";
 import { ADD_PARTS, NORM, NORM_BACKWARD, NORM_PARTS } from "../kernels/opcode.ts";
-import { type Matrix, reads, readsMatrix, type Record, writes, writesMatrix } from "../records.ts";
-
-export interface Norm {
-  readonly rows: number;
-  readonly D: number;
-  readonly x: Matrix;
-  /** [rows, (mean, 1/σ)] */
-  readonly stats: string;
-  readonly w: Matrix;
-}
+import { reads, readsMatrix, type Record, writes, writesMatrix } from "../records.ts";
 
 /** out = (x − mean) / σ ∘ w + b. */
-export function norm(label: string, { rows, D, x, stats, w }: Norm, b: Matrix, out: Matrix): Record {
+export function norm({ label, rows, D, x, stats, w, b, out }: Omit<Norm, "op">): Record {
   const width = pad4(D);
   return {
     label,
@@ -35,40 +27,26 @@ export function norm(label: string, { rows, D, x, stats, w }: Norm, b: Matrix, o
 /** Words of the parts of a LayerNorm's gradient. */
 export const normPartWords = (D: number) => NORM_PARTS * 2 * pad4(D);
 
-/** dx of a LayerNorm, plus `add`; and the parts of dw and db, which `normGradients` adds. */
-export function normBackward(
-  label: string,
-  { rows, D, x, stats, w }: Norm,
-  { dy, dx, add, parts }: { readonly dy: Matrix; readonly dx: Matrix; readonly add?: Matrix | undefined; readonly parts: string },
-): Record {
+/** dx of a LayerNorm, plus `add`, and the parts of dw and db in the buffer `parts`; then dw and db from those. */
+export function normBackward({ label, rows, D, x, stats, w, dy, dx, add, dw, db }: Omit<NormBackward, "op">, parts: string): Record[] {
   const width = pad4(D);
-  return {
-    label,
-    opcode: NORM_BACKWARD,
-    args: [
-      readsMatrix(x, rows, width),
-      reads(stats, 0, 2 * rows),
-      readsMatrix(dy, rows, width),
-      readsMatrix(w, 1, width),
-      writesMatrix(dx, rows, width),
-      add ? readsMatrix(add, rows, width) : null,
-      writes(parts, 0, normPartWords(D)),
-      D,
-      rows,
-    ],
-    flop: 19 * rows * D,
-    bytes: 16 * rows * D,
-  };
-}
-
-/** dw and db of a LayerNorm from their parts. */
-export function normGradients(label: string, D: number, parts: string, dw: Matrix, db: Matrix): Record[] {
-  const width = pad4(D);
-  return [dw, db].map((out, i) => ({
-    label,
+  const gradients = [dw, db].map((out, i) => ({
+    label: `${label}, gradients of w and b`,
     opcode: ADD_PARTS,
     args: [reads(parts, i * width, normPartWords(D) - width), 8 * width, NORM_PARTS, writesMatrix(out, 1, width), width],
     flop: NORM_PARTS * width,
     bytes: 4 * NORM_PARTS * width,
   }));
+  const args = [
+    readsMatrix(x, rows, width),
+    reads(stats, 0, 2 * rows),
+    readsMatrix(dy, rows, width),
+    readsMatrix(w, 1, width),
+    writesMatrix(dx, rows, width),
+    add ? readsMatrix(add, rows, width) : null,
+    writes(parts, 0, normPartWords(D)),
+    D,
+    rows,
+  ];
+  return [{ label, opcode: NORM_BACKWARD, args, flop: 19 * rows * D, bytes: 16 * rows * D }, ...gradients];
 }

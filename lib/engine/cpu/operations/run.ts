@@ -1,6 +1,7 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
+import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, Sample } from "../../op.ts";
+import type { ByValue, EndOfEvaluation, Sample, Update } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
 import { reads, type Record, writes } from "../records.ts";
@@ -75,26 +76,13 @@ export function loss(
 }
 
 /** params, m, v = AdamW(grads). */
-export function adamw(
-  label: string,
-  { P, matrices, params, grads, m, v }: {
-    readonly P: number;
-    /** Words of matrices, which come first. */
-    readonly matrices: number;
-    readonly params: string;
-    readonly grads: string;
-    readonly m: string;
-    readonly v: string;
-  },
-): Record {
-  return {
-    label,
-    opcode: ADAMW,
-    args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, matrices],
-    flop: 16 * P,
-    bytes: 28 * P,
-  };
-}
+export const adamw = ({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind">): Record => ({
+  label,
+  opcode: ADAMW,
+  args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, vectorsFrom],
+  flop: 16 * P,
+  bytes: 28 * P,
+});
 
 /** What sums are made of, and where they are kept. */
 export interface Sums {
@@ -122,31 +110,19 @@ export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Reco
 });
 
 /** metrics = means and norms. */
-export function endOfEvaluation(
-  label: string,
-  { P, params, grads, batchSums, sums, metrics }: {
-    readonly P: number;
-    readonly params: string;
-    readonly grads: string;
-    readonly batchSums: string;
-    readonly sums: string;
-    readonly metrics: string;
-  },
-): Record {
-  return {
-    label,
-    opcode: END_OF_EVALUATION,
-    args: [
-      hyper,
-      writes("state", 0, STATE_WORDS),
-      reads(params, 0, P),
-      reads(grads, 0, P),
-      writes(batchSums, 0, 4),
-      writes(sums, 0, 4),
-      writes(metrics, 0, 8),
-      P,
-    ],
-    flop: 4 * P,
-    bytes: 8 * P,
-  };
-}
+export const endOfEvaluation = ({ label, P, params, grads, batchSums, sums, metrics }: Omit<EndOfEvaluation, "op">): Record => ({
+  label,
+  opcode: END_OF_EVALUATION,
+  args: [
+    hyper,
+    writes("state", 0, STATE_WORDS),
+    reads(params, 0, P),
+    reads(grads, 0, P),
+    writes(batchSums, 0, 4),
+    writes(sums, 0, 4),
+    writes(metrics, 0, METRICS.length),
+    P,
+  ],
+  flop: 4 * P,
+  bytes: 8 * P,
+});

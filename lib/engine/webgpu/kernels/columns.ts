@@ -3,10 +3,12 @@
  * columns of a part; the parts of all vectors lie together in `vector_sums` and are added by one kernel at the end.
  */
 import type { Layout } from "../../../run/layout.ts";
-import type { NormBackward, View } from "../../op.ts";
+import type { View } from "../../op.ts";
 import { lines, range } from "./gemm/view.ts";
-import { elementwise, type Kernel, read, rowsOf, whole, write } from "./kernel.ts";
-import type { Lanes } from "./norm.ts";
+import { elementwise, type Kernel, read, rowsOf, write } from "./kernel.ts";
+
+/** Threads that share a sum over a row. */
+export type Lanes = 1 | 32;
 
 /** How sums over rows are taken, and over a row. */
 export interface Sums {
@@ -14,7 +16,6 @@ export interface Sums {
   readonly parts: number;
   /** Rows that a thread fetches before it adds them, one after the other as ever: so it waits for memory once for all of them. */
   readonly atOnce: 1 | 8;
-  /** Threads that share a sum over a row. */
   readonly lanes: Lanes;
 }
 
@@ -27,7 +28,8 @@ export const sumsOf = (kind: "software" | "gpu", rows: number): Sums =>
 /** Floats of `vector_sums` a run. */
 export const vectorSumFloats = ({ length, vectorsFrom }: Layout, { parts }: Sums) => parts * (length - vectorsFrom);
 
-const shape = "[R, part, vectors]";
+/** Of `vector_sums`. */
+export const partsShape = "[R, part, vectors]";
 
 /** WGSL: from where `index` stands to `end`, fetches and adds; what is fetched n-th at once is told apart by `n`. */
 function inOrder({ atOnce }: Sums, index: string, end: string, fetch: (n: number, index: string) => string, add: (n: number) => string) {
@@ -41,7 +43,7 @@ ${lines(each, (n) => `    ${fetch(n, `(${index} + ${n}u)`)}`)}
 }
 
 /** WGSL: the rows of this thread's part; `k` is the vec4 column, `s` the part, a row counts within the area. */
-const partOfRows = (sums: Sums, before: string, fetch: (n: number, row: string) => string, add: (n: number) => string) => `
+export const partOfRows = (sums: Sums, before: string, fetch: (n: number, row: string) => string, add: (n: number) => string) => `
   let s = i / u.W4;
   let k = i % u.W4;
   ${before}
@@ -50,11 +52,12 @@ const partOfRows = (sums: Sums, before: string, fetch: (n: number, row: string) 
   var row = s * part;
   ${inOrder(sums, "row", "end", fetch, add)}`;
 
-const target = ({ parts }: Sums, constant: string) => `vector_sums[(r * ${parts}u + s) * u.vectors + u.${constant} + k]`;
+/** WGSL: where this thread leaves its sum, among the vectors by a constant. */
+export const target = ({ parts }: Sums, constant: string) => `vector_sums[(r * ${parts}u + s) * u.vectors + u.${constant} + k]`;
 
 /** Vec4s of all vectors, and where one of them lies among them. */
-const vectors = ({ length, vectorsFrom }: Layout) => (length - vectorsFrom) / 4;
-const among = ({ vectorsFrom }: Layout, offset: number) => (offset - vectorsFrom) / 4;
+export const vectors = ({ length, vectorsFrom }: Layout) => (length - vectorsFrom) / 4;
+export const among = ({ vectorsFrom }: Layout, offset: number) => (offset - vectorsFrom) / 4;
 
 /** db = Σ_rows dy over `rows` × `width` of a view, into a vector of the gradient. */
 export function biasGradient(layout: Layout, sums: Sums, dy: View, rows: number, width: number, db: View): Kernel {
@@ -62,7 +65,7 @@ export function biasGradient(layout: Layout, sums: Sums, dy: View, rows: number,
   return elementwise({
     label: `bias gradient = sums of ${buffer}`,
     count: (width / 4) * sums.parts,
-    bindings: [read.vec4f(buffer, "[R, rows, columns]", "dy"), write.vec4f("vector_sums", shape)],
+    bindings: [read.vec4f(buffer, "[R, rows, columns]", "dy"), write.vec4f("vector_sums", partsShape)],
     constants: {
       W4: width / 4,
       rows,
@@ -87,37 +90,6 @@ export function biasGradient(layout: Layout, sums: Sums, dy: View, rows: number,
   });
 }
 
-/** dw = Σ_rows dy · x̂ and db = Σ_rows dy of a LayerNorm. */
-export function normGradient(layout: Layout, sums: Sums, { rows, x, stats, dy, dw, db }: NormBackward): Kernel {
-  const D4 = dw.stride / 4;
-  return elementwise({
-    label: `LN gradient = sums of ${dy.buffer}`,
-    count: D4 * sums.parts,
-    bindings: [
-      read.vec4f(whole(x), "[R, rows, D]", "x"),
-      read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
-      read.vec4f(whole(dy), "[R, rows, D]", "dy"),
-      write.vec4f("vector_sums", shape),
-    ],
-    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, dw.offset), b: among(layout, db.offset) },
-    body: `${
-      partOfRows(
-        sums,
-        "var dw = vec4f(0.0);\n  var db = vec4f(0.0);",
-        (n, row) => {
-          const at = `r * u.rows + ${row}`;
-          return `let g${n} = dy[(${at}) * u.W4 + k]; let x${n} = x[(${at}) * u.W4 + k]; let t${n} = stats[${at}];`;
-        },
-        (n) => `dw += g${n} * (x${n} - t${n}.x) * t${n}.y; db += g${n};`,
-      )
-    }
-  ${target(sums, "w")} = dw;
-  ${target(sums, "b")} = db;`,
-    flop: 5 * rows * D4 * 4,
-    bytes: 32 * rows * D4,
-  });
-}
-
 /** grads of all vectors = their parts, added in order. */
 export function addParts(layout: Layout, sums: Sums): Kernel {
   const count = vectors(layout), { parts } = sums;
@@ -125,7 +97,7 @@ export function addParts(layout: Layout, sums: Sums): Kernel {
   return elementwise({
     label: "vector gradients = Σ parts",
     count,
-    bindings: [read.vec4f("vector_sums", shape), write.vec4f("grads", "[R, P]")],
+    bindings: [read.vec4f("vector_sums", partsShape), write.vec4f("grads", "[R, P]")],
     constants: { P4: layout.length / 4, vectors_from: layout.vectorsFrom / 4 },
     body: `
   var sum = vec4f(0.0);

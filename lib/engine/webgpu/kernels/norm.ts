@@ -2,11 +2,10 @@
  * LayerNorm over D, with one thread or 32 threads per row; and its backward pass. Padding columns hold zeros and don't count in mean and
  * variance.
  */
+import type { Layout } from "../../../run/layout.ts";
 import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
+import { among, type Lanes, partOfRows, partsShape, type Sums, target, vectors } from "./columns.ts";
 import { AXIS, elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
-
-/** Threads per row. */
-export type Lanes = 1 | 32;
 
 /** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
 const constants = ({ rows, D, w }: Norm | NormBackward, b: View) => ({
@@ -104,5 +103,36 @@ export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
   }`,
     flop: 14 * rows * D,
     bytes: 16 * rows * D,
+  });
+}
+
+/** dw = Σ_rows dy · x̂ and db = Σ_rows dy of a LayerNorm. */
+export function normGradient(layout: Layout, sums: Sums, { rows, x, stats, dy, dw, db }: NormBackward): Kernel {
+  const D4 = dw.stride / 4;
+  return elementwise({
+    label: `LN gradient = sums of ${dy.buffer}`,
+    count: D4 * sums.parts,
+    bindings: [
+      read.vec4f(whole(x), "[R, rows, D]", "x"),
+      read.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
+      read.vec4f(whole(dy), "[R, rows, D]", "dy"),
+      write.vec4f("vector_sums", partsShape),
+    ],
+    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, dw.offset), b: among(layout, db.offset) },
+    body: `${
+      partOfRows(
+        sums,
+        "var dw = vec4f(0.0);\n  var db = vec4f(0.0);",
+        (n, row) => {
+          const at = `r * u.rows + ${row}`;
+          return `let g${n} = dy[(${at}) * u.W4 + k]; let x${n} = x[(${at}) * u.W4 + k]; let t${n} = stats[${at}];`;
+        },
+        (n) => `dw += g${n} * (x${n} - t${n}.x) * t${n}.y; db += g${n};`,
+      )
+    }
+  ${target(sums, "w")} = dw;
+  ${target(sums, "b")} = db;`,
+    flop: 5 * rows * D4 * 4,
+    bytes: 32 * rows * D4,
   });
 }
