@@ -11,6 +11,8 @@ interface About<T extends Value> {
   readonly help: string;
   /** Its flag, where that isn't made from its name. */
   readonly flag?: string;
+  /** Its column, where that isn't made from its name: no other table of the lab may have one of the same name. */
+  readonly column?: string;
   /** How figures call it. Default: its name. */
   readonly label?: string;
   /** What its numbers count, in figures. */
@@ -221,7 +223,7 @@ export const entryAt = (path: string): Entry | undefined => BY_PATH.get(path);
 /** A field's name with its words apart: `d-model`, `d_model`. */
 const apart = (name: string, by: "-" | "_") => name.replaceAll(/[A-Z]/g, (letter) => by + letter.toLowerCase());
 export const flagOf = ({ name, field }: Entry): string => field.flag ?? apart(name, "-");
-export const columnOf = ({ name }: Entry): string => apart(name, "_");
+export const columnOf = ({ name, field }: Entry): string => field.column ?? apart(name, "_");
 
 /** The value of a field in a run. */
 export const valueAt = (spec: RunSpec, { part, name }: Pick<Entry, "part" | "name">): Value =>

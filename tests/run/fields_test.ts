@@ -65,6 +65,15 @@ Deno.test("fields: kernels read the optimiser's fields that came later, all but 
   assertEquals(HYPER.map(({ name }) => name).slice(0, 2), ["lr", "weight_decay"]);
 });
 
+Deno.test("fields: no column of a field has the name of one of another table, beside which queries would take one for the other", () => {
+  const db = new DatabaseSync(":memory:");
+  migrate(db);
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'runs'").all();
+  const others = tables.flatMap(({ name }) => db.prepare(`PRAGMA table_xinfo(${name})`).all().map((column) => column.name));
+  assert(others.includes("grokking_step"));
+  assertEquals(columnsOf(ENTRIES).map(({ name }) => name).filter((name) => others.includes(name)), []);
+});
+
 Deno.test("fields: a lab that was made before a field gets its column, with the neutral value for the runs that it has", () => {
   const db = new DatabaseSync(":memory:"), columns = columnsOf([...MORE, ...ENTRIES.filter(({ part }) => part === null)]);
   migrate(db, MIGRATIONS, columnsOf(ENTRIES));
