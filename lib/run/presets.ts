@@ -40,7 +40,7 @@ const TINY_LIVE: EarlierSpec = {
   seed: 0,
 };
 
-const NANDA: EarlierSpec = {
+const ONE_LAYER: EarlierSpec = {
   model: {
     ...AI_SCIENTIST.model,
     layers: 1,
@@ -73,12 +73,12 @@ const absent = (given: object, later: typeof PART_ENTRIES) =>
 
 /**
  * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live notebook.
- * `nanda`: Nanda et al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023).
+ * `one-layer`: the lessons' own, near `nanda` and `tl-demo`: no biases, loss in fp32.
  */
 export const PRESETS = {
   "ai-scientist": complete(AI_SCIENTIST),
   boundaries: complete(BOUNDARIES),
   "tiny-live": complete(TINY_LIVE),
-  nanda: complete(NANDA),
+  "one-layer": complete(ONE_LAYER),
 } as const;
 export type PresetName = keyof typeof PRESETS;

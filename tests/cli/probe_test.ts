@@ -93,7 +93,7 @@ Deno.test("a run with a series of checkpoints: a line each, the last one's key f
 Deno.test("a run of an even modulus is read, its highest frequency with the others", () =>
   scratch(async (path) => {
     const runs = grid({
-      preset: "nanda",
+      preset: "one-layer",
       model: { dModel: 4, heads: 1, dMlp: 4 },
       data: { prime: 12, trainFraction: 0.5 },
       schedule: { steps: 20, evalEvery: 10 },
@@ -113,7 +113,7 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
     await train(path("a.db"));
     const operations = ["permutation", "x_div_y"] as const;
     const others = operations.flatMap((operation) =>
-      grid({ preset: "nanda", model: { dModel: 4, heads: 1, dMlp: 4 }, data: { operation, prime: 5 } })
+      grid({ preset: "one-layer", model: { dModel: 4, heads: 1, dMlp: 4 }, data: { operation, prime: 5 } })
     );
     await train(path("b.db"), small({ name: "others", runs: others.map((spec) => ({ ...spec, schedule: { steps: 20, evalEvery: 10 } })) }));
     const a = ["--db", path("a.db")], b = ["--db", path("b.db")];

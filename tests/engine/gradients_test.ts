@@ -113,7 +113,7 @@ for (const tokens of TOKENS) {
 }
 
 const OTHERS = KERNELS.filter(({ all }) => !all);
-for (const preset of ["ai-scientist", "boundaries", "nanda"] as const) {
+for (const preset of ["ai-scientist", "boundaries", "one-layer"] as const) {
   const { layers, norm, mask, pooling, tokens, activation, biases, init } = runSpec({ preset }).model;
   const like = { layers, norm, mask, pooling, tokens, activation, biases, init };
   gradientTest(`like ${preset}`, { model: like, data: { batch: "full" } }, OTHERS);

@@ -74,7 +74,7 @@ async function agree(engine: Engine, input: RunInput, tolerance: number) {
 const PRESETS: RunInput[] = [
   { ...SMALL, data: { ...SMALL.data, operation: "x_minus_y", batch: 9 } },
   { ...SMALL, preset: "boundaries" },
-  { ...SMALL, preset: "nanda" },
+  { ...SMALL, preset: "one-layer" },
 ];
 
 Deno.test("activations: loss, accuracy and norm are those of the reference engine", async () => {
@@ -104,7 +104,7 @@ Deno.test("activations: more pairs than one pass takes, of any layer; what can't
 });
 
 Deno.test("probe: all is measured by the last checkpoint's key frequencies, whatever the order", async () => {
-  const spec = runSpec({ ...SMALL, preset: "nanda" });
+  const spec = runSpec({ ...SMALL, preset: "one-layer" });
   const states = [0, 3, 9].map((step) => ({ step, params: initialise({ ...spec, seed: step }) }));
   let loaded = 0;
   const stored = states.map(({ step, params }) => ({ step, load: () => (loaded++, Promise.resolve(params)) }));
