@@ -62,14 +62,14 @@ function mlp(pass: Pass, { l, x, source, sum }: Part): Op[] {
 export function headViews(pass: Pass): { resid: View; final: View; pooled: View; logits: View } {
   const { spec: { model }, rows, examples, width: { D, C } } = pass, last = rows.at(-1)!.output.count;
   const resid = pass.activation(pass.at(rows.length, "resid_pre"), last, D);
-  const final = model.norm === "none" ? resid : pass.activation(pass.end("ln_final"), last, D);
+  const final = !pass.finalNorm ? resid : pass.activation(pass.end("ln_final"), last, D);
   const pooled = model.pooling === "mean" ? pass.activation(pass.end("pooled"), examples, D) : final;
   return { resid, final, pooled, logits: pass.activation(pass.end("logits"), examples, C) };
 }
 
 function head(pass: Pass): Op[] {
   const { spec: { model }, rows, examples, batch, width: { D, C } } = pass, { resid, final, pooled, logits } = headViews(pass);
-  const ops: Op[] = model.norm === "none" ? [] : [layerNorm(pass, "ln_final", resid, pass.end("stats_final"), final)];
+  const ops: Op[] = !pass.finalNorm ? [] : [layerNorm(pass, "ln_final", resid, pass.end("stats_final"), final)];
   if (model.pooling === "mean") {
     const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, positions = positionRows(rows.at(-1)!);
     ops.push({ op: "pool", label, batch, examples, positions, width: D, x: final, out: pooled });

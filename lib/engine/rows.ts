@@ -49,7 +49,7 @@ const sequence = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** The rows of every layer for a batch of so many examples; after the last one, those of the positions that are pooled, or of all. */
 export function layerRows(spec: RunSpec, examples: number, wanted: "pooled" | "all" = "pooled"): LayerRows[] {
-  const { L, T, C } = sizes(spec);
+  const { L, T, elements: C } = sizes(spec);
   const names = tokenNames(spec.model.tokens);
   const shared = examples > C;
   const rows = (positions: readonly number[], depends: readonly Depends[]): Rows => {

@@ -12,7 +12,13 @@ const whole = (runs: readonly RunSpec[]) => runs.map((spec) => ({ spec, updates:
 const work = (spec: RunSpec, updates = spec.schedule.steps) => updates * updateCost(spec);
 
 Deno.test("the parts of a sweep are all of it, each gets its share of every shape, and they are the same on any machine", () => {
-  const all = grid({ preset: "one-layer", model: { dModel: [4, 8], heads: 1 }, data: { prime: 5 }, schedule: { steps: 450 }, seed: range(30) });
+  const all = grid({
+    preset: "one-layer",
+    model: { dModel: [4, 8], heads: 1 },
+    data: { prime: 5 },
+    schedule: { steps: 450 },
+    seed: range(30),
+  });
   const parts = [0, 1, 2].map((index) => part(all, { index, count: 3 }));
   assertEquals(new Set(parts.flat().map(specHash)).size, 60);
   assertEquals(parts.flat().length, 60);

@@ -163,7 +163,7 @@ Deno.test("fields: no field takes a list, a set, an object, or what isn't a numb
     assertThrows(
       () => runSpec({ preset } as unknown as RunInput),
       Error,
-      "preset must be one of ai-scientist, boundaries, tiny-live, one-layer",
+      "preset must be one of ai-scientist, boundaries, tiny-live, one-layer, nanda, tl-demo, power",
     );
   }
   assertThrows(

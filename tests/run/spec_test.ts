@@ -10,8 +10,10 @@ Deno.test("spec: presets are the published settings", () => {
   assertEquals(optim(boundaries.optim), [1e-3, 1, 0.9, 0.98, 0]);
   assertEquals(optim(live.optim), [1e-3, 0.01, 0.9, 0.999, 0]);
   assertEquals(optim(small.optim), [1e-3, 1, 0.9, 0.98, 10]);
-  for (const { optim } of Object.values(PRESETS)) assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", "torch"]);
-  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
+  for (const [name, { optim }] of Object.entries(PRESETS)) {
+    assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", name === "tl-demo" ? "float64" : "torch"]);
+  }
+  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512, rounding: "down" });
   assertEquals(boundaries.data.batch, "full");
   assertEquals([live.data.trainFraction, live.data.batch, live.model.positionSigma], [0.3, 256, 0.02]);
   assertEquals([small.data.prime, small.data.trainFraction, small.data.batch], [113, 0.3, "full"]);
@@ -49,7 +51,10 @@ Deno.test("spec: a run is frozen, and the preset behind it untouched", () => {
 
 Deno.test("spec: what cannot be ends in one line with the field, its value and what it must be", () => {
   const cases: [unknown, string][] = [
-    [{ preset: "resnet" }, 'preset must be one of ai-scientist, boundaries, tiny-live, one-layer, current value is "resnet"'],
+    [
+      { preset: "resnet" },
+      'preset must be one of ai-scientist, boundaries, tiny-live, one-layer, nanda, tl-demo, power, current value is "resnet"',
+    ],
     [{ data: { operation: "x_pow_y" } }, "operation must be one of x_plus_y, x_minus_y, x_div_y"],
     [{ data: { operation: "x_div_y", prime: 96 } }, "prime must be a prime number for x_div_y, current value is 96"],
     [{ data: { prime: 1 } }, "prime must be a whole number from 2 to 1021, current value is 1"],
@@ -66,6 +71,12 @@ Deno.test("spec: what cannot be ends in one line with the field, its value and w
     [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, current value is "tanh"'],
     [{ model: { context: 3 } }, "context must be a whole number from 4 to 64, current value is 3"],
     [{ model: { biases: 1 } }, "biases must be true or false, current value is 1"],
+    [{ model: { biases: false, biasesIn: "mlp" } }, 'biasesIn must be all where biases is false, current value is "mlp"'],
+    [{ model: { norm: "none", finalNorm: false } }, "finalNorm must be true where norm is none"],
+    [{ model: { initSigmas: "mlp=0.1" } }, 'initSigmas must be none where init is pytorch, current value is "mlp=0.1"'],
+    [{ model: { extraClasses: -1 } }, "extraClasses must be a whole number from 0 to 1024, current value is -1"],
+    [{ optim: { frozen: "all" } }, 'frozen must be such that some group is trained, current value is "all"'],
+    [{ optim: { frozen: "mlp+embed" } }, "frozen must be all, none, or some of embed+pos+attn"],
     [{ optim: { lr: NaN } }, "lr must be 0 or above, current value is NaN"],
     [{ optim: { beta2: 1 } }, "beta2 must be at least 0 and below 1, current value is 1"],
     [{ optim: { weightDecay: -1 } }, "weightDecay must be 0 or above, current value is -1"],
@@ -142,7 +153,9 @@ Deno.test("layout: parameter counts are the published ones", () => {
 
 Deno.test("layout: tensors don't overlap, and what no tensor holds is padding that stays zero", () => {
   const small: RunInput[] = [{ model: { dModel: 1, heads: 1, dMlp: 1 }, data: { prime: 2, batch: 1 } }, { model: { dMlp: 1 } }];
-  for (const input of [...small, { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "one-layer" }] as RunInput[]) {
+  for (
+    const input of [...small, { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "one-layer" }] as RunInput[]
+  ) {
     const spec = runSpec(input), { length, tensors, vectorsFrom, blocks } = layout(spec);
     // Products read and write matrices in groups of four rows.
     for (const { offset, rows, stride } of blocks.values()) {

@@ -53,7 +53,7 @@ export interface Reading extends Ablations {
  * @throws Error where the operation is not linear.
  */
 export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, keys?: readonly number[]): Reading {
-  const { C: p } = sizes(spec), h = largestFrequency(p), task = linearTask(spec);
+  const { elements: p } = sizes(spec), h = largestFrequency(p), task = linearTask(spec);
   const waves = answerWaves(activations.logits, task), own = keyFrequencies(waves), chosen = keys ?? own;
   const means = classMeans(activations.features, task.answers, p), similarity = cosineSimilarity(means);
   const { frequency, explained } = ownFrequencies(activations.neurons, p), neurons = new Float64Array(h);

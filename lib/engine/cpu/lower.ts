@@ -34,7 +34,7 @@ export function lower(plan: Plan): Lists<ListName> {
     scratch,
     panels: (words) => scratch(`cpu.panels.${turn++ % 2}`, words),
     derives: (pre) => made.has(pre) && derived.has(pre),
-    C: plan.layout.sizes.C,
+    C: plan.layout.sizes.elements,
   };
   const lists = eachList(plan.lists, (list, name) => [
     ...(name === "step" ? [records.rest()] : []),
