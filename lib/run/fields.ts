@@ -126,7 +126,7 @@ const model = {
   }),
   /** σ of some tensors under `init: "normal"`, in place of `initSigma`. */
   initSigmas: later(sigmasKind(), "none", {
-    help: "σ of groups of tensors, or of tensors, under --init-scheme normal: none, or such as W_out=0.01+unembed=0.1",
+    help: "σ of groups of tensors, or of tensors, under --init-scheme normal: none, or such as unembed=0.1+W_out=0.01",
     label: "σ by tensor",
     follows: "others",
   }),
@@ -185,7 +185,10 @@ const optim = {
     help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
   }),
   /** Groups of tensors that stay as they begin: no update, no decay. Their gradients are computed, and count in `gradNorm`. */
-  frozen: later(groupsKind(), "none", { help: "groups of tensors that are not trained", shape: (groups) => `frozen ${groups}` }),
+  frozen: later(groupsKind(), "none", {
+    help: "groups of tensors that are not trained: none, or such as embed+unembed",
+    shape: (groups) => `frozen ${groups}`,
+  }),
 };
 
 /** How long a run lasts, and how often it is looked at, which is part of what it is: it decides what can be seen of it. */
