@@ -52,11 +52,13 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
       probe("--run", hash, "--db", path("a.db"), "--csv"),
     ]);
     assertEquals([table.code, csv.code, csv.stderr], [0, 0, ""]);
-    const [title, , head, line, , note] = table.stdout.split("\n");
+    const [title, , head, line, , both, note] = table.stdout.split("\n");
     assertEquals(title, `Run 1 (${hash}): x + y mod 5, d_model 4, weight decay 1, seed 0; memorised at 10, grokked at 50`);
     assertEquals(head.trim().split(/ {3,}/), HEAD.split(/ {3,}/));
     assertMatch(line, /^ *200 .* %/);
-    assertMatch(note, /^Explained, restricted and excluded go by the key frequencies at step 200: [12 ]+\. --help says/);
+    const ending = "[12 ]+ \\(restricted [\\d.e-]+ +[\\d.]+ %, excluded [\\d.e-]+ +[\\d.]+ %\\)";
+    assertMatch(both, new RegExp(`^Key frequencies at step 200: by the logits ${ending}, by the neurons ${ending}\\.$`));
+    assertMatch(note, /^Explained, restricted and excluded above go by those of the logits\. --help says/);
     assertMatch(table.stderr, /^Figure: .*one\.svg\n$/);
     assertMatch(Deno.readTextFileSync(figure), /^<svg [^]*Cosine similarity of the answers[^]*<\/svg>$/);
 
@@ -66,6 +68,8 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
     assertAlmostEquals(Number(row.excluded_loss), reading.excluded.trainLoss, 0);
     assertAlmostEquals(Number(row.val_acc), reading.whole.valAcc, 0);
     assertAlmostEquals(Number(row.weight_norm), reading.weightNorm, 0);
+    assertEquals(row.neuron_key_frequencies, reading.neuronKeys.join(" "));
+    assertAlmostEquals(Number(row.neuron_restricted_acc), reading.byNeurons.restricted.acc, 0);
   }));
 
 Deno.test("a run with a series of checkpoints: a line each, the last one's key frequencies for all, progress as the figure", () =>
