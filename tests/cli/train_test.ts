@@ -13,17 +13,11 @@ const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => li
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS["one-layer"] };
   const values: Record<string, [string, unknown]> = {
-    "activation": ["gelu", "gelu"],
-    "norm": ["pre", "pre"],
-    "mask": ["none", "none"],
-    "pooling": ["mean", "mean"],
     "biases": ["true", true],
-    "tokens": ["a op b =", "a op b ="],
-    "init-scheme": ["pytorch", "pytorch"],
-    "operation": ["x_mul_y", "x_mul_y"],
+    "final-norm": ["false", false],
+    "init-sigmas": ["embed=0.5", "embed=0.5"],
+    "frozen": ["embed", "embed"],
     "batch": ["12", 12],
-    "decay": ["matrices", "matrices"],
-    "loss": ["stable", "stable"],
     "layers": ["2", 2],
     "d-model": ["16", 16],
     "heads": ["2", 2],
@@ -38,8 +32,9 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
   assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
-  for (const [flag, { part, name }] of FIELDS) {
-    const [text, value] = values[flag] ?? ["0.25", 0.25];
+  for (const [flag, { part, name, field }] of FIELDS) {
+    const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
+    const [text, value] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
     const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
