@@ -3,6 +3,7 @@
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
+import { besideWords } from "../run/beside.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { backward } from "./backward.ts";
@@ -11,10 +12,11 @@ import { METRICS } from "./evaluation.ts";
 import { forward, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import type { ListName, Op, Plan } from "./op.ts";
+import { optimise } from "./optimise.ts";
 import { Pass } from "./pass.ts";
 import { layerRows } from "./rows.ts";
 
-/** Buffers that hold a run's state. */
+/** Buffers that hold a run's state, with those of `besideWords`. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
 
 /** Pairs of a chunk of an evaluation, at most. */
@@ -47,7 +49,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
       ...forward(training),
       loss(training, "d.logits"),
       ...backward(training),
-      update(layout),
+      ...optimise(training),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
     chunk: [
@@ -73,7 +75,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
   };
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks: Math.ceil(pairWords / chunkPairs) },
-    state: STATE.filter((name) => buffers.has(name)),
+    state: [...STATE.filter((name) => buffers.has(name)), ...besideWords(spec, P).keys()],
     ...watched && { attention: watched.sizes },
   };
 }
@@ -109,14 +111,6 @@ function loss(pass: Pass, gradient?: string): Op {
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };
 }
-
-const update = ({ length: P, vectorsFrom }: Layout): Op => ({
-  op: "update",
-  label: "params, m, v = AdamW(grads)",
-  kind: "adamw",
-  ...{ P, vectorsFrom, params: "params", grads: "grads" },
-  moments: ["m", "v"],
-});
 
 /**
  * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses

@@ -5,6 +5,7 @@
  * to multiples of four (so that all loads are `vec4f`), W_Q W_K W_V side by side as one matrix [D, 3·H·K]. Padding is zero, its
  * gradient is zero, and it stays zero. The names, dimensions and order of axes are TransformerLens's.
  */
+import { groupOf } from "./groups.ts";
 import { Random } from "./random.ts";
 import { type RunSpec, type Sizes, sizes } from "./spec.ts";
 
@@ -145,10 +146,11 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
  * The initial parameters of a run, f32[P], from its seed's `init` stream, tensor after tensor.
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
  * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0.
+ * Then all but biases and LayerNorms is multiplied by `initScale`.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes: { D, M } } = layout(spec);
-  const { init, initSigma, positionSigma } = spec.model;
+  const { init, initSigma, positionSigma, initScale } = spec.model;
   const flat = new Float32Array(length);
   const random = new Random(spec.seed, "init");
   const normal = (sigma: number) => () => sigma * random.normal();
@@ -167,8 +169,8 @@ export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
     return uniform(1 / Math.sqrt(fanIn));
   };
   for (const tensor of tensors) {
-    const next = draw(tensor.name);
-    visit(tensor, (_, to) => flat[to] = next());
+    const next = draw(tensor.name), group = groupOf(tensor.name), scale = group === "norms" || group === "biases" ? 1 : initScale;
+    visit(tensor, (_, to) => flat[to] = scale * next());
   }
   return flat;
 }

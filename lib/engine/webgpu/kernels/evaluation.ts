@@ -1,47 +1,7 @@
-/** The optimiser, and the norms that an evaluation reports. */
-import type { EndOfEvaluation, Update } from "../../op.ts";
-import { HYPER, hyper, STATE, state, writesState } from "./hyper.ts";
-import { elementwise, type Kernel, read, TREE, write } from "./kernel.ts";
-
-/** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). A run that has done its steps rests. */
-export function adamw({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Update): Kernel {
-  return elementwise({
-    label,
-    count: P / 4,
-    bindings: [
-      hyper,
-      state,
-      read.vec4f(grads, "[R, P]", "grads"),
-      write.vec4f(params, "[R, P]", "params"),
-      write.vec4f(m, "[R, P]", "m"),
-      write.vec4f(v, "[R, P]", "v"),
-    ],
-    constants: { matrices: vectorsFrom / 4 },
-    functions: `${HYPER}${STATE}
-/** 1 − exp(x) for x ≤ 0, without losing small x. */
-fn one_minus_exp(x: f32) -> f32 {
-  let series = -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0))));
-  return select(1.0 - exp(x), series, x > -0.1);
-}`,
-    body: `
-  let h = hyper[r];
-  let step = state[r].step;
-  if (step >= state[r].steps) { return; }
-  let lr = h.lr * select(1.0, min(f32(step) / f32(h.warmup), 1.0), h.warmup > 0u);
-  let correction1 = one_minus_exp(f32(step + 1u) * h.log_beta1);
-  let correction2 = sqrt(one_minus_exp(f32(step + 1u) * h.log_beta2));
-  let decay = select(0.0, h.weight_decay, i < u.matrices || h.decay_vectors == 1u);
-  let at = r * u.count + i;
-  let g = grads[at];
-  let m1 = h.beta1 * m[at] + h.one_minus_beta1 * g;
-  let v1 = h.beta2 * v[at] + h.one_minus_beta2 * g * g;
-  m[at] = m1;
-  v[at] = v1;
-  params[at] = params[at] * (1.0 - lr * decay) - lr / correction1 * m1 / (sqrt(v1) / correction2 + h.eps);`,
-    flop: 16 * P,
-    bytes: 28 * P,
-  });
-}
+/** The end of an evaluation. */
+import type { EndOfEvaluation } from "../../op.ts";
+import { HYPER, hyper, STATE, writesState } from "./hyper.ts";
+import { type Kernel, read, TREE, write } from "./kernel.ts";
 
 /**
  * The end of an evaluation: means of the whole sets, norms of parameters and gradient, means of the batches since the last one. Where
