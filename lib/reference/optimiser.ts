@@ -97,13 +97,16 @@ function updated(optim: Optim, name: string, step: number, { w, m, v, g }: One):
       return { w: w.sub(next.mul(lr)), m: next, v };
     }
     case "signsgd":
-      return { w: decayed.sub(g.sign().mul(lr)), m, v };
+      return { w: decayed.sub(sign(g).mul(lr)), m, v };
     case "lion": {
-      const way = m.mul(beta1).add(g.mul(1 - beta1)).sign();
+      const way = sign(m.mul(beta1).add(g.mul(1 - beta1)));
       return { w: decayed.sub(way.mul(lr)), m: m.mul(beta2).add(g.mul(1 - beta2)), v };
     }
   }
 }
+
+/** −1, 0 or 1. The wasm backend's own takes small numbers for 0. */
+const sign = (x: tf.Tensor) => x.greater(0).cast("float32").sub(x.less(0).cast("float32"));
 
 /** As PyTorch does it: bias correction on both moments, eps added to the corrected root. */
 function adam({ beta1, beta2, eps }: Optim, step: number, lr: number, { w, m, v, g }: One): Updated {
