@@ -3,7 +3,7 @@
  * named here.
  */
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { besideAtStart, besideRefusal, besideWords } from "../run/beside.ts";
+import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
 import { initialise, type Layout } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
@@ -102,14 +102,7 @@ export class RowTrainer implements Trainer {
     if (!losses.includes(loss)) refuse(`its loss on ${this.info.engine}`, losses.join(" or "), loss);
     const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
     if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
-    const needed = from && besideRefusal(spec, P, from.step, from.beside);
-    if (needed) {
-      refuse(
-        "what its optimiser keeps",
-        needed,
-        Object.entries(from.beside ?? {}).map(([name, { length }]) => `${name} (${length})`).join() || "nothing",
-      );
-    }
+    if (from) checkBeside(from);
   }
 
   drop(row: number): void {

@@ -4,7 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { besideAtStart, besideRefusal } from "../run/beside.ts";
+import { besideAtStart, checkBeside } from "../run/beside.ts";
 import { initialise, type Layout, layout } from "../run/layout.ts";
 import { type Dataset, dataset } from "../run/operations.ts";
 import { batchIndex } from "../run/random.ts";
@@ -160,10 +160,10 @@ class ReferenceTrainer implements Trainer {
     if (shapeOf(spec) !== this.#shape) {
       throw new Error(`Cannot place a run: its shape must be ${this.#shape}, current value is ${shapeOf(spec)}`);
     }
-    const P = this.layout.length, needed = "params" in run && besideRefusal(spec, P, run.step, run.beside);
-    if (needed) throw new Error(`Cannot place a run: what its optimiser keeps must be ${needed}`);
+    if ("params" in run) checkBeside(run);
     this.drop(row);
     select(this.#backend);
+    const P = this.layout.length;
     const saved: Omit<Snapshot, "spec"> = "params" in run
       ? run
       : { step: 0, params: initialise(spec), m: empty(P), v: empty(P), batchSums: empty(3) };

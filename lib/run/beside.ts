@@ -1,4 +1,5 @@
 /** What an optimiser keeps of a run beside its moments: part of the run's state, so that it goes on bit for bit. Most keep nothing. */
+import type { Snapshot } from "./snapshot.ts";
 import type { RunSpec } from "./spec.ts";
 
 /**
@@ -22,16 +23,15 @@ export function besideAtStart(spec: RunSpec, params: Float32Array): Record<strin
   return start;
 }
 
-/** What `beside` of a state must be, in words, where it isn't that; a state of step 0 may lack it. */
-export function besideRefusal(
-  spec: RunSpec,
-  P: number,
-  step: number,
-  beside: Readonly<Record<string, Float32Array>> = {},
-): string | undefined {
-  const words = besideWords(spec, P), names = Object.keys(beside);
-  if (names.length === 0 && step === 0) return undefined;
-  const fits = names.length === words.size && names.every((name) => beside[name].length === words.get(name));
-  if (fits) return undefined;
-  return words.size === 0 ? "nothing" : [...words].map(([name, count]) => `${name} (${count} floats)`).join(" and ");
+/**
+ * Checks what a state has of it; a state of step 0 may have nothing.
+ * @throws Error in one line where that isn't what the run's optimiser keeps.
+ */
+export function checkBeside({ spec, step, params, beside = {} }: Pick<Snapshot, "spec" | "step" | "params" | "beside">): void {
+  const needed = besideWords(spec, params.length), had = Object.entries(beside).map(([name, { length }]) => [name, length] as const);
+  if (had.length === 0 && step === 0) return;
+  if (had.length === needed.size && had.every(([name, words]) => needed.get(name) === words)) return;
+  const list = (words: Iterable<readonly [string, number]>) =>
+    [...words].map(([name, n]) => `${n} floats of ${name}`).join(" and ") || "nothing";
+  throw new Error(`Cannot place a run: what its optimiser keeps must be ${list(needed)}, current value is ${list(had)}`);
 }

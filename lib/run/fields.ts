@@ -2,7 +2,7 @@
  * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
  * shape and identity, the columns of the lab, and the names in figures.
  */
-import { groupsKind } from "./groups.ts";
+import { GROUPS, groupsKind } from "./groups.ts";
 import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 
@@ -54,8 +54,15 @@ export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T
 });
 
 /** A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. */
-const readBy = (field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) =>
-  later(kind, 0, { ...about, readBy: { field, choices }, from: { field, value: (choice: string) => choices[choice] ?? 0 } });
+function readBy(field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) {
+  const defaults = Object.entries(choices).flatMap(([choice, value]) => value ? [`${value} with ${choice}`] : []);
+  return later(kind, 0, {
+    ...about,
+    help: [about.help, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
+    readBy: { field, choices },
+    from: { field, value: (choice: string) => choices[choice] ?? 0 },
+  });
+}
 
 /** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
 const LARGEST_PRIME = 1021;
@@ -200,7 +207,7 @@ const optim = {
     label: "filter α",
   }),
   filterLambda: readBy("gradFilter", { "grokfast-ema": 2, "grokfast-ma": 5 }, single(NOT_NEGATIVE), {
-    help: "how often Grokfast adds its average to the gradient",
+    help: "how many times Grokfast adds its average to the gradient",
     label: "filter λ",
   }),
   filterWindow: readBy("gradFilter", { "grokfast-ma": 100 }, whole(0, 1000), {
@@ -210,10 +217,14 @@ const optim = {
     shape: (updates) => `window ${updates}`,
   }),
   /** Which tensors decay, among those that `decay` says. */
-  decayGroups: later(groupsKind(), "all", { help: "groups of tensors that decay", label: "decays", shape: (names) => `decay ${names}` }),
+  decayGroups: later(groupsKind(), "all", {
+    help: `all, or groups of tensors that decay: some of ${GROUPS.join("+")}`,
+    label: "decays",
+    shape: (names) => `decay ${names}`,
+  }),
   /** The norm of all parameters, as the metric `weightNorm` has it, that every update ends with. */
   heldNorm: later(wordOr("start", single(NOT_NEGATIVE)), 0, {
-    help: "the norm of all weights is held there, or at its start; 0: it is free",
+    help: "start, or a number: the norm of all weights is held at that of the start, or there; 0: it is free",
     label: "weight norm held at",
     shape: () => "held norm",
   }),
