@@ -71,24 +71,27 @@ Deno.test("the boundary experiments are the published ones", () => {
   const all = BOUNDARIES;
   const counts = all.map(({ name, runs }) => [name, runs.length, runs[0].schedule.steps]);
   assertEquals(counts, [
-    ["exp1_weight_decay", 5, 50_000],
-    ["exp2_hidden_dim", 4, 50_000],
-    ["exp3_prime", 4, 50_000],
-    ["exp4_matched", 4, 20_000],
+    ["exp1_weight_decay", 25, 50_000],
+    ["exp2_hidden_dim", 20, 50_000],
+    ["exp3_prime", 20, 50_000],
+    ["exp4_matched", 20, 20_000],
     ["exp5_ratio_wd1", 40, 20_000],
     ["exp5_ratio_wd0p1", 40, 100_000],
     ["exp5_ratio_wd0p01", 40, 200_000],
-    ["prime53_ratio", 11, 20_000],
+    ["prime53_ratio", 55, 20_000],
+    ["ratio_p23", 40, 20_000],
+    ["ratio_p47", 40, 20_000],
+    ["ratio_p53", 40, 20_000],
+    ["ratio_p59", 40, 20_000],
     ["extended_ratio_wd1", 10, 20_000],
     ["extended_ratio_wd0p1", 10, 100_000],
     ["extended_ratio_wd0p01", 10, 200_000],
   ]);
   const seeds = [42, 123, 456, 789, 1337];
-  for (const { name, rule, runs } of all) {
+  for (const { name, rule, margin, runs } of all) {
     checkExperiment({ name, runs });
-    assertEquals(rule, "sustained");
-    const many = /ratio_wd/.test(name);
-    assertEquals([...new Set(runs.map(({ seed }) => seed))], many ? seeds : [42]);
+    assertEquals([rule, margin], ["sustained", 500]);
+    assertEquals([...new Set(runs.map(({ seed }) => seed))], seeds);
     for (const { model, data, optim, schedule } of runs) {
       const { dModel, dMlp, ...rest } = model, { dModel: _, dMlp: __, ...published } = PRESETS.boundaries.model;
       assertEquals([rest, dMlp, schedule.evalEvery, data.batch, data.trainFraction], [published, 4 * dModel, 10, "full", 0.5]);
@@ -96,12 +99,13 @@ Deno.test("the boundary experiments are the published ones", () => {
     }
   }
   const values = (name: string) => Object.fromEntries(swept(all.find((each) => each.name === name)!.runs));
-  assertEquals(values("exp1_weight_decay"), { "optim.weightDecay": [0.1, 0.5, 1, 3, 10] });
-  assertEquals(values("exp2_hidden_dim"), { "model.dModel": [32, 64, 128, 256] });
-  assertEquals(values("exp3_prime"), { "data.prime": [23, 47, 59, 97] });
+  assertEquals(values("exp1_weight_decay"), { "optim.weightDecay": [0.1, 0.5, 1, 3, 10], "schedule.steps": [50_000, 5000], seed: seeds });
+  assertEquals(values("exp2_hidden_dim"), { "model.dModel": [32, 64, 128, 256], seed: seeds });
+  assertEquals(values("exp3_prime"), { "data.prime": [23, 47, 59, 97], seed: seeds });
   assertEquals(values("exp5_ratio_wd1"), { "model.dModel": [72, 96, 120, 144, 192, 240, 288, 388], seed: seeds });
   assertEquals(values("extended_ratio_wd0p01"), { "model.dModel": [776, 1552], seed: seeds });
-  assertEquals(values("prime53_ratio"), { "model.dModel": [52, 56, 80, 92, 100, 104, 112, 120, 140, 160, 200] });
-  const matched = all.find(({ name }) => name === "exp4_matched")!.runs.map(({ data, model }) => [data.prime, model.dModel]);
+  assertEquals(values("prime53_ratio"), { "model.dModel": [52, 56, 80, 92, 100, 104, 112, 120, 140, 160, 200], seed: seeds });
+  const matched = all.find(({ name }) => name === "exp4_matched")!.runs.filter(({ seed }) => seed === 42)
+    .map(({ data, model }) => [data.prime, model.dModel]);
   assertEquals(matched, [[23, 32], [47, 64], [59, 64], [97, 128]]);
 });

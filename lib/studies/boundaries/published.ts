@@ -14,7 +14,7 @@ const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries
 /** Its rule asks for ten evaluations in a row, ten epochs apart, and dates the first. */
 const LOOKAHEAD = 90;
 
-/** A published run; `experiment` is the name that it has here, `ratio_p23` and so on for moduli that aren't in `BOUNDARIES`. */
+/** A published run; `experiment` is the name that it has here. */
 export interface PublishedRun extends BoardRun {
   readonly experiment: string;
 }
