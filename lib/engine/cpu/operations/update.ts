@@ -1,19 +1,25 @@
 /** Records of what makes new parameters of a gradient. */
 import type { Area } from "../../../run/areas.ts";
-import type { ClipRows, GradientFilter, HoldNorm, MuonEnd, MuonPolynomial, MuonStart, OrthogonalGradient, Update } from "../../op.ts";
+import type {
+  ClipRows,
+  GradientFilter,
+  HoldNorm,
+  MuonEnd,
+  MuonPolynomial,
+  MuonStart,
+  OrthogonalGradient,
+  Schedule,
+  Update,
+  UpdateRule,
+} from "../../op.ts";
 import { MUON_EPS, NEWTON_SCHULZ } from "../../update.ts";
 import * as code from "../kernels/opcode.ts";
 import { type Range, reads, real, type Record, writes } from "../records.ts";
 import { hyper, state } from "./run.ts";
 
-const RULES = {
-  adamw: code.RULE_ADAMW,
-  adam: code.RULE_ADAM,
-  sgd: code.RULE_SGD,
-  signsgd: code.RULE_SIGNSGD,
-  lion: code.RULE_LION,
-};
-const SCHEDULES = { constant: code.SCHEDULE_CONSTANT, cosine: code.SCHEDULE_COSINE, linear: code.SCHEDULE_LINEAR };
+/** The numbers by which kernels know a rule and a schedule. */
+const ruleOf = (kind: UpdateRule) => code[`RULE_${kind.toUpperCase() as Uppercase<UpdateRule>}`];
+const scheduleOf = (schedule: Schedule) => code[`SCHEDULE_${schedule.toUpperCase() as Uppercase<Schedule>}`];
 
 /** Words that an area reaches. */
 const inArea = (range: (buffer: string, from: number, words: number) => Range, buffer: string, { offset, rows, columns, stride }: Area) =>
@@ -40,8 +46,8 @@ export function update(op: Plain<Update>): Record {
       words,
       matrices,
       decays ? 1 : 0,
-      RULES[kind],
-      SCHEDULES[schedule],
+      ruleOf(kind),
+      scheduleOf(schedule),
     ],
     flop: (4 + 6 * moments.length) * words,
     bytes: (12 + 8 * moments.length) * words,
@@ -88,7 +94,7 @@ export function muonPolynomial({ label, n, A, A2, out }: Plain<MuonPolynomial>):
 /** A matrix, by X. */
 export function muonEnd({ label, schedule, area, scale, decays, X, params }: Plain<MuonEnd>): Record {
   const words = area.rows * area.columns, ranges = [hyper, state, inArea(writes, params, area), reads(X, 0, words)];
-  const args = [...ranges, ...sizeOf(area), real(scale), decays ? 1 : 0, SCHEDULES[schedule]];
+  const args = [...ranges, ...sizeOf(area), real(scale), decays ? 1 : 0, scheduleOf(schedule)];
   return { label, opcode: code.MUON_END, args, flop: 4 * words, bytes: 12 * words };
 }
 
