@@ -13,6 +13,7 @@ const GOLDEN: Record<string, string> = {
   "tiny-live": "28d65281bd79b9ed7e1bf7b610e7e629ae276ea884fb9c2cf7a499957d1d48a7",
   "nanda": "3eb01c9dff4c0759138d9b047406f7d7788d8b2c7fce023d31a96f198daf0c57",
   "nanda, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
+  "nanda, Muon and limits": "b006dd9f1b68b60f3ee09a04dce783195505848146ef30e88a50f071569b005c",
 };
 
 const options = { sanitizeOps: false, sanitizeResources: false };
