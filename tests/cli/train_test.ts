@@ -33,6 +33,22 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "warmup": ["3", 3],
     "steps": ["5", 5],
     "eval-every": ["4", 4],
+    "optimiser": ["lion", "lion"],
+    "lr-schedule": ["cosine", "cosine"],
+    "lr-steps": ["90", 90],
+    "grad-filter": ["orthogonal", "orthogonal"],
+    "filter-window": ["7", 7],
+    "decay-groups": ["mlp", "mlp"],
+  };
+  // Flags that only others' choices read.
+  const companions: Record<string, string> = {
+    "momentum": "--optimiser sgd",
+    "muon-lr": "--optimiser muon",
+    "lr-schedule": "--lr-steps 90",
+    "lr-steps": "--lr-schedule linear",
+    "filter-alpha": "--grad-filter grokfast-ema",
+    "filter-lambda": "--grad-filter grokfast-ema",
+    "filter-window": "--grad-filter grokfast-ma",
   };
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
@@ -40,7 +56,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
   for (const [flag, { part, name }] of FIELDS) {
     const [text, value] = values[flag] ?? ["0.25", 0.25];
-    const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
+    const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text, ...companions[flag]?.split(" ") ?? []);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
@@ -56,7 +72,7 @@ Deno.test("the names that others script against are flags", async () => {
   );
   assertEquals(spec.data, { operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
   const optim = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
-  assertEquals(spec.optim, optim);
+  assertEquals(spec.optim, { ...PRESETS["ai-scientist"].optim, ...optim });
   assertEquals([spec.model.biases, spec.model.init, spec.model.dMlp], [false, "normal", 16]);
 });
 
