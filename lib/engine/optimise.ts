@@ -13,9 +13,10 @@ const HIDDEN: readonly Group[] = ["attn", "mlp"];
 /** Groups whose rows are vectors of their own, and those where a column leads into a unit. */
 const BY_ROWS: readonly Group[] = ["embed", "pos"], BY_COLUMNS: readonly Group[] = ["attn", "mlp", "unembed"];
 
-/** The operations of an update, once `grads` is there. */
+/** The operations of an update, once `grads` is there. Frozen groups stay as they are, with their moments. */
 export function optimise({ spec, layout, buffer }: Pick<Pass, "spec" | "layout" | "buffer">): Op[] {
-  const { optim } = spec, { length: P } = layout, tensors = areas(layout);
+  const { optim } = spec, { length: P } = layout, frozen = groupsIn(optim.frozen);
+  const tensors = areas(layout).filter(({ group }) => !frozen.includes(group));
   for (const [name, words] of besideWords(spec, P)) buffer(name, words);
   const grads = optim.gradFilter === "none" ? "grads" : buffer("filtered", P);
   const hidden = optim.rule === "muon" ? tensors.filter(({ group }) => HIDDEN.includes(group)) : [];
@@ -48,29 +49,30 @@ function filter({ optim: { gradFilter, filterWindow } }: RunSpec, { length: P }:
   return [{ op: "gradientFilter", label: `filtered = ${gradFilter}(grads)`, kind, window: filterWindow, kept: "filter", ...out }];
 }
 
-/** Every parameter that Muon leaves, in stretches that are treated alike: all at once where all are. */
+/** Every parameter that isn't frozen and that Muon leaves, in stretches that are treated alike: all at once where all are. */
 function updates(
-  { optim: { rule, lrSchedule, decayGroups } }: RunSpec,
+  { optim: { rule, lrSchedule, decayGroups, frozen } }: RunSpec,
   { length: P, vectorsFrom, blocks, tensors }: Layout,
   grads: string,
 ): Op[] {
   const kind = rule === "muon" ? "adamw" : rule, decaying = groupsIn(decayGroups);
-  const stretches: { first: number; words: number; treated: "muon" | "decays" | "stays" }[] = [];
+  const left: readonly Group[] = [...groupsIn(frozen), ...rule === "muon" ? HIDDEN : []];
+  const stretches: { first: number; words: number; decays: boolean }[] = [];
   for (const { offset, rows, stride } of blocks.values()) {
     const group = groupOf(tensors.find((tensor) => tensor.offset === offset)!.name); // every block begins with a tensor
-    const treated = rule === "muon" && HIDDEN.includes(group) ? "muon" : decaying.includes(group) ? "decays" : "stays";
-    const last = stretches.at(-1), words = rows * stride;
-    if (last?.treated === treated) last.words += words;
-    else stretches.push({ first: offset, words, treated });
+    if (left.includes(group)) continue;
+    const last = stretches.at(-1), words = rows * stride, decays = decaying.includes(group);
+    if (last && last.decays === decays && last.first + last.words === offset) last.words += words;
+    else stretches.push({ first: offset, words, decays });
   }
-  return stretches.filter(({ treated }) => treated !== "muon").map(({ first, words, treated }): Op => {
+  return stretches.map(({ first, words, decays }): Op => {
     const part = words === P ? "" : `, words ${first} to ${first + words - 1}`, moments = MOMENTS[kind];
     const label = kind === "adamw"
       ? `params, m, v = AdamW(${grads})${part}`
       : `${["params", ...moments].join(", ")} = ${kind}(${grads})${part}`;
     return {
       ...{ op: "update", label, kind, schedule: lrSchedule, P, first, words, vectorsFrom },
-      ...{ decays: treated === "decays", params: "params", grads, moments },
+      ...{ decays, params: "params", grads, moments },
     };
   });
 }

@@ -53,8 +53,12 @@ export function update({ optim }: RunSpec, layout: Layout, step: number, before:
   const parts = partsOf(layout), names = layout.tensors.map(({ name }) => name);
   const { gradient: filtered, beside } = filter(optim, layout, step, before, gradient);
   const [params, m, v, g] = [before.params, before.m, before.v, filtered].map((flat) => parts.apart(flat));
-  const after = names.map((name, i) => updated(optim, name, step, { w: params[i], m: m[i], v: v[i], g: g[i] }));
-  const clipped = after.map(({ w }, i) => optim.rowNorm === 0 ? w : shortened(names[i], w, optim.rowNorm));
+  const isFrozen = (i: number) => groupsIn(optim.frozen).includes(groupOf(names[i]));
+  const after = names.map((name, i): Updated => {
+    const before = { w: params[i], m: m[i], v: v[i] };
+    return isFrozen(i) ? before : updated(optim, name, step, { ...before, g: g[i] });
+  });
+  const clipped = after.map(({ w }, i) => optim.rowNorm === 0 || isFrozen(i) ? w : shortened(names[i], w, optim.rowNorm));
   const next = parts.together(clipped);
   return {
     params: optim.heldNorm === 0 ? next : next.mul(beside.norm.slice(0, 1).div(next.norm())),

@@ -119,6 +119,9 @@ const CASES: Readonly<Record<string, { readonly input: RunInput; readonly update
   "decay on some groups": { input: { optim: { weightDecay: 20, decayGroups: "pos+mlp+biases" } } },
   "the norm held at its start": { input: { optim: { heldNorm: "start" } } },
   "the norm held elsewhere, rows no longer than 0.7": { input: { optim: { heldNorm: 5, rowNorm: 0.7 } } },
+  "Muon with frozen groups": {
+    input: { optim: { rule: "muon", frozen: "pos+attn+norms", decayGroups: "embed+attn+mlp", rowNorm: 0.7, gradFilter: "grokfast-ema" } },
+  },
   "much at once": {
     input: {
       model: { layers: 2, initScale: 2 },

@@ -28,6 +28,7 @@ Deno.test("optimiser: what one choice doesn't read, or can't do without, is refu
     [{ decayGroups: "norms+biases", decay: "matrices" }, "decayGroups must be such that some group has matrices where decay is matrices"],
     [{ decayGroups: "mlp+attn" }, "decayGroups must be all, none, or some of embed+pos+attn+mlp+norms+unembed+biases in this order"],
     [{ heldNorm: "end" as "start" }, 'heldNorm (where it is not "start") must be 0 or above, current value is "end"'],
+    [{ heldNorm: 3, frozen: "pos" }, "heldNorm must be 0 where frozen is pos: it scales all tensors, current value is 3"],
     [{ rowNorm: -1 }, "rowNorm must be 0 or above, current value is -1"],
   ];
   for (const [input, message] of cases) {
@@ -115,13 +116,15 @@ Deno.test("areas: one for each tensor, with all its elements; together every par
   }
 });
 
-Deno.test("layout: the initial scale multiplies weight matrices and embeddings, and nothing else", () => {
-  const model = { dModel: 8, heads: 2 }, one = runSpec({ model }), four = runSpec({ model: { ...model, initScale: 4 } });
+Deno.test("layout: the initial scale multiplies what is drawn of weight matrices and embeddings, and nothing else", () => {
+  const model = { dModel: 8, heads: 2, positionInit: "sinusoidal" } as const,
+    one = runSpec({ model }),
+    four = runSpec({ model: { ...model, initScale: 4 } });
   assertNotEquals(specHash(one), specHash(four));
   assertEquals(shapeKey(one), shapeKey(four));
   const [plain, scaled] = [one, four].map(initialise);
   for (const tensor of layout(one).tensors) {
-    const factor = tensor.name.includes("W_") ? 4 : 1;
+    const factor = tensor.name.includes("W_") && !tensor.name.endsWith("W_pos") ? 4 : 1;
     assertEquals(read(tensor, scaled), read(tensor, plain).map((x) => factor * x), tensor.name);
   }
 });

@@ -42,9 +42,11 @@ export async function bits(preset: PresetName, optim: RunInput["optim"] & object
 /** Of everything that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, { loss: "torch" }, threads);
-  found["nanda, float64"] = await bits("nanda", { loss: "float64" }, threads);
-  found["nanda, Muon and limits"] = await bits("nanda", MUON, threads);
+  for (const preset of Object.keys(PRESETS) as PresetName[]) {
+    found[preset] = await bits(preset, { loss: PRESETS[preset].optim.loss }, threads);
+  }
+  found["one-layer, float64"] = await bits("one-layer", { loss: "float64" }, threads);
+  found["one-layer, Muon and limits"] = await bits("one-layer", MUON, threads);
   return found;
 }
 
