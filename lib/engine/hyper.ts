@@ -54,6 +54,9 @@ export const HYPER: readonly Field[] = [
   u32("train_pairs", (_, { trainPairs }) => trainPairs),
   u32("pairs", (_, { pairs }) => pairs),
   ...laterNumbers(PART_ENTRIES),
+  f32("one_minus_momentum", ({ optim }) => 1 - optim.momentum),
+  f32("one_minus_filter_alpha", ({ optim }) => 1 - optim.filterAlpha),
+  f32("row_norm", ({ optim }) => optim.rowNorm),
 ];
 
 /** Words of `hyper` a run. */

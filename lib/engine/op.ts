@@ -11,8 +11,10 @@
  */
 import type { Layout } from "../run/layout.ts";
 import type { ModelSpec } from "../run/spec.ts";
+import type { UpdateOp } from "./update.ts";
 import type { Batch, By, ByValue, PositionRows, RowMap, View } from "./view.ts";
 
+export type * from "./update.ts";
 export type * from "./view.ts";
 
 export type ActivationName = ModelSpec["activation"];
@@ -209,25 +211,6 @@ export interface Loss extends Batch {
   readonly dlogits?: View;
 }
 
-/**
- * params and moments, f32[P] each, words `first` to `first + words − 1`, after an update by `grads`; rests where the run has done its steps.
- * The run's numbers come from `hyper`, its step from `state`.
- */
-export interface Update {
-  readonly op: "update";
-  readonly label: string;
-  /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). */
-  readonly kind: "adamw";
-  readonly P: number;
-  readonly first: number;
-  readonly words: number;
-  /** Words before this one are matrices and decay; those from it are vectors and decay where the run says so. */
-  readonly vectorsFrom: number;
-  readonly params: string;
-  readonly grads: string;
-  readonly moments: readonly [m: string, v: string];
-}
-
 /** batch = the next draws from the training pairs, or pair i where the run's batch is all of them. */
 export interface Sample extends Batch {
   readonly op: "sample";
@@ -325,7 +308,7 @@ export type Op =
   | Pool
   | PoolBackward
   | Loss
-  | Update
+  | UpdateOp
   | Sample
   | Chunk
   | Lists

@@ -3,7 +3,7 @@
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
-import { groupOf, groupsIn } from "../run/groups.ts";
+import { besideWords } from "../run/beside.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { backward } from "./backward.ts";
@@ -12,10 +12,11 @@ import { METRICS } from "./evaluation.ts";
 import { forward, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import type { ListName, Op, Plan } from "./op.ts";
+import { optimise } from "./optimise.ts";
 import { Pass } from "./pass.ts";
 import { layerRows } from "./rows.ts";
 
-/** Buffers that hold a run's state. */
+/** Buffers that hold a run's state, with those of `besideWords`. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
 
 /** Pairs of an evaluation whose losses are summed at once. */
@@ -52,7 +53,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
       ...forward(training),
       loss(training, "d.logits"),
       ...backward(training),
-      ...updates(spec, layout),
+      ...optimise(training),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
     elements: forward(elements),
@@ -84,7 +85,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
   };
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
-    state: STATE.filter((name) => buffers.has(name)),
+    state: [...STATE.filter((name) => buffers.has(name)), ...besideWords(spec, P).keys()],
     ...watched && { attention: watched.sizes },
   };
 }
@@ -119,25 +120,6 @@ function loss(pass: Pass, gradient?: string): Op {
     ...{ batch, examples, C, logits, stats },
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };
-}
-
-/** An update of the stretches of parameters between frozen groups; where nothing is frozen, of all at once. */
-function updates({ optim: { frozen } }: RunSpec, { length: P, vectorsFrom, blocks, tensors }: Layout): Op[] {
-  const still = groupsIn(frozen), stretches: { first: number; words: number }[] = [];
-  for (const { offset, rows, stride } of blocks.values()) {
-    // Every block begins with a tensor, and all its tensors are of one group.
-    if (still.includes(groupOf(tensors.find((tensor) => tensor.offset === offset)!.name))) continue;
-    const last = stretches.at(-1), words = rows * stride;
-    if (last && last.first + last.words === offset) last.words += words;
-    else stretches.push({ first: offset, words });
-  }
-  return stretches.map(({ first, words }): Op => ({
-    op: "update",
-    label: `params, m, v = AdamW(grads)${words === P ? "" : `, words ${first} to ${first + words - 1}`}`,
-    kind: "adamw",
-    ...{ P, first, words, vectorsFrom, params: "params", grads: "grads" },
-    moments: ["m", "v"],
-  }));
 }
 
 /**

@@ -3,6 +3,7 @@
  * named here.
  */
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
+import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
 import { initialise, type Layout } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
@@ -71,10 +72,13 @@ export class RowTrainer implements Trainer {
 
     const put = (name: string, words: number, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
       this.#queue.write(name, words * slot, data);
-    put("params", P, from?.params ?? initialise(spec));
+    const params = from?.params ?? initialise(spec);
+    put("params", P, params);
     put("m", P, from?.m ?? new Float32Array(P));
     put("v", P, from?.v ?? new Float32Array(P));
     put("grads", P, new Float32Array(P));
+    const beside = from?.beside ?? besideAtStart(spec, params) ?? {};
+    for (const [name, words] of besideWords(spec, P)) put(name, words, beside[name]);
     put("hyper", HYPER_WORDS, hyperWords(spec));
     put("state", STATE_WORDS, stateWords(spec, this.steps[row]));
     put("batch_sums", 4, Float32Array.from([...from?.batchSums ?? [0, 0, 0], 0]));
@@ -98,6 +102,7 @@ export class RowTrainer implements Trainer {
     if (!losses.includes(loss)) refuse(`its loss on ${this.info.engine}`, losses.join(" or "), loss);
     const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
     if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
+    if (from) checkBeside(from);
   }
 
   drop(row: number): void {
@@ -157,8 +162,10 @@ export class RowTrainer implements Trainer {
   async snapshot(row: number): Promise<Snapshot> {
     const { length: P } = this.layout, slot = this.#slot(row), step = this.steps[row];
     const spec = this.rows[row]!; // a row with a slot has a run
-    const [params, m, v, sums] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
-    return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    const beside = [...besideWords(spec, P)];
+    const [params, m, v, sums, ...others] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4], ...beside]);
+    const state = { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    return beside.length === 0 ? state : { ...state, beside: Object.fromEntries(beside.map(([name], i) => [name, others[i]])) };
   }
 
   async gradient(row: number): Promise<Float32Array<ArrayBuffer>> {

@@ -2,7 +2,7 @@
  * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
  * shape and identity, the columns of the lab, and the names in figures.
  */
-import { groupsKind } from "./groups.ts";
+import { GROUPS, groupsKind } from "./groups.ts";
 import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 import { sigmasKind } from "./sigmas.ts";
@@ -27,6 +27,11 @@ interface About<T extends Value> {
   readonly follows?: "width" | "others";
   /** Its value where it isn't given but another field of its part is. */
   readonly from?: { readonly field: string; value(other: never): T };
+  /**
+   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none. Elsewhere the
+   * number must be 0; under these it may be 0 only where that is the default.
+   */
+  readonly readBy?: { readonly field: string; readonly choices: Readonly<Record<string, number | null>> };
   /** It isn't part of what a run is: a run that goes on for more steps is the same run. */
   readonly extent?: true;
 }
@@ -48,6 +53,17 @@ export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T
   neutral,
   ...about,
 });
+
+/** A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. */
+function readBy(field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) {
+  const defaults = Object.entries(choices).flatMap(([choice, value]) => value ? [`${value} with ${choice}`] : []);
+  return later(kind, 0, {
+    ...about,
+    help: [about.help, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
+    readBy: { field, choices },
+    from: { field, value: (choice: string) => choices[choice] ?? 0 },
+  });
+}
 
 /** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
 const LARGEST_PRIME = 1021;
@@ -147,6 +163,11 @@ const model = {
     label: "final norm",
     shape: () => "no final norm",
   }),
+  /** α: every weight matrix, embeddings among them, begins α times as large; biases and LayerNorms don't. Omnigrok: Liu et al. (ICLR 2023). */
+  initScale: later(single(POSITIVE), 1, {
+    help: "initial weight matrices and embeddings are multiplied by it, biases and LayerNorms are not",
+    label: "initial scale",
+  }),
 };
 
 const data = {
@@ -188,6 +209,72 @@ const optim = {
   frozen: later(groupsKind(), "none", {
     help: "groups of tensors that are not trained: none, or such as embed+unembed",
     shape: (groups) => `frozen ${groups}`,
+  }),
+  /**
+   * How parameters follow from gradients: `lib/engine/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
+   * gradient (L2); the others decay apart from it.
+   */
+  rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
+    help: "the optimiser: adamw, adam and sgd (with L2), signsgd, lion, or muon on hidden matrices and adamw on the rest",
+    label: "optimiser",
+    column: "optimiser",
+    flag: "optimiser",
+    shape: (rule) => rule,
+  }),
+  momentum: readBy("rule", { sgd: 0, muon: 0.95 }, single(BELOW_ONE), { help: "of sgd and muon" }),
+  muonLr: readBy("rule", { muon: 0.02 }, single(NOT_NEGATIVE), {
+    help: "learning rate of the matrices that muon updates; --lr is that of the rest",
+    label: "Muon's learning rate",
+  }),
+  /** After warm-up the learning rate stays, or falls to 0 at update `lrSteps`, along half a cosine or a line. */
+  lrSchedule: later(word("constant", "cosine", "linear"), "constant", {
+    help: "after warm-up the learning rate stays, or falls to 0: constant, cosine or linear",
+    label: "schedule of the learning rate",
+    shape: (name) => `${name} rate`,
+  }),
+  /** Its own field and not the number of steps: a run that goes on for more steps is the same run. */
+  lrSteps: readBy("lrSchedule", { cosine: null, linear: null }, whole(0), {
+    help: "the update at which a cosine or linear schedule reaches 0",
+    label: "learning rate 0 at",
+    unit: "updates",
+  }),
+  /** What becomes of the gradient before the update: `lib/engine/update.ts` has the formulas. */
+  gradFilter: later(word("none", "grokfast-ema", "grokfast-ma", "orthogonal"), "none", {
+    help: "none, grokfast-ema, grokfast-ma, or orthogonal (⊥Grad: without its part along the weights)",
+    label: "gradient filter",
+    shape: (name) => name,
+  }),
+  filterAlpha: readBy("gradFilter", { "grokfast-ema": 0.98 }, single(BELOW_ONE), {
+    help: "decay of Grokfast's average",
+    label: "filter α",
+  }),
+  filterLambda: readBy("gradFilter", { "grokfast-ema": 2, "grokfast-ma": 5 }, single(NOT_NEGATIVE), {
+    help: "how many times Grokfast adds its average to the gradient",
+    label: "filter λ",
+  }),
+  filterWindow: readBy("gradFilter", { "grokfast-ma": 100 }, whole(0, 1000), {
+    help: "gradients that Grokfast's moving average is taken over; each is kept",
+    label: "filter window",
+    unit: "updates",
+    shape: (updates) => `window ${updates}`,
+  }),
+  /** Which tensors decay, among those that `decay` says. */
+  decayGroups: later(groupsKind(), "all", {
+    help: `all, or groups of tensors that decay: some of ${GROUPS.join("+")}`,
+    label: "decays",
+    shape: (names) => `decay ${names}`,
+  }),
+  /** The norm of all parameters, as the metric `weightNorm` has it, that every update ends with. */
+  heldNorm: later(wordOr("start", single(NOT_NEGATIVE)), 0, {
+    help: "start, or a number: the norm of all weights is held at that of the start, or there; 0: it is free",
+    label: "weight norm held at",
+    shape: () => "held norm",
+  }),
+  /** After an update, no row is longer: a token's or position's vector, or the weights that lead into one unit. */
+  rowNorm: later(single(NOT_NEGATIVE), 0, {
+    help: "largest norm of a row of weights (a token's vector, the weights into a unit); 0: no limit",
+    label: "largest row norm",
+    shape: () => "row norms",
   }),
 };
 

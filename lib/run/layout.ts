@@ -5,6 +5,7 @@
  * to multiples of four (so that all loads are `vec4f`), W_Q W_K W_V side by side as one matrix [D, 3·H·K]. Padding is zero, its
  * gradient is zero, and it stays zero. The names, dimensions and order of axes are TransformerLens's.
  */
+import { type Group, groupOf } from "./groups.ts";
 import { Random } from "./random.ts";
 import { sigmaOf } from "./sigmas.ts";
 import { sinusoids } from "./sinusoids.ts";
@@ -150,10 +151,11 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
  * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `linear`: the same, but W_Q, W_K, W_V, W_O and their biases too U(±1/√D).
  * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn.
+ * Then all but biases and LayerNorms is multiplied by `initScale`, but no sinusoidal table.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes: { D, M } } = layout(spec);
-  const { init, initSigma, initSigmas, positionInit, positionSigma, context } = spec.model;
+  const { init, initSigma, initSigmas, positionInit, positionSigma, initScale, context } = spec.model;
   const flat = new Float32Array(length);
   const random = new Random(spec.seed, "init");
   const normal = (sigma: number) => () => sigma * random.normal();
@@ -173,9 +175,10 @@ export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
     const fanIn = last === "W_out" || last === "b_out" ? M : D;
     return uniform(1 / Math.sqrt(fanIn));
   };
+  const isScaled = (group: Group) => group !== "norms" && group !== "biases" && !(group === "pos" && positionInit === "sinusoidal");
   for (const tensor of tensors) {
-    const next = draw(tensor.name);
-    visit(tensor, (_, to) => flat[to] = next());
+    const next = draw(tensor.name), scale = isScaled(groupOf(tensor.name)) ? initScale : 1;
+    visit(tensor, (_, to) => flat[to] = scale * next());
   }
   return flat;
 }

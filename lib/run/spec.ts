@@ -20,6 +20,7 @@ import {
   tokenNames,
   valueAt,
 } from "./fields.ts";
+import { groupsIn } from "./groups.ts";
 import { type RunInput, runInputSchema } from "./input.ts";
 import { elementCount, OPERATIONS, pairCount, trainCount } from "./operations.ts";
 import { complete, PRESETS } from "./presets.ts";
@@ -60,6 +61,7 @@ export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, pr
     return part === name && source !== undefined ? [[own, from!.value(source as never)]] : [];
   });
   const values = { ...preset, ...Object.fromEntries(following), ...given };
+  for (const entry of entries) if (entry.part === name) mustBeRead(entry, values);
   TOGETHER[name]?.(values);
   return Object.freeze(values);
 }
@@ -182,6 +184,16 @@ function fail(name: string, value: unknown, requirement: string): never {
   throw new Error(`${CANNOT}: ${name} must be ${requirement}, current value is ${quote(value)}`);
 }
 
+/** Fails where a number is given that nothing reads, or is 0 where something reads it that can't do with 0. */
+function mustBeRead({ name, field: { readBy } }: Entry, values: object): void {
+  if (!readBy) return;
+  // The names of a part's fields; a field that is read by choices is a number, and the other one a word.
+  const { [name]: value, [readBy.field]: choice } = values as Readonly<Record<string, number | string>>;
+  const words = Object.keys(readBy.choices), reads = words.includes(String(choice));
+  if (!reads && value !== 0) fail(name, value, `0 where ${readBy.field} is ${choice} (${words.join(" or ")} reads it)`);
+  if (reads && value === 0 && readBy.choices[choice] !== 0) fail(name, value, `above 0 where ${readBy.field} is ${choice}`);
+}
+
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
   model: ({ dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm }: ModelSpec) => {
@@ -199,8 +211,16 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
   },
-  optim: ({ frozen }: OptimSpec) => {
+  optim: ({ lrSchedule, lrSteps, warmup, decay, decayGroups, frozen, heldNorm }: OptimSpec) => {
+    if (lrSchedule !== "constant" && lrSteps <= warmup) {
+      fail("lrSteps", lrSteps, `above warmup (${warmup}), where lrSchedule is ${lrSchedule}`);
+    }
+    if (decayGroups === "none") fail("decayGroups", decayGroups, "some groups or all; weightDecay 0 says that none decay");
+    if (decay === "matrices" && groupsIn(decayGroups).every((group) => group === "norms" || group === "biases")) {
+      fail("decayGroups", decayGroups, "such that some group has matrices where decay is matrices");
+    }
     if (frozen === "all") fail("frozen", frozen, "such that some group is trained");
+    if (frozen !== "none" && heldNorm !== 0) fail("heldNorm", heldNorm, `0 where frozen is ${frozen}: it scales all tensors`);
   },
 };
 

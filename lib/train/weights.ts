@@ -1,4 +1,5 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
+import { besideWords } from "../run/beside.ts";
 import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
 import { isAlwaysThere, METRIC_NAMES } from "../run/metrics.ts";
@@ -42,7 +43,8 @@ export interface Checkpoint {
 }
 
 /**
- * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches.
+ * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches, and what
+ * else its optimiser keeps, `optimiser.…`, as the engines have it.
  * @param metrics its evaluations up to that state, each as a tensor f64[n] `metrics.…`: so one file has both, and neither is ever ahead
  * @param trainedOn the kinds of engines that trained it, which go into the metadata
  */
@@ -57,7 +59,7 @@ export async function saveCheckpoint(
 
 /** The bytes of a checkpoint. */
 export function checkpointFile(
-  { spec, step, params, m, v, batchSums }: Snapshot,
+  { spec, step, params, m, v, batchSums, beside = {} }: Snapshot,
   metrics?: readonly Metrics[],
   trainedOn: readonly string[] = [],
 ): Uint8Array {
@@ -66,6 +68,7 @@ export function checkpointFile(
     ...named(spec, m, M),
     ...named(spec, v, V),
     { name: SUMS, shape: [batchSums.length], values: batchSums },
+    ...Object.entries(beside).map(([name, values]) => ({ name: BESIDE + name, shape: [values.length], values })),
     ...metrics === undefined ? [] : METRIC_NAMES.map((field) => {
       return { name: EVALUATIONS + field, shape: [metrics.length], values: Float64Array.from(metrics, (row) => row[field]) };
     }),
@@ -85,9 +88,11 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const spec = storedSpec(path, metadata, "a checkpoint");
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
+  const kept = [...besideWords(spec, params.length)].filter(([name]) => step > 0 || tensors.has(BESIDE + name));
+  const beside = Object.fromEntries(kept.map(([name, words]) => [name, floats(path, tensors, BESIDE + name, [words])]));
   mustBeOf(path, tensors, spec);
   return {
-    state: { spec, step, params, m, v, batchSums },
+    state: { spec, step, params, m, v, batchSums, ...kept.length > 0 && { beside } },
     metrics: evaluations(path, tensors, step),
     trainedOn: engines(path, metadata.trained_on),
   };
@@ -143,12 +148,12 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
   }
 }
 
-const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.";
+const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.", BESIDE = "optimiser.";
 
 /** Fails where there is a tensor that neither this model nor a checkpoint of it has. */
 function mustBeOf(path: string, tensors: ReadonlyMap<string, Stored>, spec: RunSpec): void {
   const own = new Set([...layout(spec).tensors.flatMap(({ name }) => [name, M + name, V + name]), SUMS]);
-  const stray = tensors.keys().find((name) => !own.has(name) && !name.startsWith(EVALUATIONS));
+  const stray = tensors.keys().find((name) => !own.has(name) && !name.startsWith(EVALUATIONS) && !name.startsWith(BESIDE));
   if (stray !== undefined) throw new Error(`Cannot load ${path}: it holds ${nameOf(stray)}, which this model doesn't have`);
 }
 

@@ -27,6 +27,22 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "warmup": ["3", 3],
     "steps": ["5", 5],
     "eval-every": ["4", 4],
+    "optimiser": ["lion", "lion"],
+    "lr-schedule": ["cosine", "cosine"],
+    "lr-steps": ["90", 90],
+    "grad-filter": ["orthogonal", "orthogonal"],
+    "filter-window": ["7", 7],
+    "decay-groups": ["mlp", "mlp"],
+  };
+  // Flags that only others' choices read.
+  const companions: Record<string, string> = {
+    "momentum": "--optimiser sgd",
+    "muon-lr": "--optimiser muon",
+    "lr-schedule": "--lr-steps 90",
+    "lr-steps": "--lr-schedule linear",
+    "filter-alpha": "--grad-filter grokfast-ema",
+    "filter-lambda": "--grad-filter grokfast-ema",
+    "filter-window": "--grad-filter grokfast-ma",
   };
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
@@ -35,7 +51,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   for (const [flag, { part, name, field }] of FIELDS) {
     const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
     const [text, value] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
-    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text);
+    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text, ...companions[flag]?.split(" ") ?? []);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);

@@ -4,11 +4,11 @@
  */
 import type { Batch, ByValue, EmbedSegment, Op, RowsBy, View } from "../../lib/engine/op.ts";
 import { NORM_EPS } from "../../lib/engine/op.ts";
-import { HYPER, STATE } from "../../lib/engine/hyper.ts";
 import { batchIndex } from "../../lib/run/random.ts";
+import { hyper, type Memory, stateAt } from "./memory.ts";
+import { PERFORM_UPDATE } from "./update_interpreter.ts";
 
-/** A run's buffers by name; a buffer of whole numbers holds them as they are. */
-export type Memory = Readonly<Record<string, Float64Array>>;
+export type { Memory } from "./memory.ts";
 
 type Perform = { readonly [Name in Op["op"]]: (op: Extract<Op, { op: Name }>, memory: Memory) => void };
 
@@ -28,9 +28,6 @@ function examplesOf({ lists, B, C }: ByValue, memory: Memory, by: "a" | "b", val
   const from = by === "a" ? 0 : C + 1 + B, words = memory[lists];
   return range(words[from + value + 1] - words[from + value]).map((i) => words[from + C + 1 + words[from + value] + i]);
 }
-
-const hyper = (memory: Memory, name: string) => memory.hyper[HYPER.findIndex((field) => field.name === name)];
-const stateAt = (name: typeof STATE[number]) => STATE.indexOf(name);
 
 /** By its power series, which at 5, beyond which it is 1, has lost seven of a double's sixteen digits. */
 function erf(x: number): number {
@@ -56,6 +53,7 @@ function crossEntropy(z: readonly number[], y: number): { loss: number; gradient
 const tokenOf = ({ token: { by, base } }: EmbedSegment, i: number, pair: number) => by === "constant" ? base : rowOf({ by, base }, i, pair);
 
 export const PERFORM: Perform = {
+  ...PERFORM_UPDATE,
   product: ({ form, m, n, k, a, b, c, bias, add, activation, derivative, sums }, memory) => {
     const A = memory[a.buffer], B = memory[b.buffer], before = add && memory[add.from.buffer].slice();
     for (const i of range(m)) {
@@ -210,19 +208,6 @@ export const PERFORM: Perform = {
       const { loss, gradient } = crossEntropy(z, y);
       memory[op.stats].set([loss, z.indexOf(Math.max(...z)) === y ? 1 : 0], 2 * i);
       if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = gradient[c] / op.examples; }
-    }
-  },
-  update: ({ first, words, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
-    const of = (name: string) => hyper(memory, name), step = memory.state[stateAt("step")];
-    if (step >= memory.state[stateAt("steps")]) return;
-    const lr = of("lr") * (of("warmup") > 0 ? Math.min(step / of("warmup"), 1) : 1);
-    const correction = (name: string) => 1 - Math.exp((step + 1) * of(name));
-    for (const i of range(words).map((word) => first + word)) {
-      const g = memory[grads][i], decay = i < vectorsFrom || of("decay_vectors") === 1 ? of("weight_decay") : 0;
-      memory[m][i] = of("beta1") * memory[m][i] + of("one_minus_beta1") * g;
-      memory[v][i] = of("beta2") * memory[v][i] + of("one_minus_beta2") * g * g;
-      const root = Math.sqrt(memory[v][i] / correction("log_beta2")) + of("eps");
-      memory[params][i] = memory[params][i] * (1 - lr * decay) - lr * memory[m][i] / correction("log_beta1") / root;
     }
   },
   sample: ({ batch, examples, pairs }, memory) => {

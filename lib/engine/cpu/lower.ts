@@ -15,6 +15,8 @@ interface Context {
   readonly panels: (op: Product) => Packed;
   /** Whether the plan both makes a buffer of pre-activations and reads it for a derivative: then the derivative is stored in its place. */
   readonly derives: (pre: string) => boolean;
+  /** Counts the records that one thread of a run does alone. */
+  readonly turn: () => number;
   /** Values of a and of b. */
   readonly C: number;
 }
@@ -38,11 +40,12 @@ export function lower(plan: Plan): Lists<ListName> {
   const products = ops.filter((op) => op.op === "product");
   const activated = new Set(products.flatMap(({ activation, c }) => (activation ? [c.buffer] : [])));
   const derived = new Set(products.flatMap(({ derivative }) => (derivative ? [derivative.pre.buffer] : [])));
-  let turn = 0;
+  let turn = 0, alone = 0;
   const context: Context = {
     scratch,
     // Two buffers take turns, so that one can be packed while the other is still read.
     panels: (op) => packed(op, scratch(`cpu.panels.${turn++ % 2}`, records.panelWords(op.k, op.n))),
+    turn: () => alone++,
     derives: (pre) => activated.has(pre) && derived.has(pre),
     C: plan.layout.sizes.elements,
   };
@@ -96,7 +99,21 @@ function recordsOf(op: Op, context: Context): Record[] {
     case "loss":
       return [records.loss(label, { ...op, logits: op.logits.buffer, dlogits: op.dlogits?.buffer })];
     case "update":
-      return [records.adamw(op)];
+      return [records.update(op)];
+    case "gradientFilter":
+      return [records.gradientFilter(op)];
+    case "orthogonalGradient":
+      return [records.orthogonalGradient(op, context.turn())];
+    case "muonStart":
+      return [records.muonStart(op)];
+    case "muonPolynomial":
+      return [records.muonPolynomial(op)];
+    case "muonEnd":
+      return [records.muonEnd(op)];
+    case "clipRows":
+      return [records.clipRows(op)];
+    case "holdNorm":
+      return [records.holdNorm(op)];
     case "sample":
       return [records.sample(label, op)];
     case "chunk":

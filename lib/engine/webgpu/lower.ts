@@ -1,18 +1,23 @@
 /** From operations to kernels: WGSL, tiles, splits and scratch are decided here. Plain data, before a device exists. */
 import type { ListName, Op, Plan } from "../op.ts";
-import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
+import { readsGradient } from "../update.ts";
+import { endOfEvaluation } from "./kernels/evaluation.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
 import { attentionSummary } from "./kernels/attention_summary.ts";
 import { chunk, lists, sample } from "./kernels/batch.ts";
 import { addParts, biasGradient, type Sums, sumsOf, vectorSumFloats } from "./kernels/columns.ts";
 import { embed, embedBackward } from "./kernels/embed.ts";
+import { gradientFilter, orthogonalGradient } from "./kernels/filter.ts";
 import { fold } from "./kernels/fold.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
+import { clipRows, holdNorm } from "./kernels/limit.ts";
+import { muonEnd, muonPolynomial, muonStart } from "./kernels/muon.ts";
 import { norm, normBackward, normGradient } from "./kernels/norm.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
+import { update } from "./kernels/update.ts";
 
 /** Kernels by list, and words per run by buffer, scratch included. */
 export interface Kernels {
@@ -46,7 +51,14 @@ const LOWER: Lower = {
   pool: (op) => [pool(op)],
   poolBackward: (op) => [poolBackward(op)],
   loss: (op) => [loss(op)],
-  update: (op) => [adamw(op)],
+  update: (op) => [update(op)],
+  gradientFilter: (op) => [gradientFilter(op)],
+  orthogonalGradient: (op) => [orthogonalGradient(op)],
+  muonStart: (op) => [muonStart(op)],
+  muonPolynomial: (op) => [muonPolynomial(op)],
+  muonEnd: (op) => [muonEnd(op)],
+  clipRows: (op) => [clipRows(op)],
+  holdNorm: (op) => [holdNorm(op)],
   sample: (op) => [sample(op)],
   chunk: (op) => [chunk(op)],
   lists: (op) => [lists(op)],
@@ -78,7 +90,7 @@ export function lower({ layout, buffers: planned, lists }: Plan, tile: Tile): Ke
       parts = false;
     };
     for (const op of ops) {
-      if (op.op === "update") complete();
+      if (readsGradient(op)) complete();
       kernels.push(...kernelsOf(op, context));
       parts ||= leavesParts(op);
     }

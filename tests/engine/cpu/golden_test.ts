@@ -16,6 +16,7 @@ const GOLDEN: Record<string, string> = {
   "tl-demo": "5910052d08d11524c0d47ded33602b40c8595ddd24d2c6da677ef9a7bb7abdc1",
   "power": "34295376a0d52735c1ee98d2b18382118c0cf23c0200e95ee7d62cb36b6363e8",
   "one-layer, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
+  "one-layer, Muon and limits": "b006dd9f1b68b60f3ee09a04dce783195505848146ef30e88a50f071569b005c",
 };
 
 const options = { sanitizeOps: false, sanitizeResources: false };

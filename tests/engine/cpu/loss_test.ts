@@ -1,5 +1,6 @@
 /** The three losses and their gradients; sums over batches and evaluations; AdamW: against plain loops in doubles. */
 import { assert, assertEquals } from "@std/assert";
+import { HYPER_WORDS } from "../../../lib/engine/hyper.ts";
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
@@ -9,7 +10,7 @@ const LOSSES = ["torch", "stable", "float64"] as const;
 function hyper(
   values: { loss?: number; train?: number; pairs?: number; floats?: number[]; decayVectors?: number; warmup?: number },
 ): Uint32Array {
-  const words = new Uint32Array(16), floats = new Float32Array(words.buffer);
+  const words = new Uint32Array(HYPER_WORDS), floats = new Float32Array(words.buffer);
   floats.set(values.floats ?? []);
   if (values.warmup !== undefined) words[3] = values.warmup;
   words.set([values.decayVectors ?? 0, values.loss ?? 0], 10);
@@ -154,7 +155,10 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
     const [params, m, v] = replay(buffers, [
-      op.adamw({ label: "adamw", first: 0, words: P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
+      op.update({
+        ...{ label: "adamw", kind: "adamw", schedule: "constant", P, first: 0, words: P, vectorsFrom: matrices, decays: true },
+        ...{ params: "params", grads: "grads", moments: ["m", "v"] },
+      }),
     ], [
       "params",
       "m",

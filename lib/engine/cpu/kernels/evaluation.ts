@@ -42,7 +42,7 @@ export function endOfChunk(r: usize, arena: usize): void {
 }
 
 /** The Euclidean norm of n floats, a multiple of four. */
-function length(x: usize, n: i32): f32 {
+export function length(x: usize, n: i32): f32 {
   let a = f32x4.splat(0), b = a, end = x + (<usize>n << 2);
   for (; x + 16 < end; x += 32) { let u = v128.load(x), v = v128.load(x, 16); a = fma(u, u, a); b = fma(v, v, b); }
   if (x < end) { let u = v128.load(x); a = fma(u, u, a); }

@@ -25,11 +25,28 @@ export const ATTENTION_BACKWARD = 16;
 export const FOLD = 17;
 export const POOL = 18;
 export const LOSS = 19;
-export const ADAMW = 20;
+export const UPDATE = 20;
 export const END_OF_STEP = 21;
 export const END_OF_CHUNK = 22;
 export const END_OF_EVALUATION = 23;
 export const ATTENTION_SUMMARY = 24;
+export const GRADIENT_FILTER = 25;
+export const ORTHOGONAL_GRADIENT = 26;
+export const MUON_START = 27;
+export const MUON_POLYNOMIAL = 28;
+export const MUON_END = 29;
+export const CLIP_ROWS = 30;
+export const HOLD_NORM = 31;
+
+/** Rules of an update, and schedules of its learning rate. */
+export const RULE_ADAMW = 0;
+export const RULE_ADAM = 1;
+export const RULE_SGD = 2;
+export const RULE_SIGNSGD = 3;
+export const RULE_LION = 4;
+export const SCHEDULE_CONSTANT = 0;
+export const SCHEDULE_COSINE = 1;
+export const SCHEDULE_LINEAR = 2;
 
 /** What follows a product, on its own rows: nothing; an activation; a factor; the slope of an activation as a factor. */
 export const AFTER_NOTHING = 0;

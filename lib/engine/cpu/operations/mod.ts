@@ -4,3 +4,4 @@ export * from "./norm.ts";
 export * from "./products.ts";
 export * from "./rows.ts";
 export * from "./run.ts";
+export * from "./update.ts";
