@@ -1,5 +1,6 @@
 /**
- * What an evaluation records has the same bits whether rows are shared among pairs or every pair has its own, and however long its chunks are.
+ * What an evaluation records has the same bits whether rows are shared among pairs or every pair has its own, and however long its chunks
+ * are.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Metrics } from "../../lib/engine/engine.ts";
@@ -42,7 +43,9 @@ async function recorded({ executor }: ExecutorEngine, specs: readonly RunSpec[],
   }
 }
 
-/** Presets at sizes that break tiles, and elements that are no numbers; with runs of fewer pairs than their shape has, and more than a block of them. */
+/**
+ * Presets at sizes that break tiles, and elements that are no numbers; runs of fewer pairs than their shape has, and of more than a block.
+ */
 const CASES: Readonly<Record<string, RunInput>> = {
   ...Object.fromEntries((Object.keys(PRESETS) as PresetName[]).map((preset) => [preset, { preset, data: { prime: 19 } }])),
   "mean over positions that see the first ones": { model: { pooling: "mean", norm: "pre" }, data: { operation: "x_div_y" } },

@@ -8,7 +8,7 @@ const EPS: f32 = 1e-5;
 /** The last vector of a row: which of its lanes are data. */
 @inline function lastLanes(D: i32): v128 { return firstLanes(((D - 1) & 3) + 1); }
 
-/** Rows whose means and σ are found before the first of them is scaled: then no row waits for another's square root. No bit depends on it. */
+/** Rows whose means and σ are found before the first is scaled, so that no row waits for another's square root. No bit depends on it. */
 const ROWS_AT_ONCE: i32 = 16;
 
 /** Record: 0 x, 1 out, 2 stats [rows, (mean, 1/σ)], 3 w, 4 b, 5 D, 6 rows. out = (x − mean) / σ ∘ w + b. */
