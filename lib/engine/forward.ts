@@ -65,7 +65,7 @@ function mlp(pass: Pass, { l, after, x, source, sum }: Part): Op[] {
 export function headViews(pass: Pass): { resid: View; final: View; pooled: View; logits: View } {
   const { spec: { model }, rows, examples, width: { D, C } } = pass, last = rows.at(-1)!.output;
   const resid = pass.computed(pass.at(rows.length, "resid_pre"), last, D);
-  const final = model.norm === "none" ? resid : pass.computed(pass.end("ln_final"), last, D);
+  const final = !pass.finalNorm ? resid : pass.computed(pass.end("ln_final"), last, D);
   const pooled = model.pooling === "mean" ? pass.activation(pass.end("pooled"), examples, D) : final;
   return { resid, final, pooled, logits: pass.activation(pass.end("logits"), examples, C) };
 }
@@ -73,7 +73,7 @@ export function headViews(pass: Pass): { resid: View; final: View; pooled: View;
 function head(pass: Pass): Op[] {
   const { spec: { model }, rows, examples, batch, width: { D, C } } = pass, { resid, final, pooled, logits } = headViews(pass);
   const last = rows.at(-1)!, norm = () => layerNorm(pass, "ln_final", last.output, resid, pass.end("stats_final"), final);
-  const ops: Op[] = model.norm === "none" ? [] : [norm()];
+  const ops: Op[] = !pass.finalNorm ? [] : [norm()];
   if (!pass.computes("ab")) return ops;
   if (model.pooling === "mean") {
     const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, x = pass.activation(final.buffer, last.output.count, D);

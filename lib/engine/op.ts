@@ -210,8 +210,8 @@ export interface Loss extends Batch {
 }
 
 /**
- * params and moments after an update by `grads`, f32[P] each; rests where the run has done its steps. The run's numbers come from `hyper`,
- * its step from `state`.
+ * params and moments, f32[P] each, words `first` to `first + words − 1`, after an update by `grads`; rests where the run has done its steps.
+ * The run's numbers come from `hyper`, its step from `state`.
  */
 export interface Update {
   readonly op: "update";
@@ -219,6 +219,8 @@ export interface Update {
   /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). */
   readonly kind: "adamw";
   readonly P: number;
+  readonly first: number;
+  readonly words: number;
   /** Words before this one are matrices and decay; those from it are vectors and decay where the run says so. */
   readonly vectorsFrom: number;
   readonly params: string;

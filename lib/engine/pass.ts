@@ -101,7 +101,12 @@ export class Pass {
     return { buffer, offset: offset + column, stride, words: this.layout.length };
   }
 
-  /** As an epilogue takes it: nothing where the model has no biases. */
+  /** Whether a LayerNorm stands before the output head. */
+  get finalNorm(): boolean {
+    return this.layout.blocks.has("ln_final.w");
+  }
+
+  /** As an epilogue takes it: nothing where the model has no such bias. */
   bias(name: string, column = 0): { bias?: View } {
     return this.layout.blocks.has(name) ? { bias: this.parameter(name, column) } : {};
   }

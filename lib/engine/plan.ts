@@ -3,6 +3,7 @@
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
+import { groupOf, groupsIn } from "../run/groups.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { backward } from "./backward.ts";
@@ -24,7 +25,7 @@ export const BLOCK = 2048;
 export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK): Plan {
   if (BLOCK % chunk !== 0) throw new Error(`Cannot plan: pairs of a chunk must be a part of ${BLOCK}, current value is ${chunk}`);
   const layout = layoutOf(spec);
-  const { length: P, sizes: { B, C } } = layout;
+  const { length: P, sizes: { B, elements: C } } = layout;
   const pairWords = C * C, chunkPairs = Math.min(chunk, 8 * Math.ceil(pairWords / 8));
   const chunks = Math.ceil(pairWords / chunkPairs);
   const buffers = new Map<string, number>();
@@ -51,7 +52,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
       ...forward(training),
       loss(training, "d.logits"),
       ...backward(training),
-      update(layout),
+      ...updates(spec, layout),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
     elements: forward(elements),
@@ -91,7 +92,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
 /** The buffers that don't belong to a layer. */
 function reserve(
   buffer: (name: string, words: number) => string,
-  { length: P, sizes: { B, C } }: Layout,
+  { length: P, sizes: { B, elements: C } }: Layout,
   pairs: number,
   chunk: number,
 ): void {
@@ -120,13 +121,24 @@ function loss(pass: Pass, gradient?: string): Op {
   };
 }
 
-const update = ({ length: P, vectorsFrom }: Layout): Op => ({
-  op: "update",
-  label: "params, m, v = AdamW(grads)",
-  kind: "adamw",
-  ...{ P, vectorsFrom, params: "params", grads: "grads" },
-  moments: ["m", "v"],
-});
+/** An update of the stretches of parameters between frozen groups; where nothing is frozen, of all at once. */
+function updates({ optim: { frozen } }: RunSpec, { length: P, vectorsFrom, blocks, tensors }: Layout): Op[] {
+  const still = groupsIn(frozen), stretches: { first: number; words: number }[] = [];
+  for (const { offset, rows, stride } of blocks.values()) {
+    // Every block begins with a tensor, and all its tensors are of one group.
+    if (still.includes(groupOf(tensors.find((tensor) => tensor.offset === offset)!.name))) continue;
+    const last = stretches.at(-1), words = rows * stride;
+    if (last && last.first + last.words === offset) last.words += words;
+    else stretches.push({ first: offset, words });
+  }
+  return stretches.map(({ first, words }): Op => ({
+    op: "update",
+    label: `params, m, v = AdamW(grads)${words === P ? "" : `, words ${first} to ${first + words - 1}`}`,
+    kind: "adamw",
+    ...{ P, first, words, vectorsFrom, params: "params", grads: "grads" },
+    moments: ["m", "v"],
+  }));
+}
 
 /**
  * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses

@@ -76,7 +76,7 @@ const sequence = (n: number) => Array.from({ length: n }, (_, i) => i);
  * @param of how many examples there are in all, where the batch is a part of them that elements' rows are computed once for.
  */
 export function layerRows(spec: RunSpec, examples: number, wanted: "pooled" | "all" = "pooled", of = examples): LayerRows[] {
-  const { L, T, C } = sizes(spec);
+  const { L, T, elements: C } = sizes(spec);
   const names = tokenNames(spec.model.tokens);
   const shared = of > C;
   const rows = (positions: readonly number[], depends: readonly Depends[]): Rows => {

@@ -166,11 +166,11 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
+    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
-      if (!(Number.isInteger(value) && value >= 0 && value < C)) {
-        throw new Error(`Cannot compute logits: elements must be whole numbers below ${C}, current value is ${value}`);
+      if (!(Number.isInteger(value) && value >= 0 && value < elements)) {
+        throw new Error(`Cannot compute logits: elements must be whole numbers below ${elements}, current value is ${value}`);
       }
     }
     const slot = this.#slot(row);

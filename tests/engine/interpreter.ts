@@ -212,12 +212,12 @@ export const PERFORM: Perform = {
       if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = gradient[c] / op.examples; }
     }
   },
-  update: ({ P, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
+  update: ({ first, words, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
     const of = (name: string) => hyper(memory, name), step = memory.state[stateAt("step")];
     if (step >= memory.state[stateAt("steps")]) return;
     const lr = of("lr") * (of("warmup") > 0 ? Math.min(step / of("warmup"), 1) : 1);
     const correction = (name: string) => 1 - Math.exp((step + 1) * of(name));
-    for (const i of range(P)) {
+    for (const i of range(words).map((word) => first + word)) {
       const g = memory[grads][i], decay = i < vectorsFrom || of("decay_vectors") === 1 ? of("weight_decay") : 0;
       memory[m][i] = of("beta1") * memory[m][i] + of("one_minus_beta1") * g;
       memory[v][i] = of("beta2") * memory[v][i] + of("one_minus_beta2") * g * g;

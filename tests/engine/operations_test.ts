@@ -121,7 +121,11 @@ const MODELS: Readonly<Record<string, RunInput>> = {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
     data: { batch: "full" },
   },
-  "without norms and biases": { model: { norm: "none", biases: false, tokens: "a b =" }, data: { batch: "full" }, optim: { warmup: 0 } },
+  "without norms and biases, one class more, some tensors frozen": {
+    model: { norm: "none", biases: false, tokens: "a b =", extraClasses: 1 },
+    data: { batch: "full" },
+    optim: { warmup: 0, frozen: "embed+attn" },
+  },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
     data: { prime: 2, batch: 1 },

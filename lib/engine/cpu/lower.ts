@@ -44,7 +44,7 @@ export function lower(plan: Plan): Lists<ListName> {
     // Two buffers take turns, so that one can be packed while the other is still read.
     panels: (op) => packed(op, scratch(`cpu.panels.${turn++ % 2}`, records.panelWords(op.k, op.n))),
     derives: (pre) => activated.has(pre) && derived.has(pre),
-    C: plan.layout.sizes.C,
+    C: plan.layout.sizes.elements,
   };
   const packs = new Map<string, Record>(), evaluation = { ...context, panels: packedOnce(packs, context) };
   const made = eachList(plan.lists, (list, name) => [

@@ -76,12 +76,15 @@ export function loss(
 }
 
 /** params, m, v = AdamW(grads). */
-export const adamw = ({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind">): Record => ({
+export const adamw = ({ label, first, words, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind" | "P">): Record => ({
   label,
   opcode: ADAMW,
-  args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, vectorsFrom],
-  flop: 16 * P,
-  bytes: 28 * P,
+  args: [
+    ...[hyper, state, writes(params, first, words), reads(grads, first, words), writes(m, first, words), writes(v, first, words)],
+    ...[words, Math.max(0, Math.min(words, vectorsFrom - first))],
+  ],
+  flop: 16 * words,
+  bytes: 28 * words,
 });
 
 /** What sums are made of, and where they are kept. */
