@@ -159,10 +159,8 @@ export const positionRows = ({ output }: LayerRows): PositionRows[] => output.se
 
 /** The input row that an output row's residual stream comes from. */
 function inputRows(pass: Pass, { input, output }: LayerRows): RowMap {
-  const { batch, examples } = pass,
-    { first } = pass.span(output),
-    computed = output.segments.filter(({ depends }) => pass.computes(depends));
-  const segments = computed.map(({ position, depends, base, count }) => ({
+  const { batch, examples } = pass, { first } = pass.span(output);
+  const segments = output.segments.filter(({ depends }) => pass.computes(depends)).map(({ position, depends, base, count }) => ({
     first: base - first,
     count,
     to: rowsBy(segmentAt(input, position), depends),

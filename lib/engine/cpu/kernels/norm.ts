@@ -8,12 +8,23 @@ const EPS: f32 = 1e-5;
 /** The last vector of a row: which of its lanes are data. */
 @inline function lastLanes(D: i32): v128 { return firstLanes(((D - 1) & 3) + 1); }
 
+/** Rows whose means and σ are found before the first is scaled, so that no row waits for another's square root. No bit depends on it. */
+const ROWS_AT_ONCE: i32 = 16;
+
 /** Record: 0 x, 1 out, 2 stats [rows, (mean, 1/σ)], 3 w, 4 b, 5 D, 6 rows. out = (x − mean) / σ ∘ w + b. */
 export function norm(r: usize, arena: usize, t: i32, nt: i32): void {
-  let D = word(r, 5), rows = word(r, 6), bytes = <usize>((D + 3) & ~3) << 2, last = bytes - 16, mask = lastLanes(D);
-  let w = at(r, 3, arena), b = at(r, 4, arena), from = share(rows, t, nt, 1), to = share(rows, t + 1, nt, 1);
-  let x = at(r, 0, arena) + <usize>from * bytes, out = at(r, 1, arena) + <usize>from * bytes, stats = at(r, 2, arena) + (<usize>from << 3);
-  for (let i = from; i < to; i++) {
+  let D = word(r, 5), rows = word(r, 6), bytes = <usize>((D + 3) & ~3) << 2, to = share(rows, t + 1, nt, 1);
+  for (let from = share(rows, t, nt, 1); from < to; from += ROWS_AT_ONCE) {
+    let count = min(ROWS_AT_ONCE, to - from), x = at(r, 0, arena) + <usize>from * bytes, stats = at(r, 2, arena) + (<usize>from << 3);
+    findStats(x, stats, D, count);
+    scale(x, stats, at(r, 3, arena), at(r, 4, arena), at(r, 1, arena) + <usize>from * bytes, bytes, count);
+  }
+}
+
+/** stats = mean and 1/σ of each row of x[rows, D]. */
+function findStats(x: usize, stats: usize, D: i32, rows: i32): void {
+  let bytes = <usize>((D + 3) & ~3) << 2, last = bytes - 16, mask = lastLanes(D);
+  for (let i = 0; i < rows; i++) {
     let s0 = f32x4.splat(0), s1 = s0, o: usize = 0;
     for (; o + 16 < bytes; o += 32) { s0 = f32x4.add(s0, v128.load(x + o)); s1 = f32x4.add(s1, v128.load(x + o, 16)); }
     if (o < bytes) s0 = f32x4.add(s0, v128.load(x + o));
@@ -28,12 +39,19 @@ export function norm(r: usize, arena: usize, t: i32, nt: i32): void {
       if (o == last) u = v128.and(u, mask);
       s0 = fma(u, u, s0);
     }
-    let scale: f32 = 1 / sqrt<f32>(total(f32x4.add(s0, s1)) / <f32>D + EPS), v = f32x4.splat(scale);
-    for (o = 0; o < bytes; o += 16) {
+    store<f32>(stats, mean); store<f32>(stats, 1 / sqrt<f32>(total(f32x4.add(s0, s1)) / <f32>D + EPS), 4);
+    stats += 8; x += bytes;
+  }
+}
+
+/** out = (x − mean) / σ ∘ w + b for each row. */
+function scale(x: usize, stats: usize, w: usize, b: usize, out: usize, bytes: usize, rows: i32): void {
+  for (let i = 0; i < rows; i++) {
+    let m = v128.load32_splat(stats), v = v128.load32_splat(stats, 4);
+    for (let o: usize = 0; o < bytes; o += 16) {
       let u = f32x4.mul(f32x4.sub(v128.load(x + o), m), v);
       v128.store(out + o, fma(u, v128.load(w + o), v128.load(b + o)));
     }
-    store<f32>(stats, mean); store<f32>(stats, scale, 4);
     stats += 8; x += bytes; out += bytes;
   }
 }
