@@ -54,13 +54,16 @@ export function runFrom({ preset = "ai-scientist", seed, ...given }: RunInput, e
  * @throws Error where its values don't go together.
  */
 export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
-  const following = entries.flatMap(({ part, name: own, field: { from } }) => {
-    const source = from && (given as Readonly<Record<string, unknown>>)[from.field];
-    return part === name && source !== undefined ? [[own, from!.value(source as never)]] : [];
-  });
-  const values = { ...preset, ...Object.fromEntries(following), ...given };
+  // In the table's order: what follows from another field may be what the next one follows from.
+  const own: Readonly<Record<string, unknown>> = given, following: Record<string, unknown> = {};
+  for (const entry of entries) {
+    const { from } = entry.field, source = entry.part === name && from ? own[from.field] ?? following[from.field] : undefined;
+    const value = source === undefined ? undefined : from!.value(source as never); // a source comes from it
+    if (value !== undefined) following[entry.name] = value;
+  }
+  const values = Object.assign({ ...preset }, following, given);
   TOGETHER[name]?.(values);
-  return Object.freeze(values);
+  return Object.freeze(values) as RunSpec[P]; // whose fields are readonly anyway
 }
 
 /** Sizes that follow from a run, by the letters of the legend. */
@@ -179,10 +182,16 @@ function fail(name: string, value: unknown, requirement: string): never {
 
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
-  model: ({ dModel, heads, context, tokens }: ModelSpec) => {
+  model: (model: ModelSpec) => {
+    const { dModel, heads, context, tokens } = model, least = tokenNames(tokens).length;
     if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
-    const least = tokenNames(tokens).length;
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
+    for (const { where, values, must } of COMBINATIONS) {
+      for (const [name, value] of Object.entries(must)) {
+        const current = model[name as keyof ModelSpec];
+        if (where(model) && current !== value) fail(name, current, `${value} where ${values}`);
+      }
+    }
   },
   data: ({ operation, prime, trainFraction }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
@@ -192,6 +201,22 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
     }
   },
 };
+
+/** What fields of the model must be where others leave them nothing to say: a run has one description. */
+const COMBINATIONS: readonly { where(model: ModelSpec): boolean; readonly values: string; readonly must: Partial<ModelSpec> }[] = [
+  {
+    where: ({ mixer }) => mixer === "none",
+    values: "mixer is none",
+    must: { tokens: "a b", context: 2, norm: "none", mask: "none", pooling: "last", heads: 1, tied: false },
+  },
+  { where: ({ norm }) => norm === "none", values: "norm is none", must: { normKind: "layer" } },
+  { where: ({ mixer }) => mixer !== "none", values: "mixer isn't none", must: { inputs: "embedded" } },
+  {
+    where: ({ scaling }) => scaling === "mean-field",
+    values: "scaling is mean-field",
+    must: { mixer: "none", inputs: "one-hot", activation: "square", layers: 1, biases: false },
+  },
+];
 
 function isPrime(n: number): boolean {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
