@@ -12,9 +12,11 @@ import { loss } from "./loss";
 import { norm, normBackward } from "./norm";
 import * as Op from "./opcode";
 import { pack } from "./pack";
+import { pairs } from "./pairs";
 import { pool } from "./pool";
 import { product } from "./product";
 import { at } from "./simd";
+import { uniformAttention, uniformAttentionBackward } from "./uniform_attention";
 import { weightGradient } from "./weight_gradient";
 
 export { applyFunction } from "./functions";
@@ -67,6 +69,9 @@ export function replay(r: usize, arena: usize, t: i32, nt: i32, scratch: usize):
     case Op.END_OF_CHUNK: if (t == 0) endOfChunk(r, arena); break;
     case Op.END_OF_EVALUATION: if (t == 0) endOfEvaluation(r, arena); break;
     case Op.ATTENTION_SUMMARY: attentionSummary(r, arena, t, nt); break;
+    case Op.PAIRS: pairs(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION: uniformAttention(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION_BACKWARD: uniformAttentionBackward(r, arena, t, nt); break;
     default: unreachable();
   }
   return true;

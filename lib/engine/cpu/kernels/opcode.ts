@@ -30,6 +30,9 @@ export const END_OF_STEP = 21;
 export const END_OF_CHUNK = 22;
 export const END_OF_EVALUATION = 23;
 export const ATTENTION_SUMMARY = 24;
+export const PAIRS = 25;
+export const UNIFORM_ATTENTION = 26;
+export const UNIFORM_ATTENTION_BACKWARD = 27;
 
 /** What follows a product, on its own rows: nothing; an activation; a factor; the slope of an activation as a factor. */
 export const AFTER_NOTHING = 0;
@@ -38,6 +41,8 @@ export const AFTER_RELU = 2;
 export const AFTER_FACTOR = 3;
 export const AFTER_GELU_SLOPE = 4;
 export const AFTER_RELU_SLOPE = 5;
+export const AFTER_SQUARE = 6;
+export const AFTER_SQUARE_SLOPE = 7;
 
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
