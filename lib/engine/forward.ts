@@ -80,25 +80,12 @@ function head(pass: Pass): Op[] {
       linear(pass, { label: `logits = ${pooled.buffer} · W_U`, m: examples, n: C, k: D, x: pooled, W: [null, "U"], c: logits }),
     ];
   }
-  const label = `logits = ${pooled.buffer} · W_Eᵀ`;
-  return [...ops, {
-    op: "product",
-    label,
-    form: "nt",
-    m: examples,
-    n: C,
-    k: D,
-    a: pooled,
-    b: answers(pass),
-    c: logits,
-    ...pass.bias("b_U"),
-  }];
+  const label = `logits = ${pooled.buffer} · W_Eᵀ`, columns = pass.layout.sizes.C;
+  const sizes = { m: examples, n: C, k: D, columns };
+  return [...ops, { op: "product", label, form: "nt", ...sizes, a: pooled, b: answers(pass), c: logits, ...pass.bias("b_U") }];
 }
 
-/**
- * The answers' rows of W_E, which are the output head where it is tied. What follows them in W_E and behind it counts in the columns that pad the
- * logits, which no loss reads.
- */
+/** The answers' rows of W_E, which are the output head where it is tied; others may follow them. */
 export function answers(pass: Pass): View {
   const W_E = pass.parameter("W_E");
   return { ...W_E, offset: W_E.offset + pass.layout.sizes.firstElement * W_E.stride };

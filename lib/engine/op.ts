@@ -40,6 +40,8 @@ export interface Product extends Epilogue {
   readonly a: View;
   readonly b: View;
   readonly c: View;
+  /** Of "nt": how many columns there are, where B goes on behind its row for the last one; those that pad C become zero. */
+  readonly columns?: number;
   /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows; complete before an `update`, or where the list ends. */
   readonly sums?: View;
 }

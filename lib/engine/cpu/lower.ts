@@ -112,7 +112,7 @@ const rowsOf = ({ words, stride }: View) => words / stride;
 
 /** Weights are packed before each product, which costs little and lies in the cache then; rows that are looked up are put into C first, then added to. */
 function product(op: Product, { panels: panelsFor, derives }: Context): Record[] {
-  const { label, form, m, n, k, a, b, c, bias, add, activation, derivative } = op;
+  const { label, form, m, n, k, a, b, c, bias, add, activation, derivative, columns = n } = op;
   if (form === "tn") return [records.weightGradient(label, { rows: k, m, n, x: a, dy: b, dW: c, db: op.sums })];
   const gathered =
     add?.rows?.segments.map(({ first, count, to }) =>
@@ -124,7 +124,7 @@ function product(op: Product, { panels: panelsFor, derives }: Context): Record[]
     : activation && { does: activation.name, out: activation.out, derivative: derives(c.buffer) };
   return [
     ...gathered,
-    records.pack(`${label}, panels`, b, k, n, form === "nt", panels),
+    records.pack(`${label}, panels`, b, k, columns, form === "nt", panels),
     records.product(label, { m, n, k, a, panels, c, bias, add: add?.rows ? c : add?.from, after }),
   ];
 }
