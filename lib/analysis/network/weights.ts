@@ -1,5 +1,5 @@
 /** Named weights out of flat parameters, as matrices that can be looked at. */
-import { layout, read } from "../../run/layout.ts";
+import { headWidth, layout, read } from "../../run/layout.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
 import type { Snapshot } from "../../run/snapshot.ts";
 import type { Matrix } from "./fourier.ts";
@@ -8,10 +8,12 @@ import type { Matrix } from "./fourier.ts";
 export interface Inside {
   readonly seed: number;
   readonly step: number;
-  /** Of the elements 0 … C − 1, [C, D]. */
+  /** Of the elements 0 … C − 1, [C, D]; of one-hot inputs what the first layer makes of a, [C, M]. */
   readonly embedding: Matrix;
-  /** The output head, [D, C]. */
+  /** The output head, [D, C], or [M, C] where it reads neurons. */
   readonly head: Matrix;
+  /** What the head reads: directions of the residual stream, or neurons. */
+  readonly reads: "residual stream" | "neurons";
 }
 
 /** What can be looked at in a state. */
@@ -20,6 +22,7 @@ export const inside = ({ spec, step, params }: Pick<Snapshot, "spec" | "step" | 
   step,
   embedding: embedding(spec, params),
   head: outputHead(spec, params),
+  reads: spec.model.mixer === "none" ? "neurons" : "residual stream",
 });
 
 /** A tensor by its name, row-major in its own dims. @throws Error where the model has none of this name. */
@@ -30,16 +33,24 @@ function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array
   return read(found, params);
 }
 
-/** The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. */
+/**
+ * The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of the
+ * first layer, [C, M], a row of which an element puts into the neurons.
+ */
 export function embedding(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C, firstElement } = sizes(spec);
+  const { D, C, M, firstElement } = sizes(spec);
+  if (spec.model.inputs === "one-hot") {
+    return { rows: C, columns: M, values: tensor(spec, params, "blocks.0.mlp.W_in").subarray(0, C * M) };
+  }
   return { rows: C, columns: D, values: tensor(spec, params, "embed.W_E").subarray(firstElement * D, (firstElement + C) * D) };
 }
 
-/** The output head, [D, C]: one column per answer. */
+/** The output head, [D, C], or [M, C] where it reads neurons: one column per answer. A tied one is the embedding, turned. */
 export function outputHead(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C } = sizes(spec);
-  return { rows: D, columns: C, values: tensor(spec, params, "unembed.W_U") };
+  const { C } = sizes(spec), rows = headWidth(spec);
+  if (!spec.model.tied) return { rows, columns: C, values: tensor(spec, params, "unembed.W_U") };
+  const { values } = embedding(spec, params);
+  return { rows, columns: C, values: Float32Array.from(values, (_, i) => values[(i % C) * rows + Math.floor(i / C)]) };
 }
 
 /** The Euclidean norm of each tensor, by name, in the layout's order. */
