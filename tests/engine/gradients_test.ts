@@ -213,6 +213,20 @@ const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; rea
     change: (op) => op.op === "fold" ? { ...op, segments: op.segments.map((each) => ({ ...each, sources: each.sources.slice(1) })) } : op,
   },
   {
+    what: "the head's part left out of a tied embedding's gradient",
+    input: { model: { tied: true } },
+    change: (op) => {
+      if (op.op !== "embedBackward") return op;
+      const { head: _, ...rest } = op;
+      return rest;
+    },
+  },
+  {
+    what: "an MLP's scaling left out of a gradient",
+    input: { model: QUADRATIC },
+    change: (op) => op.op === "pairsBackward" ? { ...op, factor: 1 } : op,
+  },
+  {
     what: "a bias without its gradient",
     change: (op) => {
       if (op.op !== "product" || !op.sums) return op;
