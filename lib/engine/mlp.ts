@@ -1,6 +1,7 @@
 /**
- * A model without attention as operations, in both directions: hidden layers on what a and b are, embedded or one-hot. W_in of the first one has
- * rows for a and rows for b, so what it makes of an element is computed once for all examples: a row of a table of a's values, and one of b's.
+ * A model without attention as operations, in both directions: hidden layers on what a and b are, embedded or one-hot. W_in of the first
+ * one has rows for a and rows for b, so what it makes of an element is computed once for all examples: a row of a table of a's values, and
+ * one of b's.
  */
 import { inputWidth, pad4 } from "../run/layout.ts";
 import { biasGradient, inputGradient, weightGradient } from "./backward.ts";
@@ -43,7 +44,7 @@ const neurons = (pass: Pass, what: "pre" | "post", l: number): View =>
 /** Rows of a table before those of b. */
 const second = ({ layout: { sizes: { C } } }: Pass) => pad4(C);
 
-/** The table of a's values and behind it that of b's, or their gradient: of one-hot inputs it is W_in itself, else it is computed from W_E. */
+/** The table of a's values and behind it that of b's, or their gradient: W_in itself of one-hot inputs, else it is computed from W_E. */
 function table(pass: Pass, buffer: "params" | "grads"): View {
   if (pass.spec.model.inputs === "one-hot") return pass.parameter("0.W_in", 0, buffer);
   return pass.activation(buffer === "params" ? pass.end("table") : "d.table", 2 * second(pass), pass.width.M);
@@ -74,7 +75,7 @@ function tables(pass: Pass): Op[] {
   });
 }
 
-/** Mean-field scaling divides what is squared by √(2C) and the logits by M, which are squares times W_U: dividing it by √M does the latter. */
+/** Mean-field scaling divides what is squared by √(2C), and the logits by M: they are squares times W_U, so a division by √M does it. */
 const factorOf = ({ spec: { model: { scaling } }, layout: { sizes: { C, M } } }: Pass) =>
   scaling === "mean-field" ? 1 / Math.sqrt(2 * C * M) : 1;
 

@@ -47,8 +47,8 @@ export interface Product extends Epilogue {
 }
 
 /**
- * out = (x − mean) / σ · w + b for each of so many rows; `stats` keeps (mean, 1/σ), f32[rows, 2]. Eps is `NORM_EPS`, as in PyTorch's LayerNorm.
- * Without b it is RMSNorm: nothing is subtracted, σ = √(mean of x² + eps), and the mean that is kept is 0.
+ * out = (x − mean) / σ · w + b for each of so many rows; `stats` keeps (mean, 1/σ), f32[rows, 2]. Eps is `NORM_EPS`, as in PyTorch's
+ * LayerNorm. Without b it is RMSNorm: nothing is subtracted, σ = √(mean of x² + eps), and the mean that is kept is 0.
  */
 export interface Norm {
   readonly op: "norm";
@@ -65,8 +65,8 @@ export interface Norm {
 export const NORM_EPS = 1e-5;
 
 /**
- * dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`. Without db
- * it is RMSNorm's: no mean(g) is subtracted.
+ * dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`.
+ * Without db it is RMSNorm's: no mean(g) is subtracted.
  */
 export interface NormBackward {
   readonly op: "normBackward";

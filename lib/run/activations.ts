@@ -4,7 +4,10 @@
 export interface Activations {
   /** f32[C², C] */
   readonly logits: Float32Array<ArrayBuffer>;
-  /** What the output head reads, f32[C², D]: after the last norm, at the last position or the mean of all; without attention the neurons, f32[C², M]. */
+  /**
+   * What the output head reads, f32[C², D]: after the last norm, at the last position or the mean of all; without attention the last
+   * neurons, f32[C², M].
+   */
   readonly features: Float32Array<ArrayBuffer>;
   /**
    * One layer's neurons after their activation function, pooled in the same way, f32[C², M]. Of the last layer, this is all that reaches

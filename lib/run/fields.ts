@@ -128,14 +128,14 @@ const model = {
     label: "position σ",
     follows: "width",
   }),
-  /** `rms`: RMSNorm (Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019), with a gain and no shift, where LayerNorm stands. */
+  /** `rms`: RMSNorm (Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019), with a gain and no shift, for LayerNorm. */
   normKind: later(word("layer", "rms"), "layer", {
     help: "layer (LayerNorm) or rms (RMSNorm), wherever a norm stands",
     shape: () => "rms",
   }),
   /**
-   * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention and no
-   * residual stream, but hidden layers of d_mlp neurons on the concatenated embeddings of a and b, as many as `layers` says.
+   * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention
+   * and no residual stream, but hidden layers of d_mlp neurons on the concatenated embeddings of a and b, as many as `layers` says.
    */
   mixer: later(word("attention", "uniform", "none"), "attention", {
     help: "attention, uniform (all weights the same) or none: an MLP of --layers hidden layers on the embeddings of a and b",
@@ -147,8 +147,8 @@ const model = {
     shape: (kind) => `${kind} inputs`,
   }),
   /**
-   * `mean-field`: what the hidden layer gets is divided by √(2C), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking modular
-   * arithmetic" (arXiv 2301.02679, 2023), whose weights start as N(0, 1): `init: "normal"`, `initSigma: 1`.
+   * `mean-field`: what the hidden layer gets is divided by √(2C), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking
+   * modular arithmetic" (arXiv 2301.02679, 2023), whose weights start as N(0, 1): `init: "normal"`, `initSigma: 1`.
    */
   scaling: later(word("none", "mean-field"), "none", {
     help: "none, or mean-field: hidden layer divided by √(2C), logits by --d-mlp (Gromov 2023)",

@@ -33,8 +33,8 @@ export interface Layout {
   readonly vectorsFrom: number;
   readonly tensors: readonly Tensor[];
   /**
-   * By name: `W_E`, `W_pos`, `W_U`, `b_U`, `ln_final.w`, … and per layer `0.W_QKV` (of uniform attention `0.W_V`), `0.b_QKV`, `0.W_O`, `0.W_in`,
-   * `0.ln1.w`, …
+   * By name: `W_E`, `W_pos`, `W_U`, `b_U`, `ln_final.w`, … and per layer `0.W_QKV` (of uniform attention `0.W_V`), `0.b_QKV`, `0.W_O`,
+   * `0.W_in`, `0.ln1.w`, …
    */
   readonly blocks: ReadonlyMap<string, Block>;
 }
@@ -51,7 +51,7 @@ export const projections = ({ mixer }: ModelSpec) => mixer === "attention" ? ["Q
 /** Width of what the output head reads: the residual stream's, or without one that of the hidden layer. */
 export const headWidth = ({ model: { mixer, dModel, dMlp } }: RunSpec) => mixer === "none" ? dMlp : dModel;
 
-/** Numbers of an element that an MLP reads: its embedding, or which of C it is. Twice as many rows has its W_in: those of a, then those of b. */
+/** Numbers of an element that an MLP reads: its embedding, or which of C it is. Its W_in has so many rows for a, and then for b. */
 export const inputWidth = ({ inputs }: ModelSpec, { D, C }: Sizes) => inputs === "one-hot" ? C : D;
 
 /** Puts blocks one after the other. */
@@ -187,8 +187,8 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
 /**
  * The initial parameters of a run, f32[P], from its seed's `init` stream, tensor after tensor.
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
- * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. Of uniform attention, W_V
- * starts as it does among queries and keys.
+ * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. Of uniform
+ * attention, W_V starts as it does among queries and keys.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes } = layout(spec), { D, M } = sizes;

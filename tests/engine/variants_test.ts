@@ -1,4 +1,4 @@
-/** What is looked at in variants of the model: attention, heads, embeddings, probes; and that what has none is refused before anything is done. */
+/** What is looked at in variants of the model: attention, heads, embeddings, probes; and what is refused where there is none. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { embedding, inside, outputHead } from "../../lib/analysis/network/weights.ts";
 import { insideFigure } from "../../lib/figures/inside.ts";

@@ -86,7 +86,7 @@ Deno.test("variants: tensors have TransformerLens's names, and there are none th
   for (const dModel of [3, 128]) assertEquals(parameterCount(runSpec({ model: { ...GROMOV, dModel }, data: { prime: 7 } })), 3 * 7 * 30);
 });
 
-Deno.test("variants: weights of hidden layers start within ±1/√(what they read), as in PyTorch's Linear; no two parameters share a place", () => {
+Deno.test("variants: weights of hidden layers start within ±1/√fan_in, as in PyTorch's Linear; no two parameters share a place", () => {
   for (const inputs of ["embedded", "one-hot"] as const) {
     const spec = runSpec({ model: { mixer: "none", inputs, dModel: 10, dMlp: 30 }, data: { prime: 7 } });
     const { tensors, length } = layout(spec), flat = initialise(spec), { C, D, M } = sizes(spec);

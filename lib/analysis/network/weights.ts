@@ -34,8 +34,8 @@ function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array
 }
 
 /**
- * The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of the
- * first layer, [C, M], a row of which an element puts into the neurons.
+ * The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of
+ * the first layer, [C, M], of which an element puts its row into the neurons.
  */
 export function embedding(spec: RunSpec, params: Float32Array): Matrix {
   const { D, C, M, firstElement } = sizes(spec);

@@ -1,4 +1,4 @@
-/** LayerNorm and RMSNorm over the first D floats of a row, and back. The floats that pad a row to a multiple of four are zero and stay zero. */
+/** LayerNorm and RMSNorm over the first D floats of a row, and back. The floats that pad a row to a multiple of four stay zero. */
 import { NORM_PARTS } from "./opcode";
 import { at, firstLanes, fma, share, total, word } from "./simd";
 
@@ -44,8 +44,8 @@ export function norm(r: usize, arena: usize, t: i32, nt: i32): void {
 
 /**
  * Record: 0 x, 1 stats, 2 dy, 3 w, 4 dx, 5 add or 0, 6 parts [NORM_PARTS, (dw, db), bytes a row], 7 D, 8 rows, 9 whether there is a b.
- * dx = (g − mean(g) − x̂ · mean(g ∘ x̂)) / σ + add, with g = dy ∘ w; each part has the sums of dy ∘ x̂ and of dy over its rows. Without b, no
- * mean(g) is subtracted.
+ * dx = (g − mean(g) − x̂ · mean(g ∘ x̂)) / σ + add, with g = dy ∘ w; each part has the sums of dy ∘ x̂ and of dy over its rows. Without b,
+ * no mean(g) is subtracted.
  */
 export function normBackward(r: usize, arena: usize, t: i32, nt: i32): void {
   let rows = word(r, 8), length = (rows + NORM_PARTS - 1) / NORM_PARTS, bytes = <usize>((word(r, 7) + 3) & ~3) << 2;

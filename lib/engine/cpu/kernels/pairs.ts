@@ -5,8 +5,8 @@ import { AFTER_GELU, AFTER_RELU, BY_A, BY_B } from "./opcode";
 import { at, real, share, word } from "./simd";
 
 /**
- * Record: 0 x, 1 bytes a row, 2 the first row of b's table, 3 batch, 4 examples, 5 floats of a row, a multiple of four; 6 the factor, 7 bias or 0,
- * 8 the activation, 9 pre, 10 out. pre[i] = factor · (x[a[i]] + x[second + b[i]]) + bias, out = act(pre).
+ * Record: 0 x, 1 bytes a row, 2 the first row of b's table, 3 batch, 4 examples, 5 floats of a row, a multiple of four; 6 the factor,
+ * 7 bias or 0, 8 the activation, 9 pre, 10 out. pre[i] = factor · (x[a[i]] + x[second + b[i]]) + bias, out = act(pre).
  */
 export function pairs(r: usize, arena: usize, t: i32, nt: i32): void {
   let x = at(r, 0, arena), ldx = <usize>word(r, 1), second = word(r, 2), batch = at(r, 3, arena), examples = word(r, 4), n = word(r, 5);

@@ -1,6 +1,7 @@
 /** c = a · b, b packed, and what follows on the same rows while they lie in the cache. */
 import {
-  gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, multiplySquareSlope, relu, reluWithDerivative, square, squareWithDerivative,
+  gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, multiplySquareSlope, relu, reluWithDerivative, square,
+  squareWithDerivative,
 } from "./activation";
 import { AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE } from "./opcode";
 import { at, share, word } from "./simd";

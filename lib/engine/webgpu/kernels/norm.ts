@@ -1,6 +1,6 @@
 /**
- * LayerNorm and RMSNorm over D, with one thread or 32 threads per row; and its backward pass. Padding columns hold zeros and don't count in mean and
- * variance.
+ * LayerNorm and RMSNorm over D, with one thread or 32 threads per row; and their backward pass. Padding columns hold zeros and don't count
+ * in mean and variance.
  */
 import type { Layout } from "../../../run/layout.ts";
 import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
@@ -74,7 +74,10 @@ export function norm(op: Norm, lanes: Lanes): Kernel {
   });
 }
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm; mean(g) where there is a db. */
+/**
+ * dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm. Without db,
+ * no mean(g) is subtracted.
+ */
 export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
   const { label, rows, D, x, w, stats, dy, dx, add, db } = op;
   return perRow(rows, lanes, {
