@@ -8,7 +8,7 @@ import { activations } from "../../lib/reference/activations.ts";
 import { attentionOf } from "../../lib/reference/attention.ts";
 import { tfjsEngine } from "../../lib/reference/trainer.ts";
 import { type RunInput, type RunSpec, runSpec, sizes } from "../../lib/run/spec.ts";
-import { advance, EXECUTORS, testOn } from "./executors.ts";
+import { advance, EXECUTORS, ofRow, testOn } from "./executors.ts";
 
 const run = (model: RunInput["model"]): RunSpec =>
   runSpec({
@@ -57,6 +57,22 @@ testOn(EXECUTORS, "variants: activations are what every engine computes, and a p
     logits.forEach((z, i) => assertAlmostEquals(z, own[i], 1e-5));
     const { readings: [reading] } = await probe(spec, [state], { backend: "cpu" });
     assertEquals([reading.step, reading.means.columns], [4, width]);
+  }
+});
+
+testOn(EXECUTORS, "variants: a run has the same bits alone, where threads share it, and among others", async (engine) => {
+  for (const model of [UNIFORM.model, WITHOUT.model, QUADRATIC.model, run({ tied: true, normKind: "rms" }).model]) {
+    const specs = [1, 2, 3].map((seed) =>
+      runSpec({ model, data: { prime: 7, batch: "full" }, schedule: { steps: 6, evalEvery: 3 }, seed })
+    );
+    const states = async (runs: readonly RunSpec[]) => {
+      const trainer = await engine.open(runs), evaluations = await advance(trainer, 6);
+      const found = await Promise.all(runs.map((_, row) => trainer.snapshot(row)));
+      trainer.dispose();
+      return found.map((snapshot, row) => ({ snapshot, metrics: ofRow(evaluations, row) }));
+    };
+    const together = await states(specs);
+    for (const [row, spec] of specs.entries()) assertEquals(await states([spec]), [together[row]]);
   }
 });
 

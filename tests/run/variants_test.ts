@@ -33,7 +33,7 @@ Deno.test("variants: at its neutral value none of them is in a run's identity or
   }
   const inputs: RunInput["model"][] = [{ normKind: "rms" }, { mixer: "uniform" }, { mixer: "none" }, { tied: true }, GROMOV];
   const specs = [plain, ...inputs.map((model) => runSpec({ model: model! }))];
-  for (const  of of[identity, shapeKey]) assertEquals(new Set(specs.map(of)).size, specs.length);
+  for (const nameOf of [identity, shapeKey]) assertEquals(new Set(specs.map(nameOf)).size, specs.length);
   assertMatch(shapeKey(specs[5]), / no attention one-hot inputs mean-field B512 C97$/);
 });
 
