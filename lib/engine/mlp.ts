@@ -9,9 +9,12 @@ import { linear } from "./forward.ts";
 import type { Op, Product, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
 
+/** From the pairs to their logits, the pass's share of it: what depends on one element are the tables. */
 export function forward(pass: Pass): Op[] {
   const { spec: { model }, examples: m, width: { M, C } } = pass, { activation: name } = model;
-  const ops: Op[] = [...tables(pass), pairs(pass)];
+  const ops: Op[] = pass.computes("a") ? tables(pass) : [];
+  if (!pass.computes("ab")) return ops;
+  ops.push(pairs(pass));
   for (let l = 1; l < model.layers; l++) {
     const x = neurons(pass, "post", l - 1), c = neurons(pass, "pre", l), out = neurons(pass, "post", l);
     const label = `${out.buffer} = act(${x.buffer} · W_in)`;
@@ -42,7 +45,7 @@ const neurons = (pass: Pass, what: "pre" | "post", l: number): View =>
   pass.activation(pass.end(`${l}.mlp_${what}`), pass.examples, pass.width.M);
 
 /** Rows of a table before those of b. */
-const second = ({ layout: { sizes: { C } } }: Pass) => pad4(C);
+const second = ({ layout: { sizes: { elements } } }: Pass) => pad4(elements);
 
 /** The table of a's values and behind it that of b's, or their gradient: W_in itself of one-hot inputs, else it is computed from W_E. */
 function table(pass: Pass, buffer: "params" | "grads"): View {
@@ -67,17 +70,17 @@ function halves(pass: Pass) {
 
 /** table = W_E · W_in, of a and of b; nothing where inputs are one-hot. */
 function tables(pass: Pass): Op[] {
-  const { spec: { model: { inputs } }, layout: { sizes: { C } }, width: { D, M } } = pass;
+  const { spec: { model: { inputs } }, layout: { sizes: { elements: m } }, width: { D, M } } = pass;
   if (inputs === "one-hot") return [];
   return halves(pass).map(({ name, params: { W, table } }): Product => {
     const label = `${table.buffer} = W_E · W_in, of ${name}`;
-    return { op: "product", label, form: "nn", m: C, n: M, k: D, a: pass.parameter("W_E"), b: W, c: table };
+    return { op: "product", label, form: "nn", m, n: M, k: D, a: pass.parameter("W_E"), b: W, c: table };
   });
 }
 
-/** Mean-field scaling divides what is squared by √(2C), and the logits by M: they are squares times W_U, so a division by √M does it. */
-const factorOf = ({ spec: { model: { scaling } }, layout: { sizes: { C, M } } }: Pass) =>
-  scaling === "mean-field" ? 1 / Math.sqrt(2 * C * M) : 1;
+/** Mean-field scaling divides what is squared by √(2p), and the logits by M: they are squares times W_U, so a division by √M does it. */
+const factorOf = ({ spec: { model: { scaling } }, layout: { sizes: { elements, M } } }: Pass) =>
+  scaling === "mean-field" ? 1 / Math.sqrt(2 * elements * M) : 1;
 
 /** The first hidden layer, from the tables. */
 function pairs(pass: Pass): Op {
@@ -89,7 +92,7 @@ function pairs(pass: Pass): Op {
 
 /** From the gradient of what the first activation function gets to those of the tables, and through them to W_in's and W_E's. */
 function tablesBackward(pass: Pass, dy: View): Op[] {
-  const { spec: { model }, layout: { sizes: { B, C } }, width: { D, M } } = pass, dx = table(pass, "grads");
+  const { spec: { model }, layout: { sizes: { B, elements: C } }, width: { D, M } } = pass, dx = table(pass, "grads");
   const numbers = { width: M, second: second(pass), factor: factorOf(pass) }, label = `${dx.buffer} = ${dy.buffer} by a and by b`;
   const ops: Op[] = [{ op: "pairsBackward", label, lists: "lists", B, C, dy, dx, ...numbers }];
   if (model.inputs === "one-hot") return ops;

@@ -73,34 +73,34 @@ export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<numb
 
 /** Hidden layers on what a and b are, side by side: their embeddings, or one-hot vectors. */
 function mlp(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
-  const { L, M, C } = sizes(spec), { biases, activation, inputs, scaling } = spec.model, B = a.length, neurons: tf.Tensor3D[] = [];
+  const { L, M, elements } = sizes(spec), { activation, inputs, scaling } = spec.model, B = a.length, neurons: tf.Tensor3D[] = [];
   const [one, other] = [a, b].map((values) => {
-    const oneHot = tf.oneHot(tf.tensor1d(Int32Array.from(values), "int32"), C).cast("float32");
+    const oneHot = tf.oneHot(tf.tensor1d(Int32Array.from(values), "int32"), elements).cast("float32");
     return inputs === "one-hot" ? oneHot : tf.matMul(oneHot, parameters["embed.W_E"]);
   });
   let x = tf.concat([one, other], 1);
   for (let l = 0; l < L; l++) {
     let pre: tf.Tensor = tf.matMul(x, parameters[`blocks.${l}.mlp.W_in`].reshape([x.shape[1]!, M]));
-    if (biases) pre = pre.add(parameters[`blocks.${l}.mlp.b_in`]);
-    if (scaling === "mean-field") pre = pre.div(Math.sqrt(2 * C));
+    if (`blocks.${l}.mlp.b_in` in parameters) pre = pre.add(parameters[`blocks.${l}.mlp.b_in`]);
+    if (scaling === "mean-field") pre = pre.div(Math.sqrt(2 * elements));
     x = ACTIVATION[activation](pre);
     neurons.push(x.reshape([B, 1, M]));
   }
   let logits: tf.Tensor = tf.matMul(x, parameters["unembed.W_U"] as tf.Tensor2D);
-  if (biases) logits = logits.add(parameters["unembed.b_U"]);
+  if ("unembed.b_U" in parameters) logits = logits.add(parameters["unembed.b_U"]);
   if (scaling === "mean-field") logits = logits.div(M);
   return { logits: logits as tf.Tensor2D, features: x as tf.Tensor2D, neurons, patterns: [] };
 }
 
 function transformer(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
   const { L, D, H, K, M, T, V, C, firstElement } = sizes(spec);
-  const { norm, normKind, mixer, tied, mask, biases, activation } = spec.model;
+  const { norm, normKind, mixer, tied, mask, activation } = spec.model;
   const B = a.length;
   const patterns: tf.Tensor4D[] = [], neurons: tf.Tensor3D[] = [];
 
   const linear = (x: tf.Tensor, weight: tf.Tensor, bias: string) => {
     const y = tf.matMul(x.reshape([-1, weight.shape[0]]), weight as tf.Tensor2D);
-    return biases ? y.add(parameters[bias].reshape([-1])) : y;
+    return bias in parameters ? y.add(parameters[bias].reshape([-1])) : y;
   };
   const layerNorm = (x: tf.Tensor, name: string) => {
     const centred = normKind === "rms" ? x : x.sub(x.mean(-1, true));
@@ -137,7 +137,7 @@ function transformer(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>
     x = part(`blocks.${l}.attn`, attention, `blocks.${l}.ln1`);
     x = part(`blocks.${l}.mlp`, feedForward, `blocks.${l}.ln2`);
   }
-  if (norm !== "none") x = layerNorm(x, "ln_final");
+  if ("ln_final.w" in parameters) x = layerNorm(x, "ln_final");
   const features = pool(spec, x as tf.Tensor3D);
   const head = tied ? parameters["embed.W_E"].slice([firstElement, 0], [C, D]).transpose() : parameters["unembed.W_U"];
   const logits = linear(features, head, "unembed.b_U").reshape([B, C]) as tf.Tensor2D;

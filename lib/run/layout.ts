@@ -6,6 +6,8 @@
  * gradient is zero, and it stays zero. The names, dimensions and order of axes are TransformerLens's.
  */
 import { Random } from "./random.ts";
+import { sigmaOf } from "./sigmas.ts";
+import { sinusoids } from "./sinusoids.ts";
 import { type ModelSpec, type RunSpec, type Sizes, sizes } from "./spec.ts";
 
 export interface Tensor {
@@ -51,8 +53,8 @@ export const projections = ({ mixer }: ModelSpec) => mixer === "attention" ? ["Q
 /** Width of what the output head reads: the residual stream's, or without one that of the hidden layer. */
 export const headWidth = ({ model: { mixer, dModel, dMlp } }: RunSpec) => mixer === "none" ? dMlp : dModel;
 
-/** Numbers of an element that an MLP reads: its embedding, or which of C it is. Its W_in has so many rows for a, and then for b. */
-export const inputWidth = ({ inputs }: ModelSpec, { D, C }: Sizes) => inputs === "one-hot" ? C : D;
+/** Numbers of an element that an MLP reads: its embedding, or which of p it is. Its W_in has so many rows for a, and then for b. */
+export const inputWidth = ({ inputs }: ModelSpec, { D, elements }: Sizes) => inputs === "one-hot" ? elements : D;
 
 /** Puts blocks one after the other. */
 class Blocks {
@@ -97,6 +99,7 @@ export function layout(spec: RunSpec): Layout {
   return { sizes: sizesOf, length, vectorsFrom, tensors, blocks };
 }
 
+const hasAllBiases = ({ biases, biasesIn }: ModelSpec) => biases && biasesIn === "all";
 const layersOf = ({ L }: Sizes) => Array.from({ length: L }, (_, l) => l);
 
 /** Lays out an MLP: hidden layers on the inputs of a and b. @returns where its vectors begin. */
@@ -112,13 +115,13 @@ function layMlp(laid: Blocks, { model }: RunSpec, size: Sizes): number {
   laid.matrix("W_U", "unembed.W_U", M, C);
   const vectorsFrom = laid.length;
   if (model.biases) { for (const l of layersOf(size)) laid.vector(`${l}.b_in`, `blocks.${l}.mlp.b_in`, M); }
-  if (model.biases) laid.vector("b_U", "unembed.b_U", C);
+  if (hasAllBiases(model)) laid.vector("b_U", "unembed.b_U", C);
   return vectorsFrom;
 }
 
 /** Lays out a transformer. @returns where its vectors begin. */
 function layTransformer(laid: Blocks, { model }: RunSpec, size: Sizes): number {
-  const { D, H, K, M, V, C } = size, { norm, normKind, biases, context, tied } = model;
+  const { D, H, K, M, V, C } = size, { norm, normKind, finalNorm, biases, context, tied } = model;
   const k = pad4(K), parts = projections(model);
   const stacked = (l: number, letter: "W" | "b") => parts.map((part) => `blocks.${l}.attn.${letter}_${part}`);
 
@@ -138,17 +141,20 @@ function layTransformer(laid: Blocks, { model }: RunSpec, size: Sizes): number {
     if (norm !== "none") {
       for (const ln of ["ln1", "ln2"]) for (const part of ofNorm) laid.vector(`${l}.${ln}.${part}`, `blocks.${l}.${ln}.${part}`, D);
     }
-    if (biases) {
+    if (hasAllBiases(model)) {
       laid.heads(`${l}.b_${parts.join("")}`, 1, [K], stacked(l, "b"), size);
       laid.vector(`${l}.b_O`, `blocks.${l}.attn.b_O`, D);
+    }
+    if (biases) {
       laid.vector(`${l}.b_in`, `blocks.${l}.mlp.b_in`, M);
       laid.vector(`${l}.b_out`, `blocks.${l}.mlp.b_out`, D);
     }
   }
-  if (norm !== "none") { for (const part of ofNorm) laid.vector(`ln_final.${part}`, `ln_final.${part}`, D); }
-  if (biases) laid.vector("b_U", "unembed.b_U", C);
+  if (norm !== "none" && finalNorm) { for (const part of ofNorm) laid.vector(`ln_final.${part}`, `ln_final.${part}`, D); }
+  if (hasAllBiases(model)) laid.vector("b_U", "unembed.b_U", C);
   return vectorsFrom;
 }
+
 const volume = (dims: readonly number[]) => dims.reduce((product, n) => product * n, 1);
 
 /** Parameters of a model, padding left out. */
@@ -187,26 +193,29 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
 /**
  * The initial parameters of a run, f32[P], from its seed's `init` stream, tensor after tensor.
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
- * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. Of uniform
- * attention, W_V starts as it does among queries and keys.
+ * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `linear`: the same, but W_Q, W_K, W_V, W_O and their biases too U(±1/√D).
+ * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn. Of uniform attention, W_V starts as it
+ * does among queries and keys.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes } = layout(spec), { D, M } = sizes;
-  const { init, initSigma, positionSigma, mixer } = spec.model;
+  const { init, initSigma, initSigmas, positionInit, positionSigma, context, mixer } = spec.model;
   const flat = new Float32Array(length);
   const random = new Random(spec.seed, "init");
   const normal = (sigma: number) => () => sigma * random.normal();
   const uniform = (bound: number) => () => bound * (2 * random.uniform() - 1);
   const constant = (value: number) => () => value;
+  const inOrder = (values: Float64Array, at = 0) => () => values[at++];
 
   const draw = (name: string): () => number => {
     const last = name.split(".").at(-1)!;
     if (last === "w") return constant(1);
-    if (last === "b" || ["b_Q", "b_K", "b_V", "b_O"].includes(last)) return constant(0);
-    if (init === "normal") return last.startsWith("b_") ? constant(0) : normal(initSigma);
+    if (last === "b" || init !== "linear" && ["b_Q", "b_K", "b_V", "b_O"].includes(last)) return constant(0);
+    if (last === "W_pos" && positionInit === "sinusoidal") return inOrder(sinusoids(context, D));
+    if (init === "normal") return last.startsWith("b_") ? constant(0) : normal(sigmaOf(initSigmas, name) ?? initSigma);
     if (last === "W_E") return normal(1);
     if (last === "W_pos") return normal(positionSigma);
-    if (["W_Q", "W_K", "W_V"].includes(last)) return uniform(Math.sqrt(6 / (4 * D)));
+    if (init === "pytorch" && ["W_Q", "W_K", "W_V"].includes(last)) return uniform(Math.sqrt(6 / (4 * D)));
     if (mixer === "none") return uniform(1 / Math.sqrt(/^blocks\.0\./.test(name) ? 2 * inputWidth(spec.model, sizes) : M));
     const fanIn = last === "W_out" || last === "b_out" ? M : D;
     return uniform(1 / Math.sqrt(fanIn));

@@ -8,9 +8,9 @@ import type { Matrix } from "./fourier.ts";
 export interface Inside {
   readonly seed: number;
   readonly step: number;
-  /** Of the elements 0 … C − 1, [C, D]; of one-hot inputs what the first layer makes of a, [C, M]. */
+  /** Of the elements, [elements, D]; of one-hot inputs what the first layer makes of a, [elements, M]. */
   readonly embedding: Matrix;
-  /** The output head, [D, C], or [M, C] where it reads neurons. */
+  /** The output head, [D, elements], or [M, elements] where it reads neurons. */
   readonly head: Matrix;
   /** What the head reads: directions of the residual stream, or neurons. */
   readonly reads: "residual stream" | "neurons";
@@ -34,23 +34,25 @@ function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array
 }
 
 /**
- * The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of
- * the first layer, [C, M], of which an element puts its row into the neurons.
+ * The embedding of the elements, [elements, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of the
+ * first layer, [elements, M], of which an element puts its row into the neurons.
  */
 export function embedding(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C, M, firstElement } = sizes(spec);
-  if (spec.model.inputs === "one-hot") {
-    return { rows: C, columns: M, values: tensor(spec, params, "blocks.0.mlp.W_in").subarray(0, C * M) };
-  }
-  return { rows: C, columns: D, values: tensor(spec, params, "embed.W_E").subarray(firstElement * D, (firstElement + C) * D) };
+  const { D, M, elements, firstElement } = sizes(spec), isOneHot = spec.model.inputs === "one-hot", columns = isOneHot ? M : D;
+  const values = tensor(spec, params, isOneHot ? "blocks.0.mlp.W_in" : "embed.W_E");
+  return { rows: elements, columns, values: values.subarray(firstElement * columns, (firstElement + elements) * columns) };
 }
 
-/** The output head, [D, C], or [M, C] where it reads neurons: one column per answer. A tied one is the embedding, turned. */
+/**
+ * The output head, [D, elements], or [M, elements] where it reads neurons: one column per answer, without extra classes. A tied one is the
+ * embedding, turned.
+ */
 export function outputHead(spec: RunSpec, params: Float32Array): Matrix {
-  const { C } = sizes(spec), rows = headWidth(spec);
-  if (!spec.model.tied) return { rows, columns: C, values: tensor(spec, params, "unembed.W_U") };
-  const { values } = embedding(spec, params);
-  return { rows, columns: C, values: Float32Array.from(values, (_, i) => values[(i % C) * rows + Math.floor(i / C)]) };
+  const { C, elements } = sizes(spec), rows = headWidth(spec), { tied } = spec.model;
+  const W = tied ? embedding(spec, params).values : tensor(spec, params, "unembed.W_U");
+  const at = (row: number, answer: number) => tied ? answer * rows + row : row * C + answer;
+  const values = Float32Array.from({ length: rows * elements }, (_, i) => W[at(Math.floor(i / elements), i % elements)]);
+  return { rows, columns: elements, values };
 }
 
 /** The Euclidean norm of each tensor, by name, in the layout's order. */
