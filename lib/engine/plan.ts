@@ -6,11 +6,12 @@ import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attent
 import { besideWords } from "../run/beside.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { backward } from "./backward.ts";
+import { backward as transformerBackward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
 import { METRICS } from "./evaluation.ts";
-import { forward, positionRows } from "./forward.ts";
+import { forward as transformerForward, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
+import * as mlp from "./mlp.ts";
 import type { ListName, Op, Plan } from "./op.ts";
 import { optimise } from "./optimise.ts";
 import { Pass } from "./pass.ts";
@@ -18,6 +19,10 @@ import { layerRows } from "./rows.ts";
 
 /** Buffers that hold a run's state, with those of `besideWords`. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
+
+/** The passes of a model, forward as far as to the logits. */
+const forward = (pass: Pass): Op[] => pass.spec.model.mixer === "none" ? mlp.forward(pass) : transformerForward(pass);
+const backward = (pass: Pass): Op[] => pass.spec.model.mixer === "none" ? mlp.backward(pass) : transformerBackward(pass);
 
 /** Pairs of an evaluation whose losses are summed at once. */
 export const BLOCK = 2048;
@@ -111,7 +116,7 @@ function reserve(
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
 function loss(pass: Pass, gradient?: string): Op {
-  const { batch, examples, layout: { sizes: { C }, blocks } } = pass, stride = blocks.get("W_U")!.stride;
+  const { batch, examples, layout: { sizes: { C } }, width: { C: stride } } = pass;
   const stats = pass.buffer(pass.end("stats"), 2 * examples), logits = pass.activation(pass.end("logits"), examples, stride);
   return {
     op: "loss",
@@ -149,5 +154,5 @@ function attentionLog(evaluation: Pass, options: AttentionOptions, pairs: number
       out,
     };
   });
-  return { ops: [...forward(pass, "patterns"), ...summaries], sizes: { N, S, words } };
+  return { ops: [...transformerForward(pass, "patterns"), ...summaries], sizes: { N, S, words } };
 }

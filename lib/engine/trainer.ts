@@ -4,7 +4,7 @@
  */
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
 import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
-import { initialise, type Layout } from "../run/layout.ts";
+import { initialise, type Layout, pad4 } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
@@ -173,7 +173,7 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
+    const { C, elements } = this.layout.sizes, stride = pad4(C), E = this.#plan.chunkPairs;
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
       if (!(Number.isInteger(value) && value >= 0 && value < elements)) {

@@ -55,6 +55,9 @@ export function checkExperiment({ name, question = "", runs, margin = null, rule
   if (margin !== null && !(Number.isInteger(margin) && margin >= 0)) fail("its margin", "null or a whole number of updates from 0", margin);
   if (typeof rule === "string" && !Object.hasOwn(RULES, rule)) fail("its rule", `one of ${Object.keys(RULES).join(", ")}`, rule);
   checkWatch(watch, fail);
+  if (watch.attention && runs.some(({ model }) => model.mixer === "none")) {
+    fail("watch.attention", "left out where a run's model has none", watch.attention);
+  }
   checkRule(namedRule(rule), (field, requirement, value) => fail(`its rule's ${field}`, requirement, value));
 }
 

@@ -40,12 +40,16 @@ export interface AttentionProbe {
   readonly full: number;
 }
 
-/** The probe set of a run, from its seed's `probe` stream: a larger one begins with a smaller one. `data` is the run's own. */
+/**
+ * The probe set of a run, from its seed's `probe` stream: a larger one begins with a smaller one. `data` is the run's own.
+ * @throws Error where the model has no attention.
+ */
 export function attentionProbe(
   spec: RunSpec,
   options: AttentionOptions = {},
   data: Dataset = dataset(spec.data, spec.seed),
 ): AttentionProbe {
+  attentionSizes(spec);
   const { N, S } = probeSizes(options, data.a.length), at = new Random(spec.seed, "probe").sample(data.a.length, N);
   const column = (values: Uint32Array) => Uint32Array.from(at, (i) => values[i]);
   return { a: column(data.a), b: column(data.b), trains: Array.from(at, (i) => i < data.trainCount), full: S };
@@ -69,8 +73,12 @@ export interface AttentionReading extends AttentionSummary {
   readonly probe: AttentionProbe;
 }
 
-/** Lengths of a summary's axes: `queries` = L·H·T. */
+/** Lengths of a summary's axes: `queries` = L·H·T. @throws Error where the model has no attention. */
 export function attentionSizes(spec: RunSpec): { L: number; H: number; T: number; queries: number } {
+  const { mixer } = spec.model;
+  if (mixer === "none") {
+    throw new Error(`Cannot watch attention: the model's mixer must be attention or uniform, current value is ${mixer}`);
+  }
   const { L, H, T } = sizes(spec);
   return { L, H, T, queries: L * H * T };
 }

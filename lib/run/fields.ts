@@ -25,8 +25,8 @@ interface About<T extends Value> {
   shape?(value: T): string;
   /** Where people make it follow from the width, or from anything else: then it tells nothing new beside that. */
   readonly follows?: "width" | "others";
-  /** Its value where it isn't given but another field of its part is. */
-  readonly from?: { readonly field: string; value(other: never): T };
+  /** Its value where it isn't given but another field of its part is; `undefined`: it doesn't follow from that value. */
+  readonly from?: { readonly field: string; value(other: never): T | undefined };
   /**
    * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none. Elsewhere the
    * number must be 0; under these it may be 0 only where that is the default.
@@ -71,6 +71,11 @@ const LARGEST_PRIME = 1021;
 export const LARGEST_CONTEXT = 64;
 
 const TOKENS = ["a op b =", "a b =", "a b"] as const;
+/** A value that a field has where the model has no attention, unless it is given: then no other makes sense (`COMBINATIONS` in spec.ts). */
+const withoutAttention = <T extends Value>(value: T) => ({
+  from: { field: "mixer", value: (mixer: string) => mixer === "none" ? value : undefined },
+});
+
 /** The tokens of an example, by name: `a`, `b`, `op`, `=`. */
 export const tokenNames = (tokens: (typeof TOKENS)[number]) => tokens.split(" ") as ("a" | "b" | "op" | "=")[];
 
@@ -84,7 +89,7 @@ const model = {
     shape: (D) => `D${D}`,
   }),
   /** H; d_head is D / H. */
-  heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}` }),
+  heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}`, ...withoutAttention(1) }),
   /** M. */
   dMlp: field(whole(1, 65536), {
     help: "neurons of the feed-forward part",
@@ -93,24 +98,34 @@ const model = {
     follows: "width",
     from: { field: "dModel", value: (dModel: number) => 4 * dModel },
   }),
-  /** Exact (erf) GELU, or ReLU. */
-  activation: field(word("gelu", "relu"), { help: "gelu (exact) or relu", shape: (name) => name }),
+  /** Exact (erf) GELU, ReLU, or x². */
+  activation: field(word("gelu", "relu", "square"), { help: "gelu (exact), relu or square (x²)", shape: (name) => name }),
   /** LayerNorm after each residual sum, before each part, or nowhere; with one, a last one stands before the output head. */
   norm: field(word("post", "pre", "none"), {
     help: "LayerNorm after each sum (post), before each part (pre), or none",
     shape: (place) => `${place}-norm`,
+    ...withoutAttention("none"),
   }),
   /** Which positions a position attends to: itself and those before it, or all. */
-  mask: field(word("causal", "none"), { help: "causal, or none: every position attends to all", shape: (name) => `mask ${name}` }),
+  mask: field(word("causal", "none"), {
+    help: "causal, or none: every position attends to all",
+    shape: (name) => `mask ${name}`,
+    ...withoutAttention("none"),
+  }),
   /** What the output head reads: the last position, or the mean over all. */
   pooling: field(word("last", "mean"), {
     help: "the output head reads the last position, or their mean",
     shape: (name) => `pool ${name}`,
+    ...withoutAttention("last"),
   }),
   /** Biases in attention, feed-forward part and output head. */
   biases: field(flag(), { help: "true or false", shape: (has) => has ? "biases" : "no biases" }),
   /** The tokens of an example. */
-  tokens: field(word(...TOKENS), { help: TOKENS.map((tokens) => `"${tokens}"`).join(", "), shape: (tokens) => `[${tokens}]` }),
+  tokens: field(word(...TOKENS), {
+    help: TOKENS.map((tokens) => `"${tokens}"`).join(", "),
+    shape: (tokens) => `[${tokens}]`,
+    ...withoutAttention("a b"),
+  }),
   /** Rows of the position table; may exceed the tokens (the AI-Scientist template has an unused one, which counts as parameters). */
   context: field(whole(1, LARGEST_CONTEXT), {
     help: "rows of the position table",
@@ -168,6 +183,34 @@ const model = {
     help: "initial weight matrices and embeddings are multiplied by it, biases and LayerNorms are not",
     label: "initial scale",
   }),
+  /** `rms`: RMSNorm (Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019), with a gain and no shift, for LayerNorm. */
+  normKind: later(word("layer", "rms"), "layer", {
+    help: "layer (LayerNorm) or rms (RMSNorm), wherever a norm stands",
+    shape: () => "rms",
+  }),
+  /**
+   * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention
+   * and no residual stream, but hidden layers of d_mlp neurons on the concatenated embeddings of a and b, as many as `layers` says.
+   */
+  mixer: later(word("attention", "uniform", "none"), "attention", {
+    help: "attention, uniform (all weights the same) or none: an MLP of --layers hidden layers on the embeddings of a and b",
+    shape: (kind) => kind === "none" ? "no attention" : `${kind} attention`,
+  }),
+  /** What an MLP reads of a and b: their embeddings, or one-hot vectors; then d_model isn't read. */
+  inputs: later(word("embedded", "one-hot"), "embedded", {
+    help: "what an MLP (--mixer none) reads: embedded or one-hot",
+    shape: (kind) => `${kind} inputs`,
+  }),
+  /**
+   * `mean-field`: what the hidden layer gets is divided by √(2p), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking
+   * modular arithmetic" (arXiv 2301.02679, 2023), whose weights start as N(0, 1): `init: "normal"`, `initSigma: 1`.
+   */
+  scaling: later(word("none", "mean-field"), "none", {
+    help: "none, or mean-field: hidden layer divided by √(2p), logits by --d-mlp (Gromov 2023)",
+    shape: (kind) => kind,
+  }),
+  /** W_U is the transpose of the answers' rows of W_E, which gets the gradients of both; those of `op` and `=` stay its own. */
+  tied: later(flag(), false, { help: "true: the output head is the embedding of the answers", shape: () => "tied" }),
 };
 
 const data = {

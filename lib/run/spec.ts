@@ -56,14 +56,17 @@ export function runFrom({ preset = "ai-scientist", seed, ...given }: RunInput, e
  * @throws Error where its values don't go together.
  */
 export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
-  const following = entries.flatMap(({ part, name: own, field: { from } }) => {
-    const source = from && (given as Readonly<Record<string, unknown>>)[from.field];
-    return part === name && source !== undefined ? [[own, from!.value(source as never)]] : [];
-  });
-  const values = { ...preset, ...Object.fromEntries(following), ...given };
+  // In the table's order: what follows from another field may be what the next one follows from.
+  const own: Readonly<Record<string, unknown>> = given, following: Record<string, unknown> = {};
+  for (const entry of entries) {
+    const { from } = entry.field, source = entry.part === name && from ? own[from.field] ?? following[from.field] : undefined;
+    const value = source === undefined ? undefined : from!.value(source as never); // a source comes from it
+    if (value !== undefined) following[entry.name] = value;
+  }
+  const values = Object.assign({ ...preset }, following, given);
   for (const entry of entries) if (entry.part === name) mustBeRead(entry, values);
   TOGETHER[name]?.(values);
-  return Object.freeze(values);
+  return Object.freeze(values) as RunSpec[P]; // whose fields are readonly anyway
 }
 
 /** Sizes that follow from a run, by the letters of the legend. */
@@ -196,10 +199,17 @@ function mustBeRead({ name, field: { readBy } }: Entry, values: object): void {
 
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
-  model: ({ dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm }: ModelSpec) => {
+  model: (model: ModelSpec) => {
+    const { dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm } = model,
+      least = tokenNames(tokens).length;
     if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
-    const least = tokenNames(tokens).length;
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
+    for (const { where, values, must } of COMBINATIONS) {
+      for (const [name, value] of Object.entries(must)) {
+        const current = model[name as keyof ModelSpec];
+        if (where(model) && current !== value) fail(name, current, `${value} where ${values}`);
+      }
+    }
     if (!biases && biasesIn !== "all") fail("biasesIn", biasesIn, "all where biases is false");
     if (init !== "normal" && initSigmas !== "none") fail("initSigmas", initSigmas, `none where init is ${init}`);
     if (norm === "none" && !finalNorm) fail("finalNorm", finalNorm, "true where norm is none, which leaves nothing to leave out");
@@ -223,6 +233,23 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
     if (frozen !== "none" && heldNorm !== 0) fail("heldNorm", heldNorm, `0 where frozen is ${frozen}: it scales all tensors`);
   },
 };
+
+/** What fields of the model must be where others leave them nothing to say: a run has one description. */
+const COMBINATIONS: readonly { where(model: ModelSpec): boolean; readonly values: string; readonly must: Partial<ModelSpec> }[] = [
+  {
+    where: ({ mixer }) => mixer === "none",
+    values: "mixer is none",
+    must: { tokens: "a b", context: 2, norm: "none", mask: "none", pooling: "last", heads: 1, tied: false },
+  },
+  { where: ({ norm }) => norm === "none", values: "norm is none", must: { normKind: "layer" } },
+  { where: ({ mixer }) => mixer !== "none", values: "mixer isn't none", must: { inputs: "embedded" } },
+  { where: ({ tied }) => tied, values: "tied is true", must: { extraClasses: 0 } },
+  {
+    where: ({ scaling }) => scaling === "mean-field",
+    values: "scaling is mean-field",
+    must: { mixer: "none", inputs: "one-hot", activation: "square", layers: 1, biases: false },
+  },
+];
 
 function isPrime(n: number): boolean {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;

@@ -39,7 +39,8 @@ function memoryOf(spec: RunSpec, { buffers, attention }: Plan): Memory {
   memory.hyper.set(HYPER.map(({ type }, i) => (type === "f32" ? floats : words)[i]));
   memory.state.set(stateWords(spec, 3));
   memory.pairs.set(Array.from(a, (_, i) => pack(a[i], b[i], target[i])));
-  const probe = attentionProbe(spec, { pairs: attention!.N, full: attention!.S });
+  if (!attention) return memory;
+  const probe = attentionProbe(spec, { pairs: attention.N, full: attention.S });
   memory["attention.batch"].set(Array.from(probe.a, (a, i) => pack(a, probe.b[i], 0)));
   return memory;
 }
@@ -129,6 +130,15 @@ const MODELS: Readonly<Record<string, RunInput>> = {
     data: { batch: "full" },
     optim: { warmup: 0, frozen: "embed+attn" },
   },
+  "RMSNorm, uniform attention, tied, shared rows": {
+    model: { normKind: "rms", norm: "pre", mixer: "uniform", tied: true, tokens: "a b =", activation: "square" },
+    data: { batch: "full" },
+  },
+  "MLP on embeddings": { model: { mixer: "none", heads: 1, dModel: 10, dMlp: 18 }, data: { batch: "full" } },
+  "quadratic MLP on one-hot vectors": {
+    model: { mixer: "none", heads: 1, layers: 1, inputs: "one-hot", scaling: "mean-field", activation: "square", biases: false },
+    data: { batch: 5 },
+  },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
     data: { prime: 2, batch: 1 },
@@ -167,7 +177,7 @@ const ORDER: readonly ListName[] = ["batch", "step", "elements", "chunk", "endOf
 const seen = new Set<string>();
 for (const [name, input] of Object.entries(MODELS)) {
   testOn(KERNELS, `operations: ${name}`, async (engine) => {
-    const spec = specOf(input), made = plan(spec, WATCHED), memory = memoryOf(spec, made);
+    const spec = specOf(input), made = plan(spec, spec.model.mixer === "none" ? {} : WATCHED), memory = memoryOf(spec, made);
     for (const op of ORDER.flatMap((list) => made.lists[list])) {
       seen.add(op.op);
       await matches(engine, made, op, memory);

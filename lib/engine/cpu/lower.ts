@@ -1,5 +1,18 @@
 /** From the operations of a plan to the records of the kernels: one function an operation, and the scratch that they use in turn. */
-import type { AttentionBackward, By, Embed, EmbedBackward, Fold, ListName, Op, Plan, PoolBackward, Product, View } from "../op.ts";
+import type {
+  AttentionBackward,
+  By,
+  Embed,
+  EmbedBackward,
+  Fold,
+  ListName,
+  Op,
+  PairsBackward,
+  Plan,
+  PoolBackward,
+  Product,
+  View,
+} from "../op.ts";
 import * as records from "./operations/mod.ts";
 import type { Lists } from "./queue.ts";
 import { check, type Record } from "./records.ts";
@@ -60,8 +73,8 @@ export function lower(plan: Plan): Lists<ListName> {
 }
 
 /** A product's weights, packed before it. */
-const packed = ({ label, form, b, k, n }: Product, panels: string): Packed => {
-  return { panels, before: [records.pack(`${label}, panels`, b, k, n, form === "nt", panels)] };
+const packed = ({ label, form, b, k, n, columns = n }: Product, panels: string): Packed => {
+  return { panels, before: [records.pack(`${label}, panels`, b, k, columns, form === "nt", panels)] };
 };
 
 /** Parameters are packed once an evaluation, each matrix in panels of its own: `packs` gets what does it, by their name. */
@@ -90,6 +103,12 @@ function recordsOf(op: Op, context: Context): Record[] {
       return embed(op, context);
     case "embedBackward":
       return embedBackward(op);
+    case "pairs":
+      return [records.pairs(op, context.C)];
+    case "pairsBackward":
+      return pairsBackward(op);
+    case "sums":
+      return [records.columnSums(label, op.x, op.rows, op.out, op.width)];
     case "fold":
       return fold(op);
     case "pool":
@@ -198,10 +217,11 @@ function embed({ label, segments, W_E, W_pos, out, ...batch }: Embed, { C }: Con
 }
 
 /** Elements are folded from all positions they stand at; a position and a constant token get the sum of all its rows. */
-function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, ...byValue }: EmbedBackward): Record[] {
+function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, head, ...byValue }: EmbedBackward): Record[] {
   const width = dx.stride;
   const elements = segments.filter(({ token }) => token.by !== "constant");
   const sources = elements.map(({ first, count, token }) => ({ x: from(dx, first), by: token.by as By, rows: count }));
+  if (head) sources.push({ x: head, by: "index", rows: byValue.C });
   return [
     records.fold(`${label}, elements`, { out: from(dW_E, firstElement), rows: byValue.C, width, sources }, byValue),
     ...segments.flatMap(({ first, count, position, token }) => {
@@ -210,6 +230,15 @@ function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, ...byV
       return [sum(from(dW_pos, position)), ...(token.by === "constant" ? [sum(from(dW_E, token.base))] : [])];
     }),
   ];
+}
+
+function pairsBackward({ label, width, dy, dx, second, factor, ...byValue }: PairsBackward): Record[] {
+  return (["a", "b"] as const).map((by) =>
+    records.fold(`${label}, ${by}`, {
+      ...{ out: from(dx, by === "a" ? 0 : second), rows: byValue.C, width, factor },
+      sources: [{ x: dy, by, rows: byValue.B }],
+    }, byValue)
+  );
 }
 
 function fold({ label, segments, width, out, ...byValue }: Fold): Record[] {

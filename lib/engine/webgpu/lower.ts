@@ -15,9 +15,11 @@ import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
 import { clipRows, holdNorm } from "./kernels/limit.ts";
 import { muonEnd, muonPolynomial, muonStart } from "./kernels/muon.ts";
 import { norm, normBackward, normGradient } from "./kernels/norm.ts";
+import { pairs, pairsBackward } from "./kernels/pairs.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
 import { update } from "./kernels/update.ts";
+import { uniformAttention, uniformAttentionBackward } from "./kernels/uniform_attention.ts";
 
 /** Kernels by list, and words per run by buffer, scratch included. */
 export interface Kernels {
@@ -43,11 +45,14 @@ const LOWER: Lower = {
   ],
   norm: (op, { sums }) => [norm(op, sums.lanes)],
   normBackward: (op, { layout, sums }) => [normBackward(op, sums.lanes), normGradient(layout, sums, op)],
-  attention: (op) => [attention(op)],
-  attentionBackward: (op) => [attentionBackward(op)],
+  attention: (op) => [op.weights === "uniform" ? uniformAttention(op) : attention(op)],
+  attentionBackward: (op) => [op.weights === "uniform" ? uniformAttentionBackward(op) : attentionBackward(op)],
   embed: (op) => [embed(op)],
   embedBackward: (op) => [embedBackward(op)],
   fold: (op) => [fold(op)],
+  pairs: (op) => [pairs(op)],
+  pairsBackward: (op) => [pairsBackward(op)],
+  sums: ({ x, rows, width, out }, { layout, sums }) => [biasGradient(layout, sums, x, rows, width, out)],
   pool: (op) => [pool(op)],
   poolBackward: (op) => [poolBackward(op)],
   loss: (op) => [loss(op)],
@@ -70,7 +75,7 @@ const LOWER: Lower = {
 // The table has the function of exactly this kind of operation.
 const kernelsOf = (op: Op, context: Context) => (LOWER[op.op] as (op: Op, context: Context) => readonly Kernel[])(op, context);
 
-const leavesParts = (op: Op) => op.op === "normBackward" || (op.op === "product" && op.sums !== undefined);
+const leavesParts = (op: Op) => op.op === "normBackward" || op.op === "sums" || (op.op === "product" && op.sums !== undefined);
 
 /** A plan's kernels for a tile. No bit of a run depends on how many train at once. */
 export function lower({ layout, buffers: planned, lists }: Plan, tile: Tile): Kernels {

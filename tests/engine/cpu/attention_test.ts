@@ -51,6 +51,7 @@ for (const [number, { H, K, examples, C, keys, queries, causal }] of CASES.entri
       partial: new Float32Array(Math.max(1, examples * positions.length * 3 * HK)),
     };
     const what: op.Attention = {
+      weights: "softmax",
       H,
       K,
       inputRows,

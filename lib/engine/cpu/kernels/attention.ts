@@ -11,7 +11,7 @@ import { at, firstLanes, fma, fourTotals, lane0, lane1, lane2, lane3, largest, r
  * 7 queries, 8 keys, 9 indices; 10 dqkv, 11 partial [index, shared, 3, H, K] or 0, 12 shared positions;
  * then four queries: position, first output row, keys it sees; then four keys: how the row is found, first row, number in the partial or −1.
  */
-const QUERY: usize = 13, KEY: usize = 25;
+export const QUERY: usize = 13, KEY: usize = 25;
 
 /** Forward: pattern = softmax(q · k / √K), z = pattern · v. */
 export function attention(r: usize, arena: usize, t: i32, nt: i32, scratch: usize): void {

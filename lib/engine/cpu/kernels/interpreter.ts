@@ -14,10 +14,12 @@ import { muonEnd, muonPolynomial, muonStart } from "./muon";
 import { norm, normBackward } from "./norm";
 import * as Op from "./opcode";
 import { pack } from "./pack";
+import { pairs } from "./pairs";
 import { pool } from "./pool";
 import { product } from "./product";
 import { at } from "./simd";
 import { update } from "./update";
+import { uniformAttention, uniformAttentionBackward } from "./uniform_attention";
 import { weightGradient } from "./weight_gradient";
 
 export { applyFunction } from "./functions";
@@ -77,6 +79,9 @@ export function replay(r: usize, arena: usize, t: i32, nt: i32, scratch: usize):
     case Op.MUON_END: muonEnd(r, arena, t, nt); break;
     case Op.CLIP_ROWS: clipRows(r, arena, t, nt); break;
     case Op.HOLD_NORM: if (t == 0) holdNorm(r, arena); break;
+    case Op.PAIRS: pairs(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION: uniformAttention(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION_BACKWARD: uniformAttentionBackward(r, arena, t, nt); break;
     default: unreachable();
   }
   return true;

@@ -37,6 +37,9 @@ export const MUON_POLYNOMIAL = 28;
 export const MUON_END = 29;
 export const CLIP_ROWS = 30;
 export const HOLD_NORM = 31;
+export const PAIRS = 32;
+export const UNIFORM_ATTENTION = 33;
+export const UNIFORM_ATTENTION_BACKWARD = 34;
 
 /** Rules of an update, and schedules of its learning rate. */
 export const RULE_ADAMW = 0;
@@ -55,6 +58,8 @@ export const AFTER_RELU = 2;
 export const AFTER_FACTOR = 3;
 export const AFTER_GELU_SLOPE = 4;
 export const AFTER_RELU_SLOPE = 5;
+export const AFTER_SQUARE = 6;
+export const AFTER_SQUARE_SLOPE = 7;
 
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
