@@ -27,6 +27,13 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "warmup": ["3", 3],
     "steps": ["5", 5],
     "eval-every": ["4", 4],
+    "tied": ["true", true],
+  };
+  /** What some of them need beside them. */
+  const quadratic = "--mixer none --inputs one-hot --activation square";
+  const beside: Record<string, string> = {
+    ...{ "final-norm": "--norm pre", "norm-kind": "--norm pre", "biases-in": "--biases true" },
+    ...{ "inputs": "--mixer none", "scaling": quadratic },
   };
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
@@ -35,7 +42,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   for (const [flag, { part, name, field }] of FIELDS) {
     const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
     const [text, value] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
-    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text);
+    const { specs: [spec] } = await request("--preset", "one-layer", ...(beside[flag]?.split(" ") ?? []), `--${flag}`, text);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
