@@ -28,9 +28,10 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "steps": ["5", 5],
     "eval-every": ["4", 4],
     "tied": ["true", true],
+    "extra-classes": ["3", 3],
   };
   /** What some of them need beside them. */
-  const quadratic = "--mixer none --inputs one-hot --activation square";
+  const quadratic = "--mixer none --inputs one-hot --activation square --layers 1";
   const beside: Record<string, string> = {
     ...{ "final-norm": "--norm pre", "norm-kind": "--norm pre", "biases-in": "--biases true" },
     ...{ "inputs": "--mixer none", "scaling": quadratic },
