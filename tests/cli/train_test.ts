@@ -33,16 +33,18 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "grad-filter": ["orthogonal", "orthogonal"],
     "filter-window": ["7", 7],
     "decay-groups": ["mlp", "mlp"],
+    "tied": ["true", true],
+    "extra-classes": ["3", 3],
   };
-  // Flags that only others' choices read.
-  const companions: Record<string, string> = {
-    "momentum": "--optimiser sgd",
-    "muon-lr": "--optimiser muon",
-    "lr-schedule": "--lr-steps 90",
-    "lr-steps": "--lr-schedule linear",
-    "filter-alpha": "--grad-filter grokfast-ema",
-    "filter-lambda": "--grad-filter grokfast-ema",
-    "filter-window": "--grad-filter grokfast-ma",
+  /** What some of them need beside them. */
+  const quadratic = "--mixer none --inputs one-hot --activation square --layers 1";
+  const beside: Record<string, string> = {
+    ...{ "final-norm": "--norm pre", "norm-kind": "--norm pre", "biases-in": "--biases true" },
+    ...{ "inputs": "--mixer none", "scaling": quadratic },
+    ...{ "momentum": "--optimiser sgd", "muon-lr": "--optimiser muon" },
+    ...{ "lr-schedule": "--lr-steps 90", "lr-steps": "--lr-schedule linear" },
+    ...{ "filter-alpha": "--grad-filter grokfast-ema", "filter-lambda": "--grad-filter grokfast-ema" },
+    ...{ "filter-window": "--grad-filter grokfast-ma" },
   };
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
@@ -51,7 +53,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   for (const [flag, { part, name, field }] of FIELDS) {
     const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
     const [text, value] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
-    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text, ...companions[flag]?.split(" ") ?? []);
+    const { specs: [spec] } = await request("--preset", "one-layer", ...(beside[flag]?.split(" ") ?? []), `--${flag}`, text);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
