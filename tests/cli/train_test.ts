@@ -27,6 +27,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "warmup": ["3", 3],
     "steps": ["5", 5],
     "eval-every": ["4", 4],
+    "extra-classes": ["3", 3],
     "optimiser": ["lion", "lion"],
     "lr-schedule": ["cosine", "cosine"],
     "lr-steps": ["90", 90],
@@ -34,8 +35,11 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "filter-window": ["7", 7],
     "decay-groups": ["mlp", "mlp"],
   };
-  // Flags that only others' choices read.
+  // Flags that only others' choices allow.
   const companions: Record<string, string> = {
+    "biases-in": "--biases true",
+    "final-norm": "--norm post",
+    "init-sigmas": "--init-scheme normal",
     "momentum": "--optimiser sgd",
     "muon-lr": "--optimiser muon",
     "lr-schedule": "--lr-steps 90",
