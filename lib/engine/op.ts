@@ -210,8 +210,8 @@ export interface Loss extends Batch {
 }
 
 /**
- * params and moments, f32[P] each, words `first` to `first + words − 1`, after an update by `grads`; rests where the run has done its steps.
- * The run's numbers come from `hyper`, its step from `state`.
+ * params and moments, f32[P] each, words `first` to `first + words − 1`, after an update by `grads`; rests where the run has done its
+ * steps. The run's numbers come from `hyper`, its step from `state`.
  */
 export interface Update {
   readonly op: "update";

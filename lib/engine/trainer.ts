@@ -166,7 +166,8 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
+    const { sizes: { C, elements }, blocks } = this.layout, E = this.#plan.chunkPairs;
+    const { stride } = blocks.get("W_U")!; // every layout has W_U
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
       if (!(Number.isInteger(value) && value >= 0 && value < elements)) {

@@ -278,8 +278,8 @@ class ReferenceTrainer implements Trainer {
 }
 
 /**
- * AdamW as PyTorch does it: decay before the step, bias correction on both moments, eps added to the corrected root; frozen tensors stay as they
- * are, and so do their moments. Inside `tf.tidy`.
+ * AdamW as PyTorch does it: decay before the step, bias correction on both moments, eps added to the corrected root; frozen tensors stay as
+ * they are, and so do their moments. Inside `tf.tidy`.
  */
 function adamW(optim: RunSpec["optim"], at: Layout, step: number, { params, m, v }: State, gradient: tf.Tensor1D) {
   const { beta1, beta2, eps, weightDecay, decay, frozen } = optim, { length, vectorsFrom } = at;

@@ -54,9 +54,10 @@ Deno.test("the names that others script against are flags", async () => {
     ..."--d-mlp 16 --activation relu --norm none --mask none --pooling mean --no-biases --context 4 --betas 0.8,0.9 --eps 1e-6".split(" "),
     ..."--decay matrices --loss stable --init-scheme normal".split(" "),
   );
-  assertEquals(spec.data, { operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full", rounding: "down" });
+  const { data, optim: others } = PRESETS["ai-scientist"];
+  assertEquals(spec.data, { ...data, operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
   const optim = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
-  assertEquals(spec.optim, optim);
+  assertEquals(spec.optim, { ...others, ...optim });
   assertEquals([spec.model.biases, spec.model.init, spec.model.dMlp], [false, "normal", 16]);
 });
 
