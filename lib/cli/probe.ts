@@ -43,8 +43,8 @@ Columns
   similarity           how much of the cosine similarity of two answers' mean features their distance modulo p explains
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
-The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures for grokking via mechanistic
-interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
+The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures
+for grokking via mechanistic interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"

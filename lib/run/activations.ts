@@ -1,6 +1,8 @@
 /** What a probe looks at in a network, whatever computed it. */
 
-/** Activations for all pairs of p elements; row a · p + b, whether the pair trains, validates or (with b = 0 in a division) has no answer. */
+/**
+ * Activations for all pairs of p elements; row a · p + b, whether the pair trains, validates or (with b = 0 in a division) has no answer.
+ */
 export interface Activations {
   /** Of the answers, without extra classes, f32[p², p]. */
   readonly logits: Float32Array<ArrayBuffer>;
