@@ -16,14 +16,16 @@ import { plural } from "./progress.ts";
 import { say, tell } from "./terminal.ts";
 
 /** Flags of what is written in place of text files, and which flags of `db export` each takes besides. */
-const KINDS = { hooked: ["experiment", "run", "from", "as-pre-norm"], parquet: ["experiment"] } as const;
+const KINDS = { hooked: ["experiment", "run", "from", "other-logits"], parquet: ["experiment"] } as const;
 type Kind = keyof typeof KINDS;
 
 export const EXPORT_FLAGS: Readonly<Record<string, Flag>> = {
   "hooked": { help: "networks for TransformerLens instead: of each a state dict as safetensors and its HookedTransformerConfig as JSON" },
   "run": { value: "ID|HASH", help: "with --hooked, one run of the lab in place of an experiment's" },
   "from": { value: "FOLDER", help: "with --hooked, the files of train --checkpoint or --save in place of an experiment's" },
-  "as-pre-norm": { help: "with --hooked, post-norm networks too: TransformerLens reads them as pre-norm and gives other logits" },
+  "other-logits": {
+    help: "with --hooked, networks too for which TransformerLens gives other logits, as post-norm ones, which it reads as pre-norm",
+  },
   "parquet": { help: "runs.parquet and metrics.parquet instead; without --experiment, of the whole lab" },
 };
 
@@ -75,8 +77,8 @@ async function exportHooked(call: Call): Promise<number> {
   const networks = lab ? ofLab(lab, source, word) : await ofFolder(word);
   if (networks.length === 0) throw new Error(`Cannot export networks of ${word}: there must be stored weights, there are none`);
   const odd = networks.filter(({ spec }) => obstacle(spec) !== null);
-  if (odd.length > 0 && !call.given.has("as-pre-norm")) {
-    throw new Error(`Cannot export ${odd[0].name}: ${obstacle(odd[0].spec)}; --as-pre-norm writes it all the same`);
+  if (odd.length > 0 && !call.given.has("other-logits")) {
+    throw new Error(`Cannot export ${odd[0].name}: ${obstacle(odd[0].spec)}; --other-logits writes it all the same`);
   }
   await prepare([{ flag: "--to", path: to, kind: "folder" }], { "--from": source === "from" ? word : undefined });
   for (const { name } of networks) {
@@ -90,7 +92,7 @@ async function exportHooked(call: Call): Promise<number> {
   const logits = [...new Set(networks.map(({ spec }) => answerOf(spec)))].join(" or ");
   tell(`${plural(networks.length, "network")} in ${to}, each a .safetensors and a .json; logits of the answers: ${logits}`);
   if (odd.length > 0) {
-    say(`${odd.length} of them post-norm: TransformerLens reads them as pre-norm and gives other logits`);
+    say(`TransformerLens gives other logits for ${odd.length} of them: ${obstacle(odd[0].spec)}`);
   }
   return 0;
 }

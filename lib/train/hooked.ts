@@ -2,13 +2,14 @@
  * Weights for TransformerLens (https://github.com/TransformerLensOrg/TransformerLens, `HookedTransformer`): the state dict, whose names and shapes are
  * those of `layout`, and the `HookedTransformerConfig` with which it computes the same logits. The way back: `hooked_import.ts`.
  */
+import { isNeutral, PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { type RunSpec, type Sizes, sizes, stableJson } from "../run/spec.ts";
 import { encode } from "./safetensors.ts";
 import { named } from "./weights.ts";
 
-/** How TransformerLens calls what a field of the model says. */
-export const ACTIVATIONS = { gelu: "gelu", relu: "relu" } as const satisfies Record<RunSpec["model"]["activation"], string>;
-export const DIRECTIONS = { causal: "causal", none: "bidirectional" } as const satisfies Record<RunSpec["model"]["mask"], string>;
+/** How TransformerLens calls what a field of the model says; an activation that isn't here it has not. */
+export const ACTIVATIONS: Readonly<Record<string, string>> = { gelu: "gelu", relu: "relu" };
+export const DIRECTIONS: Readonly<Record<string, string>> = { causal: "causal", none: "bidirectional" };
 
 /** Added to the variance of a LayerNorm before its root, in every engine. */
 export const EPS = 1e-5;
@@ -28,12 +29,30 @@ export const configSizes = ({ L, D, H, K, M, V, C }: ModelSizes, context: number
   d_vocab_out: C,
 });
 
+/** Of the fields that came later, those with which a model stays one that TransformerLens has. */
+const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses"];
+
 /**
  * Why TransformerLens doesn't give a model's logits, in words; `null` where it does. A model that reads the mean over its positions is no such case:
  * its output head is linear, so its logits are the mean of TransformerLens's.
  */
-export const obstacle = ({ model: { norm } }: RunSpec): string | null =>
-  norm === "post" ? "norm must be pre or none, current value is post: TransformerLens reads it as pre-norm and gives other logits" : null;
+export function obstacle(spec: RunSpec): string | null {
+  const { norm, activation } = spec.model;
+  if (norm === "post") {
+    return "norm must be pre or none, current value is post: TransformerLens reads it as pre-norm and gives other logits";
+  }
+  if (!Object.hasOwn(ACTIVATIONS, activation)) {
+    return `activation must be ${
+      Object.keys(ACTIVATIONS).join(" or ")
+    }, current value is ${activation}: TransformerLens has no other of these`;
+  }
+  const entry = PART_ENTRIES.find((entry) =>
+    entry.part === "model" && entry.field.neutral !== undefined && !HELD.includes(entry.name) && !isNeutral(spec, entry)
+  );
+  if (!entry) return null;
+  const { name, field: { neutral } } = entry;
+  return `${name} must be ${neutral}, current value is ${valueAt(spec, entry)}: TransformerLens has no such model`;
+}
 
 /** How the logits of an answer [B, C] follow from TransformerLens's [B, T, C], in Python. */
 export const answerOf = ({ model: { pooling } }: RunSpec): string => pooling === "last" ? "model(tokens)[:, -1]" : "model(tokens).mean(1)";
@@ -43,7 +62,7 @@ export function hookedConfig(spec: RunSpec): Readonly<Record<string, string | nu
   const { model } = spec;
   return {
     ...configSizes(sizes(spec), model.context),
-    act_fn: ACTIVATIONS[model.activation],
+    act_fn: ACTIVATIONS[model.activation] ?? null,
     normalization_type: model.norm === "none" ? null : "LN",
     eps: EPS,
     attention_dir: DIRECTIONS[model.mask],

@@ -45,21 +45,36 @@ async function derived(path: string, tensors: Tensors, given: RunInput): Promise
   const told = (part: Part, name: string): unknown =>
     giving(part, name) ?? facts.find((fact) => fact.name === name)?.value ?? base?.[part][name as never];
   mustBeTold(path, beside, told);
-  facts.push(...primeFact(found, told));
+  facts.push(...elementFacts(found, told));
   for (const { part, name, value, source } of facts) {
     const is = giving(part, name) ?? facts.find((fact) => fact.name === name)!.value;
     if (is !== value) {
       throw new Error(`Cannot use ${path}: ${name} must be ${quote(value)} as in ${source}, current value is ${quote(is)}`);
     }
   }
-  const { zero, other } = biasesIn(path, tensors, found), unused = zero.size > 0 && other.size === 0;
-  const biases = given.model?.biases ?? (other.size > 0 || zero.size > 0 && base?.model.biases === true);
+  const { biases, note } = biasFields(biasesIn(path, tensors, found), given.model ?? {}, base?.model);
   const parts = PARTS.map((part) => {
     const own = Object.fromEntries(facts.filter((fact) => fact.part === part).map(({ name, value }) => [name, value]));
-    return [part, { ...own, ...given[part], ...part === "model" && { biases } }];
+    return [part, { ...own, ...part === "model" && biases, ...given[part] }];
   });
-  const notes = unused && !biases ? [`all biases in ${path} are zero, so the model has none; --biases true trains them`] : [];
+  const notes = note ? [`all biases in ${path} are zero, so the model has none; --biases true trains them`] : [];
   return { input: { ...given, ...Object.fromEntries(parts) }, notes };
+}
+
+/**
+ * Which biases a model has: all where any outside the feed-forward parts isn't zero, else those of a preset, or those parts' alone; none where all
+ * are zero, which is worth a note.
+ */
+function biasFields(
+  { zero, other }: ReturnType<typeof biasesIn>,
+  given: Partial<ModelSpec>,
+  base: Pick<ModelSpec, "biases" | "biasesIn"> | undefined,
+) {
+  const outside = [...other].some((name) => !name.includes(".mlp."));
+  if (outside) return { biases: { biases: true, biasesIn: "all" }, note: false };
+  if (zero.size + other.size > 0 && base?.biases) return { biases: { biases: true, biasesIn: base.biasesIn }, note: false };
+  const biases = other.size > 0;
+  return { biases: { biases, biasesIn: biases ? "mlp" : "all" }, note: zero.size > 0 && !biases && !given.biases };
 }
 
 const besides = (path: string) => `${path.replace(/\.safetensors$/, "")}.json`;
@@ -77,11 +92,14 @@ function shapeFacts(tensors: Tensors, { L, D, H, M, V, C, context }: Found, give
   return Object.entries(values).map(([name, value]) => ({ part: "model", name, value, source: "its tensors" }));
 }
 
-/** The modulus: all tokens but `op` and `=` are elements. */
-function primeFact({ V }: Found, told: (part: Part, name: string) => unknown): Fact[] {
-  const { elements } = OPERATIONS[told("data", "operation") as keyof typeof OPERATIONS];
-  const value = V - specials(told("model", "tokens") as ModelSpec["tokens"]);
-  return elements === "mod p" ? [{ part: "data", name: "prime", value, source: "its tensors" }] : [];
+/** The modulus, for all tokens but `op` and `=` are elements; and how many classes are none. */
+function elementFacts({ V, C }: Found, told: (part: Part, name: string) => unknown): Fact[] {
+  const operation = told("data", "operation") as keyof typeof OPERATIONS, tokens = told("model", "tokens") as ModelSpec["tokens"];
+  const elements = V - specials(tokens), fact = { value: C - elements, source: "its tensors" };
+  return [
+    { ...fact, part: "model", name: "extraClasses" },
+    ...OPERATIONS[operation].elements === "mod p" ? [{ ...fact, part: "data", name: "prime", value: elements } as const] : [],
+  ];
 }
 
 /** What decides about a network's logits besides its weights and sizes. */

@@ -77,15 +77,15 @@ Deno.test("export: post-norm networks are refused unless told, and nothing is wr
     await saveCheckpoint(`${from}/seed_3.safetensors`, snapshotOf(spec, initialise(spec)));
     const before = await Deno.readFile(`${from}/seed_3.safetensors`), all = ["--hooked", "--from", from];
     await refused(
-      /Cannot export seed_3: norm must be pre or none, current value is post: .*; --as-pre-norm writes it/,
+      /Cannot export seed_3: norm must be pre or none, current value is post: .*; --other-logits writes it/,
       ...all,
       "--to",
       path("x"),
     );
-    await refused(/--to .*: must be a place of its own, --from names it too/, ...all, "--as-pre-norm", "--to", from);
+    await refused(/--to .*: must be a place of its own, --from names it too/, ...all, "--other-logits", "--to", from);
     await Deno.mkdir(path("other"));
     await Deno.copyFile(`${from}/seed_3.safetensors`, path("other/seed_3.safetensors"));
-    await refused(/must have no checkpoints, .*seed_3.safetensors is one/, ...all, "--as-pre-norm", "--to", path("other"));
+    await refused(/must have no checkpoints, .*seed_3.safetensors is one/, ...all, "--other-logits", "--to", path("other"));
     await refused(
       /must have one of --experiment, --run and --from, current value is --run and --from/,
       ...all,
@@ -103,7 +103,7 @@ Deno.test("export: post-norm networks are refused unless told, and nothing is wr
     assertEquals(await Deno.stat(path("x")).then(() => true, () => false), false);
     assertEquals(await Deno.readFile(`${from}/seed_3.safetensors`), before);
 
-    await db(["export", ...all, "--as-pre-norm", "--to", path("lens")]);
+    await db(["export", ...all, "--other-logits", "--to", path("lens")]);
     const { specs, init } = await request("--from-hooked", path("lens/seed_3.safetensors"));
     assertEquals([specs, init], [[spec], initialise(spec)]);
   }));
@@ -131,8 +131,7 @@ Deno.test("export: Parquet files hold what the database does, with types that do
     assertEquals(await filesIn(path("all")), ["metrics.parquet", "runs.parquet"]);
     assertEquals(await rowsOf(path("all/metrics.parquet")), lab.query("SELECT * FROM metrics ORDER BY run, step"));
 
-    const runs = await rowsOf(path("all/runs.parquet")),
-      summary = lab.query("SELECT * FROM run_summary ORDER BY experiment <> 'other', run");
+    const runs = await rowsOf(path("all/runs.parquet"));
     assertEquals(runs.length, 8);
     const expected = lab.query("SELECT s.*, r.* FROM run_summary s JOIN runs r ON r.id = s.run ORDER BY s.experiment, s.run");
     for (const [i, run] of runs.entries()) {

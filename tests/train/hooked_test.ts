@@ -152,22 +152,28 @@ const ALL: RunInput = {
 Deno.test("hooked: shapes tell the sizes, the tokens where they can, and whether biases are used", () =>
   inFolder(async (path) => {
     const file = path("a.safetensors"), small = { model: { dModel: 8, heads: 2, dMlp: 12 }, data: { prime: 7, trainFraction: 0.5 } };
-    for (const preset of ["nanda", "boundaries"] as const) {
+    for (const preset of ["one-layer", "nanda", "tl-demo", "boundaries"] as const) {
       const spec = runSpec({ ...small, preset });
       await foreign(file, spec);
       const { data, model } = runSpec((await hookedInput(file, { preset })).input);
       assertEquals({ data: data.prime, model }, { data: 7, model: spec.model }, preset);
     }
     // Trained with biases that are all zero still, or without any.
-    const flat = runSpec({ ...small, preset: "nanda" });
+    const flat = runSpec({ ...small, preset: "one-layer" });
     const { notes, input } = await hookedInput(file, ALL);
     assertEquals([notes, input.model?.biases], [[], true]);
     await foreign(file, flat);
     const unused = await hookedInput(file, { ...ALL, model: { ...ALL.model, tokens: "a b =", norm: "none" } });
     assertMatch(unused.notes.join(), /^all biases in .* are zero, so the model has none; --biases true trains them$/);
     assertEquals(unused.input.model?.biases, false);
-    const used = await hookedInput(file, { preset: "nanda", model: { biases: true } });
+    const used = await hookedInput(file, { preset: "one-layer", model: { biases: true } });
     assertEquals([used.notes, used.input.model?.biases, (await importWeights(file, runSpec(used.input))).notes], [[], true, []]);
+    // All of the preset's, frozen as they are; and those that are used, in the feed-forward part alone. `=` is a class here as well.
+    assertEquals((await hookedInput(file, { preset: "tl-demo" })).input.model?.biasesIn, "all");
+    await foreign(file, runSpec({ ...small, preset: "nanda" }));
+    const paper = await hookedInput(file, { ...ALL, model: { ...ALL.model, tokens: "a b =", norm: "none" } });
+    const { biases, biasesIn, extraClasses } = paper.input.model!;
+    assertEquals([biases, biasesIn, extraClasses, paper.notes], [true, "mlp", 1, []]);
   }));
 
 Deno.test("hooked: what isn't told, or told otherwise, is refused in one line", () =>
@@ -247,6 +253,8 @@ Deno.test("hooked: tensors that no model has, and some LayerNorms without the ot
     assertEquals((await importWeights(file, spec)).params, weightsOf(spec));
     // What this project trains after the sum isn't TransformerLens's pre-norm, and says so.
     assertMatch(obstacle(runSpec())!, /^norm must be pre or none, current value is post: /);
+    const bare = runSpec({ model: { ...spec.model, finalNorm: false }, data: spec.data });
+    assertMatch(obstacle(bare)!, /^finalNorm must be true, current value is false: /);
     const post = runSpec({ model: { ...spec.model, norm: "post" }, data: spec.data });
     await foreign(file, spec, (tensors) => [...tensors.keys()].filter((name) => /ln/.test(name)).forEach((name) => tensors.delete(name)));
     await assertRejects(() => importWeights(file, post), Error, "it must hold blocks.0.ln1.w [8], which is missing");
