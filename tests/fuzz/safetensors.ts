@@ -224,9 +224,12 @@ export async function* safetensors(random: Chance, count: number): AsyncIterable
       const path = seedFile(saved, 3);
       if (beside) await saveCheckpoint(path, { ...snapshotOf(spec), step: 60 });
       await Deno.writeFile(beside ? metricsBeside(saved) : path, file);
-      // Every other time, a config beside it says what flags say otherwise.
-      const told = random.below(2) === 0 ? TOLD : TOLD.slice(0, 6);
-      if (told !== TOLD) await Deno.writeFile(path.replace(/safetensors$/, "json"), damagedConfig(random, config));
+      // Every fourth time, a config beside a whole state dict says what flags say otherwise.
+      const told = random.below(4) > 0 ? TOLD : TOLD.slice(0, 6);
+      if (told !== TOLD) {
+        await Deno.writeFile(path, bytes[2]);
+        await Deno.writeFile(path.replace(/safetensors$/, "json"), damagedConfig(random, config));
+      }
       const before = await names(saved);
       const readers: Record<string, () => Promise<unknown>> = {
         weights: () => loadWeights(path, spec),
