@@ -15,16 +15,24 @@ import type { Flag } from "./flags.ts";
 import { plural } from "./progress.ts";
 import { say, tell } from "./terminal.ts";
 
+/** Flags of what goes into text files beside the results. */
+const TEXT_FLAGS: Readonly<Record<string, Flag>> = {
+  "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
+  "attention": { help: "attention logs too, as much of them as figures need: one file per run" },
+  "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
+};
+
 /** Flags of what is written in place of text files, and which flags of `db export` each takes besides. */
 const KINDS = { hooked: ["experiment", "run", "from", "other-logits"], parquet: ["experiment"] } as const;
 type Kind = keyof typeof KINDS;
 
 export const EXPORT_FLAGS: Readonly<Record<string, Flag>> = {
+  ...TEXT_FLAGS,
   "hooked": { help: "networks for TransformerLens instead: of each a state dict as safetensors and its HookedTransformerConfig as JSON" },
   "run": { value: "ID|HASH", help: "with --hooked, one run of the lab in place of an experiment's" },
   "from": { value: "FOLDER", help: "with --hooked, the files of train --checkpoint or --save in place of an experiment's" },
   "other-logits": {
-    help: "with --hooked, networks too for which TransformerLens gives other logits, as post-norm ones, which it reads as pre-norm",
+    help: "with --hooked, post-norm networks too, which TransformerLens reads as pre-norm: it gives other logits",
   },
   "parquet": { help: "runs.parquet and metrics.parquet instead; without --experiment, of the whole lab" },
 };
@@ -33,16 +41,11 @@ export const EXPORT_FLAGS: Readonly<Record<string, Flag>> = {
 export async function exportAs(call: Call): Promise<number> {
   const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => call.given.has(kind)), [kind] = kinds;
   if (kinds.length > 1) throw new Error("Cannot use --hooked and --parquet together: must be one of them");
-  const allowed: readonly string[] = ["to", "db", ...kind ? [kind, ...KINDS[kind]] : []];
-  const stray = [...call.given.keys()].find((flag) =>
-    kind ? !allowed.includes(flag) : flag !== "experiment" && KINDS.hooked.some((own) => own === flag)
-  );
+  const own: readonly string[] = kind ? [kind, ...KINDS[kind]] : Object.keys(TEXT_FLAGS);
+  const stray = [...call.given.keys()].find((flag) => !["experiment", "to", "db", ...own].includes(flag));
   if (stray !== undefined) {
-    throw new Error(
-      `Cannot use --${stray} ${
-        kind ? `with --${kind}: must be one of ${KINDS[kind].map((flag) => `--${flag}`).join(", ")}` : "alone: must be given with --hooked"
-      }`,
-    );
+    const allowed = (kind ? KINDS[kind] : own).map((flag) => `--${flag}`).join(", ");
+    throw new Error(`Cannot use --${stray} ${kind ? `with --${kind}` : "without --hooked"}: must be one of ${allowed}`);
   }
   return await { hooked: exportHooked, parquet: exportParquet, text: exportTo }[kind ?? "text"](call);
 }
@@ -76,9 +79,13 @@ async function exportHooked(call: Call): Promise<number> {
   using lab = source === "from" ? undefined : await open(call, true);
   const networks = lab ? ofLab(lab, source, word) : await ofFolder(word);
   if (networks.length === 0) throw new Error(`Cannot export networks of ${word}: there must be stored weights, there are none`);
-  const odd = networks.filter(({ spec }) => obstacle(spec) !== null);
-  if (odd.length > 0 && !call.given.has("other-logits")) {
-    throw new Error(`Cannot export ${odd[0].name}: ${obstacle(odd[0].spec)}; --other-logits writes it all the same`);
+  const others = call.given.has("other-logits"), odd: string[] = [];
+  for (const { name, spec } of networks) {
+    const { why, reads } = obstacle(spec) ?? { why: "", reads: true };
+    if (!reads || why !== "" && !others) {
+      throw new Error(`Cannot export ${name}: ${why}${reads ? "; --other-logits writes it all the same" : ""}`);
+    }
+    if (why !== "") odd.push(why);
   }
   await prepare([{ flag: "--to", path: to, kind: "folder" }], { "--from": source === "from" ? word : undefined });
   for (const { name } of networks) {
@@ -91,9 +98,7 @@ async function exportHooked(call: Call): Promise<number> {
   }
   const logits = [...new Set(networks.map(({ spec }) => answerOf(spec)))].join(" or ");
   tell(`${plural(networks.length, "network")} in ${to}, each a .safetensors and a .json; logits of the answers: ${logits}`);
-  if (odd.length > 0) {
-    say(`TransformerLens gives other logits for ${odd.length} of them: ${obstacle(odd[0].spec)}`);
-  }
+  if (odd.length > 0) say(`TransformerLens gives other logits for ${odd.length} of them: ${odd[0]}`);
   return 0;
 }
 

@@ -32,26 +32,34 @@ export const configSizes = ({ L, D, H, K, M, V, C }: ModelSizes, context: number
 /** Of the fields that came later, those with which a model stays one that TransformerLens has. */
 const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses"];
 
+/** Why TransformerLens doesn't give a model's logits, and whether it reads its weights all the same. */
+export interface Obstacle {
+  readonly why: string;
+  readonly reads: boolean;
+}
+
 /**
- * Why TransformerLens doesn't give a model's logits, in words; `null` where it does. A model that reads the mean over its positions is no such case:
- * its output head is linear, so its logits are the mean of TransformerLens's.
+ * What stands between a model and TransformerLens; `null` where it gives the model's logits. A model that reads the mean over its positions is no such
+ * case: its output head is linear, so its logits are the mean of TransformerLens's.
  */
-export function obstacle(spec: RunSpec): string | null {
+export function obstacle(spec: RunSpec): Obstacle | null {
   const { norm, activation } = spec.model;
-  if (norm === "post") {
-    return "norm must be pre or none, current value is post: TransformerLens reads it as pre-norm and gives other logits";
-  }
-  if (!Object.hasOwn(ACTIVATIONS, activation)) {
-    return `activation must be ${
-      Object.keys(ACTIVATIONS).join(" or ")
-    }, current value is ${activation}: TransformerLens has no other of these`;
-  }
   const entry = PART_ENTRIES.find((entry) =>
     entry.part === "model" && entry.field.neutral !== undefined && !HELD.includes(entry.name) && !isNeutral(spec, entry)
   );
-  if (!entry) return null;
-  const { name, field: { neutral } } = entry;
-  return `${name} must be ${neutral}, current value is ${valueAt(spec, entry)}: TransformerLens has no such model`;
+  if (entry) {
+    const { name, field: { neutral } } = entry;
+    return { why: `${name} must be ${neutral}, current value is ${valueAt(spec, entry)}: TransformerLens has no such model`, reads: false };
+  }
+  if (!Object.hasOwn(ACTIVATIONS, activation)) {
+    const known = Object.keys(ACTIVATIONS).join(" or ");
+    return { why: `activation must be ${known}, current value is ${activation}: TransformerLens has no such model`, reads: false };
+  }
+  if (norm !== "post") return null;
+  return {
+    why: "norm must be pre or none, current value is post: TransformerLens reads it as pre-norm and gives other logits",
+    reads: true,
+  };
 }
 
 /** How the logits of an answer [B, C] follow from TransformerLens's [B, T, C], in Python. */

@@ -95,9 +95,20 @@ Deno.test("export: post-norm networks are refused unless told, and nothing is wr
       path("x"),
     );
     await refused(/Cannot use --metrics with --hooked/, ...all, "--metrics", "all", "--to", path("x"));
-    await refused(/Cannot use --from alone: must be given with --hooked/, "--from", from, "--to", path("x"));
+    await refused(
+      /Cannot use --from without --hooked: must be one of --metrics, --attention, --weights$/,
+      "--from",
+      from,
+      "--to",
+      path("x"),
+    );
     await refused(/Cannot use --hooked and --parquet together/, "--hooked", "--parquet", "--to", path("x"));
     await refused(/Cannot use --run with --parquet: must be one of --experiment/, "--parquet", "--run", "1", "--to", path("x"));
+    const bare = runSpec({ ...SMALL, preset: "boundaries", model: { ...SMALL.model, finalNorm: false } });
+    await Deno.mkdir(path("bare"));
+    await saveWeights(path("bare/seed_42.safetensors"), bare, initialise(bare));
+    const none = /Cannot export seed_42: finalNorm must be true, current value is false: TransformerLens has no such model$/;
+    await refused(none, "--hooked", "--from", path("bare"), "--other-logits", "--to", path("x"));
     await Deno.mkdir(path("empty"));
     await refused(/there must be stored weights, there are none/, "--hooked", "--from", path("empty"), "--to", path("x"));
     assertEquals(await Deno.stat(path("x")).then(() => true, () => false), false);

@@ -252,9 +252,10 @@ Deno.test("hooked: tensors that no model has, and some LayerNorms without the ot
     });
     assertEquals((await importWeights(file, spec)).params, weightsOf(spec));
     // What this project trains after the sum isn't TransformerLens's pre-norm, and says so.
-    assertMatch(obstacle(runSpec())!, /^norm must be pre or none, current value is post: /);
+    assertMatch(obstacle(runSpec())!.why, /^norm must be pre or none, current value is post: /);
     const bare = runSpec({ model: { ...spec.model, finalNorm: false }, data: spec.data });
-    assertMatch(obstacle(bare)!, /^finalNorm must be true, current value is false: /);
+    assertEquals([obstacle(bare)?.reads, obstacle(runSpec())?.reads, obstacle(spec)], [false, true, null]);
+    assertMatch(obstacle(bare)!.why, /^finalNorm must be true, current value is false: /);
     const post = runSpec({ model: { ...spec.model, norm: "post" }, data: spec.data });
     await foreign(file, spec, (tensors) => [...tensors.keys()].filter((name) => /ln/.test(name)).forEach((name) => tensors.delete(name)));
     await assertRejects(() => importWeights(file, post), Error, "it must hold blocks.0.ln1.w [8], which is missing");
