@@ -33,13 +33,13 @@ export interface Call {
 }
 
 /** The database of a call, which has to be there. */
-async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
+export async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
   if (!await exists(db)) throw new Error(`Cannot open ${here(db)}: it must be there, there is none; deno task sweep makes one`);
   return Lab.open(db, { readOnly });
 }
 
 /** The value of a flag that has to be given. */
-function needed({ given }: Call, flag: string): string {
+export function needed({ given }: Call, flag: string): string {
   const value = given.get(flag);
   if (typeof value !== "string") throw new Error(`Cannot do without --${flag}: must have a value, there is none`);
   return value;

@@ -41,7 +41,7 @@ export async function main(args: string[], { open = openEngine, saveEvery = SAVE
   using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
   const engine = await open(request.engine, say);
-  for (const line of [...gaps(request), ...otherEngines(request, engine)]) say(line);
+  for (const line of [...request.notes, ...gaps(request), ...otherEngines(request, engine)]) say(line);
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
   const files = new Files(request, folder, kindOf(engine.info), saveEvery);

@@ -26,6 +26,20 @@ export async function writeWhole(path: string, data: string | Uint8Array): Promi
   }
 }
 
+/** The same for a file that need not fit into memory: `write` makes it under the temporary name. @throws Error in one line. */
+export async function writeThrough(path: string, write: (temporary: string) => void | Promise<void>): Promise<void> {
+  const target = await Deno.realPath(path).catch(() => path), temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+  try {
+    await Deno.mkdir(dirname(target), { recursive: true });
+    await write(temporary);
+    await flush(temporary);
+    await Deno.rename(temporary, target);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw new Error(`Cannot write ${path}: ${reason(error)}`);
+  }
+}
+
 async function flush(path: string): Promise<void> {
   using file = await Deno.open(path, { write: true });
   await file.sync();

@@ -150,19 +150,33 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
 
 const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.", BESIDE = "optimiser.";
 
-/** Fails where there is a tensor that neither this model nor a checkpoint of it has. */
-function mustBeOf(path: string, tensors: ReadonlyMap<string, Stored>, spec: RunSpec): void {
+/** Fails where there is a tensor that neither this model nor a checkpoint of it has. @param passes whether one may be there all the same. */
+export function mustBeOf(
+  path: string,
+  tensors: ReadonlyMap<string, Stored>,
+  spec: RunSpec,
+  passes: (name: string) => boolean = () => false,
+): void {
   const own = new Set([...layout(spec).tensors.flatMap(({ name }) => [name, M + name, V + name]), SUMS]);
-  const stray = tensors.keys().find((name) => !own.has(name) && !name.startsWith(EVALUATIONS) && !name.startsWith(BESIDE));
+  const known = (name: string) => own.has(name) || name.startsWith(EVALUATIONS) || name.startsWith(BESIDE) || passes(name);
+  const stray = tensors.keys().find((name) => !known(name));
   if (stray !== undefined) throw new Error(`Cannot load ${path}: it holds ${nameOf(stray)}, which this model doesn't have`);
 }
 
-const named = (spec: RunSpec, flat: Float32Array, prefix: string) =>
+/** The parameters, or what is laid out like them, by their names after a prefix. */
+export const named = (spec: RunSpec, flat: Float32Array, prefix: string) =>
   layout(spec).tensors.map((tensor) => ({ name: prefix + tensor.name, shape: tensor.dims, values: read(tensor, flat) }));
 
-function flatten(path: string, stored: ReadonlyMap<string, Stored>, spec: RunSpec, prefix: string): Float32Array<ArrayBuffer> {
+/** Flat f32[P] of what a file has by the names of the parameters after a prefix. @param numbers reads one tensor. */
+export function flatten(
+  path: string,
+  stored: ReadonlyMap<string, Stored>,
+  spec: RunSpec,
+  prefix: string,
+  numbers: typeof floats = floats,
+): Float32Array<ArrayBuffer> {
   const { length, tensors } = layout(spec);
   const flat = new Float32Array(length);
-  for (const tensor of tensors) write(tensor, flat, floats(path, stored, prefix + tensor.name, tensor.dims));
+  for (const tensor of tensors) write(tensor, flat, numbers(path, stored, prefix + tensor.name, tensor.dims));
   return flat;
 }

@@ -33,9 +33,9 @@ function safe(stderr: string, what: string): void {
 }
 
 const NAMED: readonly (readonly [command: string, ...flags: string[]])[] = [
-  ["train", "--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--resume"],
+  ["train", "--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--from-hooked", "--resume"],
   ["sweep", "--db", "--grid"],
-  ["db", "--db", "--to", "--out", "--experiment"],
+  ["db", "--db", "--to", "--from", "--run", "--out", "--experiment"],
   ["probe", "--db", "--figure", "--run"],
 ];
 
