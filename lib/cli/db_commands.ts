@@ -8,6 +8,7 @@ import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { exportRecorded } from "../lab/record/export.ts";
 import { enterRecord, readRecord } from "../lab/record/import.ts";
+import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute } from "../lab/recompute.ts";
 import { retrain } from "../lab/retrain.ts";
@@ -186,8 +187,7 @@ export async function exportTo(call: Call): Promise<number> {
 export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
   // First of all: a folder that can't be imported leaves no database behind.
   const record = await readRecord(folder);
-  using lab = Lab.open(db);
-  const { experiment, runs, entered, files } = await enterRecord(lab, record);
+  const { experiment, runs, entered, files } = await withLab(db, (lab) => enterRecord(lab, record));
   tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
   return 0;
 }

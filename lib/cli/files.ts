@@ -1,7 +1,7 @@
 /** Files as a command line meets them: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isPlain } from "../run/check.ts";
-import { reason } from "../run/files.ts";
+import { makeFolder, reason, removeEmpty } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
@@ -53,8 +53,12 @@ export interface Target {
  * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing is
  * made. @throws Error in one line.
  * @param inputs paths that the command reads, by flag, which none of the files may replace
+ * @returns the folders that were made
  */
-export async function prepare(targets: readonly Target[], inputs: Readonly<Record<string, string | undefined>> = {}): Promise<void> {
+export async function prepare(
+  targets: readonly Target[],
+  inputs: Readonly<Record<string, string | undefined>> = {},
+): Promise<readonly string[]> {
   const made: string[] = [];
   try {
     const taken = new Map<string, string>();
@@ -67,9 +71,10 @@ export async function prepare(targets: readonly Target[], inputs: Readonly<Recor
       if (target.kind === "folder" || !await isSpecial(target.path)) taken.set(place, target.flag);
     }
   } catch (error) {
-    for (const folder of made.reverse()) await Deno.remove(folder).catch(() => {});
+    await removeEmpty(made);
     throw error;
   }
+  return made;
 }
 
 export const prepareFolder = (flag: string, path: string) => prepare([{ flag, path, kind: "folder" }]);
@@ -99,12 +104,7 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
 
 async function tryFolder(path: string, made: string[], fail: (requirement: string, is: string) => never): Promise<void> {
   try {
-    const missing: string[] = [];
-    for (let folder = resolve(path); !await stat(folder) && dirname(folder) !== folder; folder = dirname(folder)) missing.unshift(folder);
-    for (const folder of missing) {
-      await Deno.mkdir(folder);
-      made.push(folder);
-    }
+    await makeFolder(path, made);
     await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
   } catch (error) {
     fail("a folder that can be written in", reason(error).replace(/: tmpfile$/, ""));

@@ -1,7 +1,7 @@
 /** `deno task notebooks`: runs every notebook in the real kernel, checks what it shows, and keeps its outputs. */
 import { rm } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { writeWhole } from "../run/files.ts";
+import { join, relative } from "node:path";
+import { writeAll, writeWhole } from "../run/files.ts";
 import { FILES } from "../lab/record/files.ts";
 import { ENGINE, THREADS } from "../notebook/show.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
@@ -184,10 +184,7 @@ async function keepRecorded(names: readonly string[]): Promise<void> {
     const files = filesIn(from, "").map((file) => relative(from, file)).sort((a, b) =>
       Number(a === FILES.experiment) - Number(b === FILES.experiment)
     );
-    for (const file of files) {
-      await Deno.mkdir(dirname(join(to, file)), { recursive: true });
-      await writeWhole(join(to, file), await Deno.readFile(join(RECORDING, name, file)));
-    }
+    await writeAll(files.map((file) => [join(to, file), Deno.readFileSync(join(RECORDING, name, file))] as const));
     await Deno.remove(join(RECORDING, name), { recursive: true });
   }
 }

@@ -9,6 +9,7 @@ import { flagged, knowsFlags } from "../engine/cpu/flags.ts";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { chooseEngine } from "../train/engines.ts";
 import { type Drivers, vulkanDrivers, whyNoAdapter } from "./drivers.ts";
+import { reason, writeWhole } from "../run/files.ts";
 import { output } from "./process.ts";
 
 export type Need = "vulkan" | "jupyter" | "kernel" | "browser" | "slurm";
@@ -226,12 +227,10 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
     env: await kernelEnvironment(),
   };
   try {
-    await Deno.mkdir(dirname(file), { recursive: true });
-    await Deno.writeTextFile(`${file}.part`, JSON.stringify(kernel, null, 2) + "\n");
-    await Deno.rename(`${file}.part`, file);
+    await writeWhole(file, JSON.stringify(kernel, null, 2) + "\n");
     say(`Jupyter's kernel "Deno" now starts Deno ${Deno.version.deno}.`);
   } catch (error) {
-    say(`Cannot write ${file}: ${(error as Error).message}. It must be writable for Jupyter to find this Deno.`);
+    say(`${reason(error)}. It must be writable for Jupyter to find this Deno.`);
   }
 }
 

@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { EXPERIMENTS } from "../studies/mod.ts";
 import type { Experiment } from "../lab/experiment.ts";
+import type { Engine } from "../engine/engine.ts";
+import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { part, type Shard } from "../lab/shards.ts";
@@ -98,10 +100,13 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
-  const { experiment, db, budget, limit } = request;
   // First, so that a machine that can't train gets no empty database.
   const engine = await open(request.engine, say);
-  using lab = Lab.open(db);
+  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file));
+}
+
+async function trainInto(lab: Lab, engine: Engine, request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
+  const { experiment, db, budget, limit } = request;
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
   await file?.update(standing(lab, experiment).map(({ run }) => run));

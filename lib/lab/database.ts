@@ -1,7 +1,7 @@
 /** Opening the lab's SQLite file: only one of this lab, and of no newer version. */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { reason } from "../run/files.ts";
+import { reason, remove } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
 import { APPLICATION, migrate, MIGRATIONS, missingColumns } from "./schema.ts";
 
@@ -14,6 +14,8 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
     if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
     const isFolder = readOnly ? Deno.statSync(path).isDirectory : stat(path)?.isDirectory;
     if (isFolder) throw new Error("it must be a file, it is a folder");
+    const made = !readOnly && !isThere(path);
+    if (made) make(path);
     const db = connect(path, readOnly);
     try {
       check(db, readOnly);
@@ -24,10 +26,42 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       return db;
     } catch (error) {
       db.close();
+      if (made) removeUnused(path);
       throw error;
     }
   } catch (error) {
     throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
+  }
+}
+
+/** Removes a database that was closed, unless another process has it open: whoever closes one last removes its log. */
+export function removeUnused(path: string): void {
+  if (!isThere(`${path}-wal`)) remove(path);
+}
+
+/**
+ * Makes a database under a temporary name and then gives it its own, unless another process has made one meanwhile: so there is none in part.
+ * It is made without a log of its own, whose content could be lost when it is closed; that there is room for a log is tried here too.
+ */
+function make(path: string): void {
+  const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);
+  try {
+    const db = connect(temporary, false);
+    try {
+      db.exec("PRAGMA synchronous = FULL");
+      migrate(db);
+      db.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; ROLLBACK; PRAGMA journal_mode = DELETE");
+    } finally {
+      db.close();
+    }
+    try {
+      Deno.linkSync(temporary, path);
+    } catch {
+      // It is there by now, or the file system has no links of this kind.
+      if (!isThere(path)) Deno.renameSync(temporary, path);
+    }
+  } finally {
+    for (const ending of ["", "-journal", "-wal", "-shm"]) remove(temporary + ending);
   }
 }
 
@@ -63,6 +97,15 @@ function connect(path: string, readOnly: boolean): DatabaseSync {
 }
 
 const pragma = (db: DatabaseSync, name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
+
+/** Whether anything has this name, a link to nothing too. */
+export function isThere(path: string): boolean {
+  try {
+    return Deno.lstatSync(path) !== null;
+  } catch {
+    return false;
+  }
+}
 
 function stat(path: string): Deno.FileInfo | null {
   try {

@@ -1,6 +1,6 @@
 /** The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that ends. */
 import { basename, dirname, join } from "node:path";
-import { remove } from "./artifacts.ts";
+import { remove } from "../run/files.ts";
 import type { Lab } from "./store.ts";
 
 export interface Lock {

@@ -10,8 +10,9 @@ import { inOneLine } from "../run/quote.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
+import { withLab } from "./opening.ts";
 import { seal } from "./seals.ts";
-import { Lab, type Row, type Rows, type Value } from "./store.ts";
+import type { Lab, Row, Rows, Value } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
 export interface Merged {
@@ -58,9 +59,10 @@ export async function mergeAll(
 ): Promise<void> {
   const work = async () => {
     for (const from of sources) assertWhole(from, merging(from, target));
-    using into = Lab.open(target);
-    assertWhole(into, merging(sources[0], target), hashes(sources));
-    for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    await withLab(target, async (into) => {
+      assertWhole(into, merging(sources[0], target), hashes(sources));
+      for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    });
   };
   const reading = (rest: readonly Lab[]): Promise<void> => rest.length === 0 ? work() : rest[0].read(() => reading(rest.slice(1)));
   await reading(sources);

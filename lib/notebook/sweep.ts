@@ -13,6 +13,7 @@ import { checkExperiment, type Experiment } from "../lab/experiment.ts";
 import { exportRecorded } from "../lab/record/export.ts";
 import { importRecorded } from "../lab/record/import.ts";
 import { SENT } from "../lab/record/artifacts.ts";
+import { writeWhole } from "../run/files.ts";
 import { FILES } from "../lab/record/files.ts";
 import { standingOf } from "../lab/overview.ts";
 import { Lab, type StoredRun } from "../lab/store.ts";
@@ -117,7 +118,7 @@ function deadlineOf({ name }: Experiment): number | undefined {
 /** Leaves an experiment to be recorded where it is whole, a line about it where not. */
 async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
   const { name, runs, watch } = experiment, open = left(lab, experiment).length, note = join(folder, name + UNFINISHED);
-  if (open > 0) return await Deno.writeTextFile(note, `${runs.length - open} of ${runs.length} runs have ended`);
+  if (open > 0) return await writeWhole(note, `${runs.length - open} of ${runs.length} runs have ended`);
   await exportRecorded(lab, name, join(folder, name), {
     metrics: "thin",
     files: SENT.filter((kind) => watch?.[kind] !== undefined),

@@ -6,12 +6,12 @@
 import { join } from "node:path";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { PART_ENTRIES, valueAt } from "../run/fields.ts";
-import { reason, writeWhole } from "../run/files.ts";
+import { reason, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type Lock, tryLock } from "./lock.ts";
 import { metricsCsv, parseMetrics } from "./metrics_csv.ts";
-import { type Checkpoint, readCheckpoint, saveCheckpoint } from "./weights.ts";
+import { type Checkpoint, checkpointFile, readCheckpoint, saveCheckpoint } from "./weights.ts";
 
 /** The file of a seed in a folder of weights or checkpoints. */
 export const seedFile = (folder: string, seed: number) => join(folder, `seed_${seed}.safetensors`);
@@ -104,8 +104,23 @@ export class CheckpointFolder implements Disposable {
     this.#metrics.set(state.spec.seed, [...metrics]);
   }
 
-  /** Writes `metrics.csv` as the states are. */
+  /** Saves where seeds begin that the folder doesn't have: of all of them or, where one can't be written, of none. */
+  async begin(all: Iterable<Checkpoint>): Promise<void> {
+    const begun = new Map<number, readonly Metrics[]>(), { path } = this;
+    const files = function* (): Generator<Writing> {
+      for (const { state, metrics, trainedOn } of all) {
+        const { seed } = state.spec;
+        begun.set(seed, [...metrics ?? []]);
+        yield [seedFile(path, seed), checkpointFile(state, metrics ?? [], trainedOn)];
+      }
+    };
+    await writeAll(files());
+    for (const [seed, metrics] of begun) this.#metrics.set(seed, metrics);
+  }
+
+  /** Writes `metrics.csv` as the states are; nothing where there are none. */
   async saveMetrics(): Promise<void> {
+    if (this.#metrics.size === 0) return;
     const seeds = [...this.#metrics].sort(([a], [b]) => a - b);
     await writeWhole(metricsBeside(this.path), metricsCsv(seeds.map(([seed, metrics]) => ({ seed, metrics }))));
   }
