@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reason, remove } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
-import { APPLICATION, migrate, MIGRATIONS, missingColumns } from "./schema.ts";
+import { APPLICATION, migrate, MIGRATIONS, missingColumns, namesSince } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */
 const PATIENCE = 30_000;
@@ -117,13 +117,16 @@ function stat(path: string): Deno.FileInfo | null {
 
 /** That it is a database, one of this lab, and not of a newer version. */
 function check(db: DatabaseSync, readOnly: boolean): void {
-  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
-  if (empty && !readOnly) return;
+  const names = new Set(db.prepare("SELECT name FROM sqlite_schema").all().map(({ name }) => name));
   const version = pragma(db, "user_version");
+  if (names.size === 0 && version === 0 && !readOnly) return;
   if (pragma(db, "application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
   if (version > MIGRATIONS.length) {
     throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
   }
+  if (version < 1) throw new Error(`its version must be from 1 to ${MIGRATIONS.length}, current value is ${version}`);
+  const later = namesSince(version).find((name) => names.has(name));
+  if (later !== undefined) throw new Error(`its version must be a later one, current value is ${version} and it has ${later} already`);
   if (readOnly && version < MIGRATIONS.length) {
     throw new Error(
       `its version must be ${MIGRATIONS.length}, current value is ${version}: it must be opened once where it can be written`,

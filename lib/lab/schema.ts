@@ -196,6 +196,12 @@ export const MIGRATIONS: readonly string[] = [
   "-- Views only: the processor engine's bits depend on no number of threads.",
 ];
 
+/** The tables, indices and triggers that a database of this version doesn't have yet. */
+export const namesSince = (version: number): string[] =>
+  MIGRATIONS.slice(version).flatMap((sql) =>
+    [...sql.matchAll(/^CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER) (\w+)/gm)].map(([, name]) => name)
+  );
+
 /** Columns of metrics that came later. NULL where an evaluation is of before. */
 const METRIC_COLUMNS = LATER_METRICS.map((name) => METRICS[name].column);
 
