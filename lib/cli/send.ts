@@ -75,7 +75,7 @@ export function readSending(given: Given): Sending | undefined {
     dryRun: given.has("dry-run"),
     resources: {
       ...partition !== undefined && { partition },
-      ...given.has("time") && { minutes: Math.ceil(seconds("time", text("time")!) / 60) },
+      ...given.has("time") && { minutes: minutes(text("time")!) },
       ...number("cpus"),
       ...number("gpus"),
     },
@@ -84,6 +84,18 @@ export function readSending(given: Given): Sending | undefined {
       given.has(name) ? [`--${name}`, name === "grid" ? resolve(text(name)!) : text(name)!] : []
     ),
   };
+}
+
+/** The most that --time may be: a year. */
+const YEAR = 365 * 24 * 60;
+
+/** What --time says, in minutes. @throws Error in one line. */
+function minutes(text: string): number {
+  const value = seconds("time", text) / 60;
+  if (!(Number.isInteger(value) && value <= YEAR)) {
+    throw new Error(`Cannot read --time: must be whole minutes, from 1m to ${YEAR / 60}h, current value is ${quote(text)}`);
+  }
+  return value;
 }
 
 /** @returns the exit code. @throws Error in one line. */

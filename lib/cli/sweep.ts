@@ -49,6 +49,12 @@ const FLAGS: Record<string, Flag> = {
   "help": { help: "this text" },
 };
 
+/** Flags that make no sense beside those that train nothing. */
+const APART: readonly (readonly [string, readonly string[]])[] = [
+  ["status", ["dry-run", "boundary", "limit", "budget", "save-every", "status-file", "engine", "threads"]],
+  ["dry-run", ["boundary", "status-file"]],
+];
+
 interface Request {
   readonly experiment: Experiment;
   readonly db: string;
@@ -84,7 +90,7 @@ export async function main(args: string[]): Promise<number> {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
     lab?.close();
-    await dryRun(experiment, todo, await open(request.engine, say));
+    await dryRun(experiment, todo.slice(0, request.limit), await open(request.engine, say));
     return 0;
   }
   if (statusFile !== undefined) {
@@ -156,6 +162,10 @@ async function readRequest(args: string[]): Promise<Request | string> {
   if (given.has("experiment") === given.has("grid")) {
     throw new Error("Cannot begin a sweep: must have either --experiment or --grid; --help lists the experiments");
   }
+  for (const [flag, others] of APART) {
+    const other = given.has(flag) ? others.find((name) => given.has(name)) : undefined;
+    if (other !== undefined) throw new Error(`Cannot use --${other} with --${flag}: must be one of them`);
+  }
   let experiment = given.has("grid") ? await gridFile(text("grid")!) : named(text("experiment")!);
   if (given.has("steps")) {
     const steps = whole("steps", text("steps")!, 0);
@@ -209,6 +219,7 @@ function axesOf(text: string, { runs }: Experiment): Axes {
       `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${quote(text)}`,
     );
   }
+  if (x === y) throw new Error(`Cannot read --boundary: must be two different fields, current value is ${quote(text)}`);
   const axes = y === undefined ? { x } : { x, y };
   boundaryMap(runs, axes, runs.map(() => null));
   return axes;
