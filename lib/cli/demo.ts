@@ -29,7 +29,7 @@ const HELP = `Trains several seeds of modular addition until they grok, draws th
   deno task demo [flags]
 
 Trains on a graphics card where there is one, else on the processor; nothing is installed. Everything goes to data/out/demo.`;
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   ...ENGINE_FLAGS,
   help: { help: "this text" },
 };
@@ -110,4 +110,4 @@ Next
   The notebooks     deno task lab, then open 01_first_grok.ipynb`;
 }
 
-await runTraining(main);
+if (import.meta.main) await runTraining(main);

@@ -13,7 +13,7 @@ import { filesIn, ROOT } from "./process.ts";
 import { duration } from "./progress.ts";
 import { ensure, environment } from "./setup.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
   record: {
     help: "train again what they take from data/recorded, which can take hours, and record it; if stopped, the same command continues",

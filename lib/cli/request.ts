@@ -41,7 +41,9 @@ const OUTPUT: Record<string, Flag> = {
   "json": { help: "a summary on stdout for programs" },
   "help": { help: "this text, with the defaults of the preset that is given" },
 };
-const FLAGS = { ...FIELD_FLAGS, ...SETTING, ...TRAINING, ...OUTPUT };
+/** The flags that aren't those of fields. None may have the name of a field's, which it would hide. */
+export const OWN_FLAGS = { ...SETTING, ...TRAINING, ...OUTPUT };
+const FLAGS = { ...FIELD_FLAGS, ...OWN_FLAGS };
 
 export interface Request {
   readonly specs: readonly RunSpec[];

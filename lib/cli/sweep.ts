@@ -27,7 +27,7 @@ import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 import { say, tell } from "./terminal.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
   "grid": { value: "FILE.json", help: "your own, like the one below" },
   "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
