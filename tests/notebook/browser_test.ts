@@ -17,10 +17,15 @@ const MOVING = /^Step ([\d,]+) of ([\d,]+): /;
 /** The step that a title says, and of how many; NaN where it says none. */
 const stepIn = (title: string) => (title.match(MOVING)?.slice(1) ?? []).map((number) => Number(number.replaceAll(",", "")));
 
-/** What was seen of a live figure: the steps in its title, and pictures of its first and last panel at some of them. */
+/** What was seen of a live figure: the steps in its title, and at some of them pictures of its curves and of the network from within. */
 interface Film {
   readonly steps: number[];
-  readonly pictures: { readonly first: string; readonly last: string }[];
+  readonly pictures: {
+    readonly curves: string;
+    readonly inside: string;
+    /** What the figure says of the network from within: at which step it is shown, and how far it is. */
+    readonly words: string;
+  }[];
 }
 
 /** ms between two looks at the title of a moving figure. */
@@ -36,6 +41,12 @@ const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
     throw error;
   });
 
+/** What the figure below a cell says of one network from within; empty where it shows none yet. */
+const wordsOf = async (cell: Locator): Promise<string> => {
+  const [svg] = await cell.locator(".output_svg svg").allTextContents();
+  return svg?.replace(/\s+/g, " ").match(/inside\s?seed\s?\d+\s?at\s?step\s?[\d,]+/)?.[0] ?? "";
+};
+
 /** Watches the figure below a cell until the cell has run. */
 async function film(cell: Locator): Promise<Film> {
   const steps: number[] = [], pictures: Film["pictures"][number][] = [], panels = cell.locator(".output_svg svg svg");
@@ -49,9 +60,10 @@ async function film(cell: Locator): Promise<Film> {
     if (step === undefined || step === steps.at(-1)) continue;
     steps.push(step);
     if (step < next) continue;
-    const [first, last] = [await pictureOf(panels.first()), await pictureOf(panels.last())];
-    if (!first || !last) continue;
-    pictures.push({ first: checksum(first), last: checksum(last) });
+    const words = await wordsOf(cell), curves = await pictureOf(panels.first()), inside = await pictureOf(panels.last());
+    // While these were taken, the network from within may have been replaced by its next state.
+    if (!curves || !inside || words !== await wordsOf(cell)) continue;
+    pictures.push({ curves: checksum(curves), inside: checksum(inside), words });
     next = step + GROWTH * all;
   }
   return { steps, pictures };
@@ -112,12 +124,14 @@ Deno.test({
       assertEquals(shortfalls(LESSON, await notebook.save()), []);
       assert(steps.length >= 5 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
       assert(steps[0] < steps.at(-1)! / 2, `only seen from step ${steps[0]}`);
-      // However fast it trains: between two pictures the curves have grown.
+      // However fast it trains: between two pictures the curves have grown, and the network from within changes with its words alone.
       assert(pictures.length >= 2, `${pictures.length} pictures`);
-      for (const panel of ["first", "last"] as const) {
-        const seen = new Set(pictures.map((picture) => picture[panel])).size;
-        assertEquals(seen, pictures.length, `different pictures of the ${panel} panel`);
-      }
+      assertEquals(new Set(pictures.map(({ curves }) => curves)).size, pictures.length, "different pictures of the curves");
+      const states = Map.groupBy(pictures.filter(({ words }) => words !== ""), ({ words }) => words);
+      assert(states.size > 0, "the network from within was never seen");
+      const within = [...states.values()].map((pictures) => new Set(pictures.map(({ inside }) => inside)));
+      assert(within.every(({ size }) => size === 1), `one picture of the network at each of ${[...states.keys()].join("; ")}`);
+      assertEquals(new Set(within.flatMap((pictures) => [...pictures])).size, states.size, "different pictures of the network");
       const titles = await page.locator(".output_svg svg > title").allTextContents();
       assertEquals(titles.filter((title) => MOVING.test(title)), []);
       assertMatch(await cell.locator(".output_svg svg > title").first().textContent() ?? "", /^All 10 networks memorise/);
