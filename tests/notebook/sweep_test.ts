@@ -52,7 +52,9 @@ Deno.test("a weight decay of one's own in the second lesson trains its five runs
     const grokked = (where: string) =>
       lab.query<{ n: number }>(`SELECT count(*) AS n FROM run_summary WHERE experiment = 'knob_weight_decay' AND ${where}`)[0].n;
     assertEquals([grokked("state = 'grokked'"), grokked("weight_decay = 1.5"), grokked("1")], [12 + 5, 5, 40]);
-    assertEquals(lab.query("SELECT DISTINCT step FROM run_summary WHERE weight_decay = 0 AND seed < 4"), [{ step: 2000 }]);
+    assertEquals(lab.query("SELECT DISTINCT watched_until FROM run_summary WHERE weight_decay = 0 AND seed < 4"), [{
+      watched_until: 2000,
+    }]);
   }));
 
 Deno.test("asked for exactly a grid, a sweep leaves out what an earlier one of its name has, and trains nothing twice", () =>
