@@ -50,8 +50,8 @@ export interface Target {
 }
 
 /**
- * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing is
- * made. @throws Error in one line.
+ * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing
+ * is made. @throws Error in one line.
  * @param inputs paths that the command reads, by flag, which none of the files may replace
  * @returns the folders that were made
  */

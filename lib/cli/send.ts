@@ -1,4 +1,7 @@
-/** `deno task sweep --slurm` and `--tasks`: an experiment dealt out to tasks, their scripts, and on a cluster the jobs that run and merge them. */
+/**
+ * `deno task sweep --slurm` and `--tasks`: an experiment dealt out to tasks, their scripts, and on a cluster the jobs that run and merge
+ * them.
+ */
 import { dirname, join, resolve } from "node:path";
 import { makeFolder, removeEmpty, writeAll } from "../run/files.ts";
 import { quote } from "../run/quote.ts";

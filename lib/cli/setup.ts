@@ -1,6 +1,6 @@
 /**
- * What a command needs of the machine, installed where it is missing: Jupyter, this Deno as its kernel, and, for the tests alone, a Vulkan driver
- * for WebGPU, a browser and Slurm.
+ * What a command needs of the machine, installed where it is missing: Jupyter, this Deno as its kernel, and, for the tests alone, a Vulkan
+ * driver for WebGPU, a browser and Slurm.
  * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
  */
 import { dirname, join } from "node:path";
@@ -211,7 +211,10 @@ async function kernelIsOurs(): Promise<boolean> {
   }
 }
 
-/** What the kernel is started with: what WebGPU needs, and V8's flags where notebooks train on the processor, whatever flags this process has. */
+/**
+ * What the kernel is started with: what WebGPU needs, and V8's flags where notebooks train on the processor, whatever flags this process
+ * has.
+ */
 async function kernelEnvironment(): Promise<Record<string, string>> {
   const wanted = Deno.env.get("GROKBOOK_V8_FLAGS"), flags = flagged(wanted === undefined ? {} : { GROKBOOK_V8_FLAGS: wanted });
   const { XDG_RUNTIME_DIR } = environment();

@@ -111,8 +111,8 @@ export async function tasksOf(experiment: Experiment, plan: Plan, { db, count, b
 }
 
 /**
- * The files of tasks that are new or have changed. Runs that the main lab has begun come with their checkpoints, in the labs of these tasks, so
- * that they go on from there.
+ * The files of tasks that are new or have changed. Runs that the main lab has begun come with their checkpoints, in the labs of these
+ * tasks, so that they go on from there.
  * @returns what is to be written, and what a plan says of all tasks.
  */
 export async function filesOfTasks(

@@ -1,4 +1,6 @@
-/** LayerNorm as operations, in both directions. `name` is that of its parameters; `stats` the buffer that keeps mean and 1/σ of each row. */
+/**
+ * LayerNorm as operations, in both directions. `name` is that of its parameters; `stats` the buffer that keeps mean and 1/σ of each row.
+ */
 import type { Norm, NormBackward, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
 

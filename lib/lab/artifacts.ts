@@ -1,6 +1,6 @@
 /**
- * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
- * entered is there, and what else lies there is nobody's.
+ * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens,
+ * what is entered is there, and what else lies there is nobody's.
  */
 import { join, parse } from "node:path";
 import { checksum, reason, remove, writeAll } from "../run/files.ts";
@@ -9,8 +9,8 @@ import { inOneLine } from "../run/quote.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
- * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
- * nothing can go on from.
+ * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of
+ * one, which nothing can go on from.
  */
 export type Kind = typeof KINDS[number];
 const KINDS = ["checkpoint", "weights", "attention", "attention-thin"] as const;
@@ -66,8 +66,8 @@ export function tagged(file: string, sha256: string): string {
 }
 
 /**
- * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that `and`
- * writes. @throws Error in one line; then the run is as it was.
+ * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that
+ * `and` writes. @throws Error in one line; then the run is as it was.
  */
 export async function storeFiles(
   lab: Lab,

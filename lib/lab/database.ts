@@ -40,8 +40,8 @@ export function removeUnused(path: string): void {
 }
 
 /**
- * Makes a database under a temporary name and then gives it its own, unless another process has made one meanwhile: so there is none in part.
- * It is made without a log of its own, whose content could be lost when it is closed; that there is room for a log is tried here too.
+ * Makes a database under a temporary name and then gives it its own, unless another process has made one meanwhile: so there is none in
+ * part. It is made without a log of its own, whose content could be lost when it is closed; that there is room for a log is tried here too.
  */
 function make(path: string): void {
   const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);

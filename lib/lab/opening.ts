@@ -4,7 +4,8 @@ import { isThere, removeUnused } from "./database.ts";
 import { Lab } from "./store.ts";
 
 /**
- * Opens a lab for the time of some work. Where there was none before and the work fails before it has entered anything, there is none afterwards.
+ * Opens a lab for the time of some work. Where there was none before and the work fails before it has entered anything, there is none
+ * afterwards.
  * @throws what `Lab.open` and the work throw.
  */
 export async function withLab<T>(path: string, work: (lab: Lab) => T | Promise<T>): Promise<T> {

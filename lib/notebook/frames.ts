@@ -14,13 +14,13 @@ import { count } from "../analysis/words.ts";
 export type Cell = string | number | boolean | null;
 
 /**
- * A danfojs dataframe of rows, or of what a query of a lab finds; parameters take the places of its question marks. A path opens the lab there for
- * reading. What a row lacks that others have is missing in it.
+ * A danfojs dataframe of rows, or of what a query of a lab finds; parameters take the places of its question marks. A path opens the lab
+ * there for reading. What a row lacks that others have is missing in it.
  *
- * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is there, of whole
- * columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever some never did. Of nothing,
- * they are NaN, and `sum` and `count` 0; `std` and `var` of a single number are NaN. Sorting puts what is missing last. A column that is called
- * like a property of danfojs's own gets an underscore: `count_`, `shape_`.
+ * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is
+ * there, of whole columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever
+ * some never did. Of nothing, they are NaN, and `sum` and `count` 0; `std` and `var` of a single number are NaN. Sorting puts what is
+ * missing last. A column that is called like a property of danfojs's own gets an underscore: `count_`, `shape_`.
  * @throws Error in one line where these aren't rows, the lab can't be opened or queried, or two columns of a query have one name.
  */
 export function frame(rows: readonly Record<string, Cell>[]): DataFrame;
@@ -59,8 +59,8 @@ function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>
 }
 
 /**
- * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`, would break
- * whatever needs that.
+ * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`,
+ * would break whatever needs that.
  */
 function freeNames(columns: readonly string[]): string[] {
   const taken = new Set(columns);
@@ -74,7 +74,9 @@ function freeNames(columns: readonly string[]): string[] {
 /** What every dataframe has beside its prototype's properties. */
 const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
-/** A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
+/**
+ * A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between.
+ */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
     const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);

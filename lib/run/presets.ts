@@ -72,7 +72,8 @@ const absent = (given: object, later: typeof PART_ENTRIES) =>
   Object.fromEntries(later.filter(({ name }) => !Object.hasOwn(given, name)).map(({ name, field }) => [name, field.neutral]));
 
 /**
- * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live notebook.
+ * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live
+ * notebook.
  * `nanda`: Nanda et al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023).
  */
 export const PRESETS = {

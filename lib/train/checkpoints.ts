@@ -1,7 +1,7 @@
 /**
- * A folder of checkpoints: a file of each seed, `seed_S.safetensors`, which holds the run's state and its evaluations up to that state, so that
- * both move with one rename. `metrics.csv` beside them has the evaluations of all seeds again, for people and other programs; it is written after
- * the states and may be older than they are.
+ * A folder of checkpoints: a file of each seed, `seed_S.safetensors`, which holds the run's state and its evaluations up to that state, so
+ * that both move with one rename. `metrics.csv` beside them has the evaluations of all seeds again, for people and other programs; it is
+ * written after the states and may be older than they are.
  */
 import { join } from "node:path";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
@@ -31,7 +31,8 @@ export async function seedsIn(folder: string): Promise<number[]> {
 }
 
 /**
- * What a folder holds of a seed. Evaluations of a checkpoint that has none of its own, as earlier versions wrote them, are read from beside it.
+ * What a folder holds of a seed. Evaluations of a checkpoint that has none of its own, as earlier versions wrote them, are read from beside
+ * it.
  * @throws Error in one line where it isn't a checkpoint, or one of another seed than its name says.
  */
 export async function readSeed(folder: string, seed: number): Promise<Checkpoint> {
@@ -73,8 +74,8 @@ export class CheckpointFolder implements Disposable {
 
   /**
    * Takes the folder, which must exist.
-   * @throws Error in one line where another process writes it, or it holds what this training would destroy: checkpoints of another setting, or
-   * of the same seeds that it doesn't go on from.
+   * @throws Error in one line where another process writes it, or it holds what this training would destroy: checkpoints of another
+   * setting, or of the same seeds that it doesn't go on from.
    */
   static async open(path: string, writer: Writer): Promise<CheckpointFolder> {
     const lock = tryLock(join(path, ".lock"));

@@ -30,8 +30,8 @@ export interface TrainOptions {
   /** Called after every piece of work, a few times a second, with the new evaluations (none where they are rare) and all runs. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly Run[]) => void | Promise<void>;
   /**
-   * Called with the state of every run in training; `run.metrics` are the evaluations up to that state. First after two seconds, later every
-   * `checkpointSeconds` (default: 60), more rarely where that would take over 3 % of the time. Awaited.
+   * Called with the state of every run in training; `run.metrics` are the evaluations up to that state. First after two seconds, later
+   * every `checkpointSeconds` (default: 60), more rarely where that would take over 3 % of the time. Awaited.
    */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
@@ -41,7 +41,9 @@ export interface TrainOptions {
   readonly stops?: (spec: RunSpec) => readonly number[];
   /** Called where a run is at one of its stops, its beginning included. One state at a time. Awaited. */
   readonly onStop?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
-  /** Called where the engine refuses runs of one shape, for example as too large: they end as `stopped`, the others go on. Default: throws. */
+  /**
+   * Called where the engine refuses runs of one shape, for example as too large: they end as `stopped`, the others go on. Default: throws.
+   */
   readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
   /** Called when a run that began has ended, whatever its status. Awaited. */
   readonly onEnd?: (run: Run) => void | Promise<void>;

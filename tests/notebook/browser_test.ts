@@ -1,6 +1,6 @@
 /**
- * The lesson as a newcomer meets it: `deno task lab`, a click on 01, Kernel → Restart & Run All, in headless Chromium. The figure moves while the
- * networks train, all is right in the end, and the button ■ stops training but nothing else.
+ * The lesson as a newcomer meets it: `deno task lab`, a click on 01, Kernel → Restart & Run All, in headless Chromium. The figure moves
+ * while the networks train, all is right in the end, and the button ■ stops training but nothing else.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { decode } from "fast-png";

@@ -1,4 +1,7 @@
-/** `deno task train --checkpoint` killed at any moment: a run's evaluations and its state stay one. Real processes, on an engine that trains nothing. */
+/**
+ * `deno task train --checkpoint` killed at any moment: a run's evaluations and its state stay one. Real processes, on an engine that trains
+ * nothing.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { metricsBeside, readSeed, seedFile, seedsIn } from "../../lib/train/checkpoints.ts";
@@ -35,7 +38,9 @@ async function furthest(folder: string): Promise<number> {
   return Math.max(0, ...steps);
 }
 
-/** That the folder has every seed, each with just the evaluations up to its state, and that the CSV has no hole. Returns the furthest step. */
+/**
+ * That the folder has every seed, each with just the evaluations up to its state, and that the CSV has no hole. Returns the furthest step.
+ */
 async function whole(folder: string): Promise<number> {
   assertEquals(await seedsIn(folder), [0, 1, 2]);
   let last = 0;

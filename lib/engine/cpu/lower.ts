@@ -19,7 +19,10 @@ interface Context {
   readonly C: number;
 }
 
-/** The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done here. */
+/**
+ * The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done
+ * here.
+ */
 export function lower(plan: Plan): Lists<ListName> {
   const buffers = new Map(plan.buffers), ops = Object.values(plan.lists).flat();
   const scratch = (name: string, words: number) => {
@@ -91,7 +94,10 @@ function recordsOf(op: Op, context: Context): Record[] {
 /** Rows that a use of a view has. */
 const rowsOf = ({ words, stride }: View) => words / stride;
 
-/** Weights are packed before each product, which costs little and lies in the cache then; rows that are looked up are put into C first, then added to. */
+/**
+ * Weights are packed before each product, which costs little and lies in the cache then; rows that are looked up are put into C first, then
+ * added to.
+ */
 function product(op: Product, { panels: panelsFor, derives }: Context): Record[] {
   const { label, form, m, n, k, a, b, c, bias, add, activation, derivative } = op;
   if (form === "tn") return [records.weightGradient(label, { rows: k, m, n, x: a, dy: b, dW: c, db: op.sums })];

@@ -16,7 +16,10 @@ export const MOST_READINGS = 64;
 export type Sent = "attention" | "weights";
 export const SENT: readonly Sent[] = ["attention", "weights"];
 
-/** What of a log goes along: the first reading, the last, those at `edges`, and others evenly among those kept; patterns in full at the named ones. */
+/**
+ * What of a log goes along: the first reading, the last, those at `edges`, and others evenly among those kept; patterns in full at the
+ * named ones.
+ */
 export function thinLog({ spec, readings }: AttentionLog, edges: readonly number[]): AttentionLog {
   const n = readings.length, spaced = Math.min(n, MOST_READINGS - edges.length);
   const named = new Set([0, n - 1, ...edges.map((edge) => readings.findIndex(({ step }) => step >= edge)).filter((i) => i >= 0)]);
@@ -124,8 +127,8 @@ export function agrees(lab: Lab, id: number, { metrics }: RecordedRun): boolean 
 const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));
 
 /**
- * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there is none, and
- * weights at steps at which there are none.
+ * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there
+ * is none, and weights at steps at which there are none.
  * @returns how many.
  */
 export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files: readonly Artifact[]): number {
