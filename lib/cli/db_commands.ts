@@ -17,7 +17,7 @@ import { quote } from "../run/quote.ts";
 import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { ENGINE_FLAGS, engineRequest } from "./engine.ts";
-import { exists, here } from "./files.ts";
+import { exists, here, prepareFile } from "./files.ts";
 import { choice, type Flag, type Given, numberOf } from "./flags.ts";
 import { stoppable } from "./main.ts";
 import { plural } from "./progress.ts";
@@ -194,6 +194,7 @@ export async function importFrom({ db, words: [folder] }: Call): Promise<number>
 
 export async function writeFinalInfo(call: Call): Promise<number> {
   const experiment = needed(call, "experiment"), where = call.given.get("where"), out = call.given.get("out");
+  if (typeof out === "string") await prepareFile("--out", out);
   using lab = await open(call, true);
   const text = `${JSON.stringify(finalInfo(lab, experiment, typeof where === "string" ? { where } : {}), null, 2)}\n`;
   if (typeof out === "string") await writeWhole(out, text);

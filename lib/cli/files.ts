@@ -94,6 +94,8 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   }
   if (info?.isDirectory) fail("a file", "it is a folder");
   if (info && !info.isFile) return resolve(path);
+  const precious = info ? await preciousKind(path) : null;
+  if (precious !== null) fail("a file that may be replaced", `it is ${precious}`);
   if (/[/\\]$/.test(path)) fail("a file", "its name ends like a folder's");
   const folder = dirname(resolve(path)), beside = await stat(folder);
   if (beside && !beside.isDirectory) fail("a folder", "it is a file");
@@ -101,6 +103,23 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   if (!info) await tryFile(path, fail);
   return info ? await Deno.realPath(path) : join(await Deno.realPath(folder), basename(path));
 }
+
+/** What a file is that nobody means to replace by a table or a figure; `null` where it is something else. */
+async function preciousKind(path: string): Promise<string | null> {
+  if (path.endsWith(".safetensors")) return "one of weights or a checkpoint";
+  const head = new Uint8Array(SQLITE.length);
+  try {
+    using file = await Deno.open(path);
+    await file.read(head);
+  } catch {
+    // Whether it can be written is seen when it is.
+    return null;
+  }
+  return new TextDecoder().decode(head) === SQLITE ? "a database" : null;
+}
+
+/** How the files of SQLite begin. */
+const SQLITE = "SQLite format 3\0";
 
 async function tryFolder(path: string, made: string[], fail: (requirement: string, is: string) => never): Promise<void> {
   try {

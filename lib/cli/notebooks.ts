@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { writeAll, writeWhole } from "../run/files.ts";
+import { quote } from "../run/quote.ts";
 import { FILES } from "../lab/record/files.ts";
 import { ENGINE, THREADS } from "../notebook/show.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
@@ -200,9 +201,10 @@ async function main(args: string[]): Promise<number> {
     throw new Error("Cannot keep to --budget: must be given with --record, without which nothing long is trained");
   }
   const on = engineRequest(given);
-  const all = notebookNames(), names = all.filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
+  const all = notebookNames(),
+    names = all.filter((name) => words.length === 0 || words.some((word) => word.trim() !== "" && name.includes(word)));
   if (names.length === 0) {
-    throw new Error(`Cannot run ${words.join(", ")}: must be a part of one of ${all.join(", ")}`);
+    throw new Error(`Cannot run ${words.map((word) => quote(word)).join(", ")}: must be a part of one of ${all.join(", ")}`);
   }
   const missing = await ensure(["jupyter", "kernel"]);
   if (missing.length > 0) throw new Error(`Cannot run notebooks: must have ${missing.join(" and ")}; deno task doctor says how to get it`);
