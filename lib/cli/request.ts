@@ -115,7 +115,10 @@ const over = (file: RunInput, flags: RunInput): RunInput => ({
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
-  return typeof text === "string" ? seedsOf(text) : undefined;
+  if (typeof text !== "string") return undefined;
+  const seeds = seedsOf(text, given.has("seeds") ? "--seeds:" : "--seed:");
+  if (given.has("seed") && seeds.length > 1) throw new Error(`Cannot read --seed: must be one seed, current value is ${quote(text)}`);
+  return seeds;
 }
 
 /** @throws Error where the file isn't weights of this run's model, or some of them are no finite numbers. */
