@@ -109,10 +109,12 @@ R's arrow do; the column run is the same in both tables.`,
   },
 };
 
+/** The flags of all subcommands. */
+export const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, DB, ...Object.values(SUBCOMMANDS).map(({ flags }) => flags));
+
 export async function main(args: string[]): Promise<number> {
   const words: string[] = [];
-  const flags = Object.assign({}, DB, ...Object.values(SUBCOMMANDS).map((subcommand) => subcommand.flags));
-  const given = parse(args, flags, words), [name = "list", ...rest] = words;
+  const given = parse(args, FLAGS, words), [name = "list", ...rest] = words;
   const known = Object.keys(SUBCOMMANDS), subcommand = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : null;
   if (!subcommand) throw new Error(`Cannot read ${name}: must be a known subcommand${nearest(name, known)}; --help lists all`);
   if (given.has("help")) {

@@ -18,7 +18,7 @@ import { LAB } from "./process.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
   "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },

@@ -50,7 +50,9 @@ const OUTPUT: Record<string, Flag> = {
   "json": { help: "a summary on stdout for programs" },
   "help": { help: "this text, with the defaults of the preset that is given" },
 };
-const FLAGS = { ...FIELD_FLAGS, ...SETTING, ...TRAINING, ...OUTPUT };
+/** The flags that aren't those of fields. None may have the name of a field's, which it would hide. */
+export const OWN_FLAGS = { ...SETTING, ...TRAINING, ...OUTPUT };
+const FLAGS = { ...FIELD_FLAGS, ...OWN_FLAGS };
 
 export interface Request {
   readonly specs: readonly RunSpec[];
@@ -133,7 +135,10 @@ const over = (file: RunInput, flags: RunInput): RunInput => ({
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
-  return typeof text === "string" ? seedsOf(text) : undefined;
+  if (typeof text !== "string") return undefined;
+  const seeds = seedsOf(text, given.has("seeds") ? "--seeds:" : "--seed:");
+  if (given.has("seed") && seeds.length > 1) throw new Error(`Cannot read --seed: must be one seed, current value is ${quote(text)}`);
+  return seeds;
 }
 
 /** What is given, or with a state dict of TransformerLens what follows from it besides. */

@@ -20,8 +20,8 @@ const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) 
 const LOSSES = ["torch", "stable", "float64"] as const;
 
 /**
- * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A field of
- * the shape is none: kernels are made for its value.
+ * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A
+ * field of the shape is none: kernels are made for its value.
  */
 export const laterNumbers = (entries: readonly Entry[]): Field[] =>
   entries.filter(({ part, field: { neutral, shape } }) => part === "optim" && neutral !== undefined && !shape).map((entry) => {

@@ -1,6 +1,6 @@
 /**
- * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head as a
- * picture, where stripes form.
+ * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head
+ * as a picture, where stripes form.
  */
 import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
@@ -79,8 +79,8 @@ export function headPanel({ head, reads }: Pick<Inside, "head" | "reads">): Pane
 }
 
 /**
- * The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. `share`: how much of the whole, by
- * default of the embedding, the frequency holds.
+ * The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. `share`: how much of the
+ * whole, by default of the embedding, the frequency holds.
  */
 export function planePanel(matrix: Matrix, k: number, share: number, whole = "the embedding"): Panel {
   const p = matrix.rows, points = plane(matrix, k);
@@ -124,7 +124,10 @@ export function planePanel(matrix: Matrix, k: number, share: number, whole = "th
 /** A way round that is so many times as long as a circle's goes to and fro instead. */
 const ROUND = 2;
 
-/** Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a circle. */
+/**
+ * Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a
+ * circle.
+ */
 export function isCircle(order: readonly { readonly x: number; readonly y: number }[]): boolean {
   const way = order.reduce((sum, { x, y }, i) => {
     const next = order[(i + 1) % order.length];

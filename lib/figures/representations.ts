@@ -1,6 +1,6 @@
 /**
- * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding, features
- * and logits have their power.
+ * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding,
+ * features and logits have their power.
  */
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
@@ -217,8 +217,8 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
 const SLIGHT = 5e-4, NAMED = 0.02;
 
 /**
- * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a − b on the
- * other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
+ * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a −
+ * b on the other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
  */
 function pairPanel(
   { pairs: { p, shares } }: Reading,

@@ -27,7 +27,9 @@ export function scaleOfSteps(runs: readonly Curve[], { x: type = "log", until = 
   return { type, domain, pixel: (step) => MARGIN.left + share(step) * (WIDTH - MARGIN.left - MARGIN.right) };
 }
 
-/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end. */
+/**
+ * The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end.
+ */
 export const stepAxis = (scale: StepScale, named = true, inner: number = WIDTH - MARGIN.left - MARGIN.right) => ({
   ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,

@@ -29,11 +29,14 @@ export interface Experiment {
   /** What counts as having grokked. Default: `first`. */
   readonly rule?: RuleName | NamedRule;
   /**
-   * A run may end once it has grokked and every evaluation of the last so many updates has passed the rule; `null`: every run does all its steps,
-   * so that what comes after grokking is seen too. Default: `null`.
+   * A run may end once it has grokked and every evaluation of the last so many updates has passed the rule; `null`: every run does all its
+   * steps, so that what comes after grokking is seen too. Default: `null`.
    */
   readonly margin?: number | null;
-  /** What is kept of the state of a run that has ended; a checkpoint lets it go on for more steps, and be looked into. Default: `checkpoint`. */
+  /**
+   * What is kept of the state of a run that has ended; a checkpoint lets it go on for more steps, and be looked into. Default:
+   * `checkpoint`.
+   */
   readonly keep?: "checkpoint" | "nothing";
   /** What is stored of a run while it trains, beside its evaluations; runs that are done aren't trained anew for it. Default: nothing. */
   readonly watch?: Watch;

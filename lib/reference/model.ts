@@ -163,8 +163,8 @@ export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, targ
 }
 
 /**
- * Cross-entropy in doubles from the logits on, [B], which TensorFlow.js has not: in TypeScript, with its gradient p − 1_y, rounded at the end. Backends
- * that compute elsewhere can't give the logits at once.
+ * Cross-entropy in doubles from the logits on, [B], which TensorFlow.js has not: in TypeScript, with its gradient p − 1_y, rounded at the
+ * end. Backends that compute elsewhere can't give the logits at once.
  */
 const doubleLosses = (logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D =>
   tf.customGrad((x) => {

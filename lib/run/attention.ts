@@ -101,7 +101,9 @@ export function summarise(spec: RunSpec, patterns: Float32Array, S: number): Att
 }
 
 export interface KeepOptions {
-  /** Readings a decade of steps, evenly spaced on a logarithmic axis, as far as there are evaluations. Default: 24, each a tenth further. */
+  /**
+   * Readings a decade of steps, evenly spaced on a logarithmic axis, as far as there are evaluations. Default: 24, each a tenth further.
+   */
   readonly perDecade?: number;
   /** A reading is kept too where train or validation accuracy has moved by more than this since the last one kept. Default: 0.02. */
   readonly move?: number;
@@ -111,9 +113,9 @@ export interface KeepOptions {
 export const KEEP: Required<KeepOptions> = { perDecade: 24, move: 0.02 };
 
 /**
- * Which readings of a run are kept, asked evaluation by evaluation in the order of their steps: the first; the first beyond each mark of the
- * schedule; and wherever an accuracy has moved. It depends on nothing but the run's evaluations up to there, so a run that is stopped and
- * taken up again keeps what it would have kept: `history` are the evaluations before.
+ * Which readings of a run are kept, asked evaluation by evaluation in the order of their steps: the first; the first beyond each mark of
+ * the schedule; and wherever an accuracy has moved. It depends on nothing but the run's evaluations up to there, so a run that is stopped
+ * and taken up again keeps what it would have kept: `history` are the evaluations before.
  * @throws Error that names what can't be used.
  */
 export function keeper(

@@ -1,6 +1,6 @@
 /**
- * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
- * shape and identity, the columns of the lab, and the names in figures.
+ * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their
+ * help, shape and identity, the columns of the lab, and the names in figures.
  */
 import { GROUPS, groupsKind } from "./groups.ts";
 import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
@@ -39,8 +39,8 @@ interface About<T extends Value> {
 export interface Field<T extends Value = Value> extends About<T> {
   readonly kind: Kind<T>;
   /**
-   * Of a field that came later: the value at which a run is what it was before there was this field. There it is left out of the run's identity and
-   * shape, so that hashes of stored runs stay as they are.
+   * Of a field that came later: the value at which a run is what it was before there was this field. There it is left out of the run's
+   * identity and shape, so that hashes of stored runs stay as they are.
    */
   readonly neutral?: T;
 }
@@ -242,8 +242,8 @@ const optim = {
   /** What decays: every parameter, or matrices and embeddings only. */
   decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
   /**
-   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`: in doubles
-   * from the logits on, as published code does.
+   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`:
+   * in doubles from the logits on, as published code does.
    */
   loss: field(word("torch", "stable", "float64"), {
     help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",

@@ -15,8 +15,8 @@ export function range(...bounds: [until: number] | [from: number, until: number]
 }
 
 /**
- * All combinations of the lists in a grid, checked; what comes last in it varies fastest. Several grids follow each other, runs that two of them
- * share coming once: `grid({ data: { prime: 23 }, model: { dModel: 32 } }, { data: { prime: 47 }, model: { dModel: 64 } })`.
+ * All combinations of the lists in a grid, checked; what comes last in it varies fastest. Several grids follow each other, runs that two of
+ * them share coming once: `grid({ data: { prime: 23 }, model: { dModel: 32 } }, { data: { prime: 47 }, model: { dModel: 64 } })`.
  * @throws Error for what is no grid, an empty list, more than `MOST_RUNS` combinations, and whatever `runSpec` refuses.
  */
 export function grid(...grids: readonly Grid[]): RunSpec[] {
@@ -62,7 +62,10 @@ function listsOf(lists: Grid): List[] {
   );
 }
 
-/** The runs of a grid. Those with the same part share its object, so that a part is made and checked once, and a million runs fit into memory. */
+/**
+ * The runs of a grid. Those with the same part share its object, so that a part is made and checked once, and a million runs fit into
+ * memory.
+ */
 function* combinations(lists: readonly List[]): Generator<RunSpec> {
   const keys = [...new Set(lists.map(({ key }) => key))];
   const axes = keys.map((key) =>

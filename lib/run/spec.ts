@@ -148,8 +148,8 @@ function shared(text: (spec: RunSpec, part: Part, entries: readonly Entry[]) => 
 }
 
 /**
- * All that makes a run what it is, as JSON with sorted keys: everything but the number of its steps, and fields that came later as far as they
- * change something.
+ * All that makes a run what it is, as JSON with sorted keys: everything but the number of its steps, and fields that came later as far as
+ * they change something.
  */
 export const identity = (spec: RunSpec): string => identityBy(spec, PART_ENTRIES);
 

@@ -19,7 +19,8 @@ export function weightsFile(spec: RunSpec, flat: Float32Array): Uint8Array {
 }
 
 /**
- * Flat parameters f32[P] for the run's model from a file of weights or a checkpoint; padding is zero. What spec the file was made with doesn't matter.
+ * Flat parameters f32[P] for the run's model from a file of weights or a checkpoint; padding is zero. What spec the file was made with
+ * doesn't matter.
  * @throws Error in one line where the file is not there, not safetensors, or doesn't hold just this model's tensors.
  */
 export async function loadWeights(path: string, spec: RunSpec): Promise<Float32Array<ArrayBuffer>> {
@@ -28,7 +29,9 @@ export async function loadWeights(path: string, spec: RunSpec): Promise<Float32A
   return flatten(path, tensors, spec, "");
 }
 
-/** Whether the file holds the whole state of a run, and not its weights alone; `false` where there is no such file or it is something else. */
+/**
+ * Whether the file holds the whole state of a run, and not its weights alone; `false` where there is no such file or it is something else.
+ */
 export async function isCheckpoint(path: string): Promise<boolean> {
   return await readFile(path).then(({ metadata }) => metadata.step !== undefined, () => false);
 }
@@ -36,7 +39,10 @@ export async function isCheckpoint(path: string): Promise<boolean> {
 /** A run as far as a file has it. */
 export interface Checkpoint {
   readonly state: Snapshot;
-  /** Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or nowhere. */
+  /**
+   * Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or
+   * nowhere.
+   */
   readonly metrics: readonly Metrics[] | null;
   /** The kinds of engines that trained it, in their order, as `kindOf` names them; of a file that doesn't say, none. */
   readonly trainedOn: readonly string[];

@@ -335,7 +335,7 @@ Deno.test("a model that no memory holds is one line, and leaves no file", () =>
     const { code, stderr } = await train(...large, "--checkpoint", path("saved"), "--save-init", path("init"));
     assertEquals(code, 1);
     assertMatch(stderr.trim(), /^error: Cannot train this model on .*$/);
-    assertEquals([await filesIn(path("saved")), await filesIn(path("init"))], [[], []]);
+    assertEquals(await filesIn(path("")), []);
   }));
 
 Deno.test("the help names every flag and the preset's defaults; a stack trace comes only when asked for", async () => {

@@ -1,6 +1,6 @@
 /**
- * Damaged safetensors files and folders of checkpoints, read by all that reads them. Whatever is in a file, it is loaded or refused in one short
- * line, and nothing is written.
+ * Damaged safetensors files and folders of checkpoints, read by all that reads them. Whatever is in a file, it is loaded or refused in one
+ * short line, and nothing is written.
  */
 import { join } from "node:path";
 import { runSpec } from "../../lib/run/spec.ts";

@@ -13,12 +13,14 @@ export interface CpuLowered extends Lowered {
   readonly lists: Lists<ListName>;
 }
 
-/** Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains. */
+/**
+ * Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains.
+ */
 const ADDRESSES = PAGE * MOST_PAGES, SHARE = 0.8;
 
 /**
- * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done several
- * times a second, however long a kernel takes.
+ * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done
+ * several times a second, however long a kernel takes.
  */
 const UNIT_US = 10;
 

@@ -43,7 +43,10 @@ interface Packed {
 /** The lists of an evaluation: parameters don't change from one to the next. */
 const EVALUATION = ["elements", "chunk", "forward"];
 
-/** The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done here. */
+/**
+ * The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done
+ * here.
+ */
 export function lower(plan: Plan): Lists<ListName> {
   const buffers = new Map(plan.buffers), ops = Object.values(plan.lists).flat();
   const scratch = (name: string, words: number) => {
@@ -154,8 +157,8 @@ function recordsOf(op: Op, context: Context): Record[] {
 const rowsOf = ({ words, stride }: View) => words / stride;
 
 /**
- * In training weights are packed before each product, which costs little and lies in the cache then. Rows that are looked up are put into C first,
- * then added to.
+ * In training weights are packed before each product, which costs little and lies in the cache then. Rows that are looked up are put into C
+ * first, then added to.
  */
 function product(op: Product, { panels: panelsFor, derives }: Context): Record[] {
   const { label, form, m, n, k, a, b, bias, add, activation, derivative } = op;

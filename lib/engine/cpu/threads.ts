@@ -1,4 +1,6 @@
-/** The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free. */
+/**
+ * The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free.
+ */
 import { Worker } from "node:worker_threads";
 import type { Answer, Measured, Message, Peak } from "./worker.ts";
 

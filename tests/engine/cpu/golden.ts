@@ -1,4 +1,7 @@
-/** The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all presets. */
+/**
+ * The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all
+ * presets.
+ */
 import { createHash } from "node:crypto";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
 import { type PresetName, PRESETS, type RunInput, runSpec } from "../../../lib/run/spec.ts";

@@ -1,6 +1,6 @@
 /**
- * Golden runs: the bits of a short training of each preset. They hold on every processor that rounds a multiply-add once, with any number of
- * threads, with and without V8's flags. A change of the arithmetic changes them: then say why.
+ * Golden runs: the bits of a short training of each preset. They hold on every processor that rounds a multiply-add once, with any number
+ * of threads, with and without V8's flags. A change of the arithmetic changes them: then say why.
  */
 import { assertEquals } from "@std/assert";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";

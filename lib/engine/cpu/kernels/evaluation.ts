@@ -1,4 +1,6 @@
-/** Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short. */
+/**
+ * Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short.
+ */
 import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
 import { at, fma, total, word } from "./simd";
 
@@ -50,8 +52,8 @@ export function length(x: usize, n: i32): f32 {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and gradient,
- * means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
+ * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and
+ * gradient, means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
  */
 export function endOfEvaluation(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena), P = word(r, 7);

@@ -63,7 +63,9 @@ export const AFTER_SQUARE_SLOPE = 7;
 
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
-/** Parts that the rows of a LayerNorm's gradient are cut into, each summed by itself: part of the arithmetic, never the number of threads. */
+/**
+ * Parts that the rows of a LayerNorm's gradient are cut into, each summed by itself: part of the arithmetic, never the number of threads.
+ */
 export const NORM_PARTS = 16;
 
 /** How an index finds its row: by itself, or by a or b of its pair. */
