@@ -8,7 +8,7 @@ import type { RunSpec } from "../run/spec.ts";
 import { backward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
 import { METRICS } from "./evaluation.ts";
-import { forward, positionRows } from "./forward.ts";
+import { forward, insideViews, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import type { ListName, Op, Plan } from "./op.ts";
 import { Pass } from "./pass.ts";
@@ -74,6 +74,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks: Math.ceil(pairWords / chunkPairs) },
     state: STATE.filter((name) => buffers.has(name)),
+    inside: insideViews(evaluation),
     ...watched && { attention: watched.sizes },
   };
 }
