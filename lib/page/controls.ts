@@ -95,6 +95,8 @@ export class Controls {
       ),
     );
     found("controls").append(this.#operations(), ...CONTROLS.map((control) => this.#slider(control)));
+    // On a narrow screen the way to the next part would be long.
+    found<HTMLDetailsElement>("all").open = matchMedia("(min-width: 981px)").matches;
     this.#show();
   }
 

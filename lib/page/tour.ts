@@ -107,18 +107,31 @@ export class Tour {
         made(
           "li",
           {},
-          made("button", { type: "button", "aria-label": `Step ${i + 1}: ${title}`, onclick: () => this.#go(i) }, String(i + 1)),
+          made("button", { type: "button", "aria-label": `Step ${i + 1}: ${title}`, onclick: () => this.#choose(i) }, String(i + 1)),
         )
       ),
     );
-    const hide = found("tour-hide");
-    hide.addEventListener("click", () => {
-      const body = found("tour-body");
-      body.hidden = !body.hidden;
-      hide.textContent = body.hidden ? "Show" : "Hide";
-      hide.setAttribute("aria-expanded", String(!body.hidden));
+    found("tour-hide").addEventListener("click", () => this.#open(found("tour-body").hasAttribute("hidden")));
+    found("take-tour").addEventListener("click", () => {
+      this.#open(true);
+      this.#go(0);
+      goTo("tour");
     });
+    // On a narrow screen, training comes first.
+    this.#open(matchMedia("(min-width: 721px)").matches);
     this.#go(0, false);
+  }
+
+  #choose(at: number): void {
+    this.#open(true);
+    this.#go(at);
+  }
+
+  #open(open: boolean): void {
+    const hide = found("tour-hide");
+    found("tour-body").hidden = !open;
+    hide.textContent = open ? "Hide" : "Show";
+    hide.setAttribute("aria-expanded", String(open));
   }
 
   #go(at: number, focus = true): void {

@@ -72,6 +72,10 @@ start.addEventListener("click", () => {
   else if (training.phase === "paused") training.resume();
   else train(controls.settings);
 });
+found("begin").addEventListener("click", () => {
+  if (training.phase !== "training" && training.phase !== "starting") start.click();
+  goTo("train");
+});
 step.addEventListener("click", () => {
   if (training.phase === "training") training.pause();
   if (training.phase === "paused") training.step();
