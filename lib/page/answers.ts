@@ -83,7 +83,7 @@ export class Answers {
       return { all: of.length, right: of.filter((pair) => answers[pair] === targets[pair]).length };
     });
     const words = `Row a, column b. It answers ${training.right} of the ${training.all} pairs that train and ${validating.right} of the ` +
-      `${validating.all} others rightly.`;
+      `${validating.all} others correctly.`;
     write(found("answers-words"), words);
     this.#canvas.setAttribute("aria-label", `${words} Arrow keys choose a pair.`);
     const [wrong, right] = [0, 1].map((is) => [colours()[1][is], colours()[0][is]]);

@@ -27,12 +27,10 @@ export class Curves {
     this.#wanted = true;
     setTimeout(() =>
       requestAnimationFrame(() => {
+        this.#wanted = false; // what changes from here on, is drawn next time
+        this.#drawn = performance.now();
         this.#accuracy();
-        requestAnimationFrame(() => {
-          this.#loss();
-          this.#wanted = false;
-          this.#drawn = performance.now();
-        });
+        requestAnimationFrame(() => this.#loss());
       }), Math.max(0, this.#drawn + PAUSE - performance.now()));
   }
 

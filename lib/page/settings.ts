@@ -90,7 +90,8 @@ export function specsOf({ operation, prime, share, width, decay, rate, networks,
 export function keptSteps({ schedule: { steps, evalEvery } }: Pick<RunSpec, "schedule">): number[] {
   const stride = Math.max(1, Math.ceil(steps / 50 / evalEvery)) * evalEvery;
   const early = [0, 1, 2, 3, 4, 5].map((n) => n * evalEvery).filter((step) => step < 2 * stride);
-  return [...new Set([...early, ...Array.from({ length: Math.floor(steps / stride) }, (_, i) => (i + 1) * stride)])].sort((a, b) => a - b);
+  const later = Array.from({ length: Math.floor(steps / stride) }, (_, i) => (i + 1) * stride);
+  return [...new Set([...early, ...later, steps])].filter((step) => step <= steps).sort((a, b) => a - b);
 }
 
 const NUMBERS = ["prime", "share", "width", "decay", "rate", "networks", "seed", "steps"] as const;

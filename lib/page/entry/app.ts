@@ -113,7 +113,7 @@ function showTransport(): void {
     starting: "Starting the engine…",
     training: speed ? `${steps} · ${count(speed.steps)} steps a second · at most ${duration(speed.left)} left` : steps,
     paused: `${steps}, paused`,
-    ended: `${steps}: every network has grokked or done its steps`,
+    ended: `Done at step ${count(done)}`,
     failed: steps,
   };
   write(found("speed"), words[phase]);
