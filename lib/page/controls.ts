@@ -2,6 +2,7 @@
 /// <reference lib="dom" />
 import { OPERATIONS } from "../run/operations.ts";
 import { found, made, write } from "./elements.ts";
+import type { EngineWish } from "./protocol.ts";
 import { checked, FIRST, MOST, nearestPrime, OFFERED, PRESETS, type Settings } from "./settings.ts";
 
 type Name = Exclude<keyof Settings, "operation">;
@@ -94,7 +95,7 @@ export class Controls {
         )
       ),
     );
-    found("controls").append(this.#operations(), ...CONTROLS.map((control) => this.#slider(control)));
+    found("controls").append(this.#operations(), ...CONTROLS.map((control) => this.#slider(control)), this.#engines());
     // On a narrow screen the way to the next part would be long.
     found<HTMLDetailsElement>("all").open = matchMedia("(min-width: 981px)").matches;
     this.#show();
@@ -141,6 +142,27 @@ export class Controls {
       made("label", { for: "operation" }, "Operation"),
       choice,
       made("p", { class: "faint", id: "operation-expect" }, expect),
+    );
+  }
+
+  /** Which engine trains: no part of a setting, for links go to other machines. */
+  get engine(): EngineWish {
+    return found<HTMLSelectElement>("engine-wish").value as EngineWish;
+  }
+
+  #engines(): HTMLElement {
+    const names = { auto: "the best there is", cpu: "the processor", webgpu: "the graphics card" } satisfies Record<EngineWish, string>;
+    const expect = "The processor gives the laboratory's bits on any machine; a graphics card is for large networks.";
+    return made(
+      "div",
+      { class: "control" },
+      made("label", { for: "engine-wish" }, "Train on"),
+      made(
+        "select",
+        { id: "engine-wish", "aria-describedby": "engine-expect" },
+        ...Object.entries(names).map(([value, name]) => made("option", { value }, name)),
+      ),
+      made("p", { class: "faint", id: "engine-expect" }, expect),
     );
   }
 

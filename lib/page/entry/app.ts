@@ -56,7 +56,7 @@ function train(settings: Settings, paused = false): void {
   if (!sharesMemory()) return lacking();
   current = settings;
   found("pending").hidden = true;
-  training.start(specsOf(settings), "auto", paused);
+  training.start(specsOf(settings), controls.engine, paused);
   inside.reset();
 }
 

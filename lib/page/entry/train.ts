@@ -44,7 +44,7 @@ async function webgpu(): Promise<Opened> {
     import("../../engine/webgpu/engine.ts"),
     import("../../engine/webgpu/kernels/gemm.ts"),
   ]);
-  return { engine: await webgpuEngine(GPU_TILE), threads: 0, why: "there is a graphics card" };
+  return { engine: await webgpuEngine(GPU_TILE), threads: 0, why: "there is an adapter for it" };
 }
 
 async function cpu(): Promise<Opened> {
