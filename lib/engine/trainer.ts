@@ -138,7 +138,7 @@ export class RowTrainer implements Trainer {
         const due = running.filter((row) => this.#isDue(row));
         if (due.length === 0) continue;
         evaluations.push(this.#evaluate(due));
-        kernels += this.#kernels.chunk * this.#plan.chunks + this.#kernels.attention;
+        kernels += this.#kernels.elements + this.#kernels.chunk * this.#plan.chunks + this.#kernels.attention;
       }
       const next = this.#submit(evaluations);
       if (underWay) yield* await this.#arrive(underWay);
@@ -167,11 +167,11 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C }, blocks } = this.layout, { stride } = blocks.get("W_U")!; // every layout has W_U
+    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!; // every layout has W_U
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
-      if (!(Number.isInteger(value) && value >= 0 && value < C)) {
-        throw new Error(`Cannot compute logits: elements must be whole numbers below ${C}, current value is ${value}`);
+      if (!(Number.isInteger(value) && value >= 0 && value < elements)) {
+        throw new Error(`Cannot compute logits: elements must be whole numbers below ${elements}, current value is ${value}`);
       }
     }
     const slot = this.#slot(row), words = this.#plan.chunkPairs * stride;
@@ -188,18 +188,17 @@ export class RowTrainer implements Trainer {
    */
   async activations(): Promise<Activations> {
     if (this.#slots.length !== 1) throw new Error(`Cannot read activations: the trainer must hold one run, it holds ${this.#slots.length}`);
-    const { sizes: { C, D, M }, blocks } = this.layout,
-      { stride } = blocks.get("W_U")!,
-      { features, neurons, positions } = this.#plan.inside;
-    const found = { logits: new Float32Array(C ** 3), features: new Float32Array(C * C * D), neurons: new Float32Array(C * C * M) };
-    const a = Uint32Array.from({ length: C * C }, (_, pair) => Math.floor(pair / C)), b = a.map((_, pair) => pair % C);
+    const { sizes: { elements: p, D, M }, blocks } = this.layout, { stride } = blocks.get("W_U")!;
+    const { features, neurons, positions } = this.#plan.inside;
+    const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
+    const a = Uint32Array.from({ length: p * p }, (_, pair) => Math.floor(pair / p)), b = a.map((_, pair) => pair % p);
     for await (const { from, count } of this.#forward(0, a, b)) {
       const [logits, head, mlp] = await this.#queue.read([
         { buffer: "eval.logits", word: 0, words: count * stride },
         ...[features, neurons].map(({ buffer, words }): Part => ({ buffer, word: 0, words })),
       ]);
       for (let i = 0; i < count; i++) {
-        found.logits.set(logits.subarray(i * stride, i * stride + C), (from + i) * C);
+        found.logits.set(logits.subarray(i * stride, i * stride + p), (from + i) * p);
         found.features.set(head.subarray(i * features.stride, i * features.stride + D), (from + i) * D);
         const rows = positions.map(({ by, base }) => base + { index: i, a: a[from + i], b: b[from + i] }[by]);
         for (let m = 0; m < M; m++) {
@@ -213,6 +212,7 @@ export class RowTrainer implements Trainer {
   /** The forward pass of a slot's network for pairs, chunk by chunk: what it leaves is there until the next. */
   async *#forward(slot: number, a: ArrayLike<number>, b: ArrayLike<number>): AsyncGenerator<{ from: number; count: number }> {
     const E = this.#plan.chunkPairs;
+    this.#queue.run("elements", 1, this.#slots.length);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);
       const pairs = Uint32Array.from({ length: E }, (_, i) => (i < count ? pack(a[from + i], b[from + i], 0) : 0));
@@ -267,6 +267,7 @@ export class RowTrainer implements Trainer {
 
   #evaluate(rows: readonly number[]): Pending {
     const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    this.#queue.run("elements", 1, slots);
     this.#queue.run("chunk", chunks, slots);
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);

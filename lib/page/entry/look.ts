@@ -23,7 +23,7 @@ const SHOWN = 6;
 async function look({ spec: given, state: { index, step, params } }: LookQuestion): Promise<Look> {
   const spec = runSpec(given), trainer = await withNetwork(spec, params);
   const [{ attention }] = await trainer.evaluate(), activations = await trainer.activations();
-  const { sets, targets } = pairs(spec), { C, M } = sizes(spec), { values, rows, columns } = embedding(spec, params);
+  const { sets, targets } = pairs(spec), { elements: C, M } = sizes(spec), { values, rows, columns } = embedding(spec, params);
   return {
     ...{ index, step, sets, targets, ...answersOf(activations.logits, C), logits: activations.logits },
     embedding: { rows, columns, values: Float32Array.from(values) },
@@ -46,7 +46,7 @@ async function withNetwork(spec: RunSpec, params: Float32Array<ArrayBuffer>): Pr
 
 /** Which pairs train, and the answers of all. */
 function pairs(spec: RunSpec) {
-  const { C } = sizes(spec), { a, b, target, trainCount } = dataset(spec.data, spec.seed);
+  const { elements: C } = sizes(spec), { a, b, target, trainCount } = dataset(spec.data, spec.seed);
   const sets = new Uint8Array(C * C).fill(2), targets = new Uint16Array(C * C);
   a.forEach((a, i) => {
     sets[a * C + b[i]] = i < trainCount ? 1 : 0;
