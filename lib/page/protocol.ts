@@ -17,6 +17,8 @@ export type TrainMessage =
     readonly engine: EngineWish;
     readonly paused: boolean;
   }
+  /** Opens the engine, so that it is ready when it is needed, and tells which it is. */
+  | { readonly does: "prepare"; readonly id: number; readonly engine: EngineWish }
   | { readonly does: "pause" | "resume" | "step" | "stop" };
 
 /** A run as far as it has come, without its evaluations. */

@@ -33,6 +33,11 @@ export class Training {
 
   constructor(readonly changed: (change: Change) => void) {}
 
+  /** Opens the engine before it is needed. */
+  prepare(engine: EngineWish): void {
+    this.#tell({ does: "prepare", id: this.#id, engine });
+  }
+
   /** Begins anew. */
   start(specs: readonly RunSpec[], engine: EngineWish, paused = false): void {
     this.#begin(specs);

@@ -50,6 +50,6 @@ export async function open(chrome: Browser, address: string, options: BrowserCon
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   context.on("request", (request) => /^https?:/.test(request.url()) && hosts.add(new URL(request.url()).host));
   await page.goto(address);
-  await page.locator("#engine").filter({ hasText: /^Ready/ }).waitFor();
+  await page.locator("#engine").filter({ hasNotText: /^Loading/ }).waitFor();
   return { page, context, errors, hosts };
 }

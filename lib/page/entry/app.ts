@@ -209,5 +209,6 @@ fromLink();
 write(found("command"), commandFor(nameOf("setting", "json")));
 document.title = `Grokbook: ${OPERATIONS[current.operation].formula} modulo ${current.prime}`;
 if (!sharesMemory()) lacking();
-const isolated = await isolate();
-write(found("engine"), isolated ? `Ready: ${navigator.hardwareConcurrency} processors` : "Ready: one thread");
+await isolate();
+if (sharesMemory()) training.prepare("auto");
+else write(found("engine"), "No engine");

@@ -70,19 +70,26 @@ async function start({ id, specs, engine: wish, paused }: TrainMessage & { does:
   await training;
   const controller = stopping = new AbortController();
   if (paused) gate.close();
-  const tell = (news: TrainNews, transfer: Transferable[] = []) => scope.postMessage({ id, ...news }, transfer);
-  training = work(specs.map((spec) => runSpec(spec)), wish, controller.signal, tell);
+  training = work(specs.map((spec) => runSpec(spec)), wish, controller.signal, telling(id));
 }
 
 /** This worker, which tells the window. */
 const scope = globalThis as unknown as { postMessage(news: TrainNews & { id: number }, transfer: Transferable[]): void };
 type Tell = (news: TrainNews, transfer?: Transferable[]) => void;
+/** Tells news of one training. */
+const telling = (id: number): Tell => (news, transfer = []) => scope.postMessage({ id, ...news }, transfer);
+
+/** Opens the engine and tells which it is. */
+async function prepare(wish: EngineWish, tell: Tell): Promise<Opened> {
+  const { engine, threads, why } = await open(wish);
+  tell({ tells: "engine", info: engine.info, threads, why });
+  return { engine, threads, why };
+}
 
 async function work(specs: readonly RunSpec[], wish: EngineWish, signal: AbortSignal, tell: Tell): Promise<void> {
   try {
-    const { engine, threads, why } = await open(wish);
+    const { engine } = await prepare(wish, tell);
     if (signal.aborted) return;
-    tell({ tells: "engine", info: engine.info, threads, why });
     const keep = (run: Run, params: Float32Array<ArrayBuffer>, step: number) => {
       const copy = params.slice();
       tell({ tells: "state", state: { index: run.index, step, params: copy } }, [copy.buffer]);
@@ -104,6 +111,7 @@ async function work(specs: readonly RunSpec[], wish: EngineWish, signal: AbortSi
 
 globalThis.addEventListener("message", ({ data }: MessageEvent<TrainMessage>) => {
   if (data.does === "train") void start(data);
+  else if (data.does === "prepare") void prepare(data.engine, telling(data.id)).catch(() => {}); // whoever starts is told why
   else if (data.does === "pause") gate.close();
   else if (data.does === "resume") gate.open();
   else if (data.does === "step") gate.once();
