@@ -20,7 +20,9 @@ export function paint(canvas: HTMLCanvasElement, C: number, colour: (pair: numbe
 
 const rgb = (hex: string) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)) as unknown as readonly [number, number, number];
 
-const percent = (share: number) => `${share >= 0.995 && share < 1 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
+/** A probability that is no certainty isn't written as one. */
+const percent = (share: number) =>
+  share > 0.995 ? (share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`) : `${Math.round(100 * share)} %`;
 
 export class Answers {
   a = 12;

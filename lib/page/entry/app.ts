@@ -121,7 +121,7 @@ function showTransport(): void {
 
 function showEngine(): void {
   const { info, threads, why } = training.engine!,
-    text = info.engine === "webgpu" ? `WebGPU: ${info.adapter}` : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+    text = info.engine === "webgpu" ? `WebGPU: ${info.adapter.trim()}` : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}`;
   write(found("engine"), text);
   found("engine").title = `Trains on ${text}, because ${why}.`;
 }
