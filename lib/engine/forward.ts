@@ -1,7 +1,7 @@
 /** The forward pass as operations. This is the whole model; `backward.ts` is the same in reverse. */
 import { tokenNames } from "../run/spec.ts";
 import { layerNorm } from "./norms.ts";
-import type { Attention, EmbedSegment, Op, PositionRows, Product, RowMap, View } from "./op.ts";
+import type { Attention, EmbedSegment, Inside, Op, PositionRows, Product, RowMap, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
 import { common, type Group, type LayerRows, rowsBy, sameRows, segmentAt, visible } from "./rows.ts";
 
@@ -68,6 +68,13 @@ export function headViews(pass: Pass): { resid: View; final: View; pooled: View;
   const final = !pass.finalNorm ? resid : pass.computed(pass.end("ln_final"), last, D);
   const pooled = model.pooling === "mean" ? pass.activation(pass.end("pooled"), examples, D) : final;
   return { resid, final, pooled, logits: pass.activation(pass.end("logits"), examples, C) };
+}
+
+/** What a probe reads when the pass is done. */
+export function insideViews(pass: Pass): Inside {
+  const { rows, width: { M } } = pass, last = rows.at(-1)!;
+  const neurons = pass.activation(pass.at(rows.length - 1, "mlp_post"), last.output.count, M);
+  return { features: headViews(pass).pooled, neurons, positions: positionRows(last) };
 }
 
 function head(pass: Pass): Op[] {

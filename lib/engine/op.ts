@@ -392,4 +392,13 @@ export interface Plan {
   readonly pairWords: number;
   /** Where attention is watched: N and S, at most, for a run of an operation with fewer pairs has fewer; and words of a run's summary. */
   readonly attention?: { readonly N: number; readonly S: number; readonly words: number };
+  /** Where the list `forward` leaves what a probe looks at; a model without attention has no such places. */
+  readonly inside?: Inside;
+}
+
+/** What the output head reads, a row for each example; and the last layer's neurons, at the rows of every position that is pooled. */
+export interface Inside {
+  readonly features: View;
+  readonly neurons: View;
+  readonly positions: readonly PositionRows[];
 }

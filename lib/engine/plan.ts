@@ -9,7 +9,7 @@ import type { RunSpec } from "../run/spec.ts";
 import { backward as transformerBackward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
 import { METRICS } from "./evaluation.ts";
-import { forward as transformerForward, positionRows } from "./forward.ts";
+import { forward as transformerForward, insideViews, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import * as mlp from "./mlp.ts";
 import type { ListName, Op, Plan } from "./op.ts";
@@ -91,6 +91,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
     state: [...STATE.filter((name) => buffers.has(name)), ...besideWords(spec, P).keys()],
+    ...spec.model.mixer !== "none" && { inside: insideViews(evaluation) },
     ...watched && { attention: watched.sizes },
   };
 }

@@ -2,6 +2,7 @@
  * R runs on an executor: places them in rows, queues updates and evaluations, reads metrics back, copies rows out and in. No device is
  * named here.
  */
+import type { Activations } from "../run/activations.ts";
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
 import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
 import { initialise, type Layout, pad4 } from "../run/layout.ts";
@@ -173,24 +174,60 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { C, elements } = this.layout.sizes, stride = pad4(C), E = this.#plan.chunkPairs;
+    const { sizes: { C, elements } } = this.layout, stride = pad4(C);
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
       if (!(Number.isInteger(value) && value >= 0 && value < elements)) {
         throw new Error(`Cannot compute logits: elements must be whole numbers below ${elements}, current value is ${value}`);
       }
     }
-    const slot = this.#slot(row);
+    const slot = this.#slot(row), words = this.#plan.chunkPairs * stride;
+    for await (const { from, count } of this.#forward(slot, a, b)) {
+      const [chunk] = await this.#queue.read([{ buffer: "eval.logits", word: words * slot, words: count * stride }]);
+      for (let i = 0; i < count; i++) all.set(chunk.subarray(i * stride, i * stride + C), (from + i) * C);
+    }
+    return all;
+  }
+
+  /**
+   * What the network in the first row computes for all pairs, of the last layer's neurons.
+   * @throws Error for a model without attention; and where another row holds a run as well: where a run lies in the buffers of an evaluation,
+   * then depends on the executor.
+   */
+  async activations(): Promise<Activations> {
+    if (this.#slots.length !== 1) throw new Error(`Cannot read activations: the trainer must hold one run, it holds ${this.#slots.length}`);
+    if (!this.#plan.inside) throw new Error("Cannot read activations: the model must have attention, its mixer is none");
+    const { sizes: { elements: p, C, D, M } } = this.layout, stride = pad4(C), { features, neurons, positions } = this.#plan.inside;
+    const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
+    const a = Uint32Array.from({ length: p * p }, (_, pair) => Math.floor(pair / p)), b = a.map((_, pair) => pair % p);
+    for await (const { from, count } of this.#forward(0, a, b)) {
+      const [logits, head, mlp] = await this.#queue.read([
+        { buffer: "eval.logits", word: 0, words: count * stride },
+        ...[features, neurons].map(({ buffer, words }): Part => ({ buffer, word: 0, words })),
+      ]);
+      for (let i = 0; i < count; i++) {
+        found.logits.set(logits.subarray(i * stride, i * stride + p), (from + i) * p);
+        found.features.set(head.subarray(i * features.stride, i * features.stride + D), (from + i) * D);
+        const rows = positions.map(({ by, base }) => base + { index: i, a: a[from + i], b: b[from + i] }[by]);
+        for (let m = 0; m < M; m++) {
+          found.neurons[(from + i) * M + m] = rows.reduce((sum, at) => sum + mlp[at * neurons.stride + m], 0) / rows.length;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** The forward pass of a slot's network for pairs, chunk by chunk: what it leaves is there until the next. */
+  async *#forward(slot: number, a: ArrayLike<number>, b: ArrayLike<number>): AsyncGenerator<{ from: number; count: number }> {
+    const E = this.#plan.chunkPairs;
     this.#queue.run("elements", 1, this.#slots.length);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);
       const pairs = Uint32Array.from({ length: E }, (_, i) => (i < count ? pack(a[from + i], b[from + i], 0) : 0));
       this.#queue.write("eval.batch", E * slot, pairs);
       this.#queue.run("forward", 1, this.#slots.length);
-      const [chunk] = await this.#queue.read([{ buffer: "eval.logits", word: E * stride * slot, words: count * stride }]);
-      for (let i = 0; i < count; i++) all.set(chunk.subarray(i * stride, i * stride + C), (from + i) * C);
+      yield { from, count };
     }
-    return all;
   }
 
   /** What each kernel of an update takes over all rows, medians of `times`; `null` where the device can't tell. */

@@ -4,7 +4,6 @@
  * Legend, in TypeScript, WGSL and prose alike: R runs · B examples · T positions · V vocabulary · C classes · D d_model ·
  * H heads · K d_head · M d_mlp · L layers · P parameters a run. Indices are the lower-case letters; gradients prefix `d`.
  */
-import { createHash } from "node:crypto";
 import { checked } from "./check.ts";
 import {
   type DataSpec,
@@ -21,6 +20,7 @@ import {
   valueAt,
 } from "./fields.ts";
 import { groupsIn } from "./groups.ts";
+import { checksum } from "./files.ts";
 import { type RunInput, runInputSchema } from "./input.ts";
 import { elementCount, OPERATIONS, pairCount, trainCount } from "./operations.ts";
 import { complete, PRESETS } from "./presets.ts";
@@ -168,7 +168,7 @@ const identityText = shared((spec, part, entries) => {
 export const partIdentity = (spec: RunSpec, part: Part): string => identityText(spec, part, PART_ENTRIES);
 
 /** The identity in short: 16 hexadecimal digits of its SHA-256. A run that goes on for more steps keeps its hash. */
-export const specHash = (spec: RunSpec): string => createHash("sha256").update(identity(spec)).digest("hex").slice(0, 16);
+export const specHash = (spec: RunSpec): string => checksum(new TextEncoder().encode(identity(spec))).slice(0, 16);
 
 /** JSON with sorted keys: equal objects, equal text. */
 export function stableJson(value: unknown): string {
