@@ -2,7 +2,7 @@
  * The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free.
  */
 import { kernels, sharesMemory, startThread, type Thread } from "../machine.ts";
-import type { Answer, Measured, Message, Peak } from "./jobs.ts";
+import type { Measured, Message, Peak } from "./jobs.ts";
 
 /** Bytes of a page of WebAssembly memory, and pages that 32-bit addresses reach. */
 export const PAGE = 65536;
