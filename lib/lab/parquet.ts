@@ -19,8 +19,8 @@ type Rows = readonly (readonly SQLOutputValue[])[];
 const GROUP = 100_000;
 
 /**
- * Writes `runs.parquet`, of each experiment's runs what `run_summary` says and all fields of their specs, and `metrics.parquet`, their evaluations;
- * `run` is the same in both. A sweep may be at work meanwhile.
+ * Writes `runs.parquet`, of each experiment's runs what `run_summary` says and all fields of their specs, and `metrics.parquet`, their
+ * evaluations; `run` is the same in both. A sweep may be at work meanwhile.
  * @param experiment its runs alone, up to its steps; without one, all of the lab.
  * @returns how many runs and evaluations were written.
  * @throws Error in one line where there is no such experiment, or a file can't be written.
@@ -36,7 +36,8 @@ export async function writeParquet(lab: Lab, folder: string, experiment?: string
       experiment ?? null,
     );
     const of = lab.query<{ run: number; steps: number | null }>(
-      "SELECT run, CASE WHEN ?1 IS NOT NULL THEN max(steps) END AS steps FROM members WHERE experiment = ?1 OR ?1 IS NULL GROUP BY run ORDER BY run",
+      `SELECT run, CASE WHEN ?1 IS NOT NULL THEN max(steps) END AS steps FROM members WHERE experiment = ?1 OR ?1 IS NULL
+       GROUP BY run ORDER BY run`,
       id,
     );
     const evaluations = function* () {

@@ -1,6 +1,7 @@
 /**
- * Weights for TransformerLens (https://github.com/TransformerLensOrg/TransformerLens, `HookedTransformer`): the state dict, whose names and shapes are
- * those of `layout`, and the `HookedTransformerConfig` with which it computes the same logits. The way back: `hooked_import.ts`.
+ * Weights for TransformerLens (https://github.com/TransformerLensOrg/TransformerLens, `HookedTransformer`): the state dict, whose names
+ * and shapes are those of `layout`, and the `HookedTransformerConfig` with which it computes the same logits. The way back:
+ * `hooked_import.ts`.
  */
 import { isNeutral, PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { type RunSpec, type Sizes, sizes, stableJson } from "../run/spec.ts";
@@ -39,8 +40,8 @@ export interface Obstacle {
 }
 
 /**
- * What stands between a model and TransformerLens; `null` where it gives the model's logits. A model that reads the mean over its positions is no such
- * case: its output head is linear, so its logits are the mean of TransformerLens's.
+ * What stands between a model and TransformerLens; `null` where it gives the model's logits. A model that reads the mean over its
+ * positions is no such case: its output head is linear, so its logits are the mean of TransformerLens's.
  */
 export function obstacle(spec: RunSpec): Obstacle | null {
   const { norm, activation } = spec.model;
@@ -90,8 +91,8 @@ export const biasesOf = ({ L, D, H, K, M, C }: ModelSizes): ReadonlyMap<string, 
   ]);
 
 /**
- * The bytes of a state dict: the parameters f32[P] by their names, zeros for biases that the model has not, and the spec in the metadata. Buffers,
- * which a `HookedTransformer` has of its own, are left out.
+ * The bytes of a state dict: the parameters f32[P] by their names, zeros for biases that the model has not, and the spec in the metadata.
+ * Buffers, which a `HookedTransformer` has of its own, are left out.
  */
 export function hookedFile(spec: RunSpec, flat: Float32Array): Uint8Array {
   const own = named(spec, flat, ""), names = new Set(own.map(({ name }) => name));

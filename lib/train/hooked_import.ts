@@ -1,6 +1,6 @@
 /**
- * Weights from TransformerLens: a `HookedTransformer`'s state dict saved as safetensors. Names and shapes are those of `layout`; a state dict has
- * buffers besides, and biases whether or not they are used. The spec of a run that begins with one: `hooked_spec.ts`.
+ * Weights from TransformerLens: a `HookedTransformer`'s state dict saved as safetensors. Names and shapes are those of `layout`; a state
+ * dict has buffers besides, and biases whether or not they are used. The spec of a run that begins with one: `hooked_spec.ts`.
  */
 import { layout } from "../run/layout.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
@@ -15,8 +15,9 @@ const isBuffer = (name: string) => /^blocks\.\d+\.attn\.(mask|IGNORE)$/.test(nam
 export const isNorm = (name: string) => /^(blocks\.\d+\.ln[12]|ln_final)\.[wb]$/.test(name);
 
 /**
- * Flat parameters f32[P] for a run's model, from weights, a checkpoint, or a state dict of TransformerLens: its buffers are skipped, so are biases
- * that the model has not where they are zero; other types of floats become float32; where LayerNorm is folded, its weights are 1 and 0.
+ * Flat parameters f32[P] for a run's model, from weights, a checkpoint, or a state dict of TransformerLens: its buffers are skipped, so
+ * are biases that the model has not where they are zero; other types of floats become float32; where LayerNorm is folded, its weights are
+ * 1 and 0.
  * @returns with them, a line about what isn't in the file as it is in the parameters.
  * @throws Error in one line where the file is not there, not safetensors, or doesn't hold just this model's tensors.
  */

@@ -1,6 +1,6 @@
 /**
- * The spec of a run that begins with a state dict of TransformerLens. Shapes tell the sizes; a `HookedTransformerConfig` as JSON beside the file tells
- * what else it can; the rest must be given.
+ * The spec of a run that begins with a state dict of TransformerLens. Shapes tell the sizes; a `HookedTransformerConfig` as JSON beside
+ * the file tells what else it can; the rest must be given.
  */
 import { isPlain } from "../run/check.ts";
 import { type ModelSpec, type Part, PARTS } from "../run/fields.ts";
@@ -23,8 +23,8 @@ interface Fact {
 type Found = ReturnType<typeof sizesIn>;
 
 /**
- * The input of a run that begins with a state dict, and a line about what it takes for granted. A file that this project wrote has its spec in it,
- * over which stands what is given.
+ * The input of a run that begins with a state dict, and a line about what it takes for granted. A file that this project wrote has its
+ * spec in it, over which stands what is given.
  * @throws Error in one line where what is given isn't what the files say, they say what no run can be, or something isn't told.
  */
 export async function hookedInput(path: string, asGiven: RunInput): Promise<{ input: RunInput; notes: string[] }> {
@@ -62,8 +62,8 @@ async function derived(path: string, tensors: Tensors, given: RunInput): Promise
 }
 
 /**
- * Which biases a model has: all where any outside the feed-forward parts isn't zero, else those of a preset, or those parts' alone; none where all
- * are zero, which is worth a note.
+ * Which biases a model has: all where any outside the feed-forward parts isn't zero, else those of a preset, or those parts' alone; none
+ * where all are zero, which is worth a note.
  */
 function biasFields(
   { zero, other }: ReturnType<typeof biasesIn>,
@@ -162,7 +162,10 @@ const TOLD = {
   norm: ["normalization_type", "LN", new Map<unknown, string>([["LN", "pre"], ["LNPre", "pre"], [null, "none"]])],
 } as const;
 
-/** What a config says, its defaults where it says nothing. @throws Error in one line where it isn't the tensors', or of another kind of model. */
+/**
+ * What a config says, its defaults where it says nothing. @throws Error in one line where it isn't the tensors', or of another kind of
+ * model.
+ */
 function configFacts(path: string, config: Readonly<Record<string, unknown>> | null, found: Found): Fact[] {
   if (config === null) return [];
   const must = (name: string, value: unknown, ...allowed: readonly unknown[]) => {

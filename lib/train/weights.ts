@@ -156,7 +156,10 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
 
 const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.", BESIDE = "optimiser.";
 
-/** Fails where there is a tensor that neither this model nor a checkpoint of it has. @param passes whether one may be there all the same. */
+/**
+ * Fails where there is a tensor that neither this model nor a checkpoint of it has.
+ * @param passes whether one may be there all the same
+ */
 export function mustBeOf(
   path: string,
   tensors: ReadonlyMap<string, Stored>,

@@ -50,7 +50,7 @@ Deno.test("export: networks of a lab go out, in as a run that trains, and out ag
     );
   }));
 
-Deno.test("export: --init and --from-hooked take what was exported; flags win over the spec in it, and may not contradict the tensors", () =>
+Deno.test("export: --init and --from-hooked take what was exported; flags win over its spec, not over its tensors", () =>
   scratch(async (path) => {
     const spec = runSpec({ ...SMALL, preset: "boundaries", seed: 5 }), file = path("a.safetensors");
     await Deno.writeFile(file, hookedFile(spec, initialise(spec)));

@@ -1,4 +1,7 @@
-/** Weights from and for TransformerLens: logits as its forward pass gives them (fixtures/hooked.py), round trips byte for byte, refusals by name. */
+/**
+ * Weights from and for TransformerLens: logits as its forward pass gives them (fixtures/hooked.py), round trips byte for byte, refusals by
+ * name.
+ */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { layout, read } from "../../lib/run/layout.ts";
 import { type RunInput, type RunSpec, runSpec, sizes } from "../../lib/run/spec.ts";
