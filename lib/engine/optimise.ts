@@ -1,4 +1,7 @@
-/** From a gradient to new parameters, as operations: filter, update rule, limits on norms. Which, is the run's shape; where all is neutral, one. */
+/**
+ * From a gradient to new parameters, as operations: filter, update rule, limits on norms. Which, is the run's shape; where all is
+ * neutral, one.
+ */
 import { type Area, areas } from "../run/areas.ts";
 import { besideWords } from "../run/beside.ts";
 import { type Group, groupOf, groupsIn } from "../run/groups.ts";

@@ -1,6 +1,6 @@
 /**
- * Updates once more in TensorFlow.js, tensor by tensor and in the words of their papers: what executors are compared with. Every function is called
- * inside `tf.tidy`.
+ * Updates once more in TensorFlow.js, tensor by tensor and in the words of their papers: what executors are compared with. Every function
+ * is called inside `tf.tidy`.
  */
 import * as tf from "@tensorflow/tfjs";
 import { besideWords } from "../run/beside.ts";

@@ -2,7 +2,10 @@
 import { type Group, groupOf } from "./groups.ts";
 import type { Layout } from "./layout.ts";
 
-/** rows × columns floats, the first at `offset`, a row `stride` floats after the one before. All are multiples of four, but rows of vectors: 1. */
+/**
+ * rows × columns floats, the first at `offset`, a row `stride` floats after the one before. All are multiples of four, but rows of
+ * vectors: 1.
+ */
 export interface Area {
   /** The tensor's. */
   readonly name: string;
@@ -13,7 +16,10 @@ export interface Area {
   readonly stride: number;
 }
 
-/** The areas of a layout, in its order. They don't overlap, and together they are all parameters: padding beside a tensor is zero, and its. */
+/**
+ * The areas of a layout, in its order. They don't overlap, and together they are all parameters: padding beside a tensor is zero, and
+ * its.
+ */
 export function areas({ tensors, blocks }: Layout): Area[] {
   return [...blocks.values()].flatMap(({ offset, rows, stride }) => {
     const own = tensors.filter((tensor) => tensor.offset >= offset && tensor.offset < offset + rows * stride);

@@ -28,8 +28,8 @@ interface About<T extends Value> {
   /** Its value where it isn't given but another field of its part is; `undefined`: it doesn't follow from that value. */
   readonly from?: { readonly field: string; value(other: never): T | undefined };
   /**
-   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none. Elsewhere the
-   * number must be 0; under these it may be 0 only where that is the default.
+   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none.
+   * Elsewhere the number must be 0; under these it may be 0 only where that is the default.
    */
   readonly readBy?: { readonly field: string; readonly choices: Readonly<Record<string, number | null>> };
   /** It isn't part of what a run is: a run that goes on for more steps is the same run. */
@@ -178,7 +178,7 @@ const model = {
     label: "final norm",
     shape: () => "no final norm",
   }),
-  /** α: every weight matrix, embeddings among them, begins α times as large; biases and LayerNorms don't. Omnigrok: Liu et al. (ICLR 2023). */
+  /** α of Omnigrok (Liu et al., ICLR 2023): every weight matrix and embedding begins α times as large; biases and LayerNorms don't. */
   initScale: later(single(POSITIVE), 1, {
     help: "initial weight matrices and embeddings are multiplied by it, biases and LayerNorms are not",
     label: "initial scale",

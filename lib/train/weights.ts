@@ -49,8 +49,8 @@ export interface Checkpoint {
 }
 
 /**
- * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches, and what
- * else its optimiser keeps, `optimiser.…`, as the engines have it.
+ * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches,
+ * and what else its optimiser keeps, `optimiser.…`, as the engines have it.
  * @param metrics its evaluations up to that state, each as a tensor f64[n] `metrics.…`: so one file has both, and neither is ever ahead
  * @param trainedOn the kinds of engines that trained it, which go into the metadata
  */

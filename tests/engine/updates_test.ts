@@ -1,6 +1,6 @@
 /**
- * Every update rule, schedule, gradient filter and limit on norms, on every executor: each update against the oracle's, from the same state and the
- * executor's own gradient, tensor by tensor.
+ * Every update rule, schedule, gradient filter and limit on norms, on every executor: each update against the oracle's, from the same
+ * state and the executor's own gradient, tensor by tensor.
  */
 import { assert, assertRejects } from "@std/assert";
 import * as tf from "@tensorflow/tfjs";
@@ -18,7 +18,10 @@ import { KERNELS, spoiled, testOn } from "./executors.ts";
 const ROUNDING = 2e-7;
 /** The same where the norm of all is held: it is the root of a sum of a thousand squares, taken in some order. */
 const HELD = 2e-6;
-/** Of a tensor's largest change: quotients and roots of a WGSL device may be off by some units in the last place, sums of 400 terms by about 1e-5. */
+/**
+ * Of a tensor's largest change: quotients and roots of a WGSL device may be off by some units in the last place, sums of 400 terms by
+ * about 1e-5.
+ */
 const CHANGE = 1e-4;
 /** Five Newton–Schulz rounds make the smallest singular values up to 3.4445⁵ = 485 times as large, their rounding too. */
 const MUON = 1e-3;

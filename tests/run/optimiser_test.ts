@@ -1,4 +1,7 @@
-/** The optimiser's fields that came later: what clashes, what follows, what a run keeps of them; and the areas and first weights that they are about. */
+/**
+ * The optimiser's fields that came later: what clashes, what follows, what a run keeps of them; and the areas and first weights that they
+ * are about.
+ */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { areas } from "../../lib/run/areas.ts";
 import { besideAtStart, besideWords, checkBeside } from "../../lib/run/beside.ts";

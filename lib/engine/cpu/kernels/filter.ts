@@ -2,7 +2,10 @@
 import { FILTER_ALPHA, FILTER_LAMBDA, ONE_MINUS_FILTER_ALPHA, STEP, STEPS } from "./hyper";
 import { at, fma, share, total, word } from "./simd";
 
-/** Record: 0 hyper, 1 state, 2 grads, 3 kept, 4 filtered, 5 P, 6 window, 0 for an average that decays. A run that has done its steps keeps what it has. */
+/**
+ * Record: 0 hyper, 1 state, 2 grads, 3 kept, 4 filtered, 5 P, 6 window, 0 for an average that decays. A run that has done its steps keeps
+ * what it has.
+ */
 export function gradientFilter(r: usize, arena: usize, t: i32, nt: i32): void {
   let state = at(r, 1, arena), P = word(r, 5), step = load<u32>(state, STEP);
   if (step >= load<u32>(state, STEPS)) return;
@@ -24,7 +27,8 @@ function decaying(r: usize, arena: usize, step: u32, from: usize, to: usize): vo
 
 function moving(r: usize, arena: usize, step: u32, from: usize, to: usize): void {
   let hyper = at(r, 0, arena), g = at(r, 2, arena), kept = at(r, 3, arena), out = at(r, 4, arena), window = <u32>word(r, 6);
-  let part = <usize>word(r, 5) << 2, s = step % window, sum = kept + <usize>window * part, own = kept + <usize>s * part, whole = step + 1 >= window;
+  let part = <usize>word(r, 5) << 2, s = step % window, sum = kept + <usize>window * part, own = kept + <usize>s * part;
+  let whole = step + 1 >= window;
   let share = f32x4.splat(whole ? load<f32>(hyper, FILTER_LAMBDA) / <f32>window : 0);
   for (let o = from; o < to; o += 16) {
     let d = v128.load(g + o), now = s > 0 ? f32x4.add(d, v128.load(sum + o)) : d;
@@ -41,12 +45,13 @@ function moving(r: usize, arena: usize, step: u32, from: usize, to: usize): void
 }
 
 /**
- * Record: 0 params, 1 grads, 2 filtered, each from the tensor's first float on, 3 rows, 4 columns, 5 bytes a row, 6 which of the run's threads does it,
- * counted round.
+ * Record: 0 params, 1 grads, 2 filtered, each from the tensor's first float on, 3 rows, 4 columns, 5 bytes a row, 6 which of the run's
+ * threads does it, counted round.
  */
 export function orthogonalGradient(r: usize, arena: usize, t: i32, nt: i32): void {
   if (word(r, 6) % nt != t) return;
-  let p = at(r, 0, arena), g = at(r, 1, arena), out = at(r, 2, arena), rows = word(r, 3), bytes = <usize>word(r, 4) << 2, ld = <usize>word(r, 5);
+  let p = at(r, 0, arena), g = at(r, 1, arena), out = at(r, 2, arena), rows = word(r, 3);
+  let bytes = <usize>word(r, 4) << 2, ld = <usize>word(r, 5);
   let size = f32x4.splat(0), along = size, length = size, left = size;
   for (let i = 0; i < rows; i++) {
     for (let o = <usize>i * ld, end = o + bytes; o < end; o += 16) {

@@ -3,7 +3,10 @@ import { length } from "./evaluation";
 import { ROW_NORM, STEP, STEPS } from "./hyper";
 import { at, fma, share, total, word } from "./simd";
 
-/** Record: 0 hyper, 1 state, 2 params, from the tensor's first float on, 3 rows, 4 columns, 5 bytes a row, 6 whether rows are clipped, else columns. */
+/**
+ * Record: 0 hyper, 1 state, 2 params, from the tensor's first float on, 3 rows, 4 columns, 5 bytes a row, 6 whether rows are clipped,
+ * else columns.
+ */
 export function clipRows(r: usize, arena: usize, t: i32, nt: i32): void {
   let state = at(r, 1, arena), p = at(r, 2, arena), rows = word(r, 3), columns = word(r, 4), ld = <usize>word(r, 5);
   if (load<u32>(state, STEP) >= load<u32>(state, STEPS)) return;

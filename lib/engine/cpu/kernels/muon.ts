@@ -4,8 +4,8 @@ import { at, fma, real, share, total, word } from "./simd";
 import { rate } from "./update";
 
 /**
- * Record: 0 hyper, 1 state, 2 grads, 3 m, from the matrix's first float on, 4 x, 5 rows, 6 columns, 7 bytes a row of the parameters, 8 eps. One thread
- * does it. A run that has done its steps rests.
+ * Record: 0 hyper, 1 state, 2 grads, 3 m, from the matrix's first float on, 4 x, 5 rows, 6 columns, 7 bytes a row of the parameters, 8
+ * eps. One thread does it. A run that has done its steps rests.
  */
 export function muonStart(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), g = at(r, 2, arena), m = at(r, 3, arena), x = at(r, 4, arena);
@@ -26,7 +26,8 @@ export function muonStart(r: usize, arena: usize): void {
 
 /** Record: 0 A, 1 A², 2 out, 3 n, 4 a, 5 b, 6 c. out = a I + b A + c A². */
 export function muonPolynomial(r: usize, arena: usize, t: i32, nt: i32): void {
-  let A = at(r, 0, arena), A2 = at(r, 1, arena), out = at(r, 2, arena), n = word(r, 3), b = f32x4.splat(real(r, 5)), c = f32x4.splat(real(r, 6));
+  let A = at(r, 0, arena), A2 = at(r, 1, arena), out = at(r, 2, arena), n = word(r, 3);
+  let b = f32x4.splat(real(r, 5)), c = f32x4.splat(real(r, 6));
   let bytes = <usize>n << 2, end = share(n, t + 1, nt, 1);
   for (let i = share(n, t, nt, 1); i < end; i++) {
     let row = <usize>i * bytes, own = out + row + (<usize>i << 2);
@@ -36,8 +37,8 @@ export function muonPolynomial(r: usize, arena: usize, t: i32, nt: i32): void {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 params, from the matrix's first float on, 3 x, 4 rows, 5 columns, 6 bytes a row of the parameters, 7 scale, 8 whether it
- * decays, 9 schedule. A run that has done its steps rests.
+ * Record: 0 hyper, 1 state, 2 params, from the matrix's first float on, 3 x, 4 rows, 5 columns, 6 bytes a row of the parameters, 7 scale,
+ * 8 whether it decays, 9 schedule. A run that has done its steps rests.
  */
 export function muonEnd(r: usize, arena: usize, t: i32, nt: i32): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), p = at(r, 2, arena), x = at(r, 3, arena), rows = word(r, 4);

@@ -1,7 +1,8 @@
 /** Update rules that treat every number by itself, and the learning rate of an update. The formulas are in `engine/update.ts`. */
 import { exp1 } from "./functions";
 import {
-  BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, LR_STEPS, MOMENTUM, ONE_MINUS_BETA1, ONE_MINUS_BETA2, STEP, STEPS, WARMUP, WEIGHT_DECAY,
+  BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, LR_STEPS, MOMENTUM, ONE_MINUS_BETA1, ONE_MINUS_BETA2,
+  STEP, STEPS, WARMUP, WEIGHT_DECAY,
 } from "./hyper";
 import { RULE_ADAM, RULE_ADAMW, RULE_LION, RULE_SGD, SCHEDULE_CONSTANT, SCHEDULE_LINEAR } from "./opcode";
 import { at, fma, share, word } from "./simd";
@@ -32,8 +33,8 @@ export function rate(hyper: usize, step: u32, base: f32, schedule: i32): f32 {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 m, 5 v, each from the first float on, 6 floats, 7 floats of matrices, which come first, 8 whether
- * anything decays, 9 rule, 10 schedule.
+ * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 m, 5 v, each from the first float on, 6 floats, 7 floats of matrices, which come first,
+ * 8 whether anything decays, 9 rule, 10 schedule.
  */
 export function update(r: usize, arena: usize, t: i32, nt: i32): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), n = word(r, 6), matrices = word(r, 7), step = load<u32>(state, STEP);

@@ -5,7 +5,8 @@ import { elementwise, type Kernel, read, write } from "./kernel.ts";
 
 /** WGSL: sin(πy) for |y| ≤ ½ as its power series, whose next term is below 1e-9: a device's own cosine may be off by 2⁻¹¹. */
 const COSINE = `let y = 0.5 - x; let s = y * y;
-  let sine = y * (3.14159265 + s * (-5.16771278 + s * (2.55016404 + s * (-0.599264529 + s * (0.0821458866 + s * (-0.00737043094 + s * 0.000466302806))))));
+  let sine = y * (3.14159265 + s * (-5.16771278 + s * (2.55016404 + s * (-0.599264529 + s * (0.0821458866
+    + s * (-0.00737043094 + s * 0.000466302806))))));
   return select(0.5 + 0.5 * sine, 0.0, x >= 1.0);`;
 
 /** WGSL: what a schedule multiplies the learning rate by, from 1 where warm-up ends to 0 at update `lr_steps`. */
