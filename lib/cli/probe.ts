@@ -8,7 +8,7 @@ import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";
 import { probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
@@ -147,8 +147,8 @@ function text({ id, hash, spec, keys, readings, memorisationStep, grokkingStep }
   const moments = [`memorised at ${memorisationStep ?? "–"}`, `grokked at ${grokkingStep ?? "–"}`].join(", ");
   const words = keys.length > 8 ? `${keys.length} of ${h}` : keys.join(" ") || "none";
   return `Run ${id} (${hash}): ${
-    OPERATIONS[operation].formula
-  } mod ${prime}, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
+    taskName(operation, prime)
+  }, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
     `${table([HEAD, ...lines], [3])}\n\n` +
     `Explained, restricted and excluded go by the key frequencies at step ${readings.at(-1)!.step}: ${words}. --help says what they are.\n`;
 }

@@ -1,6 +1,6 @@
 /** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
@@ -46,9 +46,7 @@ export function progress(runs: readonly Curve[], steps: number): string {
 /** What these runs learn, and how many answers there are, where all agree. */
 export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
-  const task = same(({ data }) =>
-    OPERATIONS[data.operation].formula + (OPERATIONS[data.operation].elements === "S5" ? "" : ` mod ${data.prime}`)
-  );
+  const task = same(({ data }) => taskName(data.operation, data.prime));
   const share = same(({ data }) => data.trainFraction);
   const classes = same((spec) => sizes(spec).C);
   const trained = share === undefined ? "" : `, trained on ${Number((100 * share).toPrecision(3))} % of all pairs`;

@@ -2,7 +2,21 @@
  * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
  * shape and identity, the columns of the lab, and the names in figures.
  */
-import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
+import {
+  BELOW_ONE,
+  BETWEEN,
+  flag,
+  type Kind,
+  NOT_NEGATIVE,
+  POSITIVE,
+  real,
+  SHARE,
+  single,
+  type Value,
+  whole,
+  word,
+  wordOr,
+} from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 
 /** What is said of a field. Its name in the command line and its column in the lab are made from the name that it has in a run. */
@@ -126,6 +140,25 @@ const data = {
   trainFraction: field(real(BETWEEN), { help: "share of all pairs that train; the rest validates", label: "train fraction" }),
   /** Examples of an update: all that train, or so many draws with replacement. */
   batch: field(wordOr("full", whole(1, 65535)), { help: "full, or so many draws with replacement" }),
+  /** `mirrored`: (a, b) and (b, a) both train or both validate, so that a network that ignores the order can't carry an answer over. */
+  split: later(word("random", "mirrored"), "random", {
+    help: "random, or mirrored: (a, b) and (b, a) both train or both validate; as many train either way",
+  }),
+  /**
+   * Label noise: the share of the training pairs whose label is drawn from the seed, once, and stays. Validation pairs keep the operation's answers.
+   * As in Doshi et al., "To grok or not to grok" (ICLR 2024).
+   */
+  labelNoise: later(real(SHARE), 0, {
+    help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
+    label: "label noise",
+    shape: () => "label noise",
+  }),
+  /** What such a label is drawn from, evenly: the classes but the right one, or all; at a share of 1, `any` are random labels. */
+  noiseLabels: later(word("wrong", "any"), "wrong", {
+    help:
+      "noisy labels are drawn from the wrong classes, or from any class: then one in C is right by chance (a share of 1: random labels)",
+    label: "noisy labels",
+  }),
 };
 
 /** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */

@@ -2,7 +2,7 @@
  * What is known of a run after some updates, whatever computed it: every metric of an evaluation, said once. From this table follow the words that
  * an executor hands over, the columns of databases and files, and what is refused there.
  */
-import { NOT_NEGATIVE, type Range } from "./kinds.ts";
+import { NOT_NEGATIVE, type Range, SHARE } from "./kinds.ts";
 
 export interface Metric {
   /** What databases and files call it. */
@@ -16,7 +16,6 @@ export interface Metric {
 }
 
 const WHOLE: Range = { has: (value) => Number.isSafeInteger(value) && value >= 0, words: "a whole number from 0" };
-const SHARE: Range = { has: (value) => value >= 0 && value <= 1, words: "from 0 to 1" };
 /** Losses may lie below 0 by what rounding gives. */
 const LOSS: Range = { has: (value) => Number.isFinite(value) && value > -1e-3, words: "a finite number from 0" };
 /** Of a batch: it may have gone beyond what fp32 holds. */

@@ -184,12 +184,17 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
     const least = tokenNames(tokens).length;
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
   },
-  data: ({ operation, prime, trainFraction }: DataSpec) => {
+  data: ({ operation, prime, trainFraction, labelNoise, noiseLabels }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
     const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs);
     if (trainPairs < 1 || trainPairs >= pairs) {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
+    if (labelNoise > 0 && operation === "random") fail("labelNoise", labelNoise, "0 where operation is random: all its labels are");
+    if (labelNoise > 0 && trainCount(labelNoise, trainPairs) < 1) {
+      fail("labelNoise", labelNoise, `0, or such that at least one of the ${trainPairs} pairs that train gets a noisy label`);
+    }
+    if (labelNoise === 0 && noiseLabels !== "wrong") fail("noiseLabels", noiseLabels, "wrong where labelNoise is 0: there are none");
   },
 };
 

@@ -102,7 +102,7 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
       for (const count of [12 * train, 13 * val]) assert(Math.abs(count - Math.round(count)) < 1e-4, `${train}, ${val}`);
     }
     const data = await Deno.readTextFile(path("d.csv"));
-    assertEquals(data.split("\n")[0], "seed,split,a,b,target");
+    assertEquals(data.split("\n")[0], "seed,split,a,b,target,answer");
     assertEquals(rowsOf(data).length, 2 * elementCount("x_plus_y", 5) ** 2);
     assert(rowsOf(data).every(([, , a, b, target]) => (Number(a) + Number(b)) % 5 === Number(target)));
     for (const seed of ["0", "1"]) assertEquals(rowsOf(data).filter((row) => row[0] === seed && row[1] === "train").length, 12);

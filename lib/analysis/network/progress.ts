@@ -15,7 +15,7 @@ import { isAlone, largestFrequency, meanSquare, strongest } from "./fourier.ts";
 /** All pairs of a task whose answer is linear in a and b, neither of them left out: every answer belongs to p pairs. */
 export interface Task {
   readonly p: number;
-  /** s of each pair, [p²]. */
+  /** s of each pair, [p²]: the operation's answer, whatever label noise there is. */
   readonly answers: Uint16Array;
   /** 1 for pairs that train, 0 for those that validate, [p²]. */
   readonly trains: Uint8Array;
@@ -30,10 +30,10 @@ export function linearTask({ data, seed }: Pick<RunSpec, "data" | "seed">): Task
   if (!LINEAR.includes(operation)) {
     throw new Error(`Cannot compute progress measures: the run's operation must be ${LINEAR.join(" or ")}, current value is ${operation}`);
   }
-  const { a, b, target, trainCount } = dataset(data, seed);
+  const { a, b, answer, trainCount } = dataset(data, seed);
   const answers = new Uint16Array(p * p), trains = new Uint8Array(p * p);
   for (let i = 0; i < a.length; i++) {
-    answers[a[i] * p + b[i]] = target[i];
+    answers[a[i] * p + b[i]] = answer[i];
     trains[a[i] * p + b[i]] = Number(i < trainCount);
   }
   return { p, answers, trains };
