@@ -196,13 +196,15 @@ export interface PoolBackward extends ByValue {
 }
 
 /**
- * Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's
- * `stable_loss`.
+ * The loss of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. `optim.loss` in
+ * `run/fields.ts` has the formulas; which of the cross-entropies it is, says the run's `stable_loss`.
  */
 export interface Loss extends Batch {
   readonly op: "loss";
   readonly label: string;
-  readonly kind: "cross-entropy";
+  readonly kind: "cross-entropy" | "stablemax" | "mse";
+  /** Whether the logits are first multiplied by the run's `logit_scale`. */
+  readonly scaled: boolean;
   readonly C: number;
   readonly logits: View;
   readonly stats: string;

@@ -99,12 +99,13 @@ function reserve(
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
 function loss(pass: Pass, gradient?: string): Op {
-  const { batch, examples, layout: { sizes: { C }, blocks } } = pass, stride = blocks.get("W_U")!.stride;
+  const { batch, examples, layout: { sizes: { C }, blocks }, spec: { optim } } = pass, stride = blocks.get("W_U")!.stride;
   const stats = pass.buffer(pass.end("stats"), 2 * examples), logits = pass.activation(pass.end("logits"), examples, stride);
+  const kind = optim.loss === "stablemax" || optim.loss === "mse" ? optim.loss : "cross-entropy";
   return {
     op: "loss",
-    label: `${stats}${gradient ? ", d" : ""} = cross-entropy of ${logits.buffer}`,
-    kind: "cross-entropy",
+    label: `${stats}${gradient ? ", d" : ""} = ${kind} of ${logits.buffer}`,
+    ...{ kind, scaled: optim.temperature !== 1 },
     ...{ batch, examples, C, logits, stats },
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };

@@ -33,8 +33,8 @@ interface About<T extends Value> {
   readonly unit?: string;
   /** How figures write a value. */
   say?(value: T): string;
-  /** Runs train together only where they agree in it: how it reads in the name of a shape. */
-  shape?(value: T): string;
+  /** Runs train together only where they agree in it: how it reads in the name of a shape; `null` for values that don't count there. */
+  shape?(value: T): string | null;
   /** Where people make it follow from the width, or from anything else: then it tells nothing new beside that. */
   readonly follows?: "width" | "others";
   /** Its value where it isn't given but another field of its part is. */
@@ -173,11 +173,21 @@ const optim = {
   /** What decays: every parameter, or matrices and embeddings only. */
   decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
   /**
-   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`: in doubles
-   * from the logits on, as published code does.
+   * Of the logits z. Cross-entropy in nats, −log softmax(z)_y: `torch`, log-softmax as it is; `stable` keeps digits that p_y − 1 loses in fp32, which
+   * changes the late phase of training; `float64` is in doubles from the logits on, as published code does. `stablemax`: −log(s(z_y) / Σ_j s(z_j)),
+   * s(z) = z + 1 from 0 on and 1 / (1 − z) below, of Prieto et al., "Grokking at the edge of numerical stability" (ICLR 2025). `mse`: the mean over
+   * the C classes of (z − one-hot)², as PyTorch's MSELoss averages; a sum over the classes, which others write, is C times as much.
+   * The answer that accuracies count is the largest logit under each of them.
    */
-  loss: field(word("torch", "stable", "float64"), {
-    help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
+  loss: field(word("torch", "stable", "float64", "stablemax", "mse"), {
+    help: "cross-entropy: torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on); " +
+      "stablemax; or mse, the mean square of the logits less the one-hot answer",
+    shape: (name) => name === "stablemax" || name === "mse" ? name : null,
+  }),
+  /** What the loss gets are the logits divided by it (multiplied by its inverse in fp32). Logits that are looked at are as they are. */
+  temperature: later(single(POSITIVE), 1, {
+    help: "the loss gets the logits divided by it; 1 leaves them as they are",
+    shape: () => "temperature",
   }),
 };
 

@@ -123,7 +123,7 @@ export function shapeBy(spec: RunSpec, entries: readonly Entry[]): string {
 
 const partShape = shared((spec, part, entries) =>
   entries.filter((entry) => entry.part === part && entry.field.shape && !isNeutral(spec, entry))
-    .map((entry) => entry.field.shape!(valueAt(spec, entry))).join(" ")
+    .map((entry) => entry.field.shape!(valueAt(spec, entry))).filter((text) => text !== null).join(" ")
 );
 
 /** Remembers the text of a part by its frozen object, which the runs of a grid share: there may be a million of them. */

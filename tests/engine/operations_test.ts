@@ -113,10 +113,15 @@ const MODELS: Readonly<Record<string, RunInput>> = {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
     data: { batch: "full" },
   },
-  "without norms and biases": { model: { norm: "none", biases: false, tokens: "a b =" }, data: { batch: "full" }, optim: { warmup: 0 } },
+  "without norms and biases": {
+    model: { norm: "none", biases: false, tokens: "a b =" },
+    data: { batch: "full" },
+    optim: { warmup: 0, loss: "stablemax", temperature: 2 },
+  },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
     data: { prime: 2, batch: 1 },
+    optim: { loss: "mse" },
   },
 };
 const specOf = (input: RunInput) =>

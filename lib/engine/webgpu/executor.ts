@@ -36,7 +36,7 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
     this.info = { engine: "webgpu", adapter: name, driver, software };
     // A driver on the processor uses the machine's memory and reports no error where that runs out.
     const memory = () => (software ? 0.6 * Deno.systemMemoryInfo().available : Infinity);
-    this.limits = { losses: ["torch", "stable"], submission: SUBMISSION[software ? "software" : "hardware"], memory };
+    this.limits = { losses: ["torch", "stable", "stablemax", "mse"], submission: SUBMISSION[software ? "software" : "hardware"], memory };
     this.#tuned = wanted === "tuned";
     this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
   }

@@ -1,15 +1,15 @@
 /** The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all presets. */
 import { createHash } from "node:crypto";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
-import { type PresetName, PRESETS, runSpec } from "../../../lib/run/spec.ts";
+import { type PresetName, PRESETS, type RunInput, runSpec } from "../../../lib/run/spec.ts";
 import { start } from "./runs.ts";
 
 /** The presets as they are, but for fewer elements, so that a step takes milliseconds. */
 const SHORT = { data: { prime: 17 }, schedule: { steps: 4, evalEvery: 2 } };
 
 /** A hash for each of three runs: with two threads or four, some are trained whole and some by a team. */
-export async function bits(preset: PresetName, loss: "torch" | "stable" | "float64", threads: Threads): Promise<string[]> {
-  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, optim: { loss } }));
+export async function bits(preset: PresetName, optim: RunInput["optim"], threads: Threads): Promise<string[]> {
+  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, ...optim && { optim } }));
   const runs = await start(specs, threads, { attention: {} });
   runs.train(SHORT.schedule.steps);
   runs.evaluate();
@@ -29,8 +29,10 @@ export async function bits(preset: PresetName, loss: "torch" | "stable" | "float
 /** Of every preset and loss that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, "torch", threads);
-  found["nanda, float64"] = await bits("nanda", "float64", threads);
+  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, { loss: "torch" }, threads);
+  found["nanda, float64"] = await bits("nanda", { loss: "float64" }, threads);
+  found["nanda, stablemax"] = await bits("nanda", { loss: "stablemax" }, threads);
+  found["nanda, mse, temperature 2.5"] = await bits("nanda", { loss: "mse", temperature: 2.5 }, threads);
   return found;
 }
 

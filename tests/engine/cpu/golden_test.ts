@@ -13,6 +13,8 @@ const GOLDEN: Record<string, string> = {
   "tiny-live": "28d65281bd79b9ed7e1bf7b610e7e629ae276ea884fb9c2cf7a499957d1d48a7",
   "nanda": "3eb01c9dff4c0759138d9b047406f7d7788d8b2c7fce023d31a96f198daf0c57",
   "nanda, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
+  "nanda, stablemax": "d75e6a376c85ed4a11c707efebd3ab9a9c486d1633f7288a521959e5ec85ceba",
+  "nanda, mse, temperature 2.5": "60a5daf9ad7aacc5c653ce4141c4f4c74defa31ea7ac4f03f2ca25e5027f31c4",
 };
 
 const options = { sanitizeOps: false, sanitizeResources: false };

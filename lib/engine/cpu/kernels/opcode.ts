@@ -39,6 +39,11 @@ export const AFTER_FACTOR = 3;
 export const AFTER_GELU_SLOPE = 4;
 export const AFTER_RELU_SLOPE = 5;
 
+/** Kinds of loss: cross-entropy, which one says the run; StableMax's; mean square. */
+export const LOSS_CROSS_ENTROPY = 0;
+export const LOSS_STABLEMAX = 1;
+export const LOSS_MSE = 2;
+
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
 /** Parts that the rows of a LayerNorm's gradient are cut into, each summed by itself: part of the arithmetic, never the number of threads. */
