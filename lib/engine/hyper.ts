@@ -55,6 +55,7 @@ export const HYPER: readonly Field[] = [
   u32("pairs", (_, { pairs }) => pairs),
   ...laterNumbers(PART_ENTRIES),
   f32("logit_scale", ({ optim }) => 1 / optim.temperature),
+  u32("noisy_pairs", (_, { noisyPairs }) => noisyPairs),
 ];
 
 /** Words of `hyper` a run. */

@@ -270,6 +270,15 @@ export interface EndOfChunk {
   readonly sums: string;
 }
 
+/** sum = right answers among the pairs with noisy labels, as far as the evaluation has come; it stands before `endOfChunk`. */
+export interface NoisyRight {
+  readonly op: "noisyRight";
+  readonly label: string;
+  readonly examples: number;
+  readonly stats: string;
+  readonly sum: string;
+}
+
 /**
  * `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and where the schedule has an evaluation at this step,
  * the batches' sums.
@@ -325,6 +334,7 @@ export type Op =
   | Chunk
   | Lists
   | EndOfStep
+  | NoisyRight
   | EndOfChunk
   | EndOfEvaluation
   | AttentionSummary;
@@ -348,6 +358,8 @@ export interface Plan {
   readonly chunks: number;
   /** Words of a row of pairs: every pair there could be. */
   readonly pairWords: number;
+  /** Where labels are noisy: the buffer of a word for a run, what `noisyRight` sums over an evaluation. */
+  readonly noisy?: string;
   /** Where attention is watched: N and S, at most, for a run of an operation with fewer pairs has fewer; and words of a run's summary. */
   readonly attention?: { readonly N: number; readonly S: number; readonly words: number };
 }

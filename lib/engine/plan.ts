@@ -37,7 +37,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs) },
     ...{ batch: "eval.batch", prefix: "eval.", buffer },
   });
-  const watched = attention && attentionLog(evaluation, attention, pairWords);
+  const noisy = spec.data.labelNoise > 0, watched = attention && attentionLog(evaluation, attention, pairWords);
   const lists: Record<ListName, readonly Op[]> = {
     batch: [
       { op: "sample", label: "batch = draws from the training pairs", batch: "batch", examples: B, pairs: "pairs", pairWords },
@@ -61,6 +61,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
       },
       ...forward(evaluation),
       loss(evaluation),
+      ...noisy ? [noisyRight(chunkPairs, buffer("eval.noisy", 1))] : [],
       { op: "endOfChunk", label: "eval.sums += eval.stats; chunk += 1", examples: chunkPairs, stats: "eval.stats", sums: "eval.sums" },
     ],
     forward: forward(evaluation),
@@ -75,6 +76,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks: Math.ceil(pairWords / chunkPairs) },
     state: STATE.filter((name) => buffers.has(name)),
     ...watched && { attention: watched.sizes },
+    ...noisy && { noisy: "eval.noisy" },
   };
 }
 
@@ -110,6 +112,12 @@ function loss(pass: Pass, gradient?: string): Op {
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };
 }
+
+const noisyRight = (examples: number, sum: string): Op => ({
+  op: "noisyRight",
+  label: `${sum} += right answers by noisy labels`,
+  ...{ examples, stats: "eval.stats", sum },
+});
 
 const update = ({ length: P, vectorsFrom }: Layout): Op => ({
   op: "update",

@@ -229,12 +229,13 @@ export class RowTrainer implements Trainer {
   }
 
   #evaluate(rows: readonly number[]): Pending {
-    const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    const slots = this.#slots.length, { attention, noisy, chunks } = this.#plan;
     this.#queue.run("chunk", chunks, slots);
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);
     const words = this.#queue.read([
       { buffer: "metrics", word: 0, words: METRICS.length * slots },
+      ...noisy ? [{ buffer: noisy, word: 0, words: slots }] : [],
       ...attention ? [{ buffer: "attention", word: 0, words: attention.words * slots }] : [],
     ]);
     for (const row of rows) this.#fresh.delete(row);
@@ -253,6 +254,6 @@ export class RowTrainer implements Trainer {
   }
 
   async #take({ words, due }: Pending): Promise<readonly Evaluation[]> {
-    return evaluationsOf(due, await words, this.#plan.attention?.words);
+    return evaluationsOf(due, await words, this.#plan);
   }
 }

@@ -245,7 +245,7 @@ class ReferenceTrainer implements Trainer {
 
   async #metrics({ spec, data, step, state }: Row): Promise<Metrics> {
     select(this.#backend);
-    const { a, b, target, trainCount } = data;
+    const { a, b, target, trainCount, noisy } = data;
     const results = tf.tidy(() => {
       const parameters = views(state.params, this.layout);
       const chunks = Array.from({ length: Math.ceil(a.length / EVALUATION_CHUNK) }, (_, i) => {
@@ -272,6 +272,7 @@ class ReferenceTrainer implements Trainer {
       gradNorm: norm(gradient),
       batchLoss: sums[0] / sums[2],
       batchAcc: sums[1] / sums[2],
+      noisyAcc: mean(right.subarray(0, noisy)),
     };
   }
 }

@@ -24,7 +24,7 @@ const BATCH_LOSS: Range = { has: (value) => value > -1e-3, words: "0 or above" }
 const TABLE = {
   /** Updates done. */
   step: { column: "step", range: WHOLE },
-  /** Mean cross-entropy in nats over the whole set that trains, and share of right answers. */
+  /** Mean loss over the whole set that trains, by the run's own formula (cross-entropies in nats), and share of right answers. */
   trainLoss: { column: "train_loss", range: LOSS },
   trainAcc: { column: "train_acc", range: SHARE },
   /** The same of the whole validation set. */
@@ -37,6 +37,11 @@ const TABLE = {
   /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
   batchLoss: { column: "batch_loss", range: BATCH_LOSS, late: true },
   batchAcc: { column: "batch_acc", range: SHARE, late: true },
+  /**
+   * With label noise: the share of the training pairs with noisy labels that are answered by these, that is, how much of the noise is memorised;
+   * NaN without. `trainAcc` counts all labels as they are trained on, `valAcc` the operation's answers.
+   */
+  noisyAcc: { column: "noisy_acc", range: SHARE, later: true },
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export type MetricName = keyof typeof TABLE;

@@ -79,6 +79,8 @@ export interface Sizes {
   readonly pairs: number;
   /** How many of them train. */
   readonly trainPairs: number;
+  /** How many of these have noisy labels. */
+  readonly noisyPairs: number;
   /** The token of element 0; the others follow it. */
   readonly firstElement: number;
   /** The token of `op` and of `=`, where the layout has them. */
@@ -106,6 +108,7 @@ export function sizes(spec: RunSpec): Sizes {
     B: data.batch === "full" ? trainPairs : data.batch,
     pairs,
     trainPairs,
+    noisyPairs: trainCount(data.labelNoise, trainPairs),
     firstElement,
     op: 0,
     equals: firstElement === 0 ? C : 1,

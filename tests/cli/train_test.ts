@@ -33,6 +33,12 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "warmup": ["3", 3],
     "steps": ["5", 5],
     "eval-every": ["4", 4],
+    "split": ["mirrored", "mirrored"],
+    "noise-labels": ["any", "any"],
+  };
+  // Flags that only others' choices read.
+  const companions: Record<string, string> = {
+    "noise-labels": "--label-noise 0.25",
   };
   const fields = (["model", "data", "optim", "schedule"] as const).flatMap((part) =>
     Object.keys(from[part]).map((field) => `${part}.${field}`)
@@ -40,7 +46,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
   assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
   for (const [flag, { part, name }] of FIELDS) {
     const [text, value] = values[flag] ?? ["0.25", 0.25];
-    const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
+    const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text, ...companions[flag]?.split(" ") ?? []);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
@@ -54,9 +60,10 @@ Deno.test("the names that others script against are flags", async () => {
     ..."--d-mlp 16 --activation relu --norm none --mask none --pooling mean --no-biases --context 4 --betas 0.8,0.9 --eps 1e-6".split(" "),
     ..."--decay matrices --loss stable --init-scheme normal".split(" "),
   );
-  assertEquals(spec.data, { operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
+  const data = { operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" } as const;
+  assertEquals(spec.data, { ...PRESETS["ai-scientist"].data, ...data });
   const optim = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
-  assertEquals(spec.optim, optim);
+  assertEquals(spec.optim, { ...PRESETS["ai-scientist"].optim, ...optim });
   assertEquals([spec.model.biases, spec.model.init, spec.model.dMlp], [false, "normal", 16]);
 });
 

@@ -265,6 +265,11 @@ export const PERFORM: Perform = {
       for (const part of [0, 1]) memory[sums][side + part] += memory[stats][2 * i + part];
     }
   },
+  noisyRight: ({ examples, stats, sum }, memory) => {
+    const first = memory.state[stateAt("chunk")] * examples, noisy = hyper(memory, "noisy_pairs");
+    if (first === 0) memory[sum][0] = 0;
+    for (const i of range(examples)) if (first + i < noisy) memory[sum][0] += memory[stats][2 * i + 1];
+  },
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {
     const train = hyper(memory, "train_pairs"), validation = hyper(memory, "pairs") - train, [loss, right, examples] = memory[batchSums];
     const [trainLoss, trainRight, valLoss, valRight] = memory[sums];

@@ -111,7 +111,7 @@ const MODELS: Readonly<Record<string, RunInput>> = {
   "decoder, post-norm, shared rows": { data: { batch: "full" }, optim: { loss: "stable", decay: "matrices" } },
   "encoder, pre-norm, mean, shared rows": {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
-    data: { batch: "full" },
+    data: { batch: "full", labelNoise: 0.3, split: "mirrored" },
   },
   "without norms and biases": {
     model: { norm: "none", biases: false, tokens: "a b =" },
@@ -120,7 +120,7 @@ const MODELS: Readonly<Record<string, RunInput>> = {
   },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
-    data: { prime: 2, batch: 1 },
+    data: { prime: 2, batch: 1, labelNoise: 0.5 },
     optim: { loss: "mse" },
   },
 };

@@ -11,7 +11,8 @@ Deno.test("spec: presets are the published settings", () => {
   assertEquals(optim(live.optim), [1e-3, 0.01, 0.9, 0.999, 0]);
   assertEquals(optim(nanda.optim), [1e-3, 1, 0.9, 0.98, 10]);
   for (const { optim } of Object.values(PRESETS)) assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", "torch"]);
-  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
+  const { operation, prime, trainFraction, batch } = scientist.data;
+  assertEquals({ operation, prime, trainFraction, batch }, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
   assertEquals(boundaries.data.batch, "full");
   assertEquals([live.data.trainFraction, live.data.batch, live.model.positionSigma], [0.3, 256, 0.02]);
   assertEquals([nanda.data.prime, nanda.data.trainFraction, nanda.data.batch], [113, 0.3, "full"]);

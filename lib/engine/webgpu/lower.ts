@@ -9,7 +9,7 @@ import { embed, embedBackward } from "./kernels/embed.ts";
 import { fold } from "./kernels/fold.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
-import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
+import { endOfChunk, endOfStep, loss, noisyRight } from "./kernels/loss.ts";
 import { norm, normBackward, normGradient } from "./kernels/norm.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
@@ -51,6 +51,7 @@ const LOWER: Lower = {
   chunk: (op) => [chunk(op)],
   lists: (op) => [lists(op)],
   endOfStep: (op) => [endOfStep(op)],
+  noisyRight: (op) => [noisyRight(op)],
   endOfChunk: (op) => [endOfChunk(op)],
   endOfEvaluation: (op) => [endOfEvaluation(op)],
   attentionSummary: (op) => [attentionSummary(op)],

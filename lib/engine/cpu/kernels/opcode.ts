@@ -30,6 +30,7 @@ export const END_OF_STEP = 21;
 export const END_OF_CHUNK = 22;
 export const END_OF_EVALUATION = 23;
 export const ATTENTION_SUMMARY = 24;
+export const NOISY_RIGHT = 40;
 
 /** What follows a product, on its own rows: nothing; an activation; a factor; the slope of an activation as a factor. */
 export const AFTER_NOTHING = 0;

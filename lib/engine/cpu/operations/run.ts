@@ -14,6 +14,7 @@ import {
   LOSS_CROSS_ENTROPY,
   LOSS_MSE,
   LOSS_STABLEMAX,
+  NOISY_RIGHT,
   REST,
   SAMPLE,
 } from "../kernels/opcode.ts";
@@ -125,6 +126,15 @@ export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Reco
   opcode: END_OF_CHUNK,
   args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
   flop: 2 * examples,
+  bytes: 8 * examples,
+});
+
+/** sum += right answers of the chunk by noisy labels. */
+export const noisyRight = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
+  opcode: NOISY_RIGHT,
+  args: [hyper, state, reads(stats, 0, 2 * examples), writes(sums, 0, 1), examples],
+  flop: examples,
   bytes: 8 * examples,
 });
 

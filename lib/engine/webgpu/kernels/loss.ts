@@ -1,6 +1,6 @@
 /** Loss and accuracy of each example, the gradient of the logits, and their sums. */
-import type { EndOfChunk, EndOfStep, Loss } from "../../op.ts";
-import { HYPER, hyper, STATE, writesState } from "./hyper.ts";
+import type { EndOfChunk, EndOfStep, Loss, NoisyRight } from "../../op.ts";
+import { HYPER, hyper, STATE, state, writesState } from "./hyper.ts";
 import { elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
 import { UNPACK } from "./pair.ts";
 
@@ -175,6 +175,27 @@ export function endOfChunk({ label, examples: E, stats, sums }: EndOfChunk): Ker
     constants: { E },
     grid: [1, 1, 1],
     flop: 2 * E,
+    bytes: 8 * E,
+  };
+}
+
+/** After a chunk of an evaluation: adds its right answers among the pairs with noisy labels, which are the first; the first chunk begins anew. */
+export function noisyRight({ label, examples: E, stats, sum }: NoisyRight): Kernel {
+  return {
+    label,
+    bindings: [hyper, state, read.vec2f(stats, "[R, E, (loss, right)]", "stats"), write.f32(sum, "[R]", "sum")],
+    code: `${HYPER}${STATE}${TREE("f32")}
+@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
+  let r = group.z;
+  let first = state[r].chunk * u.E;
+  var mine = 0.0;
+  for (var i = thread; i < u.E && first + i < hyper[r].noisy_pairs; i += 256u) { mine += stats[r * u.E + i].y; }
+  let right = tree_sum(thread, mine);
+  if (thread == 0u) { sum[r] = select(sum[r], 0.0, first == 0u) + right; }
+}`,
+    constants: { E },
+    grid: [1, 1, 1],
+    flop: E,
     bytes: 8 * E,
   };
 }
