@@ -48,7 +48,7 @@ export function about(runs: readonly Curve[]): { task?: string; classes?: number
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
   const task = same(({ data }) => taskName(data.operation, data.prime));
   const share = same(({ data }) => data.trainFraction);
-  const classes = same((spec) => sizes(spec).C);
+  const classes = same((spec) => sizes(spec).elements);
   const trained = share === undefined ? "" : `, trained on ${Number((100 * share).toPrecision(3))} % of all pairs`;
   return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
 }

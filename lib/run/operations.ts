@@ -121,30 +121,37 @@ interface DataOf {
   readonly operation: OperationName;
   readonly prime: number;
   readonly trainFraction: number;
+  readonly rounding: "down" | "nearest";
   readonly split: "random" | "mirrored";
   readonly labelNoise: number;
   readonly noiseLabels: "wrong" | "any";
 }
 
-/** How many pairs of `count` are this share of them: ⌊fraction · count⌋. */
-export const trainCount = (fraction: number, count: number) => Math.floor(fraction * count + 1e-9);
+/** How many pairs of `count` train at this fraction: ⌊fraction · count⌋, or the whole number nearest to it, of two the even one. */
+export function trainCount(fraction: number, count: number, rounding: "down" | "nearest" = "down"): number {
+  const share = fraction * count, below = Math.floor(share + 1e-9), rest = share - below;
+  if (rounding === "down" || rest < 0.5) return below;
+  return rest > 0.5 || below % 2 === 1 ? below + 1 : below;
+}
 
 /**
  * The dataset of a run: all pairs of the operation, shuffled by the seed's `split` stream and cut at the train fraction. Noisy labels are drawn from
  * its `labels` stream: a run with more noise has those of one with less, and others.
  */
 export function dataset(data: DataOf, seed: number): Dataset {
-  const { operation: name, prime, trainFraction, split, labelNoise, noiseLabels } = data;
+  const { operation: name, prime, trainFraction, rounding, split, labelNoise, noiseLabels } = data;
   const operation: Operation = OPERATIONS[name], n = elementCount(name, prime);
   const labels = new Random(seed, "labels"), context = { p: prime, random: labels };
   const rows: [number, number, number][] = [];
   for (let a = 0; a < n; a++) {
     for (let b = operation.withoutZero ? 1 : 0; b < n; b++) rows.push([a, b, operation.answer(a, b, context)]);
   }
-  const random = new Random(seed, "split"), drawn = random.permutation(rows.length);
-  const order = split === "mirrored" ? bySides(drawn, mirroredSides(rows, trainFraction, random)) : drawn;
+  const random = new Random(seed, "split"),
+    drawn = random.permutation(rows.length),
+    train = trainCount(trainFraction, rows.length, rounding);
+  const order = split === "mirrored" ? bySides(drawn, mirroredSides(rows, train, random)) : drawn;
   const column = (i: number) => Uint32Array.from(order, (at) => rows[at][i]);
-  const train = trainCount(trainFraction, rows.length), noisy = trainCount(labelNoise, train), answer = column(2);
+  const noisy = trainCount(labelNoise, train), answer = column(2);
   const other = (right: number) => noiseLabels === "any" ? labels.below(n) : (right + 1 + labels.below(n - 1)) % n;
   const target = noisy === 0 ? answer : answer.map((right, i) => i < noisy ? other(right) : right);
   return { a: column(0), b: column(1), target, answer, trainCount: train, noisy };
@@ -154,12 +161,10 @@ export function dataset(data: DataOf, seed: number): Dataset {
  * Which pairs train where (a, b) and (b, a) lie on the same side: as many as at random, and the same share of those that have no mirror image but
  * themselves, up to one of them that makes the number come out.
  */
-function mirroredSides(rows: readonly (readonly number[])[], fraction: number, random: Random): boolean[] {
+function mirroredSides(rows: readonly (readonly number[])[], train: number, random: Random): boolean[] {
   const place = new Map(rows.map(([a, b], i) => [1024 * a + b, i])), trains = rows.map(() => false);
   const mirror = rows.map(([a, b], i) => place.get(1024 * b + a) ?? i); // (0, y) has none where y = 0 is left out
-  const alone = mirror.filter((other, i) => other === i).length,
-    train = trainCount(fraction, rows.length),
-    share = trainCount(fraction, alone);
+  const alone = mirror.filter((other, i) => other === i).length, share = Math.floor(alone * train / rows.length);
   let singles = (train - share) % 2 === 0 ? share : share < alone ? share + 1 : share - 1, couples = (train - singles) / 2;
   const seen = new Set<number>();
   for (const i of random.permutation(rows.length)) {

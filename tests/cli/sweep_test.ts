@@ -15,7 +15,7 @@ const GRID = {
   question: "Does anything get lost?",
   margin: 100,
   grid: {
-    preset: "nanda",
+    preset: "one-layer",
     data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
     model: { dModel: 8, heads: 2 },
     optim: { lr: 0.01 },

@@ -4,7 +4,7 @@ import { dataset as datasetOf, elementCount, type OperationName, OPERATIONS, pai
 import { runSpec } from "../../lib/run/spec.ts";
 
 type Data = Parameters<typeof datasetOf>[0];
-const PLAIN = { split: "random", labelNoise: 0, noiseLabels: "wrong" } as const;
+const PLAIN = { rounding: "down", split: "random", labelNoise: 0, noiseLabels: "wrong" } as const;
 /** The dataset of a run with a random split and no label noise, unless they are given. */
 const dataset = (data: Pick<Data, "operation" | "prime" | "trainFraction"> & Partial<Data>, seed: number) =>
   datasetOf({ ...PLAIN, ...data }, seed);

@@ -8,8 +8,8 @@ import { start } from "./runs.ts";
 const SHORT = { data: { prime: 17 }, schedule: { steps: 4, evalEvery: 2 } };
 
 /** A hash for each of three runs: with two threads or four, some are trained whole and some by a team. */
-export async function bits(preset: PresetName, optim: RunInput["optim"], threads: Threads): Promise<string[]> {
-  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, ...optim && { optim } }));
+export async function bits(preset: PresetName, optim: NonNullable<RunInput["optim"]>, threads: Threads): Promise<string[]> {
+  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, optim }));
   const runs = await start(specs, threads, { attention: {} });
   runs.train(SHORT.schedule.steps);
   runs.evaluate();
@@ -29,10 +29,10 @@ export async function bits(preset: PresetName, optim: RunInput["optim"], threads
 /** Of every preset and loss that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, { loss: "torch" }, threads);
-  found["nanda, float64"] = await bits("nanda", { loss: "float64" }, threads);
-  found["nanda, stablemax"] = await bits("nanda", { loss: "stablemax" }, threads);
-  found["nanda, mse, temperature 2.5"] = await bits("nanda", { loss: "mse", temperature: 2.5 }, threads);
+  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, {}, threads);
+  found["one-layer, float64"] = await bits("one-layer", { loss: "float64" }, threads);
+  found["one-layer, stablemax"] = await bits("one-layer", { loss: "stablemax" }, threads);
+  found["one-layer, mse, temperature 2.5"] = await bits("one-layer", { loss: "mse", temperature: 2.5 }, threads);
   return found;
 }
 

@@ -1,7 +1,7 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
 import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, EndOfEvaluation, Loss, Sample, Update } from "../../op.ts";
+import type { ByValue, EndOfChunk, EndOfEvaluation, Loss, Sample, Update } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import {
   ADAMW,
@@ -96,12 +96,15 @@ export function loss(
 }
 
 /** params, m, v = AdamW(grads). */
-export const adamw = ({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind">): Record => ({
+export const adamw = ({ label, first, words, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind" | "P">): Record => ({
   label,
   opcode: ADAMW,
-  args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, vectorsFrom],
-  flop: 16 * P,
-  bytes: 28 * P,
+  args: [
+    ...[hyper, state, writes(params, first, words), reads(grads, first, words), writes(m, first, words), writes(v, first, words)],
+    ...[words, Math.max(0, Math.min(words, vectorsFrom - first))],
+  ],
+  flop: 16 * words,
+  bytes: 28 * words,
 });
 
 /** What sums are made of, and where they are kept. */
@@ -120,11 +123,19 @@ export const endOfStep = (label: string, { examples, stats, sums }: Sums): Recor
   bytes: 8 * examples,
 });
 
-/** sums += stats of the chunk; chunk += 1. */
-export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
+/** sums += stats of the chunk, or of the block that it completes; chunk += 1. */
+export const endOfChunk = (label: string, { examples, stats, block, kept, sums }: Sums & Pick<EndOfChunk, "block" | "kept">): Record => ({
   label,
   opcode: END_OF_CHUNK,
-  args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  args: [
+    hyper,
+    writes("state", 0, STATE_WORDS),
+    reads(stats, 0, 2 * examples),
+    writes(sums, 0, 4),
+    examples,
+    kept ? writes(kept, 0, 2 * block) : null,
+    block,
+  ],
   flop: 2 * examples,
   bytes: 8 * examples,
 });
