@@ -98,7 +98,7 @@ function told(read: number, of: number): void {
 
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
-/** What a line says of a checkpoint, by the names of columns; losses in nats, the rest as shares of 1. */
+/** What a line says of a checkpoint, by the names of columns; losses by the run's own formula, the rest as shares of 1. */
 const row = (
   { step, whole, restricted, excluded, explained, keys, neuronKeys, byNeurons, circulant, neuronShare, embeddingGini, weightNorm }: Reading,
 ) => ({

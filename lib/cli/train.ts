@@ -240,6 +240,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
             val_loss: last.valLoss,
             val_acc: last.valAcc,
             weight_norm: last.weightNorm,
+            ...!Number.isNaN(last.noisyAcc) && { noisy_acc: last.noisyAcc },
           }
           : null,
         ...error !== undefined && { error },
