@@ -5,7 +5,7 @@ import { grokkingCurves } from "../figures/curves.ts";
 import { png } from "../figures/render.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { parameterCount } from "../run/layout.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { type Run, train } from "../train/train.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { seedFile } from "../train/checkpoints.ts";
@@ -46,7 +46,7 @@ async function main(args: string[]): Promise<number> {
   const engine = await open(request, say);
   const specs = engine.info.engine === "tfjs" ? SMALL_RUNS : RUNS;
   const [spec] = specs, { prime, operation, trainFraction } = spec.data;
-  const task = `${OPERATIONS[operation].formula} mod ${prime}`;
+  const task = taskName(operation, prime);
   tell(
     `${specs.length} transformers of ${parameterCount(spec)} parameters learn ${task} from ${
       Math.round(100 * trainFraction)

@@ -8,7 +8,7 @@ import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";
 import { byNeurons, probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
@@ -98,7 +98,7 @@ function told(read: number, of: number): void {
 
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
-/** What a line says of a checkpoint, by the names of columns; losses in nats, the rest as shares of 1. */
+/** What a line says of a checkpoint, by the names of columns; losses by the run's own formula, the rest as shares of 1. */
 const row = (
   { step, whole, restricted, excluded, explained, keys, neuronKeys, byNeurons, circulant, neuronShare, embeddingGini, weightNorm }: Reading,
 ) => ({
@@ -172,8 +172,8 @@ function text(shown: Probed, probed: Probed): string {
     })`;
   };
   return `Run ${id} (${hash}): ${
-    OPERATIONS[operation].formula
-  } mod ${prime}, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
+    taskName(operation, prime)
+  }, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
     `${table([HEAD, ...lines], [3])}\n\n` +
     `Key frequencies at step ${readings.at(-1)!.step}: ${ending(probed, "by the logits")}, ${
       ending(byNeurons(probed), "by the neurons")

@@ -46,7 +46,7 @@ const OUTPUT: Record<string, Flag> = {
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
   "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },
-  "dump-data": { value: "FILE.csv", help: "the pairs of every seed: seed,split,a,b,target" },
+  "dump-data": { value: "FILE.csv", help: "the pairs of every seed: seed,split,a,b,target,answer" },
   "json": { help: "a summary on stdout for programs" },
   "help": { help: "this text, with the defaults of the preset that is given" },
 };

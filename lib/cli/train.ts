@@ -207,10 +207,10 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
 
 function dataCsv(specs: readonly RunSpec[]): string {
   const rows = specs.flatMap(({ data, seed }) => {
-    const { a, b, target, trainCount } = dataset(data, seed);
-    return Array.from(a, (_, i) => `${seed},${i < trainCount ? "train" : "val"},${a[i]},${b[i]},${target[i]}\n`);
+    const { a, b, target, answer, trainCount } = dataset(data, seed);
+    return Array.from(a, (_, i) => `${seed},${i < trainCount ? "train" : "val"},${a[i]},${b[i]},${target[i]},${answer[i]}\n`);
   });
-  return `seed,split,a,b,target\n${rows.join("")}`;
+  return `seed,split,a,b,target,answer\n${rows.join("")}`;
 }
 
 /** What came of it, on stdout: for people, or for programs. */
@@ -253,6 +253,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
             val_loss: last.valLoss,
             val_acc: last.valAcc,
             weight_norm: last.weightNorm,
+            ...!Number.isNaN(last.noisyAcc) && { noisy_acc: last.noisyAcc },
           }
           : null,
         ...error !== undefined && { error },

@@ -248,13 +248,15 @@ export interface PoolBackward extends ByValue {
 }
 
 /**
- * Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's
- * `stable_loss`.
+ * The loss of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. `optim.loss` in
+ * `run/fields.ts` has the formulas; which of the cross-entropies it is, says the run's `stable_loss`.
  */
 export interface Loss extends Batch {
   readonly op: "loss";
   readonly label: string;
-  readonly kind: "cross-entropy";
+  readonly kind: "cross-entropy" | "stablemax" | "mse";
+  /** Whether the logits are first multiplied by the run's `logit_scale`. */
+  readonly scaled: boolean;
   readonly C: number;
   readonly logits: View;
   readonly stats: string;
@@ -306,6 +308,15 @@ export interface EndOfChunk {
   readonly block: number;
   readonly kept?: string;
   readonly sums: string;
+}
+
+/** sum = right answers among the pairs with noisy labels, as far as the evaluation has come; it stands before `endOfChunk`. */
+export interface NoisyRight {
+  readonly op: "noisyRight";
+  readonly label: string;
+  readonly examples: number;
+  readonly stats: string;
+  readonly sum: string;
 }
 
 /**
@@ -366,6 +377,7 @@ export type Op =
   | Chunk
   | Lists
   | EndOfStep
+  | NoisyRight
   | EndOfChunk
   | EndOfEvaluation
   | AttentionSummary;
@@ -390,6 +402,8 @@ export interface Plan {
   readonly chunks: number;
   /** Words of a row of pairs: every pair there could be. */
   readonly pairWords: number;
+  /** Where labels are noisy: the buffer of a word for a run, what `noisyRight` sums over an evaluation. */
+  readonly noisy?: string;
   /** Where attention is watched: N and S, at most, for a run of an operation with fewer pairs has fewer; and words of a run's summary. */
   readonly attention?: { readonly N: number; readonly S: number; readonly words: number };
   /** Where the list `forward` leaves what a probe looks at; a model without attention has no such places. */

@@ -48,7 +48,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
     ...{ batch: "eval.batch", prefix: "eval.", buffer },
   });
   const elements = evaluation.with({ share: "elements" }), pairs = evaluation.with({ share: "pairs" });
-  const watched = attention && attentionLog(evaluation, attention, pairWords);
+  const noisy = spec.data.labelNoise > 0, watched = attention && attentionLog(evaluation, attention, pairWords);
   const lists: Record<ListName, readonly Op[]> = {
     batch: [
       { op: "sample", label: "batch = draws from the training pairs", batch: "batch", examples: B, pairs: "pairs", pairWords },
@@ -73,6 +73,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
       },
       ...forward(pairs),
       loss(pairs),
+      ...noisy ? [noisyRight(chunkPairs, buffer("eval.noisy", 1))] : [],
       {
         op: "endOfChunk",
         label: "eval.sums += eval.stats; chunk += 1",
@@ -93,6 +94,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
     state: [...STATE.filter((name) => buffers.has(name)), ...besideWords(spec, P).keys()],
     ...spec.model.mixer !== "none" && { inside: insideViews(evaluation) },
     ...watched && { attention: watched.sizes },
+    ...noisy && { noisy: "eval.noisy" },
   };
 }
 
@@ -117,16 +119,23 @@ function reserve(
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
 function loss(pass: Pass, gradient?: string): Op {
-  const { batch, examples, layout: { sizes: { C } }, width: { C: stride } } = pass;
+  const { batch, examples, layout: { sizes: { C } }, spec: { optim }, width: { C: stride } } = pass;
   const stats = pass.buffer(pass.end("stats"), 2 * examples), logits = pass.activation(pass.end("logits"), examples, stride);
+  const kind = optim.loss === "stablemax" || optim.loss === "mse" ? optim.loss : "cross-entropy";
   return {
     op: "loss",
-    label: `${stats}${gradient ? ", d" : ""} = cross-entropy of ${logits.buffer}`,
-    kind: "cross-entropy",
+    label: `${stats}${gradient ? ", d" : ""} = ${kind} of ${logits.buffer}`,
+    ...{ kind, scaled: optim.temperature !== 1 },
     ...{ batch, examples, C, logits, stats },
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };
 }
+
+const noisyRight = (examples: number, sum: string): Op => ({
+  op: "noisyRight",
+  label: `${sum} += right answers by noisy labels`,
+  ...{ examples, stats: "eval.stats", sum },
+});
 
 /**
  * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses

@@ -274,13 +274,14 @@ export class RowTrainer implements Trainer {
   }
 
   #evaluate(rows: readonly number[]): Pending {
-    const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    const slots = this.#slots.length, { attention, noisy, chunks } = this.#plan;
     this.#queue.run("elements", 1, slots);
     this.#queue.run("chunk", chunks, slots);
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);
     const words = this.#queue.read([
       { buffer: "metrics", word: 0, words: METRICS.length * slots },
+      ...noisy ? [{ buffer: noisy, word: 0, words: slots }] : [],
       ...attention ? [{ buffer: "attention", word: 0, words: attention.words * slots }] : [],
     ]);
     for (const row of rows) this.#fresh.delete(row);
@@ -299,6 +300,6 @@ export class RowTrainer implements Trainer {
   }
 
   async #take({ words, due }: Pending): Promise<readonly Evaluation[]> {
-    return evaluationsOf(due, await words, this.#plan.attention?.words);
+    return evaluationsOf(due, await words, this.#plan);
   }
 }

@@ -5,7 +5,7 @@
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
 import type { Reading } from "../analysis/network/reading.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
 import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
@@ -62,7 +62,7 @@ export const similarityPanels = (readings: readonly Reading[]): readonly Panel[]
 const four = <T>(list: readonly T[]): T[] =>
   list.length <= 4 ? [...list] : [0, 1, 2, 3].map((i) => list[Math.round(i * (list.length - 1) / 3)]);
 
-const of = ({ data: { operation, prime }, seed }: RunSpec) => `${OPERATIONS[operation].formula} mod ${prime}, seed ${seed}`;
+const of = ({ data: { operation, prime }, seed }: RunSpec) => `${taskName(operation, prime)}, seed ${seed}`;
 
 /** What the reading shows, in a sentence. */
 export function representationFinding(keys: readonly number[], { circulant, explained }: Reading): string {

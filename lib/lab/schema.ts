@@ -98,8 +98,8 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_by_run ON members (run);
 
--- Evaluations on the whole train and validation sets. Losses in nats, accuracies as shares of 1; the batch's are means over the batches since
--- the last evaluation, as they were in flight.
+-- Evaluations on the whole train and validation sets. Losses by the run's own formula (cross-entropies in nats), accuracies as shares of 1; the
+-- batch's are means over the batches since the last evaluation, as they were in flight.
 CREATE TABLE metrics (
   run         INTEGER NOT NULL REFERENCES runs,
   step        INTEGER NOT NULL,

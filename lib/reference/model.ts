@@ -150,10 +150,18 @@ export function pool({ model: { pooling } }: RunSpec, x: tf.Tensor3D): tf.Tensor
   return pooling === "mean" ? x.mean<tf.Tensor2D>(1) : x.slice([0, T - 1, 0], [B, 1, N]).reshape([B, N]);
 }
 
-/** Cross-entropy of each example in nats, [B]; `target` int32[B]. */
-export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D {
+/** The loss of each example, [B]; `target` int32[B]. `optim.loss` in `run/fields.ts` has the formulas. */
+export function losses(kind: RunSpec["optim"]["loss"], unscaled: tf.Tensor2D, target: tf.Tensor1D, temperature = 1): tf.Tensor1D {
+  const logits = temperature === 1 ? unscaled : unscaled.mul<tf.Tensor2D>(Math.fround(1 / temperature));
   if (kind === "float64") return doubleLosses(logits, target);
   const right = tf.oneHot(target, logits.shape[1]).cast("float32");
+  if (kind === "mse") return logits.sub(right).square().mean(1);
+  if (kind === "stablemax") {
+    // 1 / (1 − z) has a pole at 1, where it isn't taken, but its infinite slope times 0 would be no number.
+    const weights = tf.where(logits.greaterEqual(0), logits.add(1), tf.sub(1, logits.minimum(0)).reciprocal());
+    const rest = weights.mul(tf.sub(1, right)).sum<tf.Tensor1D>(1);
+    return log1p(rest.div(weights.mul(right).sum(1))) as tf.Tensor1D;
+  }
   if (kind === "torch") return tf.logSoftmax(logits).mul(right).sum<tf.Tensor1D>(1).neg();
   // log(1 + Σ_{j≠y} e^{d_j}) with d_j = z_j − z_y, shifted by s = max(0, d) so that nothing overflows: s + log(e^{−s} + Σ e^{d_j − s}).
   const d = logits.sub(logits.mul(right).sum(1, true));

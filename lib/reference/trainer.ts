@@ -72,7 +72,7 @@ function differentiate(spec: RunSpec, at: Layout, params: tf.Tensor1D, pairs: Pa
     const { logits } = forward(spec, views(flat as tf.Tensor1D, at), pairs.a, pairs.b);
     const target = tf.tensor1d(Int32Array.from(pairs.target), "int32");
     right = tf.keep(rightAnswers(logits, target).sum());
-    return losses(spec.optim.loss, logits, target).mean() as tf.Scalar;
+    return losses(spec.optim.loss, logits, target, spec.optim.temperature).mean() as tf.Scalar;
   })(params);
   const sums = tf.stack([value.mul(B), right, tf.scalar(B)]) as tf.Tensor1D;
   right.dispose();
@@ -254,7 +254,7 @@ class ReferenceTrainer implements Trainer {
 
   async #metrics({ spec, data, step, state }: Row): Promise<Metrics> {
     select(this.#backend);
-    const { a, b, target, trainCount } = data;
+    const { a, b, target, trainCount, noisy } = data;
     const results = tf.tidy(() => {
       const parameters = views(state.params, this.layout);
       const chunks = Array.from({ length: Math.ceil(a.length / EVALUATION_CHUNK) }, (_, i) => {
@@ -262,7 +262,7 @@ class ReferenceTrainer implements Trainer {
         return tf.tidy(() => {
           const { logits } = forward(spec, parameters, a.subarray(from, to), b.subarray(from, to));
           const answers = tf.tensor1d(Int32Array.from(target.subarray(from, to)), "int32");
-          return tf.stack([losses(spec.optim.loss, logits, answers), rightAnswers(logits, answers)]) as tf.Tensor2D;
+          return tf.stack([losses(spec.optim.loss, logits, answers, spec.optim.temperature), rightAnswers(logits, answers)]) as tf.Tensor2D;
         });
       });
       return tf.concat(chunks, 1);
@@ -281,6 +281,7 @@ class ReferenceTrainer implements Trainer {
       gradNorm: norm(gradient),
       batchLoss: sums[0] / sums[2],
       batchAcc: sums[1] / sums[2],
+      noisyAcc: mean(right.subarray(0, noisy)),
     };
   }
 }

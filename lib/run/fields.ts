@@ -3,7 +3,21 @@
  * help, shape and identity, the columns of the lab, and the names in figures.
  */
 import { GROUPS, groupsKind } from "./groups.ts";
-import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
+import {
+  BELOW_ONE,
+  BETWEEN,
+  flag,
+  type Kind,
+  NOT_NEGATIVE,
+  POSITIVE,
+  real,
+  SHARE,
+  single,
+  type Value,
+  whole,
+  word,
+  wordOr,
+} from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 import { sigmasKind } from "./sigmas.ts";
 
@@ -21,8 +35,8 @@ interface About<T extends Value> {
   readonly unit?: string;
   /** How figures write a value. */
   say?(value: T): string;
-  /** Runs train together only where they agree in it: how it reads in the name of a shape. */
-  shape?(value: T): string;
+  /** Runs train together only where they agree in it: how it reads in the name of a shape; `null` for values that don't count there. */
+  shape?(value: T): string | null;
   /** Where people make it follow from the width, or from anything else: then it tells nothing new beside that. */
   readonly follows?: "width" | "others";
   /** Its value where it isn't given but another field of its part is; `undefined`: it doesn't follow from that value. */
@@ -228,6 +242,25 @@ const data = {
   rounding: later(word("down", "nearest"), "down", {
     help: "the number of training pairs is rounded down, or to the nearest (of two, the even)",
   }),
+  /** `mirrored`: (a, b) and (b, a) both train or both validate, so that a network that ignores the order can't carry an answer over. */
+  split: later(word("random", "mirrored"), "random", {
+    help: "random, or mirrored: (a, b) and (b, a) both train or both validate; as many train either way",
+  }),
+  /**
+   * Label noise: the share of the training pairs whose label is drawn from the seed, once, and stays. Validation pairs keep the operation's answers.
+   * As in Doshi et al., "To grok or not to grok" (ICLR 2024).
+   */
+  labelNoise: later(real(SHARE), 0, {
+    help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
+    label: "label noise",
+    shape: () => "label noise",
+  }),
+  /** What such a label is drawn from, evenly: the classes but the right one, or all; at a share of 1, `any` are random labels. */
+  noiseLabels: later(word("wrong", "any"), "wrong", {
+    help:
+      "noisy labels are drawn from the wrong classes, or from any class: then one in C is right by chance (a share of 1: random labels)",
+    label: "noisy labels",
+  }),
 };
 
 /** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
@@ -242,11 +275,21 @@ const optim = {
   /** What decays: every parameter, or matrices and embeddings only. */
   decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
   /**
-   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`:
-   * in doubles from the logits on, as published code does.
+   * Of the logits z. Cross-entropy in nats, −log softmax(z)_y: `torch`, log-softmax as it is; `stable` keeps digits that p_y − 1 loses in
+   * fp32, which changes the late phase of training; `float64` is in doubles from the logits on, as published code does. `stablemax`:
+   * −log(s(z_y) / Σ_j s(z_j)), s(z) = z + 1 from 0 on and 1 / (1 − z) below, of Prieto et al., "Grokking at the edge of numerical stability"
+   * (ICLR 2025). `mse`: the mean over the C classes of (z − one-hot)², as PyTorch's MSELoss averages; a sum over the classes, which others
+   * write, is C times as much. The answer that accuracies count is the largest logit under each of them.
    */
-  loss: field(word("torch", "stable", "float64"), {
-    help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
+  loss: field(word("torch", "stable", "float64", "stablemax", "mse"), {
+    help: "cross-entropy: torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on); " +
+      "stablemax; or mse, the mean square of the logits less the one-hot answer",
+    shape: (name) => name === "stablemax" || name === "mse" ? name : null,
+  }),
+  /** What the loss gets are the logits divided by it (multiplied by its inverse in fp32). Logits that are looked at are as they are. */
+  temperature: later(single(POSITIVE), 1, {
+    help: "the loss gets the logits divided by it; 1 leaves them as they are",
+    shape: () => "temperature",
   }),
   /** Groups of tensors that stay as they begin: no update, no decay. Their gradients are computed, and count in `gradNorm`. */
   frozen: later(groupsKind(), "none", {

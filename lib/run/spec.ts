@@ -88,6 +88,8 @@ export interface Sizes {
   readonly pairs: number;
   /** How many of them train. */
   readonly trainPairs: number;
+  /** How many of these have noisy labels. */
+  readonly noisyPairs: number;
   /** The token of element 0; the others follow it. */
   readonly firstElement: number;
   /** The token of `op` and of `=`, where the layout has them. */
@@ -116,6 +118,7 @@ export function sizes(spec: RunSpec): Sizes {
     B: data.batch === "full" ? trainPairs : data.batch,
     pairs,
     trainPairs,
+    noisyPairs: trainCount(data.labelNoise, trainPairs),
     firstElement,
     op: 0,
     equals: firstElement === 0 ? elements : 1,
@@ -133,7 +136,7 @@ export function shapeBy(spec: RunSpec, entries: readonly Entry[]): string {
 
 const partShape = shared((spec, part, entries) =>
   entries.filter((entry) => entry.part === part && entry.field.shape && !isNeutral(spec, entry))
-    .map((entry) => entry.field.shape!(valueAt(spec, entry))).join(" ")
+    .map((entry) => entry.field.shape!(valueAt(spec, entry))).filter((text) => text !== null).join(" ")
 );
 
 /** Remembers the text of a part by its frozen object, which the runs of a grid share: there may be a million of them. */
@@ -214,12 +217,17 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
     if (init !== "normal" && initSigmas !== "none") fail("initSigmas", initSigmas, `none where init is ${init}`);
     if (norm === "none" && !finalNorm) fail("finalNorm", finalNorm, "true where norm is none, which leaves nothing to leave out");
   },
-  data: ({ operation, prime, trainFraction, rounding }: DataSpec) => {
+  data: ({ operation, prime, trainFraction, rounding, labelNoise, noiseLabels }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
     const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs, rounding);
     if (trainPairs < 1 || trainPairs >= pairs) {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
+    if (labelNoise > 0 && operation === "random") fail("labelNoise", labelNoise, "0 where operation is random: all its labels are");
+    if (labelNoise > 0 && trainCount(labelNoise, trainPairs) < 1) {
+      fail("labelNoise", labelNoise, `0, or such that at least one of the ${trainPairs} pairs that train gets a noisy label`);
+    }
+    if (labelNoise === 0 && noiseLabels !== "wrong") fail("noiseLabels", noiseLabels, "wrong where labelNoise is 0: there are none");
   },
   optim: ({ lrSchedule, lrSteps, warmup, decay, decayGroups, frozen, heldNorm }: OptimSpec) => {
     if (lrSchedule !== "constant" && lrSteps <= warmup) {

@@ -59,6 +59,7 @@ function curves({ model, data, optim, schedule: { steps }, seed }: RunSpec): Met
       gradNorm: Math.fround(noise),
       batchLoss: Math.fround(5 * (1 - trainAcc) + 1e-3 * noise),
       batchAcc: Math.fround(trainAcc),
+      noisyAcc: NaN,
     };
   });
 }

@@ -35,12 +35,14 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "decay-groups": ["mlp", "mlp"],
     "tied": ["true", true],
     "extra-classes": ["3", 3],
+    "split": ["mirrored", "mirrored"],
+    "noise-labels": ["any", "any"],
   };
   /** What some of them need beside them. */
   const quadratic = "--mixer none --inputs one-hot --activation square --layers 1";
   const beside: Record<string, string> = {
     ...{ "final-norm": "--norm pre", "norm-kind": "--norm pre", "biases-in": "--biases true" },
-    ...{ "inputs": "--mixer none", "scaling": quadratic },
+    ...{ "inputs": "--mixer none", "scaling": quadratic, "noise-labels": "--label-noise 0.25" },
     ...{ "momentum": "--optimiser sgd", "muon-lr": "--optimiser muon" },
     ...{ "lr-schedule": "--lr-steps 90", "lr-steps": "--lr-schedule linear" },
     ...{ "filter-alpha": "--grad-filter grokfast-ema", "filter-lambda": "--grad-filter grokfast-ema" },
@@ -116,7 +118,7 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
       for (const count of [12 * train, 13 * val]) assert(Math.abs(count - Math.round(count)) < 1e-4, `${train}, ${val}`);
     }
     const data = await Deno.readTextFile(path("d.csv"));
-    assertEquals(data.split("\n")[0], "seed,split,a,b,target");
+    assertEquals(data.split("\n")[0], "seed,split,a,b,target,answer");
     assertEquals(rowsOf(data).length, 2 * elementCount("x_plus_y", 5) ** 2);
     assert(rowsOf(data).every(([, , a, b, target]) => (Number(a) + Number(b)) % 5 === Number(target)));
     for (const seed of ["0", "1"]) assertEquals(rowsOf(data).filter((row) => row[0] === seed && row[1] === "train").length, 12);

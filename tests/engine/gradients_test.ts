@@ -111,6 +111,29 @@ gradientTest("pre-norm, none before the head, mean", {
 });
 gradientTest("the loss in doubles", { optim: { loss: "float64" } }, KERNELS.filter(({ name }) => name === "cpu"));
 
+for (const loss of ["stablemax", "mse"] as const) {
+  gradientTest(`${loss} loss`, { optim: { loss } });
+  gradientTest(`${loss} loss, full batch of 13 classes, no norm`, {
+    model: { norm: "none", biases: false, tokens: "a b", init: "normal" },
+    data: { prime: 13, batch: "full" },
+    optim: { loss, temperature: 0.3 },
+  }, KERNELS);
+  gradientTest(`${loss} loss of 12 classes, which need no padding`, { data: { prime: 12 }, optim: { loss, temperature: 7 } });
+}
+for (const loss of ["torch", "stable"] as const) {
+  gradientTest(`${loss} loss of logits divided by 2.5`, { optim: { loss, temperature: 2.5 } });
+  gradientTest(`${loss} loss of logits divided by 0.4, full batch`, { data: { batch: "full" }, optim: { loss, temperature: 0.4 } });
+}
+gradientTest(
+  "the loss in doubles of logits divided by 0.4",
+  { optim: { loss: "float64", temperature: 0.4 } },
+  KERNELS.filter(({ name }) => name === "cpu"),
+);
+gradientTest("label noise, mirrored split", { data: { labelNoise: 0.4, split: "mirrored", batch: "full" } });
+gradientTest("S3, whose mirrored split has any noise", {
+  data: { operation: "permutation_s3", labelNoise: 0.5, noiseLabels: "any", split: "mirrored" },
+});
+
 // The smallest sizes there are: one by one, and all at once.
 for (const norm of ["post", "pre", "none"] as const) {
   gradientTest(`d_mlp 1, ${norm}-norm`, { model: { dMlp: 1, norm } }, KERNELS);
@@ -239,6 +262,16 @@ const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; rea
     what: "an MLP's scaling left out of a gradient",
     input: { model: QUADRATIC },
     change: (op) => op.op === "pairsBackward" ? { ...op, factor: 1 } : op,
+  },
+  {
+    what: "the temperature left out",
+    input: { optim: { temperature: 1.01 } },
+    change: (op) => op.op === "loss" ? { ...op, scaled: false } : op,
+  },
+  {
+    what: "another loss",
+    input: { optim: { loss: "stablemax" } },
+    change: (op) => op.op === "loss" ? { ...op, kind: "cross-entropy" } : op,
   },
   {
     what: "a bias without its gradient",

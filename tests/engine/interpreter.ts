@@ -2,7 +2,7 @@
  * Every operation once more, in doubles and plain loops, straight from the sentences of `op.ts`: what executors are compared with,
  * operation by operation. Buffers are one run's; words that are whole numbers are read through `bits`.
  */
-import type { Batch, ByValue, EmbedSegment, Op, RowsBy, View } from "../../lib/engine/op.ts";
+import type { Batch, ByValue, EmbedSegment, Loss, Op, RowsBy, View } from "../../lib/engine/op.ts";
 import { NORM_EPS } from "../../lib/engine/op.ts";
 import { batchIndex } from "../../lib/run/random.ts";
 import { hyper, type Memory, stateAt } from "./memory.ts";
@@ -45,7 +45,18 @@ const ACTIVATION = {
   square: { f: (x: number) => x * x, slope: (x: number) => 2 * x },
 };
 
-/** −log softmax(z) at y, and the gradient of it. */
+/** The losses of logits z at y, and the gradients of them. */
+const LOSS: Readonly<Record<Loss["kind"], (z: readonly number[], y: number) => { loss: number; gradient: number[] }>> = {
+  "cross-entropy": crossEntropy,
+  stablemax: (z, y) => {
+    const w = z.map((x) => (x >= 0 ? x + 1 : 1 / (1 - x))), slope = z.map((x) => (x >= 0 ? 1 : 1 / (1 - x) ** 2)), total = sum(w);
+    return { loss: Math.log(total / w[y]), gradient: slope.map((s, j) => s * (1 / total - (j === y ? 1 / w[j] : 0))) };
+  },
+  mse: (z, y) => {
+    const errors = z.map((x, j) => x - (j === y ? 1 : 0));
+    return { loss: sum(errors.map((e) => e * e)) / z.length, gradient: errors.map((e) => 2 * e / z.length) };
+  },
+};
 function crossEntropy(z: readonly number[], y: number): { loss: number; gradient: number[] } {
   const best = Math.max(...z), e = z.map((x) => Math.exp(x - best)), total = sum(e);
   return { loss: best + Math.log(total) - z[y], gradient: e.map((x, j) => x / total - (j === y ? 1 : 0)) };
@@ -245,10 +256,10 @@ export const PERFORM: Perform = {
   },
   loss: (op, memory) => {
     for (const i of range(op.examples)) {
-      const z = range(op.C).map((c) => memory[op.logits.buffer][at(op.logits, i, c)]), y = target(pairOf(op, memory, i));
-      const { loss, gradient } = crossEntropy(z, y);
+      const scale = op.scaled ? hyper(memory, "logit_scale") : 1, y = target(pairOf(op, memory, i));
+      const z = range(op.C).map((c) => scale * memory[op.logits.buffer][at(op.logits, i, c)]), { loss, gradient } = LOSS[op.kind](z, y);
       memory[op.stats].set([loss, z.indexOf(Math.max(...z)) === y ? 1 : 0], 2 * i);
-      if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = gradient[c] / op.examples; }
+      if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = scale * gradient[c] / op.examples; }
     }
   },
   sample: ({ batch, examples, pairs }, memory) => {
@@ -282,6 +293,11 @@ export const PERFORM: Perform = {
       const side = pair < hyper(memory, "train_pairs") ? 0 : 2;
       for (const part of [0, 1]) memory[sums][side + part] += memory[kept ?? stats][2 * i + part];
     }
+  },
+  noisyRight: ({ examples, stats, sum }, memory) => {
+    const first = memory.state[stateAt("chunk")] * examples, noisy = hyper(memory, "noisy_pairs");
+    if (first === 0) memory[sum][0] = 0;
+    for (const i of range(examples)) if (first + i < noisy) memory[sum][0] += memory[stats][2 * i + 1];
   },
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {
     const train = hyper(memory, "train_pairs"), validation = hyper(memory, "pairs") - train, [loss, right, examples] = memory[batchSums];

@@ -123,12 +123,12 @@ const MODELS: Readonly<Record<string, RunInput>> = {
   "decoder, post-norm, shared rows": { data: { batch: "full" }, optim: { loss: "stable", decay: "matrices" } },
   "encoder, pre-norm, mean, shared rows": {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
-    data: { batch: "full" },
+    data: { batch: "full", labelNoise: 0.3, split: "mirrored" },
   },
   "without norms and biases, one class more, some tensors frozen": {
     model: { norm: "none", biases: false, tokens: "a b =", extraClasses: 1 },
     data: { batch: "full" },
-    optim: { warmup: 0, frozen: "embed+attn" },
+    optim: { warmup: 0, frozen: "embed+attn", loss: "stablemax", temperature: 2 },
   },
   "RMSNorm, uniform attention, tied, shared rows": {
     model: { normKind: "rms", norm: "pre", mixer: "uniform", tied: true, tokens: "a b =", activation: "square" },
@@ -141,7 +141,8 @@ const MODELS: Readonly<Record<string, RunInput>> = {
   },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
-    data: { prime: 2, batch: 1 },
+    data: { prime: 2, batch: 1, labelNoise: 0.5 },
+    optim: { loss: "mse" },
   },
 };
 /** Of these only what comes after the gradient, which is noise. */

@@ -176,6 +176,40 @@ test("metrics are what they say", async (engine) => {
   trainer.dispose();
 });
 
+test("with label noise, train accuracy counts the labels that are trained on, and the noise that is memorised is told", async (engine) => {
+  // More pairs than a chunk of an evaluation has, and more of them noisy.
+  const noisy = (seed: number, labelNoise: number) =>
+    run(seed, {
+      model: { layers: 1, dModel: 4, heads: 1, dMlp: 4, tokens: "a b" },
+      data: { prime: 53, trainFraction: 0.9, labelNoise, split: "mirrored" },
+      schedule: { steps: 4 },
+    });
+  const specs = [noisy(1, 0.05), noisy(2, 1), noisy(3, 0.3)], trainer = await engine.open(specs);
+  const evaluations = await advance(trainer, 4);
+  trainer.drop(0);
+  const looked = await trainer.evaluate();
+  for (const [row, spec] of specs.entries()) {
+    const { metrics, snapshot } = await alone(engine, spec, 4), last = metrics.at(-1)!;
+    assertEquals(ofRow(evaluations, row), metrics);
+    if (row > 0) assertEquals(ofRow(looked, row)[0].noisyAcc, last.noisyAcc);
+    assert(last.noisyAcc > 0);
+    const kept = await engine.open([snapshot]), { a, b, target, answer, noisy, trainCount } = dataset(spec.data, spec.seed);
+    const logits = await kept.logits(0, a, b);
+    const said = a.map((_, i) => {
+      const z = logits.subarray(53 * i, 53 * (i + 1));
+      return z.indexOf(Math.max(...z));
+    });
+    const share = (labels: Uint32Array, from: number, to: number) =>
+      Math.fround(said.slice(from, to).filter((y, i) => y === labels[from + i]).length / (to - from));
+    assertEquals(noisy, [126, 2528, 758][row]);
+    const expected = [share(target, 0, trainCount), share(target, 0, noisy), share(answer, trainCount, a.length)];
+    assertEquals([last.trainAcc, last.noisyAcc, last.valAcc].map(Math.fround), expected);
+    kept.dispose();
+  }
+  trainer.dispose();
+  assertEquals((await alone(engine, run(1), 4)).metrics.map(({ noisyAcc }) => noisyAcc), [NaN, NaN]);
+});
+
 test("warm-up: the first update has learning rate 0", async (engine) => {
   const spec = run(2);
   const { snapshot } = await alone(engine, spec, 1);
@@ -187,7 +221,11 @@ test("a loss that an executor has no kernel for, and elements that there are not
   for (const loss of ["torch", "stable", "float64"] as const) {
     const other = run(2, { optim: { loss } });
     if (losses.includes(loss)) trainer.place(0, other);
-    else assertThrows(() => trainer.place(0, other), Error, `its loss on ${info.engine} must be torch or stable, current value is float64`);
+    else {assertThrows(
+        () => trainer.place(0, other),
+        Error,
+        `its loss on ${info.engine} must be ${losses.join(" or ")}, current value is float64`,
+      );}
   }
   for (const a of [11, -1, 0.5]) {
     const message = `elements must be whole numbers below 11, current value is ${a}`;

@@ -80,7 +80,7 @@ Deno.test("a network whose embedding is one circle is said to be, and every numb
 Deno.test("the dashboard has the curves, and the weights where they are given", () => {
   const metrics = [0, 10, 20].map((step) => ({
     ...{ step, trainLoss: 1 / (step + 1), trainAcc: 1, valLoss: 1, valAcc: step / 20, weightNorm: 5 + step, gradNorm: 1 },
-    ...{ batchLoss: 1, batchAcc: 1 },
+    ...{ batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
   }));
   const runs = [{ spec: SPEC, metrics, memorisationStep: 0, grokkingStep: 20 }];
   const without = dashboard(runs), whole = dashboard(runs, { inside: inside({ spec: SPEC, step: 20, params: initialise(SPEC) }) });

@@ -37,7 +37,18 @@ function made(step: number, structure: number, keys: readonly number[] = [2, 5])
 const READINGS = [made(0, 0), made(100, 0.1), made(1000, 0.6), made(2000, 1)];
 
 const metrics = (step: number, loss: number) => ({
-  ...{ step, trainLoss: loss, trainAcc: 1, valLoss: 2 * loss, valAcc: 0.5, weightNorm: 5, gradNorm: 1, batchLoss: 1, batchAcc: 1 },
+  ...{
+    step,
+    trainLoss: loss,
+    trainAcc: 1,
+    valLoss: 2 * loss,
+    valAcc: 0.5,
+    weightNorm: 5,
+    gradNorm: 1,
+    batchLoss: 1,
+    batchAcc: 1,
+    noisyAcc: NaN,
+  },
 });
 const run = (more: Partial<ProbedRun> = {}): ProbedRun => ({
   ...{ spec: SPEC, keys: [2, 5], readings: READINGS, memorisationStep: 90, grokkingStep: 1000 },

@@ -13,7 +13,8 @@ Deno.test("spec: presets are the published settings", () => {
   for (const [name, { optim }] of Object.entries(PRESETS)) {
     assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", name === "tl-demo" ? "float64" : "torch"]);
   }
-  assertEquals(scientist.data, { ...scientist.data, operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
+  const { operation, prime, trainFraction, batch } = scientist.data;
+  assertEquals({ operation, prime, trainFraction, batch }, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
   assertEquals(boundaries.data.batch, "full");
   assertEquals([live.data.trainFraction, live.data.batch, live.model.positionSigma], [0.3, 256, 0.02]);
   assertEquals([small.data.prime, small.data.trainFraction, small.data.batch], [113, 0.3, "full"]);

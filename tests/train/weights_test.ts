@@ -127,7 +127,7 @@ Deno.test("weights: a checkpoint holds what the optimiser keeps beside its momen
 
 const rows = [0, 10, 20].map((step) => {
   const exact = { trainLoss: 1 / 3 + step, trainAcc: 0.1, valLoss: 1e-300, valAcc: 1, weightNorm: Math.PI * 1e10, gradNorm: step };
-  return { step, ...exact, batchLoss: step === 0 ? NaN : 1.5, batchAcc: 0.25 };
+  return { step, ...exact, batchLoss: step === 0 ? NaN : 1.5, batchAcc: 0.25, noisyAcc: NaN };
 });
 
 Deno.test("weights: a checkpoint holds the run's evaluations, every number in full", () =>

@@ -35,7 +35,7 @@ export class CpuExecutor implements Executor<CpuLowered> {
   readonly info: EngineInfo;
   /** A tenth of a second first, then a third. */
   readonly limits: Limits = {
-    losses: ["torch", "stable", "float64"],
+    losses: ["torch", "stable", "float64", "stablemax", "mse"],
     chunk: CHUNK,
     submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US },
     memory,

@@ -144,6 +144,8 @@ function recordsOf(op: Op, context: Context): Record[] {
       return [records.lists(label, op.batch, op)];
     case "endOfStep":
       return [records.endOfStep(label, op)];
+    case "noisyRight":
+      return [records.noisyRight(label, { ...op, sums: op.sum })];
     case "endOfChunk":
       return [records.endOfChunk(label, op)];
     case "endOfEvaluation":

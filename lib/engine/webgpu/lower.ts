@@ -11,7 +11,7 @@ import { gradientFilter, orthogonalGradient } from "./kernels/filter.ts";
 import { fold } from "./kernels/fold.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
-import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
+import { endOfChunk, endOfStep, loss, noisyRight } from "./kernels/loss.ts";
 import { clipRows, holdNorm } from "./kernels/limit.ts";
 import { muonEnd, muonPolynomial, muonStart } from "./kernels/muon.ts";
 import { norm, normBackward, normGradient } from "./kernels/norm.ts";
@@ -68,6 +68,7 @@ const LOWER: Lower = {
   chunk: (op) => [chunk(op)],
   lists: (op) => [lists(op)],
   endOfStep: (op) => [endOfStep(op)],
+  noisyRight: (op) => [noisyRight(op)],
   endOfChunk: (op) => [endOfChunk(op)],
   endOfEvaluation: (op) => [endOfEvaluation(op)],
   attentionSummary: (op) => [attentionSummary(op)],

@@ -45,11 +45,11 @@ export async function bits(preset: PresetName, optim: RunInput["optim"] & object
 /** Of everything that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) {
-    found[preset] = await bits(preset, { loss: PRESETS[preset].optim.loss }, threads);
-  }
+  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, {}, threads);
   found["one-layer, float64"] = await bits("one-layer", { loss: "float64" }, threads);
   found["one-layer, Muon and limits"] = await bits("one-layer", MUON, threads);
+  found["one-layer, stablemax"] = await bits("one-layer", { loss: "stablemax" }, threads);
+  found["one-layer, mse, temperature 2.5"] = await bits("one-layer", { loss: "mse", temperature: 2.5 }, threads);
   return found;
 }
 

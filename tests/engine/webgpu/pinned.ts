@@ -12,6 +12,7 @@ import { GPU_TILE, SOFTWARE_TILE } from "../../../lib/engine/webgpu/kernels/gemm
 import { HYPER as HYPER_FIELDS } from "../../../lib/engine/hyper.ts";
 import { HYPER } from "../../../lib/engine/webgpu/kernels/hyper.ts";
 import { type Kernel, source, structOf } from "../../../lib/engine/webgpu/kernels/kernel.ts";
+import { METRIC_NAMES, METRICS } from "../../../lib/run/metrics.ts";
 import { type PresetName, PRESETS, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
 
 const FILE = new URL("./pinned.json", import.meta.url);
@@ -87,6 +88,9 @@ export function pinnedKernels(): Record<string, PinnedPlan> {
   );
 }
 
+/** Metrics that came later aren't pinned. */
+const METRICS_THEN = METRIC_NAMES.filter((name) => !METRICS[name].later);
+
 /** Twenty updates of three rows, the first and the last of which are the same run. */
 export async function pinnedRows(engine: Engine, preset: PresetName): Promise<PinnedRow[]> {
   const trainer = await engine.open([0, 1, 0].map((seed) => inSmall(preset, seed)), ATTENTION);
@@ -97,7 +101,7 @@ export async function pinnedRows(engine: Engine, preset: PresetName): Promise<Pi
       const evaluations = all.filter((each) => each.row === row).flatMap(({ metrics, attention }) => {
         const { mean, variance, entropy, examples } = attention!;
         // As text: a NaN may have any of many bit patterns.
-        return [JSON.stringify(Object.values(metrics)), ...[mean, variance, entropy, examples].map(bytes)];
+        return [JSON.stringify(METRICS_THEN.map((name) => metrics[name])), ...[mean, variance, entropy, examples].map(bytes)];
       });
       return { state: digest(...[params, m, v, batchSums].map(bytes)), evaluations: digest(...evaluations) };
     }));

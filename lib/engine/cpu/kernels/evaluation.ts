@@ -1,7 +1,7 @@
 /**
  * Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short.
  */
-import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
+import { CHUNK, EVAL_EVERY, NOISY_PAIRS, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
 import { at, fma, total, word } from "./simd";
 
 /** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */
@@ -41,6 +41,13 @@ export function endOfChunk(r: usize, arena: usize): void {
   let train = load<i32>(hyper, TRAIN_PAIRS) - first, end = min(size, all - first), middle = max(0, min(end, train));
   let trained = sumOfStats(stats, 0, middle), held = sumOfStats(stats, middle, end);
   add(sums, lossOf(trained)); add(sums + 4, rightOf(trained)); add(sums + 8, lossOf(held)); add(sums + 12, rightOf(held));
+}
+
+/** Record: 0 hyper, 1 state, 2 stats, 3 sum, 4 E. Right answers among the chunk's pairs with noisy labels, which are the first of all. */
+export function noisyRight(r: usize, arena: usize): void {
+  let E = word(r, 4), first = load<i32>(at(r, 1, arena), CHUNK) * E, noisy = load<i32>(at(r, 0, arena), NOISY_PAIRS), sum = at(r, 3, arena);
+  if (first == 0) store<f32>(sum, 0);
+  add(sum, rightOf(sumOfStats(at(r, 2, arena), 0, max(0, min(E, noisy - first)))));
 }
 
 /** The Euclidean norm of n floats, a multiple of four. */

@@ -4,7 +4,7 @@ import { attentionSummary } from "./attention_summary";
 import { chunk, lists, sample } from "./batch";
 import { addParts, columnSums } from "./columns";
 import { embed, gather } from "./embed";
-import { endOfChunk, endOfEvaluation, endOfStep } from "./evaluation";
+import { endOfChunk, endOfEvaluation, endOfStep, noisyRight } from "./evaluation";
 import { gradientFilter, orthogonalGradient } from "./filter";
 import { fold } from "./fold";
 import { STEP, STEPS } from "./hyper";
@@ -69,6 +69,7 @@ export function replay(r: usize, arena: usize, t: i32, nt: i32, scratch: usize):
     case Op.LOSS: loss(r, arena, t, nt); break;
     case Op.UPDATE: update(r, arena, t, nt); break;
     case Op.END_OF_STEP: if (t == 0) endOfStep(r, arena); break;
+    case Op.NOISY_RIGHT: if (t == 0) noisyRight(r, arena); break;
     case Op.END_OF_CHUNK: if (t == 0) endOfChunk(r, arena); break;
     case Op.END_OF_EVALUATION: if (t == 0) endOfEvaluation(r, arena); break;
     case Op.ATTENTION_SUMMARY: attentionSummary(r, arena, t, nt); break;

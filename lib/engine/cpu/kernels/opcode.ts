@@ -40,6 +40,7 @@ export const HOLD_NORM = 31;
 export const PAIRS = 32;
 export const UNIFORM_ATTENTION = 33;
 export const UNIFORM_ATTENTION_BACKWARD = 34;
+export const NOISY_RIGHT = 35;
 
 /** Rules of an update, and schedules of its learning rate. */
 export const RULE_ADAMW = 0;
@@ -60,6 +61,11 @@ export const AFTER_GELU_SLOPE = 4;
 export const AFTER_RELU_SLOPE = 5;
 export const AFTER_SQUARE = 6;
 export const AFTER_SQUARE_SLOPE = 7;
+
+/** Kinds of loss: cross-entropy, which one says the run; StableMax's; mean square. */
+export const LOSS_CROSS_ENTROPY = 0;
+export const LOSS_STABLEMAX = 1;
+export const LOSS_MSE = 2;
 
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
