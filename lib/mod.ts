@@ -8,7 +8,7 @@
  * import { grokkingFrame, runSpec, show, trainingCurves, watch } from "./mod.ts";
  *
  * const networks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((seed) => runSpec({
- *   preset: "nanda",
+ *   preset: "one-layer",
  *   model: { dModel: 32, dMlp: 64 },
  *   data: { prime: 47, trainFraction: 0.5 },
  *   optim: { lr: 1e-2 },
@@ -26,7 +26,7 @@
  * ```ts
  * import { frame, grid, range, show, sweep } from "./mod.ts";
  *
- * const lab = await sweep({ name: "decays", runs: grid({ preset: "nanda", optim: { weightDecay: [0.5, 1, 2] }, seed: range(5) }) });
+ * const lab = await sweep({ name: "decays", runs: grid({ preset: "one-layer", optim: { weightDecay: [0.5, 1, 2] }, seed: range(5) }) });
  * await show(frame(lab, "SELECT weight_decay, n_runs, n_grokked, median_grokking_step FROM ratio_sweep_stats"));
  * ```
  *

@@ -16,7 +16,7 @@ export const GRID_HELP = `A file of --grid, for example:
     "rule": "first",
     "margin": 300,
     "grid": {
-      "preset": "nanda", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
+      "preset": "one-layer", "data": {"prime": 31, "trainFraction": 0.6}, "model": {"dModel": [32, 48]},
       "optim": {"lr": 0.005, "weightDecay": [0.5, 1, 2]}, "schedule": {"steps": 1500, "evalEvery": 20}, "seed": "0..4"
     }
   }

@@ -6,7 +6,7 @@ import type { Reading } from "../analysis/network/reading.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";
-import { probeRun } from "../lab/probe.ts";
+import { byNeurons, probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
@@ -21,6 +21,7 @@ import { say, tell } from "./terminal.ts";
 export const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
+  "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },
   "figure": { value: "FILE", help: "draws what was found, as .svg or .png: progress over the checkpoints, or the weights at one of them" },
   "json": { help: "as JSON, numbers in full, with spectra and the norm of every tensor" },
   "csv": { help: "as CSV, numbers in full" },
@@ -34,14 +35,15 @@ const HELP = `Analyses a run at each of its checkpoints: how much of what it com
 ${flagHelp("Flags", Object.entries(FLAGS))}
 Columns
   train acc, val acc   of the network as it is, on its whole sets
-  key frequencies      of this checkpoint: the fewest that hold 95 % of the logits' waves over the answer, the strongest first
+  key frequencies      of this checkpoint, the strongest first: the fewest that hold 95 % of the logits' waves over the answer; with
+                       --by neurons, all that explain most of some neuron of the last layer, as in the paper's code
   explained            share of the logits' variance that cos(w(a + b − c)) of the run's key frequencies explains
   restricted           loss and accuracy with these frequencies alone, on all pairs
   excluded             loss and accuracy without them, on the pairs that train
   similarity           how much of the cosine similarity of two answers' mean features their distance modulo p explains
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
-The run's key frequencies are those of its last checkpoint. After Nanda et al., "Progress measures for grokking via mechanistic
+The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures for grokking via mechanistic
 interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
@@ -59,6 +61,10 @@ export async function main(args: string[]): Promise<number> {
     tell(HELP);
     return 0;
   }
+  const rule = given.get("by") as string ?? "logits";
+  if (rule !== "logits" && rule !== "neurons") {
+    throw new Error(`Cannot use --by: must be logits or neurons, current value is ${quote(rule)}`);
+  }
   if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
   if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
@@ -68,13 +74,14 @@ export async function main(args: string[]): Promise<number> {
   if (file !== undefined) await prepareFile("--figure", file);
   using lab = Lab.open(path, { readOnly: true });
   const probed = await probeRun(lab, word, { onRead: told });
+  const shown = rule === "neurons" ? byNeurons(probed) : probed;
   if (file !== undefined) {
-    const figure = probed.readings.length > 1 ? progressFigure([probed]) : representationFigure(probed);
+    const figure = shown.readings.length > 1 ? progressFigure([shown]) : representationFigure(shown);
     await writeWhole(file, file.endsWith(".svg") ? figure.svg : (await import("../figures/render.ts")).png(figure));
   }
   try {
     using out = stdout();
-    out.write((given.has("json") ? json : given.has("csv") ? csv : text)(probed));
+    out.write(given.has("json") ? json(probed) : given.has("csv") ? csv(probed) : text(shown, probed));
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
   }
@@ -92,7 +99,9 @@ function told(read: number, of: number): void {
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
 /** What a line says of a checkpoint, by the names of columns; losses in nats, the rest as shares of 1. */
-const row = ({ step, whole, restricted, excluded, explained, keys, circulant, neuronShare, embeddingGini, weightNorm }: Reading) => ({
+const row = (
+  { step, whole, restricted, excluded, explained, keys, neuronKeys, byNeurons, circulant, neuronShare, embeddingGini, weightNorm }: Reading,
+) => ({
   step,
   train_loss: whole.trainLoss,
   train_acc: whole.trainAcc,
@@ -108,35 +117,46 @@ const row = ({ step, whole, restricted, excluded, explained, keys, circulant, ne
   neurons: neuronShare,
   embedding_gini: embeddingGini,
   weight_norm: weightNorm,
+  neuron_key_frequencies: neuronKeys,
+  neuron_explained: byNeurons.explained,
+  neuron_restricted_loss: byNeurons.restricted.loss,
+  neuron_restricted_acc: byNeurons.restricted.acc,
+  neuron_excluded_loss: byNeurons.excluded.trainLoss,
+  neuron_excluded_acc: byNeurons.excluded.trainAcc,
 });
 
-function json({ id, hash, keys, readings }: Probed): string {
+function json({ id, hash, keys, neuronKeys, readings }: Probed): string {
   const lines = readings.map((reading) => {
     const { embedding, features, logits, weightNorms } = reading;
     const power = { embedding: [...embedding], features: [...features], logits: [...logits] };
     return `    ${JSON.stringify({ ...row(reading), power, weight_norms: Object.fromEntries(weightNorms) })}`;
   });
-  const head = `"run": ${id},\n  "hash": "${hash}",\n  "key_frequencies": ${JSON.stringify(keys)}`;
+  const head = `"run": ${id},\n  "hash": "${hash}",\n  "key_frequencies": ${JSON.stringify(keys)},\n  "neuron_key_frequencies": ${
+    JSON.stringify(neuronKeys)
+  }`;
   return `{\n  ${head},\n  "checkpoints": [\n${lines.join(",\n")}\n  ]\n}\n`;
 }
 
 function csv({ readings }: Probed): string {
   const rows = readings.map(row), line = (values: readonly unknown[]) => `${csvFormatRow(values.map(String))}\n`;
-  return [Object.keys(rows[0]), ...rows.map((row) => Object.values({ ...row, key_frequencies: row.key_frequencies.join(" ") }))].map(line)
-    .join("");
+  const cells = rows.map((row) => Object.values(row).map((value) => Array.isArray(value) ? value.join(" ") : value));
+  return [Object.keys(rows[0]), ...cells].map(line).join("");
 }
 
 const HEAD = ["step", "train acc", "val acc", "key frequencies", "explained", "restricted", "excluded", "similarity", "neurons", "norm"];
 
-function text({ id, hash, spec, keys, readings, memorisationStep, grokkingStep }: Probed): string {
+/** The table by one rule, and how both rules end; `probed` is as measured, `shown` by the rule. */
+function text(shown: Probed, probed: Probed): string {
+  const { id, hash, spec, rule, readings, memorisationStep, grokkingStep } = shown;
   const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = largestFrequency(prime);
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`,
     both = (loss: number, acc: number) => `${short(loss)} ${percent(acc).padStart(7)}`;
+  const list = (keys: readonly number[], none: string) => keys.length > 8 ? `${keys.length} of ${h}` : keys.join(" ") || none;
   const lines = readings.map(({ step, whole, restricted, excluded, ...reading }) => [
     String(step),
     percent(whole.trainAcc),
     percent(whole.valAcc),
-    reading.keys.length > 8 ? `${reading.keys.length} of ${h}` : reading.keys.join(" ") || "–",
+    list(reading.keys, "–"),
     percent(reading.explained),
     both(restricted.loss, restricted.acc),
     both(excluded.trainLoss, excluded.trainAcc),
@@ -145,12 +165,20 @@ function text({ id, hash, spec, keys, readings, memorisationStep, grokkingStep }
     reading.weightNorm.toPrecision(3),
   ]);
   const moments = [`memorised at ${memorisationStep ?? "–"}`, `grokked at ${grokkingStep ?? "–"}`].join(", ");
-  const words = keys.length > 8 ? `${keys.length} of ${h}` : keys.join(" ") || "none";
+  const ending = ({ keys, readings }: Probed, name: string) => {
+    const { restricted, excluded } = readings.at(-1)!; // there is one at least
+    return `${name} ${list(keys, "none")} (restricted ${both(restricted.loss, restricted.acc)}, excluded ${
+      both(excluded.trainLoss, excluded.trainAcc)
+    })`;
+  };
   return `Run ${id} (${hash}): ${
     OPERATIONS[operation].formula
   } mod ${prime}, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
     `${table([HEAD, ...lines], [3])}\n\n` +
-    `Explained, restricted and excluded go by the key frequencies at step ${readings.at(-1)!.step}: ${words}. --help says what they are.\n`;
+    `Key frequencies at step ${readings.at(-1)!.step}: ${ending(probed, "by the logits")}, ${
+      ending(byNeurons(probed), "by the neurons")
+    }.\n` +
+    `Explained, restricted and excluded above go by those of the ${rule}. --help says what they are.\n`;
 }
 
 /** Three digits that count. */

@@ -15,7 +15,7 @@ import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputO
 
 const SETTING: Record<string, Flag> = {
   "preset": { value: "NAME", help: `${Object.keys(PRESETS).join(", ")} [ai-scientist]` },
-  "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "nanda", "optim": {"lr": 0.003}}' },
+  "config": { value: "FILE.json", help: 'what differs from the preset, e.g. {"preset": "one-layer", "optim": {"lr": 0.003}}' },
   "seeds": { value: "LIST", help: "0,1,2 or 0..9: one run per seed, trained together [the preset's seed]" },
   "seed": { value: "N", help: "the same for one seed" },
 };
@@ -182,7 +182,7 @@ Flags win over the file, which wins over the preset. Values in brackets hold unl
 
 ${groups.join("\n")}
 Examples
-  deno task train --preset nanda --prime 53 --seeds 0..4 --until-grokked --metrics runs.csv
+  deno task train --preset one-layer --prime 53 --seeds 0..4 --until-grokked --metrics runs.csv
   deno task train --config mine.json --lr 0.003 --save weights --json > summary.json
   deno task train --preset boundaries --seeds 42,123 --checkpoint saved
   deno task train --resume saved --steps 60000 --checkpoint saved

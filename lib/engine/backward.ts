@@ -85,9 +85,9 @@ function attention(pass: Pass, { l, source }: Part, { dSum, dSource, around, add
 }
 
 function head(pass: Pass): Op[] {
-  const { spec: { model }, rows, examples, layout: { sizes: { L, C, B } }, width } = pass, { D } = width, last = rows.at(-1)!;
+  const { spec: { model }, rows, examples, layout: { sizes: { L, elements: C, B } }, width } = pass, { D } = width, last = rows.at(-1)!;
   const { resid, pooled } = headViews(pass), dLogits = pass.activation("d.logits", examples, width.C);
-  const dOut = dResid(pass, L), dFinal = model.norm === "none" ? dOut : pass.activation("d.ln_final", last.output.count, D);
+  const dOut = dResid(pass, L), dFinal = !pass.finalNorm ? dOut : pass.activation("d.ln_final", last.output.count, D);
   const dPooled = model.pooling === "mean" ? pass.activation("d.pooled", examples, D) : dFinal;
   const label = `${dPooled.buffer} = d.logits · W_Uᵀ`;
   const ops: Op[] = [
@@ -98,12 +98,12 @@ function head(pass: Pass): Op[] {
     const label = `${dFinal.buffer} = spread of ${dPooled.buffer} over positions`, positions = positionRows(last);
     ops.push({ op: "poolBackward", label, positions, width: D, lists: "lists", B, C, dy: dPooled, dx: dFinal });
   }
-  if (model.norm !== "none") ops.push(normBackward(pass, "ln_final", resid, pass.end("stats_final"), dFinal, dOut));
+  if (pass.finalNorm) ops.push(normBackward(pass, "ln_final", resid, pass.end("stats_final"), dFinal, dOut));
   return ops;
 }
 
 function embed(pass: Pass): Op {
-  const { layout: { sizes: { V, T, C, B, firstElement } } } = pass, dx = dResid(pass, 0);
+  const { layout: { sizes: { V, T, elements: C, B, firstElement } } } = pass, dx = dResid(pass, 0);
   const sums = { dW_E: pass.parameter("W_E", 0, "grads"), dW_pos: pass.parameter("W_pos", 0, "grads") };
   const label = `dW_E, dW_pos = sums of ${dx.buffer}`;
   return { op: "embedBackward", label, segments: embedded(pass), V, T, firstElement, lists: "lists", B, C, dx, ...sums };
@@ -146,7 +146,7 @@ function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column =
   const at = l === null ? "" : `${l}.`,
     c = pass.parameter(`${at}W_${name}`, column, "grads"),
     label = `d${at}W_${name} = ${x.buffer}ᵀ · ${dy.buffer}`;
-  const sums = pass.spec.model.biases ? { sums: pass.parameter(`${at}b_${name}`, column, "grads") } : {};
+  const bias = `${at}b_${name}`, sums = pass.layout.blocks.has(bias) ? { sums: pass.parameter(bias, column, "grads") } : {};
   return { op: "product", label, form: "tn", m, n, k: rows, a: x, b: dy, c, ...sums };
 }
 
@@ -161,7 +161,7 @@ function attentionBackward(pass: Pass, l: number, group: Group, dz: View, dqkv: 
 
 /** dqkv of rows that examples share: the sum over the groups of queries, and in them over the index. */
 function foldShared(
-  { layout: { sizes: { B, C } }, rows, width: { HK } }: Pass,
+  { layout: { sizes: { B, elements: C } }, rows, width: { HK } }: Pass,
   l: number,
   groups: readonly AttentionBackward[],
   dqkv: View,
@@ -180,7 +180,7 @@ function foldShared(
 }
 
 /** The gradient that goes around the attention, from a layer's output rows to its input rows; zero where a position is no query. */
-function foldResidual({ layout: { sizes: { B, C } }, rows, width: { D } }: Pass, l: number, from: View, out: View): Fold {
+function foldResidual({ layout: { sizes: { B, elements: C } }, rows, width: { D } }: Pass, l: number, from: View, out: View): Fold {
   const { input, output } = rows[l];
   const segments = input.segments.map(({ position, depends, base: first, count }) => {
     const query = segmentAt(output, position);

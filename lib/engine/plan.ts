@@ -3,6 +3,7 @@
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
+import { groupOf, groupsIn } from "../run/groups.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { backward } from "./backward.ts";
@@ -17,13 +18,16 @@ import { layerRows } from "./rows.ts";
 /** Buffers that hold a run's state. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
 
-/** Pairs of a chunk of an evaluation, at most. */
-const CHUNK = 2048;
+/** Pairs of an evaluation whose losses are summed at once. */
+export const BLOCK = 2048;
 
-export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
+/** @param chunk pairs of a chunk of an evaluation, at most; a part of `BLOCK`. No bit depends on it. */
+export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK): Plan {
+  if (BLOCK % chunk !== 0) throw new Error(`Cannot plan: pairs of a chunk must be a part of ${BLOCK}, current value is ${chunk}`);
   const layout = layoutOf(spec);
-  const { length: P, sizes: { B, C } } = layout;
-  const pairWords = C * C, chunkPairs = Math.min(CHUNK, 8 * Math.ceil(pairWords / 8));
+  const { length: P, sizes: { B, elements: C } } = layout;
+  const pairWords = C * C, chunkPairs = Math.min(chunk, 8 * Math.ceil(pairWords / 8));
+  const chunks = Math.ceil(pairWords / chunkPairs);
   const buffers = new Map<string, number>();
   /** A buffer that several operations use in turn is as large as the largest use. */
   const buffer = (name: string, words: number) => {
@@ -34,9 +38,10 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
   reserve(buffer, layout, pairWords, chunkPairs);
   const training = new Pass({ spec, layout, examples: B, rows: layerRows(spec, B), batch: "batch", prefix: "", buffer });
   const evaluation = new Pass({
-    ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs) },
+    ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs, "pooled", pairWords) },
     ...{ batch: "eval.batch", prefix: "eval.", buffer },
   });
+  const elements = evaluation.with({ share: "elements" }), pairs = evaluation.with({ share: "pairs" });
   const watched = attention && attentionLog(evaluation, attention, pairWords);
   const lists: Record<ListName, readonly Op[]> = {
     batch: [
@@ -47,9 +52,10 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
       ...forward(training),
       loss(training, "d.logits"),
       ...backward(training),
-      update(layout),
+      ...updates(spec, layout),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
+    elements: forward(elements),
     chunk: [
       {
         op: "chunk",
@@ -59,11 +65,16 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
         pairs: "pairs",
         pairWords,
       },
-      ...forward(evaluation),
-      loss(evaluation),
-      { op: "endOfChunk", label: "eval.sums += eval.stats; chunk += 1", examples: chunkPairs, stats: "eval.stats", sums: "eval.sums" },
+      ...forward(pairs),
+      loss(pairs),
+      {
+        op: "endOfChunk",
+        label: "eval.sums += eval.stats; chunk += 1",
+        ...{ examples: chunkPairs, stats: "eval.stats", block: BLOCK, sums: "eval.sums" },
+        ...chunks > 1 && chunkPairs < BLOCK && { kept: buffer("eval.kept", 2 * BLOCK) },
+      },
     ],
-    forward: forward(evaluation),
+    forward: forward(pairs),
     endOfEvaluation: [{
       op: "endOfEvaluation",
       label: "metrics = means and norms",
@@ -72,7 +83,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     attention: watched?.ops ?? [],
   };
   return {
-    ...{ layout, buffers, lists, pairWords, chunkPairs, chunks: Math.ceil(pairWords / chunkPairs) },
+    ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
     state: STATE.filter((name) => buffers.has(name)),
     ...watched && { attention: watched.sizes },
   };
@@ -81,7 +92,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
 /** The buffers that don't belong to a layer. */
 function reserve(
   buffer: (name: string, words: number) => string,
-  { length: P, sizes: { B, C } }: Layout,
+  { length: P, sizes: { B, elements: C } }: Layout,
   pairs: number,
   chunk: number,
 ): void {
@@ -110,13 +121,24 @@ function loss(pass: Pass, gradient?: string): Op {
   };
 }
 
-const update = ({ length: P, vectorsFrom }: Layout): Op => ({
-  op: "update",
-  label: "params, m, v = AdamW(grads)",
-  kind: "adamw",
-  ...{ P, vectorsFrom, params: "params", grads: "grads" },
-  moments: ["m", "v"],
-});
+/** An update of the stretches of parameters between frozen groups; where nothing is frozen, of all at once. */
+function updates({ optim: { frozen } }: RunSpec, { length: P, vectorsFrom, blocks, tensors }: Layout): Op[] {
+  const still = groupsIn(frozen), stretches: { first: number; words: number }[] = [];
+  for (const { offset, rows, stride } of blocks.values()) {
+    // Every block begins with a tensor, and all its tensors are of one group.
+    if (still.includes(groupOf(tensors.find((tensor) => tensor.offset === offset)!.name))) continue;
+    const last = stretches.at(-1), words = rows * stride;
+    if (last && last.first + last.words === offset) last.words += words;
+    else stretches.push({ first: offset, words });
+  }
+  return stretches.map(({ first, words }): Op => ({
+    op: "update",
+    label: `params, m, v = AdamW(grads)${words === P ? "" : `, words ${first} to ${first + words - 1}`}`,
+    kind: "adamw",
+    ...{ P, first, words, vectorsFrom, params: "params", grads: "grads" },
+    moments: ["m", "v"],
+  }));
+}
 
 /**
  * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses

@@ -45,5 +45,6 @@ export interface RowMap extends Batch {
 export interface ByValue {
   readonly lists: string;
   readonly B: number;
+  /** Values of a and of b: the elements, without extra classes. */
   readonly C: number;
 }

@@ -10,6 +10,7 @@ export { specialisationByGroup, specialisationFigure } from "./attention/special
 export { survivalByCell } from "./boundary/cell_survival.ts";
 export { criticalFigure } from "./boundary/critical.ts";
 export { delayFigure } from "./boundary/delay.ts";
+export { moduliFigure } from "./boundary/moduli.ts";
 export { boundaryHeatMap } from "./boundary/heat_map.ts";
 export { surfaceView } from "./boundary/surface_view.ts";
 export { capacityMap } from "./capacity_map.ts";

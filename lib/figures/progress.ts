@@ -32,7 +32,9 @@ export function progressFigure(runs: readonly ProbedRun[], { task = about(runs).
       `${
         task ? `${task}. ` : ""
       }${reading} Restricted loss: of the key frequencies' part of the logits alone, on all pairs. Excluded loss: of ` +
-      `the logits without it, on the pairs that train. Key frequencies: those of the run's last checkpoint.${zeroWords(runs)}`,
+      `the logits without it, on the pairs that train. Key frequencies: those of the ${
+        runs[0].rule === "neurons" ? "neurons at the run's" : "run's"
+      } last checkpoint.${zeroWords(runs)}`,
     panels: [
       measuredLossPanel(runs, x),
       structurePanel(runs, x),

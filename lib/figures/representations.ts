@@ -16,19 +16,21 @@ export interface Probed {
   readonly spec: RunSpec;
   /** The run's key frequencies, the strongest first. */
   readonly keys: readonly number[];
+  /** Where these are by the paper's rule, over the neurons. */
+  readonly rule?: "neurons" | "logits";
   /** In the order of their steps. */
   readonly readings: readonly Reading[];
 }
 
 /** One network from within, at one of its readings (default: the last): cosine matrix, spectra, circles. */
-export function representationFigure({ spec, keys, readings }: Probed, at = readings.length - 1, title?: string): Figure {
+export function representationFigure({ spec, keys, rule, readings }: Probed, at = readings.length - 1, title?: string): Figure {
   const reading = readings[at];
   return compose({
     title: title ?? representationFinding(keys, reading),
     subtitle:
       `${of(spec)} at step ${count(reading.step)}. Left: the cosine between the mean features of every two answers. Right: shares of ` +
       `power by frequency${
-        few(keys) ? ", key frequencies in colour" : ""
+        few(keys) ? `, key frequencies${rule === "neurons" ? " of the neurons" : ""} in colour` : ""
       }. Below: the power of the logits' waves over a and b, by area, and the answers in ` +
       `the planes of the strongest frequencies.`,
     panels: [

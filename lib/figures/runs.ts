@@ -50,7 +50,7 @@ export function about(runs: readonly Curve[]): { task?: string; classes?: number
     OPERATIONS[data.operation].formula + (OPERATIONS[data.operation].elements === "S5" ? "" : ` mod ${data.prime}`)
   );
   const share = same(({ data }) => data.trainFraction);
-  const classes = same((spec) => sizes(spec).C);
+  const classes = same((spec) => sizes(spec).elements);
   const trained = share === undefined ? "" : `, trained on ${Number((100 * share).toPrecision(3))} % of all pairs`;
   return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
 }

@@ -1,5 +1,5 @@
 /** Looking into a run: its checkpoints, read one after another; and runs of the lab, found by id or hash, with theirs. */
-import { type Checkpoint, type Reading, reading } from "../analysis/network/reading.ts";
+import { type Checkpoint, type Keys, type Reading, reading } from "../analysis/network/reading.ts";
 import { linearTask } from "../analysis/network/progress.ts";
 import { type ActivationOptions, activations } from "../reference/activations.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -7,13 +7,13 @@ import { loadWeights } from "../train/weights.ts";
 import { pathOf } from "./artifacts.ts";
 import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
 
-export type { Checkpoint, Reading } from "../analysis/network/reading.ts";
+export type { Checkpoint, Keys, Reading } from "../analysis/network/reading.ts";
 
-/** A run as its checkpoints show it. */
-export interface Probe {
+/** A run as its checkpoints show it, with the key frequencies of its last checkpoint, by which all are measured. */
+export interface Probe extends Keys {
+  /** Whose key frequencies are in `keys`. */
+  readonly rule: "logits" | "neurons";
   readonly spec: RunSpec;
-  /** The key frequencies of its last checkpoint, the strongest first: by these, all are measured. */
-  readonly keys: readonly number[];
   /** One per checkpoint, in the order of their steps; at least one. */
   readonly readings: readonly Reading[];
 }
@@ -44,11 +44,20 @@ export async function probe(
   // From the last, whose key frequencies are the run's.
   for (const checkpoint of inOrder.reverse()) {
     const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;
-    readings.push(reading(spec, { step, params }, await activations(spec, params, options), readings[0]?.keys));
+    readings.push(reading(spec, { step, params }, await activations(spec, params, options), readings[0]));
     onRead?.(readings.length, inOrder.length);
   }
-  return { spec, keys: readings[0].keys, readings: readings.reverse() };
+  const [{ keys, neuronKeys }] = readings;
+  return { spec, rule: "logits", keys, neuronKeys, readings: readings.reverse() };
 }
+
+/** The same run with its neurons' key frequencies in the place of its logits': what takes a probe then shows what these do. */
+export const byNeurons = <Probed extends Probe>(probe: Probed): Probed => ({
+  ...probe,
+  rule: "neurons",
+  keys: probe.neuronKeys,
+  readings: probe.readings.map((reading) => ({ ...reading, ...reading.byNeurons, keys: reading.neuronKeys })),
+});
 
 /** A run with its evaluations and its checkpoints; its milestones are by the rule of the experiment that watches it longest. */
 export interface CheckpointedRun extends StoredRun {

@@ -23,7 +23,7 @@ const CHUNK = 2048;
  * @throws Error where there is no such layer, the parameters are not this model's, or the requested backend can't start here.
  */
 export async function activations(spec: RunSpec, params: Float32Array, options: ActivationOptions = {}): Promise<Activations> {
-  const at = layout(spec), { L, C, D, M } = sizes(spec), { layer = L - 1 } = options;
+  const at = layout(spec), { L, elements: p, D, M } = sizes(spec), { layer = L - 1 } = options;
   if (!Number.isInteger(layer) || layer < 0 || layer >= L) {
     throw new Error(`Cannot read neurons: layer must be a whole number from 0 to ${L - 1}, current value is ${layer}`);
   }
@@ -31,9 +31,9 @@ export async function activations(spec: RunSpec, params: Float32Array, options: 
     throw new Error(`Cannot read activations: the parameters must be ${at.length} floats, current value is ${params.length}`);
   }
   const { backend } = await startBackend(options.backend);
-  const pairs = Uint32Array.from({ length: C * C }, (_, pair) => pair);
-  const a = pairs.map((pair) => Math.floor(pair / C)), b = pairs.map((pair) => pair % C);
-  const found = { logits: new Float32Array(C * C * C), features: new Float32Array(C * C * D), neurons: new Float32Array(C * C * M) };
+  const pairs = Uint32Array.from({ length: p * p }, (_, pair) => pair);
+  const a = pairs.map((pair) => Math.floor(pair / p)), b = pairs.map((pair) => pair % p);
+  const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
   select(backend);
   const flat = tf.tensor1d(params.slice());
   try {
@@ -41,7 +41,7 @@ export async function activations(spec: RunSpec, params: Float32Array, options: 
       select(backend); // who else computes meanwhile may have chosen another
       const [logits, features, neurons] = tf.tidy(() => {
         const pass = forward(spec, views(flat, at), a.subarray(from, from + CHUNK), b.subarray(from, from + CHUNK));
-        return [pass.logits, pass.features, pool(spec, pass.neurons[layer])];
+        return [pass.logits.slice([0, 0], [-1, p]), pass.features, pool(spec, pass.neurons[layer])];
       });
       for (const [name, tensor] of Object.entries({ logits, features, neurons })) {
         found[name as keyof Activations].set(await tensor.data<"float32">(), from * tensor.shape[1]!);

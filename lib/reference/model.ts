@@ -62,13 +62,13 @@ export interface Forward {
 /** The forward pass for pairs (a, b). Call it inside `tf.tidy`. */
 export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
   const { L, D, H, K, M, T, V, C } = sizes(spec);
-  const { norm, mask, biases, activation } = spec.model;
+  const { norm, mask, activation } = spec.model;
   const B = a.length;
   const patterns: tf.Tensor4D[] = [], neurons: tf.Tensor3D[] = [];
 
   const linear = (x: tf.Tensor, weight: tf.Tensor, bias: string) => {
     const y = tf.matMul(x.reshape([-1, weight.shape[0]]), weight as tf.Tensor2D);
-    return biases ? y.add(parameters[bias].reshape([-1])) : y;
+    return bias in parameters ? y.add(parameters[bias].reshape([-1])) : y;
   };
   const layerNorm = (x: tf.Tensor, name: string) => {
     const centred = x.sub(x.mean(-1, true));
@@ -108,7 +108,7 @@ export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<numb
     x = part(`blocks.${l}.attn`, attention, `blocks.${l}.ln1`);
     x = part(`blocks.${l}.mlp`, mlp, `blocks.${l}.ln2`);
   }
-  if (norm !== "none") x = layerNorm(x, "ln_final");
+  if ("ln_final.w" in parameters) x = layerNorm(x, "ln_final");
   const features = pool(spec, x as tf.Tensor3D);
   const logits = linear(features, parameters["unembed.W_U"], "unembed.b_U").reshape([B, C]) as tf.Tensor2D;
   return { logits, features, neurons, patterns };

@@ -4,7 +4,8 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { initialise, type Layout, layout } from "../run/layout.ts";
+import { groupOf, groupsIn } from "../run/groups.ts";
+import { initialise, type Layout, layout, write } from "../run/layout.ts";
 import { type Dataset, dataset } from "../run/operations.ts";
 import { batchIndex } from "../run/random.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
@@ -276,9 +277,12 @@ class ReferenceTrainer implements Trainer {
   }
 }
 
-/** AdamW as PyTorch does it: decay before the step, bias correction on both moments, eps added to the corrected root. Inside `tf.tidy`. */
-function adamW(optim: RunSpec["optim"], { length, vectorsFrom }: Layout, step: number, { params, m, v }: State, gradient: tf.Tensor1D) {
-  const { beta1, beta2, eps, weightDecay, decay } = optim;
+/**
+ * AdamW as PyTorch does it: decay before the step, bias correction on both moments, eps added to the corrected root; frozen tensors stay as
+ * they are, and so do their moments. Inside `tf.tidy`.
+ */
+function adamW(optim: RunSpec["optim"], at: Layout, step: number, { params, m, v }: State, gradient: tf.Tensor1D) {
+  const { beta1, beta2, eps, weightDecay, decay, frozen } = optim, { length, vectorsFrom } = at;
   const lr = optim.warmup === 0 ? optim.lr : optim.lr * Math.min(step / optim.warmup, 1);
   const nextM = m.mul(beta1).add(gradient.mul(1 - beta1)) as tf.Tensor1D;
   const nextV = v.mul(beta2).add(gradient.square().mul(1 - beta2)) as tf.Tensor1D;
@@ -287,7 +291,19 @@ function adamW(optim: RunSpec["optim"], { length, vectorsFrom }: Layout, step: n
   const kept = 1 - lr * weightDecay;
   const decays = decay === "all" ? length : vectorsFrom;
   const decayed = tf.concat([params.slice(0, decays).mul(kept), params.slice(decays)]);
-  return { params: decayed.sub(update) as tf.Tensor1D, m: nextM, v: nextV };
+  const next = { params: decayed.sub(update) as tf.Tensor1D, m: nextM, v: nextV };
+  if (frozen === "none") return next;
+  const trained = tf.tensor1d(trainedWords(frozen, at), "bool");
+  return { params: tf.where(trained, next.params, params), m: tf.where(trained, nextM, m), v: tf.where(trained, nextV, v) };
+}
+
+/** 1 for each parameter that is trained, [P]. */
+function trainedWords(frozen: string, { length, tensors }: Layout): Uint8Array {
+  const groups = groupsIn(frozen), values = new Float32Array(length).fill(1);
+  for (const tensor of tensors) {
+    if (groups.includes(groupOf(tensor.name))) write(tensor, values, new Float32Array(tensor.dims.reduce((product, n) => product * n, 1)));
+  }
+  return Uint8Array.from(values);
 }
 
 /** The examples of an update: all that train in the dataset's order, or the draws of the seed's `batch` stream. */

@@ -2,8 +2,10 @@
  * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their
  * help, shape and identity, the columns of the lab, and the names in figures.
  */
+import { groupsKind } from "./groups.ts";
 import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
+import { sigmasKind } from "./sigmas.ts";
 
 /** What is said of a field. Its name in the command line and its column in the lab are made from the name that it has in a run. */
 interface About<T extends Value> {
@@ -100,9 +102,12 @@ const model = {
     follows: "others",
     from: { field: "tokens", value: (tokens: (typeof TOKENS)[number]) => tokenNames(tokens).length },
   }),
-  /** `pytorch`: the defaults of its modules; `normal`: weights N(0, initSigma²), biases 0. */
-  init: field(word("pytorch", "normal"), {
-    help: "pytorch (its modules' defaults) or normal: N(0, --init-sigma²)",
+  /**
+   * `pytorch`: the defaults of its modules; `linear`: the same, where attention is made of plain Linear modules; `normal`: weights
+   * N(0, initSigma²), biases 0. `initialise` says how.
+   */
+  init: field(word("pytorch", "normal", "linear"), {
+    help: "pytorch (its modules' defaults), linear (W_Q, W_K, W_V as of its Linear) or normal: N(0, --init-sigma²)",
     flag: "init-scheme", // --init names a file of weights
   }),
   /** σ of `init: "normal"`. */
@@ -112,6 +117,35 @@ const model = {
     help: "σ of the position table under --init-scheme pytorch",
     label: "position σ",
     follows: "width",
+  }),
+  /** Which parts have biases, where there are any. */
+  biasesIn: later(word("all", "mlp"), "all", {
+    help: "which parts have biases, where there are any: all, or the feed-forward parts alone (mlp)",
+    label: "biases in",
+    shape: (parts) => `biases in ${parts}`,
+  }),
+  /** σ of some tensors under `init: "normal"`, in place of `initSigma`. */
+  initSigmas: later(sigmasKind(), "none", {
+    help: "σ of groups of tensors, or of tensors, under --init-scheme normal: none, or such as unembed=0.1+W_out=0.01",
+    label: "σ by tensor",
+    follows: "others",
+  }),
+  /** `sinusoidal`: the position table begins as sines and cosines; `frozen: "pos"` lets it stay so. */
+  positionInit: later(word("drawn", "sinusoidal"), "drawn", {
+    help: "the position table begins drawn at random, or sinusoidal; --frozen pos keeps it",
+    label: "positions",
+  }),
+  /** Classes that are never the answer: the token `=` in Nanda's code, all other tokens in Power's. */
+  extraClasses: later(whole(0, 1024), 0, {
+    help: "classes of the output head that are never the answer",
+    label: "extra classes",
+    shape: (count) => `${count} extra`,
+  }),
+  /** Whether the last LayerNorm, before the output head, is there. */
+  finalNorm: later(flag(), true, {
+    help: "true, or false: no LayerNorm before the output head",
+    label: "final norm",
+    shape: () => "no final norm",
   }),
 };
 
@@ -126,6 +160,10 @@ const data = {
   trainFraction: field(real(BETWEEN), { help: "share of all pairs that train; the rest validates", label: "train fraction" }),
   /** Examples of an update: all that train, or so many draws with replacement. */
   batch: field(wordOr("full", whole(1, 65535)), { help: "full, or so many draws with replacement" }),
+  /** How the number of training pairs follows from the share: cut off, or the nearest whole number, of two the even one. */
+  rounding: later(word("down", "nearest"), "down", {
+    help: "the number of training pairs is rounded down, or to the nearest (of two, the even)",
+  }),
 };
 
 /** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
@@ -145,6 +183,11 @@ const optim = {
    */
   loss: field(word("torch", "stable", "float64"), {
     help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
+  }),
+  /** Groups of tensors that stay as they begin: no update, no decay. Their gradients are computed, and count in `gradNorm`. */
+  frozen: later(groupsKind(), "none", {
+    help: "groups of tensors that are not trained: none, or such as embed+unembed",
+    shape: (groups) => `frozen ${groups}`,
   }),
 };
 

@@ -6,6 +6,8 @@
  * gradient is zero, and it stays zero. The names, dimensions and order of axes are TransformerLens's.
  */
 import { Random } from "./random.ts";
+import { sigmaOf } from "./sigmas.ts";
+import { sinusoids } from "./sinusoids.ts";
 import { type RunSpec, type Sizes, sizes } from "./spec.ts";
 
 export interface Tensor {
@@ -45,7 +47,7 @@ export const headColumns = ({ H, K }: Sizes) => H * pad4(K);
 export function layout(spec: RunSpec): Layout {
   const size = sizes(spec);
   const { L, D, H, K, M, V, C } = size;
-  const { norm, biases, context } = spec.model;
+  const { norm, biases, biasesIn, finalNorm, context } = spec.model, everywhere = biases && biasesIn === "all";
   const k = pad4(K), qkv = headColumns(size);
   const tensors: Tensor[] = [];
   const blocks = new Map<string, Block>();
@@ -85,7 +87,7 @@ export function layout(spec: RunSpec): Layout {
     if (norm !== "none") {
       for (const name of ["ln1.w", "ln1.b", "ln2.w", "ln2.b"]) vector(`${l}.${name}`, `blocks.${l}.${name}`, D);
     }
-    if (biases) {
+    if (everywhere) {
       const views = ["b_Q", "b_K", "b_V"].map((name, i) => ({
         name: `blocks.${l}.attn.${name}`,
         dims: [H, K],
@@ -94,15 +96,17 @@ export function layout(spec: RunSpec): Layout {
       }));
       block(`${l}.b_QKV`, 1, 3 * qkv, views);
       vector(`${l}.b_O`, `blocks.${l}.attn.b_O`, D);
+    }
+    if (biases) {
       vector(`${l}.b_in`, `blocks.${l}.mlp.b_in`, M);
       vector(`${l}.b_out`, `blocks.${l}.mlp.b_out`, D);
     }
   }
-  if (norm !== "none") {
+  if (norm !== "none" && finalNorm) {
     vector("ln_final.w", "ln_final.w", D);
     vector("ln_final.b", "ln_final.b", D);
   }
-  if (biases) vector("b_U", "unembed.b_U", C);
+  if (everywhere) vector("b_U", "unembed.b_U", C);
   return { sizes: size, length, vectorsFrom, tensors, blocks };
 }
 
@@ -144,25 +148,28 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
 /**
  * The initial parameters of a run, f32[P], from its seed's `init` stream, tensor after tensor.
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
- * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0.
+ * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `linear`: the same, but W_Q, W_K, W_V, W_O and their biases too U(±1/√D).
+ * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes: { D, M } } = layout(spec);
-  const { init, initSigma, positionSigma } = spec.model;
+  const { init, initSigma, initSigmas, positionInit, positionSigma, context } = spec.model;
   const flat = new Float32Array(length);
   const random = new Random(spec.seed, "init");
   const normal = (sigma: number) => () => sigma * random.normal();
   const uniform = (bound: number) => () => bound * (2 * random.uniform() - 1);
   const constant = (value: number) => () => value;
+  const inOrder = (values: Float64Array, at = 0) => () => values[at++];
 
   const draw = (name: string): () => number => {
     const last = name.split(".").at(-1)!;
     if (last === "w") return constant(1);
-    if (last === "b" || ["b_Q", "b_K", "b_V", "b_O"].includes(last)) return constant(0);
-    if (init === "normal") return last.startsWith("b_") ? constant(0) : normal(initSigma);
+    if (last === "b" || init !== "linear" && ["b_Q", "b_K", "b_V", "b_O"].includes(last)) return constant(0);
+    if (last === "W_pos" && positionInit === "sinusoidal") return inOrder(sinusoids(context, D));
+    if (init === "normal") return last.startsWith("b_") ? constant(0) : normal(sigmaOf(initSigmas, name) ?? initSigma);
     if (last === "W_E") return normal(1);
     if (last === "W_pos") return normal(positionSigma);
-    if (["W_Q", "W_K", "W_V"].includes(last)) return uniform(Math.sqrt(6 / (4 * D)));
+    if (init === "pytorch" && ["W_Q", "W_K", "W_V"].includes(last)) return uniform(Math.sqrt(6 / (4 * D)));
     const fanIn = last === "W_out" || last === "b_out" ? M : D;
     return uniform(1 / Math.sqrt(fanIn));
   };

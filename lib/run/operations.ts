@@ -72,11 +72,18 @@ export interface Dataset {
   readonly trainCount: number;
 }
 
-/** How many pairs of `count` train at this fraction: ⌊fraction · count⌋. */
-export const trainCount = (fraction: number, count: number) => Math.floor(fraction * count + 1e-9);
+/** How many pairs of `count` train at this fraction: ⌊fraction · count⌋, or the whole number nearest to it, of two the even one. */
+export function trainCount(fraction: number, count: number, rounding: "down" | "nearest" = "down"): number {
+  const share = fraction * count, below = Math.floor(share + 1e-9), rest = share - below;
+  if (rounding === "down" || rest < 0.5) return below;
+  return rest > 0.5 || below % 2 === 1 ? below + 1 : below;
+}
 
 /** The dataset of a run: all pairs of the operation, shuffled by the seed's `split` stream and cut at the train fraction. */
-export function dataset(data: { operation: OperationName; prime: number; trainFraction: number }, seed: number): Dataset {
+export function dataset(
+  data: { operation: OperationName; prime: number; trainFraction: number; rounding?: "down" | "nearest" },
+  seed: number,
+): Dataset {
   const operation: Operation = OPERATIONS[data.operation];
   const n = elementCount(data.operation, data.prime);
   const context = { p: data.prime, random: new Random(seed, "labels") };
@@ -86,7 +93,7 @@ export function dataset(data: { operation: OperationName; prime: number; trainFr
   }
   const order = new Random(seed, "split").permutation(rows.length);
   const column = (i: number) => Uint32Array.from(order, (at) => rows[at][i]);
-  return { a: column(0), b: column(1), target: column(2), trainCount: trainCount(data.trainFraction, rows.length) };
+  return { a: column(0), b: column(1), target: column(2), trainCount: trainCount(data.trainFraction, rows.length, data.rounding) };
 }
 
 function permutations(items: readonly number[]): number[][] {

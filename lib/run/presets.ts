@@ -1,4 +1,4 @@
-/** The settings of the published work, exact. */
+/** The settings of published work, to the letter as far as a run can say them; what it can't say stands beside the preset. */
 import { type EarlierSpec, PART_ENTRIES, PARTS, type RunSpec } from "./fields.ts";
 
 const AI_SCIENTIST: EarlierSpec = {
@@ -40,7 +40,7 @@ const TINY_LIVE: EarlierSpec = {
   seed: 0,
 };
 
-const NANDA: EarlierSpec = {
+const ONE_LAYER: EarlierSpec = {
   model: {
     ...AI_SCIENTIST.model,
     layers: 1,
@@ -58,6 +58,60 @@ const NANDA: EarlierSpec = {
   seed: 0,
 };
 
+/**
+ * Nanda et al. (2023), from the code published with the paper (progress-measures-paper, transformers.py). Every weight N(0, 1 / d_model),
+ * W_U N(0, 1 / d_vocab); biases in the MLP alone, 0 at first; the token `=` is a class as well; log-softmax in fp32, whatever its function
+ * is called.
+ */
+const NANDA: EarlierSpec = {
+  ...ONE_LAYER,
+  model: {
+    ...ONE_LAYER.model,
+    biases: true,
+    biasesIn: "mlp",
+    initSigmas: `unembed=${1 / Math.sqrt(114)}`,
+    extraClasses: 1,
+  },
+  schedule: { steps: 50_000, evalEvery: 100 },
+};
+
+/**
+ * The demonstration of TransformerLens (demos/Grokking_Demo.ipynb), for readers of which it is the grokking transformer: weights
+ * N(0, (0.8 / √d_model)²), all biases there, 0 and frozen, log-softmax in float64, no warm-up.
+ */
+const TL_DEMO: EarlierSpec = {
+  ...ONE_LAYER,
+  model: { ...ONE_LAYER.model, biases: true, initSigma: 0.8 / Math.sqrt(128) },
+  optim: { ...ONE_LAYER.optim, warmup: 0, loss: "float64", frozen: "biases" },
+};
+
+/**
+ * Power et al. (2022), from their code (openai/grok) with the paper's weight decay 1 (the code's default is 0), on division, its first
+ * figure. Against `ai-scientist`: ReLU, no biases, no last LayerNorm, sinusoidal positions that are not trained, plain Linear modules in
+ * attention, a class for each of the 239 tokens of its vocabulary, ten updates of warm-up, weight decay 1, the share of pairs rounded.
+ *
+ * Three things of that code a run can't say. An example there is `<eos> a op b = c <eos>`: here the first token is missing, so that
+ * positions count from 0 at a, and the loss is that of c alone, not its mean with that of the last token. Rows of W_E that no example of
+ * this operation reads are missing, which only decay. And batches there are the parts of a shuffled training set, the last of them smaller;
+ * here they are draws.
+ */
+const POWER: EarlierSpec = {
+  ...AI_SCIENTIST,
+  model: {
+    ...AI_SCIENTIST.model,
+    activation: "relu",
+    biases: false,
+    context: 4,
+    init: "linear",
+    positionInit: "sinusoidal",
+    extraClasses: 239 - 97,
+    finalNorm: false,
+  },
+  data: { ...AI_SCIENTIST.data, operation: "x_div_y", rounding: "nearest" },
+  optim: { ...AI_SCIENTIST.optim, weightDecay: 1, warmup: 10, frozen: "pos" },
+  schedule: { steps: 100_000, evalEvery: 100 },
+};
+
 /** With the fields that came later, at their neutral values; frozen. */
 export function complete(spec: EarlierSpec, entries = PART_ENTRIES): RunSpec {
   const parts = PARTS.map((part) => {
@@ -73,13 +127,17 @@ const absent = (given: object, later: typeof PART_ENTRIES) =>
 
 /**
  * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live
- * notebook.
- * `nanda`: Nanda et al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023).
+ * notebook. `one-layer`: the lessons' own, near the next two: no biases, as many classes as answers, log-softmax in fp32. `nanda`: Nanda et
+ * al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023). `tl-demo`: TransformerLens's demonstration of it.
+ * `power`: Power et al., "Grokking: Generalization beyond overfitting on small algorithmic datasets" (2022).
  */
 export const PRESETS = {
   "ai-scientist": complete(AI_SCIENTIST),
   boundaries: complete(BOUNDARIES),
   "tiny-live": complete(TINY_LIVE),
+  "one-layer": complete(ONE_LAYER),
   nanda: complete(NANDA),
+  "tl-demo": complete(TL_DEMO),
+  power: complete(POWER),
 } as const;
 export type PresetName = keyof typeof PRESETS;

@@ -12,6 +12,7 @@ import {
   isNeutral,
   LARGEST_CONTEXT,
   type ModelSpec,
+  type OptimSpec,
   type Part,
   PART_ENTRIES,
   PARTS,
@@ -72,6 +73,9 @@ export interface Sizes {
   readonly M: number;
   readonly T: number;
   readonly V: number;
+  /** Values of a, of b and of the answer. */
+  readonly elements: number;
+  /** Classes of the output head: the elements, and those that are never the answer. */
   readonly C: number;
   /** Examples of an update. */
   readonly B: number;
@@ -89,10 +93,10 @@ export interface Sizes {
 /** The sizes of a run. In `[a, op, b, =]`, op and = are tokens 0 and 1 as in the template; in `[a, b, =]`, = comes last. */
 export function sizes(spec: RunSpec): Sizes {
   const { model, data } = spec;
-  const C = elementCount(data.operation, data.prime);
+  const elements = elementCount(data.operation, data.prime);
   const names = tokenNames(model.tokens);
   const pairs = pairCount(data.operation, data.prime);
-  const trainPairs = trainCount(data.trainFraction, pairs);
+  const trainPairs = trainCount(data.trainFraction, pairs, data.rounding);
   const firstElement = names.includes("op") ? 2 : 0;
   return {
     L: model.layers,
@@ -101,14 +105,15 @@ export function sizes(spec: RunSpec): Sizes {
     K: model.dModel / model.heads,
     M: model.dMlp,
     T: names.length,
-    V: C + names.filter((name) => name === "op" || name === "=").length,
-    C,
+    V: elements + names.filter((name) => name === "op" || name === "=").length,
+    elements,
+    C: elements + model.extraClasses,
     B: data.batch === "full" ? trainPairs : data.batch,
     pairs,
     trainPairs,
     firstElement,
     op: 0,
-    equals: firstElement === 0 ? C : 1,
+    equals: firstElement === 0 ? elements : 1,
   };
 }
 
@@ -179,17 +184,23 @@ function fail(name: string, value: unknown, requirement: string): never {
 
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
-  model: ({ dModel, heads, context, tokens }: ModelSpec) => {
+  model: ({ dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm }: ModelSpec) => {
     if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
     const least = tokenNames(tokens).length;
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
+    if (!biases && biasesIn !== "all") fail("biasesIn", biasesIn, "all where biases is false");
+    if (init !== "normal" && initSigmas !== "none") fail("initSigmas", initSigmas, `none where init is ${init}`);
+    if (norm === "none" && !finalNorm) fail("finalNorm", finalNorm, "true where norm is none, which leaves nothing to leave out");
   },
-  data: ({ operation, prime, trainFraction }: DataSpec) => {
+  data: ({ operation, prime, trainFraction, rounding }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
-    const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs);
+    const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs, rounding);
     if (trainPairs < 1 || trainPairs >= pairs) {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
+  },
+  optim: ({ frozen }: OptimSpec) => {
+    if (frozen === "all") fail("frozen", frozen, "such that some group is trained");
   },
 };
 

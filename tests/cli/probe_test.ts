@@ -52,11 +52,13 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
       probe("--run", hash, "--db", path("a.db"), "--csv"),
     ]);
     assertEquals([table.code, csv.code, csv.stderr], [0, 0, ""]);
-    const [title, , head, line, , note] = table.stdout.split("\n");
+    const [title, , head, line, , both, note] = table.stdout.split("\n");
     assertEquals(title, `Run 1 (${hash}): x + y mod 5, d_model 4, weight decay 1, seed 0; memorised at 10, grokked at 50`);
     assertEquals(head.trim().split(/ {3,}/), HEAD.split(/ {3,}/));
     assertMatch(line, /^ *200 .* %/);
-    assertMatch(note, /^Explained, restricted and excluded go by the key frequencies at step 200: [12 ]+\. --help says/);
+    const ending = "[12 ]+ \\(restricted [\\d.e-]+ +[\\d.]+ %, excluded [\\d.e-]+ +[\\d.]+ %\\)";
+    assertMatch(both, new RegExp(`^Key frequencies at step 200: by the logits ${ending}, by the neurons ${ending}\\.$`));
+    assertMatch(note, /^Explained, restricted and excluded above go by those of the logits\. --help says/);
     assertMatch(table.stderr, /^Figure: .*one\.svg\n$/);
     assertMatch(Deno.readTextFileSync(figure), /^<svg [^]*Cosine similarity of the answers[^]*<\/svg>$/);
 
@@ -66,6 +68,8 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
     assertAlmostEquals(Number(row.excluded_loss), reading.excluded.trainLoss, 0);
     assertAlmostEquals(Number(row.val_acc), reading.whole.valAcc, 0);
     assertAlmostEquals(Number(row.weight_norm), reading.weightNorm, 0);
+    assertEquals(row.neuron_key_frequencies, reading.neuronKeys.join(" "));
+    assertAlmostEquals(Number(row.neuron_restricted_acc), reading.byNeurons.restricted.acc, 0);
   }));
 
 Deno.test("a run with a series of checkpoints: a line each, the last one's key frequencies for all, progress as the figure", () =>
@@ -93,7 +97,7 @@ Deno.test("a run with a series of checkpoints: a line each, the last one's key f
 Deno.test("a run of an even modulus is read, its highest frequency with the others", () =>
   scratch(async (path) => {
     const runs = grid({
-      preset: "nanda",
+      preset: "one-layer",
       model: { dModel: 4, heads: 1, dMlp: 4 },
       data: { prime: 12, trainFraction: 0.5 },
       schedule: { steps: 20, evalEvery: 10 },
@@ -113,7 +117,7 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
     await train(path("a.db"));
     const operations = ["permutation", "x_div_y"] as const;
     const others = operations.flatMap((operation) =>
-      grid({ preset: "nanda", model: { dModel: 4, heads: 1, dMlp: 4 }, data: { operation, prime: 5 } })
+      grid({ preset: "one-layer", model: { dModel: 4, heads: 1, dMlp: 4 }, data: { operation, prime: 5 } })
     );
     await train(path("b.db"), small({ name: "others", runs: others.map((spec) => ({ ...spec, schedule: { steps: 20, evalEvery: 10 } })) }));
     const a = ["--db", path("a.db")], b = ["--db", path("b.db")];

@@ -88,7 +88,7 @@ Deno.test("an import that fails leaves no database, and one that there was as it
 
 Deno.test("where files of checkpoints can't be written, a sweep doesn't begin", () =>
   scratch(async (path) => {
-    const grid = { grid: { preset: "nanda", model: { dModel: 4, heads: 1 }, data: { prime: 5 }, schedule: { steps: 10 } } };
+    const grid = { grid: { preset: "one-layer", model: { dModel: 4, heads: 1 }, data: { prime: 5 }, schedule: { steps: 10 } } };
     await Deno.writeTextFile(path("grid.json"), JSON.stringify(grid));
     await Deno.writeTextFile(path("a.files"), "a file where the folder of the lab's files is to be");
     const args = ["--grid", path("grid.json"), "--db", path("a.db"), "--engine", "tfjs"];
@@ -111,7 +111,7 @@ Deno.test("what is in a file steers no terminal, and is cut", () =>
       "value.json": JSON.stringify({ optim: { lr: evil } }),
       "part.json": JSON.stringify({ model: long }),
       "preset.json": JSON.stringify({ preset: evil + long }),
-      "grid.json": JSON.stringify({ name: evil, grid: { preset: "nanda" } }),
+      "grid.json": JSON.stringify({ name: evil, grid: { preset: "one-layer" } }),
       "grid2.json": JSON.stringify({ [evil + long]: 1 }),
       "name.safetensors": header(JSON.stringify({ [evil + long]: { dtype: "F32", shape: [0], data_offsets: [0, 0] } })),
       "entry.safetensors": header(JSON.stringify({ a: evil + long })),

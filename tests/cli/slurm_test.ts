@@ -25,7 +25,7 @@ if (!SLURM) console.error("Slurm is not installed: the tests on a cluster are le
 const grid = (steps: number, seeds = "0..5") => ({
   name: "night",
   grid: {
-    preset: "nanda",
+    preset: "one-layer",
     data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
     model: { dModel: 8, heads: 2 },
     optim: { lr: 0.01 },

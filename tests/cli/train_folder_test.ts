@@ -112,7 +112,7 @@ Deno.test("what a resumed run can't honour is refused", () =>
         /seed 0: layers must be 1 as in|seed 0: \w+ must be/,
       ),
       refused(resume(saved, "--config", await file("b.json", { seed: 7 })), /must have a checkpoint of every seed, there is none of 7$/),
-      refused(resume(saved, "--config", await file("c.json", { preset: "nanda" })), /seed 0: dModel must be 8 as in its checkpoint/),
+      refused(resume(saved, "--config", await file("c.json", { preset: "one-layer" })), /seed 0: dModel must be 8 as in its checkpoint/),
       refused(
         resume(saved, "--config", await file("d.json", { schedule: { steps: 10 } })),
         /steps must be at least the 40 of its checkpoint/,
@@ -173,7 +173,7 @@ Deno.test("killed with batches under way, a training goes on as if nothing had b
 Deno.test("outputs that can't be written are refused before the first step, and leave nothing behind", () =>
   folder(async (path) => {
     await Deno.writeTextFile(path("file"), "");
-    await Deno.writeTextFile(path("mine.json"), '{"preset": "nanda"}');
+    await Deno.writeTextFile(path("mine.json"), '{"preset": "one-layer"}');
     const before = await filesIn(path("."));
     const bad: [string[], RegExp][] = [
       ...["--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--resume"].flatMap((flag) =>
@@ -205,7 +205,7 @@ Deno.test("outputs that can't be written are refused before the first step, and 
 Deno.test("a setting may come through a pipe", () =>
   folder(async (path) => {
     const child = new Deno.Command("sh", {
-      args: ["-c", `echo '{"preset": "nanda", "seed": 9}' | "$0" "$@"`, Deno.execPath(), "run", "-A", "lib/cli/train.ts"].concat(
+      args: ["-c", `echo '{"preset": "one-layer", "seed": 9}' | "$0" "$@"`, Deno.execPath(), "run", "-A", "lib/cli/train.ts"].concat(
         ["--engine", ENGINE, ...TINY.slice(2), "--config", "/dev/stdin", "--steps", "0", "--metrics", path("m.csv")],
       ),
       cwd: new URL("../..", import.meta.url),

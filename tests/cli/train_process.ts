@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 /** What most people have, and nothing has to be compiled for it. */
 export const ENGINE = "cpu";
-export const TINY = "--preset nanda --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
+export const TINY = "--preset one-layer --prime 5 --d-model 8 --heads 2 --train-fraction 0.5 --steps 40 --eval-every 10".split(" ");
 export const ROOT = new URL("../..", import.meta.url);
 
 export const start = (args: readonly string[], environment: Record<string, string> = {}) =>

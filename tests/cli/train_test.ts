@@ -11,19 +11,13 @@ const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
 
 Deno.test("every field of the spec has a flag that sets it", async () => {
-  const from = { ...PRESETS.nanda };
+  const from = { ...PRESETS["one-layer"] };
   const values: Record<string, [string, unknown]> = {
-    "activation": ["gelu", "gelu"],
-    "norm": ["pre", "pre"],
-    "mask": ["none", "none"],
-    "pooling": ["mean", "mean"],
     "biases": ["true", true],
-    "tokens": ["a op b =", "a op b ="],
-    "init-scheme": ["pytorch", "pytorch"],
-    "operation": ["x_mul_y", "x_mul_y"],
+    "final-norm": ["false", false],
+    "init-sigmas": ["embed=0.5", "embed=0.5"],
+    "frozen": ["embed", "embed"],
     "batch": ["12", 12],
-    "decay": ["matrices", "matrices"],
-    "loss": ["stable", "stable"],
     "layers": ["2", 2],
     "d-model": ["16", 16],
     "heads": ["2", 2],
@@ -38,9 +32,10 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
   assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
-  for (const [flag, { part, name }] of FIELDS) {
-    const [text, value] = values[flag] ?? ["0.25", 0.25];
-    const { specs: [spec] } = await request("--preset", "nanda", `--${flag}`, text);
+  for (const [flag, { part, name, field }] of FIELDS) {
+    const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
+    const [text, value] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
+    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
@@ -54,15 +49,16 @@ Deno.test("the names that others script against are flags", async () => {
     ..."--d-mlp 16 --activation relu --norm none --mask none --pooling mean --no-biases --context 4 --betas 0.8,0.9 --eps 1e-6".split(" "),
     ..."--decay matrices --loss stable --init-scheme normal".split(" "),
   );
-  assertEquals(spec.data, { operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
-  const optim = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
-  assertEquals(spec.optim, optim);
+  const { data, optim } = PRESETS["ai-scientist"];
+  assertEquals(spec.data, { ...data, operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
+  const given = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
+  assertEquals(spec.optim, { ...optim, ...given });
   assertEquals([spec.model.biases, spec.model.init, spec.model.dMlp], [false, "normal", 16]);
 });
 
 Deno.test("flags win over the file, which wins over the preset", () =>
   folder(async (path) => {
-    await Deno.writeTextFile(path("mine.json"), JSON.stringify({ preset: "nanda", seed: 7, optim: { lr: 0.5, weightDecay: 0.25 } }));
+    await Deno.writeTextFile(path("mine.json"), JSON.stringify({ preset: "one-layer", seed: 7, optim: { lr: 0.5, weightDecay: 0.25 } }));
     const { specs: [spec] } = await request("--config", path("mine.json"), "--lr", "0.125");
     assertEquals([spec.optim.lr, spec.optim.weightDecay, spec.optim.warmup, spec.seed], [0.125, 0.25, 10, 7]);
     const { specs: [other] } = await request("--config", path("mine.json"), "--preset", "boundaries", "--seeds", "3");
@@ -184,10 +180,10 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ],
   ["--lr fast", /^error: Cannot read --lr: must be a number, current value is "fast"$/],
   ["--json=yes", /^error: Cannot read --json: must have no value, current value is "yes"$/],
-  ["nanda", /^error: Cannot read the command line: must be flags, current value is "nanda"$/],
+  ["one-layer", /^error: Cannot read the command line: must be flags, current value is "one-layer"$/],
   ["--seeds 3..1", /^error: Cannot read --seeds: must be like 0,1,2 or 0\.\.9, current value is "3\.\.1"$/],
   ["--seeds 1,1", /^error: Cannot read --seeds: must be different seeds, current value is "1,1"$/],
-  ["--preset toString", /^error: Cannot use this run: preset must be one of .*nanda.*, current value is "toString"$/],
+  ["--preset toString", /^error: Cannot use this run: preset must be one of .*one-layer.*, current value is "toString"$/],
   ["--engine cuda", /^error: Cannot read --engine: must be one of webgpu, cpu, tfjs, current value is "cuda"$/],
   ["--threads 0", /^error: Cannot read --threads: must be a whole number from 1 to 256, current value is "0"$/],
   ["--threads two", /^error: Cannot read --threads: must be a whole number from 1 to 256, current value is "two"$/],
@@ -207,7 +203,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
   ["--config DIR/field.json", /^error: Cannot use this run: a field of optim must be one of lr, .*, current value is "learningRate"$/],
   ["--config DIR/own.json", /^error: Cannot use this run: a field of run must be one of model, .*, current value is "toString"$/],
   ["--config DIR/tokens.json", /^error: Cannot use this run: tokens must be one of a op b =, a b =, a b, current value is 5$/],
-  ["--config DIR/preset.json", /^error: Cannot use this run: preset must be one of ai-scientist, .*, current value is \["nanda"\]$/],
+  ["--config DIR/preset.json", /^error: Cannot use this run: preset must be one of ai-scientist, .*, current value is \["one-layer"\]$/],
   ["--config DIR/controls.json", /^error: Cannot use this run: norm must be one of post, pre, none, current value is "\\n\\u001b\[2J"$/],
   ["--config DIR/long.json", /^error: Cannot use this run: norm must be .*, current value is "x{80}…" \(1,200,000 characters\)$/],
   ["--config DIR/corrupt.safetensors", /^error: Cannot read --config .*: must be JSON, /],
@@ -226,7 +222,7 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     await Deno.writeTextFile(path("in/field.json"), '{"optim": {"learningRate": 1}}');
     await Deno.writeTextFile(path("in/own.json"), '{"toString": 1}');
     await Deno.writeTextFile(path("in/tokens.json"), '{"model": {"tokens": 5}}');
-    await Deno.writeTextFile(path("in/preset.json"), '{"preset": ["nanda"]}');
+    await Deno.writeTextFile(path("in/preset.json"), '{"preset": ["one-layer"]}');
     await Deno.writeTextFile(path("in/controls.json"), '{"model": {"norm": "\\n\\u001b[2J"}}');
     await Deno.writeTextFile(path("in/long.json"), JSON.stringify({ model: { norm: "x".repeat(1_200_000) } }));
     await Deno.writeFile(path("in/corrupt.safetensors"), Uint8Array.of(255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3));
@@ -325,7 +321,7 @@ Deno.test("a model that no memory holds is one line, and leaves no file", () =>
   }));
 
 Deno.test("the help names every flag and the preset's defaults; a stack trace comes only when asked for", async () => {
-  const text = await readRequest(["--help", "--preset", "nanda", "--lr", "0.25"]);
+  const text = await readRequest(["--help", "--preset", "one-layer", "--lr", "0.25"]);
   assert(typeof text === "string");
   for (const flag of [...FIELDS.keys(), "preset", "config", "seeds", "until-grokked", "resume", "metrics", "json"]) {
     assertStringIncludes(text, `--${flag}`);

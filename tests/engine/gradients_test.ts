@@ -95,6 +95,20 @@ gradientTest("padding everywhere, pre-norm, mean", {
 });
 gradientTest("permutations: 120 elements", { data: { operation: "permutation", trainFraction: 0.02, batch: "full" } });
 gradientTest("an unused position", { model: { context: 9 } });
+for (const batch of [5, "full"] as const) {
+  gradientTest(`biases in the MLP alone, a class that is no answer, batch ${batch}`, {
+    model: { norm: "none", tokens: "a b =", biasesIn: "mlp", extraClasses: 1 },
+    data: { batch },
+  });
+  gradientTest(`no LayerNorm before the head, three classes more, batch ${batch}`, {
+    model: { finalNorm: false, biases: false, extraClasses: 3, init: "linear", positionInit: "sinusoidal" },
+    data: { batch },
+  });
+}
+gradientTest("pre-norm, none before the head, mean", {
+  model: { norm: "pre", finalNorm: false, pooling: "mean" },
+  data: { batch: "full" },
+});
 gradientTest("the loss in doubles", { optim: { loss: "float64" } }, KERNELS.filter(({ name }) => name === "cpu"));
 
 // The smallest sizes there are: one by one, and all at once.
@@ -113,7 +127,7 @@ for (const tokens of TOKENS) {
 }
 
 const OTHERS = KERNELS.filter(({ all }) => !all);
-for (const preset of ["ai-scientist", "boundaries", "nanda"] as const) {
+for (const preset of ["ai-scientist", "boundaries", "one-layer"] as const) {
   const { layers, norm, mask, pooling, tokens, activation, biases, init } = runSpec({ preset }).model;
   const like = { layers, norm, mask, pooling, tokens, activation, biases, init };
   gradientTest(`like ${preset}`, { model: like, data: { batch: "full" } }, OTHERS);

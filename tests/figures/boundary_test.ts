@@ -8,6 +8,7 @@ import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../../lib/figures/boundary/cell_survival.ts";
 import { criticalFigure } from "../../lib/figures/boundary/critical.ts";
 import { delayFigure } from "../../lib/figures/boundary/delay.ts";
+import { moduliFigure } from "../../lib/figures/boundary/moduli.ts";
 import { scaleOfSteps, stepAxis } from "../../lib/figures/scale.ts";
 import { shadesOf } from "../../lib/figures/shades.ts";
 import { stretches, surfaceFinding } from "../../lib/figures/boundary/surface.ts";
@@ -276,5 +277,31 @@ Deno.test("what can't be drawn is refused, in one line", () => {
     () => surfaceOf([...runs, { ...runs[0], spec: lr(runs[0].spec) }]),
     Error,
     "must differ in their seed alone, current value is 2 settings",
+  );
+});
+
+Deno.test("moduli: steps against width and width over modulus, and times the modulus; medians of three seeds or more", () => {
+  const primes = [23, 47],
+    all = primes.flatMap((prime) =>
+      grid({ preset: "boundaries", data: { prime }, model: { dModel: [24, 48, 96] }, schedule: { steps: STEPS }, seed: range(5) })
+    ).filter(({ model, seed }) => model.dModel > 24 || seed < 2).map((spec): BoardRun => {
+      const late = spec.data.prime === 23 && spec.model.dModel === 24 && spec.seed === 1;
+      const step = late ? null : Math.round(1e5 / spec.data.prime * (1 + spec.data.prime / spec.model.dModel) + 10 * spec.seed);
+      return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep: step };
+    });
+  const figure = moduliFigure(all, { task: "a + b" });
+  assertEquals(marks(figure, "grokked", "not grokked"), [3 * 23, 3]);
+  const words = texts(figure);
+  for (const word of ["p = 23", "p = 47", "d_model →", "d_model / p →", "Optimiser steps × p"]) {
+    assert(words.some((text) => text.startsWith(word) || text.toLowerCase() === word), word);
+  }
+  assertMatch(
+    title(figure),
+    /^At equal d_model \/ p, networks grok sooner modulo 47 than modulo 23, in 0\.\d+ times the steps; times p, the two aren't told apart$/,
+  );
+  assertThrows(
+    () => moduliFigure(all.filter(({ spec }) => spec.data.prime === 23)),
+    Error,
+    "there must be at least two, current value is 1",
   );
 });

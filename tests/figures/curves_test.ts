@@ -36,7 +36,7 @@ function run(seed: number, memorised: number | null, grokked: number | null, las
     });
   });
   return {
-    spec: runSpec({ preset: "nanda", data: { prime: CLASSES }, seed }),
+    spec: runSpec({ preset: "one-layer", data: { prime: CLASSES }, seed }),
     metrics: rows,
     memorisationStep: memorised,
     grokkingStep: grokked,
@@ -131,7 +131,7 @@ Deno.test("titles state what the runs show", () => {
 
 Deno.test("a figure says what was learned, where all runs agree on it", () => {
   const of = (...inputs: RunInput[]) =>
-    about(inputs.map((input) => ({ ...run(0, null, null), spec: runSpec({ preset: "nanda", ...input }) })));
+    about(inputs.map((input) => ({ ...run(0, null, null), spec: runSpec({ preset: "one-layer", ...input }) })));
   const [third, half]: RunInput[] = [0.3, 0.5].map((trainFraction) => ({ data: { trainFraction } }));
   assertEquals(of(third), { task: "x + y mod 113, trained on 30 % of all pairs", classes: 113 });
   assertEquals(of(third, half), { task: "x + y mod 113", classes: 113 });

@@ -22,7 +22,7 @@ function run(seed: number, memorised: number | null, grokked: number | null, pla
       ...{ batchLoss: NaN, batchAcc: NaN },
     };
   });
-  const spec = runSpec({ preset: "nanda", data: { prime: CLASSES }, seed });
+  const spec = runSpec({ preset: "one-layer", data: { prime: CLASSES }, seed });
   return { spec, metrics, memorisationStep: memorised, grokkingStep: grokked };
 }
 const runs = (n: number, grokked: number | null, plateau?: number) =>

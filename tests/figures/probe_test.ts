@@ -32,7 +32,7 @@ function made(step: number, structure: number, keys: readonly number[] = [2, 5])
     (s, d) => (1 - structure) * own[4 * s + d] + (d > 1 ? 0 : structure * (d === 0 ? Math.cos : Math.sin)(angle(2 * s))),
   );
   const neurons = from(8, (_, m) => m < 8 * structure ? 0 : random.normal());
-  return reading(SPEC, { step, params: initialise(SPEC) }, { logits, features, neurons }, keys);
+  return reading(SPEC, { step, params: initialise(SPEC) }, { logits, features, neurons }, { keys, neuronKeys: [5] });
 }
 const READINGS = [made(0, 0), made(100, 0.1), made(1000, 0.6), made(2000, 1)];
 

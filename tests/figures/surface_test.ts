@@ -124,7 +124,7 @@ Deno.test("the figure: its finding, its picture, and less than 200 KB, alone and
   assert(!/(src|href)="(?!data:)|import\(|fetch\(/.test(view.html));
   assert(view.html.includes("Redistribution and use in source and binary forms"), "the library's licence travels with it");
   const many = grid({
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel: range(17).map((i) => 8 + 4 * i) },
     optim: { weightDecay: range(9).map((j) => 0.05 * 1.8 ** j) },
   })

@@ -74,7 +74,7 @@ export const VALUES: readonly unknown[] = [
     "x",
     "full",
     "1",
-    "nanda",
+    "one-layer",
     "NaN",
     "Infinity",
     "0..4",

@@ -20,7 +20,7 @@ const experiment = (steps: number): Experiment => ({
   margin: 50,
   watch: { attention: { pairs: 4, full: 1, perDecade: 2 }, weights: { perDecade: 1 } },
   runs: grid({
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel: 4, heads: 1, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },
     schedule: { steps, evalEvery: 10 },

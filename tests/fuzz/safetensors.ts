@@ -31,7 +31,7 @@ const TYPES = ["F64", "I32", "F16", "", "toString", "\u001b[31m", 5, null];
 /** The seed's spec, whole files of each kind, and their bytes. */
 async function originals(folder: string) {
   const spec = runSpec({
-    preset: "nanda",
+    preset: "one-layer",
     seed: 3,
     model: { dModel: 4, heads: 2, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },

@@ -11,14 +11,14 @@ Deno.test("range counts like Python's", () => {
 });
 
 Deno.test("a grid is all combinations of its lists; the last varies fastest, what isn't a list is fixed", () => {
-  const runs = grid({ preset: "nanda", model: { layers: [1, 2], dModel: 32 }, optim: { lr: [0.1, 0.2] }, seed: range(2) });
+  const runs = grid({ preset: "one-layer", model: { layers: [1, 2], dModel: 32 }, optim: { lr: [0.1, 0.2] }, seed: range(2) });
   assertEquals(runs.map(({ model, optim, seed }) => `${model.layers} ${optim.lr} ${seed}`), [
     ...["1 0.1 0", "1 0.1 1", "1 0.2 0", "1 0.2 1"],
     ...["2 0.1 0", "2 0.1 1", "2 0.2 0", "2 0.2 1"],
   ]);
-  assertEquals(runs[0], runSpec({ preset: "nanda", model: { layers: 1, dModel: 32 }, optim: { lr: 0.1 }, seed: 0 }));
+  assertEquals(runs[0], runSpec({ preset: "one-layer", model: { layers: 1, dModel: 32 }, optim: { lr: 0.1 }, seed: 0 }));
   assertEquals(grid({}), [PRESETS["ai-scientist"]]);
-  assertEquals(grid({ preset: ["nanda", "boundaries"] }).map(({ model }) => model.norm), ["none", "pre"]);
+  assertEquals(grid({ preset: ["one-layer", "boundaries"] }).map(({ model }) => model.norm), ["none", "pre"]);
 });
 
 Deno.test("grids in a row are one after the other; a run that two of them ask for comes once, for the larger number of steps", () => {

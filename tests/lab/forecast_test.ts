@@ -6,7 +6,7 @@ import type { Engine } from "../../lib/engine/engine.ts";
 import { fakeEngine } from "../fake_engine.ts";
 
 const left = grid({
-  preset: "nanda",
+  preset: "one-layer",
   model: { dModel: [64, 32, 16, 8], heads: 1, dMlp: 4 },
   data: { prime: 5, trainFraction: 0.5 },
   schedule: { steps: 100, evalEvery: 10 },

@@ -16,7 +16,7 @@ import { content, scratch } from "./lab_files.ts";
 /** Very small runs of two shapes. */
 const runs = (steps = 200, seeds = range(3)) =>
   grid({
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel: [4, 8], heads: 1, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },
     schedule: { steps, evalEvery: 10 },

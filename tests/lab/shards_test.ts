@@ -12,7 +12,13 @@ const whole = (runs: readonly RunSpec[]) => runs.map((spec) => ({ spec, updates:
 const work = (spec: RunSpec, updates = spec.schedule.steps) => updates * updateCost(spec);
 
 Deno.test("the parts of a sweep are all of it, each gets its share of every shape, and they are the same on any machine", () => {
-  const all = grid({ preset: "nanda", model: { dModel: [4, 8], heads: 1 }, data: { prime: 5 }, schedule: { steps: 450 }, seed: range(30) });
+  const all = grid({
+    preset: "one-layer",
+    model: { dModel: [4, 8], heads: 1 },
+    data: { prime: 5 },
+    schedule: { steps: 450 },
+    seed: range(30),
+  });
   const parts = [0, 1, 2].map((index) => part(all, { index, count: 3 }));
   assertEquals(new Set(parts.flat().map(specHash)).size, 60);
   assertEquals(parts.flat().length, 60);
@@ -31,8 +37,8 @@ Deno.test("shards have the same work, not the same number of runs", () => {
     assert(Math.max(...shards) <= 4 / 3 * Math.max(mean, largest), name);
   }
   const [wide, ...narrow] = [
-    runSpec({ preset: "nanda", model: { dModel: 128 } }),
-    ...grid({ preset: "nanda", model: { dModel: 32 }, seed: range(30) }),
+    runSpec({ preset: "one-layer", model: { dModel: 128 } }),
+    ...grid({ preset: "one-layer", model: { dModel: 32 }, seed: range(30) }),
   ];
   const [one, other] = balanced(whole([wide, ...narrow]), 2);
   assertEquals([one.length + other.length, new Set([...one, ...other]).size], [31, 31]);
@@ -40,7 +46,7 @@ Deno.test("shards have the same work, not the same number of runs", () => {
 });
 
 Deno.test("what is left to do counts, not what the run asks for in all; more shards than runs leave some empty", () => {
-  const runs = grid({ preset: "nanda", seed: range(4) }), left = runs.map((spec, i) => ({ spec, updates: i === 0 ? 900 : 300 }));
+  const runs = grid({ preset: "one-layer", seed: range(4) }), left = runs.map((spec, i) => ({ spec, updates: i === 0 ? 900 : 300 }));
   assertEquals(balanced(left, 2).map((shard) => shard.map(({ spec }) => spec.seed)), [[0], [1, 2, 3]]);
   assertEquals(balanced(whole(runs), 6).filter((shard) => shard.length === 0).length, 2);
 });
@@ -63,6 +69,6 @@ Deno.test("a shard's file holds its experiment and exactly its runs, one grid pe
       assertEquals(sorted(runs), sorted(expected), experiment.name);
       assertEquals(rest, { keep: "checkpoint", ...others });
     }
-    const seeds = grid({ preset: "nanda", optim: { weightDecay: [0, 1] }, seed: range(5000) });
+    const seeds = grid({ preset: "one-layer", optim: { weightDecay: [0, 1] }, seed: range(5000) });
     assert(gridText({ name: "seeds", runs: seeds }).length < 100_000, "seeds of one setting share its text");
   }));

@@ -7,7 +7,7 @@ import { fakeEngine } from "../fake_engine.ts";
 /** Six very small runs: seed 0 groks and dips, seed 1 never does, seed 2 breaks off. */
 export const runs = (steps = 200) =>
   grid({
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel: [4, 8], heads: 1, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },
     schedule: { steps, evalEvery: 10 },
@@ -16,7 +16,7 @@ export const runs = (steps = 200) =>
 /** Three of one shape: for what is stored of runs while they train. */
 export const watchedRuns = (steps = 450) =>
   grid({
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel: 4, heads: 2, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },
     schedule: { steps, evalEvery: 10 },

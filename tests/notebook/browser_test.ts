@@ -233,7 +233,7 @@ Deno.test({
   fn: async () => {
     const scratch = book(
       'import { grid, sweep } from "../lib/mod.ts";\nconst db = "lab.db"; // in the notebook\'s folder, which goes with it',
-      `const runs = grid({ preset: "nanda", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 200_000, evalEvery: 100 }, seed: [0, 1] });
+      `const runs = grid({ preset: "one-layer", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 200_000, evalEvery: 100 }, seed: [0, 1] });
 await sweep({ name: "scratch", runs }, { db, recorded: false });`,
     );
     await inJupyter({ "scratch.ipynb": scratch }, async (open) => {

@@ -39,7 +39,7 @@ for (const name of Object.keys(CASES) as Case[]) {
 
 Deno.test("reference: the comparison with PyTorch sees a wrong optimiser", async () => {
   const wrong = (run: RunSpec) => engine.open([{ ...run, optim: { ...run.optim, weightDecay: 0.9 * run.optim.weightDecay } }]);
-  await assertRejects(() => followsFixture(wrong, "nanda"), Error, "must be");
+  await assertRejects(() => followsFixture(wrong, "one-layer"), Error, "must be");
 });
 
 /** Cutting the Taylor series and float32 losses each leave about 1e-4 of the steepest slope at a step of 0.01. */
@@ -96,7 +96,7 @@ for (const backend of ["cpu", "webgpu"] as const) {
 Deno.test("reference: views of the flat parameters are the layout's tensors", async () => {
   await tfjsEngine("cpu");
   select("cpu");
-  const inputs: RunInput[] = [small, { preset: "nanda", model: { dModel: 10, heads: 1 } }, { model: { heads: 2, dModel: 2, dMlp: 3 } }];
+  const inputs: RunInput[] = [small, { preset: "one-layer", model: { dModel: 10, heads: 1 } }, { model: { heads: 2, dModel: 2, dMlp: 3 } }];
   for (const spec of inputs.map(runSpec)) {
     const at = layout(spec), flat = Float32Array.from({ length: at.length }, (_, i) => i);
     tf.tidy(() => {

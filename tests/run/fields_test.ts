@@ -155,15 +155,15 @@ Deno.test("fields: no field takes a list, a set, an object, or what isn't a numb
       assertThrows(() => grid({ [part]: { [name]: [1] } }), Error, says);
     }
   }
-  for (const value of [5, null, [], [5], "nanda", new Map(), new Set([{}])]) {
+  for (const value of [5, null, [], [5], "one-layer", new Map(), new Set([{}])]) {
     assertThrows(() => runSpec(value as RunInput), Error, "Cannot use this run: it must be an object");
     assertThrows(() => grid(value as RunInput), Error, "Cannot use this grid: it must be an object");
   }
-  for (const preset of [["nanda"], "toString", "__proto__", 1, {}, null]) {
+  for (const preset of [["one-layer"], "toString", "__proto__", 1, {}, null]) {
     assertThrows(
       () => runSpec({ preset } as unknown as RunInput),
       Error,
-      "preset must be one of ai-scientist, boundaries, tiny-live, nanda",
+      "preset must be one of ai-scientist, boundaries, tiny-live, one-layer, nanda, tl-demo, power",
     );
   }
   assertThrows(
@@ -209,5 +209,5 @@ Deno.test("grid: combinations are counted before they are made, and runs share t
   const runs = grid({ ...many, optim: { lr } });
   assertEquals([runs.length, new Set(runs.map(({ model }) => model)).size, new Set(runs.map(({ optim }) => optim)).size], [10_000, 1, 100]);
   assertEquals(MOST_RUNS, 1_000_000);
-  assertEquals(grid({ preset: ["nanda", "boundaries"], seed: [1, 1], optim: { lr: [1e-3, 1e-3] } }).length, 2);
+  assertEquals(grid({ preset: ["one-layer", "boundaries"], seed: [1, 1], optim: { lr: [1e-3, 1e-3] } }).length, 2);
 });

@@ -4,19 +4,21 @@ import { initialise, layout, parameterCount, read, write } from "../../lib/run/l
 import { PRESETS, type RunInput, runSpec, shapeKey, sizes, specHash, stableJson } from "../../lib/run/spec.ts";
 
 Deno.test("spec: presets are the published settings", () => {
-  const { "ai-scientist": scientist, boundaries, "tiny-live": live, nanda } = PRESETS;
+  const { "ai-scientist": scientist, boundaries, "tiny-live": live, "one-layer": small } = PRESETS;
   const optim = ({ lr, weightDecay, beta1, beta2, warmup }: typeof scientist.optim) => [lr, weightDecay, beta1, beta2, warmup];
   assertEquals(optim(scientist.optim), [1e-3, 0.5, 0.9, 0.98, 50]);
   assertEquals(optim(boundaries.optim), [1e-3, 1, 0.9, 0.98, 0]);
   assertEquals(optim(live.optim), [1e-3, 0.01, 0.9, 0.999, 0]);
-  assertEquals(optim(nanda.optim), [1e-3, 1, 0.9, 0.98, 10]);
-  for (const { optim } of Object.values(PRESETS)) assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", "torch"]);
-  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
+  assertEquals(optim(small.optim), [1e-3, 1, 0.9, 0.98, 10]);
+  for (const [name, { optim }] of Object.entries(PRESETS)) {
+    assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", name === "tl-demo" ? "float64" : "torch"]);
+  }
+  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512, rounding: "down" });
   assertEquals(boundaries.data.batch, "full");
   assertEquals([live.data.trainFraction, live.data.batch, live.model.positionSigma], [0.3, 256, 0.02]);
-  assertEquals([nanda.data.prime, nanda.data.trainFraction, nanda.data.batch], [113, 0.3, "full"]);
-  assertEquals([nanda.model.layers, nanda.model.dMlp, nanda.model.activation, nanda.model.norm], [1, 512, "relu", "none"]);
-  assertEquals([scientist, boundaries, live, nanda].map(({ model }) => `${model.norm} ${model.mask} ${model.pooling} [${model.tokens}]`), [
+  assertEquals([small.data.prime, small.data.trainFraction, small.data.batch], [113, 0.3, "full"]);
+  assertEquals([small.model.layers, small.model.dMlp, small.model.activation, small.model.norm], [1, 512, "relu", "none"]);
+  assertEquals([scientist, boundaries, live, small].map(({ model }) => `${model.norm} ${model.mask} ${model.pooling} [${model.tokens}]`), [
     "post causal last [a op b =]",
     "pre none mean [a b]",
     "pre none last [a b]",
@@ -27,7 +29,7 @@ Deno.test("spec: presets are the published settings", () => {
 
 Deno.test("spec: what differs wins over the preset; d_mlp follows d_model, the context follows the tokens", () => {
   assertEquals(runSpec(), PRESETS["ai-scientist"]);
-  const spec = runSpec({ preset: "nanda", model: { dModel: 64, tokens: "a b" }, optim: { lr: 0.01 }, seed: 9 });
+  const spec = runSpec({ preset: "one-layer", model: { dModel: 64, tokens: "a b" }, optim: { lr: 0.01 }, seed: 9 });
   assertEquals([spec.model.dMlp, spec.model.context, spec.model.heads, spec.optim.lr, spec.optim.warmup, spec.seed], [
     256,
     2,
@@ -49,7 +51,10 @@ Deno.test("spec: a run is frozen, and the preset behind it untouched", () => {
 
 Deno.test("spec: what cannot be ends in one line with the field, its value and what it must be", () => {
   const cases: [unknown, string][] = [
-    [{ preset: "resnet" }, 'preset must be one of ai-scientist, boundaries, tiny-live, nanda, current value is "resnet"'],
+    [
+      { preset: "resnet" },
+      'preset must be one of ai-scientist, boundaries, tiny-live, one-layer, nanda, tl-demo, power, current value is "resnet"',
+    ],
     [{ data: { operation: "x_pow_y" } }, "operation must be one of x_plus_y, x_minus_y, x_div_y"],
     [{ data: { operation: "x_div_y", prime: 96 } }, "prime must be a prime number for x_div_y, current value is 96"],
     [{ data: { prime: 1 } }, "prime must be a whole number from 2 to 1021, current value is 1"],
@@ -66,6 +71,12 @@ Deno.test("spec: what cannot be ends in one line with the field, its value and w
     [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, current value is "tanh"'],
     [{ model: { context: 3 } }, "context must be a whole number from 4 to 64, current value is 3"],
     [{ model: { biases: 1 } }, "biases must be true or false, current value is 1"],
+    [{ model: { biases: false, biasesIn: "mlp" } }, 'biasesIn must be all where biases is false, current value is "mlp"'],
+    [{ model: { norm: "none", finalNorm: false } }, "finalNorm must be true where norm is none"],
+    [{ model: { initSigmas: "mlp=0.1" } }, 'initSigmas must be none where init is pytorch, current value is "mlp=0.1"'],
+    [{ model: { extraClasses: -1 } }, "extraClasses must be a whole number from 0 to 1024, current value is -1"],
+    [{ optim: { frozen: "all" } }, 'frozen must be such that some group is trained, current value is "all"'],
+    [{ optim: { frozen: "mlp+embed" } }, "frozen must be all, none, or some of embed+pos+attn"],
     [{ optim: { lr: NaN } }, "lr must be 0 or above, current value is NaN"],
     [{ optim: { beta2: 1 } }, "beta2 must be at least 0 and below 1, current value is 1"],
     [{ optim: { weightDecay: -1 } }, "weightDecay must be 0 or above, current value is -1"],
@@ -137,12 +148,14 @@ Deno.test("layout: parameter counts are the published ones", () => {
   }
   assertEquals([count(4, 64, "x_plus_y"), count(4, 128, "x_plus_y")], [213_025, 819_169]);
   // No LayerNorm and no biases: (114 + 3) · 128 + 4 · 128 · 128 + 2 · 128 · 512 + 128 · 113
-  assertEquals(parameterCount(runSpec({ preset: "nanda" })), 226_048);
+  assertEquals(parameterCount(runSpec({ preset: "one-layer" })), 226_048);
 });
 
 Deno.test("layout: tensors don't overlap, and what no tensor holds is padding that stays zero", () => {
   const small: RunInput[] = [{ model: { dModel: 1, heads: 1, dMlp: 1 }, data: { prime: 2, batch: 1 } }, { model: { dMlp: 1 } }];
-  for (const input of [...small, { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "nanda" }] as RunInput[]) {
+  for (
+    const input of [...small, { model: { dModel: 18, heads: 3, dMlp: 10 }, data: { prime: 11 } }, { preset: "one-layer" }] as RunInput[]
+  ) {
     const spec = runSpec(input), { length, tensors, vectorsFrom, blocks } = layout(spec);
     // Products read and write matrices in groups of four rows.
     for (const { offset, rows, stride } of blocks.values()) {
@@ -190,7 +203,7 @@ Deno.test("layout: initial weights are spread as PyTorch spreads them", () => {
   assertNotEquals(initialise(runSpec({ seed: 1 })), flat);
   assertEquals(initialise(runSpec({ seed: 0, data: { operation: "x_div_y" } })), flat);
 
-  const normal = runSpec({ preset: "nanda" }), W = initialise(normal);
+  const normal = runSpec({ preset: "one-layer" }), W = initialise(normal);
   const mean = W.reduce((sum, x) => sum + x * x, 0) / parameterCount(normal);
   assertAlmostEquals(Math.sqrt(mean), 1 / Math.sqrt(128), fiveSigma(1 / Math.sqrt(128), parameterCount(normal)));
 });

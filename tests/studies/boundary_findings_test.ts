@@ -4,8 +4,9 @@ import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
 import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
 import { publishedBoundaries, type PublishedRun } from "../../lib/studies/boundaries/published.ts";
-import { besidePublishedSettings, inOrder, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
+import { besidePublishedSettings, inOrder, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
+import { moduliPlaces, powerOf, ratioClass } from "../../lib/analysis/boundary/moduli.ts";
 import { delayRows } from "../../lib/analysis/boundary/delay.ts";
 import { DECAY } from "../../lib/analysis/boundary/surface.ts";
 
@@ -146,4 +147,45 @@ Deno.test("in small: the first map and the single questions are parts of the lar
     assert(own.length > 0 && own.every((spec) => hashes.has(specHash(spec))), name);
   }
   assertEquals([map.runs.length, SMALL_MAP.runs.length], [150, 60]);
+});
+
+const atDecayOne = published.filter(({ spec }) => spec.optim.weightDecay === 1);
+
+Deno.test("moduli, published: steps at equal width over modulus fall as 1 / p; neither the ratio, nor the width, nor the modulus decides alone", () => {
+  const claims = moduliClaims(atDecayOne), verdicts = claims.map(({ rows }) => rows.map(({ verdict }) => verdict));
+  assertEquals(claims.map(({ rows }) => rows.length), [5, 5, 2, 5, 5]);
+  assertEquals(verdicts[0], [-1, -1, -1, -1, -1]); // each larger modulus groks sooner at equal d / p
+  assertEquals(verdicts[1].filter((verdict) => verdict === 1), []);
+  assertEquals(verdicts[2], [1, -1]); // narrow later, wide sooner
+  assertEquals(verdicts[3], [0, 0, 0, 0, 0]); // times p: no modulus told apart
+  assertEquals([verdicts[4][0], verdicts[4][3]], [1, 1]); // at equal width they are
+  const extremes = claims[0].rows.at(-1)!, { power, low, high } = powerOf(extremes, 97, 23);
+  assertEquals([extremes.first, extremes.second], ["p 97", "p 23"]);
+  // 23 / 97 = 0.237: twice the modulus, half the steps.
+  assert(extremes.interval.low! < 23 / 97 && 23 / 97 < extremes.interval.high!, JSON.stringify(extremes));
+  assert(low! < power! && power! < high! && low! <= -1 && high! >= -1.01 && high! < -0.9, JSON.stringify({ power, low, high }));
+});
+
+Deno.test("moduli: independently, the median of steps × p within a class of d / p varies by less than a quarter, that of steps by more than three times", () => {
+  const places = moduliPlaces(atDecayOne).filter(({ runs, median }) => runs.length === 5 && median !== null);
+  for (const ratio of [1.97, 2.46, 2.97]) {
+    const some = places.filter(({ prime, dModel }) => Math.abs(Math.log(dModel / prime / ratio)) < 0.05);
+    assertEquals(some.map(({ prime }) => prime).filter((prime, i, all) => all.indexOf(prime) === i), [23, 47, 53, 59, 97], `${ratio}`);
+    const spread = (of: (place: typeof some[number]) => number) => Math.max(...some.map(of)) / Math.min(...some.map(of));
+    assert(spread(({ median, prime }) => median! * prime) < 1.26, `${ratio}: ${spread(({ median, prime }) => median! * prime)}`);
+    assert(spread(({ median }) => median!) > 3, `${ratio}: ${spread(({ median }) => median!)}`);
+  }
+});
+
+Deno.test("moduli: a seed counts once, an open run leaves the median open, and a ratio that no class is near to is none", () => {
+  const places = moduliPlaces(atDecayOne),
+    of = (prime: number, dModel: number) => places.find((place) => place.prime === prime && place.dModel === dModel)!;
+  assertEquals([of(97, 128).runs.length, of(97, 128).median, of(23, 16).median], [5, 1340, null]);
+  const waiting = moduliPlaces(
+    of(97, 128).runs.map((run, i) => (i > 0 ? run : { ...run, status: "training" as const, grokkingStep: null })),
+  );
+  assertEquals(waiting.map(({ median }) => median), [null]);
+  assertEquals([0.33, 0.68, 0.99, 1.74, 4, 8].map(ratioClass), [null, 0.72, 1, 1.97, 4, null]);
+  assertEquals(powerOf({ size: 0.5, interval: { low: 0.25, high: null } }, 94, 47), { power: -1, low: -2, high: null });
+  assertEquals(powerOf({ size: 2, interval: { low: null, high: 4 } }, 47, 94), { power: -1, low: -2, high: null });
 });

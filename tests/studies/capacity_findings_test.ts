@@ -3,6 +3,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { contrastTimes, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
 import { CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../../lib/studies/capacity/experiments.ts";
 import {
+  besideBaselines,
   besidePublished,
   byFactor,
   byOperation,
@@ -98,4 +99,20 @@ Deno.test("beside the published numbers: n, medians, the interval for a mean of 
   assertEquals([division.agrees, subtraction.agrees, addition.agrees], [true, false, true]);
   assertEquals([permutation.n, permutation.grokked, permutation.median, permutation.mean, permutation.agrees], [5, 0, null, 7500, null]);
   assertEquals([other.network, other.parameters, other.n, other.mean, other.agrees], ["1×128×4", "224k", 0, null, null]);
+});
+
+Deno.test("beside all published means of the baseline: the difference of the means with its interval, nothing where runs never grokked", () => {
+  const runs = CAPACITY_NAMED[0].runs.map((spec) =>
+    ran(spec, 200, spec.data.operation === "permutation" ? null : 4000 + 100 * (spec.seed - 2))
+  );
+  const [division, , addition, permutation] = besideBaselines(runs);
+  assertEquals([division.operation, division.tables, division.n, division.grokked, division.mean], ["x / y", 5, 5, 5, 4000]);
+  assertAlmostEquals(division.published, 4170, 1e-9);
+  // SciPy: ttest_ind([3800, 3900, 4000, 4100, 4200], the five means, equal_var=False).confidence_interval()
+  assertAlmostEquals(division.difference!, -170, 1e-9);
+  assertAlmostEquals(division.low!, -466.923515, 1e-3);
+  assertAlmostEquals(division.high!, 126.923515, 1e-3);
+  assert(addition.low! > 1000, "addition at 4000 is told apart from 2575");
+  assertAlmostEquals(permutation.published, 22_466 / 3, 1e-9);
+  assertEquals([permutation.n, permutation.grokked, permutation.difference], [5, 0, null]);
 });

@@ -5,7 +5,7 @@ import { openEngine } from "../../lib/train/engines.ts";
 import { train } from "../../lib/train/train.ts";
 
 Deno.test({
-  name: "nanda-style addition mod 31 groks: memorised first, generalised later, every seed",
+  name: "one-layer addition mod 31 groks: memorised first, generalised later, every seed",
   sanitizeResources: false,
   sanitizeOps: false,
   fn: async () => {

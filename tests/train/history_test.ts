@@ -9,7 +9,7 @@ import { fakeEngine } from "../fake_engine.ts";
 
 const spec = (steps = 600, evalEvery = 10): RunSpec =>
   runSpec({
-    preset: "nanda",
+    preset: "one-layer",
     seed: 0,
     model: { dModel: 4, heads: 1, dMlp: 4 },
     data: { prime: 5, trainFraction: 0.5 },

@@ -9,7 +9,7 @@ import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { Random } from "../../lib/run/random.ts";
 
 const ROOT = new URL("../..", import.meta.url);
-const SETTING = "--preset nanda --prime 7 --d-model 16 --heads 2 --d-mlp 16 --eval-every 10 --seeds 0..2".split(" ");
+const SETTING = "--preset one-layer --prime 7 --d-model 16 --heads 2 --d-mlp 16 --eval-every 10 --seeds 0..2".split(" ");
 
 const start = (args: readonly string[]) =>
   new Deno.Command(Deno.execPath(), {

@@ -8,7 +8,7 @@ import { fakeEngine, type FakeOptions } from "../fake_engine.ts";
 /** A very small run. */
 const tiny = (seed: number, { model, schedule, ...input }: RunInput = {}): RunSpec =>
   runSpec({
-    preset: "nanda",
+    preset: "one-layer",
     seed,
     model: { dModel: 4, heads: 1, dMlp: 4, ...model },
     data: { prime: 5, trainFraction: 0.5 },

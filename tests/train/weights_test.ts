@@ -46,7 +46,7 @@ function awkward(spec: RunSpec): Float32Array<ArrayBuffer> {
 Deno.test("weights: what is saved is loaded bit for bit, padding zero", () =>
   inFolder(async (folder) => {
     const path = `${folder}/made/on/the/way/w.safetensors`;
-    for (const input of [{ model: odd.model, data: odd.data }, { preset: "nanda", model: { dModel: 8, dMlp: 6 } }] as RunInput[]) {
+    for (const input of [{ model: odd.model, data: odd.data }, { preset: "one-layer", model: { dModel: 8, dMlp: 6 } }] as RunInput[]) {
       const spec = runSpec(input), flat = awkward(spec);
       await saveWeights(path, spec, flat);
       assertEquals(bits(await loadWeights(path, spec)), bits(flat));

@@ -117,6 +117,17 @@ export function ownFrequencies(values: ArrayLike<number>, p: number): OwnFrequen
   return { frequency, explained };
 }
 
+/**
+ * Key frequencies by the paper's rule: every frequency that explains most of some function, those of the most functions first, of equals
+ * the lower. A network with few of them, most of whose neurons follow one each, computes with all of these, however small a share of the
+ * logits a frequency holds. (The code of the paper, `calculate_key_freqs`, leaves out the largest frequency; here it counts.)
+ */
+export function neuronFrequencies({ frequency }: Pick<OwnFrequencies, "frequency">): number[] {
+  const functions = new Map<number, number>();
+  for (const k of frequency) if (k > 0) functions.set(k, (functions.get(k) ?? 0) + 1);
+  return [...functions].sort(([k, n], [l, m]) => m - n || k - l).map(([k]) => k);
+}
+
 /** Power below so much of the constant part's is what f32 leaves of nothing. */
 const ROUNDING = 1e-12;
 

@@ -4,7 +4,7 @@
 import type { Activations } from "../../run/activations.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
 import { largestFrequency, type Matrix, powerSpectrum } from "./fourier.ts";
-import { ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";
+import { neuronFrequencies, ONE_FREQUENCY, ownFrequencies, type PairSpectrum, pairSpectrum } from "./pairs.ts";
 import { type Ablations, ablations, answerWaves, gini, keyFrequencies, linearTask, type Scores, scores } from "./progress.ts";
 import { circulant, classMeans, cosineSimilarity } from "./representations.ts";
 import { embedding, weightNorms } from "./weights.ts";
@@ -16,15 +16,30 @@ export interface Checkpoint {
   readonly params: Float32Array;
 }
 
-/** Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. */
-export interface Reading extends Ablations {
+/** The key frequencies of a network, the strongest first. */
+export interface Keys {
+  /** By its logits: `keyFrequencies`. */
+  readonly keys: readonly number[];
+  /** By the neurons of its last layer: `neuronFrequencies`. */
+  readonly neuronKeys: readonly number[];
+}
+
+/** What some key frequencies do. */
+export interface Measures extends Ablations {
+  /** Share of the logits' variance that Σ_k α_k cos(w_k(s − c)) explains. */
+  readonly explained: number;
+}
+
+/**
+ * Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. `keys` and `neuronKeys` are its own;
+ * `restricted`, `excluded` and `explained` go by the keys of the run.
+ */
+export interface Reading extends Measures, Keys {
   readonly step: number;
   /** Of the network as it is. */
   readonly whole: Scores;
-  /** Its own key frequencies, the strongest first; `restricted`, `excluded` and `explained` go by those of the run. */
-  readonly keys: readonly number[];
-  /** Share of the logits' variance that Σ_k α_k cos(w_k(s − c)) explains. */
-  readonly explained: number;
+  /** The same by the run's key frequencies of the neurons. */
+  readonly byNeurons: Measures;
   /** Share of the logits' variance at cos(w_k s) and sin(w_k s), [h], and in the plane of the frequencies of a and b. */
   readonly logits: Float64Array;
   readonly pairs: PairSpectrum;
@@ -48,15 +63,19 @@ export interface Reading extends Ablations {
 }
 
 /**
- * Reads a checkpoint from its activations. `keys`: the key frequencies of the run, which are those of its last checkpoint; default: its
- * own.
+ * Reads a checkpoint from its activations. `of`: the key frequencies of the run, which are those of its last checkpoint; default: its own.
  * @throws Error where the operation is not linear.
  */
-export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, keys?: readonly number[]): Reading {
-  const { C: p } = sizes(spec), h = largestFrequency(p), task = linearTask(spec);
-  const waves = answerWaves(activations.logits, task), own = keyFrequencies(waves), chosen = keys ?? own;
+export function reading(spec: RunSpec, { step, params }: Checkpoint, activations: Activations, of?: Keys): Reading {
+  const { elements: p } = sizes(spec), h = largestFrequency(p), task = linearTask(spec);
+  const waves = answerWaves(activations.logits, task), own = keyFrequencies(waves);
   const means = classMeans(activations.features, task.answers, p), similarity = cosineSimilarity(means);
   const { frequency, explained } = ownFrequencies(activations.neurons, p), neurons = new Float64Array(h);
+  const neuronKeys = neuronFrequencies({ frequency });
+  const measures = (keys: readonly number[]): Measures => ({
+    ...ablations(activations.logits, task, waves, keys),
+    explained: keys.reduce((sum, k) => sum + waves.explained[k - 1], 0),
+  });
   explained.forEach((share, n) => {
     if (share >= ONE_FREQUENCY) neurons[frequency[n] - 1]++;
   });
@@ -64,9 +83,10 @@ export function reading(spec: RunSpec, { step, params }: Checkpoint, activations
   return {
     step,
     whole: scores(activations.logits, task),
-    ...ablations(activations.logits, task, waves, chosen),
+    ...measures(of?.keys ?? own),
     keys: own,
-    explained: chosen.reduce((sum, k) => sum + waves.explained[k - 1], 0),
+    neuronKeys,
+    byNeurons: measures(of?.neuronKeys ?? neuronKeys),
     logits: waves.shares,
     pairs: pairSpectrum(centred(activations.logits, p), p),
     embedding: ofEmbedding,

@@ -8,9 +8,9 @@ import type { Matrix } from "./fourier.ts";
 export interface Inside {
   readonly seed: number;
   readonly step: number;
-  /** Of the elements 0 … C − 1, [C, D]. */
+  /** Of the elements, [elements, D]. */
   readonly embedding: Matrix;
-  /** The output head, [D, C]. */
+  /** The output head, [D, elements]. */
   readonly head: Matrix;
 }
 
@@ -30,16 +30,17 @@ function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array
   return read(found, params);
 }
 
-/** The embedding of the elements 0 … C − 1, [C, D]: W_E without the tokens `op` and `=`. */
+/** The embedding of the elements, [elements, D]: W_E without the tokens `op` and `=`. */
 export function embedding(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C, firstElement } = sizes(spec);
-  return { rows: C, columns: D, values: tensor(spec, params, "embed.W_E").subarray(firstElement * D, (firstElement + C) * D) };
+  const { D, elements, firstElement } = sizes(spec), values = tensor(spec, params, "embed.W_E");
+  return { rows: elements, columns: D, values: values.subarray(firstElement * D, (firstElement + elements) * D) };
 }
 
-/** The output head, [D, C]: one column per answer. */
+/** The output head, [D, elements]: one column per answer, without extra classes. */
 export function outputHead(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C } = sizes(spec);
-  return { rows: D, columns: C, values: tensor(spec, params, "unembed.W_U") };
+  const { D, C, elements } = sizes(spec), W_U = tensor(spec, params, "unembed.W_U");
+  const values = Float32Array.from({ length: D * elements }, (_, at) => W_U[Math.floor(at / elements) * C + at % elements]);
+  return { rows: D, columns: elements, values };
 }
 
 /** The Euclidean norm of each tensor, by name, in the layout's order. */

@@ -139,3 +139,24 @@ export function meanPrediction(values: readonly number[], m: number, level = 0.9
   const width = qt((1 + level) / 2, n - 1) * s * Math.sqrt(1 / n + 1 / m);
   return { mean, low: width > 0 ? mean - width : null, high: width > 0 ? mean + width : null };
 }
+
+/**
+ * By how much the mean that `a` is drawn from lies above that of `b`, with Welch's interval (Welch 1947), degrees of freedom after
+ * Satterthwaite. The two may be of different kinds, single runs and means of three, say, since each brings its own spread. Assumes about
+ * normal values, none censored. Limits are `null` where neither varies.
+ * @throws Error for fewer than two values on a side.
+ */
+export function meanDifference(a: readonly number[], b: readonly number[], level = 0.95): Interval & { readonly difference: number } {
+  const [first, second] = [a, b].map((values) => {
+    checkSample("compare means", complete(values));
+    must("compare means", "values of each side", values.length >= 2, "must be at least 2", values.length);
+    const n = values.length, mean = total(values) / n;
+    return { n, mean, variance: total(values.map((x) => (x - mean) ** 2)) / (n - 1) / n };
+  });
+  critical(level); // checks it
+  const difference = first.mean - second.mean, variance = first.variance + second.variance;
+  if (variance === 0) return { difference, low: null, high: null };
+  const df = variance ** 2 / (first.variance ** 2 / (first.n - 1) + second.variance ** 2 / (second.n - 1));
+  const width = qt((1 + level) / 2, df) * Math.sqrt(variance);
+  return { difference, low: difference - width, high: difference + width };
+}

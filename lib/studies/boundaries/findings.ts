@@ -3,12 +3,13 @@
  * same settings.
  */
 import { compareTimes } from "../../analysis/statistics/comparison.ts";
-import type { Contrast } from "../../analysis/statistics/contrasts.ts";
+import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
 import { followers, PART_ENTRIES, type RunSpec, valueAt } from "../../run/fields.ts";
+import { betweenModuli, betweenWidths, moduliPlaces } from "../../analysis/boundary/moduli.ts";
 import { delayRows } from "../../analysis/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
@@ -125,3 +126,22 @@ const tally = (runs: readonly BoardRun[]): Tally => {
   const steps = runs.map(({ grokkingStep }) => grokkingStep);
   return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
 };
+
+/** What somebody could claim of moduli and widths, with the contrasts that would show no difference if it held. */
+export interface ModuliClaim {
+  readonly claim: string;
+  readonly rows: readonly ContrastRow[];
+}
+
+/** What could decide when networks of several moduli and widths grok: d_model / p, d_model, or p, in steps and in steps × p. */
+export function moduliClaims(runs: readonly BoardRun[]): ModuliClaim[] {
+  const places = moduliPlaces(runs);
+  const claims: [string, Contrast<ObservedPair>[]][] = [
+    ["The ratio alone decides: at equal d_model / p all moduli take equally long", betweenModuli(places, "ratio")],
+    ["The width alone decides: at equal d_model all moduli take equally long", betweenModuli(places, "width")],
+    ["The modulus alone decides: at each p all widths take equally long", betweenWidths(places)],
+    ["Steps × p depend on d_model / p alone", betweenModuli(places, "ratio", true)],
+    ["Steps × p depend on d_model alone", betweenModuli(places, "width", true)],
+  ];
+  return claims.map(([claim, contrasts]) => ({ claim, rows: contrastTimes(contrasts) }));
+}

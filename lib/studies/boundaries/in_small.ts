@@ -15,7 +15,7 @@ const inSmall = (name: string, question: string, ...grids: Grid[]): Experiment =
   rule: "sustained",
   margin: 100,
   runs: grid(...grids.map(({ data, optim, model }) => ({
-    preset: "nanda" as const,
+    preset: "one-layer" as const,
     data: { prime: 31, trainFraction: 0.6, ...data },
     model: { dModel: 32, ...model },
     optim: { lr: 1e-2, weightDecay: 1, ...optim },

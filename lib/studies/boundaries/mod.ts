@@ -5,4 +5,5 @@ export * from "./in_small.ts";
 export * from "./published.ts";
 export { type CriticalRow, criticalRows } from "../../analysis/boundary/critical.ts";
 export { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
+export { betweenModuli, moduliPlaces, powerOf } from "../../analysis/boundary/moduli.ts";
 export { DECAY, RATIO } from "../../analysis/boundary/surface.ts";

@@ -2,15 +2,17 @@
  * What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was
  * published.
  */
+// @ts-types="@types/d3-array"
+import { deviation, mean } from "d3-array";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
-import { meanPrediction } from "../../analysis/statistics/compare.ts";
+import { meanDifference, meanPrediction } from "../../analysis/statistics/compare.ts";
 import type { Stability } from "../../run/grokking.ts";
-import { OPERATIONS } from "../../run/operations.ts";
+import { type OperationName, OPERATIONS } from "../../run/operations.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { type Architecture, architectureName, architectureOf, type Bucket, bucketing, shortCount } from "./architectures.ts";
 import { CAPACITY_NAMED, type CapacityPair, type CapacityStudy } from "./experiments.ts";
-import { PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
+import { PUBLISHED_BASELINES, PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
 import { type BoardRun, hasEnded } from "../../analysis/runs/run.ts";
 
@@ -150,6 +152,46 @@ export function besidePublished(named: Readonly<Record<string, readonly StudiedR
       low: predicted?.low ?? null,
       high: predicted?.high ?? null,
       agrees: known ? predicted.low! <= published && published <= predicted.high! : null,
+    };
+  });
+}
+
+/** All that was published of the baseline's network on one operation, and ours beside it. */
+export interface BesideBaselines {
+  readonly operation: string;
+  /** How many means of three were published, and the mean of them. */
+  readonly tables: number;
+  readonly published: number;
+  /** How much single runs vary, as the spread of the means of three tells: √3 times their standard deviation. */
+  readonly spread: number;
+  readonly n: number;
+  readonly grokked: number;
+  readonly mean: number | null;
+  /** Of our runs: their standard deviation. */
+  readonly ourSpread: number | null;
+  /** By how many steps ours take longer, with 95 %; `null` where runs never grokked, there or here, or there are fewer than two. */
+  readonly difference: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** The baseline's network, against all the means of three that were published of it. */
+export function besideBaselines(runs: readonly StudiedRun[]): BesideBaselines[] {
+  return (Object.entries(PUBLISHED_BASELINES) as [OperationName, readonly number[]][]).map(([operation, means]) => {
+    const own = runs.filter(({ spec }) => spec.data.operation === operation).filter(hasEnded), times = timesTo("grokked", own);
+    const values = times.map(({ time }) => time), all = values.length > 1 && times.every(({ event }) => event);
+    const never = Math.max(...means) >= CAPACITY_NAMED[0].runs[0].schedule.steps;
+    const told = all && !never ? meanDifference(values, means) : { difference: null, low: null, high: null };
+    return {
+      operation: OPERATIONS[operation].formula,
+      tables: means.length,
+      published: mean(means)!,
+      spread: Math.sqrt(PUBLISHED_SEEDS) * deviation(means)!,
+      n: own.length,
+      grokked: times.filter(({ event }) => event).length,
+      mean: mean(values) ?? null,
+      ourSpread: values.length > 1 ? deviation(values)! : null,
+      ...told,
     };
   });
 }

@@ -48,3 +48,14 @@ export const PUBLISHED_CAPACITY: readonly PublishedMean[] = [
     ["permutation", 5943.333333333333, 0.9993489583333334, 0.962158203125],
   ]),
 ];
+
+/**
+ * `step_val_acc_99_mean` of the baseline's network, each a mean of three runs: the study of capacity's, then the four tables of the study
+ * of attention, which trained the same network and only looked at it. A 7500 among three says that not all of them grokked.
+ */
+export const PUBLISHED_BASELINES: Readonly<Partial<Record<OperationName, readonly number[]>>> = {
+  x_div_y: [4353.333333333333, 4273.333333333333, 4093.3333333333335, 4333.333333333333, 3796.6666666666665],
+  x_minus_y: [4403.333333333333, 4276.666666666667, 4393.333333333333, 4363.333333333333, 3913.3333333333335],
+  x_plus_y: [2640, 2410, 2833.3333333333335, 2410, 2580],
+  permutation: [7500, 7500, 7500, 7500, 7443.333333333333],
+};

@@ -5,14 +5,14 @@ import { type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
 export const SEEDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /**
- * Nanda's model, smaller, on a smaller modulus; a higher learning rate shortens the wait. `change` says what is
+ * The preset `one-layer`, smaller, on a smaller modulus; a higher learning rate shortens the wait. `change` says what is
  * to differ, in the words of a run's spec.
  */
 export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
   const dModel = change.model?.dModel ?? 32;
   return runSpec({
     ...change,
-    preset: "nanda",
+    preset: "one-layer",
     model: { dModel, dMlp: 2 * dModel, initSigma: 1 / Math.sqrt(dModel), ...change.model },
     data: { prime: 47, trainFraction: 0.5, ...change.data },
     optim: { lr: 1e-2, ...change.optim },

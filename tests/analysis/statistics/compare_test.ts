@@ -5,6 +5,7 @@ import { median } from "d3-array";
 import {
   bootstrap,
   type BootstrapOptions,
+  meanDifference,
   meanPrediction,
   stratifiedDelta,
   superiorityInterval,
@@ -250,4 +251,18 @@ Deno.test("compare: what can't be compared says so", () => {
   message(() => permutationTest([{ a: [1], b: [] }]), "Cannot permute: strata with both groups must be at least one, current value is 0");
   message(() => permutationTest([{ a: [1], b: [Infinity] }]), "Cannot permute: a score must be finite, current value is Infinity");
   message(() => holm([0.5, NaN]), "Cannot adjust p-values: p must lie within 0 and 1, current value is NaN");
+});
+
+Deno.test("the difference of two means: Welch's interval, as SciPy has it", () => {
+  const { difference, low, high } = meanDifference([2, 4, 6, 8], [1, 1.5, 2.5]);
+  assertAlmostEquals(difference, 10 / 3, 1e-12);
+  // SciPy's ttest_ind with equal_var=False: 3.665986 degrees of freedom, of which t(0.975) is 2.879113.
+  assertAlmostEquals(low!, -0.5944258355, 1e-6);
+  assertAlmostEquals(high!, 7.2610925022, 1e-6);
+  assertEquals(meanDifference([3, 3], [1, 1]), { difference: 2, low: null, high: null });
+  assertThrows(
+    () => meanDifference([1], [1, 2]),
+    Error,
+    "Cannot compare means: values of each side must be at least 2, current value is 1",
+  );
 });

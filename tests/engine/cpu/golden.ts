@@ -32,8 +32,8 @@ export async function bits(preset: PresetName, loss: "torch" | "stable" | "float
 /** Of every preset and loss that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, "torch", threads);
-  found["nanda, float64"] = await bits("nanda", "float64", threads);
+  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, PRESETS[preset].optim.loss, threads);
+  found["one-layer, float64"] = await bits("one-layer", "float64", threads);
   return found;
 }
 

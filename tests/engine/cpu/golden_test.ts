@@ -11,8 +11,11 @@ const GOLDEN: Record<string, string> = {
   "ai-scientist": "96cbe6b34beaffc65b13680049ff876dbb98571cba077ec499a1d11abf18a74b",
   "boundaries": "84eaf3a853f0ff5b6652da830fda4b8c1cd97588b5276c9e35f112af10c6fc84",
   "tiny-live": "28d65281bd79b9ed7e1bf7b610e7e629ae276ea884fb9c2cf7a499957d1d48a7",
-  "nanda": "3eb01c9dff4c0759138d9b047406f7d7788d8b2c7fce023d31a96f198daf0c57",
-  "nanda, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
+  "one-layer": "3eb01c9dff4c0759138d9b047406f7d7788d8b2c7fce023d31a96f198daf0c57",
+  "nanda": "927a2ff27cae4729be65941b5c1f63a01070e62e98dfaf21f5f76814279bb05c",
+  "tl-demo": "5910052d08d11524c0d47ded33602b40c8595ddd24d2c6da677ef9a7bb7abdc1",
+  "power": "34295376a0d52735c1ee98d2b18382118c0cf23c0200e95ee7d62cb36b6363e8",
+  "one-layer, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
 };
 
 const options = { sanitizeOps: false, sanitizeResources: false };

@@ -115,7 +115,7 @@ Deno.test("chunks of an evaluation: training and held-out pairs apart, none past
       batch_sums,
       metrics: 8,
     };
-    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", sums: "eval.sums" });
+    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", block: E, sums: "eval.sums" });
     const all = { P, params: "params", grads: "grads", batchSums: "batch_sums", sums: "eval.sums", metrics: "metrics" };
     const list = [chunk, chunk, chunk, op.endOfEvaluation({ label: "end", ...all })];
     const [metrics, sums, state, batch] = replay(buffers, list, ["metrics", "eval.sums", "state", "batch_sums"]);
@@ -154,7 +154,7 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
     const [params, m, v] = replay(buffers, [
-      op.adamw({ label: "adamw", P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
+      op.adamw({ label: "adamw", first: 0, words: P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
     ], [
       "params",
       "m",

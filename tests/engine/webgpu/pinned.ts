@@ -44,8 +44,11 @@ const SMALL = {
   schedule: { steps: 20, evalEvery: 5 },
 } as const;
 /** A preset in small, at sizes that break tiling; where its batch isn't full, fewer examples than elements, so that no rows are shared. */
-const inSmall = (preset: PresetName, seed = 0): RunSpec =>
-  runSpec({ preset, ...SMALL, data: { ...SMALL.data, ...(PRESETS[preset].data.batch === "full" ? {} : { batch: 9 }) }, seed });
+const inSmall = (preset: PresetName, seed = 0): RunSpec => {
+  const { data: { batch }, optim: { loss } } = PRESETS[preset], data = { ...SMALL.data, ...batch === "full" ? {} : { batch: 9 } };
+  // There are no doubles here.
+  return runSpec({ preset, ...SMALL, data, optim: { loss: loss === "float64" ? "torch" : loss }, seed });
+};
 
 const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpec({ preset }), small: inSmall(preset) });
 const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };

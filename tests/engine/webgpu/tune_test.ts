@@ -11,7 +11,7 @@ import { scratch } from "../../lab/lab_files.ts";
 
 const gpu = await Gpu.open().catch(() => null);
 const ignore = gpu === null;
-const tiny = runSpec({ preset: "nanda", data: { prime: 5 }, model: { dModel: 8, heads: 2 }, schedule: { steps: 2, evalEvery: 2 } });
+const tiny = runSpec({ preset: "one-layer", data: { prime: 5 }, model: { dModel: 8, heads: 2 }, schedule: { steps: 2, evalEvery: 2 } });
 const products: Sizes[] = [{ form: "nn", m: 20, n: 12, k: 8 }, { form: "tn", m: 12, n: 8, k: 20 }];
 
 /** An adapter on which each block takes so long, in ms; it counts how often it is asked. */

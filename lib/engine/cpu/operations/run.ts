@@ -1,7 +1,7 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
 import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, EndOfEvaluation, Sample, Update } from "../../op.ts";
+import type { ByValue, EndOfChunk, EndOfEvaluation, Sample, Update } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
 import { reads, type Record, writes } from "../records.ts";
@@ -76,12 +76,15 @@ export function loss(
 }
 
 /** params, m, v = AdamW(grads). */
-export const adamw = ({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind">): Record => ({
+export const adamw = ({ label, first, words, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind" | "P">): Record => ({
   label,
   opcode: ADAMW,
-  args: [hyper, state, writes(params, 0, P), reads(grads, 0, P), writes(m, 0, P), writes(v, 0, P), P, vectorsFrom],
-  flop: 16 * P,
-  bytes: 28 * P,
+  args: [
+    ...[hyper, state, writes(params, first, words), reads(grads, first, words), writes(m, first, words), writes(v, first, words)],
+    ...[words, Math.max(0, Math.min(words, vectorsFrom - first))],
+  ],
+  flop: 16 * words,
+  bytes: 28 * words,
 });
 
 /** What sums are made of, and where they are kept. */
@@ -100,11 +103,19 @@ export const endOfStep = (label: string, { examples, stats, sums }: Sums): Recor
   bytes: 8 * examples,
 });
 
-/** sums += stats of the chunk; chunk += 1. */
-export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
+/** sums += stats of the chunk, or of the block that it completes; chunk += 1. */
+export const endOfChunk = (label: string, { examples, stats, block, kept, sums }: Sums & Pick<EndOfChunk, "block" | "kept">): Record => ({
   label,
   opcode: END_OF_CHUNK,
-  args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  args: [
+    hyper,
+    writes("state", 0, STATE_WORDS),
+    reads(stats, 0, 2 * examples),
+    writes(sums, 0, 4),
+    examples,
+    kept ? writes(kept, 0, 2 * block) : null,
+    block,
+  ],
   flop: 2 * examples,
   bytes: 8 * examples,
 });

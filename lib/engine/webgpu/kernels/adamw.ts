@@ -4,10 +4,11 @@ import { HYPER, hyper, STATE, state, writesState } from "./hyper.ts";
 import { elementwise, type Kernel, read, TREE, write } from "./kernel.ts";
 
 /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). A run that has done its steps rests. */
-export function adamw({ label, P, vectorsFrom, params, grads, moments: [m, v] }: Update): Kernel {
+export function adamw({ label, P, first, words, vectorsFrom, params, grads, moments: [m, v] }: Update): Kernel {
+  const whole = words === P;
   return elementwise({
     label,
-    count: P / 4,
+    count: words / 4,
     bindings: [
       hyper,
       state,
@@ -16,7 +17,7 @@ export function adamw({ label, P, vectorsFrom, params, grads, moments: [m, v] }:
       write.vec4f(m, "[R, P]", "m"),
       write.vec4f(v, "[R, P]", "v"),
     ],
-    constants: { matrices: vectorsFrom / 4 },
+    constants: { matrices: Math.max(0, vectorsFrom - first) / 4, ...whole ? {} : { P4: P / 4, first: first / 4 } },
     functions: `${HYPER}${STATE}
 /** 1 − exp(x) for x ≤ 0, without losing small x. */
 fn one_minus_exp(x: f32) -> f32 {
@@ -31,15 +32,15 @@ fn one_minus_exp(x: f32) -> f32 {
   let correction1 = one_minus_exp(f32(step + 1u) * h.log_beta1);
   let correction2 = sqrt(one_minus_exp(f32(step + 1u) * h.log_beta2));
   let decay = select(0.0, h.weight_decay, i < u.matrices || h.decay_vectors == 1u);
-  let at = r * u.count + i;
+  let at = ${whole ? "r * u.count + i" : "r * u.P4 + u.first + i"};
   let g = grads[at];
   let m1 = h.beta1 * m[at] + h.one_minus_beta1 * g;
   let v1 = h.beta2 * v[at] + h.one_minus_beta2 * g * g;
   m[at] = m1;
   v[at] = v1;
   params[at] = params[at] * (1.0 - lr * decay) - lr / correction1 * m1 / (sqrt(v1) / correction2 + h.eps);`,
-    flop: 16 * P,
-    bytes: 28 * P,
+    flop: 16 * words,
+    bytes: 28 * words,
   });
 }
 

@@ -1,0 +1,102 @@
+/**
+ * Width and modulus apart. Networks of several moduli and widths are compared at equal width over modulus, at equal width, and with their
+ * steps times the modulus: what decides when they grok, d_model / p, d_model, or p?
+ */
+import type { Contrast, ContrastRow } from "../statistics/contrasts.ts";
+import type { Interval, ObservedPair } from "../statistics/sample.ts";
+import { type BoardRun, outcome } from "../runs/run.ts";
+import { medianStep, timesTo } from "../runs/times.ts";
+
+/** Widths over modulus that were run, within a factor of `WITHIN`, at every modulus. */
+const RATIOS = [0.72, 1, 1.22, 1.45, 1.97, 2.46, 2.97, 4];
+const WITHIN = 1.16;
+
+/** The nearest of `RATIOS`, at most 16 % away; `null` where none is so near. */
+export function ratioClass(ratio: number): number | null {
+  const away = (of: number) => Math.abs(Math.log(ratio / of)), near = RATIOS.reduce((a, b) => away(b) < away(a) ? b : a);
+  return away(near) <= Math.log(WITHIN) ? near : null;
+}
+
+/** The runs of one modulus at one width: seeds apart, all their settings are the same. */
+export interface ModulusPlace {
+  readonly prime: number;
+  readonly dModel: number;
+  readonly runs: readonly BoardRun[];
+  /** Of their grokking steps; `null` where half of them don't grok, or while more may. */
+  readonly median: number | null;
+}
+
+/** By modulus and width, both ascending. A seed that several experiments have counts once: its runs differ in nothing but rounding. */
+export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
+  const groups = Map.groupBy(runs, ({ spec: { data, model } }) => `${data.prime} ${model.dModel}`);
+  return [...groups.values()].map((group) => {
+    const once = [...new Map(group.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
+    const { data: { prime }, model: { dModel } } = once[0].spec,
+      open = once.map(outcome).some(({ grokked, active }) => grokked === null && active);
+    return { prime, dModel, runs: once, median: open ? null : medianStep(once.map(({ grokkingStep }) => grokkingStep)) };
+  }).sort((a, b) => a.prime - b.prime || a.dModel - b.dModel);
+}
+
+/** What is held equal while the modulus changes. */
+export type Held = "ratio" | "width";
+
+/**
+ * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 16 %) or at equal d_model. With
+ * `scaled`, times are steps × p: where the largest and the smallest take equally long then, steps are inversely proportional to the
+ * modulus.
+ */
+export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
+  const primes = [...new Set(places.map(({ prime }) => prime))],
+    at = ({ dModel, prime }: ModulusPlace) => held === "width" ? dModel : ratioClass(dModel / prime);
+  const strata = [...new Set(places.map(at))].filter((value) => value !== null).sort((a, b) => a - b);
+  const times = (prime: number, value: number) => {
+    const some = places.filter((place) => place.prime === prime && at(place) === value), factor = scaled ? prime : 1;
+    const stretched = (step: number) => step * factor;
+    return timesTo("grokked", some.flatMap(({ runs }) => runs)).map(({ time, event, until }) => ({
+      ...{ time: stretched(time), event },
+      ...until === undefined ? {} : { until: stretched(until) },
+    }));
+  };
+  const pairs = primes.slice(1).map((prime, i) => [prime, primes[i]] as const);
+  if (primes.length > 2) pairs.push([primes[primes.length - 1], primes[0]]);
+  return pairs.map(([first, second]) => ({
+    of: `${scaled ? "Steps × p at" : "At"} equal ${held === "width" ? "d_model" : "d_model / p"}`,
+    first: `p ${first}`,
+    second: `p ${second}`,
+    strata: strata.map((value) => ({ a: times(first, value), b: times(second, value) })),
+  }));
+}
+
+/**
+ * At one modulus, networks of about twice the modulus' width (1.9 to 2.1) against narrower ones, and against wider ones: does d_model
+ * change anything where the modulus stays?
+ */
+export function betweenWidths(places: readonly ModulusPlace[]): Contrast<ObservedPair>[] {
+  const groups = [...Map.groupBy(places, ({ prime }) => prime)];
+  const of = (some: readonly ModulusPlace[], within: (ratio: number) => boolean) =>
+    timesTo("grokked", some.filter(({ dModel, prime }) => within(dModel / prime)).flatMap(({ runs }) => runs));
+  return [["d_model ≤ p", "twice p", 0, 1], ["four times p", "twice p", 3.5, 4.5]].flatMap(([first, second, low, high]) => [{
+    of: "At each p",
+    first: String(first),
+    second: String(second),
+    strata: groups.map(([, some]) => ({
+      a: of(some, (ratio) => ratio > Number(low) && ratio <= Number(high)),
+      b: of(some, (ratio) => ratio > 1.85 && ratio < 2.15),
+    })),
+  }]);
+}
+
+/** A power of the modulus. */
+export interface Power extends Interval {
+  readonly power: number | null;
+}
+
+/**
+ * By which power of the modulus times change, with its interval, from how many times as long the one modulus takes as the other: −1 where
+ * twice the modulus takes half as long.
+ */
+export function powerOf({ size, interval: { low, high } }: Pick<ContrastRow, "size" | "interval">, prime: number, other: number): Power {
+  const [power, ...limits] = [size, low, high].map((factor) => factor === null ? null : Math.log(factor) / Math.log(prime / other));
+  const [least, most] = prime > other ? limits : limits.reverse();
+  return { power, low: least, high: most };
+}

@@ -1,0 +1,144 @@
+/** Grokking steps of several moduli: against the width, against width over modulus, and with steps times the modulus. */
+import * as Plot from "@observablehq/plot";
+import { keyMargin, keyMarks } from "../group_key.ts";
+import { TRIANGLE } from "../sweep_marks.ts";
+import { axes, compose, FAINT, type Figure, INK, type Panel, panel, ticks, WIDTH } from "../theme.ts";
+import { taskOf } from "./heat_map.ts";
+import { type BoardRun, type Outcome, outcome } from "../../analysis/runs/run.ts";
+import { betweenModuli, moduliPlaces, type ModulusPlace } from "../../analysis/boundary/moduli.ts";
+import { contrastTimes } from "../../analysis/statistics/contrasts.ts";
+import { capital, count, shortNumber } from "../../analysis/words.ts";
+
+export interface ModuliOptions {
+  /** What was learned; by default as the runs' specs say it. */
+  readonly task?: string;
+  /** Instead of the finding. */
+  readonly title?: string;
+}
+
+/** From the smallest modulus to the largest: they differ in lightness, too. */
+const COLORS = ["#f0a202", "#d55e00", "#b0388c", "#5b3f9e", "#10316b"];
+/** A median of fewer seeds isn't drawn. */
+const FEW = 3;
+const TOP = 46, LOW = 268, HIGH = 330;
+
+/** A place with what is drawn of it. */
+interface Drawn extends ModulusPlace {
+  readonly color: string;
+  readonly outcomes: readonly Outcome[];
+}
+
+/**
+ * Three panels, of the same runs. Above: steps against d_model, and against d_model / p. Below: steps × p against d_model / p. Dots are
+ * seeds, lines run through the medians, an open triangle was watched so long and hadn't grokked.
+ * @throws Error where there are fewer than two moduli.
+ */
+export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title }: ModuliOptions = {}): Figure {
+  const places = moduliPlaces(runs), primes = [...new Set(places.map(({ prime }) => prime))];
+  if (primes.length < 2) throw new Error(`Cannot draw moduli: there must be at least two, current value is ${primes.length}`);
+  const color = (prime: number) => COLORS[Math.round(primes.indexOf(prime) / (primes.length - 1) * (COLORS.length - 1))];
+  const drawn = places.map((place): Drawn => ({ ...place, color: color(place.prime), outcomes: place.runs.map(outcome) }));
+  const width = ({ dModel }: ModulusPlace) => dModel, ratio = ({ dModel, prime }: ModulusPlace) => dModel / prime;
+  const key = primes.map((prime) => ({ name: `p = ${prime}`, color: color(prime) }));
+  return compose({
+    title: title ?? finding(places, primes),
+    subtitle: `${
+      task ? `${task}. ` : ""
+    }Dot: a seed that grokked; open triangle: watched so long, not grokked; line: medians of ${FEW} seeds or more. All axes are logarithmic.`,
+    panels: [
+      [
+        one(drawn, { x: width, label: "d_model", y: "Optimiser steps", scaled: false, size: [WIDTH / 2, LOW], right: 14 }),
+        one(drawn, { x: ratio, label: "d_model / p", y: "Optimiser steps", scaled: false, size: [WIDTH / 2, LOW], right: 14 }),
+      ],
+      one(drawn, { x: ratio, label: "d_model / p", y: "Optimiser steps × p", scaled: true, size: [WIDTH, HIGH], key }),
+    ],
+  });
+}
+
+/** The largest modulus beside the smallest at equal width over modulus, in steps and in steps × p. */
+function finding(places: readonly ModulusPlace[], primes: readonly number[]): string {
+  const least = primes[0], most = primes[primes.length - 1];
+  const [plain, scaled] = [false, true].map((times) =>
+    contrastTimes(betweenModuli(places, "ratio", times).filter(({ first, second }) => first === `p ${most}` && second === `p ${least}`))[0]
+  );
+  if (!plain || plain.verdict === 0) return "Grokking steps by width, by width over modulus, and times the modulus";
+  const short = (factor: number | null) => factor === null ? "?" : shortNumber(Number(factor.toPrecision(2)));
+  const word = plain.verdict < 0 ? "sooner" : "later";
+  return `At equal d_model / p, networks grok ${word} modulo ${most} than modulo ${least}, in ${short(plain.size)} times the steps; ` +
+    `${scaled.verdict === 0 ? "times p, the two aren't told apart" : `times p, in ${short(scaled.size)} times as many`}`;
+}
+
+interface Axes {
+  readonly x: (place: ModulusPlace) => number;
+  readonly label: string;
+  readonly y: string;
+  /** Whether steps are multiplied by the modulus. */
+  readonly scaled: boolean;
+  readonly size: readonly [width: number, height: number];
+  readonly right?: number;
+  readonly key?: readonly { readonly name: string; readonly color: string }[];
+}
+
+function one(places: readonly Drawn[], { x, label, y, scaled, size: [width, height], key = [], ...given }: Axes): Panel {
+  const right = given.right ?? keyMargin(key.map(({ name }) => name)), by = ({ prime }: ModulusPlace) => scaled ? prime : 1;
+  const seeds = places.flatMap((place) =>
+    place.outcomes.filter(({ watched }) => watched > 0).map(({ grokked, watched }) => ({
+      x: x(place),
+      y: (grokked ?? watched) * by(place),
+      grokked: grokked !== null,
+      color: place.color,
+    }))
+  );
+  const lines = places.filter(({ median, runs }) => median !== null && runs.length >= FEW).map((place) => ({
+    x: x(place),
+    y: place.median! * by(place),
+    color: place.color,
+    prime: place.prime,
+  }));
+  const range = (of: "x" | "y", edge: number) => {
+    const all = seeds.map((seed) => seed[of]);
+    return [Math.min(...all) / edge, Math.max(...all) * edge] as const;
+  };
+  const across = range("x", 1.12), up = range("y", 1.2), middle = Math.sqrt(up[0] * up[1]), apart = (up[1] / up[0]) ** 0.08;
+  return panel({
+    ...{ width, height, marginTop: TOP, marginRight: right },
+    x: { type: "log", domain: across },
+    y: { type: "log", domain: up },
+    marks: [
+      ...axes(
+        { ticks: [], label: `${capital(label)} →` },
+        {
+          ticks: scaled ? [5e4, 1e5, 2e5, 5e5].filter((tick) => tick > up[0] && tick < up[1]) : ticks(...up, "log"),
+          format: count,
+          label: y,
+        },
+        TOP,
+      ),
+      Plot.axisX(steppedTicks(across), { tickSize: 4, text: (tick: number) => shortNumber(tick), label: null, color: FAINT }),
+      Plot.line(lines, { x: "x", y: "y", z: "prime", stroke: "color", strokeWidth: 1.8, ariaDescription: "median" }),
+      Plot.dot(seeds.filter(({ grokked }) => grokked), {
+        x: "x",
+        y: "y",
+        r: 2.6,
+        fill: "color",
+        fillOpacity: 0.55,
+        ariaDescription: "grokked",
+      }),
+      Plot.dot(seeds.filter(({ grokked }) => !grokked), { x: "x", y: "y", ...TRIANGLE(4.2), rotate: 0, stroke: "color" }),
+      ...keyMarks(
+        key.map(({ name, color }, i) => ({
+          ...{ name, color, text: INK, below: [], dash: "none", width: 2.4 },
+          y: middle * apart ** ((key.length - 1) / 2 - i),
+        })),
+        across[1],
+      ),
+    ],
+  });
+}
+
+/** 0.5, 1, 2, 4 … or 16, 32, 64 …: doublings within the axis. */
+function steppedTicks([from, to]: readonly [number, number]): number[] {
+  const all: number[] = [];
+  for (let e = Math.ceil(Math.log2(from)); 2 ** e <= to; e++) all.push(2 ** e);
+  return all;
+}
