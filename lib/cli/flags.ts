@@ -16,7 +16,7 @@ export interface Flag {
 export const FIELDS: ReadonlyMap<string, Entry> = new Map(PART_ENTRIES.map((entry) => [flagOf(entry), entry]));
 
 /** Flags that are short for those of fields, with the parts and the names of these. */
-const SHORT: readonly (readonly [name: string, part: Part, flag: Flag, ofFields: readonly string[]])[] = [
+const SHORT: readonly (readonly [name: string, part: Part, flag: Flag, fields: readonly string[]])[] = [
   ["no-biases", "model", { help: "the same as --biases false" }, ["biases"]],
   ["betas", "optim", { value: "B1,B2", help: "both at once" }, ["beta1", "beta2"]],
 ];

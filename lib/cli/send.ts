@@ -118,6 +118,10 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
   }
   const busy = new Set(queued.map(({ index }) => index));
   const tasks = await tasksOf(experiment, plan, { db, count: sending.tasks, busy });
+  if (tasks.length === 0) {
+    tell(`Nothing to send: ${here(resolve(db))} has all of ${experiment.name}.`);
+    return 0;
+  }
   const missing = tasks.filter(({ open }) => open.length > 0).map(({ index }) => index);
   const options: ScriptOptions = {
     ...sending,

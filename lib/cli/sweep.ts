@@ -54,7 +54,7 @@ export const FLAGS: Record<string, Flag> = {
 
 /** Flags that make no sense beside those that train nothing. */
 const APART: readonly (readonly [string, readonly string[]])[] = [
-  ["status", ["dry-run", "boundary", "limit", "budget", "save-every", "status-file", "engine", "threads"]],
+  ["status", ["dry-run", "boundary", "limit", "status-file"]],
   ["dry-run", ["boundary", "status-file"]],
 ];
 

@@ -384,9 +384,9 @@ export type Op =
 
 /**
  * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update,
- * given the batch. An evaluation: `elements`, what depends on one element, then `chunk`, `chunks` times, then `endOfEvaluation`. `forward`: alone,
- * after `elements`, for pairs that the host wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it isn't
- * watched.
+ * given the batch. An evaluation: `elements`, what depends on one element, then `chunk`, `chunks` times, then `endOfEvaluation`. `forward`:
+ * alone, after `elements`, for pairs that the host wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it
+ * isn't watched.
  */
 export type ListName = "batch" | "step" | "elements" | "chunk" | "forward" | "endOfEvaluation" | "attention";
 

@@ -60,6 +60,8 @@ function make(path: string): void {
       // It is there by now, or the file system has no links of this kind.
       if (!isThere(path)) Deno.renameSync(temporary, path);
     }
+  } catch (error) {
+    throw new Error(reason(error).replaceAll(temporary, path));
   } finally {
     for (const ending of ["", "-journal", "-wal", "-shm"]) remove(temporary + ending);
   }

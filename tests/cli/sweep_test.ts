@@ -4,8 +4,10 @@ import { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { ROOT } from "../../lib/cli/process.ts";
+import { gridFile } from "../../lib/cli/grid_file.ts";
 import { main } from "../../lib/cli/sweep.ts";
 import { content, scratch } from "../lab/lab_files.ts";
+import { train as fakeTrain } from "../lab/small_lab.ts";
 import { UNFLAGGED } from "./train_process.ts";
 
 /** What most people have, and nothing has to be compiled for it. */
@@ -313,7 +315,7 @@ Deno.test("a dry run trains nothing and writes nothing, but says what it would t
 /** Flags that don't go together, or say nothing that can be done, and what is said of them. */
 const APART: readonly (readonly [flags: string, says: string])[] = [
   ["--status --limit 3", "Cannot use --limit with --status: must be one of them"],
-  ["--status --engine cpu", "Cannot use --engine with --status: must be one of them"],
+  ["--status --dry-run", "Cannot use --dry-run with --status: must be one of them"],
   ["--dry-run --boundary model.dModel", "Cannot use --boundary with --dry-run: must be one of them"],
   [
     "--boundary model.dModel,model.dModel",
@@ -330,6 +332,15 @@ Deno.test("flags that don't go together are refused before anything is opened", 
     assertEquals(message, says);
   }
 });
+
+Deno.test("where a lab has all of an experiment, no tasks are written", () =>
+  scratch(async (path) => {
+    const grid = path("tiny.json"), db = path("lab.db");
+    Deno.writeTextFileSync(grid, JSON.stringify({ grid: { ...GRID.grid, schedule: { steps: 20, evalEvery: 10 } } }));
+    await fakeTrain(db, await gridFile(grid));
+    assertEquals(await main(["--grid", grid, "--db", db, "--tasks", "2"]), 0);
+    assertEquals([...Deno.readDirSync(path(""))].filter(({ name }) => name.endsWith(".tasks")), []);
+  }));
 
 /** Bad command lines, and what their one line must say. */
 const BAD: readonly (readonly [args: string, says: RegExp])[] = [

@@ -24,8 +24,8 @@ export function endOfStep(r: usize, arena: usize): void {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E, 5 kept [block, 2] or 0, 6 block. Goes to the
- * next chunk. Where a block has several chunks, their stats are kept, and the last one's sums are the block's.
+ * Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E, 5 kept [block, 2] or 0, 6 block. Goes to
+ * the next chunk. Where a block has several chunks, their stats are kept, and the last one's sums are the block's.
  */
 export function endOfChunk(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), stats = at(r, 2, arena), sums = at(r, 3, arena), E = word(r, 4);
