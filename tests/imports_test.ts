@@ -14,7 +14,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   studies: ["run", "train", "analysis", "lab"],
   notebook: ["run", "engine", "reference", "train", "analysis", "figures", "lab", "studies"],
   "mod.ts": ["run", "engine", "reference", "train", "analysis", "figures", "lab", "studies", "notebook"],
-  cli: ["run", "engine", "reference", "train", "analysis", "figures", "lab", "studies", "notebook"],
+  page: ["run", "engine", "train", "analysis", "figures", "studies"],
+  cli: ["run", "engine", "reference", "train", "analysis", "figures", "lab", "studies", "notebook", "page"],
 };
 
 /** The room of a file: the folder below lib, or the file itself where it stands at the top. */

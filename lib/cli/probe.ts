@@ -18,7 +18,7 @@ import { LAB } from "./process.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
   "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },
@@ -43,8 +43,8 @@ Columns
   similarity           how much of the cosine similarity of two answers' mean features their distance modulo p explains
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
-The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures for grokking via mechanistic
-interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
+The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures
+for grokking via mechanistic interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"

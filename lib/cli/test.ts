@@ -11,6 +11,8 @@ that drive them, Chromium and Slurm where they are missing and it can. The last 
 /** Tests that are left out where what they drive can't be installed. */
 const OPTIONAL = [
   { file: join("tests", "notebook", "browser_test.ts"), need: "browser", left: "The test in a browser is left out." },
+  { file: join("tests", "page", "page_test.ts"), need: "browser", left: "The tests of the page in a browser are left out." },
+  { file: join("tests", "page", "suite_test.ts"), need: "browser", left: "The engines' tests in a browser are left out." },
   { file: join("tests", "cli", "slurm_test.ts"), need: "slurm", left: "The tests on a cluster are left out." },
 ] as const;
 
@@ -39,10 +41,11 @@ export const countLine = ({ passed, failed, skipped }: Count) =>
 
 /** The test files whose path in the project contains one of the names; all of them without names. */
 export const testFiles = (names: readonly string[]): string[] =>
-  filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
 /** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
-const BESIDE = /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/;
+const BESIDE =
+  /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train|train_folder)|lab\/store|page\/(?:page|suite)|train\/kill)_test\.ts$/;
 
 /** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
 export const lanes = (files: readonly string[]): string[][] =>

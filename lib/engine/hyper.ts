@@ -20,8 +20,8 @@ const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) 
 const LOSSES = FIELDS.optim.loss.kind.words!;
 
 /**
- * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A field of
- * the shape is none: kernels are made for its value.
+ * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A
+ * field of the shape is none: kernels are made for its value.
  */
 export const laterNumbers = (entries: readonly Entry[]): Field[] =>
   entries.filter(({ part, field: { neutral, shape } }) => part === "optim" && neutral !== undefined && !shape).map((entry) => {
@@ -54,6 +54,9 @@ export const HYPER: readonly Field[] = [
   u32("train_pairs", (_, { trainPairs }) => trainPairs),
   u32("pairs", (_, { pairs }) => pairs),
   ...laterNumbers(PART_ENTRIES),
+  f32("one_minus_momentum", ({ optim }) => 1 - optim.momentum),
+  f32("one_minus_filter_alpha", ({ optim }) => 1 - optim.filterAlpha),
+  f32("row_norm", ({ optim }) => optim.rowNorm),
   f32("logit_scale", ({ optim }) => 1 / optim.temperature),
   u32("noisy_pairs", (_, { noisyPairs }) => noisyPairs),
 ];

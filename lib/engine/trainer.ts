@@ -2,8 +2,10 @@
  * R runs on an executor: places them in rows, queues updates and evaluations, reads metrics back, copies rows out and in. No device is
  * named here.
  */
+import type { Activations } from "../run/activations.ts";
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { initialise, type Layout } from "../run/layout.ts";
+import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
+import { initialise, type Layout, pad4 } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
@@ -71,10 +73,13 @@ export class RowTrainer implements Trainer {
 
     const put = (name: string, words: number, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
       this.#queue.write(name, words * slot, data);
-    put("params", P, from?.params ?? initialise(spec));
+    const params = from?.params ?? initialise(spec);
+    put("params", P, params);
     put("m", P, from?.m ?? new Float32Array(P));
     put("v", P, from?.v ?? new Float32Array(P));
     put("grads", P, new Float32Array(P));
+    const beside = from?.beside ?? besideAtStart(spec, params) ?? {};
+    for (const [name, words] of besideWords(spec, P)) put(name, words, beside[name]);
     put("hyper", HYPER_WORDS, hyperWords(spec));
     put("state", STATE_WORDS, stateWords(spec, this.steps[row]));
     put("batch_sums", 4, Float32Array.from([...from?.batchSums ?? [0, 0, 0], 0]));
@@ -98,6 +103,7 @@ export class RowTrainer implements Trainer {
     if (!losses.includes(loss)) refuse(`its loss on ${this.info.engine}`, losses.join(" or "), loss);
     const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
     if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
+    if (from) checkBeside(from);
   }
 
   drop(row: number): void {
@@ -157,8 +163,10 @@ export class RowTrainer implements Trainer {
   async snapshot(row: number): Promise<Snapshot> {
     const { length: P } = this.layout, slot = this.#slot(row), step = this.steps[row];
     const spec = this.rows[row]!; // a row with a slot has a run
-    const [params, m, v, sums] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
-    return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    const beside = [...besideWords(spec, P)];
+    const [params, m, v, sums, ...others] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4], ...beside]);
+    const state = { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    return beside.length === 0 ? state : { ...state, beside: Object.fromEntries(beside.map(([name], i) => [name, others[i]])) };
   }
 
   async gradient(row: number): Promise<Float32Array<ArrayBuffer>> {
@@ -166,24 +174,60 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!, E = this.#plan.chunkPairs; // every layout has W_U
+    const { sizes: { C, elements } } = this.layout, stride = pad4(C);
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
       if (!(Number.isInteger(value) && value >= 0 && value < elements)) {
         throw new Error(`Cannot compute logits: elements must be whole numbers below ${elements}, current value is ${value}`);
       }
     }
-    const slot = this.#slot(row);
+    const slot = this.#slot(row), words = this.#plan.chunkPairs * stride;
+    for await (const { from, count } of this.#forward(slot, a, b)) {
+      const [chunk] = await this.#queue.read([{ buffer: "eval.logits", word: words * slot, words: count * stride }]);
+      for (let i = 0; i < count; i++) all.set(chunk.subarray(i * stride, i * stride + C), (from + i) * C);
+    }
+    return all;
+  }
+
+  /**
+   * What the network in the first row computes for all pairs, of the last layer's neurons.
+   * @throws Error for a model without attention; and where another row holds a run as well: where a run lies in the buffers of an evaluation,
+   * then depends on the executor.
+   */
+  async activations(): Promise<Activations> {
+    if (this.#slots.length !== 1) throw new Error(`Cannot read activations: the trainer must hold one run, it holds ${this.#slots.length}`);
+    if (!this.#plan.inside) throw new Error("Cannot read activations: the model must have attention, its mixer is none");
+    const { sizes: { elements: p, C, D, M } } = this.layout, stride = pad4(C), { features, neurons, positions } = this.#plan.inside;
+    const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
+    const a = Uint32Array.from({ length: p * p }, (_, pair) => Math.floor(pair / p)), b = a.map((_, pair) => pair % p);
+    for await (const { from, count } of this.#forward(0, a, b)) {
+      const [logits, head, mlp] = await this.#queue.read([
+        { buffer: "eval.logits", word: 0, words: count * stride },
+        ...[features, neurons].map(({ buffer, words }): Part => ({ buffer, word: 0, words })),
+      ]);
+      for (let i = 0; i < count; i++) {
+        found.logits.set(logits.subarray(i * stride, i * stride + p), (from + i) * p);
+        found.features.set(head.subarray(i * features.stride, i * features.stride + D), (from + i) * D);
+        const rows = positions.map(({ by, base }) => base + { index: i, a: a[from + i], b: b[from + i] }[by]);
+        for (let m = 0; m < M; m++) {
+          found.neurons[(from + i) * M + m] = rows.reduce((sum, at) => sum + mlp[at * neurons.stride + m], 0) / rows.length;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** The forward pass of a slot's network for pairs, chunk by chunk: what it leaves is there until the next. */
+  async *#forward(slot: number, a: ArrayLike<number>, b: ArrayLike<number>): AsyncGenerator<{ from: number; count: number }> {
+    const E = this.#plan.chunkPairs;
     this.#queue.run("elements", 1, this.#slots.length);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);
       const pairs = Uint32Array.from({ length: E }, (_, i) => (i < count ? pack(a[from + i], b[from + i], 0) : 0));
       this.#queue.write("eval.batch", E * slot, pairs);
       this.#queue.run("forward", 1, this.#slots.length);
-      const [chunk] = await this.#queue.read([{ buffer: "eval.logits", word: E * stride * slot, words: count * stride }]);
-      for (let i = 0; i < count; i++) all.set(chunk.subarray(i * stride, i * stride + C), (from + i) * C);
+      yield { from, count };
     }
-    return all;
   }
 
   /** What each kernel of an update takes over all rows, medians of `times`; `null` where the device can't tell. */

@@ -148,8 +148,10 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
     y: (value) =>
       height - bottom - (height - bottom - top) * (along(value) - along(y.domain[0])) / (along(y.domain[1]) - along(y.domain[0])),
     rules: moments.map((moment) => x.pixel(moment.step)),
+    right: x.width - MARGIN.right,
   });
   return theme.panel({
+    width: x.width,
     height,
     marginTop: top,
     marginBottom: bottom,

@@ -18,8 +18,8 @@ export interface OperationOptions extends StepOptions {
 }
 
 /**
- * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
- * for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
+ * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot
+ * above the frame for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
  */
 export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {
   if (groups.length === 0) throw new Error("Cannot draw curves: groups must be at least one, current value is 0");

@@ -94,7 +94,10 @@ export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, heig
   });
 }
 
-/** What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of them. */
+/**
+ * What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of
+ * them.
+ */
 export function structurePanel(runs: readonly ProbedRun[], x: StepScale, height = 200): Panel {
   const lines = [
     measured({ ...KEPT, name: "logits" }, runs, x, ({ explained }) => explained),

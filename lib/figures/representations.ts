@@ -1,6 +1,6 @@
 /**
- * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding, features
- * and logits have their power.
+ * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding,
+ * features and logits have their power.
  */
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
@@ -153,13 +153,27 @@ const head = (text: string, left: number, top: number) => [
 ];
 
 /** Power by frequency, below each other: of the embedding, the answers' mean features, and the logits along the answer. */
-export function spectrumPanel({ embedding, features, logits }: Reading, keys: readonly number[], width = WIDTH): Panel {
-  const rows = [
-    { name: "Embedding W_E", shares: embedding },
-    { name: "Mean features of the answers", shares: features },
-    { name: "Logits, at cos and sin of the answer's angle", shares: logits },
-  ];
-  const h = embedding.length, top = MARGIN.close, bottom = 64, row = 96, left = 44, height = 266 + top + bottom;
+export const spectrumPanel = ({ embedding, features, logits }: Reading, keys: readonly number[], width = WIDTH): Panel =>
+  powerPanel(
+    [
+      { name: "Embedding W_E", shares: embedding },
+      { name: "Mean features of the answers", shares: features },
+      { name: "Logits, at cos and sin of the answer's angle", shares: logits },
+    ],
+    keys,
+    width,
+  );
+
+/** Shares of power by frequency, k = 1 … h at k − 1. */
+export interface Power {
+  readonly name: string;
+  readonly shares: ArrayLike<number>;
+}
+
+/** Shares of power by frequency on one scale, below each other; key frequencies in colour, where they are few. */
+export function powerPanel(rows: readonly Power[], keys: readonly number[], width: number): Panel {
+  const inner = 96 * (rows.length - 1) + 74;
+  const h = rows[0].shares.length, top = MARGIN.close, bottom = 64, row = 96, left = 44, height = inner + top + bottom;
   const bars = rows.flatMap(({ shares }, i) =>
     Array.from(shares, (share, at) => ({ i, k: at + 1, share, key: few(keys) && keys.includes(at + 1) }))
   );
@@ -171,7 +185,7 @@ export function spectrumPanel({ embedding, features, logits }: Reading, keys: re
   return panel({
     ...{ width, height, marginLeft: left, marginRight: 16, marginTop: top, marginBottom: bottom },
     x: { domain: [0.5, h + 0.5], axis: null },
-    y: { domain: [-2, 266 / row - 2 + 0.12], axis: null },
+    y: { domain: [1 - rows.length, inner / row + 1 - rows.length + 0.12], axis: null },
     marks: [
       Plot.ruleY(rows, { y: (_, i) => -i, stroke: FAINT, strokeOpacity: 0.6 }),
       Plot.rect(bars, {
@@ -217,8 +231,8 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
 const SLIGHT = 5e-4, NAMED = 0.02;
 
 /**
- * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a − b on the
- * other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
+ * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a −
+ * b on the other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
  */
 function pairPanel(
   { pairs: { p, shares } }: Reading,

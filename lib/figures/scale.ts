@@ -9,6 +9,8 @@ export interface StepOptions {
   readonly from?: number;
   /** The step at which the axis ends; by default the last one evaluated. Give it while a run goes on, so that the axis stays. */
   readonly until?: number;
+  /** Of the panel, in pixels. Default: that of a figure. */
+  readonly width?: number;
 }
 
 /** The axis of steps: where it begins and ends, and the pixel of a step. */
@@ -16,26 +18,32 @@ export interface StepScale {
   readonly type: "log" | "linear";
   readonly domain: readonly [number, number];
   readonly pixel: (step: number) => number;
+  readonly width: number;
 }
 
-export function scaleOfSteps(runs: readonly Curve[], { x: type = "log", until = lastStep(runs), from: begin }: StepOptions): StepScale {
+export function scaleOfSteps(
+  runs: readonly Curve[],
+  { x: type = "log", until = lastStep(runs), from: begin, width = WIDTH }: StepOptions,
+): StepScale {
   const first = begin ?? Math.min(...runs.flatMap((run) => run.metrics.map((row) => row.step).find((step) => step > 0) ?? []));
   const from = type === "linear" ? 0 : Math.min(Number.isFinite(first) ? first : 1, Math.max(1, until / 10));
   const domain = [from, Math.max(until, from * 10 ** 0.1, 1)] as const;
   const place = type === "log" ? Math.log : (step: number) => step;
   const share = (step: number) => (place(step) - place(domain[0])) / (place(domain[1]) - place(domain[0]));
-  return { type, domain, pixel: (step) => MARGIN.left + share(step) * (WIDTH - MARGIN.left - MARGIN.right) };
+  return { type, domain, pixel: (step) => MARGIN.left + share(step) * (width - MARGIN.left - MARGIN.right), width };
 }
 
-/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end. */
-export const stepAxis = (scale: StepScale, named = true, inner: number = WIDTH - MARGIN.left - MARGIN.right) => ({
+/**
+ * The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end.
+ */
+export const stepAxis = (scale: StepScale, named = true, inner: number = scale.width - MARGIN.left - MARGIN.right) => ({
   ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,
 });
 
 /** Where the words of ticks would touch, the powers of ten among them, or every other one. */
 function readable(steps: readonly number[], scale: StepScale, inner: number): readonly number[] {
-  const at = (step: number) => (scale.pixel(step) - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right) * inner;
+  const at = (step: number) => (scale.pixel(step) - MARGIN.left) / (scale.width - MARGIN.left - MARGIN.right) * inner;
   const touch = steps.some((step, i) =>
     i > 0 && at(step) - at(steps[i - 1]) < (textWidth(count(step)) + textWidth(count(steps[i - 1]))) / 2 + 6
   );

@@ -19,7 +19,7 @@ export type Series = typeof TRAIN | typeof VALIDATION;
 
 export const INK = "#1a1a1a";
 export const FAINT = "#6b6b6b";
-const GRID = "#e4e4e4";
+export const GRID = "#e4e4e4";
 /** A white outline keeps words readable where a line crosses them. */
 export const HALO = { stroke: "white", strokeWidth: 4, paintOrder: "stroke", strokeLinejoin: "round" } as const;
 

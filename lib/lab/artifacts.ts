@@ -1,16 +1,16 @@
 /**
- * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
- * entered is there, and what else lies there is nobody's.
+ * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens,
+ * what is entered is there, and what else lies there is nobody's.
  */
 import { join, parse } from "node:path";
-import { checksum, reason, writeWhole } from "../run/files.ts";
+import { checksum, reason, remove, writeAll } from "../run/files.ts";
 import { inside, isInside } from "../run/inside.ts";
 import { inOneLine } from "../run/quote.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
- * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
- * nothing can go on from.
+ * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of
+ * one, which nothing can go on from.
  */
 export type Kind = typeof KINDS[number];
 const KINDS = ["checkpoint", "weights", "attention", "attention-thin"] as const;
@@ -66,8 +66,8 @@ export function tagged(file: string, sha256: string): string {
 }
 
 /**
- * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that `and`
- * writes. @throws Error in one line; then the run is as it was.
+ * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that
+ * `and` writes. @throws Error in one line; then the run is as it was.
  */
 export async function storeFiles(
   lab: Lab,
@@ -79,15 +79,20 @@ export async function storeFiles(
     const { kind, step, data } = each;
     return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
   });
-  for (const [i, { file }] of entries.entries()) await writeWhole(pathOf(lab, file), files[i].data);
-  const gone = lab.write(() => {
-    const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
-    const gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
-    for (const stored of gone) dropArtifact(lab, id, stored);
-    for (const entry of entries) enterArtifact(lab, id, entry);
-    and?.();
-    return gone;
-  });
+  await writeAll(entries.map(({ file }, i) => [pathOf(lab, file), files[i].data] as const));
+  let gone: readonly Artifact[] = [];
+  try {
+    lab.write(() => {
+      const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
+      gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
+      for (const stored of gone) dropArtifact(lab, id, stored);
+      for (const entry of entries) enterArtifact(lab, id, entry);
+      and?.();
+    });
+  } catch (error) {
+    removeUnknown(lab, entries.map(({ file }) => file));
+    throw error;
+  }
   for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
 }
 
@@ -125,14 +130,5 @@ function isFile(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
     throw error;
-  }
-}
-
-/** Removes a file, if it is there. */
-export function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

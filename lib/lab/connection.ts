@@ -63,7 +63,9 @@ export class Connection {
     return this.#ask(sql, () => this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T));
   }
 
-  /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
+  /**
+   * The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line.
+   */
   table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
     return this.#ask(sql, () => {
       const statement = this.#prepared(sql);

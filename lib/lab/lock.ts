@@ -1,6 +1,9 @@
-/** The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that ends. */
+/**
+ * The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that
+ * ends.
+ */
 import { basename, dirname, join } from "node:path";
-import { remove } from "./artifacts.ts";
+import { remove } from "../run/files.ts";
 import type { Lab } from "./store.ts";
 
 export interface Lock {
@@ -35,7 +38,9 @@ export function isGone(lab: Lab, name: string): boolean {
   return !NAME.test(name) || isFree(prefix(lab) + name);
 }
 
-/** Removes the locks that nobody holds: those of killed processes, also of one killed before it was in the database or after its end was. */
+/**
+ * Removes the locks that nobody holds: those of killed processes, also of one killed before it was in the database or after its end was.
+ */
 export function removeFreeLocks(lab: Lab): void {
   const start = basename(prefix(lab));
   for (const { name, isFile } of Deno.readDirSync(dirname(lab.path))) {

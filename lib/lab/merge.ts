@@ -10,8 +10,9 @@ import { inOneLine } from "../run/quote.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
+import { withLab } from "./opening.ts";
 import { seal } from "./seals.ts";
-import { Lab, type Row, type Rows, type Value } from "./store.ts";
+import type { Lab, Row, Rows, Value } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
 export interface Merged {
@@ -46,7 +47,8 @@ export async function merge(
 }
 
 /**
- * Merges several labs into one, one after the other. All are checked before anything is written, and then no more; they come as they were then.
+ * Merges several labs into one, one after the other. All are checked before anything is written, and then no more; they come as they were
+ * then.
  * @param target the database to merge into; where there is none, it is made once all have been found whole.
  * @param done called after each.
  * @throws Error as `merge` does.
@@ -58,9 +60,10 @@ export async function mergeAll(
 ): Promise<void> {
   const work = async () => {
     for (const from of sources) assertWhole(from, merging(from, target));
-    using into = Lab.open(target);
-    assertWhole(into, merging(sources[0], target), hashes(sources));
-    for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    await withLab(target, async (into) => {
+      assertWhole(into, merging(sources[0], target), hashes(sources));
+      for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    });
   };
   const reading = (rest: readonly Lab[]): Promise<void> => rest.length === 0 ? work() : rest[0].read(() => reading(rest.slice(1)));
   await reading(sources);
@@ -150,7 +153,10 @@ interface Pair {
   readonly known: TargetRun | undefined;
   /** Evaluations at the same steps that aren't the same bits. */
   readonly differing: number;
-  /** `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains there. */
+  /**
+   * `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains
+   * there.
+   */
   readonly verdict: "new" | "further" | "same" | "less" | "busy";
 }
 
@@ -190,8 +196,8 @@ function isBusy(into: Lab, { session }: TargetRun): boolean {
 }
 
 /**
- * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two runs
- * of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
+ * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two
+ * runs of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
  * @returns by the source's runs, what is to be entered.
  */
 async function copyFiles(
@@ -226,7 +232,10 @@ async function copyFiles(
   return files;
 }
 
-/** The bytes of a log with what only the target's has; `null` where that is nothing. @throws Error in one line where they don't belong together. */
+/**
+ * The bytes of a log with what only the target's has; `null` where that is nothing. @throws Error in one line where they don't belong
+ * together.
+ */
 async function joinedLogs(from: Lab, artifact: Artifact, into: Lab, there: Artifact): Promise<Uint8Array | null> {
   const log = await storedLog(from, artifact), other = await storedLog(into, there).catch(() => log), both = joined(log, other);
   return both === log ? null : attentionFile(both);
@@ -321,7 +330,10 @@ function enterSessions(from: Lab, into: Lab): Map<Value, number> {
   );
 }
 
-/** Experiments by name. Where both have one, the target's question, rule and margin stay; their runs come together, the larger number of steps each. */
+/**
+ * Experiments by name. Where both have one, the target's question, rule and margin stay; their runs come together, the larger number of
+ * steps each.
+ */
 function enterExperiments(from: Lab, into: Lab, ids: ReadonlyMap<Value, number>): void {
   for (const { id, ...row } of from.query<Row & { id: number; name: string }>("SELECT * FROM experiments ORDER BY id")) {
     const [known] = into.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", row.name);

@@ -1,9 +1,10 @@
 /**
  * A session: one process at work on a lab. It claims runs, so that no other trains them too, and stores what becomes of them.
  *
- * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends. So a
- * session without an end whose lock is free was killed, and its runs are anybody's. A run's evaluations are stored as they come, and its state now
- * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
+ * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends.
+ * So a session without an end whose lock is free was killed, and its runs are anybody's. A run's evaluations are stored as they come, and
+ * its state now and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal
+ * ones.
  */
 import type { AttentionReading } from "../run/attention.ts";
 import { reason } from "../run/files.ts";
@@ -96,8 +97,8 @@ export class Session {
   }
 
   /**
-   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or what is
-   * stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
+   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or
+   * what is stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
    */
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;

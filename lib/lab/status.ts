@@ -80,7 +80,10 @@ export interface Worker {
   readonly rate: Rate;
 }
 
-/** After so many seconds without a word a process counts as silent: a sweep writes at least once a second, unless the disk or the card hangs. */
+/**
+ * After so many seconds without a word a process counts as silent: a sweep writes at least once a second, unless the disk or the card
+ * hangs.
+ */
 export const SILENT = 300;
 
 export const isSilent = (seenAt: string, now = Date.now()): boolean => now - Date.parse(seenAt) > 1000 * SILENT;
@@ -135,8 +138,8 @@ function workersOf(lab: Lab): Worker[] {
 }
 
 /**
- * Seconds until all is done at this rate; `null` where nothing goes on. Where parts go on side by side, the slowest of them decides, or all of
- * them together, whichever takes longer: parts that wait are taken up by those that get free.
+ * Seconds until all is done at this rate; `null` where nothing goes on. Where parts go on side by side, the slowest of them decides, or all
+ * of them together, whichever takes longer: parts that wait are taken up by those that get free.
  */
 export function timeLeft(parts: readonly { readonly work: Share; readonly rate: Rate | null }[]): number | null {
   const left = ({ done, of }: Share) => Math.max(0, of - done), going = parts.filter(({ rate }) => rate !== null && rate.work > 0);

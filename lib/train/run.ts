@@ -9,7 +9,8 @@ import { counted, findGap, type Gap } from "./history.ts";
 
 /**
  * `waiting`: not begun. `finished`: did all its steps. `grokked`: ended early because it had grokked. `stopped`: the signal came first.
- * `failed`: its loss stopped being a number; `error` says where. `elsewhere`: when its turn came, `begin` said that it isn't to be trained here.
+ * `failed`: its loss stopped being a number; `error` says where. `elsewhere`: when its turn came, `begin` said that it isn't to be trained
+ * here.
  */
 export type Status = "waiting" | "training" | "finished" | "grokked" | "stopped" | "failed" | "elsewhere";
 

@@ -21,16 +21,23 @@ const once = (name: string, open: () => Promise<ExecutorEngine>): Named => {
   return { name, engine: () => opened ??= open() };
 };
 
+/** The smallest block, which is compiled soonest; that others give the same bits, the tests of products say. */
+const SMALLEST = { ...GPU_TILE, block: () => BLOCKS[0] };
+/** In a browser (`tests/page/suite`) the only adapter may be a program that can't compile the large products made for the processor. */
+const BROWSER = "document" in globalThis;
+
 /** Every executor as people train with it. */
-export const EXECUTORS: readonly Named[] = [once("webgpu", () => webgpuEngine()), once("cpu", () => cpuEngine(2))];
+export const EXECUTORS: readonly Named[] = [
+  once("webgpu", () => webgpuEngine(BROWSER ? SMALLEST : undefined)),
+  once("cpu", () => cpuEngine(2)),
+];
 
 /** Every executor with kernels that depend on no measurement; `all`: whether every option of the model is tried, or a few. */
 export const KERNELS: readonly (Named & { readonly all: boolean })[] = [
-  { ...once("webgpu", () => webgpuEngine(SOFTWARE_TILE)), all: true },
+  { ...once("webgpu", () => webgpuEngine(BROWSER ? SMALLEST : SOFTWARE_TILE)), all: true },
   // Of three runs, two are whole and one is shared by both threads.
   { ...once("cpu", () => cpuEngine(2)), all: true },
-  // The smallest block, which is compiled soonest; that others give the same bits, the tests of products say.
-  { ...once("webgpu, tiles for cards", () => webgpuEngine({ ...GPU_TILE, block: () => BLOCKS[0] })), all: false },
+  { ...once("webgpu, tiles for cards", () => webgpuEngine(SMALLEST)), all: false },
 ];
 
 /** Registers a test for each of some executors, whose devices outlive it. */

@@ -149,6 +149,56 @@ for (const tokens of TOKENS) {
   gradientTest(`every size as small as it can be, [${tokens}]`, { model, data: { prime: 2, batch: 1 } }, KERNELS);
 }
 
+// Variants of the model, each with several of the other options.
+const PADDED = { dModel: 18, dMlp: 22 } as const, WITHOUT = { mixer: "none", heads: 1 } as const;
+const QUADRATIC = {
+  ...WITHOUT,
+  ...{ layers: 1, inputs: "one-hot", scaling: "mean-field", activation: "square", biases: false, init: "normal", initSigma: 1 } as const,
+};
+const VARIANTS: Readonly<Record<string, RunInput>> = {
+  "RMSNorm, post-norm, padding": { model: { normKind: "rms", ...PADDED } },
+  "RMSNorm, pre-norm, mean": { model: { normKind: "rms", norm: "pre", pooling: "mean", mask: "none" }, data: { batch: "full" } },
+  "uniform attention, causal, rows of their own": { model: { mixer: "uniform" } },
+  "uniform attention, causal, mean, shared rows": {
+    model: { mixer: "uniform", pooling: "mean", norm: "pre", layers: 3, ...PADDED },
+    data: { batch: "full" },
+  },
+  "uniform attention, no mask, no biases": {
+    model: { mixer: "uniform", mask: "none", norm: "none", biases: false, tokens: "a b =" },
+    data: { batch: "full" },
+  },
+  "tied, [a op b =]": { model: { tied: true } },
+  "tied, [a b =], shared rows, padding": { model: { tied: true, tokens: "a b =", ...PADDED }, data: { batch: "full" } },
+  "tied, [a b], no biases, mean, 5 classes": {
+    model: { tied: true, tokens: "a b", biases: false, pooling: "mean" },
+    data: { batch: "full", prime: 5 },
+  },
+  "x² in a transformer": { model: { activation: "square" } },
+  "MLP, GELU, 1 hidden layer": { model: { ...WITHOUT, layers: 1 } },
+  "MLP, ReLU, 3 hidden layers, full batch": {
+    model: { ...WITHOUT, layers: 3, activation: "relu", init: "normal" },
+    data: { batch: "full" },
+  },
+  "MLP, no biases, padding": { model: { ...WITHOUT, ...PADDED, layers: 2, biases: false }, data: { batch: "full" } },
+  "MLP, one-hot inputs": { model: { ...WITHOUT, layers: 2, inputs: "one-hot", activation: "relu" } },
+  "MLP, one-hot inputs, padding, full batch": { model: { ...WITHOUT, ...PADDED, layers: 1, inputs: "one-hot" }, data: { batch: "full" } },
+  "quadratic MLP": { model: QUADRATIC },
+  "quadratic MLP, full batch, 5 classes": { model: { ...QUADRATIC, dMlp: 9 }, data: { batch: "full", prime: 5 } },
+  "all that goes together": { model: { normKind: "rms", mixer: "uniform", tied: true, activation: "square", norm: "pre" } },
+};
+const ON_CARDS = /together|shared rows, padding|no biases, padding|one-hot inputs, padding/;
+for (const [name, input] of Object.entries(VARIANTS)) gradientTest(name, input, ON_CARDS.test(name) ? KERNELS : ALL);
+for (
+  const model of [{ ...WITHOUT, inputs: "embedded" }, { ...WITHOUT, inputs: "one-hot" }, {
+    mixer: "uniform",
+    normKind: "rms",
+    tied: true,
+  }] as const
+) {
+  const small = { ...model, layers: 1, dModel: 1, heads: 1, dMlp: 1, tokens: "a b" } as const;
+  gradientTest(`every size as small as it can be, ${Object.values(model)}`, { model: small, data: { prime: 2, batch: 1 } }, KERNELS);
+}
+
 const OTHERS = KERNELS.filter(({ all }) => !all);
 for (const preset of ["ai-scientist", "boundaries", "one-layer"] as const) {
   const { layers, norm, mask, pooling, tokens, activation, biases, init } = runSpec({ preset }).model;
@@ -198,6 +248,20 @@ const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; rea
     what: "a term left out of a fold",
     input: { data: { batch: "full" } },
     change: (op) => op.op === "fold" ? { ...op, segments: op.segments.map((each) => ({ ...each, sources: each.sources.slice(1) })) } : op,
+  },
+  {
+    what: "the head's part left out of a tied embedding's gradient",
+    input: { model: { tied: true } },
+    change: (op) => {
+      if (op.op !== "embedBackward") return op;
+      const { head: _, ...rest } = op;
+      return rest;
+    },
+  },
+  {
+    what: "an MLP's scaling left out of a gradient",
+    input: { model: QUADRATIC },
+    change: (op) => op.op === "pairsBackward" ? { ...op, factor: 1 } : op,
   },
   {
     what: "the temperature left out",

@@ -65,14 +65,24 @@ test("what differs between runs of a shape may be anything that is data", async 
   trainer.dispose();
 });
 
-for (const batch of [16, "full"] as const) {
-  test(`rows can be emptied, filled and moved while the others go on, batch ${batch}`, async (engine) => {
-    const specs = [1, 2, 3].map((seed) => run(seed, { data: { batch } }));
+/** By how batches are made, and with an optimiser that keeps all there is to keep. */
+const KINDS: Readonly<Record<string, RunInput>> = {
+  "batch 16": { data: { batch: 16 } },
+  "batch full": { data: { batch: "full" } },
+  "much state": {
+    model: { layers: 1 },
+    data: { batch: "full" },
+    optim: { rule: "muon", lrSchedule: "linear", lrSteps: 50, gradFilter: "grokfast-ma", filterWindow: 4, heldNorm: "start" },
+  },
+};
+for (const [kind, input] of Object.entries(KINDS)) {
+  test(`rows can be emptied, filled and moved while the others go on, ${kind}`, async (engine) => {
+    const specs = [1, 2, 3].map((seed) => run(seed, input));
     const trainer = await engine.open(specs);
     await advance(trainer, 7);
     trainer.drop(0); // the run in row 2 moves on the GPU
     const rest = await advance(trainer, 6);
-    const newcomer = run(9, { data: { batch } });
+    const newcomer = run(9, input);
     trainer.place(0, newcomer);
     const last = await advance(trainer, 7);
     assertEquals(trainer.steps, [7, 20, 20]);
@@ -86,10 +96,10 @@ for (const batch of [16, "full"] as const) {
     trainer.dispose();
   });
 
-  test(`stopped anywhere, kept, and taken up elsewhere: the same bits, batch ${batch}`, async (engine) => {
-    const spec = run(4, { data: { batch } });
+  test(`stopped anywhere, kept, and taken up elsewhere: the same bits, ${kind}`, async (engine) => {
+    const spec = run(4, input);
     const whole = await alone(engine, spec, 30);
-    const first = await engine.open([run(1, { data: { batch } }), spec]);
+    const first = await engine.open([run(1, input), spec]);
     const before = ofRow(await advance(first, 9), 1);
     const kept = await first.snapshot(1);
     first.dispose();

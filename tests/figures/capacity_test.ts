@@ -1,4 +1,7 @@
-/** The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps against a count. */
+/**
+ * The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps
+ * against a count.
+ */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";

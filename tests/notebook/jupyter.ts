@@ -83,7 +83,7 @@ export async function inLab(
 }
 
 /** What a process says, as it comes. */
-function listen(stream: ReadableStream<Uint8Array>) {
+function listen(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
   let text = "", heard = () => {};
   const ended = (async () => {
     for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {

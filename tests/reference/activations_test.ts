@@ -148,3 +148,28 @@ Deno.test("probe: all is measured by the last checkpoint's key frequencies, what
   await assertRejects(() => probe(spec, []), Error, "it must have at least one checkpoint, there is none");
   await assertRejects(() => probe(runSpec({ data: { operation: "permutation" } }), states), Error, "must be x_plus_y or x_minus_y");
 });
+
+Deno.test("activations: an engine's own are those of TensorFlow.js, for every pooling, mask and norm", async () => {
+  const engine = await cpuEngine(2);
+  try {
+    for (const pooling of ["last", "mean"] as const) {
+      for (const [norm, mask, tokens] of [["post", "causal", "a op b ="], ["pre", "none", "a b"], ["none", "causal", "a b ="]] as const) {
+        const model = { ...SMALL.model, norm, mask, tokens, pooling, dMlp: 22, initSigma: 0.3 };
+        const spec = runSpec({ ...SMALL, model, data: { prime: 47 } }), params = initialise(spec);
+        const trainer = await engine.open([spec]), [own, other] = [await trainer.activations(), await activations(spec, params)];
+        trainer.dispose();
+        for (const name of ["logits", "features", "neurons"] as const) {
+          const largest = other[name].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+          const apart = own[name].reduce((most, x, i) => Math.max(most, Math.abs(x - other[name][i])), 0);
+          assertEquals(own[name].length, other[name].length);
+          assert(apart <= ENGINES * largest, `${name}, ${norm}, ${pooling}: ${apart} of ${largest}`);
+        }
+      }
+    }
+    const two = await engine.open([runSpec({ ...SMALL, seed: 1 }), runSpec({ ...SMALL, seed: 2 })]);
+    await assertRejects(() => two.activations(), Error, "must hold one run, it holds 2");
+    two.dispose();
+  } finally {
+    await engine.close();
+  }
+});

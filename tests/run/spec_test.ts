@@ -69,7 +69,7 @@ Deno.test("spec: what cannot be ends in one line with the field, its value and w
     [{ data: { batch: "half" } }, 'current value is "half"'],
     [{ model: { dModel: 130 } }, "dModel must be divisible by heads (4), current value is 130"],
     [{ model: { layers: 1.5 } }, "layers must be a whole number from 1 to 64, current value is 1.5"],
-    [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, current value is "tanh"'],
+    [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, square, current value is "tanh"'],
     [{ model: { context: 3 } }, "context must be a whole number from 4 to 64, current value is 3"],
     [{ model: { biases: 1 } }, "biases must be true or false, current value is 1"],
     [{ model: { biases: false, biasesIn: "mlp" } }, 'biasesIn must be all where biases is false, current value is "mlp"'],

@@ -183,8 +183,9 @@ export const KEY_SHARE = 0.95;
 /**
  * The key frequencies: the fewest whose cos(ws) and sin(ws) hold 95 % of the part of the logits that depends on the answer alone, the
  * strongest first; none where nothing does. A network without such a structure has many. The paper reads them off its neurons
- * (`neuronFrequencies`); what the logits hold can be asked of any architecture, at any step. The rules differ where a frequency that the network
- * needs holds less than the 5 % that is left: one wave can't tell neighbouring answers apart, and then the restricted accuracy is low.
+ * (`neuronFrequencies`); what the logits hold can be asked of any architecture, at any step. The rules differ where a frequency that the
+ * network needs holds less than the 5 % that is left: one wave can't tell neighbouring answers apart, and then the restricted accuracy is
+ * low.
  */
 export function keyFrequencies({ shares }: Pick<AnswerWaves, "shares">): number[] {
   const wanted = KEY_SHARE * shares.reduce((sum, share) => sum + share, 0), keys: number[] = [];

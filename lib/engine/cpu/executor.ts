@@ -1,9 +1,8 @@
 /** The processor as an executor: plans become records, which worker threads replay in WebAssembly. Bits depend on no number of threads. */
-import { cpus } from "node:os";
 import type { EngineInfo } from "../engine.ts";
 import type { Demand, Executor, Limits, Lowered } from "../executor.ts";
+import { freeMemory, processorName } from "../machine.ts";
 import type { ListName, Plan } from "../op.ts";
-import { hasFlags } from "./flags.ts";
 import { eachList, lower } from "./lower.ts";
 import { bytesFor, CpuQueue, type Lists, type Places, places } from "./queue.ts";
 import type { Record } from "./records.ts";
@@ -13,12 +12,14 @@ export interface CpuLowered extends Lowered {
   readonly lists: Lists<ListName>;
 }
 
-/** Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains. */
+/**
+ * Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains.
+ */
 const ADDRESSES = PAGE * MOST_PAGES, SHARE = 0.8;
 
 /**
- * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done several
- * times a second, however long a kernel takes.
+ * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done
+ * several times a second, however long a kernel takes.
  */
 const UNIT_US = 10;
 
@@ -53,14 +54,12 @@ export class CpuExecutor implements Executor<CpuLowered> {
   }
 
   private constructor(threads: Threads) {
-    const { fused } = threads.measured, processor = cpus()[0]?.model.trim() ?? "processor";
+    const { fused } = threads.measured;
     this.threads = threads;
     // The driver is what bits depend on, the adapter what speed depends on.
     this.info = {
       engine: "cpu",
-      adapter: `${processor}, ${threads.count} ${threads.count === 1 ? "thread" : "threads"}, ${
-        hasFlags() ? "with" : "without"
-      } V8's flags`,
+      adapter: processorName(`${threads.count} ${threads.count === 1 ? "thread" : "threads"}`),
       driver: `WebAssembly SIMD, sums ${fused ? "" : "not "}fused`,
       software: false,
     };
@@ -93,7 +92,7 @@ export class CpuExecutor implements Executor<CpuLowered> {
   }
 }
 
-const memory = () => SHARE * Deno.systemMemoryInfo().available;
+const memory = () => SHARE * freeMemory();
 const flopOf = (list: readonly Record[]) => list.reduce((sum, { flop }) => sum + flop, 0);
 
 function refusal(where: Places): string | null {

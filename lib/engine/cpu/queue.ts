@@ -100,8 +100,9 @@ export class CpuQueue<Name extends string = ListName> implements Pick<Queue, "wr
     this.#runs = runs;
     this.#threads = threads;
     this.#id = id;
-    this.#bytes = new Uint8Array(memory.buffer as SharedArrayBuffer);
-    this.#words = new Uint32Array(memory.buffer as SharedArrayBuffer);
+    const shared = memory.buffer as unknown as SharedArrayBuffer; // the types of browsers call it unshared
+    this.#bytes = new Uint8Array(shared);
+    this.#words = new Uint32Array(shared);
     let to = where.lists;
     for (const [name, list] of Object.entries<readonly Record[]>(lists.lists)) {
       const words = encode(list, (buffer) => where.offsets.get(buffer)!);

@@ -1,12 +1,12 @@
-/** The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free. */
-import { Worker } from "node:worker_threads";
-import type { Answer, Measured, Message, Peak } from "./worker.ts";
+/**
+ * The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free.
+ */
+import { kernels, sharesMemory, startThread, type Thread } from "../machine.ts";
+import type { Measured, Message, Peak } from "./jobs.ts";
 
 /** Bytes of a page of WebAssembly memory, and pages that 32-bit addresses reach. */
 export const PAGE = 65536;
 export const MOST_PAGES = 65536;
-
-const WASM = new URL("./kernels.wasm", import.meta.url);
 
 /** A module of one function that uses 128-bit vectors, a relaxed multiply-add and shared memory: valid where the kernels are. */
 const NEEDED = Uint8Array.of(
@@ -63,8 +63,8 @@ export function requireFeatures(): void {
   const need = (has: boolean, what: string) => {
     if (!has) throw new Error(`Cannot train on the processor: this JavaScript engine must have ${what}, it has not`);
   };
-  need(typeof SharedArrayBuffer === "function", "SharedArrayBuffer");
   need(typeof WebAssembly === "object", "WebAssembly");
+  need(sharesMemory(), "SharedArrayBuffer");
   need(WebAssembly.validate(NEEDED), "WebAssembly with 128-bit SIMD, relaxed SIMD and threads");
 }
 
@@ -76,7 +76,7 @@ interface Waiting {
 /** Worker threads over shared memories. */
 export class Threads {
   #measured: Measured = { tile: 8, gflops: 0, fused: false };
-  readonly #workers: readonly Worker[];
+  readonly #workers: readonly Thread[];
   /** Of each worker, who waits for its next answers. */
   readonly #waiting: Waiting[][];
   #failure: Error | null = null;
@@ -88,26 +88,22 @@ export class Threads {
    */
   static async start(count: number): Promise<Threads> {
     requireFeatures();
-    const module = await WebAssembly.compile(await Deno.readFile(WASM));
-    const workers = Array.from({ length: count }, () => new Worker(new URL("./worker.ts", import.meta.url)));
-    const threads = new Threads(workers);
+    const module = await kernels(), threads = new Threads(Array.from({ length: count }, startThread));
     await threads.#all(() => ({ does: "load", module }));
     threads.#measured = await threads.#ask(0, { does: "measure" }) as Measured;
     return threads;
   }
 
-  private constructor(workers: readonly Worker[]) {
+  private constructor(workers: readonly Thread[]) {
     this.#workers = workers;
     this.#waiting = workers.map(() => []);
     workers.forEach((worker, i) => {
-      worker.on("message", (answer: Answer) => {
+      worker.listen((answer) => {
         const waiting = this.#waiting[i].shift();
-        if (this.#waiting[i].length === 0) worker.unref(); // an idle worker keeps no process alive
+        if (this.#waiting[i].length === 0) worker.hold(false); // an idle worker keeps no process alive
         if ("error" in answer) this.#fail(answer.error);
         else waiting?.resolve(answer.result);
-      });
-      worker.on("error", (error: unknown) => this.#fail(error instanceof Error ? error.message : String(error)));
-      worker.on("exit", (code: number) => this.#fail(`it ended with exit code ${code}`));
+      }, (reason) => this.#fail(reason));
     });
   }
 
@@ -149,7 +145,7 @@ export class Threads {
   /** Ends all workers. */
   async close(): Promise<void> {
     this.#failure ??= new Error("Cannot train: the worker threads must run, they have been closed");
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await Promise.all(this.#workers.map((worker) => worker.end()));
   }
 
   #all(message: (worker: number) => Message): Promise<unknown[]> {
@@ -161,8 +157,8 @@ export class Threads {
     const worker = this.#workers[i];
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting[i].push({ resolve, reject });
-    worker.ref();
-    worker.postMessage(message);
+    worker.hold(true);
+    worker.post(message);
     return promise;
   }
 
@@ -170,7 +166,7 @@ export class Threads {
   #fail(reason: string): void {
     if (this.#failure) return;
     this.#failure = new Error(`Cannot train on: every worker thread must run, one of them failed: ${reason}`);
-    for (const worker of this.#workers) worker.terminate();
+    for (const worker of this.#workers) worker.end();
     for (const waiting of this.#waiting) for (const { reject } of waiting.splice(0)) reject(this.#failure);
   }
 }

@@ -1,4 +1,5 @@
 /** What is worth knowing about a graphics adapter, as plain data. */
+import { graphicsDriver } from "../machine.ts";
 
 export interface AdapterInfo {
   /** e.g. `llvmpipe (LLVM 15.0.6, 256 bits)` */
@@ -52,7 +53,7 @@ export async function describe(adapter: GPUAdapter): Promise<AdapterInfo> {
   return {
     name: info.description || `${vendor} ${info.device}`,
     vendor,
-    driver: await driver(),
+    driver: await graphicsDriver(),
     software: info.isFallbackAdapter,
     limits: {
       maxBufferSize: limits.maxBufferSize,
@@ -76,22 +77,4 @@ async function accepts(adapter: GPUAdapter, feature: GPUFeatureName): Promise<bo
   } catch {
     return false;
   }
-}
-
-/** The driver's name and version, from the operating system: WebGPU doesn't tell. */
-async function driver(): Promise<string> {
-  if (Deno.build.os === "darwin") return "Metal";
-  if (Deno.build.os === "windows") return "unknown";
-  try {
-    const nvidia = (await Deno.readTextFile("/proc/driver/nvidia/version")).match(/\d+\.\d+(\.\d+)?/);
-    if (nvidia) return `NVIDIA ${nvidia[0]}`;
-  } catch { /* no such driver */ }
-  try {
-    const { success, stdout } = await new Deno.Command("dpkg-query", {
-      args: ["-W", "-f", "${Version}", "mesa-vulkan-drivers"],
-      stderr: "null",
-    }).output();
-    if (success) return `Mesa ${new TextDecoder().decode(stdout).split("-")[0]}`;
-  } catch { /* not a Debian */ }
-  return "unknown";
 }

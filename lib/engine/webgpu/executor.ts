@@ -1,7 +1,7 @@
 /** The executor on a graphics adapter, or on a driver that computes on the processor. */
-import { fileURLToPath } from "node:url";
 import type { EngineInfo } from "../engine.ts";
 import type { Demand, Executor, Limits, Lowered } from "../executor.ts";
+import { BLOCKS_FILE, freeMemory } from "../machine.ts";
 import type { ListName, Plan } from "../op.ts";
 import { BLOCK } from "../plan.ts";
 import type { Dispatch, Gpu } from "./gpu.ts";
@@ -10,9 +10,6 @@ import type { Kernel } from "./kernels/kernel.ts";
 import { type Kernels, lower } from "./lower.ts";
 import { WebGpuQueue } from "./queue.ts";
 import { productsOf, tunedTile } from "./tune.ts";
-
-/** The file of measured blocks. */
-const BLOCKS = fileURLToPath(new URL("../../../data/out/blocks.json", import.meta.url));
 
 /** A card runs as many kernels in a hundredth of a processor's time. */
 const SUBMISSION = { software: { first: 4000, any: 4000 }, hardware: { first: 1000, any: 16_000 } };
@@ -36,12 +33,11 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
     this.gpu = gpu;
     this.info = { engine: "webgpu", adapter: name, driver, software };
     // A driver on the processor uses the machine's memory and reports no error where that runs out.
-    const memory = () => (software ? 0.6 * Deno.systemMemoryInfo().available : Infinity);
     this.limits = {
       losses: ["torch", "stable", "stablemax", "mse"],
       chunk: BLOCK,
       submission: SUBMISSION[software ? "software" : "hardware"],
-      memory,
+      memory: () => (software ? 0.6 * freeMemory() : Infinity),
     };
     this.#tuned = wanted === "tuned";
     this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
@@ -52,7 +48,7 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
   }
 
   async lower(plan: Plan, rows: number): Promise<LoweredKernels> {
-    const tile = this.#tuned ? await tunedTile(this.gpu, productsOf(plan), rows, BLOCKS) : this.#tile;
+    const tile = this.#tuned ? await tunedTile(this.gpu, productsOf(plan), rows, BLOCKS_FILE) : this.#tile;
     const made = lower(plan, tile);
     return { plan, made, demand: this.#demand(made), kernels: each(made, (kernels) => kernels.length) };
   }

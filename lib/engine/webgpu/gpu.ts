@@ -2,20 +2,13 @@
  * The device: the only file that requests adapters, allocates, compiles, records commands and reads back. Everything else about the GPU is
  * plain data. Run as a program, it prints the adapter as JSON: a driver that was installed a moment ago is only found by a new process.
  */
+import { prepareDrivers } from "../machine.ts";
 import { type AdapterInfo, describe } from "./adapter.ts";
 import { type Constants, type Kernel, source } from "./kernels/kernel.ts";
 
-/**
- * The fastest adapter, or `null`. On Linux only Vulkan counts: OpenGL, which would be the next best, lacks what the kernels need. Also
- * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
- */
+/** The fastest adapter, or `null`. */
 export async function requestGpuAdapter(): Promise<GPUAdapter | null> {
-  if (Deno.build.os === "linux") {
-    if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
-    if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-    // Mesa's software driver cuts a dispatch into one piece per thread and waits for the last; with two threads per core it waits less.
-    if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
-  }
+  prepareDrivers();
   return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
 }
 

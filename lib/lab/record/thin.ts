@@ -14,9 +14,9 @@ export const THINNING =
   `train or validation accuracy moved by more than ${MOVE} (more, where that would be too many) the one before and the one after`;
 
 /**
- * At most `MOST` of a run's evaluations, in their order: the first, the last, those of the steps in `keep`, evenly spaced ones, and both ends of
- * every move of an accuracy, so that a jump stays as steep and a dip as deep and narrow as it was. Where a curve moves too often, only larger
- * moves count.
+ * At most `MOST` of a run's evaluations, in their order: the first, the last, those of the steps in `keep`, evenly spaced ones, and both
+ * ends of every move of an accuracy, so that a jump stays as steep and a dip as deep and narrow as it was. Where a curve moves too often,
+ * only larger moves count.
  */
 export function thinned(metrics: readonly Metrics[], keep: ReadonlySet<number> = new Set()): readonly Metrics[] {
   const n = metrics.length;

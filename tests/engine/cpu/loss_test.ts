@@ -203,7 +203,10 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
     const [params, m, v] = replay(buffers, [
-      op.adamw({ label: "adamw", first: 0, words: P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
+      op.update({
+        ...{ label: "adamw", kind: "adamw", schedule: "constant", P, first: 0, words: P, vectorsFrom: matrices, decays: true },
+        ...{ params: "params", grads: "grads", moments: ["m", "v"] },
+      }),
     ], [
       "params",
       "m",

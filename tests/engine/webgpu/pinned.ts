@@ -56,7 +56,10 @@ const inSmall = (preset: PresetName, seed = 0): RunSpec => {
 const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpec({ preset }), small: inSmall(preset) });
 const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };
 
-/** Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them, and with as many words as there were. */
+/**
+ * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them, and with as many words as there
+ * were.
+ */
 const HYPER_THEN = 16, EARLIER_HYPER = structOf("Hyper", HYPER_FIELDS.slice(0, HYPER_THEN));
 /** Comments say shapes and reasons, which may be put better; all else is pinned. */
 const code = (kernel: Kernel) => source(kernel).replace(HYPER, EARLIER_HYPER).replaceAll(/ *\/\/.*$/gm, "");

@@ -8,8 +8,9 @@ import { at, fma, largest, share, total, word } from "./simd";
 const STABLE: u32 = 1, FLOAT64: u32 = 2;
 
 /**
- * Record: 0 hyper, 1 batch, 2 logits, 3 stats [examples, (loss, right)], 4 dlogits or 0, 5 examples, 6 C, 7 kind of loss, 8 whether it takes the
- * logits times the run's `LOGIT_SCALE`. Rows have C padded to a multiple of four with zeros; for the time of the sum those logits are −∞.
+ * Record: 0 hyper, 1 batch, 2 logits, 3 stats [examples, (loss, right)], 4 dlogits or 0, 5 examples, 6 C, 7 kind of loss, 8 whether it
+ * takes the logits times the run's `LOGIT_SCALE`. Rows have C padded to a multiple of four with zeros; for the time of the sum those
+ * logits are −∞.
  * `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the label's gradient −Σ_{j≠y} p_j.
  * `float64`: as `torch`, with doubles from the logits on; the gradient is rounded at the end.
  */

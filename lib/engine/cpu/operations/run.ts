@@ -1,10 +1,9 @@
-/** Records of a run's course: batches, loss, update, sums and metrics. */
+/** Records of a run's course: batches, loss, sums and metrics. */
 import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, EndOfChunk, EndOfEvaluation, Loss, Sample, Update } from "../../op.ts";
+import type { ByValue, EndOfChunk, EndOfEvaluation, Loss, Sample } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import {
-  ADAMW,
   CHUNK,
   END_OF_CHUNK,
   END_OF_EVALUATION,
@@ -24,7 +23,7 @@ import { reads, type Record, writes } from "../records.ts";
 type Draw = Pick<Sample, "batch" | "examples" | "pairs" | "pairWords">;
 
 export const hyper = reads("hyper", 0, HYPER_WORDS);
-const state = reads("state", 0, STATE_WORDS);
+export const state = reads("state", 0, STATE_WORDS);
 
 /** Ends the list for a run that has done its steps. */
 export const rest = (): Record => ({ label: "the end, where no steps are left", opcode: REST, args: [state], flop: 0, bytes: 0 });
@@ -94,18 +93,6 @@ export function loss(
     bytes: (dlogits === undefined ? 4 : 8) * examples * C,
   };
 }
-
-/** params, m, v = AdamW(grads). */
-export const adamw = ({ label, first, words, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind" | "P">): Record => ({
-  label,
-  opcode: ADAMW,
-  args: [
-    ...[hyper, state, writes(params, first, words), reads(grads, first, words), writes(m, first, words), writes(v, first, words)],
-    ...[words, Math.max(0, Math.min(words, vectorsFrom - first))],
-  ],
-  flop: 16 * words,
-  bytes: 28 * words,
-});
 
 /** What sums are made of, and where they are kept. */
 export interface Sums {

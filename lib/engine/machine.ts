@@ -1,0 +1,81 @@
+/**
+ * What engines need of the machine: its processor, its memory, its graphics driver, threads, and a few files. All that is Deno's in them is here. The
+ * page has a module with the same functions for browsers, `lib/page/browser/machine.ts`, which is put in this one's place where the page is built.
+ */
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { hasFlags } from "./cpu/flags.ts";
+import type { Answer, Message } from "./cpu/jobs.ts";
+
+/** A thread that answers messages, in order. */
+export interface Thread {
+  /** Who is told its answers, and who is told why it ended. */
+  listen(answered: (answer: Answer) => void, failed: (reason: string) => void): void;
+  post(message: Message): void;
+  /** Whether the process must stay alive for it. */
+  hold(needed: boolean): void;
+  end(): Promise<unknown>;
+}
+
+/** Bytes of memory that are free. */
+export const freeMemory = (): number => Deno.systemMemoryInfo().available;
+
+/** The processor with what speed depends on besides. */
+export const processorName = (threads: string): string =>
+  `${cpus()[0]?.model.trim() ?? "processor"}, ${threads}, ${hasFlags() ? "with" : "without"} V8's flags`;
+
+/** The kernels of the processor engine, compiled. */
+export const kernels = async (): Promise<WebAssembly.Module> =>
+  await WebAssembly.compile(await Deno.readFile(new URL("./cpu/kernels.wasm", import.meta.url)));
+
+/** Whether threads can share memory here. */
+export const sharesMemory = (): boolean => typeof SharedArrayBuffer === "function";
+
+/** Starts a thread of the processor engine. */
+export function startThread(): Thread {
+  const worker = new Worker(new URL("./cpu/worker.ts", import.meta.url));
+  return {
+    listen: (answered, failed) => {
+      worker.on("message", answered);
+      worker.on("error", (error: unknown) => failed(error instanceof Error ? error.message : String(error)));
+      worker.on("exit", (code: number) => failed(`it ended with exit code ${code}`));
+    },
+    post: (message) => worker.postMessage(message),
+    hold: (needed) => needed ? worker.ref() : worker.unref(),
+    end: () => worker.terminate(),
+  };
+}
+
+/** The file of measured blocks. */
+export const BLOCKS_FILE = fileURLToPath(new URL("../../data/out/blocks.json", import.meta.url));
+
+/**
+ * Sets what the system's drivers read: on Linux only Vulkan counts, because OpenGL, which would be the next best, lacks what the kernels need. Also
+ * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
+ */
+export function prepareDrivers(): void {
+  if (Deno.build.os !== "linux") return;
+  if (!Deno.env.get("DENO_WEBGPU_BACKEND")) Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
+  if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+  // Mesa's software driver cuts a dispatch into one piece per thread and waits for the last; with two threads per core it waits less.
+  if (!Deno.env.get("LP_NUM_THREADS")) Deno.env.set("LP_NUM_THREADS", String(Math.min(32, 2 * navigator.hardwareConcurrency)));
+}
+
+/** The graphics driver's name and version, from the operating system: WebGPU doesn't tell. */
+export async function graphicsDriver(): Promise<string> {
+  if (Deno.build.os === "darwin") return "Metal";
+  if (Deno.build.os === "windows") return "unknown";
+  try {
+    const nvidia = (await Deno.readTextFile("/proc/driver/nvidia/version")).match(/\d+\.\d+(\.\d+)?/);
+    if (nvidia) return `NVIDIA ${nvidia[0]}`;
+  } catch { /* no such driver */ }
+  try {
+    const { success, stdout } = await new Deno.Command("dpkg-query", {
+      args: ["-W", "-f", "${Version}", "mesa-vulkan-drivers"],
+      stderr: "null",
+    }).output();
+    if (success) return `Mesa ${new TextDecoder().decode(stdout).split("-")[0]}`;
+  } catch { /* not a Debian */ }
+  return "unknown";
+}

@@ -1,0 +1,55 @@
+/** The page in headless Chromium, from a server of its own. */
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { answering, ISOLATING } from "../../lib/cli/page.ts";
+import { browser } from "../../lib/cli/setup.ts";
+import { buildPage, type Files } from "../../lib/page/build.ts";
+
+const BROWSER = await browser();
+
+/** Whether there is a browser. */
+export const canBrowse = BROWSER !== null;
+
+/** Headless Chromium; `args`: flags of its own. */
+export const launch = (args: readonly string[] = ["--disable-gpu"]): Promise<Browser> =>
+  chromium.launch({ executablePath: BROWSER!, args: ["--no-sandbox", "--disable-quic", "--disable-sync", ...args] });
+
+let built: Promise<Files> | null = null;
+/** The page's files, built once. */
+export const files = (): Promise<Files> => built ??= buildPage();
+
+/** What a server says beside the files: that the page is isolated, or nothing. */
+export const PLAIN = {}, ISOLATED = ISOLATING;
+
+/** Serves files until the end of its scope. */
+export function serve(all: Files, headers: Readonly<Record<string, string>>) {
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, answering(all, headers));
+  return {
+    address: `http://localhost:${server.addr.port}/`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** How long what should come at once may take on a slow and busy machine, in ms, and training. */
+const SOON = 60_000;
+export const LONG = 300_000;
+
+/** The page, open in a window of its own; what went wrong in it, and which hosts it asked. */
+export interface Opened {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  readonly errors: readonly string[];
+  readonly hosts: ReadonlySet<string>;
+}
+
+export async function open(chrome: Browser, address: string, options: BrowserContextOptions = {}, before = ""): Promise<Opened> {
+  const context = await chrome.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
+  context.setDefaultTimeout(SOON);
+  if (before) await context.addInitScript(before);
+  const page = await context.newPage(), errors: string[] = [], hosts = new Set<string>();
+  page.on("pageerror", ({ message }) => errors.push(message));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  context.on("request", (request) => /^https?:/.test(request.url()) && hosts.add(new URL(request.url()).host));
+  await page.goto(address);
+  await page.locator("#engine").filter({ hasNotText: /^Loading/ }).waitFor();
+  return { page, context, errors, hosts };
+}
