@@ -53,7 +53,7 @@ export function about(runs: readonly Curve[]): { task?: string; classes?: number
   const noise = same(({ data }) => data.labelNoise), percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
   const trained = share === undefined
     ? ""
-    : `, trained on ${percent(share)} of all pairs${noise ? `, ${percent(noise)} with noisy labels` : ""}`;
+    : `, trained on ${percent(share)} of all pairs${noise ? `, ${percent(noise)} of them with noisy labels` : ""}`;
   return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
 }
 

@@ -32,4 +32,4 @@ export const lossName = ({ loss }: Pick<OptimSpec, "loss">): readonly [name: str
 
 /** The loss of a network that holds all of C answers for equally likely, and its formula; of `mse` the least that a constant answer has. */
 export const guessing = ({ loss }: Pick<OptimSpec, "loss">, C: number): { readonly value: number; readonly text: string } =>
-  loss === "mse" ? { value: (C - 1) / C ** 2, text: "guessing" } : { value: Math.log(C), text: `ln ${C}` };
+  loss === "mse" ? { value: (C - 1) / C ** 2, text: `${C - 1} / ${C}²` } : { value: Math.log(C), text: `ln ${C}` };
