@@ -19,7 +19,7 @@ export interface Output extends Disposable {
   readonly columns?: number;
 }
 
-/** Whoever reads the result wants no more of it, as `head` does. */
+/** The reader of the result has closed the pipe, as `head` does. */
 export class Closed extends Error {}
 
 /**

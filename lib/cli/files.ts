@@ -1,4 +1,4 @@
-/** Files as a command line meets them: read and checked before the work starts, errors in one line. */
+/** Files that a command line names: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isPlain } from "../run/check.ts";
 import { makeFolder, reason, removeEmpty } from "../run/files.ts";
@@ -104,7 +104,7 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   return info ? await Deno.realPath(path) : join(await Deno.realPath(folder), basename(path));
 }
 
-/** What a file is that nobody means to replace by a table or a figure; `null` where it is something else. */
+/** What a file is that must not be replaced by a table or a figure; `null` for all others. */
 async function preciousKind(path: string): Promise<string | null> {
   if (path.endsWith(".safetensors")) return "one of weights or a checkpoint";
   const head = new Uint8Array(SQLITE.length);
@@ -146,7 +146,7 @@ const isSpecial = async (path: string) => await stat(path).then((info) => info !
 /** A database's path as SQLite takes it for a file: some names mean a database in memory, which would be gone afterwards. */
 export const database = (path: string): string => /^(:memory:$|file:)/.test(path) ? `./${path}` : path;
 
-/** A path as one types it where one stands; as it is where that leads far away. */
+/** A path relative to the working directory; as it is where it lies outside. */
 export function here(path: string): string {
   const near = relative(Deno.cwd(), path) || ".";
   return near.startsWith("..") ? path : near;

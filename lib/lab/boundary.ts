@@ -1,6 +1,6 @@
 /**
- * Sweeps that spend their runs where success turns into failure: of a grid over two settings only the runs are trained that its boundary
- * needs. What is trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and taken up again.
+ * Sweeps along the boundary between success and failure: of a grid over two settings, only the runs are trained that determine the
+ * boundary. What is trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and continued.
  */
 import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
 import { entryAt, valueAt } from "../run/fields.ts";
@@ -141,7 +141,7 @@ export async function sweepBoundary(
     onRound?.(map);
     await sweep({ ...experiment, runs }, options);
     const next = knownMap(options.lab, experiment, axes, precision);
-    // Stopped, out of time, or refused by the engine: nothing came of it that would lead on.
+    // Stopped, out of time, or refused by the engine: another round would change nothing.
     if (next.wanted.length > 0 && runs.every((run) => next.wanted.includes(run)) || options.signal?.aborted) return next;
   }
 }
@@ -156,7 +156,7 @@ export interface Saving {
   readonly ofRuns: number;
   readonly updates: number;
   readonly ofUpdates: number;
-  /** Cells whose majority in the full grid is another than the map says, of those that the map speaks of. */
+  /** Cells of the map with a known majority that the full grid contradicts. */
   readonly wrong: number;
 }
 

@@ -78,12 +78,12 @@ export function isOlder(path: string): boolean {
       db.close();
     }
   } catch {
-    // Whoever opens it says what is wrong.
+    // Opening it will report what is wrong.
     return false;
   }
 }
 
-/** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
+/** A file on a read-only medium is opened as immutable: otherwise SQLite would have to write files beside it. */
 function connect(path: string, readOnly: boolean): DatabaseSync {
   const options = { readOnly, timeout: PATIENCE };
   const db = new DatabaseSync(path, options);

@@ -22,7 +22,7 @@ export function namedRule(rule: RuleName | NamedRule): Required<NamedRule> {
 export interface Experiment {
   /** What it is called in the database and on the command line. */
   readonly name: string;
-  /** What it asks, in a sentence. */
+  /** The question that it is to answer, in a sentence. */
   readonly question?: string;
   /** All different; `grid` makes them. */
   readonly runs: readonly RunSpec[];

@@ -25,7 +25,7 @@ export interface Forecast {
   readonly updates: number;
   /** Floating-point operations left. */
   readonly flop: number;
-  /** Why it can't be trained here; `null` where nothing is known to speak against it. */
+  /** Why it can't be trained here; `null` where no reason is known. */
   readonly refusal: string | null;
 }
 

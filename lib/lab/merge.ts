@@ -2,7 +2,8 @@
  * One lab's content entered into another: shards of a sweep, or a colleague's runs. Doing it again changes nothing.
  *
  * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
- * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
+ * longer stays. Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is
+ * kept as a whole.
  */
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
@@ -141,7 +142,7 @@ type SourceRun = Row & {
 };
 type TargetRun = Pick<SourceRun, "id" | "status" | "step" | "session" | "thinned">;
 
-/** By the source's runs, the files that are to be entered; and all that should be looked after in the end. */
+/** The files that are to be entered, by the source's runs; and all files that may have to be removed in the end. */
 interface Copies {
   readonly files: ReadonlyMap<number, readonly Artifact[]>;
   readonly touched: string[];
@@ -188,7 +189,7 @@ function differences(from: Lab, source: number, into: Lab, known: number): numbe
   }).length;
 }
 
-/** Whether a session that is alive has it. */
+/** Whether a session whose process runs has it. */
 function isBusy(into: Lab, { session }: TargetRun): boolean {
   if (session === null) return false;
   const [found] = into.query<{ name: string; ended_at: string | null }>("SELECT name, ended_at FROM sessions WHERE id = ?", session);
@@ -250,7 +251,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const { run, known, differing } = each, now = target(into, run.hash);
     const id = now?.id ?? insert(into, "runs", pick(run, ["hash", "spec", "parameters", "shape"])).id;
     ids.set(run.id, id);
-    // Between the look at it and now, a session may have taken it.
+    // Since it was read, a session may have claimed it.
     const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
     if (verdict === "busy") merged.left++;
     else enterWork(from, into, { ...each, verdict }, id, sessions);
@@ -263,10 +264,10 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const taken = files.get(run.id) ?? [];
     merged.files += taken.length;
     if (verdict === "further") {
-      // What belongs to another way, or to an earlier step.
+      // Files of a training with other bits, or of an earlier step.
       for (const stored of artifacts(into, id)) {
         const { kind, step, file } = stored;
-        // Weights at other steps belong to the same way.
+        // Weights at other steps belong to the same training.
         if (differing === 0 && !taken.some((each) => each.kind === kind && (kind !== "weights" || each.step === step))) continue;
         dropArtifact(into, id, stored);
         touched.push(file);
@@ -319,7 +320,7 @@ function enterSessions(from: Lab, into: Lab): Map<Value, number> {
   );
   return new Map(
     from.query("SELECT * FROM sessions ORDER BY id").map(({ id, name, environment, command, started_at, seen_at, ended_at }) => {
-      // For the target it has ended, when it last wrote, until a later merge knows better.
+      // In the target it counts as ended when it last wrote, until a later merge says otherwise.
       into.run(
         `INSERT INTO sessions (name, environment, command, started_at, seen_at, ended_at) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, ended_at = excluded.ended_at WHERE excluded.seen_at > seen_at`,

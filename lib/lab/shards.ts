@@ -1,5 +1,5 @@
 /**
- * Shards: the runs of an experiment dealt out to tasks that know nothing of each other, so that each has about the same work. Which run
+ * Shards: the runs of an experiment divided among tasks that don't communicate, so that each has about the same work. Which run
  * goes where depends on the runs alone, and is the same on every machine.
  */
 import FlatQueue from "flatqueue";

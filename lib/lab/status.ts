@@ -1,4 +1,4 @@
-/** How far a sweep is: its runs by state, the share of the work that is done, how fast it goes on, and who has fallen silent. */
+/** How far a sweep is: its runs by state, the share of the work that is done, its speed, and which processes have stopped reporting. */
 import { isGone } from "./lock.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
@@ -73,7 +73,7 @@ export function together(parts: readonly Progress[]): Progress {
 /** A process at work on a lab, or one that should be. */
 export interface Worker {
   readonly name: string;
-  /** `silent`: it lives, or may, but hasn't written for long. `killed`: it ended without a word. */
+  /** `silent`: it runs, or may run, but hasn't written for long. `killed`: its process is gone, and it stored no end. */
   readonly state: "running" | "silent" | "killed";
   /** When it last wrote: UTC. */
   readonly seenAt: string;
@@ -81,7 +81,7 @@ export interface Worker {
 }
 
 /**
- * After so many seconds without a word a process counts as silent: a sweep writes at least once a second, unless the disk or the card
+ * After so many seconds without writing a process counts as silent: a sweep writes at least once a second, unless the disk or the card
  * hangs.
  */
 export const SILENT = 300;

@@ -36,7 +36,7 @@ export interface StoredRun {
   readonly stability: Stability | null;
 }
 
-/** What `run_summary` tells of a run's way, and as which figures take it. */
+/** The columns of `run_summary` with a run's milestones and stability, and the form in which figures take them. */
 export const MOMENTS = "memorisation_step, grokking_step, known_until, dips, dip_depth, time_below";
 export type MomentRow = Record<"memorisation_step" | "grokking_step" | "known_until" | "dips" | "dip_depth" | "time_below", number | null>;
 
@@ -85,7 +85,7 @@ export class Lab extends Connection {
     }
   }
 
-  /** A lab in memory alone, which is gone when it is closed; it has no place for files. */
+  /** A lab in memory, which is gone when it is closed; it has no folder for files. */
   static scratch(): Lab {
     const db = new DatabaseSync(":memory:");
     migrate(db);

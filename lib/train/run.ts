@@ -56,7 +56,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** A run that can change. */
 export type State = Writable<Omit<Run, "metrics">> & { metrics: Metrics[] };
 
-/** What training knows of a run beside what it tells: of no use to anybody else. */
+/** What training keeps of a run for itself, not part of the public `Run`. */
 interface Private {
   /** Which readings of its attention to keep. */
   readonly keep?: ReturnType<typeof keeper>;

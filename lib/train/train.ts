@@ -1,7 +1,7 @@
 /**
  * Trains any number of runs on an engine: grouped by shape, as many at once as fit, each until it is done.
  *
- * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
+ * What a run becomes depends on its own spec and start alone. The runs beside it affect only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
  */
 import type { AttentionOptions, KeepOptions } from "../run/attention.ts";
@@ -253,7 +253,7 @@ function grokked(run: State, { untilGrokked, margin = 0 }: TrainOptions): boolea
 const ended = (run: State, options: TrainOptions) =>
   run.error !== undefined || run.step >= run.spec.schedule.steps || options.signal?.aborted === true || grokked(run, options);
 
-/** Ends the runs in some rows, of which all states are in memory at once: what a device is asked for together takes it one waiting. */
+/** Ends the runs in some rows, with all their states in memory at once: reading them together waits for the device once. */
 async function end(
   trainer: Trainer,
   over: readonly number[],

@@ -42,7 +42,7 @@ export function training(lab: Lab): Finding[] {
   }));
 }
 
-/** What keeps a run from being carried out of the lab; milestones that are computed anew on the way don't. */
+/** Findings for which a run can't be exported; milestones are computed anew then, so those don't count. */
 export function runFindings(lab: Lab, id: number): Finding[] {
   const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
   return runs(lab, { id, seals: false }).filter(({ about }) => about !== "milestones" || thinned === 1);

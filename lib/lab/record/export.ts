@@ -145,7 +145,7 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
   const metrics = kept === "none" ? [] : kept === "all" || row.thinned ? all : thinned(all, steps);
   return {
     spec: lab.spec(run, until),
-    // Whoever reads this isn't training it.
+    // A reader of the record isn't training it.
     status: row.status === "training" ? "stopped" : row.status,
     ...{ step: row.step, error: row.error, thinned: row.thinned === 1 || metrics.length < all.length },
     ...{ metrics, milestones: found, work, artifacts: [] },

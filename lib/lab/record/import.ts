@@ -43,7 +43,7 @@ export async function readRecord(folder: string): Promise<ReadRecord> {
   }
 }
 
-/** That a lab which had nothing but this record would be whole. @throws Error in one line with the first thing that wouldn't. */
+/** Checks that a lab which had nothing but this record would be whole. @throws Error in one line with the first thing that wouldn't. */
 function check(recorded: Recorded, folder: string): void {
   using lab = Lab.scratch();
   lab.write(() => {
@@ -125,8 +125,8 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
 }
 
 /**
- * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same way, its evaluations stay, and so do
- * its weights and its attention log, unless the record brings such; its last state is no longer the last.
+ * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same training, its evaluations stay, and so
+ * do its weights and its attention log, unless the record brings such; its last state is no longer the last.
  * @param brought the record's files of the run.
  * @returns whether it did.
  */

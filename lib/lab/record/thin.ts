@@ -8,7 +8,7 @@ export const MOVE = 0.02;
 /** Evaluations that stay in any case, evenly spaced on a logarithmic axis. */
 const SPACED = 48;
 
-/** What `thinned` does, for people. */
+/** What `thinned` does, in words for readers of a record. */
 export const THINNING =
   `of each run at most ${MOST} evaluations: the first, the last, the milestones', ${SPACED} on a logarithmic axis, and wherever ` +
   `train or validation accuracy moved by more than ${MOVE} (more, where that would be too many) the one before and the one after`;
