@@ -29,6 +29,8 @@ export interface Lowered {
 export interface Limits {
   /** The losses it has kernels for; which one, is a run's choice, not its shape's. */
   readonly losses: readonly OptimSpec["loss"][];
+  /** Pairs of a chunk of an evaluation, at most, as `plan` takes it. */
+  readonly chunk: number;
   /** Bytes that runs may take at present; Infinity where the device says so itself, by refusing. */
   readonly memory: () => number;
   /**

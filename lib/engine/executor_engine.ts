@@ -24,7 +24,7 @@ export class ExecutorEngine<Kind extends Executor = Executor> implements Engine 
 
   cost(spec: RunSpec, watched?: Watched): Cost {
     const { plan: { chunks }, demand: { bytes, flop } } = this.#planned(spec, watched);
-    const evaluation = chunks * flop.chunk + flop.endOfEvaluation + flop.attention;
+    const evaluation = flop.elements + chunks * flop.chunk + flop.endOfEvaluation + flop.attention;
     return { bytes, flop: flop.batch + flop.step + evaluation / spec.schedule.evalEvery };
   }
 
@@ -53,7 +53,7 @@ export class ExecutorEngine<Kind extends Executor = Executor> implements Engine 
   #planned(spec: RunSpec, watched: Watched = {}) {
     const key = `${shapeKey(spec)} ${JSON.stringify(watched)}`;
     return this.#plans.getOrInsertComputed(key, () => {
-      const made = plan(spec, watched);
+      const made = plan(spec, watched, this.executor.limits.chunk);
       return { plan: made, demand: this.executor.demand(made) };
     });
   }

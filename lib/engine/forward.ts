@@ -3,50 +3,53 @@ import { tokenNames } from "../run/spec.ts";
 import { layerNorm } from "./norms.ts";
 import type { Attention, EmbedSegment, Op, PositionRows, Product, RowMap, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
-import { type Group, type LayerRows, rowsBy, sameRows, segmentAt, visible } from "./rows.ts";
+import { common, type Group, type LayerRows, rowsBy, sameRows, segmentAt, visible } from "./rows.ts";
 
-/** From the pairs to their logits; or no further than the attention patterns of the last layer. */
+/** From the pairs to their logits, the pass's share of the rows; or no further than the attention patterns of the last layer. */
 export function forward(pass: Pass, to: "logits" | "patterns" = "logits"): Op[] {
-  const ops: Op[] = [embed(pass)], last = pass.rows.length - 1;
+  const ops: Op[] = embed(pass), last = pass.rows.length - 1;
   for (const l of pass.rows.keys()) {
     if (to === "patterns" && l === last) return [...ops, ...normBefore(pass, pass.part(l, "attention")), ...attend(pass, l)];
     ops.push(...part(pass, l, "attention", attention), ...part(pass, l, "mlp", mlp));
   }
-  return [...ops, ...head(pass)];
+  return [...ops, ...head(pass)].filter(hasRows);
 }
+const hasRows = (op: Op) => (op.op === "product" ? op.m > 0 : op.op === "norm" ? op.rows > 0 : true);
 
 /** A sublayer in the residual stream: `f` reads `source` and leaves x + what it computes in `sum`. Where norms stand, is said here. */
 function part(pass: Pass, l: number, name: Part["name"], f: (pass: Pass, part: Part) => Op[]): Op[] {
   const it = pass.part(l, name);
-  const after = pass.spec.model.norm === "post" ? [layerNorm(pass, it.ln, it.sum, it.stats, it.y)] : [];
+  const after = pass.spec.model.norm === "post" ? [layerNorm(pass, it.ln, it.after, it.sum, it.stats, it.y)] : [];
   return [...normBefore(pass, it), ...f(pass, it), ...after];
 }
-const normBefore = (pass: Pass, { ln, x, stats, source }: Part): Op[] =>
-  pass.spec.model.norm === "pre" ? [layerNorm(pass, ln, x, stats, source)] : [];
+const normBefore = (pass: Pass, { ln, before, x, stats, source }: Part): Op[] =>
+  pass.spec.model.norm === "pre" ? [layerNorm(pass, ln, before, x, stats, source)] : [];
 
 /** x + attention(source) · W_O + b_O. Where rows are shared below and not above, the residual stream fans out. */
-function attention(pass: Pass, { l, x, sum }: Part): Op[] {
-  const { rows, width: { D, HK } } = pass, layer = rows[l], z = pass.activation(pass.at(l, "z"), layer.output.count, HK);
-  const around = sameRows(layer.input, layer.output) ? { from: x } : { from: x, rows: inputRows(pass, layer) };
-  const label = `${sum.buffer} = ${x.buffer} + ${z.buffer} · W_O`;
-  return [...attend(pass, l), linear(pass, { label, m: layer.output.count, n: D, k: HK, x: z, W: [l, "O"], c: sum }, { add: around })];
+function attention(pass: Pass, { l, before, after, x, sum }: Part): Op[] {
+  const { rows, width: { D, HK } } = pass, m = pass.span(after).count, z = pass.computed(pass.at(l, "z"), after, HK);
+  const found = { from: pass.activation(x.buffer, before.count, D), rows: inputRows(pass, rows[l]) };
+  const add = sameRows(before, after) ? { from: x } : found, label = `${sum.buffer} = ${x.buffer} + ${z.buffer} · W_O`;
+  return [...attend(pass, l), linear(pass, { label, m, n: D, k: HK, x: z, W: [l, "O"], c: sum }, { add })];
 }
 
 /** Queries, keys and values, then the patterns and z of every group of queries. */
 function attend(pass: Pass, l: number): Op[] {
   const { rows, width: { D, HK } } = pass, layer = rows[l], X = layer.input.count, { source } = pass.part(l, "attention");
   const qkv = pass.activation(pass.at(l, "qkv"), X, 3 * HK), label = `${qkv.buffer} = ${source.buffer} · W_QKV`;
-  const products = projections(layer, HK).map(({ firstRow, rows: m, column, width: n }) => {
-    const x = pass.activation(source.buffer, X, D, firstRow), c = pass.activation(qkv.buffer, X, 3 * HK, firstRow, column);
+  const computed = pass.span(layer.input);
+  const products = projections(layer, HK).map(({ firstRow, rows, column, width: n }) => {
+    const { first, count: m } = common(computed, { first: firstRow, count: rows });
+    const x = pass.activation(source.buffer, X, D, first), c = pass.activation(qkv.buffer, X, 3 * HK, first, column);
     return linear(pass, { label, m, n, k: D, x, W: [l, "QKV"], column, c });
   });
-  return [...products, ...layer.groups.map((group) => attentionOf(pass, l, group))];
+  return [...products, ...layer.groups.filter(({ depends }) => pass.computes(depends)).map((group) => attentionOf(pass, l, group))];
 }
 
 /** x + act(source · W_in + b_in) · W_out + b_out; `mlp_pre` keeps what the activation function gets. */
-function mlp(pass: Pass, { l, x, source, sum }: Part): Op[] {
-  const { rows, spec, width: { D, M } } = pass, m = rows[l].output.count;
-  const pre = pass.activation(pass.at(l, "mlp_pre"), m, M), post = pass.activation(pass.at(l, "mlp_post"), m, M);
+function mlp(pass: Pass, { l, after, x, source, sum }: Part): Op[] {
+  const { spec, width: { D, M } } = pass, m = pass.span(after).count;
+  const pre = pass.computed(pass.at(l, "mlp_pre"), after, M), post = pass.computed(pass.at(l, "mlp_post"), after, M);
   const activation = { name: spec.model.activation, out: post };
   return [
     linear(pass, { label: `${post.buffer} = act(${source.buffer} · W_in)`, m, n: M, k: D, x: source, W: [l, "in"], c: pre }, {
@@ -60,19 +63,21 @@ function mlp(pass: Pass, { l, x, source, sum }: Part): Op[] {
 
 /** What the output head reads, and the way there: the last norm, and the mean over positions. */
 export function headViews(pass: Pass): { resid: View; final: View; pooled: View; logits: View } {
-  const { spec: { model }, rows, examples, width: { D, C } } = pass, last = rows.at(-1)!.output.count;
-  const resid = pass.activation(pass.at(rows.length, "resid_pre"), last, D);
-  const final = !pass.finalNorm ? resid : pass.activation(pass.end("ln_final"), last, D);
+  const { spec: { model }, rows, examples, width: { D, C } } = pass, last = rows.at(-1)!.output;
+  const resid = pass.computed(pass.at(rows.length, "resid_pre"), last, D);
+  const final = !pass.finalNorm ? resid : pass.computed(pass.end("ln_final"), last, D);
   const pooled = model.pooling === "mean" ? pass.activation(pass.end("pooled"), examples, D) : final;
   return { resid, final, pooled, logits: pass.activation(pass.end("logits"), examples, C) };
 }
 
 function head(pass: Pass): Op[] {
   const { spec: { model }, rows, examples, batch, width: { D, C } } = pass, { resid, final, pooled, logits } = headViews(pass);
-  const ops: Op[] = !pass.finalNorm ? [] : [layerNorm(pass, "ln_final", resid, pass.end("stats_final"), final)];
+  const last = rows.at(-1)!, norm = () => layerNorm(pass, "ln_final", last.output, resid, pass.end("stats_final"), final);
+  const ops: Op[] = !pass.finalNorm ? [] : [norm()];
+  if (!pass.computes("ab")) return ops;
   if (model.pooling === "mean") {
-    const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, positions = positionRows(rows.at(-1)!);
-    ops.push({ op: "pool", label, batch, examples, positions, width: D, x: final, out: pooled });
+    const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, x = pass.activation(final.buffer, last.output.count, D);
+    ops.push({ op: "pool", label, batch, examples, positions: positionRows(last), width: D, x, out: pooled });
   }
   return [
     ...ops,
@@ -102,10 +107,12 @@ function linear(
   return { op: "product", label, form: "nn", m, n, k, a: x, b, c, ...pass.bias(`${at}b_${name}`, column), ...epilogue };
 }
 
-function embed(pass: Pass): Op {
+/** Its rows depend all on one element, or all on the pair. */
+function embed(pass: Pass): Op[] {
   const { rows, batch, examples, width: { D } } = pass, out = pass.activation(pass.at(0, "resid_pre"), rows[0].input.count, D);
-  const label = `${out.buffer} = W_E[token] + W_pos[position]`;
-  return { op: "embed", label, batch, examples, segments: embedded(pass), W_E: pass.parameter("W_E"), W_pos: pass.parameter("W_pos"), out };
+  const label = `${out.buffer} = W_E[token] + W_pos[position]`, W_E = pass.parameter("W_E"), W_pos = pass.parameter("W_pos");
+  if (pass.span(rows[0].input).count === 0) return [];
+  return [{ op: "embed", label, batch, examples, segments: embedded(pass), W_E, W_pos, out }];
 }
 
 /**
@@ -151,9 +158,12 @@ function attentionOf(pass: Pass, l: number, group: Group): Attention {
 export const positionRows = ({ output }: LayerRows): PositionRows[] => output.segments.map((segment) => rowsBy(segment, "ab"));
 
 /** The input row that an output row's residual stream comes from. */
-function inputRows({ batch, examples }: Pass, { input, output }: LayerRows): RowMap {
-  const segments = output.segments.map(({ position, depends, base: first, count }) => ({
-    first,
+function inputRows(pass: Pass, { input, output }: LayerRows): RowMap {
+  const { batch, examples } = pass,
+    { first } = pass.span(output),
+    computed = output.segments.filter(({ depends }) => pass.computes(depends));
+  const segments = computed.map(({ position, depends, base, count }) => ({
+    first: base - first,
     count,
     to: rowsBy(segmentAt(input, position), depends),
   }));

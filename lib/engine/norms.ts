@@ -1,10 +1,11 @@
 /** LayerNorm as operations, in both directions. `name` is that of its parameters; `stats` the buffer that keeps mean and 1/σ of each row. */
 import type { Norm, NormBackward, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
+import type { Rows } from "./rows.ts";
 
-/** out = LN(x). */
-export function layerNorm(pass: Pass, name: string, x: View, stats: string, out: View): Norm {
-  const rows = x.words / x.stride, w = pass.parameter(`${name}.w`), b = pass.parameter(`${name}.b`);
+/** out = LN(x), of those among `all` rows that the pass computes. */
+export function layerNorm(pass: Pass, name: string, all: Rows, x: View, stats: string, out: View): Norm {
+  const rows = pass.span(all).count, w = pass.parameter(`${name}.w`), b = pass.parameter(`${name}.b`);
   const label = `${out.buffer} = LN(${x.buffer})`;
   return { op: "norm", label, rows, D: pass.layout.sizes.D, x, w, b, stats: pass.buffer(stats, 2 * rows), out };
 }

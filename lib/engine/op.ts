@@ -261,12 +261,17 @@ export interface EndOfStep {
   readonly sums: string;
 }
 
-/** sums += (train loss, train right, val loss, val right) of the chunk's pairs and state.chunk += 1. */
+/**
+ * sums += (train loss, train right, val loss, val right) of the chunk's pairs and state.chunk += 1. Pairs are summed in blocks of so many,
+ * however long a chunk is: where a block has several, their stats are kept in `kept`, f32[block, 2], and its last one, or the set's, sums.
+ */
 export interface EndOfChunk {
   readonly op: "endOfChunk";
   readonly label: string;
   readonly examples: number;
   readonly stats: string;
+  readonly block: number;
+  readonly kept?: string;
   readonly sums: string;
 }
 
@@ -331,10 +336,11 @@ export type Op =
 
 /**
  * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update,
- * given the batch. `chunk`: one chunk of an evaluation; `chunks` of them, then `endOfEvaluation`. `forward`: alone, for pairs that the host
- * wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it isn't watched.
+ * given the batch. An evaluation: `elements`, what depends on one element, then `chunk`, `chunks` times, then `endOfEvaluation`. `forward`: alone,
+ * after `elements`, for pairs that the host wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it isn't
+ * watched.
  */
-export type ListName = "batch" | "step" | "chunk" | "forward" | "endOfEvaluation" | "attention";
+export type ListName = "batch" | "step" | "elements" | "chunk" | "forward" | "endOfEvaluation" | "attention";
 
 export interface Plan {
   readonly layout: Layout;

@@ -2,7 +2,7 @@
 import { headColumns, type Layout, pad4 } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { View } from "./op.ts";
-import type { LayerRows } from "./rows.ts";
+import { type Depends, type LayerRows, type Rows, type Share, type Span, spanOf } from "./rows.ts";
 
 interface Options {
   readonly spec: RunSpec;
@@ -10,6 +10,8 @@ interface Options {
   /** Examples of the pass. */
   readonly examples: number;
   readonly rows: readonly LayerRows[];
+  /** Which of them it computes. Default: all. */
+  readonly share?: Share;
   /** The buffer of packed pairs. */
   readonly batch: string;
   readonly prefix: "" | "eval.";
@@ -19,10 +21,16 @@ interface Options {
   readonly keepPatterns?: boolean;
 }
 
+/** What later rows read of earlier ones: keys and values, and what goes around the attention. */
+const KEPT = ["qkv", "resid_pre"];
+
 /** A sublayer with the residual stream around it: y = norm(x + f(x)), x + f(norm(x)) or x + f(x). */
 export interface Part {
   readonly l: number;
   readonly name: "attention" | "mlp";
+  /** The rows of x, and of y. */
+  readonly before: Rows;
+  readonly after: Rows;
   /** The name of its LayerNorm, and where that keeps mean and 1/σ. */
   readonly ln: string;
   readonly stats: string;
@@ -39,6 +47,7 @@ export class Pass {
   readonly layout: Layout;
   readonly examples: number;
   readonly rows: readonly LayerRows[];
+  readonly share: Share;
   readonly batch: string;
   readonly buffer: Options["buffer"];
   /** Widths in words: of the residual stream, the neurons, the stacked heads, and the logits. */
@@ -47,6 +56,7 @@ export class Pass {
 
   constructor(options: Options) {
     ({ spec: this.spec, layout: this.layout, examples: this.examples, rows: this.rows, batch: this.batch, buffer: this.buffer } = options);
+    this.share = options.share ?? "all";
     const { sizes } = this.layout;
     this.width = { D: pad4(sizes.D), M: pad4(sizes.M), HK: headColumns(sizes), C: pad4(sizes.C) };
     this.#options = options;
@@ -57,12 +67,11 @@ export class Pass {
     return new Pass({ ...this.#options, ...changes });
   }
 
-  /** The name of a layer's buffer. Layers of an evaluation use theirs in turn. */
+  /** The name of a layer's buffer. Layers of an evaluation use theirs in turn, but for what the pairs' rows read of the elements'. */
   at(l: number, name: string): string {
     const { prefix, keepPatterns = false } = this.#options;
     if (keepPatterns && name === "pattern") return `attention.${l}.${name}`;
-    if (prefix === "") return `${l}.${name}`;
-    return name === "resid_pre" ? `${prefix}${l % 2}.${name}` : `${prefix}${name}`;
+    return prefix === "" || KEPT.includes(name) ? `${prefix}${l}.${name}` : `${prefix}${name}`;
   }
 
   /** The name of a buffer after the last layer. */
@@ -73,6 +82,17 @@ export class Pass {
   /** Rows × columns of an activation, from `firstRow` of `rows` and from `column`. Makes sure that the buffer is large enough. */
   activation(name: string, rows: number, stride: number, firstRow = 0, column = 0): View {
     return { buffer: this.buffer(name, rows * stride), offset: firstRow * stride + column, stride, words: rows * stride };
+  }
+
+  /** The rows among these that the pass computes. */
+  span = (rows: Rows): Span => spanOf(rows, this.share);
+
+  /** Whether it computes rows that depend on this. */
+  computes = (depends: Depends): boolean => this.share === "all" || (this.share === "pairs") === (depends === "ab");
+
+  /** The computed rows of an activation. */
+  computed(name: string, rows: Rows, stride: number): View {
+    return this.activation(name, rows.count, stride, this.span(rows).first);
   }
 
   /** A matrix or vector of the parameters, or of their gradient, from a column. */
@@ -93,11 +113,11 @@ export class Pass {
 
   part(l: number, name: Part["name"]): Part {
     const { norm } = this.spec.model, { input, output } = this.rows[l], { D } = this.width;
-    const attention = name === "attention", number = attention ? 1 : 2, X = attention ? input.count : output.count, Y = output.count;
-    const x = this.activation(this.at(l, attention ? "resid_pre" : "mid"), X, D);
-    const y = attention ? this.activation(this.at(l, "mid"), Y, D) : this.activation(this.at(l + 1, "resid_pre"), Y, D);
-    const sum = norm === "post" ? this.activation(this.at(l, attention ? "sum_mid" : "sum_post"), Y, D) : y;
-    const source = norm === "pre" ? this.activation(this.at(l, `ln${number}`), X, D) : x;
-    return { l, name, ln: `${l}.ln${number}`, stats: this.at(l, `stats${number}`), x, y, source, sum };
+    const attention = name === "attention", number = attention ? 1 : 2, before = attention ? input : output;
+    const x = this.computed(this.at(l, attention ? "resid_pre" : "mid"), before, D);
+    const y = attention ? this.computed(this.at(l, "mid"), output, D) : this.computed(this.at(l + 1, "resid_pre"), output, D);
+    const sum = norm === "post" ? this.computed(this.at(l, attention ? "sum_mid" : "sum_post"), output, D) : y;
+    const source = norm === "pre" ? this.computed(this.at(l, `ln${number}`), before, D) : x;
+    return { l, name, before, after: output, ln: `${l}.ln${number}`, stats: this.at(l, `stats${number}`), x, y, source, sum };
   }
 }

@@ -18,13 +18,16 @@ import { layerRows } from "./rows.ts";
 /** Buffers that hold a run's state. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
 
-/** Pairs of a chunk of an evaluation, at most. */
-const CHUNK = 2048;
+/** Pairs of an evaluation whose losses are summed at once. */
+export const BLOCK = 2048;
 
-export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
+/** @param chunk pairs of a chunk of an evaluation, at most; a part of `BLOCK`. No bit depends on it. */
+export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK): Plan {
+  if (BLOCK % chunk !== 0) throw new Error(`Cannot plan: pairs of a chunk must be a part of ${BLOCK}, current value is ${chunk}`);
   const layout = layoutOf(spec);
   const { length: P, sizes: { B, elements: C } } = layout;
-  const pairWords = C * C, chunkPairs = Math.min(CHUNK, 8 * Math.ceil(pairWords / 8));
+  const pairWords = C * C, chunkPairs = Math.min(chunk, 8 * Math.ceil(pairWords / 8));
+  const chunks = Math.ceil(pairWords / chunkPairs);
   const buffers = new Map<string, number>();
   /** A buffer that several operations use in turn is as large as the largest use. */
   const buffer = (name: string, words: number) => {
@@ -35,9 +38,10 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
   reserve(buffer, layout, pairWords, chunkPairs);
   const training = new Pass({ spec, layout, examples: B, rows: layerRows(spec, B), batch: "batch", prefix: "", buffer });
   const evaluation = new Pass({
-    ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs) },
+    ...{ spec, layout, examples: chunkPairs, rows: layerRows(spec, chunkPairs, "pooled", pairWords) },
     ...{ batch: "eval.batch", prefix: "eval.", buffer },
   });
+  const elements = evaluation.with({ share: "elements" }), pairs = evaluation.with({ share: "pairs" });
   const watched = attention && attentionLog(evaluation, attention, pairWords);
   const lists: Record<ListName, readonly Op[]> = {
     batch: [
@@ -51,6 +55,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
       ...updates(spec, layout),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
+    elements: forward(elements),
     chunk: [
       {
         op: "chunk",
@@ -60,11 +65,16 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
         pairs: "pairs",
         pairWords,
       },
-      ...forward(evaluation),
-      loss(evaluation),
-      { op: "endOfChunk", label: "eval.sums += eval.stats; chunk += 1", examples: chunkPairs, stats: "eval.stats", sums: "eval.sums" },
+      ...forward(pairs),
+      loss(pairs),
+      {
+        op: "endOfChunk",
+        label: "eval.sums += eval.stats; chunk += 1",
+        ...{ examples: chunkPairs, stats: "eval.stats", block: BLOCK, sums: "eval.sums" },
+        ...chunks > 1 && chunkPairs < BLOCK && { kept: buffer("eval.kept", 2 * BLOCK) },
+      },
     ],
-    forward: forward(evaluation),
+    forward: forward(pairs),
     endOfEvaluation: [{
       op: "endOfEvaluation",
       label: "metrics = means and norms",
@@ -73,7 +83,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}): Plan {
     attention: watched?.ops ?? [],
   };
   return {
-    ...{ layout, buffers, lists, pairWords, chunkPairs, chunks: Math.ceil(pairWords / chunkPairs) },
+    ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
     state: STATE.filter((name) => buffers.has(name)),
     ...watched && { attention: watched.sizes },
   };

@@ -26,6 +26,30 @@ export interface Rows {
   readonly count: number;
 }
 
+/** Which rows of a pass are computed: all of them; those that depend on one element; or those of the pairs. */
+export type Share = "all" | "elements" | "pairs";
+
+/** Rows one after the other. */
+export interface Span {
+  readonly first: number;
+  readonly count: number;
+}
+
+export function common(a: Span, b: Span): Span {
+  const first = Math.max(a.first, b.first);
+  return { first, count: Math.max(0, Math.min(a.first + a.count, b.first + b.count) - first) };
+}
+
+/** The rows of a share. Those of elements come first: what a position sees, the ones after it see too. */
+export function spanOf({ segments, count }: Rows, share: Share): Span {
+  const elements = segments.reduce((sum, segment) => sum + (segment.depends === "ab" ? 0 : segment.count), 0);
+  if (share === "all") return { first: 0, count };
+  if (segments.some(({ depends, base }) => (depends === "ab") !== (base >= elements))) {
+    throw new Error(`Cannot share rows: those of elements must come first, current value is ${segments.map(({ depends }) => depends)}`);
+  }
+  return share === "elements" ? { first: 0, count: elements } : { first: elements, count: count - elements };
+}
+
 /** Query positions of a layer that depend on the same; they run in one dispatch, one thread for index × head. */
 export interface Group {
   readonly depends: Depends;
@@ -47,11 +71,14 @@ export const visible = (spec: RunSpec, t: number) => sequence(spec.model.mask ==
 
 const sequence = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/** The rows of every layer for a batch of so many examples; after the last one, those of the positions that are pooled, or of all. */
-export function layerRows(spec: RunSpec, examples: number, wanted: "pooled" | "all" = "pooled"): LayerRows[] {
+/**
+ * The rows of every layer for a batch of so many examples; after the last one, those of the positions that are pooled, or of all.
+ * @param of how many examples there are in all, where the batch is a part of them that elements' rows are computed once for.
+ */
+export function layerRows(spec: RunSpec, examples: number, wanted: "pooled" | "all" = "pooled", of = examples): LayerRows[] {
   const { L, T, elements: C } = sizes(spec);
   const names = tokenNames(spec.model.tokens);
-  const shared = examples > C;
+  const shared = of > C;
   const rows = (positions: readonly number[], depends: readonly Depends[]): Rows => {
     let count = 0;
     const segments = positions.map((position) => {

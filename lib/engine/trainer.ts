@@ -137,7 +137,7 @@ export class RowTrainer implements Trainer {
         const due = running.filter((row) => this.#isDue(row));
         if (due.length === 0) continue;
         evaluations.push(this.#evaluate(due));
-        kernels += this.#kernels.chunk * this.#plan.chunks + this.#kernels.attention;
+        kernels += this.#kernels.elements + this.#kernels.chunk * this.#plan.chunks + this.#kernels.attention;
       }
       const next = this.#submit(evaluations);
       if (underWay) yield* await this.#arrive(underWay);
@@ -175,6 +175,7 @@ export class RowTrainer implements Trainer {
       }
     }
     const slot = this.#slot(row);
+    this.#queue.run("elements", 1, this.#slots.length);
     for (let from = 0; from < a.length; from += E) {
       const count = Math.min(E, a.length - from);
       const pairs = Uint32Array.from({ length: E }, (_, i) => (i < count ? pack(a[from + i], b[from + i], 0) : 0));
@@ -231,6 +232,7 @@ export class RowTrainer implements Trainer {
 
   #evaluate(rows: readonly number[]): Pending {
     const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    this.#queue.run("elements", 1, slots);
     this.#queue.run("chunk", chunks, slots);
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);

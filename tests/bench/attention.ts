@@ -64,7 +64,8 @@ async function kernelTime({ executor }: WebGpuEngine, spec: RunSpec): Promise<nu
     const timings = await queue.time(list, 9, 1);
     return timings?.reduce((sum, { milliseconds }) => sum + milliseconds, 0) ?? NaN;
   };
-  const without = spec.schedule.evalEvery * (await time("batch") + await time("step")) + made.chunks * (await time("chunk")) +
+  const without = spec.schedule.evalEvery * (await time("batch") + await time("step")) + await time("elements") +
+    made.chunks * (await time("chunk")) +
     (await time("endOfEvaluation"));
   const log = await time("attention");
   queue.dispose();

@@ -323,11 +323,17 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
     "--experiment exp1_weight_decay --budget soon",
     /^error: Cannot read --budget: must be a time like 90s, 8m or 2\.5h, current value is "soon"$/,
   ],
-  ["--experiment exp1_weight_decay --shard 3/3", /^error: Cannot read --shard: must be like 0\/3, 1\/3 or 2\/3, current value is "3\/3"$/],
-  ["--experiment exp1_weight_decay --shard 7/9", /^error: Cannot read --shard: must have a run, part 7\/9 of exp1_weight_decay has none$/],
   [
-    "--experiment exp1_weight_decay --shard 9/99999999999",
-    /^error: Cannot read --shard: must have a run, part 9\/99999999999 of exp1_weight_decay has none$/,
+    "--experiment exp1_weight_decay_jump --shard 3/3",
+    /^error: Cannot read --shard: must be like 0\/3, 1\/3 or 2\/3, current value is "3\/3"$/,
+  ],
+  [
+    "--experiment exp1_weight_decay_jump --shard 7/9",
+    /^error: Cannot read --shard: must have a run, part 7\/9 of exp1_weight_decay_jump has none$/,
+  ],
+  [
+    "--experiment exp1_weight_decay_jump --shard 9/99999999999",
+    /^error: Cannot read --shard: must have a run, part 9\/99999999999 of exp1_weight_decay_jump has none$/,
   ],
   [
     "--grid DIR/margin_0.json --status-file DIR/margin_0.json",

@@ -12,18 +12,14 @@ const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => li
 
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS["one-layer"] };
-  const values: Record<string, [string, unknown]> = {
-    "activation": ["gelu", "gelu"],
-    "norm": ["pre", "pre"],
-    "mask": ["none", "none"],
-    "pooling": ["mean", "mean"],
+  /** By flag: a text, the value it stands for, and flags without which it is refused. */
+  const values: Record<string, [string, unknown, ...string[]]> = {
     "biases": ["true", true],
-    "tokens": ["a op b =", "a op b ="],
-    "init-scheme": ["pytorch", "pytorch"],
-    "operation": ["x_mul_y", "x_mul_y"],
+    "biases-in": ["mlp", "mlp", "--biases", "true"],
+    "final-norm": ["false", false, "--norm", "pre"],
+    "init-sigmas": ["embed=0.5", "embed=0.5"],
+    "frozen": ["embed", "embed"],
     "batch": ["12", 12],
-    "decay": ["matrices", "matrices"],
-    "loss": ["stable", "stable"],
     "layers": ["2", 2],
     "d-model": ["16", 16],
     "heads": ["2", 2],
@@ -38,9 +34,10 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     Object.keys(from[part]).map((field) => `${part}.${field}`)
   );
   assertEquals([...FIELDS.values()].map(({ path }) => path).sort(), fields.sort());
-  for (const [flag, { part, name }] of FIELDS) {
-    const [text, value] = values[flag] ?? ["0.25", 0.25];
-    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text);
+  for (const [flag, { part, name, field }] of FIELDS) {
+    const other = field.kind.words?.find((word) => word !== (from[part!] as unknown as Record<string, unknown>)[name]);
+    const [text, value, ...needed] = values[flag] ?? (other === undefined ? ["0.25", 0.25] : [other, other]);
+    const { specs: [spec] } = await request("--preset", "one-layer", `--${flag}`, text, ...needed);
     const at = (spec: RunSpec) => (spec[part!] as unknown as Record<string, unknown>)[name];
     assertEquals(at(spec), value, `--${flag}`);
     assert(at(from) !== value, `--${flag} must change the preset's value in this test`);
@@ -54,10 +51,10 @@ Deno.test("the names that others script against are flags", async () => {
     ..."--d-mlp 16 --activation relu --norm none --mask none --pooling mean --no-biases --context 4 --betas 0.8,0.9 --eps 1e-6".split(" "),
     ..."--decay matrices --loss stable --init-scheme normal".split(" "),
   );
-  const { data, optim: others } = PRESETS["ai-scientist"];
+  const { data, optim } = PRESETS["ai-scientist"];
   assertEquals(spec.data, { ...data, operation: "x_div_y", prime: 7, trainFraction: 0.3, batch: "full" });
-  const optim = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
-  assertEquals(spec.optim, { ...others, ...optim });
+  const given = { lr: 0.01, weightDecay: 0.1, beta1: 0.8, beta2: 0.9, eps: 1e-6, warmup: 5, decay: "matrices", loss: "stable" } as const;
+  assertEquals(spec.optim, { ...optim, ...given });
   assertEquals([spec.model.biases, spec.model.init, spec.model.dMlp], [false, "normal", 16]);
 });
 

@@ -246,12 +246,15 @@ export const PERFORM: Perform = {
     memory[sums][2] += examples;
     memory.state[stateAt("step")]++;
   },
-  endOfChunk: ({ examples, stats, sums }, memory) => {
-    const first = memory.state[stateAt("chunk")]++ * examples;
-    for (const i of range(examples)) {
-      if (first + i >= hyper(memory, "pairs")) break;
-      const side = first + i < hyper(memory, "train_pairs") ? 0 : 2;
-      for (const part of [0, 1]) memory[sums][side + part] += memory[stats][2 * i + part];
+  endOfChunk: ({ examples, stats, block, kept, sums }, memory) => {
+    const first = memory.state[stateAt("chunk")]++ * examples, end = first + examples, all = hyper(memory, "pairs");
+    if (first >= all) return;
+    if (kept) memory[kept].set(memory[stats].subarray(0, 2 * examples), 2 * (first % block));
+    if (kept && end % block !== 0 && end < all) return;
+    const from = kept ? first - first % block : first;
+    for (const [i, pair] of range(Math.min(end, all) - from).map((i) => [i, from + i])) {
+      const side = pair < hyper(memory, "train_pairs") ? 0 : 2;
+      for (const part of [0, 1]) memory[sums][side + part] += memory[kept ?? stats][2 * i + part];
     }
   },
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {

@@ -58,7 +58,15 @@ function decode(name: string, floats: Float32Array<ArrayBuffer>): Float64Array {
 /** What an executor makes of some operations. */
 async function carriedOut({ executor }: ExecutorEngine, made: Plan, ops: readonly Op[], memory: Memory): Promise<Memory> {
   const names = [...made.buffers.keys()];
-  const none: Record<ListName, readonly Op[]> = { batch: [], step: [], chunk: [], forward: [], endOfEvaluation: [], attention: [] };
+  const none: Record<ListName, readonly Op[]> = {
+    batch: [],
+    step: [],
+    elements: [],
+    chunk: [],
+    forward: [],
+    endOfEvaluation: [],
+    attention: [],
+  };
   const queue = (await executor.open(await executor.lower({ ...made, lists: { ...none, step: ops } }, 1), 1))!;
   try {
     for (const name of names) queue.write(name, 0, encode(name, memory[name]));
@@ -131,7 +139,7 @@ const specOf = (input: RunInput) =>
     schedule: { steps: 10, evalEvery: 2 },
     seed: 1,
   });
-const ORDER: readonly ListName[] = ["batch", "step", "chunk", "endOfEvaluation", "attention"];
+const ORDER: readonly ListName[] = ["batch", "step", "elements", "chunk", "endOfEvaluation", "attention"];
 
 const seen = new Set<string>();
 for (const [name, input] of Object.entries(MODELS)) {

@@ -25,7 +25,7 @@ Deno.test("in small it differs as its description says", () => {
   });
   for (const { model, data, optim, schedule } of ATTENTION_IN_SMALL.runs) {
     assertEquals(model, { ...template.model, layers: 2, dModel: 32, heads: 4, dMlp: 128 });
-    assertEquals(data, { ...template.data, operation: data.operation, prime: 31, trainFraction: 0.7, batch: 128 });
+    assertEquals(data, { ...PRESETS["ai-scientist"].data, operation: data.operation, prime: 31, trainFraction: 0.7, batch: 128 });
     assertEquals([optim, schedule], [{ ...template.optim, lr: 5e-3, weightDecay: 0.25 }, { steps: 4000, evalEvery: 10 }]);
   }
 });

@@ -166,7 +166,7 @@ Deno.test("the grid in small has a pair in each bucket, the nearest that it hold
   for (const { model, data, optim, schedule } of runs) {
     const { layers, dModel, heads } = model, { operation } = data;
     assertEquals(model, { ...template.model, layers, dModel, heads, dMlp: 4 * dModel });
-    assertEquals(data, { ...template.data, operation, prime: 31, trainFraction: 0.7, batch: 128 });
+    assertEquals(data, { ...PRESETS["ai-scientist"].data, operation, prime: 31, trainFraction: 0.7, batch: 128 });
     assertEquals([optim, schedule], [{ ...template.optim, lr: 5e-3, weightDecay: 0.25 }, { steps: 3000, evalEvery: 20 }]);
   }
 });

@@ -22,6 +22,9 @@ const ADDRESSES = PAGE * MOST_PAGES, SHARE = 0.8;
  */
 const UNIT_US = 10;
 
+/** Pairs of a chunk of an evaluation: so few that what a chunk computes lies in a processor's second cache. */
+const CHUNK = 256;
+
 /** Records that a thread does in a unit at most, where they are so short that what surrounds them counts. */
 const RECORDS_A_UNIT = 20;
 
@@ -32,6 +35,7 @@ export class CpuExecutor implements Executor<CpuLowered> {
   /** A tenth of a second first, then a third. */
   readonly limits: Limits = {
     losses: ["torch", "stable", "float64"],
+    chunk: CHUNK,
     submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US },
     memory,
   };

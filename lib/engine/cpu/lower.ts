@@ -11,13 +11,22 @@ const from = ({ buffer, offset, stride }: View, row: number, column = 0) => ({ b
 interface Context {
   /** Makes sure that a buffer of the engine's own has so many words a run, and gives its name. */
   readonly scratch: (name: string, words: number) => string;
-  /** Panels of the next product; two buffers take turns, so that one can be packed while the other is still read. */
-  readonly panels: (words: number) => string;
+  /** Where a product's weights lie in panels. */
+  readonly panels: (op: Product) => Packed;
   /** Whether the plan both makes a buffer of pre-activations and reads it for a derivative: then the derivative is stored in its place. */
   readonly derives: (pre: string) => boolean;
   /** Values of a and of b. */
   readonly C: number;
 }
+
+/** Panels of a product's weights, and what makes them where that is to be done before the product. */
+interface Packed {
+  readonly panels: string;
+  readonly before: readonly Record[];
+}
+
+/** The lists of an evaluation: parameters don't change from one to the next. */
+const EVALUATION = ["elements", "chunk", "forward"];
 
 /** The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done here. */
 export function lower(plan: Plan): Lists<ListName> {
@@ -27,22 +36,39 @@ export function lower(plan: Plan): Lists<ListName> {
     return name;
   };
   const products = ops.filter((op) => op.op === "product");
-  const made = new Set(products.flatMap(({ activation, c }) => (activation ? [c.buffer] : [])));
+  const activated = new Set(products.flatMap(({ activation, c }) => (activation ? [c.buffer] : [])));
   const derived = new Set(products.flatMap(({ derivative }) => (derivative ? [derivative.pre.buffer] : [])));
   let turn = 0;
   const context: Context = {
     scratch,
-    panels: (words) => scratch(`cpu.panels.${turn++ % 2}`, words),
-    derives: (pre) => made.has(pre) && derived.has(pre),
+    // Two buffers take turns, so that one can be packed while the other is still read.
+    panels: (op) => packed(op, scratch(`cpu.panels.${turn++ % 2}`, records.panelWords(op.k, op.n))),
+    derives: (pre) => activated.has(pre) && derived.has(pre),
     C: plan.layout.sizes.elements,
   };
-  const lists = eachList(plan.lists, (list, name) => [
+  const packs = new Map<string, Record>(), evaluation = { ...context, panels: packedOnce(packs, context) };
+  const made = eachList(plan.lists, (list, name) => [
     ...(name === "step" ? [records.rest()] : []),
-    ...list.flatMap((op) => recordsOf(op, context)),
+    ...list.flatMap((op) => recordsOf(op, EVALUATION.includes(name) ? evaluation : context)),
   ]);
+  const lists = { ...made, elements: [...packs.values(), ...made.elements] };
   for (const list of Object.values(lists)) check(list, buffers);
   return { buffers, lists };
 }
+
+/** A product's weights, packed before it. */
+const packed = ({ label, form, b, k, n }: Product, panels: string): Packed => {
+  return { panels, before: [records.pack(`${label}, panels`, b, k, n, form === "nt", panels)] };
+};
+
+/** Parameters are packed once an evaluation, each matrix in panels of its own: `packs` gets what does it, by their name. */
+const packedOnce = (packs: Map<string, Record>, { scratch, panels }: Context) => (op: Product): Packed => {
+  const { form, b, k, n } = op;
+  if (b.buffer !== "params") return panels(op);
+  const name = scratch(`cpu.panels.${form}.${b.offset}.${k}.${n}`, records.panelWords(k, n));
+  packs.set(name, packed(op, name).before[0]);
+  return { panels: name, before: [] };
+};
 
 function recordsOf(op: Op, context: Context): Record[] {
   const { label } = op;
@@ -91,21 +117,25 @@ function recordsOf(op: Op, context: Context): Record[] {
 /** Rows that a use of a view has. */
 const rowsOf = ({ words, stride }: View) => words / stride;
 
-/** Weights are packed before each product, which costs little and lies in the cache then; rows that are looked up are put into C first, then added to. */
+/**
+ * In training weights are packed before each product, which costs little and lies in the cache then. Rows that are looked up are put into C first,
+ * then added to.
+ */
 function product(op: Product, { panels: panelsFor, derives }: Context): Record[] {
-  const { label, form, m, n, k, a, b, c, bias, add, activation, derivative } = op;
+  const { label, form, m, n, k, a, b, bias, add, activation, derivative } = op;
+  const c = activation && !derives(op.c.buffer) ? activation.out : op.c; // what an activation gets is kept for its derivative alone
   if (form === "tn") return [records.weightGradient(label, { rows: k, m, n, x: a, dy: b, dW: c, db: op.sums })];
   const gathered =
     add?.rows?.segments.map(({ first, count, to }) =>
       records.gather(`${label}, rows added`, { ...add.rows!, out: from(c, first), x: add.from, from: to, width: n, rows: count })
     ) ?? [];
-  const panels = panelsFor(records.panelWords(k, n));
+  const { panels, before } = panelsFor(op);
   const after: records.After | undefined = derivative
     ? { does: derives(derivative.pre.buffer) ? "factor" : `${derivative.name} slope`, by: derivative.pre }
-    : activation && { does: activation.name, out: activation.out, derivative: derives(c.buffer) };
+    : activation && { does: activation.name, out: activation.out, derivative: derives(op.c.buffer) };
   return [
     ...gathered,
-    records.pack(`${label}, panels`, b, k, n, form === "nt", panels),
+    ...before,
     records.product(label, { m, n, k, a, panels, c, bias, add: add?.rows ? c : add?.from, after }),
   ];
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { EngineInfo } from "../engine.ts";
 import type { Demand, Executor, Limits, Lowered } from "../executor.ts";
 import type { ListName, Plan } from "../op.ts";
+import { BLOCK } from "../plan.ts";
 import type { Dispatch, Gpu } from "./gpu.ts";
 import { GPU_TILE, SOFTWARE_TILE, type Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
@@ -36,7 +37,7 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
     this.info = { engine: "webgpu", adapter: name, driver, software };
     // A driver on the processor uses the machine's memory and reports no error where that runs out.
     const memory = () => (software ? 0.6 * Deno.systemMemoryInfo().available : Infinity);
-    this.limits = { losses: ["torch", "stable"], submission: SUBMISSION[software ? "software" : "hardware"], memory };
+    this.limits = { losses: ["torch", "stable"], chunk: BLOCK, submission: SUBMISSION[software ? "software" : "hardware"], memory };
     this.#tuned = wanted === "tuned";
     this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
   }
@@ -84,6 +85,6 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
   }
 }
 
-const LISTS: readonly ListName[] = ["batch", "step", "chunk", "forward", "endOfEvaluation", "attention"];
+const LISTS: readonly ListName[] = ["batch", "step", "elements", "chunk", "forward", "endOfEvaluation", "attention"];
 const each = <Value>({ lists }: Kernels, of: (kernels: readonly Kernel[]) => Value) =>
   Object.fromEntries(LISTS.map((name) => [name, of(lists[name])])) as Record<ListName, Value>;

@@ -85,11 +85,11 @@ export function lower({ layout, buffers: planned, lists }: Plan, tile: Tile): Ke
     complete();
     return kernels;
   };
-  const { batch, step, chunk, forward, endOfEvaluation, attention } = lists;
+  const { batch, step, elements, chunk, forward, endOfEvaluation, attention } = lists;
   return {
     buffers,
     lists: {
-      ...{ batch: list(batch), step: list(step), chunk: list(chunk), forward: list(forward) },
+      ...{ batch: list(batch), step: list(step), elements: list(elements), chunk: list(chunk), forward: list(forward) },
       ...{ endOfEvaluation: list(endOfEvaluation), attention: list(attention) },
     },
   };

@@ -115,7 +115,7 @@ Deno.test("chunks of an evaluation: training and held-out pairs apart, none past
       batch_sums,
       metrics: 8,
     };
-    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", sums: "eval.sums" });
+    const chunk = op.endOfChunk("chunk", { examples: E, stats: "eval.stats", block: E, sums: "eval.sums" });
     const all = { P, params: "params", grads: "grads", batchSums: "batch_sums", sums: "eval.sums", metrics: "metrics" };
     const list = [chunk, chunk, chunk, op.endOfEvaluation({ label: "end", ...all })];
     const [metrics, sums, state, batch] = replay(buffers, list, ["metrics", "eval.sums", "state", "batch_sums"]);

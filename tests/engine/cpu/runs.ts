@@ -35,6 +35,7 @@ export async function start(specs: readonly RunSpec[], threads: Threads, watched
       return (await queue.read([{ buffer, word: 0, words: rows * plan.buffers.get(buffer)! }]))[0];
     },
     evaluate(): void {
+      queue.run("elements", 1, rows);
       queue.run("chunk", plan.chunks, rows);
       queue.run("endOfEvaluation", 1, rows);
     },

@@ -21,14 +21,24 @@ export function endOfStep(r: usize, arena: usize): void {
   store<u32>(state, load<u32>(state, STEP) + 1, STEP);
 }
 
-/** Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E. Goes to the next chunk. */
+/**
+ * Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E, 5 kept [block, 2] or 0, 6 block. Goes to the
+ * next chunk. Where a block has several chunks, their stats are kept, and the last one's sums are the block's.
+ */
 export function endOfChunk(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), stats = at(r, 2, arena), sums = at(r, 3, arena), E = word(r, 4);
-  let first = load<i32>(state, CHUNK) * E, train = load<i32>(hyper, TRAIN_PAIRS) - first, all = load<i32>(hyper, PAIRS) - first;
-  let end = max(0, min(E, all)), middle = max(0, min(end, train));
+  let kept = at(r, 5, arena), block = word(r, 6), first = load<i32>(state, CHUNK) * E, size = E, all = load<i32>(hyper, PAIRS);
+  store<i32>(state, load<i32>(state, CHUNK) + 1, CHUNK);
+  if (first >= all) return;
+  if (kept) {
+    let place = first % block;
+    memory.copy(kept + (<usize>place << 3), stats, <usize>E << 3);
+    if (place + E < block && first + E < all) return;
+    stats = kept; first -= place; size = place + E;
+  }
+  let train = load<i32>(hyper, TRAIN_PAIRS) - first, end = min(size, all - first), middle = max(0, min(end, train));
   let trained = sumOfStats(stats, 0, middle), held = sumOfStats(stats, middle, end);
   add(sums, lossOf(trained)); add(sums + 4, rightOf(trained)); add(sums + 8, lossOf(held)); add(sums + 12, rightOf(held));
-  store<i32>(state, load<i32>(state, CHUNK) + 1, CHUNK);
 }
 
 /** The Euclidean norm of n floats, a multiple of four. */

@@ -1,7 +1,7 @@
 /** Records of a run's course: batches, loss, update, sums and metrics. */
 import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, EndOfEvaluation, Sample, Update } from "../../op.ts";
+import type { ByValue, EndOfChunk, EndOfEvaluation, Sample, Update } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
 import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
 import { reads, type Record, writes } from "../records.ts";
@@ -103,11 +103,19 @@ export const endOfStep = (label: string, { examples, stats, sums }: Sums): Recor
   bytes: 8 * examples,
 });
 
-/** sums += stats of the chunk; chunk += 1. */
-export const endOfChunk = (label: string, { examples, stats, sums }: Sums): Record => ({
+/** sums += stats of the chunk, or of the block that it completes; chunk += 1. */
+export const endOfChunk = (label: string, { examples, stats, block, kept, sums }: Sums & Pick<EndOfChunk, "block" | "kept">): Record => ({
   label,
   opcode: END_OF_CHUNK,
-  args: [hyper, writes("state", 0, STATE_WORDS), reads(stats, 0, 2 * examples), writes(sums, 0, 4), examples],
+  args: [
+    hyper,
+    writes("state", 0, STATE_WORDS),
+    reads(stats, 0, 2 * examples),
+    writes(sums, 0, 4),
+    examples,
+    kept ? writes(kept, 0, 2 * block) : null,
+    block,
+  ],
   flop: 2 * examples,
   bytes: 8 * examples,
 });

@@ -102,8 +102,12 @@ export function endOfStep({ label, examples: B, stats, sums }: EndOfStep): Kerne
   };
 }
 
-/** After a chunk of an evaluation: adds its pairs to the sums of the training and of the validation set, and goes to the next chunk. */
-export function endOfChunk({ label, examples: E, stats, sums }: EndOfChunk): Kernel {
+/**
+ * After a chunk of an evaluation: adds its pairs to the sums of the training and of the validation set, and goes to the next chunk.
+ * @throws Error where a block of pairs has several chunks.
+ */
+export function endOfChunk({ label, examples: E, stats, block, kept, sums }: EndOfChunk): Kernel {
+  if (kept) throw new Error(`Cannot lower "${label}": a chunk must have the ${block} pairs that are summed at once, current value is ${E}`);
   return {
     label,
     bindings: [

@@ -5,7 +5,7 @@
 import type { Layout } from "../../../run/layout.ts";
 import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
 import { among, type Lanes, partOfRows, partsShape, type Sums, target, vectors } from "./columns.ts";
-import { AXIS, elementwise, type Kernel, read, TREE, whole, write } from "./kernel.ts";
+import { AXIS, elementwise, type Kernel, read, rowsOf, TREE, whole, write } from "./kernel.ts";
 
 /** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
 const constants = ({ rows, D, w }: Norm | NormBackward, b: View) => ({
@@ -42,17 +42,18 @@ ${body}
 /** out = (x − mean) / σ · w + b, per row. */
 export function norm(op: Norm, lanes: Lanes): Kernel {
   const { label, rows, D, x, w, b, out, stats } = op;
+  if (out.offset !== x.offset || out.words !== x.words) throw new Error(`Cannot lower "${label}": its result must lie as x does`);
   return perRow(rows, lanes, {
     label,
     bindings: [
-      read.vec4f(whole(x), "[R, rows, D]", "x"),
+      read.vec4f(x.buffer, "[R, all rows, D]", "x"),
       read.vec4f(w.buffer, "[R, P]", "params"),
-      write.vec4f(whole(out), "[R, rows, D]", "out"),
+      write.vec4f(out.buffer, "[R, all rows, D]", "out"),
       write.vec2f(stats, "[R, rows, (mean, 1/σ)]", "stats"),
     ],
-    constants: constants(op, b),
+    constants: { ...constants(op, b), all: rowsOf(x), first: x.offset / x.stride },
     body: `
-  let at = (r * u.rows + i) * u.D4;
+  let at = (r * u.all + u.first + i) * u.D4;
   var sum = vec4f(0.0);
   for (var k = lane; k < u.D4; k += ${lanes}u) { sum += x[at + k]; }
   let mean = total(lane, sum.x + sum.y + sum.z + sum.w) / f32(u.D);
