@@ -21,6 +21,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "frozen": ["embed", "embed"],
     "batch": ["12", 12],
     "layers": ["2", 2],
+    "extra-classes": ["2", 2],
     "d-model": ["16", 16],
     "heads": ["2", 2],
     "d-mlp": ["24", 24],
