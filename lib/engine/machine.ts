@@ -1,6 +1,6 @@
 /**
- * What engines need of the machine: its processor, its memory, its graphics driver, threads, and a few files. All that is Deno's in them is here. The
- * page has a module with the same functions for browsers, `lib/page/browser/machine.ts`, which is put in this one's place where the page is built.
+ * What engines need of the machine: its processor, its memory, its graphics driver, threads, and a few files. All that is Deno's in them is
+ * here. `lib/page/browser/machine.ts` has the same functions for browsers, and takes this module's place where the page is built.
  */
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -51,8 +51,8 @@ export function startThread(): Thread {
 export const BLOCKS_FILE = fileURLToPath(new URL("../../data/out/blocks.json", import.meta.url));
 
 /**
- * Sets what the system's drivers read: on Linux only Vulkan counts, because OpenGL, which would be the next best, lacks what the kernels need. Also
- * keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
+ * Sets what the system's drivers read: on Linux only Vulkan counts, because OpenGL, which would be the next best, lacks what the kernels
+ * need. Also keeps the Vulkan loader from printing an error where XDG_RUNTIME_DIR isn't set, and Mesa's software driver from idling.
  */
 export function prepareDrivers(): void {
   if (Deno.build.os !== "linux") return;

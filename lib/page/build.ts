@@ -13,7 +13,7 @@ const INSTEAD = {
   linkedom: at("browser/linkedom.ts"),
 };
 
-/** The page's scripts: the window's, two workers', the threads' of the processor engine, and the one that makes it work without a network. */
+/** The page's scripts: the window's, two workers', the threads' of the processor engine, and the service worker's. */
 const SCRIPTS = ["app", "train", "look", "thread", "offline"] as const;
 /** Files that are taken as they are, by their names on the page. */
 const COPIED = {

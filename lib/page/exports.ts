@@ -1,11 +1,11 @@
-/** What can be taken away: the setting, the curves and the weights, as the laboratory's command line and TransformerLens read them. Pure. */
+/** What can be taken away: setting, curves and weights, as the laboratory's command line and TransformerLens read them. Pure. */
 import { type RunSpec, runSpec } from "../run/spec.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { weightsFile } from "../train/weights.ts";
 import type { SavedState } from "./protocol.ts";
 import type { LiveRun } from "./training.ts";
 
-/** The setting of a run that ends at a step, as `deno task train --config` reads it. It has all fields: no preset is needed, nor assumed. */
+/** The setting of a run that ends at a step, as `deno task train --config` reads it. It has all fields, so that no preset counts. */
 export function settingFile(spec: RunSpec, step: number): string {
   return `${JSON.stringify({ ...spec, schedule: { ...spec.schedule, steps: Math.max(1, step) } }, null, 2)}\n`;
 }

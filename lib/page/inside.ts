@@ -1,4 +1,4 @@
-/** Looking inside: a slider over the networks that were kept, and what is seen in the one chosen. Follows training unless somebody moves it. */
+/** Looking inside: a slider over the networks that were kept, and what is seen in the one chosen. It follows training until it is moved. */
 /// <reference lib="dom" />
 import { powerSpectrum, strongest } from "../analysis/network/fourier.ts";
 import { count } from "../analysis/words.ts";

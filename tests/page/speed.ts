@@ -1,6 +1,6 @@
 /**
- * How soon the page shows a curve after its button is pressed, and how smoothly it draws while it trains, in headless Chromium. Speed is measured, not
- * tested.
+ * How soon the page shows a curve after its button is pressed, and how smoothly it draws while it trains, in headless Chromium. Speed is
+ * measured, not tested.
  *
  *     deno run -A tests/page/speed.ts [SECONDS]
  */

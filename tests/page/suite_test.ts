@@ -7,10 +7,12 @@ Deno.test({
   name: "page: in Chromium, gradients of its WebGPU and its WebAssembly are the oracle's, and a training follows PyTorch",
   ignore: !canBrowse,
   fn: async () => {
-    const results = await inChromium(
-      String
-        .raw`every size as small as it can be, \[a b =\] \((cpu|webgpu, tiles for cards)\)$|follow PyTorch, nanda \(cpu\)|planted in unembed.b_U is caught \(cpu\)`,
-    );
+    const few = [
+      String.raw`every size as small as it can be, \[a b =\] \((cpu|webgpu, tiles for cards)\)$`,
+      String.raw`follow PyTorch, nanda \(cpu\)`,
+      String.raw`planted in unembed.b_U is caught \(cpu\)`,
+    ];
+    const results = await inChromium(few.join("|"));
     assertEquals(results.filter(({ error }) => error !== null), []);
     assertEquals(results.length, 4);
   },

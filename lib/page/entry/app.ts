@@ -1,5 +1,6 @@
 /** The page's window: it puts the parts together. */
 /// <reference lib="dom" />
+import "../browser/newer.ts";
 import { count } from "../../analysis/words.ts";
 import { OPERATIONS } from "../../run/operations.ts";
 import { specHash } from "../../run/spec.ts";

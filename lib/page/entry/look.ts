@@ -1,5 +1,6 @@
 /** The worker that looks into networks, on a thread of its own: training goes on meanwhile. The engine computes what the analysis reads. */
 /// <reference lib="dom" />
+import "../browser/newer.ts";
 import { ONE_FREQUENCY, ownFrequencies } from "../../analysis/network/pairs.ts";
 import { LINEAR } from "../../analysis/network/progress.ts";
 import { reading } from "../../analysis/network/reading.ts";

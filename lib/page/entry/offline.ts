@@ -1,6 +1,6 @@
 /**
- * The service worker: keeps all files of the page, answers from them when there is no network, and adds the headers that isolate the page, which many
- * hosts can't be told to send.
+ * The service worker: keeps all files of the page, answers from them when there is no network, and adds the headers that isolate the page,
+ * which many hosts can't be told to send.
  */
 /// <reference lib="dom" />
 

@@ -1,5 +1,6 @@
 /** The worker that trains, so that the window stays free: it tells of every evaluation, and of the networks at the steps that are kept. */
 /// <reference lib="dom" />
+import "../browser/newer.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { requireFeatures } from "../../engine/cpu/threads.ts";
 import { requestGpuAdapter } from "../../engine/webgpu/gpu.ts";
@@ -24,18 +25,23 @@ interface Opened {
 }
 const opened = new Map<"cpu" | "webgpu", Promise<Opened>>();
 
-/** The engine that is wished for, opened once. */
+/** The engine that is wished for. */
 async function open(wish: EngineWish): Promise<Opened> {
   const adapter = wish === "cpu" || !navigator.gpu ? null : await requestGpuAdapter().catch(() => null);
-  if (wish === "webgpu" || adapter && !adapter.info.isFallbackAdapter) {
-    try {
-      return await opened.getOrInsertComputed("webgpu", () => webgpu());
-    } catch (error) {
-      opened.delete("webgpu");
-      if (wish === "webgpu") throw error;
-    }
+  if (wish === "webgpu") return await once("webgpu", webgpu);
+  if (adapter && !adapter.info.isFallbackAdapter) {
+    const engine = await once("webgpu", webgpu).catch(() => null);
+    if (engine) return engine;
   }
-  return await opened.getOrInsertComputed("cpu", () => cpu());
+  return await once("cpu", cpu);
+}
+
+/** Opens an engine, unless it is open. One that couldn't be opened is tried again next time. */
+function once(name: "cpu" | "webgpu", make: () => Promise<Opened>): Promise<Opened> {
+  const known = opened.get(name) ?? make();
+  opened.set(name, known);
+  known.catch(() => opened.delete(name));
+  return known;
 }
 
 async function webgpu(): Promise<Opened> {
@@ -105,6 +111,7 @@ async function work(specs: readonly RunSpec[], wish: EngineWish, signal: AbortSi
     });
     if (!signal.aborted) tell({ tells: "ended", runs: runs.map(stateOf) });
   } catch (error) {
+    opened.clear(); // a device may be lost
     if (!signal.aborted) tell({ tells: "failed", message: reason(error) });
   }
 }
