@@ -85,7 +85,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
     state: STATE.filter((name) => buffers.has(name)),
-    inside: insideViews(evaluation),
+    inside: insideViews(pairs),
     ...watched && { attention: watched.sizes },
   };
 }
