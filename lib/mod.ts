@@ -46,7 +46,7 @@ export { type Experiment, type Grid, grid, range } from "./lab/experiment.ts";
 export { Lab } from "./lab/store.ts";
 export { replay } from "./lab/boundary.ts";
 export { attentionRuns } from "./lab/attention.ts";
-export { probe, probeRuns } from "./lab/probe.ts";
+export { byNeurons, probe, probeRuns } from "./lab/probe.ts";
 export { EXPERIMENTS } from "./studies/mod.ts";
 
 // Cells: training while you look, sweeps, records, tables.

@@ -135,6 +135,7 @@ class FakeTrainer implements Trainer {
       gradNorm: step,
       batchLoss: loss,
       batchAcc: 0,
+      noisyAcc: NaN,
     };
   }
 }

@@ -3,7 +3,6 @@ import { quote } from "../run/quote.ts";
 import {
   type Call,
   check,
-  exportTo,
   importFrom,
   list,
   mergeLabs,
@@ -13,6 +12,7 @@ import {
   VERIFY_FLAGS,
   writeFinalInfo,
 } from "./db_commands.ts";
+import { EXPORT_FLAGS, exportAs } from "./db_export.ts";
 import { Closed } from "./db_query.ts";
 import { database } from "./files.ts";
 import { type Flag, flagHelp, nearest, parse } from "./flags.ts";
@@ -80,15 +80,16 @@ what was stored must fit; and the files of its runs. It changes nothing.`,
   },
   "export": {
     usage: "--experiment NAME --to FOLDER",
-    summary: "Writes an experiment's results as small text files, with where they come from",
+    summary: "Writes an experiment's results as small text files, with where they come from; or its networks, or tables",
+    more:
+      `With --hooked, TransformerLens reads what is written, and deno task train --from-hooked reads it back. With --parquet, pandas, polars and
+R's arrow do; the column run is the same in both tables.`,
     flags: {
       "experiment": EXPERIMENT,
       "to": { value: "FOLDER", help: "where to; must be given" },
-      "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
-      "attention": { help: "attention logs too, as much of them as figures need: one file per run" },
-      "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
+      ...EXPORT_FLAGS,
     },
-    run: exportTo,
+    run: exportAs,
   },
   "import": {
     usage: "FOLDER",
@@ -108,10 +109,12 @@ what was stored must fit; and the files of its runs. It changes nothing.`,
   },
 };
 
+/** The flags of all subcommands. */
+export const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, DB, ...Object.values(SUBCOMMANDS).map(({ flags }) => flags));
+
 export async function main(args: string[]): Promise<number> {
   const words: string[] = [];
-  const flags = Object.assign({}, DB, ...Object.values(SUBCOMMANDS).map((subcommand) => subcommand.flags));
-  const given = parse(args, flags, words), [name = "list", ...rest] = words;
+  const given = parse(args, FLAGS, words), [name = "list", ...rest] = words;
   const known = Object.keys(SUBCOMMANDS), subcommand = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : null;
   if (!subcommand) throw new Error(`Cannot read ${name}: must be a known subcommand${nearest(name, known)}; --help lists all`);
   if (given.has("help")) {
@@ -155,6 +158,8 @@ Examples
   deno task db query --csv "SELECT * FROM run_summary WHERE experiment = 'exp1_weight_decay'" > runs.csv
   deno task db merge shard-0.db shard-1.db shard-2.db
   deno task db export --experiment exp1_weight_decay --to data/recorded/exp1_weight_decay
+  deno task db export --hooked --run 12 --to lens
+  deno task db export --parquet --to tables
 `;
 }
 

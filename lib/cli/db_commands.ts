@@ -8,6 +8,7 @@ import { hasExperiments, OVERVIEW } from "../lab/overview.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { exportRecorded } from "../lab/record/export.ts";
 import { enterRecord, readRecord } from "../lab/record/import.ts";
+import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import { recompute } from "../lab/recompute.ts";
 import { retrain } from "../lab/retrain.ts";
@@ -16,7 +17,7 @@ import { quote } from "../run/quote.ts";
 import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { ENGINE_FLAGS, engineRequest } from "./engine.ts";
-import { exists, here } from "./files.ts";
+import { exists, here, prepareFile } from "./files.ts";
 import { choice, type Flag, type Given, numberOf } from "./flags.ts";
 import { stoppable } from "./main.ts";
 import { plural } from "./progress.ts";
@@ -33,13 +34,13 @@ export interface Call {
 }
 
 /** The database of a call, which has to be there. */
-async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
+export async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
   if (!await exists(db)) throw new Error(`Cannot open ${here(db)}: it must be there, there is none; deno task sweep makes one`);
   return Lab.open(db, { readOnly });
 }
 
 /** The value of a flag that has to be given. */
-function needed({ given }: Call, flag: string): string {
+export function needed({ given }: Call, flag: string): string {
   const value = given.get(flag);
   if (typeof value !== "string") throw new Error(`Cannot do without --${flag}: must have a value, there is none`);
   return value;
@@ -186,14 +187,14 @@ export async function exportTo(call: Call): Promise<number> {
 export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
   // First of all: a folder that can't be imported leaves no database behind.
   const record = await readRecord(folder);
-  using lab = Lab.open(db);
-  const { experiment, runs, entered, files } = await enterRecord(lab, record);
+  const { experiment, runs, entered, files } = await withLab(db, (lab) => enterRecord(lab, record));
   tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
   return 0;
 }
 
 export async function writeFinalInfo(call: Call): Promise<number> {
   const experiment = needed(call, "experiment"), where = call.given.get("where"), out = call.given.get("out");
+  if (typeof out === "string") await prepareFile("--out", out);
   using lab = await open(call, true);
   const text = `${JSON.stringify(finalInfo(lab, experiment, typeof where === "string" ? { where } : {}), null, 2)}\n`;
   if (typeof out === "string") await writeWhole(out, text);

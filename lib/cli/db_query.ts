@@ -19,10 +19,12 @@ export interface Output extends Disposable {
   readonly columns?: number;
 }
 
-/** Whoever reads the result wants no more of it, as `head` does. */
+/** The reader of the result has closed the pipe, as `head` does. */
 export class Closed extends Error {}
 
-/** What is written goes out in larger pieces, the last when it is disposed of. A terminal gets no control characters, a file or pipe all. */
+/**
+ * What is written goes out in larger pieces, the last when it is disposed of. A terminal gets no control characters, a file or pipe all.
+ */
 export function stdout(): Output {
   let pending = "";
   const terminal = Deno.stdout.isTerminal();

@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import { firstGrok, quickGrok, SEEDS } from "../studies/lessons/first_grok.ts";
 import { grokkingCurves } from "../figures/curves.ts";
-import { writeFigure } from "../figures/render.ts";
+import { png } from "../figures/render.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { parameterCount } from "../run/layout.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { type Run, train } from "../train/train.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { seedFile } from "../train/checkpoints.ts";
-import { saveWeights } from "../train/weights.ts";
-import { writeWhole } from "../run/files.ts";
+import { weightsFile } from "../train/weights.ts";
+import { writeAll, type Writing } from "../run/files.ts";
 import { here, prepareFolder } from "./files.ts";
 import { ENGINE_FLAGS, engineRequest, open } from "./engine.ts";
 import { type Flag, flagHelp, parse } from "./flags.ts";
@@ -29,7 +29,7 @@ const HELP = `Trains several seeds of modular addition until they grok, draws th
   deno task demo [flags]
 
 Trains on a graphics card where there is one, else on the processor; nothing is installed. Everything goes to data/out/demo.`;
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   ...ENGINE_FLAGS,
   help: { help: "this text" },
 };
@@ -46,7 +46,7 @@ async function main(args: string[]): Promise<number> {
   const engine = await open(request, say);
   const specs = engine.info.engine === "tfjs" ? SMALL_RUNS : RUNS;
   const [spec] = specs, { prime, operation, trainFraction } = spec.data;
-  const task = `${OPERATIONS[operation].formula} mod ${prime}`;
+  const task = taskName(operation, prime);
   tell(
     `${specs.length} transformers of ${parameterCount(spec)} parameters learn ${task} from ${
       Math.round(100 * trainFraction)
@@ -66,17 +66,32 @@ async function main(args: string[]): Promise<number> {
   if (code !== undefined) return code;
   const seconds = (performance.now() - began) / 1000;
 
-  const figure = await writeFigure(grokkingCurves(runs), join(folder, "grokking"));
-  const { seed: _, ...setting } = spec;
-  await writeWhole(join(folder, "spec.json"), `${JSON.stringify(setting, null, 2)}\n`);
-  await writeWhole(join(folder, "metrics.csv"), metricsCsv(runs.map(({ spec, metrics }) => ({ seed: spec.seed, metrics }))));
-  // Weights of an earlier demo, which may have had other seeds.
-  for (const { name } of Deno.readDirSync(folder)) if (/^seed_\d+\.safetensors$/.test(name)) await Deno.remove(join(folder, name));
-  for (const { spec, snapshot } of runs) if (snapshot) await saveWeights(seedFile(folder, spec.seed), spec, snapshot.params);
-
+  const figure = await save(runs, folder);
   tell(`${resultTable(runs)}\n`);
   tell(closing(runs, seconds, engine.info, figure));
   return runs.some((run) => run.grokkingStep !== null) ? 0 : 1;
+}
+
+/** Writes all that the demo keeps, in place of an earlier demo's, which may have had other seeds. @returns the figure's files. */
+async function save(runs: readonly Run[], folder: string): Promise<{ svg: string; png: string }> {
+  const figure = grokkingCurves(runs), files = { svg: join(folder, "grokking.svg"), png: join(folder, "grokking.png") };
+  const { seed: _, ...setting } = runs[0].spec;
+  const weights = runs.flatMap(({ spec, snapshot }): Writing[] =>
+    snapshot ? [[seedFile(folder, spec.seed), weightsFile(spec, snapshot.params)]] : []
+  );
+  await writeAll([
+    [files.svg, figure.svg],
+    [files.png, png(figure)],
+    [join(folder, "spec.json"), `${JSON.stringify(setting, null, 2)}\n`],
+    [join(folder, "metrics.csv"), metricsCsv(runs.map(({ spec, metrics }) => ({ seed: spec.seed, metrics })))],
+    ...weights,
+  ]);
+  const kept = new Set(weights.map(([path]) => path));
+  for (const { name } of Deno.readDirSync(folder)) {
+    const path = join(folder, name);
+    if (/^seed_\d+\.safetensors$/.test(name) && !kept.has(path)) await Deno.remove(path);
+  }
+  return files;
 }
 
 function closing(runs: readonly Run[], seconds: number, info: EngineInfo, figure: { svg: string; png: string }): string {
@@ -95,4 +110,4 @@ Next
   The notebooks     deno task lab, then open 01_first_grok.ipynb`;
 }
 
-await runTraining(main);
+if (import.meta.main) await runTraining(main);

@@ -18,7 +18,10 @@ export interface EngineRequest {
   readonly threads?: number;
 }
 
-/** @throws Error in one line for an engine that isn't, a number of threads that isn't from 1 to 256, and threads of an engine without. */
+/**
+ * @throws Error in one line for an engine that isn't, a number of threads that isn't from 1 to 256, and threads for an engine that has
+ * none.
+ */
 export function engineRequest(given: Given): EngineRequest {
   const name = given.get("engine") as string | undefined, count = given.get("threads") as string | undefined;
   const engine = name === undefined ? undefined : choice("engine", name, ENGINES), threads = Number(count);

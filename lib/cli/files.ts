@@ -1,7 +1,7 @@
-/** Files as a command line meets them: read and checked before the work starts, errors in one line. */
+/** Files that a command line names: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isPlain } from "../run/check.ts";
-import { reason } from "../run/files.ts";
+import { makeFolder, reason, removeEmpty } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
@@ -50,11 +50,15 @@ export interface Target {
 }
 
 /**
- * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing is
- * made. @throws Error in one line.
+ * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing
+ * is made. @throws Error in one line.
  * @param inputs paths that the command reads, by flag, which none of the files may replace
+ * @returns the folders that were made
  */
-export async function prepare(targets: readonly Target[], inputs: Readonly<Record<string, string | undefined>> = {}): Promise<void> {
+export async function prepare(
+  targets: readonly Target[],
+  inputs: Readonly<Record<string, string | undefined>> = {},
+): Promise<readonly string[]> {
   const made: string[] = [];
   try {
     const taken = new Map<string, string>();
@@ -67,9 +71,10 @@ export async function prepare(targets: readonly Target[], inputs: Readonly<Recor
       if (target.kind === "folder" || !await isSpecial(target.path)) taken.set(place, target.flag);
     }
   } catch (error) {
-    for (const folder of made.reverse()) await Deno.remove(folder).catch(() => {});
+    await removeEmpty(made);
     throw error;
   }
+  return made;
 }
 
 export const prepareFolder = (flag: string, path: string) => prepare([{ flag, path, kind: "folder" }]);
@@ -89,6 +94,8 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   }
   if (info?.isDirectory) fail("a file", "it is a folder");
   if (info && !info.isFile) return resolve(path);
+  const precious = info ? await preciousKind(path) : null;
+  if (precious !== null) fail("a file that may be replaced", `it is ${precious}`);
   if (/[/\\]$/.test(path)) fail("a file", "its name ends like a folder's");
   const folder = dirname(resolve(path)), beside = await stat(folder);
   if (beside && !beside.isDirectory) fail("a folder", "it is a file");
@@ -97,14 +104,26 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   return info ? await Deno.realPath(path) : join(await Deno.realPath(folder), basename(path));
 }
 
+/** What a file is that must not be replaced by a table or a figure; `null` for all others. */
+async function preciousKind(path: string): Promise<string | null> {
+  if (path.endsWith(".safetensors")) return "one of weights or a checkpoint";
+  const head = new Uint8Array(SQLITE.length);
+  try {
+    using file = await Deno.open(path);
+    await file.read(head);
+  } catch {
+    // Whether it can be written is seen when it is.
+    return null;
+  }
+  return new TextDecoder().decode(head) === SQLITE ? "a database" : null;
+}
+
+/** How the files of SQLite begin. */
+const SQLITE = "SQLite format 3\0";
+
 async function tryFolder(path: string, made: string[], fail: (requirement: string, is: string) => never): Promise<void> {
   try {
-    const missing: string[] = [];
-    for (let folder = resolve(path); !await stat(folder) && dirname(folder) !== folder; folder = dirname(folder)) missing.unshift(folder);
-    for (const folder of missing) {
-      await Deno.mkdir(folder);
-      made.push(folder);
-    }
+    await makeFolder(path, made);
     await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".writable-" }));
   } catch (error) {
     fail("a folder that can be written in", reason(error).replace(/: tmpfile$/, ""));
@@ -127,7 +146,7 @@ const isSpecial = async (path: string) => await stat(path).then((info) => info !
 /** A database's path as SQLite takes it for a file: some names mean a database in memory, which would be gone afterwards. */
 export const database = (path: string): string => /^(:memory:$|file:)/.test(path) ? `./${path}` : path;
 
-/** A path as one types it where one stands; as it is where that leads far away. */
+/** A path relative to the working directory; as it is where it lies outside. */
 export function here(path: string): string {
   const near = relative(Deno.cwd(), path) || ".";
   return near.startsWith("..") ? path : near;

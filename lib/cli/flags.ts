@@ -15,10 +15,10 @@ export interface Flag {
 /** The flags of the fields, by name. */
 export const FIELDS: ReadonlyMap<string, Entry> = new Map(PART_ENTRIES.map((entry) => [flagOf(entry), entry]));
 
-/** Flags that are short for those of fields, with the parts of these. */
-const SHORT: readonly (readonly [name: string, part: Part, flag: Flag])[] = [
-  ["no-biases", "model", { help: "the same as --biases false" }],
-  ["betas", "optim", { value: "B1,B2", help: "both at once" }],
+/** Flags that are short for those of fields, with the parts and the names of these. */
+const SHORT: readonly (readonly [name: string, part: Part, flag: Flag, fields: readonly string[]])[] = [
+  ["no-biases", "model", { help: "the same as --biases false" }, ["biases"]],
+  ["betas", "optim", { value: "B1,B2", help: "both at once" }, ["beta1", "beta2"]],
 ];
 
 /** The flags that say something about the run. */
@@ -69,6 +69,10 @@ export function nearest(name: string, known: readonly string[], dashes = ""): st
 
 /** What the flags say about the run. */
 export function inputOf(given: Given): RunInput {
+  for (const [short, , , flags] of SHORT) {
+    const both = given.has(short) ? flags.find((flag) => given.has(flag)) : undefined;
+    if (both !== undefined) throw new Error(`Cannot use --${short} and --${both} together: must be one of them`);
+  }
   const values: [Entry, unknown][] = given.has("no-biases") ? [[entryAt("model.biases")!, false]] : [];
   const betas = given.get("betas");
   if (typeof betas === "string") {

@@ -16,8 +16,8 @@ export function options(args: readonly string[], { root, screen }: { root: boole
 }
 
 /**
- * The project's notebooks that are as they were committed, outputs included: what is in them came with the project's code, which runs anyway. What
- * somebody changed, or where git doesn't know, is left to Jupyter's own rules.
+ * The project's notebooks that are as they were committed, outputs included: what is in them came with the project's code, which runs
+ * anyway. What somebody changed, or where git doesn't know, is left to Jupyter's own rules.
  * @returns names within `notebooks/`.
  */
 export async function unchanged(root: string = ROOT): Promise<string[]> {

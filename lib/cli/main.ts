@@ -23,8 +23,8 @@ export const oneLine = (error: unknown): string => printable(error instanceof Er
 const SIGNALS = { SIGINT: 130, ...Deno.build.os === "windows" ? {} : { SIGTERM: 143, SIGHUP: 129 } } as const;
 
 /**
- * Calls `work` with a signal that SIGINT, SIGTERM and SIGHUP abort; a second SIGINT or SIGTERM ends the process at once. A second SIGHUP doesn't:
- * when a terminal goes, a shell sends its own beside that of the system.
+ * Calls `work` with a signal that SIGINT, SIGTERM and SIGHUP abort; a second SIGINT or SIGTERM ends the process at once. A second SIGHUP
+ * doesn't: when a terminal goes, a shell sends its own beside that of the system.
  * @returns what `work` returned, and the exit code after the first signal, if one came.
  */
 export async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<{ result: T; code: number | undefined }> {

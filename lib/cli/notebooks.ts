@@ -1,7 +1,8 @@
 /** `deno task notebooks`: runs every notebook in the real kernel, checks what it shows, and keeps its outputs. */
 import { rm } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { writeWhole } from "../run/files.ts";
+import { join, relative } from "node:path";
+import { writeAll, writeWhole } from "../run/files.ts";
+import { quote } from "../run/quote.ts";
 import { FILES } from "../lab/record/files.ts";
 import { ENGINE, THREADS } from "../notebook/show.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
@@ -13,7 +14,7 @@ import { filesIn, ROOT } from "./process.ts";
 import { duration } from "./progress.ts";
 import { ensure, environment } from "./setup.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
   record: {
     help: "train again what they take from data/recorded, which can take hours, and record it; if stopped, the same command continues",
@@ -184,10 +185,7 @@ async function keepRecorded(names: readonly string[]): Promise<void> {
     const files = filesIn(from, "").map((file) => relative(from, file)).sort((a, b) =>
       Number(a === FILES.experiment) - Number(b === FILES.experiment)
     );
-    for (const file of files) {
-      await Deno.mkdir(dirname(join(to, file)), { recursive: true });
-      await writeWhole(join(to, file), await Deno.readFile(join(RECORDING, name, file)));
-    }
+    await writeAll(files.map((file) => [join(to, file), Deno.readFileSync(join(RECORDING, name, file))] as const));
     await Deno.remove(join(RECORDING, name), { recursive: true });
   }
 }
@@ -203,9 +201,10 @@ async function main(args: string[]): Promise<number> {
     throw new Error("Cannot keep to --budget: must be given with --record, without which nothing long is trained");
   }
   const on = engineRequest(given);
-  const all = notebookNames(), names = all.filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
+  const all = notebookNames(),
+    names = all.filter((name) => words.length === 0 || words.some((word) => word.trim() !== "" && name.includes(word)));
   if (names.length === 0) {
-    throw new Error(`Cannot run ${words.join(", ")}: must be a part of one of ${all.join(", ")}`);
+    throw new Error(`Cannot run ${words.map((word) => quote(word)).join(", ")}: must be a part of one of ${all.join(", ")}`);
   }
   const missing = await ensure(["jupyter", "kernel"]);
   if (missing.length > 0) throw new Error(`Cannot run notebooks: must have ${missing.join(" and ")}; deno task doctor says how to get it`);

@@ -8,7 +8,7 @@ import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";
 import { byNeurons, probeRun } from "../lab/probe.ts";
 import { Lab } from "../lab/store.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
@@ -18,7 +18,7 @@ import { LAB } from "./process.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
   "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },
@@ -43,8 +43,8 @@ Columns
   similarity           how much of the cosine similarity of two answers' mean features their distance modulo p explains
   neurons              share of the last layer's neurons of which one frequency explains 85 % or more
   norm                 of all weights
-The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures for grokking via mechanistic
-interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
+The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures
+for grokking via mechanistic interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
@@ -98,7 +98,7 @@ function told(read: number, of: number): void {
 
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
-/** What a line says of a checkpoint, by the names of columns; losses in nats, the rest as shares of 1. */
+/** What a line says of a checkpoint, by the names of columns; losses by the run's own formula, the rest as shares of 1. */
 const row = (
   { step, whole, restricted, excluded, explained, keys, neuronKeys, byNeurons, circulant, neuronShare, embeddingGini, weightNorm }: Reading,
 ) => ({
@@ -172,8 +172,8 @@ function text(shown: Probed, probed: Probed): string {
     })`;
   };
   return `Run ${id} (${hash}): ${
-    OPERATIONS[operation].formula
-  } mod ${prime}, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
+    taskName(operation, prime)
+  }, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
     `${table([HEAD, ...lines], [3])}\n\n` +
     `Key frequencies at step ${readings.at(-1)!.step}: ${ending(probed, "by the logits")}, ${
       ending(byNeurons(probed), "by the neurons")

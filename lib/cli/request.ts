@@ -7,8 +7,10 @@ import { quote } from "../run/quote.ts";
 import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
 import { faultOf } from "../train/divergence.ts";
+import { importWeights } from "../train/hooked_import.ts";
+import { hookedInput } from "../train/hooked_spec.ts";
 import { parseMetrics } from "../train/metrics_csv.ts";
-import { type Checkpoint, loadWeights } from "../train/weights.ts";
+import type { Checkpoint } from "../train/weights.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
@@ -26,7 +28,14 @@ const TRAINING: Record<string, Flag> = {
     help: "what counts as grokked: first (validation accuracy above 99 %) or sustained (ten evaluations in a row at 95 % or more) [first]",
   },
   ...ENGINE_FLAGS,
-  "init": { value: "FILE.safetensors", help: "initial weights, the same for all seeds" },
+  "init": {
+    value: "FILE.safetensors",
+    help: "initial weights, the same for all seeds: this command's or those of TransformerLens (a HookedTransformer's state dict)",
+  },
+  "from-hooked": {
+    value: "FILE.safetensors",
+    help: "the same, and the model is theirs: sizes from the tensors, what else a HookedTransformerConfig says from FILE.json beside it",
+  },
   "resume": {
     value: "DIR",
     help: "go on from a folder of checkpoints, bit for bit; the setting is theirs, --steps may be raised",
@@ -37,19 +46,23 @@ const OUTPUT: Record<string, Flag> = {
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
   "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },
-  "dump-data": { value: "FILE.csv", help: "the pairs of every seed: seed,split,a,b,target" },
+  "dump-data": { value: "FILE.csv", help: "the pairs of every seed: seed,split,a,b,target,answer" },
   "json": { help: "a summary on stdout for programs" },
   "help": { help: "this text, with the defaults of the preset that is given" },
 };
-const FLAGS = { ...FIELD_FLAGS, ...SETTING, ...TRAINING, ...OUTPUT };
+/** The flags that aren't those of fields. None may have the name of a field's, which it would hide. */
+export const OWN_FLAGS = { ...SETTING, ...TRAINING, ...OUTPUT };
+const FLAGS = { ...FIELD_FLAGS, ...OWN_FLAGS };
 
 export interface Request {
   readonly specs: readonly RunSpec[];
   readonly engine: EngineRequest;
   readonly untilGrokked: boolean;
   readonly rule: RuleName;
-  /** Initial weights f32[P] from `--init`. */
+  /** Initial weights f32[P] from `--init` or `--from-hooked`. */
   readonly init?: Float32Array<ArrayBuffer>;
+  /** What is to be said of them. */
+  readonly notes: readonly string[];
   /** Where to go on from, by seed, from the folder that `--resume` names. */
   readonly resume: ReadonlyMap<number, Checkpoint>;
   readonly resumeFrom?: string;
@@ -65,6 +78,13 @@ export interface Request {
   readonly json: boolean;
 }
 
+/** Flags that can't be given together. */
+const EXCLUSIVE = [
+  ...["init", "from-hooked", "save-init", "preset"].map((other) => ["resume", other]),
+  ["init", "from-hooked"],
+  ["seed", "seeds"],
+];
+
 /** The request, or the help where that is asked for. @throws Error in one line for all that can't be. */
 export async function readRequest(args: readonly string[]): Promise<Request | string> {
   const given = parse(args, FLAGS);
@@ -72,7 +92,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const flags = inputOf(given);
   const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
-  for (const [one, other] of [["resume", "init"], ["resume", "save-init"], ["resume", "preset"], ["seed", "seeds"]]) {
+  for (const [one, other] of EXCLUSIVE) {
     if (given.has(one) && given.has(other)) throw new Error(`Cannot use --${one} and --${other} together: must be one of them`);
   }
   const engine = engineRequest(given);
@@ -80,9 +100,10 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
 
   const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);
   const resume = from === undefined ? new Map<number, Checkpoint>() : await checkpoints(from, asked);
-  const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? [runSpec(over(file, flags)).seed];
-  const specs = seeds.map((seed) => resumed(resume.get(seed), { ...over(file, flags), seed }));
-  const init = text("init") === undefined ? undefined : await initial(text("init")!, specs[0]);
+  const { input, notes } = await inputFrom(text("from-hooked"), over(file, flags));
+  const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? [runSpec(input).seed];
+  const specs = seeds.map((seed) => resumed(resume.get(seed), { ...input, seed }));
+  const init = await initial(given.has("init") ? "init" : "from-hooked", given, specs[0]);
   return {
     specs,
     engine,
@@ -91,9 +112,10 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
     resume,
     ...from !== undefined && { resumeFrom: from },
     kept: await others(from === undefined ? undefined : text("metrics"), new Set(seeds)),
-    inputs: { "--config": text("config"), "--init": text("init") },
+    inputs: { "--config": text("config"), "--init": text("init"), "--from-hooked": text("from-hooked") },
     json: given.has("json"),
-    ...init && { init },
+    ...init && { init: init.params },
+    notes: [...notes, ...init?.notes ?? []],
     ...paths(given),
   };
 }
@@ -113,15 +135,27 @@ const over = (file: RunInput, flags: RunInput): RunInput => ({
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
-  return typeof text === "string" ? seedsOf(text) : undefined;
+  if (typeof text !== "string") return undefined;
+  const seeds = seedsOf(text, given.has("seeds") ? "--seeds:" : "--seed:");
+  if (given.has("seed") && seeds.length > 1) throw new Error(`Cannot read --seed: must be one seed, current value is ${quote(text)}`);
+  return seeds;
 }
 
-/** @throws Error where the file isn't weights of this run's model, or some of them are no finite numbers. */
-async function initial(path: string, spec: RunSpec): Promise<Float32Array<ArrayBuffer>> {
-  await mustBeFile("--init", path);
-  const params = await loadWeights(path, spec), fault = faultOf(spec, params);
-  if (fault) throw new Error(`Cannot use --init ${path}: its weights must be finite numbers, ${fault}`);
-  return params;
+/** What is given, or with a state dict of TransformerLens what follows from it besides. */
+async function inputFrom(hooked: string | undefined, given: RunInput): Promise<{ input: RunInput; notes: readonly string[] }> {
+  if (hooked === undefined) return { input: given, notes: [] };
+  await mustBeFile("--from-hooked", hooked);
+  return await hookedInput(hooked, given);
+}
+
+/** The weights that a flag names. @throws Error where the file isn't weights of this run's model, or some of them are no finite numbers. */
+async function initial(flag: string, given: Given, spec: RunSpec) {
+  const path = given.get(flag);
+  if (typeof path !== "string") return undefined;
+  await mustBeFile(`--${flag}`, path);
+  const weights = await importWeights(path, spec), fault = faultOf(spec, weights.params);
+  if (fault) throw new Error(`Cannot use --${flag} ${path}: its weights must be finite numbers, ${fault}`);
+  return weights;
 }
 
 /** The checkpoints of the seeds asked for, or of all there are. */
@@ -181,5 +215,6 @@ Examples
   deno task train --config mine.json --lr 0.003 --save weights --json > summary.json
   deno task train --preset boundaries --seeds 42,123 --checkpoint saved
   deno task train --resume saved --steps 60000 --checkpoint saved
+  deno task train --from-hooked lens.safetensors --operation x_plus_y --pooling last --seeds 0..4
 `;
 }

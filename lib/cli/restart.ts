@@ -1,7 +1,7 @@
 /**
  * The process of a command that trains. The processor engine is faster with flags of V8, which count only where a process starts. So a
- * command that will train with it replaces its own program by itself with the flags: `execve` keeps the process, and with it standard input,
- * the terminal, signals and the exit code, and there is no second process that could go on alone when this one is killed.
+ * command that will train with it replaces its own program by itself with the flags: `execve` keeps the process, and with it standard
+ * input, the terminal, signals and the exit code, and there is no second process that could go on alone when this one is killed.
  * `DENO_V8_FLAGS=…` in deno.json's tasks would end Deno wherever its V8 doesn't know one of them.
  */
 import { parseArgs } from "node:util";

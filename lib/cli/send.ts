@@ -1,5 +1,9 @@
-/** `deno task sweep --slurm` and `--tasks`: an experiment dealt out to tasks, their scripts, and on a cluster the jobs that run and merge them. */
+/**
+ * `deno task sweep --slurm` and `--tasks`: an experiment dealt out to tasks, their scripts, and on a cluster the jobs that run and merge
+ * them.
+ */
 import { dirname, join, resolve } from "node:path";
+import { makeFolder, removeEmpty, writeAll } from "../run/files.ts";
 import { quote } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import type { Experiment } from "../lab/experiment.ts";
@@ -13,7 +17,17 @@ import { percent, plural } from "./progress.ts";
 import { arrayScript, localScript, mergeScript, quoted, type Resources, type ScriptOptions } from "./scripts.ts";
 import { cancel, checkSlurm, hasSlurm, jobState, queuedTasks, ranges, submit } from "./slurm.ts";
 import { say, tell } from "./terminal.ts";
-import { type Plan, readPlan, type Task, tasksFolder, tasksOf, writePlan, writeScripts, writeTasks } from "./tasks.ts";
+import {
+  filesOfScripts,
+  filesOfTasks,
+  type Plan,
+  planFile,
+  readPlan,
+  type Task,
+  tasksFolder,
+  tasksOf,
+  type TasksOptions,
+} from "./tasks.ts";
 
 export interface Sending {
   /** How many tasks the runs are dealt out to that no task has yet. */
@@ -64,7 +78,7 @@ export function readSending(given: Given): Sending | undefined {
     dryRun: given.has("dry-run"),
     resources: {
       ...partition !== undefined && { partition },
-      ...given.has("time") && { minutes: Math.ceil(seconds("time", text("time")!) / 60) },
+      ...given.has("time") && { minutes: minutes(text("time")!) },
       ...number("cpus"),
       ...number("gpus"),
     },
@@ -73,6 +87,18 @@ export function readSending(given: Given): Sending | undefined {
       given.has(name) ? [`--${name}`, name === "grid" ? resolve(text(name)!) : text(name)!] : []
     ),
   };
+}
+
+/** The most that --time may be: a year. */
+const YEAR = 365 * 24 * 60;
+
+/** What --time says, in minutes. @throws Error in one line. */
+function minutes(text: string): number {
+  const value = seconds("time", text) / 60;
+  if (!(Number.isInteger(value) && value <= YEAR)) {
+    throw new Error(`Cannot read --time: must be whole minutes, from 1m to ${YEAR / 60}h, current value is ${quote(text)}`);
+  }
+  return value;
 }
 
 /** @returns the exit code. @throws Error in one line. */
@@ -92,6 +118,10 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
   }
   const busy = new Set(queued.map(({ index }) => index));
   const tasks = await tasksOf(experiment, plan, { db, count: sending.tasks, busy });
+  if (tasks.length === 0) {
+    tell(`Nothing to send: ${here(resolve(db))} has all of ${experiment.name}.`);
+    return 0;
+  }
   const missing = tasks.filter(({ open }) => open.length > 0).map(({ index }) => index);
   const options: ScriptOptions = {
     ...sending,
@@ -115,19 +145,40 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
     );
     return 0;
   }
-  const entries = await writeTasks(experiment, tasks, plan, { db, busy });
-  const { written, kept } = await writeScripts(folder, scripts, plan.scripts);
+  const { plan: next, kept } = await write(experiment, tasks, scripts, plan, { db, busy });
   for (const name of kept) {
     say(`${here(join(folder, name))} was changed by hand and stays; without it, the command writes a new one`);
   }
-  const next: Plan = { ...plan, tasks: entries, scripts: written };
-  await writePlan(folder, next);
   const watch = `deno task sweep ${[...sending.named.map(quoted), ...dbFlag(db)].join(" ")} --status`;
   if (slurm) await submitMissing(experiment, db, { plan: next, folder, missing, busy, merging });
   else tell(byHand(folder, tasks.length));
   tell(`To watch: ${watch}${slurm ? `, squeue -n grokbook-${experiment.name}` : ""}`);
   return 0;
 }
+
+/** Writes tasks, scripts and plan, all or none. @returns the plan, and the names of scripts that stay as they were changed by hand. */
+async function write(
+  experiment: Experiment,
+  tasks: readonly Task[],
+  scripts: Readonly<Record<string, string>>,
+  plan: Plan,
+  place: Pick<TasksOptions, "db" | "busy">,
+): Promise<{ readonly plan: Plan; readonly kept: readonly string[] }> {
+  const folder = tasksFolder(place.db, experiment.name), made: string[] = [];
+  try {
+    for (const each of ["tasks", "labs", "status", "logs"]) await makeFolder(join(folder, each), made);
+    const { entries, files } = await filesOfTasks(experiment, tasks, plan, place);
+    const { files: texts, sums, kept } = await filesOfScripts(folder, scripts, plan.scripts);
+    const next: Plan = { ...plan, tasks: entries, scripts: sums };
+    await writeAll([...files, ...texts, planFile(folder, next)]);
+    return { plan: next, kept };
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+}
+
+const writePlan = (folder: string, plan: Plan) => writeAll([planFile(folder, plan)]);
 
 const dbFlag = (db: string) => resolve(db) === LAB ? [] : ["--db", quoted(here(resolve(db)))];
 

@@ -1,6 +1,6 @@
 /**
- * What a command needs of the machine, installed where it is missing: Jupyter, this Deno as its kernel, and, for the tests alone, a Vulkan driver
- * for WebGPU, a browser and Slurm.
+ * What a command needs of the machine, installed where it is missing: Jupyter, this Deno as its kernel, and, for the tests alone, a Vulkan
+ * driver for WebGPU, a browser and Slurm.
  * `look` describes the machine, `plan` decides (it is pure), `ensure` acts.
  */
 import { dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import { flagged, knowsFlags } from "../engine/cpu/flags.ts";
 import type { AdapterInfo } from "../engine/webgpu/adapter.ts";
 import { chooseEngine } from "../train/engines.ts";
 import { type Drivers, vulkanDrivers, whyNoAdapter } from "./drivers.ts";
+import { reason, writeWhole } from "../run/files.ts";
 import { output } from "./process.ts";
 
 export type Need = "vulkan" | "jupyter" | "kernel" | "browser" | "slurm";
@@ -210,7 +211,10 @@ async function kernelIsOurs(): Promise<boolean> {
   }
 }
 
-/** What the kernel is started with: what WebGPU needs, and V8's flags where notebooks train on the processor, whatever flags this process has. */
+/**
+ * What the kernel is started with: what WebGPU needs, and V8's flags where notebooks train on the processor, whatever flags this process
+ * has.
+ */
 async function kernelEnvironment(): Promise<Record<string, string>> {
   const wanted = Deno.env.get("GROKBOOK_V8_FLAGS"), flags = flagged(wanted === undefined ? {} : { GROKBOOK_V8_FLAGS: wanted });
   const { XDG_RUNTIME_DIR } = environment();
@@ -226,12 +230,10 @@ async function writeKernel(say: (line: string) => void): Promise<void> {
     env: await kernelEnvironment(),
   };
   try {
-    await Deno.mkdir(dirname(file), { recursive: true });
-    await Deno.writeTextFile(`${file}.part`, JSON.stringify(kernel, null, 2) + "\n");
-    await Deno.rename(`${file}.part`, file);
+    await writeWhole(file, JSON.stringify(kernel, null, 2) + "\n");
     say(`Jupyter's kernel "Deno" now starts Deno ${Deno.version.deno}.`);
   } catch (error) {
-    say(`Cannot write ${file}: ${(error as Error).message}. It must be writable for Jupyter to find this Deno.`);
+    say(`${reason(error)}. It must be writable for Jupyter to find this Deno.`);
   }
 }
 

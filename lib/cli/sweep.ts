@@ -1,7 +1,12 @@
-/** `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to stdout. */
+/**
+ * `deno task sweep`: the runs of an experiment into the lab, from wherever the last sweep left off. Progress goes to stderr, results to
+ * stdout.
+ */
 import { resolve } from "node:path";
 import { EXPERIMENTS } from "../studies/mod.ts";
 import type { Experiment } from "../lab/experiment.ts";
+import type { Engine } from "../engine/engine.ts";
+import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { part, type Shard } from "../lab/shards.ts";
@@ -25,7 +30,7 @@ import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 import { say, tell } from "./terminal.ts";
 
-const FLAGS: Record<string, Flag> = {
+export const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "one of those below" },
   "grid": { value: "FILE.json", help: "your own, like the one below" },
   "db": { value: "FILE", help: "the lab's database; checkpoints lie beside it [data/lab.db]" },
@@ -46,6 +51,12 @@ const FLAGS: Record<string, Flag> = {
   ...SENDING,
   "help": { help: "this text" },
 };
+
+/** Flags that make no sense beside those that train nothing. */
+const APART: readonly (readonly [string, readonly string[]])[] = [
+  ["status", ["dry-run", "boundary", "limit", "status-file"]],
+  ["dry-run", ["boundary", "status-file"]],
+];
 
 interface Request {
   readonly experiment: Experiment;
@@ -82,7 +93,7 @@ export async function main(args: string[]): Promise<number> {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
     lab?.close();
-    await dryRun(experiment, todo, await open(request.engine, say));
+    await dryRun(experiment, todo.slice(0, request.limit), await open(request.engine, say));
     return 0;
   }
   if (statusFile !== undefined) {
@@ -98,10 +109,13 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
-  const { experiment, db, budget, limit } = request;
   // First, so that a machine that can't train gets no empty database.
   const engine = await open(request.engine, say);
-  using lab = Lab.open(db);
+  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file));
+}
+
+async function trainInto(lab: Lab, engine: Engine, request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
+  const { experiment, db, budget, limit } = request;
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
   await file?.update(standing(lab, experiment).map(({ run }) => run));
@@ -150,6 +164,10 @@ async function readRequest(args: string[]): Promise<Request | string> {
   const text = (name: string) => given.get(name) as string | undefined;
   if (given.has("experiment") === given.has("grid")) {
     throw new Error("Cannot begin a sweep: must have either --experiment or --grid; --help lists the experiments");
+  }
+  for (const [flag, others] of APART) {
+    const other = given.has(flag) ? others.find((name) => given.has(name)) : undefined;
+    if (other !== undefined) throw new Error(`Cannot use --${other} with --${flag}: must be one of them`);
   }
   let experiment = given.has("grid") ? await gridFile(text("grid")!) : named(text("experiment")!);
   if (given.has("steps")) {
@@ -204,6 +222,7 @@ function axesOf(text: string, { runs }: Experiment): Axes {
       `Cannot read --boundary: must be one field or two, like optim.weightDecay,model.dModel, current value is ${quote(text)}`,
     );
   }
+  if (x === y) throw new Error(`Cannot read --boundary: must be two different fields, current value is ${quote(text)}`);
   const axes = y === undefined ? { x } : { x, y };
   boundaryMap(runs, axes, runs.map(() => null));
   return axes;

@@ -29,7 +29,7 @@ export async function sweepStatus(experiment: Experiment, db: string): Promise<s
   ].join("\n");
 }
 
-/** Of the tasks that are heard of no more or wait for somebody, what is to be known. */
+/** The state of a task, from its status file and from Slurm's queue. */
 type Standing = "done" | "running" | "starting" | "queued" | "stopped" | "failed" | "silent" | "killed" | "lost" | "not begun";
 
 async function ofTasks(experiment: Experiment, folder: string, plan: Plan): Promise<string> {

@@ -11,13 +11,14 @@
  * A task keeps its runs, so that it finds its checkpoints; runs that come later get tasks of their own.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { checksum, writeWhole } from "../run/files.ts";
+import { checksum, type Writing } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import type { Left } from "../lab/forecast.ts";
 import { merge } from "../lab/merge.ts";
 import { balanced, gridText } from "../lab/shards.ts";
 import { labStatus, openRuns, type Progress, progressOf } from "../lab/status.ts";
+import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import type { SweptRun } from "../lab/sweep.ts";
 import { exists, readJson } from "./files.ts";
@@ -73,9 +74,8 @@ export async function readPlan(folder: string): Promise<Plan> {
   return plan;
 }
 
-export async function writePlan(folder: string, plan: Plan): Promise<void> {
-  await writeWhole(join(folder, "plan.json"), `${JSON.stringify(plan, null, 1)}\n`);
-}
+/** The file of a plan. */
+export const planFile = (folder: string, plan: Plan): Writing => [join(folder, "plan.json"), `${JSON.stringify(plan, null, 1)}\n`];
 
 export interface TasksOptions {
   /** The lab that everything is merged into. */
@@ -111,12 +111,17 @@ export async function tasksOf(experiment: Experiment, plan: Plan, { db, count, b
 }
 
 /**
- * Writes the files of the tasks. Runs that the main lab has begun come with their checkpoints, so that they go on from there.
- * @returns what a plan says of the tasks.
+ * The files of tasks that are new or have changed. Runs that the main lab has begun come with their checkpoints, in the labs of these
+ * tasks, so that they go on from there.
+ * @returns what is to be written, and what a plan says of all tasks.
  */
-export async function writeTasks(experiment: Experiment, tasks: readonly Task[], plan: Plan, { db, busy }: Omit<TasksOptions, "count">) {
-  const folder = tasksFolder(db, experiment.name);
-  for (const each of ["tasks", "labs", "status", "logs"]) await Deno.mkdir(join(folder, each), { recursive: true });
+export async function filesOfTasks(
+  experiment: Experiment,
+  tasks: readonly Task[],
+  plan: Plan,
+  { db, busy }: Omit<TasksOptions, "count">,
+): Promise<{ readonly entries: Plan["tasks"]; readonly files: readonly Writing[] }> {
+  const folder = tasksFolder(db, experiment.name), files: Writing[] = [];
   using main = await openIfThere(db);
   const begun = new Set(
     main?.query<{ hash: string }>("SELECT DISTINCT hash FROM artifacts JOIN runs ON id = run WHERE kind = 'checkpoint'")
@@ -126,42 +131,44 @@ export async function writeTasks(experiment: Experiment, tasks: readonly Task[],
   for (const { index, runs, fresh } of tasks) {
     const { grid, lab, status } = taskFiles(folder, index), part = { ...experiment, runs }, text = gridText(part);
     if (busy.has(index) || (!fresh && await Deno.readTextFile(grid) === text)) continue;
-    await writeWhole(grid, text);
+    files.push([grid, text]);
     // It told of the task as it was.
     await Deno.remove(status).catch(() => {});
     const here = new Set(runs.map(specHash).filter((hash) => begun.has(hash)));
     if (fresh && here.size > 0) {
-      using own = Lab.open(lab);
-      await merge(main!, own, say, here);
+      await withLab(lab, (own) => merge(main!, own, say, here));
     }
     using own = await openIfThere(lab);
     const { states, updates, work } = own ? labStatus(own, part) : progressOf(runs.map(waiting));
     entries[index] = { states, updates, work };
   }
-  return entries;
+  return { entries, files };
 }
 
 /**
- * Writes scripts, but for those that were changed by hand, which stay.
- * @returns their checksums as they were written last, and the names of those that stayed.
+ * The files of scripts, but for those that were changed by hand, which stay.
+ * @returns what is to be written, the scripts' checksums as they were written last, and the names of those that stay.
  */
-export async function writeScripts(
+export async function filesOfScripts(
   folder: string,
   scripts: Readonly<Record<string, string>>,
   known: Plan["scripts"],
-): Promise<{ readonly written: Plan["scripts"]; readonly kept: readonly string[] }> {
-  const written: Record<string, string> = {}, kept: string[] = [], sum = (text: string) => checksum(new TextEncoder().encode(text));
+): Promise<{ readonly files: readonly Writing[]; readonly sums: Plan["scripts"]; readonly kept: readonly string[] }> {
+  const files: Writing[] = [],
+    sums: Record<string, string> = {},
+    kept: string[] = [],
+    sum = (text: string) => checksum(new TextEncoder().encode(text));
   for (const [name, text] of Object.entries(scripts)) {
     const path = join(folder, name), there = await Deno.readTextFile(path).catch(() => null);
     if (there !== null && there !== text && sum(there) !== known[name]) {
       kept.push(name);
-      if (known[name] !== undefined) written[name] = known[name];
+      if (known[name] !== undefined) sums[name] = known[name];
       continue;
     }
-    if (there !== text) await writeWhole(path, text);
-    written[name] = sum(text);
+    if (there !== text) files.push([path, text]);
+    sums[name] = sum(text);
   }
-  return { written, kept };
+  return { files, sums, kept };
 }
 
 const byHash = (runs: readonly RunSpec[]) => new Map(runs.map((spec) => [specHash(spec), spec]));

@@ -1,6 +1,6 @@
 /**
- * What a command writes to its terminal: made safe, whatever file the text comes from, and no reason to fail where the terminal is gone, as it is
- * when a connection drops and training still has its states to save.
+ * What a command writes to its terminal: made safe, whatever file the text comes from, and no reason to fail where the terminal is gone, as
+ * it is when a connection drops and training still has its states to save.
  */
 import { inOneLine } from "../run/quote.ts";
 

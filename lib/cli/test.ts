@@ -41,7 +41,7 @@ export const countLine = ({ passed, failed, skipped }: Count) =>
 
 /** The test files whose path in the project contains one of the names; all of them without names. */
 export const testFiles = (names: readonly string[]): string[] =>
-  filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
 /** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
 const BESIDE =

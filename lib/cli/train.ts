@@ -1,6 +1,6 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
 import { type Engine, kindOf, type Snapshot } from "../engine/engine.ts";
-import { writeWhole } from "../run/files.ts";
+import { removeEmpty, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
 import { initialise, parameterCount } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
@@ -10,7 +10,7 @@ import { counted, findGap } from "../train/history.ts";
 import { metricsCsv } from "../train/metrics_csv.ts";
 import { Pace } from "../train/pace.ts";
 import { type Run, snapshotOf, train } from "../train/train.ts";
-import { isCheckpoint, saveWeights } from "../train/weights.ts";
+import { isCheckpoint, saveWeights, weightsFile } from "../train/weights.ts";
 import { type Open, open as openEngine } from "./engine.ts";
 import { prepare, type Target } from "./files.ts";
 import { stoppable } from "./main.ts";
@@ -36,12 +36,21 @@ export async function main(args: string[], { open = openEngine, saveEvery = SAVE
     tell(request);
     return 0;
   }
-  await prepare(targets(request), request.inputs);
+  const made = await prepare(targets(request), request.inputs);
+  try {
+    return await trainAll(request, open, saveEvery);
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+}
+
+async function trainAll(request: Request, open: Open, saveEvery: number): Promise<number> {
   await mustNotReplace(request);
   using folder = await openFolder(request);
   if (request.dumpData !== undefined) await writeWhole(request.dumpData, dataCsv(request.specs));
   const engine = await open(request.engine, say);
-  for (const line of [...gaps(request), ...otherEngines(request, engine)]) say(line);
+  for (const line of [...request.notes, ...gaps(request), ...otherEngines(request, engine)]) say(line);
 
   const progress = new Progress(engine.info, { untilGrokked: request.untilGrokked });
   const files = new Files(request, folder, kindOf(engine.info), saveEvery);
@@ -121,16 +130,20 @@ class Files {
     const { folder, request: { specs, resume, init, saveInit } } = this;
     if (this.#begun) return;
     this.#begun = true;
-    for (const spec of saveInit === undefined ? [] : specs) {
-      await saveWeights(seedFile(saveInit!, spec.seed), spec, init ?? initialise(spec));
+    if (saveInit !== undefined) {
+      const files = specs.values().map((spec): Writing => [
+        seedFile(saveInit, spec.seed),
+        weightsFile(spec, init ?? initialise(spec)),
+      ]);
+      await writeAll(files);
     }
-    for (const spec of specs) {
+    if (!folder) return;
+    const lacking = specs.values().filter(({ seed }) => !folder.has(seed)).map((spec) => {
       const { state, metrics, trainedOn = [] } = resume.get(spec.seed) ?? {};
-      if (folder && !folder.has(spec.seed)) {
-        await folder.save(state ? { ...state, spec } : snapshotOf(spec, init), metrics ?? [], trainedOn);
-      }
-    }
-    await folder?.saveMetrics();
+      return { state: state ? { ...state, spec } : snapshotOf(spec, init), metrics: metrics ?? [], trainedOn };
+    });
+    await folder.begin(lacking);
+    await folder.saveMetrics();
   }
 
   async save({ spec, metrics }: Run, state: Snapshot): Promise<void> {
@@ -194,10 +207,10 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
 
 function dataCsv(specs: readonly RunSpec[]): string {
   const rows = specs.flatMap(({ data, seed }) => {
-    const { a, b, target, trainCount } = dataset(data, seed);
-    return Array.from(a, (_, i) => `${seed},${i < trainCount ? "train" : "val"},${a[i]},${b[i]},${target[i]}\n`);
+    const { a, b, target, answer, trainCount } = dataset(data, seed);
+    return Array.from(a, (_, i) => `${seed},${i < trainCount ? "train" : "val"},${a[i]},${b[i]},${target[i]},${answer[i]}\n`);
   });
-  return `seed,split,a,b,target\n${rows.join("")}`;
+  return `seed,split,a,b,target,answer\n${rows.join("")}`;
 }
 
 /** What came of it, on stdout: for people, or for programs. */
@@ -240,6 +253,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
             val_loss: last.valLoss,
             val_acc: last.valAcc,
             weight_norm: last.weightNorm,
+            ...!Number.isNaN(last.noisyAcc) && { noisy_acc: last.noisyAcc },
           }
           : null,
         ...error !== undefined && { error },

@@ -1,5 +1,5 @@
 /** The backward pass as operations: `forward.ts` from its end to its beginning, each line's gradient in its place. */
-import { attends, embedded, headViews, positionRows, projections } from "./forward.ts";
+import { answers, attends, embedded, headViews, positionRows, projections } from "./forward.ts";
 import { normBackward } from "./norms.ts";
 import type { AttentionBackward, Fold, FoldSource, Op, Product, View } from "./op.ts";
 import type { Part, Pass } from "./pass.ts";
@@ -59,8 +59,8 @@ function mlp(pass: Pass, { l, source }: Part, { dSum, dSource, add }: Gradients)
 }
 
 function attention(pass: Pass, { l, source }: Part, { dSum, dSource, around, add }: Gradients): Op[] {
-  const { rows, width: { D, HK } } = pass, layer = rows[l], X = layer.input.count, m = layer.output.count;
-  const z = pass.activation(pass.at(l, "z"), m, HK), dz = pass.activation("d.z", m, HK), dqkv = pass.activation("d.qkv", X, 3 * HK);
+  const { rows, projected, width: { D, HK, QKV } } = pass, layer = rows[l], X = layer.input.count, m = layer.output.count;
+  const z = pass.activation(pass.at(l, "z"), m, HK), dz = pass.activation("d.z", m, HK), dqkv = pass.activation("d.qkv", X, QKV);
   const groups = layer.groups.map((group) => attentionBackward(pass, l, group, dz, dqkv));
   const ops: Op[] = [
     weightGradient(pass, { rows: m, m: HK, n: D, x: z, dy: dSum, of: [l, "O"] }),
@@ -69,14 +69,14 @@ function attention(pass: Pass, { l, source }: Part, { dSum, dSource, around, add
   ];
   if (groups.some(({ shared }) => shared)) ops.push(foldShared(pass, l, groups, dqkv));
   if (!sameRows(layer.input, layer.output)) ops.push(foldResidual(pass, l, dSum, around));
-  projections(layer, HK).forEach(({ firstRow, rows: count, column, width }, i) => {
-    const dy = pass.activation(dqkv.buffer, X, 3 * HK, firstRow, column), dx = pass.activation(dSource.buffer, X, D, firstRow);
-    const x = pass.activation(source.buffer, X, D, firstRow), label = `${dx.buffer} = ${dy.buffer} · W_QKVᵀ`;
+  projections(pass, layer).forEach(({ firstRow, rows: count, column, width }, i) => {
+    const dy = pass.activation(dqkv.buffer, X, QKV, firstRow, column), dx = pass.activation(dSource.buffer, X, D, firstRow);
+    const x = pass.activation(source.buffer, X, D, firstRow), label = `${dx.buffer} = ${dy.buffer} · W_${projected}ᵀ`;
     ops.push(
-      weightGradient(pass, { rows: count, m: D, n: width, x, dy, of: [l, "QKV"], column }),
+      weightGradient(pass, { rows: count, m: D, n: width, x, dy, of: [l, projected], column }),
       inputGradient(
         pass,
-        { label, m: count, n: D, k: width, dy, W: `${l}.W_QKV`, column, dx },
+        { label, m: count, n: D, k: width, dy, W: `${l}.W_${projected}`, column, dx },
         i > 0 ? { add: { from: dx } } : add,
       ),
     );
@@ -90,7 +90,7 @@ function head(pass: Pass): Op[] {
   const dOut = dResid(pass, L), dFinal = !pass.finalNorm ? dOut : pass.activation("d.ln_final", last.output.count, D);
   const dPooled = model.pooling === "mean" ? pass.activation("d.pooled", examples, D) : dFinal;
   const label = `${dPooled.buffer} = d.logits · W_Uᵀ`;
-  const ops: Op[] = [
+  const ops: Op[] = model.tied ? tiedHead(pass, pooled, dLogits, dPooled) : [
     weightGradient(pass, { rows: examples, m: D, n: width.C, x: pooled, dy: dLogits, of: [null, "U"] }),
     inputGradient(pass, { label, m: examples, n: D, k: width.C, dy: dLogits, W: "W_U", dx: dPooled }),
   ];
@@ -102,14 +102,32 @@ function head(pass: Pass): Op[] {
   return ops;
 }
 
+/** The gradient of the answers' rows of W_E as the output head, which `embed` adds to theirs; and that of what the head reads. */
+function tiedHead(pass: Pass, x: View, dy: View, dx: View): Op[] {
+  const { examples, width: { C, D } } = pass, c = headGradient(pass), label = `${c.buffer} = ${dy.buffer}ᵀ · ${x.buffer}`;
+  return [
+    { op: "product", label, form: "tn", m: C, n: D, k: examples, a: dy, b: x, c },
+    ...biasGradient(pass, "b_U", dy, examples, C),
+    { op: "product", label: `${dx.buffer} = ${dy.buffer} · W_E`, form: "nn", m: examples, n: D, k: C, a: dy, b: answers(pass), c: dx },
+  ];
+}
+const headGradient = (pass: Pass): View => pass.activation("d.head", pass.width.C, pass.width.D);
+
 function embed(pass: Pass): Op {
   const { layout: { sizes: { V, T, elements: C, B, firstElement } } } = pass, dx = dResid(pass, 0);
   const sums = { dW_E: pass.parameter("W_E", 0, "grads"), dW_pos: pass.parameter("W_pos", 0, "grads") };
+  const head = pass.spec.model.tied ? { head: headGradient(pass) } : {};
   const label = `dW_E, dW_pos = sums of ${dx.buffer}`;
-  return { op: "embedBackward", label, segments: embedded(pass), V, T, firstElement, lists: "lists", B, C, dx, ...sums };
+  return { op: "embedBackward", label, segments: embedded(pass), V, T, firstElement, lists: "lists", B, C, dx, ...sums, ...head };
 }
 
-interface InputGradient {
+/** db = Σ dy, where there are biases and no gradient of a weight sums it. */
+export function biasGradient(pass: Pass, name: string, x: View, rows: number, width: number): Op[] {
+  if (!pass.layout.blocks.has(name)) return [];
+  return [{ op: "sums", label: `d${name} = sums of ${x.buffer}`, rows, width, x, out: pass.parameter(name, 0, "grads") }];
+}
+
+export interface InputGradient {
   readonly label: string;
   readonly m: number;
   readonly n: number;
@@ -121,7 +139,7 @@ interface InputGradient {
 }
 
 /** dx = dy · Wᵀ, then what else is to become of it. */
-function inputGradient(
+export function inputGradient(
   pass: Pass,
   { label, m, n, k, dy, W, column = 0, dx }: InputGradient,
   epilogue: Pick<Product, "add" | "derivative"> = {},
@@ -129,7 +147,7 @@ function inputGradient(
   return { op: "product", label, form: "nt", m, n, k, a: dy, b: pass.parameter(W, column), c: dx, ...epilogue };
 }
 
-interface WeightGradient {
+export interface WeightGradient {
   /** Rows that are summed over; m × n is the size of the weight. */
   readonly rows: number;
   readonly m: number;
@@ -142,7 +160,7 @@ interface WeightGradient {
 }
 
 /** dW = xᵀ · dy and db = Σ dy. */
-function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column = 0 }: WeightGradient): Product {
+export function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column = 0 }: WeightGradient): Product {
   const at = l === null ? "" : `${l}.`,
     c = pass.parameter(`${at}W_${name}`, column, "grads"),
     label = `d${at}W_${name} = ${x.buffer}ᵀ · ${dy.buffer}`;
@@ -152,16 +170,16 @@ function weightGradient(pass: Pass, { rows, m, n, x, dy, of: [l, name], column =
 
 /** Of a group of queries; input rows that examples share get theirs through `foldShared`. */
 function attentionBackward(pass: Pass, l: number, group: Group, dz: View, dqkv: View): AttentionBackward {
-  const it = attends(pass, l, group), { HK } = pass.width;
+  const it = attends(pass, l, group), { QKV } = pass.width;
   const positions = it.keys.map(({ position }) => position).filter((s) => segmentAt(pass.rows[l].input, s).depends !== "ab");
-  const out = () => pass.activation(`d.shared_${group.depends}`, group.count, positions.length * 3 * HK);
+  const out = () => pass.activation(`d.shared_${group.depends}`, group.count, positions.length * QKV);
   const label = `${dqkv.buffer} = gradient of attention, positions ${group.queries.map(({ position }) => position)}`;
   return { op: "attentionBackward", label, ...it, dz, dqkv, shared: positions.length > 0 ? { positions, out: out() } : null };
 }
 
 /** dqkv of rows that examples share: the sum over the groups of queries, and in them over the index. */
 function foldShared(
-  { layout: { sizes: { B, elements: C } }, rows, width: { HK } }: Pass,
+  { layout: { sizes: { B, elements: C } }, rows, width: { HK, QKV } }: Pass,
   l: number,
   groups: readonly AttentionBackward[],
   dqkv: View,
@@ -170,13 +188,13 @@ function foldShared(
     const sources = groups.flatMap(({ over, shared, queries }): FoldSource[] => {
       const at = shared?.positions.indexOf(position) ?? -1;
       if (!shared || at < 0) return [];
-      const x = { ...shared.out, offset: at * 3 * HK }, isQuery = queries.some((query) => query.position === position);
-      return [{ by: over === depends ? "index" : depends as "a" | "b", x, ...isQuery ? {} : { from: HK } }];
+      const x = { ...shared.out, offset: at * QKV }, isWhole = QKV === HK || queries.some((query) => query.position === position);
+      return [{ by: over === depends ? "index" : depends as "a" | "b", x, ...isWhole ? {} : { from: HK } }];
     });
     return { first, count, sources };
   });
   const label = `${dqkv.buffer} = sums over examples, shared rows`;
-  return { op: "fold", label, segments, width: 3 * HK, lists: "lists", B, C, out: dqkv };
+  return { op: "fold", label, segments, width: QKV, lists: "lists", B, C, out: dqkv };
 }
 
 /** The gradient that goes around the attention, from a layer's output rows to its input rows; zero where a position is no query. */

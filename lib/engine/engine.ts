@@ -17,7 +17,10 @@ export interface EngineInfo {
   readonly software: boolean;
 }
 
-/** What a run's bits depend on besides its spec: runs of two engines of one kind have the same. The processor engine's depend on no processor. */
+/**
+ * What a run's bits depend on besides its spec: runs of two engines of one kind have the same. The processor engine's depend on no
+ * processor.
+ */
 export const kindOf = ({ engine, adapter, driver }: EngineInfo): string =>
   engine === "cpu" ? `${engine}, ${driver}` : `${engine}, ${adapter}, ${driver}`;
 
@@ -41,7 +44,10 @@ export interface Engine {
   /** How many runs of this shape should fit at once, at least 1. */
   rowsThatFit(spec: RunSpec, watched?: Watched): number;
   cost(spec: RunSpec, watched?: Watched): Cost;
-  /** Why runs of this shape can't be trained here, in a line, as far as that is known without trying; `null` where nothing speaks against it. */
+  /**
+   * Why runs of this shape can't be trained here, in a line, as far as that is known without trying; `null` where nothing speaks against
+   * it.
+   */
   refusal?(spec: RunSpec, watched?: Watched): string | null;
   /**
    * Opens a trainer.

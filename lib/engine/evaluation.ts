@@ -1,11 +1,12 @@
 /** An evaluation on its way from the device, and what its words say. */
 import { type AttentionProbe, attentionSizes, type AttentionSummary } from "../run/attention.ts";
 import { METRIC_NAMES, type Metrics } from "../run/metrics.ts";
-import type { RunSpec } from "../run/spec.ts";
+import { type RunSpec, sizes } from "../run/spec.ts";
 import type { Evaluation } from "./engine.ts";
+import type { Plan } from "./op.ts";
 
-/** The words of `metrics` a run, in order: all but the step, which the trainer counts. */
-export const METRICS = METRIC_NAMES.filter((name) => name !== "step");
+/** The words of `metrics` a run, in order: all but the step, which the trainer counts, and what only runs with noisy labels have. */
+export const METRICS = METRIC_NAMES.filter((name) => name !== "step" && name !== "noisyAcc");
 
 /** A row that is evaluated. */
 export interface Due {
@@ -17,19 +18,31 @@ export interface Due {
   readonly probe: AttentionProbe | undefined;
 }
 
-/** An evaluation under way: the metrics of all slots, then their attention where it is watched; and which rows are due. */
+/**
+ * An evaluation under way: the metrics of all slots, then their right answers by noisy labels where there are such, then their attention where it
+ * is watched; and which rows are due.
+ */
 export interface Pending {
   readonly words: PromiseLike<readonly Float32Array[]>;
   readonly due: readonly Due[];
 }
 
-/** What has arrived, by row; `attention` is how many words of it a slot has. */
-export function evaluationsOf(due: readonly Due[], [words, patterns]: readonly Float32Array[], attention = 0): readonly Evaluation[] {
+/** What has arrived, by row. */
+export function evaluationsOf(
+  due: readonly Due[],
+  [words, ...others]: readonly Float32Array[],
+  { noisy, attention }: Pick<Plan, "noisy" | "attention">,
+): readonly Evaluation[] {
   return due.map(({ row, slot, step, spec, probe }) => {
     const values = Object.fromEntries(METRICS.map((name, at) => [name, words[slot * METRICS.length + at]]));
-    const metrics = { step, ...values as Omit<Metrics, "step"> };
-    if (!probe) return { row, metrics };
-    return { row, metrics, attention: { step, probe, ...unpackSummary(spec, patterns.subarray(slot * attention), probe.full) } };
+    const noisyAcc = noisy ? Math.fround(others[0][slot] / sizes(spec).noisyPairs) : NaN;
+    const metrics = { step, ...values as Omit<Metrics, "step" | "noisyAcc">, noisyAcc };
+    if (!probe || !attention) return { row, metrics };
+    return {
+      row,
+      metrics,
+      attention: { step, probe, ...unpackSummary(spec, others.at(-1)!.subarray(slot * attention.words), probe.full) },
+    };
   });
 }
 

@@ -35,13 +35,13 @@ function attention(pass: Pass, { l, before, after, x, sum }: Part): Op[] {
 
 /** Queries, keys and values, then the patterns and z of every group of queries. */
 function attend(pass: Pass, l: number): Op[] {
-  const { rows, width: { D, HK } } = pass, layer = rows[l], X = layer.input.count, { source } = pass.part(l, "attention");
-  const qkv = pass.activation(pass.at(l, "qkv"), X, 3 * HK), label = `${qkv.buffer} = ${source.buffer} · W_QKV`;
+  const { rows, projected, width: { D, QKV } } = pass, layer = rows[l], X = layer.input.count, { source } = pass.part(l, "attention");
+  const qkv = pass.activation(pass.at(l, "qkv"), X, QKV), label = `${qkv.buffer} = ${source.buffer} · W_${projected}`;
   const computed = pass.span(layer.input);
-  const products = projections(layer, HK).map(({ firstRow, rows, column, width: n }) => {
+  const products = projections(pass, layer).map(({ firstRow, rows, column, width: n }) => {
     const { first, count: m } = common(computed, { first: firstRow, count: rows });
-    const x = pass.activation(source.buffer, X, D, first), c = pass.activation(qkv.buffer, X, 3 * HK, first, column);
-    return linear(pass, { label, m, n, k: D, x, W: [l, "QKV"], column, c });
+    const x = pass.activation(source.buffer, X, D, first), c = pass.activation(qkv.buffer, X, QKV, first, column);
+    return linear(pass, { label, m, n, k: D, x, W: [l, projected], column, c });
   });
   return [...products, ...layer.groups.filter(({ depends }) => pass.computes(depends)).map((group) => attentionOf(pass, l, group))];
 }
@@ -86,13 +86,24 @@ function head(pass: Pass): Op[] {
     const label = `${pooled.buffer} = mean over positions of ${final.buffer}`, x = pass.activation(final.buffer, last.output.count, D);
     ops.push({ op: "pool", label, batch, examples, positions: positionRows(last), width: D, x, out: pooled });
   }
-  return [
-    ...ops,
-    linear(pass, { label: `logits = ${pooled.buffer} · W_U`, m: examples, n: C, k: D, x: pooled, W: [null, "U"], c: logits }),
-  ];
+  if (!model.tied) {
+    return [
+      ...ops,
+      linear(pass, { label: `logits = ${pooled.buffer} · W_U`, m: examples, n: C, k: D, x: pooled, W: [null, "U"], c: logits }),
+    ];
+  }
+  const label = `logits = ${pooled.buffer} · W_Eᵀ`, columns = pass.layout.sizes.C;
+  const sizes = { m: examples, n: C, k: D, columns };
+  return [...ops, { op: "product", label, form: "nt", ...sizes, a: pooled, b: answers(pass), c: logits, ...pass.bias("b_U") }];
 }
 
-interface Linear {
+/** The answers' rows of W_E, which are the output head where it is tied; others may follow them. */
+export function answers(pass: Pass): View {
+  const W_E = pass.parameter("W_E");
+  return { ...W_E, offset: W_E.offset + pass.layout.sizes.firstElement * W_E.stride };
+}
+
+export interface Linear {
   readonly label: string;
   readonly m: number;
   readonly n: number;
@@ -105,7 +116,7 @@ interface Linear {
 }
 
 /** c = x · W + b, then what else is to become of it. */
-function linear(
+export function linear(
   pass: Pass,
   { label, m, n, k, x, W: [l, name], column = 0, c }: Linear,
   epilogue: Pick<Product, "add" | "activation"> = {},
@@ -136,10 +147,10 @@ export function embedded({ spec, rows, layout: { sizes: { op, equals, firstEleme
 }
 
 /** Which part of the stacked queries, keys and values is computed for which input rows: not all rows are queries in the last layer. */
-export function projections({ input, output }: LayerRows, columns: number) {
+export function projections({ width: { HK: columns, QKV } }: Pass, { input, output }: LayerRows) {
   const queries = output.segments.map(({ position }) => segmentAt(input, position));
   const first = queries[0].base, count = queries.reduce((sum, segment) => sum + segment.count, 0);
-  if (count === input.count) return [{ firstRow: 0, rows: count, column: 0, width: 3 * columns }];
+  if (count === input.count || QKV === columns) return [{ firstRow: 0, rows: input.count, column: 0, width: QKV }];
   return [
     { firstRow: 0, rows: input.count, column: columns, width: 2 * columns },
     { firstRow: first, rows: count, column: 0, width: columns },
@@ -148,12 +159,13 @@ export function projections({ input, output }: LayerRows, columns: number) {
 
 /** The queries of a group and the rows they meet, as both directions of attention take them. */
 export function attends(pass: Pass, l: number, group: Group) {
-  const { spec, rows, batch, examples, layout: { sizes: { H, K } }, width: { HK } } = pass, { input, output } = rows[l];
+  const { spec, rows, batch, examples, layout: { sizes: { H, K } }, width: { QKV } } = pass, { input, output } = rows[l];
+  const weights = spec.model.mixer === "uniform" ? "uniform" as const : "softmax" as const;
   const queries = group.queries.map(({ position, base }) => ({ position, base, sees: visible(spec, position) }));
   const seen = [...new Set(queries.flatMap(({ sees }) => sees))].sort();
-  const qkv = pass.activation(pass.at(l, "qkv"), input.count, 3 * HK), pattern = pass.buffer(pass.at(l, "pattern"), output.count * H * 4);
+  const qkv = pass.activation(pass.at(l, "qkv"), input.count, QKV), pattern = pass.buffer(pass.at(l, "pattern"), output.count * H * 4);
   const keys = seen.map((position): PositionRows => rowsBy(segmentAt(input, position), group.depends));
-  return { batch, examples, H, K, over: group.depends, count: group.count, queries, keys, qkv, pattern, rows: output.count };
+  return { batch, examples, weights, H, K, over: group.depends, count: group.count, queries, keys, qkv, pattern, rows: output.count };
 }
 
 function attentionOf(pass: Pass, l: number, group: Group): Attention {
@@ -166,10 +178,8 @@ export const positionRows = ({ output }: LayerRows): PositionRows[] => output.se
 
 /** The input row that an output row's residual stream comes from. */
 function inputRows(pass: Pass, { input, output }: LayerRows): RowMap {
-  const { batch, examples } = pass,
-    { first } = pass.span(output),
-    computed = output.segments.filter(({ depends }) => pass.computes(depends));
-  const segments = computed.map(({ position, depends, base, count }) => ({
+  const { batch, examples } = pass, { first } = pass.span(output);
+  const segments = output.segments.filter(({ depends }) => pass.computes(depends)).map(({ position, depends, base, count }) => ({
     first: base - first,
     count,
     to: rowsBy(segmentAt(input, position), depends),

@@ -3,7 +3,7 @@
  * kernel's code depends on it but that of the operation that reads it.
  */
 import { log } from "../run/fdlibm.ts";
-import { columnOf, type Entry, PART_ENTRIES, valueAt } from "../run/fields.ts";
+import { columnOf, type Entry, FIELDS, PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { type RunSpec, type Sizes, sizes } from "../run/spec.ts";
 
 type Of = (spec: RunSpec, sizes: Sizes) => number;
@@ -16,12 +16,12 @@ const f32 = (name: string, of: Of): Field => ({ name, type: "f32", of });
 const u32 = (name: string, of: Of): Field => ({ name, type: "u32", of });
 const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) => (of(spec) ? 1 : 0));
 
-/** What `stable_loss` says: 0, 1 or, where an executor has doubles, 2. */
-const LOSSES = ["torch", "stable", "float64"] as const;
+/** What `stable_loss` says: the loss's place among these. 0 and 1 are plain and stable cross-entropy, 2, where an executor has doubles, is in those. */
+const LOSSES = FIELDS.optim.loss.kind.words!;
 
 /**
- * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A field of
- * the shape is none: kernels are made for its value.
+ * The numbers of the optimiser's fields that came later, under the names of their columns; one of some words is its place among them. A
+ * field of the shape is none: kernels are made for its value.
  */
 export const laterNumbers = (entries: readonly Entry[]): Field[] =>
   entries.filter(({ part, field: { neutral, shape } }) => part === "optim" && neutral !== undefined && !shape).map((entry) => {
@@ -54,6 +54,11 @@ export const HYPER: readonly Field[] = [
   u32("train_pairs", (_, { trainPairs }) => trainPairs),
   u32("pairs", (_, { pairs }) => pairs),
   ...laterNumbers(PART_ENTRIES),
+  f32("one_minus_momentum", ({ optim }) => 1 - optim.momentum),
+  f32("one_minus_filter_alpha", ({ optim }) => 1 - optim.filterAlpha),
+  f32("row_norm", ({ optim }) => optim.rowNorm),
+  f32("logit_scale", ({ optim }) => 1 / optim.temperature),
+  u32("noisy_pairs", (_, { noisyPairs }) => noisyPairs),
 ];
 
 /** Words of `hyper` a run. */

@@ -11,8 +11,10 @@
  */
 import type { Layout } from "../run/layout.ts";
 import type { ModelSpec } from "../run/spec.ts";
+import type { UpdateOp } from "./update.ts";
 import type { Batch, By, ByValue, PositionRows, RowMap, View } from "./view.ts";
 
+export type * from "./update.ts";
 export type * from "./view.ts";
 
 export type ActivationName = ModelSpec["activation"];
@@ -40,11 +42,16 @@ export interface Product extends Epilogue {
   readonly a: View;
   readonly b: View;
   readonly c: View;
+  /** Of "nt": how many columns there are, where B goes on behind its row for the last one; those that pad C become zero. */
+  readonly columns?: number;
   /** Of "tn": the gradient of the bias, a row that gets the sums of B's rows; complete before an `update`, or where the list ends. */
   readonly sums?: View;
 }
 
-/** out = (x − mean) / σ · w + b for each of so many rows; `stats` keeps (mean, 1/σ), f32[rows, 2]. Eps is `NORM_EPS`, as in PyTorch. */
+/**
+ * out = (x − mean) / σ · w + b for each of so many rows; `stats` keeps (mean, 1/σ), f32[rows, 2]. Eps is `NORM_EPS`, as in PyTorch's
+ * LayerNorm. Without b it is RMSNorm: nothing is subtracted, σ = √(mean of x² + eps), and the mean that is kept is 0.
+ */
 export interface Norm {
   readonly op: "norm";
   readonly label: string;
@@ -53,13 +60,16 @@ export interface Norm {
   readonly D: number;
   readonly x: View;
   readonly w: View;
-  readonly b: View;
+  readonly b: View | null;
   readonly stats: string;
   readonly out: View;
 }
 export const NORM_EPS = 1e-5;
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`. */
+/**
+ * dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add`; dw = Σ_rows dy · x̂, db = Σ_rows dy, as complete as `sums`.
+ * Without db it is RMSNorm's: no mean(g) is subtracted.
+ */
 export interface NormBackward {
   readonly op: "normBackward";
   readonly label: string;
@@ -72,12 +82,14 @@ export interface NormBackward {
   readonly dx: View;
   readonly add?: View;
   readonly dw: View;
-  readonly db: View;
+  readonly db: View | null;
 }
 
 /** What both directions of attention share: the queries of one group (`rows.ts`), and the rows they meet. */
 interface Attends extends Batch {
   readonly label: string;
+  /** `uniform`: a query's weights are all the same, and there are values alone. */
+  readonly weights: "softmax" | "uniform";
   readonly H: number;
   readonly K: number;
   /** What an index counts: examples ("ab"), values of a, or values of b; and how many. Only "ab" reads the batch. */
@@ -87,7 +99,7 @@ interface Attends extends Batch {
   readonly queries: readonly { readonly position: number; readonly base: number; readonly sees: readonly number[] }[];
   /** The positions that any of the queries sees, ascending. */
   readonly keys: readonly PositionRows[];
-  /** [input rows, (query, key, value), H, K padded to a multiple of four] */
+  /** [input rows, (query, key, value), H, K padded to a multiple of four]; of uniform weights [input rows, H, K]. */
   readonly qkv: View;
   /** f32[output rows, H, 4]: the weights of a query; those of positions it doesn't see are zero. */
   readonly pattern: string;
@@ -104,7 +116,7 @@ export interface Attention extends Attends {
 /**
  * dv = patternᵀ · dz, ds = pattern ∘ (dz · v − Σ pattern ∘ dz · v) / √K, dq = ds · k, dk = dsᵀ · q. Rows of an index's own get theirs in
  * `dqkv`. Rows that several indices or groups share get terms in `shared`, [index, position, 3, H, K], which a fold adds; of a position
- * that isn't queried, dq is zero there.
+ * that isn't queried, dq is zero there. Of uniform weights there is dv alone.
  */
 export interface AttentionBackward extends Attends {
   readonly op: "attentionBackward";
@@ -151,6 +163,46 @@ export interface EmbedBackward extends ByValue {
   readonly dx: View;
   readonly dW_E: View;
   readonly dW_pos: View;
+  /** Row v is added to the gradient of element v: what tied embeddings get as the output head. */
+  readonly head?: View;
+}
+
+/**
+ * What an MLP computes of pairs from tables of a and b: row a[i] of x, and row `second + b[i]`. pre[i] = factor · (their sum) + bias, out =
+ * activation(pre).
+ */
+export interface Pairs extends Batch {
+  readonly op: "pairs";
+  readonly label: string;
+  readonly width: number;
+  readonly x: View;
+  readonly second: number;
+  readonly factor: number;
+  readonly bias?: View;
+  readonly activation: ActivationName;
+  readonly pre: View;
+  readonly out: View;
+}
+
+/** dx[v] = factor · Σ dy over the examples with a = v, dx[second + v] the same of b; other rows are left alone. */
+export interface PairsBackward extends ByValue {
+  readonly op: "pairsBackward";
+  readonly label: string;
+  readonly width: number;
+  readonly dy: View;
+  readonly dx: View;
+  readonly second: number;
+  readonly factor: number;
+}
+
+/** The gradient of a bias whose product has none of its own to sum it: out = Σ_rows x, as complete as the `sums` of a product. */
+export interface Sums {
+  readonly op: "sums";
+  readonly label: string;
+  readonly rows: number;
+  readonly width: number;
+  readonly x: View;
+  readonly out: View;
 }
 
 /**
@@ -196,36 +248,19 @@ export interface PoolBackward extends ByValue {
 }
 
 /**
- * Cross-entropy of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. By the run's
- * `stable_loss`.
+ * The loss of each example and whether its answer is right, f32[B, 2]; where given, dlogits = the gradient of the mean. `optim.loss` in
+ * `run/fields.ts` has the formulas; which of the cross-entropies it is, says the run's `stable_loss`.
  */
 export interface Loss extends Batch {
   readonly op: "loss";
   readonly label: string;
-  readonly kind: "cross-entropy";
+  readonly kind: "cross-entropy" | "stablemax" | "mse";
+  /** Whether the logits are first multiplied by the run's `logit_scale`. */
+  readonly scaled: boolean;
   readonly C: number;
   readonly logits: View;
   readonly stats: string;
   readonly dlogits?: View;
-}
-
-/**
- * params and moments, f32[P] each, words `first` to `first + words − 1`, after an update by `grads`; rests where the run has done its steps.
- * The run's numbers come from `hyper`, its step from `state`.
- */
-export interface Update {
-  readonly op: "update";
-  readonly label: string;
-  /** AdamW as in PyTorch: decay first, then −lr · m̂ / (√v̂ + eps). */
-  readonly kind: "adamw";
-  readonly P: number;
-  readonly first: number;
-  readonly words: number;
-  /** Words before this one are matrices and decay; those from it are vectors and decay where the run says so. */
-  readonly vectorsFrom: number;
-  readonly params: string;
-  readonly grads: string;
-  readonly moments: readonly [m: string, v: string];
 }
 
 /** batch = the next draws from the training pairs, or pair i where the run's batch is all of them. */
@@ -275,6 +310,15 @@ export interface EndOfChunk {
   readonly sums: string;
 }
 
+/** sum = right answers among the pairs with noisy labels, as far as the evaluation has come; it stands before `endOfChunk`. */
+export interface NoisyRight {
+  readonly op: "noisyRight";
+  readonly label: string;
+  readonly examples: number;
+  readonly stats: string;
+  readonly sum: string;
+}
+
 /**
  * `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and where the schedule has an evaluation at this step,
  * the batches' sums.
@@ -321,24 +365,28 @@ export type Op =
   | AttentionBackward
   | Embed
   | EmbedBackward
+  | Pairs
+  | PairsBackward
+  | Sums
   | Fold
   | Pool
   | PoolBackward
   | Loss
-  | Update
+  | UpdateOp
   | Sample
   | Chunk
   | Lists
   | EndOfStep
+  | NoisyRight
   | EndOfChunk
   | EndOfEvaluation
   | AttentionSummary;
 
 /**
  * The lists of a plan. `batch`: draws a batch and sorts it; where every run's batch is the full one, once is enough. `step`: an update,
- * given the batch. An evaluation: `elements`, what depends on one element, then `chunk`, `chunks` times, then `endOfEvaluation`. `forward`: alone,
- * after `elements`, for pairs that the host wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it isn't
- * watched.
+ * given the batch. An evaluation: `elements`, what depends on one element, then `chunk`, `chunks` times, then `endOfEvaluation`. `forward`:
+ * alone, after `elements`, for pairs that the host wrote into `eval.batch`. `attention`: the attention log of an evaluation; empty where it
+ * isn't watched.
  */
 export type ListName = "batch" | "step" | "elements" | "chunk" | "forward" | "endOfEvaluation" | "attention";
 
@@ -354,10 +402,12 @@ export interface Plan {
   readonly chunks: number;
   /** Words of a row of pairs: every pair there could be. */
   readonly pairWords: number;
+  /** Where labels are noisy: the buffer of a word for a run, what `noisyRight` sums over an evaluation. */
+  readonly noisy?: string;
   /** Where attention is watched: N and S, at most, for a run of an operation with fewer pairs has fewer; and words of a run's summary. */
   readonly attention?: { readonly N: number; readonly S: number; readonly words: number };
-  /** Where the list `forward` leaves what a probe looks at. */
-  readonly inside: Inside;
+  /** Where the list `forward` leaves what a probe looks at; a model without attention has no such places. */
+  readonly inside?: Inside;
 }
 
 /** What the output head reads, a row for each example; and the last layer's neurons, at the rows of every position that is pooled. */

@@ -1,5 +1,5 @@
 /** One pass through the model, for the batch of an update or a chunk of an evaluation: its rows, and the views of its buffers. */
-import { headColumns, type Layout, pad4 } from "../run/layout.ts";
+import { headColumns, type Layout, pad4, projections } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { View } from "./op.ts";
 import { type Depends, type LayerRows, type Rows, type Share, type Span, spanOf } from "./rows.ts";
@@ -50,15 +50,18 @@ export class Pass {
   readonly share: Share;
   readonly batch: string;
   readonly buffer: Options["buffer"];
-  /** Widths in words: of the residual stream, the neurons, the stacked heads, and the logits. */
-  readonly width: { readonly D: number; readonly M: number; readonly HK: number; readonly C: number };
+  /** Widths in words: of the residual stream, the neurons, the stacked heads, all that attention projects to, and the logits. */
+  readonly width: { readonly D: number; readonly M: number; readonly HK: number; readonly QKV: number; readonly C: number };
+  /** The matrix of those projections: `QKV`, or `V`. */
+  readonly projected: string;
   readonly #options: Options;
 
   constructor(options: Options) {
     ({ spec: this.spec, layout: this.layout, examples: this.examples, rows: this.rows, batch: this.batch, buffer: this.buffer } = options);
     this.share = options.share ?? "all";
-    const { sizes } = this.layout;
-    this.width = { D: pad4(sizes.D), M: pad4(sizes.M), HK: headColumns(sizes), C: pad4(sizes.C) };
+    const { sizes } = this.layout, parts = projections(this.spec.model), HK = headColumns(sizes);
+    this.width = { D: pad4(sizes.D), M: pad4(sizes.M), HK, QKV: parts.length * HK, C: pad4(sizes.C) };
+    this.projected = parts.join("");
     this.#options = options;
   }
 

@@ -3,20 +3,26 @@
  * Names of buffers: `0.mid` belongs to layer 0, `eval.mid` to evaluations, `d.…` are gradients, which layers use in turn.
  */
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
-import { groupOf, groupsIn } from "../run/groups.ts";
+import { besideWords } from "../run/beside.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { backward } from "./backward.ts";
+import { backward as transformerBackward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
 import { METRICS } from "./evaluation.ts";
-import { forward, insideViews, positionRows } from "./forward.ts";
+import { forward as transformerForward, insideViews, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
+import * as mlp from "./mlp.ts";
 import type { ListName, Op, Plan } from "./op.ts";
+import { optimise } from "./optimise.ts";
 import { Pass } from "./pass.ts";
 import { layerRows } from "./rows.ts";
 
-/** Buffers that hold a run's state. */
+/** Buffers that hold a run's state, with those of `besideWords`. */
 const STATE = ["params", "m", "v", "grads", "hyper", "state", "pairs", "batch_sums", "attention.batch"];
+
+/** The passes of a model, forward as far as to the logits. */
+const forward = (pass: Pass): Op[] => pass.spec.model.mixer === "none" ? mlp.forward(pass) : transformerForward(pass);
+const backward = (pass: Pass): Op[] => pass.spec.model.mixer === "none" ? mlp.backward(pass) : transformerBackward(pass);
 
 /** Pairs of an evaluation whose losses are summed at once. */
 export const BLOCK = 2048;
@@ -42,7 +48,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
     ...{ batch: "eval.batch", prefix: "eval.", buffer },
   });
   const elements = evaluation.with({ share: "elements" }), pairs = evaluation.with({ share: "pairs" });
-  const watched = attention && attentionLog(evaluation, attention, pairWords);
+  const noisy = spec.data.labelNoise > 0, watched = attention && attentionLog(evaluation, attention, pairWords);
   const lists: Record<ListName, readonly Op[]> = {
     batch: [
       { op: "sample", label: "batch = draws from the training pairs", batch: "batch", examples: B, pairs: "pairs", pairWords },
@@ -52,7 +58,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
       ...forward(training),
       loss(training, "d.logits"),
       ...backward(training),
-      ...updates(spec, layout),
+      ...optimise(training),
       { op: "endOfStep", label: "batch_sums += stats; step += 1", examples: B, stats: "stats", sums: "batch_sums" },
     ],
     elements: forward(elements),
@@ -67,6 +73,7 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
       },
       ...forward(pairs),
       loss(pairs),
+      ...noisy ? [noisyRight(chunkPairs, buffer("eval.noisy", 1))] : [],
       {
         op: "endOfChunk",
         label: "eval.sums += eval.stats; chunk += 1",
@@ -84,9 +91,10 @@ export function plan(spec: RunSpec, { attention }: Watched = {}, chunk = BLOCK):
   };
   return {
     ...{ layout, buffers, lists, pairWords, chunkPairs, chunks },
-    state: STATE.filter((name) => buffers.has(name)),
-    inside: insideViews(pairs),
+    state: [...STATE.filter((name) => buffers.has(name)), ...besideWords(spec, P).keys()],
+    ...spec.model.mixer !== "none" && { inside: insideViews(evaluation) },
     ...watched && { attention: watched.sizes },
+    ...noisy && { noisy: "eval.noisy" },
   };
 }
 
@@ -111,35 +119,23 @@ function reserve(
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
 function loss(pass: Pass, gradient?: string): Op {
-  const { batch, examples, layout: { sizes: { C }, blocks } } = pass, stride = blocks.get("W_U")!.stride;
+  const { batch, examples, layout: { sizes: { C } }, spec: { optim }, width: { C: stride } } = pass;
   const stats = pass.buffer(pass.end("stats"), 2 * examples), logits = pass.activation(pass.end("logits"), examples, stride);
+  const kind = optim.loss === "stablemax" || optim.loss === "mse" ? optim.loss : "cross-entropy";
   return {
     op: "loss",
-    label: `${stats}${gradient ? ", d" : ""} = cross-entropy of ${logits.buffer}`,
-    kind: "cross-entropy",
+    label: `${stats}${gradient ? ", d" : ""} = ${kind} of ${logits.buffer}`,
+    ...{ kind, scaled: optim.temperature !== 1 },
     ...{ batch, examples, C, logits, stats },
     ...gradient && { dlogits: pass.activation(gradient, examples, stride) },
   };
 }
 
-/** An update of the stretches of parameters between frozen groups; where nothing is frozen, of all at once. */
-function updates({ optim: { frozen } }: RunSpec, { length: P, vectorsFrom, blocks, tensors }: Layout): Op[] {
-  const still = groupsIn(frozen), stretches: { first: number; words: number }[] = [];
-  for (const { offset, rows, stride } of blocks.values()) {
-    // Every block begins with a tensor, and all its tensors are of one group.
-    if (still.includes(groupOf(tensors.find((tensor) => tensor.offset === offset)!.name))) continue;
-    const last = stretches.at(-1), words = rows * stride;
-    if (last && last.first + last.words === offset) last.words += words;
-    else stretches.push({ first: offset, words });
-  }
-  return stretches.map(({ first, words }): Op => ({
-    op: "update",
-    label: `params, m, v = AdamW(grads)${words === P ? "" : `, words ${first} to ${first + words - 1}`}`,
-    kind: "adamw",
-    ...{ P, first, words, vectorsFrom, params: "params", grads: "grads" },
-    moments: ["m", "v"],
-  }));
-}
+const noisyRight = (examples: number, sum: string): Op => ({
+  op: "noisyRight",
+  label: `${sum} += right answers by noisy labels`,
+  ...{ examples, stats: "eval.stats", sum },
+});
 
 /**
  * The probe set through the model, as far as the patterns of the last layer, with every position as a query; then their summaries. It uses
@@ -168,5 +164,5 @@ function attentionLog(evaluation: Pass, options: AttentionOptions, pairs: number
       out,
     };
   });
-  return { ops: [...forward(pass, "patterns"), ...summaries], sizes: { N, S, words } };
+  return { ops: [...transformerForward(pass, "patterns"), ...summaries], sizes: { N, S, words } };
 }

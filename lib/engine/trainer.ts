@@ -4,7 +4,8 @@
  */
 import type { Activations } from "../run/activations.ts";
 import { type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { initialise, type Layout } from "../run/layout.ts";
+import { besideAtStart, besideWords, checkBeside } from "../run/beside.ts";
+import { initialise, type Layout, pad4 } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
@@ -72,10 +73,13 @@ export class RowTrainer implements Trainer {
 
     const put = (name: string, words: number, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
       this.#queue.write(name, words * slot, data);
-    put("params", P, from?.params ?? initialise(spec));
+    const params = from?.params ?? initialise(spec);
+    put("params", P, params);
     put("m", P, from?.m ?? new Float32Array(P));
     put("v", P, from?.v ?? new Float32Array(P));
     put("grads", P, new Float32Array(P));
+    const beside = from?.beside ?? besideAtStart(spec, params) ?? {};
+    for (const [name, words] of besideWords(spec, P)) put(name, words, beside[name]);
     put("hyper", HYPER_WORDS, hyperWords(spec));
     put("state", STATE_WORDS, stateWords(spec, this.steps[row]));
     put("batch_sums", 4, Float32Array.from([...from?.batchSums ?? [0, 0, 0], 0]));
@@ -99,6 +103,7 @@ export class RowTrainer implements Trainer {
     if (!losses.includes(loss)) refuse(`its loss on ${this.info.engine}`, losses.join(" or "), loss);
     const wrong = from && [from.params, from.m, from.v].find(({ length }) => length !== P);
     if (wrong) refuse("its parameters and moments", `${P} floats each`, wrong.length);
+    if (from) checkBeside(from);
   }
 
   drop(row: number): void {
@@ -158,8 +163,10 @@ export class RowTrainer implements Trainer {
   async snapshot(row: number): Promise<Snapshot> {
     const { length: P } = this.layout, slot = this.#slot(row), step = this.steps[row];
     const spec = this.rows[row]!; // a row with a slot has a run
-    const [params, m, v, sums] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4]]);
-    return { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    const beside = [...besideWords(spec, P)];
+    const [params, m, v, sums, ...others] = await this.#read(slot, [["params", P], ["m", P], ["v", P], ["batch_sums", 4], ...beside]);
+    const state = { spec, step, params, m, v, batchSums: sums.slice(0, 3) };
+    return beside.length === 0 ? state : { ...state, beside: Object.fromEntries(beside.map(([name], i) => [name, others[i]])) };
   }
 
   async gradient(row: number): Promise<Float32Array<ArrayBuffer>> {
@@ -167,7 +174,7 @@ export class RowTrainer implements Trainer {
   }
 
   async logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    const { sizes: { C, elements }, blocks } = this.layout, { stride } = blocks.get("W_U")!; // every layout has W_U
+    const { sizes: { C, elements } } = this.layout, stride = pad4(C);
     const all = new Float32Array(a.length * C);
     for (const value of [...Array.from(a), ...Array.from(b)]) {
       if (!(Number.isInteger(value) && value >= 0 && value < elements)) {
@@ -184,12 +191,13 @@ export class RowTrainer implements Trainer {
 
   /**
    * What the network in the first row computes for all pairs, of the last layer's neurons.
-   * @throws Error where another row holds a run as well: where a run lies in the buffers of an evaluation, then depends on the executor.
+   * @throws Error for a model without attention; and where another row holds a run as well: where a run lies in the buffers of an evaluation,
+   * then depends on the executor.
    */
   async activations(): Promise<Activations> {
     if (this.#slots.length !== 1) throw new Error(`Cannot read activations: the trainer must hold one run, it holds ${this.#slots.length}`);
-    const { sizes: { elements: p, D, M }, blocks } = this.layout, { stride } = blocks.get("W_U")!;
-    const { features, neurons, positions } = this.#plan.inside;
+    if (!this.#plan.inside) throw new Error("Cannot read activations: the model must have attention, its mixer is none");
+    const { sizes: { elements: p, C, D, M } } = this.layout, stride = pad4(C), { features, neurons, positions } = this.#plan.inside;
     const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
     const a = Uint32Array.from({ length: p * p }, (_, pair) => Math.floor(pair / p)), b = a.map((_, pair) => pair % p);
     for await (const { from, count } of this.#forward(0, a, b)) {
@@ -266,13 +274,14 @@ export class RowTrainer implements Trainer {
   }
 
   #evaluate(rows: readonly number[]): Pending {
-    const slots = this.#slots.length, { attention, chunks } = this.#plan;
+    const slots = this.#slots.length, { attention, noisy, chunks } = this.#plan;
     this.#queue.run("elements", 1, slots);
     this.#queue.run("chunk", chunks, slots);
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);
     const words = this.#queue.read([
       { buffer: "metrics", word: 0, words: METRICS.length * slots },
+      ...noisy ? [{ buffer: noisy, word: 0, words: slots }] : [],
       ...attention ? [{ buffer: "attention", word: 0, words: attention.words * slots }] : [],
     ]);
     for (const row of rows) this.#fresh.delete(row);
@@ -291,6 +300,6 @@ export class RowTrainer implements Trainer {
   }
 
   async #take({ words, due }: Pending): Promise<readonly Evaluation[]> {
-    return evaluationsOf(due, await words, this.#plan.attention?.words);
+    return evaluationsOf(due, await words, this.#plan);
   }
 }

@@ -1,4 +1,6 @@
-/** Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked. */
+/**
+ * Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked.
+ */
 // @ts-types="@types/d3-array"
 import { median, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -22,8 +24,8 @@ const ACROSS = 4;
 const SMOOTH = 5;
 
 /**
- * One square per group, one line per run: training accuracy across, validation accuracy upwards, evaluation by evaluation; circles where runs
- * memorised, dots where they grokked. @throws Error for no group, and for one without a run.
+ * One square per group, one line per run: training accuracy across, validation accuracy upwards, evaluation by evaluation; circles where
+ * runs memorised, dots where they grokked. @throws Error for no group, and for one without a run.
  */
 export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOptions = {}): Figure {
   if (groups.length === 0) throw new Error("Cannot draw accuracies: groups must be at least one, current value is 0");

@@ -31,13 +31,13 @@ interface Shared {
   /** How its values are written. Default: four digits. */
   readonly say?: (value: number) => string;
   /**
-   * Scale of it. By default logarithmic where all are above 0 and the largest is ten times the smallest, else linear; and where values would come too
-   * close, one column beside the other, not to scale.
+   * Scale of it. By default logarithmic where all are above 0 and the largest is ten times the smallest, else linear; and where values
+   * would come too close, one column beside the other, not to scale.
    */
   readonly x?: "log" | "linear" | "columns";
   /**
-   * The step by which such networks are known to grok elsewhere, in what was published, say: values whose networks were watched for less aren't
-   * grey, because they may only have been watched too shortly.
+   * The step by which such networks are known to grok elsewhere, in what was published, say: values whose networks were watched for less
+   * aren't grey, because they may only have been watched too shortly.
    */
   readonly until?: number;
   readonly task?: string;
@@ -56,8 +56,8 @@ interface Place {
 const TOP = 56, RIGHT = 92, HEIGHT = 400;
 
 /**
- * A dot where a seed grokked, an open triangle, pointing on, where it was watched no further and had not; bars at the medians. Where no network
- * grokked, the figure says by which step, and the value lies on grey.
+ * A dot where a seed grokked, an open triangle, pointing on, where it was watched no further and had not; bars at the medians. Where no
+ * network grokked, the figure says by which step, and the value lies on grey.
  * @throws Error where a run's field isn't a number.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {
@@ -231,8 +231,8 @@ function between([low, high]: readonly [number, number], share: number, type: "l
 }
 
 /**
- * Where the wall stands, and where networks grok soonest. A value at which nobody has grokked yet lies beyond the wall only if all of its runs were watched
- * as long as any; else it is said how long they were.
+ * Where the wall stands, and where networks grok soonest. A value at which nobody has grokked yet lies beyond the wall only if all of its
+ * runs were watched as long as any; else it is said how long they were.
  */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string): string {
   const runs = places.flatMap((place) => place.runs),

@@ -24,8 +24,9 @@ interface Cell extends Tally {
 const GAP = 0.3, LEFT = 76, RIGHT = 16;
 
 /**
- * One block per number of heads, from left to right; in it widths across and layers upwards. The more of a cell's seeds grok, the stronger its colour;
- * in it stands their median step, `none` where none does. It is hatched where not all are done. Each operation has a row of blocks.
+ * One block per number of heads, from left to right; in it widths across and layers upwards. The more of a cell's seeds grok, the stronger
+ * its colour; in it stands their median step, `none` where none does. It is hatched where not all are done. Each operation has a row of
+ * blocks.
  * @throws Error where there is no run, or where runs of a cell differ in more than their seed.
  */
 export function capacityMap(runs: readonly BoardRun[], { title, task }: CapacityMapOptions = {}): Figure {

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../run/metrics.ts";
 import { placeNames } from "./labels.ts";
-import { about, finding } from "./runs.ts";
+import { about, finding, lossOf } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { stepsPanel } from "./steps.ts";
 import * as theme from "./theme.ts";
@@ -24,7 +24,7 @@ export function learningCurves(runs: readonly Curve[], options: CurveOptions = {
   return figure(runs, options, [accuracyPanel(runs, options, { height: 320, place: "only" })]);
 }
 
-/** Cross-entropy over steps, on a logarithmic scale. */
+/** Loss over steps, on a logarithmic scale. */
 export function lossCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
   return figure(runs, options, [lossPanel(runs, options, { height: 320, place: "only" })], zeroWords(runs));
 }
@@ -108,11 +108,11 @@ export function accuracyPanel(runs: readonly Curve[], options: CurveOptions, sta
 
 /** Losses on a logarithmic scale. */
 export function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: Stand): Panel {
-  const { classes } = about(runs);
+  const { label, guess } = lossOf(runs);
   return pairPanel(runs, options, stand, {
     fields: ["trainLoss", "valLoss"],
-    label: "Loss (cross-entropy, nats)",
-    guess: classes ? { value: Math.log(classes), text: `ln ${classes}` } : undefined,
+    label,
+    guess,
     y: lossScale,
   });
 }

@@ -26,7 +26,9 @@ export const keyMargin = (words: readonly string[]) =>
 /** Pixels that an entry takes, with so many lines below its name. */
 export const keyHeight = (below: number) => LINE * (below + 1) + 1;
 
-/** The entries, beside the value `end` at which the axis of x ends: a sample of the line, the name, and what is said of the group below it. */
+/**
+ * The entries, beside the value `end` at which the axis of x ends: a sample of the line, the name, and what is said of the group below it.
+ */
 export const keyMarks = (entries: readonly KeyEntry[], end: number): Plot.Markish[] =>
   entries.flatMap(({ name, below, y, color = INK, text = color, dash, width }) => {
     const first = -LINE * below.length / 2;

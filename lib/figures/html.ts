@@ -1,6 +1,6 @@
 /**
- * Figures that a reader can move: HTML that contains its script, needs no server, and shows a still picture wherever scripts don't run, as in
- * a notebook that isn't trusted.
+ * Figures that a reader can move: HTML that contains its script, needs no server, and shows a still picture wherever scripts don't run, as
+ * in a notebook that isn't trusted.
  */
 import { escapeMarkup } from "./markup.ts";
 import { checksum } from "../run/files.ts";
@@ -34,8 +34,8 @@ export interface Movable<Data> {
   /** What the script needs; becomes JSON. */
   readonly data: Data;
   /**
-   * Moves the figure: gets the element that holds nothing but the still figure's SVG, the data, and what the library exports. Its text goes into the
-   * page, so it can use nothing from around it.
+   * Moves the figure: gets the element that holds nothing but the still figure's SVG, the data, and what the library exports. Its text goes
+   * into the page, so it can use nothing from around it.
    */
   // deno-lint-ignore no-explicit-any -- a library from text has no type
   readonly start: (root: PageElement, data: Data, library: any) => void;

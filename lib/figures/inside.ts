@@ -1,6 +1,6 @@
 /**
- * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head as a
- * picture, where stripes form.
+ * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head
+ * as a picture, where stripes form.
  */
 import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
@@ -23,11 +23,12 @@ export function insideFigure(inside: Inside, title = insideFinding(inside)): Fig
 }
 
 /** The output head's picture alone. */
-export function headFigure({ seed, step, head }: Inside, title = `The output head at step ${count(step)}`): Figure {
+export function headFigure(inside: Inside, title = `The output head at step ${count(inside.step)}`): Figure {
+  const row = inside.reads === "neurons" ? "neuron" : "direction of the residual stream";
   return compose({
     title,
-    subtitle: `Seed ${seed}. One column per answer, one row per direction of the residual stream.`,
-    panels: [[headPanel(head)]],
+    subtitle: `Seed ${inside.seed}. One column per answer, one row per ${row}.`,
+    panels: [[headPanel(inside)]],
   });
 }
 
@@ -49,13 +50,13 @@ export function insideFinding({ embedding }: Inside): string {
 }
 
 /** The same as panels, side by side. */
-export function insidePanels({ embedding, head }: Inside): readonly Panel[] {
-  const spectrum = powerSpectrum(embedding);
-  return [headPanel(head), ...strongest(spectrum, 2).map((k) => planePanel(embedding, k, spectrum[k - 1]))];
+export function insidePanels(inside: Inside): readonly Panel[] {
+  const { embedding } = inside, spectrum = powerSpectrum(embedding);
+  return [headPanel(inside), ...strongest(spectrum, 2).map((k) => planePanel(embedding, k, spectrum[k - 1]))];
 }
 
-/** W_U as an image of D × C pixels: vermilion above zero, blue below, the strongest colour at the largest weight. */
-export function headPanel(head: Matrix): Panel {
+/** W_U as an image of a pixel for each weight: vermilion above zero, blue below, the strongest colour at the largest weight. */
+export function headPanel({ head, reads }: Pick<Inside, "head" | "reads">): Panel {
   const { rows, columns } = head;
   return panel({
     ...{ width: PICTURE, height: HEIGHT, marginLeft: 40, marginRight: 14, marginTop: MARGIN.close, marginBottom: 44 },
@@ -72,14 +73,14 @@ export function headPanel(head: Matrix): Panel {
       Plot.frame({ stroke: FAINT, strokeOpacity: 0.5 }),
       ...name("Output head W_U", 40),
       Plot.text(["answer →"], { frameAnchor: "bottom-right", dy: 22, fill: FAINT }),
-      Plot.text(["residual stream →"], { frameAnchor: "bottom-left", dx: -12, rotate: -90, textAnchor: "start", fill: FAINT }),
+      Plot.text([`${reads} →`], { frameAnchor: "bottom-left", dx: -12, rotate: -90, textAnchor: "start", fill: FAINT }),
     ],
   });
 }
 
 /**
- * The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. `share`: how much of the whole, by
- * default of the embedding, the frequency holds.
+ * The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. `share`: how much of the
+ * whole, by default of the embedding, the frequency holds.
  */
 export function planePanel(matrix: Matrix, k: number, share: number, whole = "the embedding"): Panel {
   const p = matrix.rows, points = plane(matrix, k);
@@ -123,7 +124,10 @@ export function planePanel(matrix: Matrix, k: number, share: number, whole = "th
 /** A way round that is so many times as long as a circle's goes to and fro instead. */
 const ROUND = 2;
 
-/** Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a circle. */
+/**
+ * Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a
+ * circle.
+ */
 export function isCircle(order: readonly { readonly x: number; readonly y: number }[]): boolean {
   const way = order.reduce((sum, { x, y }, i) => {
     const next = order[(i + 1) % order.length];

@@ -1,4 +1,7 @@
-/** What maps of settings share: cells whose colour is the stronger the more networks grok, with the median step in them, and the key of the colours. */
+/**
+ * What maps of settings share: cells whose colour is the stronger the more networks grok, with the median step in them, and the key of the
+ * colours.
+ */
 import * as Plot from "@observablehq/plot";
 import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
 import { FAINT, INK, VALIDATION } from "./theme.ts";
@@ -26,8 +29,8 @@ export interface Fill {
 }
 
 /**
- * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `none` where none does, hatched while open. They
- * are filled by the share that groks, unless `fill` says otherwise.
+ * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `none` where none does, hatched while
+ * open. They are filled by the share that groks, unless `fill` says otherwise.
  */
 export function cellMarks<Cell extends Tally>(
   cells: readonly Placed<Cell>[],

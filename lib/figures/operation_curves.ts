@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { curve, lossScale } from "./curves.ts";
 import { placeNames } from "./labels.ts";
-import { about } from "./runs.ts";
+import { about, lossOf } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { count, list, percent, tight } from "../analysis/words.ts";
@@ -18,8 +18,8 @@ export interface OperationOptions extends StepOptions {
 }
 
 /**
- * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot above the frame
- * for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
+ * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot
+ * above the frame for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
  */
 export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {
   if (groups.length === 0) throw new Error("Cannot draw curves: groups must be at least one, current value is 0");
@@ -35,8 +35,9 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
   const y = lossScale(drawn.flatMap(({ loss }) => loss.flat().flatMap(({ low, mid, high }) => [low, mid, high])));
   return compose({
     title: title ?? operationFinding(groups),
-    subtitle:
-      `${task ? `${task}. ` : ""}Lines: medians over the seeds; bands: the middle half. Loss: cross-entropy in nats. Dots above: the ` +
+    subtitle: `${task ? `${task}. ` : ""}Lines: medians over the seeds; bands: the middle half. Loss: ${
+      lossOf(groups.flatMap(({ runs }) => runs)).words
+    }. Dots above: the ` +
       `step at which each seed groks; upright: their median.`,
     panels: groups.map((group, i) => {
       const place = { first: i === 0, last: i === groups.length - 1, x };

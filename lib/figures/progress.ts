@@ -5,7 +5,7 @@ import * as Plot from "@observablehq/plot";
 import type { Reading } from "../analysis/network/reading.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
-import { about } from "./runs.ts";
+import { about, lossOf } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "./scale.ts";
 import { axes, compose, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
 import { type Band, bands, bandsOf, thin } from "../analysis/runs/bands.ts";
@@ -86,7 +86,7 @@ export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, heig
     lines,
     x,
     y,
-    label: "Loss (cross-entropy, nats)",
+    label: lossOf(runs).label,
     height,
     top: MARGIN.top,
     moments: medianMoments(runs, x),
@@ -94,7 +94,10 @@ export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, heig
   });
 }
 
-/** What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of them. */
+/**
+ * What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of
+ * them.
+ */
 export function structurePanel(runs: readonly ProbedRun[], x: StepScale, height = 200): Panel {
   const lines = [
     measured({ ...KEPT, name: "logits" }, runs, x, ({ explained }) => explained),

@@ -1,5 +1,5 @@
 /** A figure as files: SVG, and PNG drawn with a font of the project, so that it looks the same on a machine without any. */
-import { writeWhole } from "../run/files.ts";
+import { writeAll } from "../run/files.ts";
 import { Resvg } from "@resvg/resvg-js";
 // @ts-types="@types/upng-js"
 import UPNG from "upng-js";
@@ -31,13 +31,12 @@ export function smallPng(figure: Figure): Uint8Array {
 }
 
 /**
- * Writes `path.svg` and `path.png`, each whole or not at all; makes the folder. An ending `.svg` or `.png` of `path` is dropped.
+ * Writes `path.svg` and `path.png`, both or neither; makes the folder. An ending `.svg` or `.png` of `path` is dropped.
  * @throws Error that names the file where it can't be written.
  */
 export async function writeFigure(figure: Figure, path: string): Promise<{ svg: string; png: string }> {
   const stem = path.replace(/\.(svg|png)$/, "");
   const files = { svg: `${stem}.svg`, png: `${stem}.png` };
-  await writeWhole(files.svg, figure.svg);
-  await writeWhole(files.png, png(figure));
+  await writeAll([[files.svg, figure.svg], [files.png, png(figure)]]);
   return files;
 }

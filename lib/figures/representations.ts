@@ -1,11 +1,11 @@
 /**
- * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding, features
- * and logits have their power.
+ * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding,
+ * features and logits have their power.
  */
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
 import type { Reading } from "../analysis/network/reading.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { picture, planePanel, tint } from "./inside.ts";
 import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
@@ -62,7 +62,7 @@ export const similarityPanels = (readings: readonly Reading[]): readonly Panel[]
 const four = <T>(list: readonly T[]): T[] =>
   list.length <= 4 ? [...list] : [0, 1, 2, 3].map((i) => list[Math.round(i * (list.length - 1) / 3)]);
 
-const of = ({ data: { operation, prime }, seed }: RunSpec) => `${OPERATIONS[operation].formula} mod ${prime}, seed ${seed}`;
+const of = ({ data: { operation, prime }, seed }: RunSpec) => `${taskName(operation, prime)}, seed ${seed}`;
 
 /** What the reading shows, in a sentence. */
 export function representationFinding(keys: readonly number[], { circulant, explained }: Reading): string {
@@ -231,8 +231,8 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
 const SLIGHT = 5e-4, NAMED = 0.02;
 
 /**
- * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a − b on the
- * other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
+ * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a −
+ * b on the other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
  */
 function pairPanel(
   { pairs: { p, shares } }: Reading,

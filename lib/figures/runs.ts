@@ -1,6 +1,7 @@
 /** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
-import { OPERATIONS } from "../run/operations.ts";
+import { taskName } from "../run/operations.ts";
+import { guessing, lossName } from "../run/losses.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
@@ -46,11 +47,21 @@ export function progress(runs: readonly Curve[], steps: number): string {
 /** What these runs learn, and how many answers there are, where all agree. */
 export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
-  const task = same(({ data }) =>
-    OPERATIONS[data.operation].formula + (OPERATIONS[data.operation].elements === "S5" ? "" : ` mod ${data.prime}`)
-  );
+  const task = same(({ data }) => taskName(data.operation, data.prime));
   const share = same(({ data }) => data.trainFraction);
   const classes = same((spec) => sizes(spec).elements);
-  const trained = share === undefined ? "" : `, trained on ${Number((100 * share).toPrecision(3))} % of all pairs`;
+  const noise = same(({ data }) => data.labelNoise), percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
+  const trained = share === undefined
+    ? ""
+    : `, trained on ${percent(share)} of all pairs${noise ? `, ${percent(noise)} of them with noisy labels` : ""}`;
   return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
+}
+
+/** How the losses of these runs are called, what guessing gives, and the axis of them; of runs with several losses there is no name. */
+export function lossOf(runs: readonly Pick<Curve, "spec">[]): { label: string; words: string; guess?: ReturnType<typeof guessing> } {
+  const [first, ...others] = [...new Set(runs.map(({ spec }) => spec.optim.loss))].map((loss) => lossName({ loss }));
+  if (!first || others.some(([name]) => name !== first[0])) return { label: "Loss", words: "each run's own" };
+  const classes = new Set(runs.map(({ spec }) => sizes(spec).elements)), { spec } = runs[0];
+  const guess = classes.size === 1 ? { guess: guessing(spec.optim, [...classes][0]) } : {};
+  return { label: `Loss (${first.join(", ")})`, words: first.join(" in "), ...guess };
 }

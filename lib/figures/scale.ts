@@ -33,7 +33,9 @@ export function scaleOfSteps(
   return { type, domain, pixel: (step) => MARGIN.left + share(step) * (width - MARGIN.left - MARGIN.right), width };
 }
 
-/** The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end. */
+/**
+ * The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end.
+ */
 export const stepAxis = (scale: StepScale, named = true, inner: number = scale.width - MARGIN.left - MARGIN.right) => ({
   ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,

@@ -39,8 +39,8 @@ function measured(points: readonly ScalingPoint[], axis: ScalingAxis): Measured[
 }
 
 /**
- * One panel per axis, all else as in the AI-Scientist baseline. A dot is the median of the turns, with the least and the most of them; dashed is what it
- * would be if a step took time in proportion to its operations: above it, larger work is done more efficiently.
+ * One panel per axis, all else as in the AI-Scientist baseline. A dot is the median of the turns, with the least and the most of them;
+ * dashed is what it would be if a step took time in proportion to its operations: above it, larger work is done more efficiently.
  * @throws Error where nothing was measured.
  */
 export function scalingFigure({ points }: Scaling, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {

@@ -11,8 +11,8 @@ export interface StabilityGroup {
   /** `4×64×2`. */
   readonly name: string;
   /**
-   * Of each run how it held, `null` where it never grokked: `milestones(…).stability` of all evaluations, or the columns `dips`, `dip_depth` and
-   * `time_below` of the lab. Of recorded runs only the columns: what is recorded of their evaluations is a part.
+   * Of each run how it held, `null` where it never grokked: `milestones(…).stability` of all evaluations, or the columns `dips`,
+   * `dip_depth` and `time_below` of the lab. Of recorded runs only the columns: what is recorded of their evaluations is a part.
    */
   readonly runs: readonly (Stability | null)[];
 }
@@ -44,8 +44,8 @@ interface Row {
 const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 
 /**
- * One row per group, one dot per run that grokked, a bar at the median. Left the share of its evaluations below the threshold, right how far below the lowest lay.
- * At the end of a row, how many of those that grokked dipped at all.
+ * One row per group, one dot per run that grokked, a bar at the median. Left the share of its evaluations below the threshold, right how
+ * far below the lowest lay. At the end of a row, how many of those that grokked dipped at all.
  * @throws Error where there is no run.
  */
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {

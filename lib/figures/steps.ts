@@ -97,7 +97,10 @@ export interface GroupOptions extends StepsOptions {
   readonly knob: string;
 }
 
-/** One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that did not. */
+/**
+ * One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that
+ * did not.
+ */
 export function grokkingByGroup(groups: readonly Group[], options: GroupOptions): Figure {
   return grokkingByKnob([{ knob: options.knob, groups }], { title: groupFinding(groups, options.knob), ...options });
 }
@@ -191,8 +194,8 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
 }
 
 /**
- * Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does, although it was watched at
- * least as long as the first took.
+ * Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does, although
+ * it was watched at least as long as the first took.
  */
 export function knobFinding(knobs: readonly Knob[]): string {
   const decides = ({ knob, groups }: Knob) => {

@@ -8,8 +8,8 @@ import type { Tally } from "../analysis/runs/tally.ts";
 import { capital, wordsOf } from "../analysis/words.ts";
 
 /**
- * A row with the two numbers that are mapped, and `n_runs`, `n_grokked`, `median_grokking_step` and `pct_grokked` (of the runs that are done; null
- * where none is). Where some aren't, `n_open` says how many.
+ * A row with the two numbers that are mapped, and `n_runs`, `n_grokked`, `median_grokking_step` and `pct_grokked` (of the runs that are
+ * done; null where none is). Where some aren't, `n_open` says how many.
  */
 export type MapRow = Readonly<Record<string, string | number | null>>;
 
@@ -31,8 +31,8 @@ interface Cell extends Tally {
 const COUNTS = ["n_runs", "n_grokked", "median_grokking_step", "pct_grokked"];
 
 /**
- * One cell per setting: the stronger its colour, the more networks grok; in it stands their median step, `none` where none does. It is hatched where
- * not all runs are done.
+ * One cell per setting: the stronger its colour, the more networks grok; in it stands their median step, `none` where none does. It is
+ * hatched where not all runs are done.
  * @throws Error where a column is missing, a place isn't a number, or two rows have the same.
  */
 export function successMap(rows: readonly MapRow[], options: MapOptions): Figure {

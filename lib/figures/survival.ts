@@ -63,8 +63,9 @@ interface Drawn {
 }
 
 /**
- * Kaplan–Meier curves, with pointwise bands where there are at most three groups: the share of networks that haven't grokked yet. Ticks stand where runs were watched no longer; a dot where
- * half of a group has grokked; at a curve's end its name, and how many of how many grokked.
+ * Kaplan–Meier curves, with pointwise bands where there are at most three groups: the share of networks that haven't grokked yet. Ticks
+ * stand where runs were watched no longer; a dot where half of a group has grokked; at a curve's end its name, and how many of how many
+ * grokked.
  * @throws Error for no panel, a panel without a group or with more than `MOST_GROUPS`, and a group without a time.
  */
 export function survivalCurves(panels: readonly SurvivalPanel[], options: SurvivalOptions = {}): Figure {
@@ -200,8 +201,8 @@ function band(points: readonly CurvePoint[]): { readonly time: number; readonly 
 }
 
 /**
- * The groups with the height of their names, a share, so that none covers another and all stay beside the frame. Of curves that end equally low the
- * one that got there last stands highest.
+ * The groups with the height of their names, a share, so that none covers another and all stay beside the frame. Of curves that end equally
+ * low the one that got there last stands highest.
  */
 function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: number })[] {
   const gap = Math.min(keyHeight(1) / inner, 1 / Math.max(1, groups.length - 1));

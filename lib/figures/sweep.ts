@@ -22,8 +22,8 @@ export interface BoardOptions extends StepOptions {
 const ROWS = 40;
 
 /**
- * One row per setting, one line per seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: one cell per setting
- * where one field's values can make columns, else thin rows, in the order of grokking unless a single number differs.
+ * One row per setting, one line per seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: one
+ * cell per setting where one field's values can make columns, else thin rows, in the order of grokking unless a single number differs.
  */
 export function sweepBoard(runs: readonly BoardRun[], options: BoardOptions = {}): Figure {
   const { fields, settings } = settingsOf(runs);

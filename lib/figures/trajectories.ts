@@ -32,8 +32,8 @@ interface Drawn {
 }
 
 /**
- * Per group the median and the middle half of its runs, for training and for validation; colour and width tell these apart, the dash the groups. Right of
- * the frame how many grokked, and at which step the median did, which an upright line shows.
+ * Per group the median and the middle half of its runs, for training and for validation; colour and width tell these apart, the dash the
+ * groups. Right of the frame how many grokked, and at which step the median did, which an upright line shows.
  * @throws Error for no panel, a panel without a group or with more than three, and a group without a run.
  */
 export function trajectories(panels: readonly TrajectoryPanel[], options: TrajectoryOptions = {}): Figure {

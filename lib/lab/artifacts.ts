@@ -1,16 +1,16 @@
 /**
- * Files of runs, beside the database. One is written before it is entered, and removed after what took its place is: so whatever happens, what is
- * entered is there, and what else lies there is nobody's.
+ * Files of runs, in a folder beside the database. A file is written before its row is entered, and removed after the row of its successor
+ * is entered. So at any moment every file that the database names is there, and any other file in the folder is left over.
  */
 import { join, parse } from "node:path";
-import { checksum, reason, writeWhole } from "../run/files.ts";
+import { checksum, reason, remove, writeAll } from "../run/files.ts";
 import { inside, isInside } from "../run/inside.ts";
 import { inOneLine } from "../run/quote.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
- * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of one, which
- * nothing can go on from.
+ * `checkpoint`: a whole state; `weights`: its parameters alone; `attention`: the log up to there; `attention-thin`: what a record has of
+ * one, which nothing can go on from.
  */
 export type Kind = typeof KINDS[number];
 const KINDS = ["checkpoint", "weights", "attention", "attention-thin"] as const;
@@ -34,7 +34,7 @@ export interface Made {
 }
 
 /**
- * Where a file of the lab lies. The lab makes no path from a name in any other way.
+ * The path of a file of the lab. All paths that come from names in the database are made here.
  * @throws Error in one line where the name would leave the folder of its files.
  */
 export const pathOf = (lab: Lab, file: string): string => inside(lab.folder, file);
@@ -53,21 +53,23 @@ export function dropArtifact(lab: Lab, run: number, { kind, step }: Artifact): v
   lab.run("DELETE FROM artifacts WHERE run = ? AND kind = ? AND step = ?", run, kind, step);
 }
 
-/** What a session calls a file. */
+/** The name that a session gives a file. */
 const nameOf = (hash: string, { kind, step }: Made) => `${hash}-${step}${kind === "checkpoint" ? "" : `.${kind}`}.safetensors`;
 
-/** Whether a session calls a file so, or a part of one: where the database doesn't know it, a session that was killed left it. */
+/**
+ * Whether this is a session's name of a file, or of a part of one. Where the database doesn't name it, a session that was killed left it.
+ */
 export const isSessions = (name: string): boolean => /(^[0-9a-f]{16}-\d+(\.(weights|attention))?\.safetensors|\.part)$/.test(name);
 
-/** What a file is called that comes from elsewhere: no session's name, and another one for other bytes. */
+/** The name of a file that comes from another lab or a record: never a session's name, and a different one for different bytes. */
 export function tagged(file: string, sha256: string): string {
   const { dir, name, ext } = parse(file), tag = `-${sha256.slice(0, 8)}`;
   return join(dir, `${name.endsWith(tag) ? name : name + tag}${ext}`);
 }
 
 /**
- * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that `and`
- * writes. @throws Error in one line; then the run is as it was.
+ * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that
+ * `and` writes. @throws Error in one line; then the run is as it was.
  */
 export async function storeFiles(
   lab: Lab,
@@ -79,15 +81,20 @@ export async function storeFiles(
     const { kind, step, data } = each;
     return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
   });
-  for (const [i, { file }] of entries.entries()) await writeWhole(pathOf(lab, file), files[i].data);
-  const gone = lab.write(() => {
-    const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
-    const gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
-    for (const stored of gone) dropArtifact(lab, id, stored);
-    for (const entry of entries) enterArtifact(lab, id, entry);
-    and?.();
-    return gone;
-  });
+  await writeAll(entries.map(({ file }, i) => [pathOf(lab, file), files[i].data] as const));
+  let gone: readonly Artifact[] = [];
+  try {
+    lab.write(() => {
+      const same = (stored: Artifact) => entries.some(({ kind, step }) => kind === stored.kind && step === stored.step);
+      gone = artifacts(lab, id).filter((stored) => same(stored) || replaces(stored));
+      for (const stored of gone) dropArtifact(lab, id, stored);
+      for (const entry of entries) enterArtifact(lab, id, entry);
+      and?.();
+    });
+  } catch (error) {
+    removeUnknown(lab, entries.map(({ file }) => file));
+    throw error;
+  }
   for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
 }
 
@@ -108,13 +115,13 @@ export async function readChecked(path: string, bytes: number, sha256: string): 
   return data;
 }
 
-/** Removes files of the folder that the database doesn't know, of those named. */
+/** Removes those of the named files that the database doesn't have. */
 export function removeUnknown(lab: Lab, files: readonly string[]): void {
   const known = new Set(lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
   for (const file of files) if (!known.has(file)) removeFile(lab, file);
 }
 
-/** Removes a file of the lab, if it is there. What lies elsewhere, whatever the database calls it, was never the lab's and stays. */
+/** Removes a file of the lab, if it is there. A name in the database that leads out of the folder removes nothing. */
 function removeFile(lab: Lab, file: string): void {
   if (isInside(lab.folder, file) && isFile(pathOf(lab, file))) remove(pathOf(lab, file));
 }
@@ -125,14 +132,5 @@ function isFile(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
     throw error;
-  }
-}
-
-/** Removes a file, if it is there. */
-export function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -60,8 +60,8 @@ interface TakenUp {
 }
 
 /**
- * What a run that goes on has of its log: the readings of the evaluations up to there, none where there is no log, or a broken one, which is said;
- * `null` where the log is of another probe set: it stays as it is, which is said too.
+ * What a run that goes on has of its log: the readings of the evaluations up to there, none where there is no log, or a broken one, which
+ * is said; `null` where the log is of another probe set: it stays as it is, which is said too.
  */
 export async function beginningOf(
   lab: Lab,

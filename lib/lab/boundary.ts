@@ -1,6 +1,6 @@
 /**
- * Sweeps that spend their runs where success turns into failure: of a grid over two settings only the runs are trained that its boundary needs. What is
- * trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and taken up again.
+ * Sweeps along the boundary between success and failure: of a grid over two settings, only the runs are trained that determine the
+ * boundary. What is trained next follows from what the lab has, so that such a sweep, too, can be stopped at any moment and continued.
  */
 import { refine, type RefineOptions } from "../analysis/statistics/refine.ts";
 import { entryAt, valueAt } from "../run/fields.ts";
@@ -85,7 +85,9 @@ export function boundaryMap(
 
 const settingOf = (spec: RunSpec) => JSON.stringify({ ...spec, seed: null });
 
-/** Where success turns into failure along x, at one y: between these two values, which were both asked, or, coarser, lie next to each other. */
+/**
+ * Where success turns into failure along x, at one y: between these two values, which were both asked, or, coarser, lie next to each other.
+ */
 export interface Edge {
   readonly y: number;
   readonly from: number;
@@ -123,8 +125,8 @@ export interface BoundaryOptions extends SweepOptions {
 }
 
 /**
- * Trains of an experiment's grid what its boundary needs, round after round, until both sides of it are known, or the sweep is stopped. In the lab the
- * experiment has the runs that were trained for it; the rest of the grid can be added by `sweep` at any time.
+ * Trains of an experiment's grid what its boundary needs, round after round, until both sides of it are known, or the sweep is stopped. In
+ * the lab the experiment has the runs that were trained for it; the rest of the grid can be added by `sweep` at any time.
  * @returns the map as far as it is known.
  * @throws what `sweep` and `boundaryMap` throw.
  */
@@ -139,7 +141,7 @@ export async function sweepBoundary(
     onRound?.(map);
     await sweep({ ...experiment, runs }, options);
     const next = knownMap(options.lab, experiment, axes, precision);
-    // Stopped, out of time, or refused by the engine: nothing came of it that would lead on.
+    // Stopped, out of time, or refused by the engine: another round would change nothing.
     if (next.wanted.length > 0 && runs.every((run) => next.wanted.includes(run)) || options.signal?.aborted) return next;
   }
 }
@@ -154,7 +156,7 @@ export interface Saving {
   readonly ofRuns: number;
   readonly updates: number;
   readonly ofUpdates: number;
-  /** Cells whose majority in the full grid is another than the map says, of those that the map speaks of. */
+  /** Cells of the map with a known majority that the full grid contradicts. */
   readonly wrong: number;
 }
 

@@ -22,15 +22,15 @@ interface Untyped {
   setReturnArrays(on: boolean): void;
 }
 
-/** The numbers of what SQLite asks an authorizer about, by name. */
+/** The codes of the actions that SQLite passes to an authorizer, by name. */
 const ACTIONS = constants as unknown as Readonly<Record<string, number>>;
 /** What a query may do: read, with functions that only compute. */
 const READS: ReadonlySet<number> = new Set(["SELECT", "READ", "FUNCTION", "RECURSIVE"].map((name) => ACTIONS[`SQLITE_${name}`]));
 const { SQLITE_PRAGMA: PRAGMA, SQLITE_FUNCTION: FUNCTION, SQLITE_OK: ALLOW, SQLITE_DENY: DENY } = ACTIONS;
-/** Pragmas that tell something and take at most what it is about. */
+/** Pragmas that only report; their argument, if any, names what they report on. */
 const TELLING =
   /^(integrity_check|quick_check|foreign_key_check|(table|index)_x?(info|list)|foreign_key_list|(compile|pragma)_\w+|database_list)$/;
-/** Pragmas that tell something without a value, and set it with one. */
+/** Pragmas that report a setting, and change it where they get a value. */
 const SETTINGS = /^(user_version|application_id|page_(count|size)|freelist_count|journal_mode|encoding|schema_version|data_version)$/;
 
 /** The columns of an evaluation: its run, and the metrics in their order. */
@@ -63,7 +63,9 @@ export class Connection {
     return this.#ask(sql, () => this.#statement(sql).all(...parameters).map((row) => ({ ...row }) as T));
   }
 
-  /** The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line. */
+  /**
+   * The columns of a query and its rows as lists: for many rows, and for columns that share names or hold bytes. @throws Error in one line.
+   */
   table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
     return this.#ask(sql, () => {
       const statement = this.#prepared(sql);
@@ -106,7 +108,7 @@ export class Connection {
     return { changes: Number(changes), id: Number(lastInsertRowid) };
   }
 
-  /** Reads what belongs together: the database as it is at one moment, whoever writes meanwhile. Nothing is written in it. */
+  /** Reads in one transaction: the database as it is at one moment, also while other processes write. Writes nothing. */
   async read<T>(work: () => T | Promise<T>): Promise<T> {
     this.#db.exec("BEGIN");
     try {
@@ -117,7 +119,7 @@ export class Connection {
     }
   }
 
-  /** Does the work whole or not at all, after whoever writes now. @throws Error in one line; then nothing has changed. */
+  /** Does the work in one transaction, after waiting for other writers. @throws Error in one line; then nothing has changed. */
   write<T>(work: () => T): T {
     this.#mayWrite();
     if (this.#db.isTransaction) return work();
@@ -162,7 +164,7 @@ export class Connection {
 }
 
 /**
- * A statement. SQLite itself leaves out all that comes after the first.
+ * A statement. SQLite itself ignores all text after the first.
  * @throws Error where there is none, or more than one.
  */
 function prepare(db: DatabaseSync, sql: string): StatementSync {

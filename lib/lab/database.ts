@@ -1,9 +1,9 @@
 /** Opening the lab's SQLite file: only one of this lab, and of no newer version. */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { reason } from "../run/files.ts";
+import { reason, remove } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
-import { APPLICATION, migrate, MIGRATIONS, missingColumns } from "./schema.ts";
+import { APPLICATION, migrate, MIGRATIONS, missingColumns, namesSince } from "./schema.ts";
 
 /** How long a writer waits for another one, in ms. */
 const PATIENCE = 30_000;
@@ -14,6 +14,8 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
     if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
     const isFolder = readOnly ? Deno.statSync(path).isDirectory : stat(path)?.isDirectory;
     if (isFolder) throw new Error("it must be a file, it is a folder");
+    const made = !readOnly && !isThere(path);
+    if (made) make(path);
     const db = connect(path, readOnly);
     try {
       check(db, readOnly);
@@ -24,10 +26,44 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       return db;
     } catch (error) {
       db.close();
+      if (made) removeUnused(path);
       throw error;
     }
   } catch (error) {
     throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
+  }
+}
+
+/** Removes a database that was closed, unless another process has it open: whoever closes one last removes its log. */
+export function removeUnused(path: string): void {
+  if (!isThere(`${path}-wal`)) remove(path);
+}
+
+/**
+ * Makes a database under a temporary name and then gives it its own, unless another process has made one meanwhile: so there is none in
+ * part. It is made without a log of its own, whose content could be lost when it is closed; that there is room for a log is tried here too.
+ */
+function make(path: string): void {
+  const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);
+  try {
+    const db = connect(temporary, false);
+    try {
+      db.exec("PRAGMA synchronous = FULL");
+      migrate(db);
+      db.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; ROLLBACK; PRAGMA journal_mode = DELETE");
+    } finally {
+      db.close();
+    }
+    try {
+      Deno.linkSync(temporary, path);
+    } catch {
+      // It is there by now, or the file system has no links of this kind.
+      if (!isThere(path)) Deno.renameSync(temporary, path);
+    }
+  } catch (error) {
+    throw new Error(reason(error).replaceAll(temporary, path));
+  } finally {
+    for (const ending of ["", "-journal", "-wal", "-shm"]) remove(temporary + ending);
   }
 }
 
@@ -42,12 +78,12 @@ export function isOlder(path: string): boolean {
       db.close();
     }
   } catch {
-    // Whoever opens it says what is wrong.
+    // Opening it will report what is wrong.
     return false;
   }
 }
 
-/** A file on a medium that can't be written is opened as one that doesn't change: without it, SQLite wants to write beside it. */
+/** A file on a read-only medium is opened as immutable: otherwise SQLite would have to write files beside it. */
 function connect(path: string, readOnly: boolean): DatabaseSync {
   const options = { readOnly, timeout: PATIENCE };
   const db = new DatabaseSync(path, options);
@@ -64,6 +100,15 @@ function connect(path: string, readOnly: boolean): DatabaseSync {
 
 const pragma = (db: DatabaseSync, name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
 
+/** Whether anything has this name, a link to nothing too. */
+export function isThere(path: string): boolean {
+  try {
+    return Deno.lstatSync(path) !== null;
+  } catch {
+    return false;
+  }
+}
+
 function stat(path: string): Deno.FileInfo | null {
   try {
     return Deno.statSync(path);
@@ -74,13 +119,16 @@ function stat(path: string): Deno.FileInfo | null {
 
 /** That it is a database, one of this lab, and not of a newer version. */
 function check(db: DatabaseSync, readOnly: boolean): void {
-  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length === 0;
-  if (empty && !readOnly) return;
+  const names = new Set(db.prepare("SELECT name FROM sqlite_schema").all().map(({ name }) => name));
   const version = pragma(db, "user_version");
+  if (names.size === 0 && version === 0 && !readOnly) return;
   if (pragma(db, "application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
   if (version > MIGRATIONS.length) {
     throw new Error(`its version must be at most ${MIGRATIONS.length}, current value is ${version}: it was made by a newer Grokbook`);
   }
+  if (version < 1) throw new Error(`its version must be from 1 to ${MIGRATIONS.length}, current value is ${version}`);
+  const later = namesSince(version).find((name) => names.has(name));
+  if (later !== undefined) throw new Error(`its version must be a later one, current value is ${version} and it has ${later} already`);
   if (readOnly && version < MIGRATIONS.length) {
     throw new Error(
       `its version must be ${MIGRATIONS.length}, current value is ${version}: it must be opened once where it can be written`,

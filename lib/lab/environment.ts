@@ -27,8 +27,8 @@ export async function environment(info: EngineInfo): Promise<Environment> {
 }
 
 /**
- * This project's commit, with a `+` where files differ from it. The variable `GROKBOOK_COMMIT` says it for a copy that is no checkout; without it
- * such a copy's is `unknown`.
+ * This project's commit, with a `+` where files differ from it. The variable `GROKBOOK_COMMIT` says it for a copy that is no checkout;
+ * without it such a copy's is `unknown`.
  */
 export async function commit(): Promise<string> {
   const told = Deno.env.get("GROKBOOK_COMMIT")?.trim();

@@ -22,18 +22,21 @@ export function namedRule(rule: RuleName | NamedRule): Required<NamedRule> {
 export interface Experiment {
   /** What it is called in the database and on the command line. */
   readonly name: string;
-  /** What it asks, in a sentence. */
+  /** The question that it is to answer, in a sentence. */
   readonly question?: string;
   /** All different; `grid` makes them. */
   readonly runs: readonly RunSpec[];
   /** What counts as having grokked. Default: `first`. */
   readonly rule?: RuleName | NamedRule;
   /**
-   * A run may end once it has grokked and every evaluation of the last so many updates has passed the rule; `null`: every run does all its steps,
-   * so that what comes after grokking is seen too. Default: `null`.
+   * A run may end once it has grokked and every evaluation of the last so many updates has passed the rule; `null`: every run does all its
+   * steps, so that what comes after grokking is seen too. Default: `null`.
    */
   readonly margin?: number | null;
-  /** What is kept of the state of a run that has ended; a checkpoint lets it go on for more steps, and be looked into. Default: `checkpoint`. */
+  /**
+   * What is kept of the state of a run that has ended; a checkpoint lets it go on for more steps, and be looked into. Default:
+   * `checkpoint`.
+   */
   readonly keep?: "checkpoint" | "nothing";
   /** What is stored of a run while it trains, beside its evaluations; runs that are done aren't trained anew for it. Default: nothing. */
   readonly watch?: Watch;
@@ -55,6 +58,9 @@ export function checkExperiment({ name, question = "", runs, margin = null, rule
   if (margin !== null && !(Number.isInteger(margin) && margin >= 0)) fail("its margin", "null or a whole number of updates from 0", margin);
   if (typeof rule === "string" && !Object.hasOwn(RULES, rule)) fail("its rule", `one of ${Object.keys(RULES).join(", ")}`, rule);
   checkWatch(watch, fail);
+  if (watch.attention && runs.some(({ model }) => model.mixer === "none")) {
+    fail("watch.attention", "left out where a run's model has none", watch.attention);
+  }
   checkRule(namedRule(rule), (field, requirement, value) => fail(`its rule's ${field}`, requirement, value));
 }
 

@@ -1,6 +1,6 @@
 /**
- * An experiment's results as the AI-Scientist's grokking template writes them (`final_info.json`), so that what reads its files reads ours, and
- * beside its figures, whose conventions are its own, figures that count what never grokked as what it is.
+ * An experiment's results as the AI-Scientist's grokking template writes them (`final_info.json`), so that what reads its files reads ours,
+ * and beside its figures, whose conventions are its own, figures that count what never grokked as what it is.
  */
 import { OPERATIONS } from "../run/operations.ts";
 import type { Lab } from "./store.ts";
@@ -49,8 +49,8 @@ export interface FinalInfoOptions {
 }
 
 /**
- * By operation `means`, `stderrs` and `final_info_dict` as the template gives them, and `honest` figures; under `_conventions` what they mean.
- * Runs that haven't ended are left out and counted there.
+ * By operation `means`, `stderrs` and `final_info_dict` as the template gives them, and `honest` figures; under `_conventions` what they
+ * mean. Runs that haven't ended are left out and counted there.
  * @throws Error in one line where there is no such experiment, the condition isn't one, or no run that it selects has ended.
  */
 export function finalInfo(lab: Lab, experiment: string, { where = "1" }: FinalInfoOptions = {}): Readonly<Record<string, object>> {

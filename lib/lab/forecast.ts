@@ -25,7 +25,7 @@ export interface Forecast {
   readonly updates: number;
   /** Floating-point operations left. */
   readonly flop: number;
-  /** Why it can't be trained here; `null` where nothing is known to speak against it. */
+  /** Why it can't be trained here; `null` where no reason is known. */
   readonly refusal: string | null;
 }
 
@@ -62,9 +62,9 @@ export interface Speed {
 }
 
 /**
- * The speed of each group, `null` where it can't be trained here. Kernels of large shapes take minutes to compile, so that two groups at most are measured:
- * the one with the least operations an update, and the largest that takes no longer than seconds. Between the two, speed is taken to be even over
- * the logarithm of the operations; beyond them, as at the nearer.
+ * The speed of each group, `null` where it can't be trained here. Kernels of large shapes take minutes to compile, so that two groups at
+ * most are measured: the one with the least operations an update, and the largest that takes no longer than seconds. Between the two, speed
+ * is taken to be even over the logarithm of the operations; beyond them, as at the nearer.
  * @throws Error in one line where none can be trained.
  */
 export async function speeds(groups: readonly Forecast[], engine: Engine, watched: Watched = {}): Promise<(Speed | null)[]> {
@@ -103,8 +103,8 @@ export async function speeds(groups: readonly Forecast[], engine: Engine, watche
 }
 
 /**
- * Operations per second of a shape as it will be trained, evaluations included: trains it for a moment. The first moment, in which kernels are compiled,
- * doesn't count.
+ * Operations per second of a shape as it will be trained, evaluations included: trains it for a moment. The first moment, in which kernels
+ * are compiled, doesn't count.
  */
 async function speedOf({ spec, rows, flop, updates }: Forecast, engine: Engine, watched: Watched = {}): Promise<number> {
   // Evaluations are timed by themselves, so that rare ones count too. On a processor, a run takes as long alone as beside others.

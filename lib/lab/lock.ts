@@ -1,6 +1,9 @@
-/** The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that ends. */
+/**
+ * The lock of a session: a file of its own beside the database, locked while its process lives; the system lets go of it, however that
+ * ends.
+ */
 import { basename, dirname, join } from "node:path";
-import { remove } from "./artifacts.ts";
+import { remove } from "../run/files.ts";
 import type { Lab } from "./store.ts";
 
 export interface Lock {
@@ -13,13 +16,15 @@ const prefix = (lab: Lab) => `${lab.path}-session-`;
 /** What a session may be called, so that its lock lies beside the database. */
 const NAME = /^[\w-]{1,100}$/;
 
-/** Takes the lock of the session of this name, which is to be in the database only afterwards: one without a lock counts as dead. */
+/**
+ * Takes the lock of the session of this name, which is to be in the database only afterwards: a session without a lock counts as killed.
+ */
 export function takeLock(lab: Lab, name: string): Lock {
   const path = prefix(lab) + name;
   while (true) {
     const file = Deno.openSync(path, { create: true, write: true });
     file.lockSync(true);
-    // Between the two lines above it was nobody's, and may have been tidied away.
+    // Between the two lines above no process held it, and another one may have removed it.
     if (exists(path)) return { file, path };
     file.close();
   }
@@ -30,12 +35,15 @@ export function drop({ file, path }: Lock): void {
   file.close();
 }
 
-/** Whether the process of a session that has no end is there no more: nobody holds its lock. */
+/** Whether the process of a session without an end is gone: no process holds its lock. */
 export function isGone(lab: Lab, name: string): boolean {
   return !NAME.test(name) || isFree(prefix(lab) + name);
 }
 
-/** Removes the locks that nobody holds: those of killed processes, also of one killed before it was in the database or after its end was. */
+/**
+ * Removes the locks that no process holds: those of killed processes, also of one killed before it was in the database or after its end
+ * was.
+ */
 export function removeFreeLocks(lab: Lab): void {
   const start = basename(prefix(lab));
   for (const { name, isFile } of Deno.readDirSync(dirname(lab.path))) {

@@ -2,7 +2,8 @@
  * One lab's content entered into another: shards of a sweep, or a colleague's runs. Doing it again changes nothing.
  *
  * A run that both have is the same run: its spec says so. Where their evaluations are the same bits, one is the other's beginning, and the
- * longer stays. Where they aren't, they come from different adapters, and no mixture of them would be anybody's: one stays whole.
+ * longer stays. Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is
+ * kept as a whole.
  */
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
@@ -10,8 +11,9 @@ import { inOneLine } from "../run/quote.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { isGone } from "./lock.ts";
+import { withLab } from "./opening.ts";
 import { seal } from "./seals.ts";
-import { Lab, type Row, type Rows, type Value } from "./store.ts";
+import type { Lab, Row, Rows, Value } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
 export interface Merged {
@@ -46,7 +48,8 @@ export async function merge(
 }
 
 /**
- * Merges several labs into one, one after the other. All are checked before anything is written, and then no more; they come as they were then.
+ * Merges several labs into one, one after the other. All are checked before anything is written, and then no more; they come as they were
+ * then.
  * @param target the database to merge into; where there is none, it is made once all have been found whole.
  * @param done called after each.
  * @throws Error as `merge` does.
@@ -58,9 +61,10 @@ export async function mergeAll(
 ): Promise<void> {
   const work = async () => {
     for (const from of sources) assertWhole(from, merging(from, target));
-    using into = Lab.open(target);
-    assertWhole(into, merging(sources[0], target), hashes(sources));
-    for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    await withLab(target, async (into) => {
+      assertWhole(into, merging(sources[0], target), hashes(sources));
+      for (const from of sources) done(from, await mergeWhole(from, into, { say }));
+    });
   };
   const reading = (rest: readonly Lab[]): Promise<void> => rest.length === 0 ? work() : rest[0].read(() => reading(rest.slice(1)));
   await reading(sources);
@@ -138,7 +142,7 @@ type SourceRun = Row & {
 };
 type TargetRun = Pick<SourceRun, "id" | "status" | "step" | "session" | "thinned">;
 
-/** By the source's runs, the files that are to be entered; and all that should be looked after in the end. */
+/** The files that are to be entered, by the source's runs; and all files that may have to be removed in the end. */
 interface Copies {
   readonly files: ReadonlyMap<number, readonly Artifact[]>;
   readonly touched: string[];
@@ -150,7 +154,10 @@ interface Pair {
   readonly known: TargetRun | undefined;
   /** Evaluations at the same steps that aren't the same bits. */
   readonly differing: number;
-  /** `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains there. */
+  /**
+   * `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains
+   * there.
+   */
   readonly verdict: "new" | "further" | "same" | "less" | "busy";
 }
 
@@ -182,7 +189,7 @@ function differences(from: Lab, source: number, into: Lab, known: number): numbe
   }).length;
 }
 
-/** Whether a session that is alive has it. */
+/** Whether a session whose process runs has it. */
 function isBusy(into: Lab, { session }: TargetRun): boolean {
   if (session === null) return false;
   const [found] = into.query<{ name: string; ended_at: string | null }>("SELECT name, ended_at FROM sessions WHERE id = ?", session);
@@ -190,8 +197,8 @@ function isBusy(into: Lab, { session }: TargetRun): boolean {
 }
 
 /**
- * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two runs
- * of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
+ * Copies the files of runs that come, and those that the target lacks of runs that are as far there. Their names end in their checksum: two
+ * runs of one spec at one step may still differ, and no sweep that begins meanwhile takes them for what a killed one left.
  * @returns by the source's runs, what is to be entered.
  */
 async function copyFiles(
@@ -226,7 +233,10 @@ async function copyFiles(
   return files;
 }
 
-/** The bytes of a log with what only the target's has; `null` where that is nothing. @throws Error in one line where they don't belong together. */
+/**
+ * The bytes of a log with what only the target's has; `null` where that is nothing. @throws Error in one line where they don't belong
+ * together.
+ */
 async function joinedLogs(from: Lab, artifact: Artifact, into: Lab, there: Artifact): Promise<Uint8Array | null> {
   const log = await storedLog(from, artifact), other = await storedLog(into, there).catch(() => log), both = joined(log, other);
   return both === log ? null : attentionFile(both);
@@ -241,7 +251,7 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const { run, known, differing } = each, now = target(into, run.hash);
     const id = now?.id ?? insert(into, "runs", pick(run, ["hash", "spec", "parameters", "shape"])).id;
     ids.set(run.id, id);
-    // Between the look at it and now, a session may have taken it.
+    // Since it was read, a session may have claimed it.
     const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
     if (verdict === "busy") merged.left++;
     else enterWork(from, into, { ...each, verdict }, id, sessions);
@@ -254,10 +264,10 @@ function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, touched }:
     const taken = files.get(run.id) ?? [];
     merged.files += taken.length;
     if (verdict === "further") {
-      // What belongs to another way, or to an earlier step.
+      // Files of a training with other bits, or of an earlier step.
       for (const stored of artifacts(into, id)) {
         const { kind, step, file } = stored;
-        // Weights at other steps belong to the same way.
+        // Weights at other steps belong to the same training.
         if (differing === 0 && !taken.some((each) => each.kind === kind && (kind !== "weights" || each.step === step))) continue;
         dropArtifact(into, id, stored);
         touched.push(file);
@@ -310,7 +320,7 @@ function enterSessions(from: Lab, into: Lab): Map<Value, number> {
   );
   return new Map(
     from.query("SELECT * FROM sessions ORDER BY id").map(({ id, name, environment, command, started_at, seen_at, ended_at }) => {
-      // For the target it has ended, when it last wrote, until a later merge knows better.
+      // In the target it counts as ended when it last wrote, until a later merge says otherwise.
       into.run(
         `INSERT INTO sessions (name, environment, command, started_at, seen_at, ended_at) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, ended_at = excluded.ended_at WHERE excluded.seen_at > seen_at`,
@@ -321,7 +331,10 @@ function enterSessions(from: Lab, into: Lab): Map<Value, number> {
   );
 }
 
-/** Experiments by name. Where both have one, the target's question, rule and margin stay; their runs come together, the larger number of steps each. */
+/**
+ * Experiments by name. Where both have one, the target's question, rule and margin stay; their runs come together, the larger number of
+ * steps each.
+ */
 function enterExperiments(from: Lab, into: Lab, ids: ReadonlyMap<Value, number>): void {
   for (const { id, ...row } of from.query<Row & { id: number; name: string }>("SELECT * FROM experiments ORDER BY id")) {
     const [known] = into.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", row.name);

@@ -35,7 +35,9 @@ export function phaseRow(metrics: readonly Accuracies[], rule: Rule): PhaseRow |
   return { first_step: first, memorised_step: memorised, transition_step: transition, generalised_step: generalised, last_step: last };
 }
 
-/** The same from what a record has of it: its milestones, and the step at which the transition began. Runs of the lab are seen from step 0. */
+/**
+ * The same from what a record has of it: its milestones, and the step at which the transition began. Runs of the lab are seen from step 0.
+ */
 export function recordedPhases({ memorisation_step, grokking_step, last_step, transition_step }: Row): PhaseRow | null {
   if (last_step === null || transition_step === undefined) return null;
   const [memorised, generalised] = [memorisation_step, grokking_step] as (number | null)[];
@@ -50,8 +52,8 @@ export function recordedPhases({ memorisation_step, grokking_step, last_step, tr
 }
 
 /**
- * The edges of a run's phases by a rule, over all of its evaluations, also where the lab has a part of them; `null` where they aren't known: nothing
- * of it is stored yet, or its record was made before records had them.
+ * The edges of a run's phases by a rule, over all of its evaluations, also where the lab has a part of them; `null` where they aren't
+ * known: nothing of it is stored yet, or its record was made before records had them.
  */
 export function phasesOf(lab: Connection, run: number, rule = "first"): PhaseEdges | null {
   const [row] = lab.query<PhaseRow>("SELECT * FROM phases WHERE run = ? AND rule = ?", run, rule);

@@ -1,4 +1,5 @@
 /** What commands and notebooks show of a lab: its experiments, its tables, and how far the runs of an experiment are. */
+import { inOneLine } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Lab, StoredRun } from "./store.ts";
@@ -9,6 +10,15 @@ export const OVERVIEW = `SELECT experiment, n_runs AS runs, n_runs - n_open AS d
 
 /** Whether the lab has any experiment. */
 export const hasExperiments = (lab: Lab): boolean => lab.query("SELECT 1 FROM experiments LIMIT 1").length > 0;
+
+/** The id of an experiment. @throws Error in one line where there is none of this name. */
+export function experimentId(lab: Lab, name: string): number {
+  const all = lab.query<{ id: number; name: string }>("SELECT id, name FROM experiments ORDER BY name"),
+    found = all.find((row) => row.name === name);
+  if (found) return found.id;
+  const names = all.map(({ name }) => name).join(", ");
+  throw new Error(`Cannot find experiment ${inOneLine(name)} in ${lab.path}: it must be one of ${names || "those in it, there are none"}`);
+}
 
 /** A table or a view that can be asked. */
 export interface Relation {

@@ -10,7 +10,10 @@ export interface Recomputed {
   readonly thinned: number;
 }
 
-/** Computes all milestones and phases from the evaluations anew, with a new rule if one is given. @throws Error where a rule of its name has other thresholds. */
+/**
+ * Computes all milestones and phases from the evaluations anew, with a new rule if one is given. @throws Error where a rule of its name has
+ * other thresholds.
+ */
 export function recompute(lab: Lab, rule?: NamedRule): Recomputed {
   const stored = (run: number) =>
     JSON.stringify(["milestones", "phases"].map((table) => lab.query(`SELECT * FROM ${table} WHERE run = ? ORDER BY rule`, run)));

@@ -23,8 +23,8 @@ interface Candidate {
 }
 
 /**
- * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that is
- * stored of them. Changes nothing.
+ * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that
+ * is stored of them. Changes nothing.
  * @param count how many runs at most.
  * @param engine one whose bits depend on nothing but its `engine` and `driver`.
  * @throws Error in one line where the lab has no such run.

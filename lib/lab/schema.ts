@@ -1,6 +1,6 @@
 /**
- * The tables of the lab's database, and how an older one becomes a newer one. Everything about a run's setting is derived from its spec by the
- * database itself: one truth, and no joins needed to filter by it.
+ * The tables of the lab's database, and how an older one becomes a newer one. Everything about a run's setting is derived from its spec by
+ * the database itself: one truth, and no joins needed to filter by it.
  */
 import { DatabaseSync } from "node:sqlite";
 import { columnOf, ENTRIES, type Entry } from "../run/fields.ts";
@@ -11,8 +11,8 @@ import { VIEWS } from "./views.ts";
 export const APPLICATION = 0x47726f6b;
 
 /**
- * The columns of runs that hold their fields, in the order of the parts' names. SQLite adds only columns that aren't stored to a table that is
- * there: those of fields that came later are such.
+ * The columns of runs that hold their fields, in the order of the parts' names. SQLite adds only columns that aren't stored to a table that
+ * is there: those of fields that came later are such.
  */
 export const columnsOf = (entries: readonly Entry[]) =>
   entries.filter(({ field }) => !field.extent).sort(({ part: a }, { part: b }) => (a ?? "seed") < (b ?? "seed") ? -1 : Number(a !== b))
@@ -98,8 +98,8 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_by_run ON members (run);
 
--- Evaluations on the whole train and validation sets. Losses in nats, accuracies as shares of 1; the batch's are means over the batches since
--- the last evaluation, as they were in flight.
+-- Evaluations on the whole train and validation sets. Losses by the run's own formula (cross-entropies in nats), accuracies as shares of 1; the
+-- batch's are means over the batches since the last evaluation, as they were in flight.
 CREATE TABLE metrics (
   run         INTEGER NOT NULL REFERENCES runs,
   step        INTEGER NOT NULL,
@@ -153,7 +153,10 @@ CREATE TABLE work (
 CREATE INDEX work_by_run ON work (run);
 `;
 
-/** Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to fill. */
+/**
+ * Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to
+ * fill.
+ */
 const WATCHED = `
 -- Where a run's phases begin, computed with its milestones (lib/run/phases.ts). Without a row, that isn't known.
 CREATE TABLE phases (
@@ -195,6 +198,12 @@ export const MIGRATIONS: readonly string[] = [
   SEALS,
   "-- Views only: the processor engine's bits depend on no number of threads.",
 ];
+
+/** The tables, indices and triggers that a database of this version doesn't have yet. */
+export const namesSince = (version: number): string[] =>
+  MIGRATIONS.slice(version).flatMap((sql) =>
+    [...sql.matchAll(/^CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER) (\w+)/gm)].map(([, name]) => name)
+  );
 
 /** Columns of metrics that came later. NULL where an evaluation is of before. */
 const METRIC_COLUMNS = LATER_METRICS.map((name) => METRICS[name].column);

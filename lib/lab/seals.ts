@@ -1,6 +1,7 @@
 /**
- * Seals: a checksum of what is stored of a run and of an experiment, written with it. What can be computed anew (hashes, milestones) needs none; but
- * a loss that changed on a broken disk, still a plausible number, shows in nothing else. A seal guards against damage, not against forgery.
+ * Seals: a checksum of what is stored of a run and of an experiment, written with it. What can be computed anew (hashes, milestones) needs
+ * none; but a loss that changed on a broken disk, still a plausible number, shows in nothing else. A seal guards against damage, not
+ * against forgery.
  */
 import { checksum } from "../run/files.ts";
 import { METRIC_NAMES, METRICS } from "../run/metrics.ts";

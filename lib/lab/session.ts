@@ -1,9 +1,10 @@
 /**
  * A session: one process at work on a lab. It claims runs, so that no other trains them too, and stores what becomes of them.
  *
- * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends. So a
- * session without an end whose lock is free was killed, and its runs are anybody's. A run's evaluations are stored as they come, and its state now
- * and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are replaced by equal ones.
+ * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends.
+ * So a session without an end whose lock is free was killed, and any other session may claim its runs. A run's evaluations are stored as
+ * they come, and its state now and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are
+ * replaced by equal ones.
  */
 import type { AttentionReading } from "../run/attention.ts";
 import { reason } from "../run/files.ts";
@@ -96,8 +97,8 @@ export class Session {
   }
 
   /**
-   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or what is
-   * stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
+   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or
+   * what is stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
    */
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;
@@ -198,14 +199,14 @@ export class Session {
     await storeFiles(this.#lab, { id, hash: this.#hash(id) }, [weightsOf(spec, step, params)]);
   }
 
-  /** Stores how a run ended and lets it go. */
+  /** Stores how a run ended and releases it. */
   async end(id: number, run: Run, { keep = "checkpoint", watch = {} }: Stored = {}): Promise<void> {
     const lab = this.#lab, last = run.metrics.at(-1), { spec, step, snapshot } = run;
     const done = run.status !== "stopped", stays = !done || (keep === "checkpoint" && run.status !== "failed");
     this.flush(true);
     const before = this.#claims.get(id)?.before;
     if (run.status === "stopped" && before && step === 0) {
-      // Nothing came of it: an engine refused it, say.
+      // It was not trained: the engine refused it, for example.
       lab.write(() => {
         lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", before.status, before.error, id);
         if (before.status !== "waiting") seal(lab, "run", id);
@@ -225,7 +226,7 @@ export class Session {
     await this.#save(id, step, files, replaces, () => {
       if (done && last) {
         lab.putMetrics(id, [last]);
-        // Where it had come further, or ended off its grid, in another way to here.
+        // Where an earlier training had come further, or had ended between two evaluations.
         lab.run(
           "DELETE FROM metrics WHERE run = ?1 AND (step > ?2 OR step < ?2 AND step % ?3 <> 0)",
           id,

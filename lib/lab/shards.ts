@@ -1,6 +1,6 @@
 /**
- * Shards: the runs of an experiment dealt out to tasks that know nothing of each other, so that each has about the same work. Which run goes where
- * depends on the runs alone, and is the same on every machine.
+ * Shards: the runs of an experiment divided among tasks that don't communicate, so that each has about the same work. Which run
+ * goes where depends on the runs alone, and is the same on every machine.
  */
 import FlatQueue from "flatqueue";
 import { layerRows } from "../engine/rows.ts";
@@ -16,8 +16,8 @@ export interface Shard {
 }
 
 /**
- * An estimate of the floating-point operations of one update, its share of the evaluations included, for any engine: the matrix products, which
- * are nearly all of them, and AdamW. A backward pass is counted as two forward passes.
+ * An estimate of the floating-point operations of one update, its share of the evaluations included, for any engine: the matrix products,
+ * which are nearly all of them, and AdamW. A backward pass is counted as two forward passes.
  */
 export function updateCost(spec: RunSpec): number {
   const { B, pairs } = sizes(spec);
@@ -45,9 +45,9 @@ export function costs(): (spec: RunSpec) => number {
 }
 
 /**
- * Runs dealt out to `count` shards by their cost, the most expensive first, each to the shard that has the least so far (Graham 1969, "Bounds on
- * multiprocessing timing anomalies": the largest is at most 4/3 of the best possible). Runs of equal cost go to different shards, so that each
- * gets its share of every shape, and a wrong estimate hits all alike.
+ * Runs dealt out to `count` shards by their cost, the most expensive first, each to the shard that has the least so far (Graham 1969,
+ * "Bounds on multiprocessing timing anomalies": the largest is at most 4/3 of the best possible). Runs of equal cost go to different
+ * shards, so that each gets its share of every shape, and a wrong estimate hits all alike.
  * @returns the runs of each shard, in the order given; a shard may be empty.
  */
 export function balanced(runs: readonly Left[], count: number): Left[][] {

@@ -1,4 +1,4 @@
-/** How far a sweep is: its runs by state, the share of the work that is done, how fast it goes on, and who has fallen silent. */
+/** How far a sweep is: its runs by state, the share of the work that is done, its speed, and which processes have stopped reporting. */
 import { isGone } from "./lock.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
@@ -73,14 +73,17 @@ export function together(parts: readonly Progress[]): Progress {
 /** A process at work on a lab, or one that should be. */
 export interface Worker {
   readonly name: string;
-  /** `silent`: it lives, or may, but hasn't written for long. `killed`: it ended without a word. */
+  /** `silent`: it runs, or may run, but hasn't written for long. `killed`: its process is gone, and it stored no end. */
   readonly state: "running" | "silent" | "killed";
   /** When it last wrote: UTC. */
   readonly seenAt: string;
   readonly rate: Rate;
 }
 
-/** After so many seconds without a word a process counts as silent: a sweep writes at least once a second, unless the disk or the card hangs. */
+/**
+ * After so many seconds without writing a process counts as silent: a sweep writes at least once a second, unless the disk or the card
+ * hangs.
+ */
 export const SILENT = 300;
 
 export const isSilent = (seenAt: string, now = Date.now()): boolean => now - Date.parse(seenAt) > 1000 * SILENT;
@@ -135,8 +138,8 @@ function workersOf(lab: Lab): Worker[] {
 }
 
 /**
- * Seconds until all is done at this rate; `null` where nothing goes on. Where parts go on side by side, the slowest of them decides, or all of
- * them together, whichever takes longer: parts that wait are taken up by those that get free.
+ * Seconds until all is done at this rate; `null` where nothing goes on. Where parts go on side by side, the slowest of them decides, or all
+ * of them together, whichever takes longer: parts that wait are taken up by those that get free.
  */
 export function timeLeft(parts: readonly { readonly work: Share; readonly rate: Rate | null }[]): number | null {
   const left = ({ done, of }: Share) => Math.max(0, of - done), going = parts.filter(({ rate }) => rate !== null && rate.work > 0);

@@ -1,6 +1,6 @@
 /**
- * The lab: one SQLite file with experiments, runs and their evaluations, and beside it a folder with their checkpoints. Opening, declaring and
- * asking; what a sweep writes while it trains is in `session.ts`.
+ * The lab: one SQLite file with experiments, runs and their evaluations, and beside it a folder with their checkpoints. Opening, declaring
+ * and asking; what a sweep writes while it trains is in `session.ts`.
  */
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
@@ -36,7 +36,7 @@ export interface StoredRun {
   readonly stability: Stability | null;
 }
 
-/** What `run_summary` tells of a run's way, and as which figures take it. */
+/** The columns of `run_summary` with a run's milestones and stability, and the form in which figures take them. */
 export const MOMENTS = "memorisation_step, grokking_step, known_until, dips, dip_depth, time_below";
 export type MomentRow = Record<"memorisation_step" | "grokking_step" | "known_until" | "dips" | "dip_depth" | "time_below", number | null>;
 
@@ -60,8 +60,8 @@ const BLOCK = 10_000;
 
 export class Lab extends Connection {
   /**
-   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing else of it
-   * can be changed.
+   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing
+   * else of it can be changed.
    * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version. The file is left as it is.
    */
   static open(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Lab {
@@ -85,7 +85,7 @@ export class Lab extends Connection {
     }
   }
 
-  /** A lab in memory alone, which is gone when it is closed; it has no place for files. */
+  /** A lab in memory, which is gone when it is closed; it has no folder for files. */
   static scratch(): Lab {
     const db = new DatabaseSync(":memory:");
     migrate(db);
@@ -98,8 +98,8 @@ export class Lab extends Connection {
   }
 
   /**
-   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored of runs is never taken
-   * away.
+   * Enters an experiment and its runs. One of this name that is there already gets the runs that it lacks; what is stored of runs is never
+   * taken away.
    * @returns the ids of its runs, in their order.
    * @throws Error where a rule of this name has other thresholds in this database.
    */
@@ -108,8 +108,8 @@ export class Lab extends Connection {
   }
 
   /**
-   * `declare`, block by block: gives the ids of each block when it is stored, so that other processes can write in between, and whoever needs
-   * the first runs alone can stop there. What was entered stays.
+   * `declare`, block by block: gives the ids of each block when it is stored, so that other processes can write in between, and whoever
+   * needs the first runs alone can stop there. What was entered stays.
    */
   *entering(experiment: Experiment, { exactly = false }: DeclareOptions = {}): Generator<number[]> {
     checkExperiment(experiment);

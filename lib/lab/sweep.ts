@@ -23,7 +23,9 @@ export interface SweepOptions {
   readonly signal?: AbortSignal;
   /** When to have stopped, on the clock of `performance.now()`; the sweep leaves itself the time to store what is done. */
   readonly deadline?: number;
-  /** Trains no more than so many runs; of an experiment with more than 10,000, only as many are entered in the lab as it takes to find them. */
+  /**
+   * Trains no more than so many runs; of an experiment with more than 10,000, only as many are entered in the lab as it takes to find them.
+   */
   readonly limit?: number;
   /** How it was started, for the record. Default: `sweep`. */
   readonly command?: string;
@@ -230,8 +232,8 @@ function storedRun(
 }
 
 /**
- * Whether a run that was trained for another experiment has come past the step at which this one would have ended it. Then it has all that this one
- * wants, however it went on.
+ * Whether a run that was trained for another experiment has come past the step at which this one would have ended it. Then it has all that
+ * this one wants, however it went on.
  * @param atEnd what to say of one whose evaluations are a part of those that were made.
  */
 function passedEnd(lab: Lab, id: number, spec: RunSpec, rule: Rule, margin: number, atEnd: boolean): boolean {

@@ -18,7 +18,9 @@ export interface Verified {
   readonly files: number;
 }
 
-/** Looks at everything and changes nothing. Sweeps may go on meanwhile. @throws Error in one line where the database can't be read at all. */
+/**
+ * Looks at everything and changes nothing. Sweeps may go on meanwhile. @throws Error in one line where the database can't be read at all.
+ */
 export async function verify(lab: Lab): Promise<Verified> {
   const { findings, stored, ...counts } = await lab.read(() => readable(lab));
   return { findings: [...findings, ...await files(lab, stored)], ...counts, files: stored.length };

@@ -2,9 +2,10 @@
 import { followers } from "../run/fields.ts";
 
 /**
- * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end), `diverged`
- * (its loss stopped being a number) or `open` (not there yet). A rule of ten evaluations in a row dates the first of them, and so can't tell of the last
- * nine: `known_until` is the step up to which it is known whether a run had grokked, the one at which its time is censored.
+ * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end),
+ * `diverged` (its loss stopped being a number) or `open` (not there yet). A rule of ten evaluations in a row dates the first of them, and
+ * so can't tell of the last nine: `known_until` is the step up to which it is known whether a run had grokked, the one at which its time is
+ * censored.
  */
 const RUN_SUMMARY = `
 CREATE VIEW run_summary AS
@@ -52,10 +53,11 @@ FROM seen LEFT JOIN metrics f ON f.run = seen.id AND f.step = seen.final_step;
 `;
 
 /**
- * Counts and steps over the runs of a cell. The means and the median count what never grokked: in the median as later than all that did (NULL
- * where half never did), in the restricted mean with the steps for which it is known to. `mean_grokked_step` and `mean_memorisation_step` leave out what
- * didn't, and are too small wherever something is. While runs are open, those that have ended are the ones that grokked early: the share and the
- * restricted mean are NULL then, and so is the median as long as the open ones could change it.
+ * Counts and steps over the runs of a cell. The means and the median count what never grokked: in the median as later than all that did
+ * (NULL where half never did), in the restricted mean with the steps for which it is known to. `mean_grokked_step` and
+ * `mean_memorisation_step` leave out what didn't, and are too small wherever something is. While runs are open, those that have ended are
+ * the ones that grokked early: the share and the restricted mean are NULL then, and so is the median as long as the open ones could change
+ * it.
  */
 const statistics = `
   count(*) AS n_runs,
@@ -79,7 +81,10 @@ const placed = (cell: string, from: string) => `
   SELECT *, row_number() OVER (PARTITION BY ${cell} ORDER BY grokking_step IS NULL, grokking_step) AS place, count(*) OVER (PARTITION BY ${cell}) AS runs
   FROM ${from}`;
 
-/** What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or horizons. */
+/**
+ * What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or
+ * horizons.
+ */
 const SWEPT = "experiment, operation, weight_decay, prime, d_model, ratio";
 const CELL = "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps";
 

@@ -37,8 +37,8 @@ export function checkWatch(watch: Watch, fail: (part: string, requirement: strin
 }
 
 /**
- * The steps at which a run's weights are stored: 0, and the evaluations nearest to marks that are evenly spaced on a logarithmic axis. Where they
- * lie doesn't depend on how many steps there are: a run that goes on for more has what it would have had.
+ * The steps at which a run's weights are stored: 0, and the evaluations nearest to marks that are evenly spaced on a logarithmic axis.
+ * Where they lie doesn't depend on how many steps there are: a run that goes on for more has what it would have had.
  */
 export function weightSteps({ schedule: { steps, evalEvery } }: RunSpec, { perDecade = 8 }: WeightOptions = {}): number[] {
   const found = new Set([0]);
@@ -49,7 +49,10 @@ export function weightSteps({ schedule: { steps, evalEvery } }: RunSpec, { perDe
   }
 }
 
-/** What a sweep writes beside the database, in bytes, headers not included. How much attention moves isn't known before: that is an estimate. */
+/**
+ * What a sweep writes beside the database, in bytes, headers not included. How much attention moves isn't known before: that is an
+ * estimate.
+ */
 export interface DiskForecast {
   readonly checkpoints: number;
   readonly weights: number;

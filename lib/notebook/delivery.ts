@@ -1,7 +1,7 @@
 /**
- * Whether what a cell displayed has left the kernel. Deno's kernel passes it to another thread, and may report the cell as done before that thread has
- * sent all of it; front ends drop what comes later. So the cell connects as a front end does, sends a mark after everything else, and waits until it
- * receives that mark.
+ * Whether what a cell displayed has left the kernel. Deno's kernel passes it to another thread, and may report the cell as done before that
+ * thread has sent all of it; front ends drop what comes later. So the cell connects as a front end does, sends a mark after everything
+ * else, and waits until it receives that mark.
  */
 
 /** ms until the mark is sent again, since the kernel may not have registered this subscriber yet; each time twice as long. */

@@ -3,6 +3,8 @@ import { escapeMarkup } from "../figures/markup.ts";
 import { DataFrame, NDframe, Series } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
 import { milestones } from "../run/grokking.ts";
+import { isPlain } from "../run/check.ts";
+import { quote } from "../run/quote.ts";
 import { Lab } from "../lab/store.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
@@ -12,13 +14,14 @@ import { count } from "../analysis/words.ts";
 export type Cell = string | number | boolean | null;
 
 /**
- * A danfojs dataframe of rows with the same keys, or of what a query of a lab finds; parameters take the places of its question marks. A path opens
- * the lab there for reading.
+ * A danfojs dataframe of rows, or of what a query of a lab finds; parameters take the places of its question marks. A path opens the lab
+ * there for reading. What a row lacks that others have is missing in it.
  *
- * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is there, of whole
- * columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever some never did. Sorting puts
- * what is missing last. A column that is called like a property of danfojs's own gets an underscore: `count_`, `shape_`.
- * @throws Error in one line where the lab can't be opened or asked.
+ * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is
+ * there, of whole columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever
+ * some never did. Of nothing, they are NaN, and `sum` and `count` 0; `std` and `var` of a single number are NaN. Sorting puts what is
+ * missing last. A column that is called like a property of danfojs's own gets an underscore: `count_`, `shape_`.
+ * @throws Error in one line where these aren't rows, the lab can't be opened or queried, or two columns of a query have one name.
  */
 export function frame(rows: readonly Record<string, Cell>[]): DataFrame;
 export function frame(lab: Lab | string, sql: string, ...parameters: readonly SQLInputValue[]): DataFrame;
@@ -27,9 +30,19 @@ export function frame(from: readonly Record<string, Cell>[] | Lab | string, sql 
     using lab = Lab.open(from, { readOnly: true });
     return frame(lab, sql, ...parameters);
   }
-  if (!(from instanceof Lab)) return frameOf(Object.keys(from[0] ?? {}), from);
-  const rows = from.query(sql, ...parameters);
-  return frameOf([...new Set(from.columns(sql))], rows);
+  if (!(from instanceof Lab)) {
+    if (!Array.isArray(from) || !from.every((row): boolean => isPlain(row))) {
+      throw new Error(`Cannot make a dataframe: must be rows like {step: 1}, a lab or the path of one, current value is ${quote(from)}`);
+    }
+    return frameOf([...new Set(from.flatMap(Object.keys))], from);
+  }
+  const columns = from.columns(sql), twice = columns.find((name, i) => columns.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new Error(
+      `Cannot make a dataframe: its columns must have different names, there are two called ${quote(twice)}; give one another with AS`,
+    );
+  }
+  return frameOf(columns, from.query(sql, ...parameters));
 }
 
 /** danfojs guesses a column's type from its first rows, which fails where there are none; so it is given. */
@@ -46,8 +59,8 @@ function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>
 }
 
 /**
- * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`, would break
- * whatever needs that.
+ * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`,
+ * would break whatever needs that.
  */
 function freeNames(columns: readonly string[]): string[] {
   const taken = new Set(columns);
@@ -61,7 +74,9 @@ function freeNames(columns: readonly string[]): string[] {
 /** What every dataframe has beside its prototype's properties. */
 const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
-/** A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between. */
+/**
+ * A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between.
+ */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
     const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);
@@ -147,6 +162,26 @@ series.sortValues = function (this: Series, { ascending = true, inplace = false 
   return inplace ? reorder(this, places) as never : this.iloc(places);
 };
 
+/** Statistics of a column that danfojs takes of fewer numbers than they need: it fails, or says that a single number has no spread. */
+const NEEDED = { mean: 1, median: 1, min: 1, max: 1, std: 2, var: 2 } as const;
+const statistics = series as unknown as Record<keyof typeof NEEDED, (...args: unknown[]) => number>;
+const wholes = frames as unknown as Record<keyof typeof NEEDED, (options?: { axis?: 0 | 1 }) => Series>;
+for (const [name, least] of Object.entries(NEEDED) as [keyof typeof NEEDED, number][]) {
+  const of = statistics[name];
+  statistics[name] = function (this: Series, ...args) {
+    const values = this.values as unknown[];
+    return this.dtypes[0] === "string" || values.filter((value) => !isMissing(value)).length >= least ? of.apply(this, args) : NaN;
+  };
+  const ofAll = wholes[name];
+  wholes[name] = function (this: DataFrame, { axis = 1 } = {}) {
+    // danfojs says what is wrong with words.
+    if (this.dtypes.includes("string") || this.shape[0] === 0) return ofAll.call(this, { axis });
+    const lines = axis === 0 ? this.columns.map((column) => this.column(column).values) : this.values;
+    const found = (lines as number[][]).map((line) => (new Series(line, { dtypes: ["float32"] }) as unknown as typeof statistics)[name]());
+    return new Series(found, { index: axis === 0 ? this.columns : this.index });
+  };
+}
+
 /** danfojs takes the mean and the deviation of a column with what is missing. */
 frames.describe = function (this: DataFrame) {
   const numeric = this.columns.filter((_, c) => this.dtypes[c] !== "string" && this.dtypes[c] !== "boolean");
@@ -160,7 +195,8 @@ const groups: Groups = Object.getPrototypeOf(new DataFrame([["a", 1]], { columns
 const { groupMathLog } = groups;
 groups.groupMathLog = function (values, operation) {
   const there = values.filter((value) => !isMissing(value));
-  if (operation.startsWith("cum") || there.length === values.length) return groupMathLog.call(this, values, operation);
-  if (there.length > 0) return groupMathLog.call(this, there, operation);
+  if (operation.startsWith("cum")) return groupMathLog.call(this, values, operation);
+  const least = Object.hasOwn(NEEDED, operation) ? NEEDED[operation as keyof typeof NEEDED] : 1;
+  if (there.length >= least) return groupMathLog.call(this, there, operation);
   return [operation === "count" || operation === "sum" ? 0 : NaN];
 };

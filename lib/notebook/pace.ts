@@ -1,4 +1,6 @@
-/** What a live figure says of training above its title: how far it is, how fast it goes, how long the rest takes, and that it was stopped. */
+/**
+ * What a live figure says of training above its title: how far it is, how fast it goes, how long the rest takes, and that it was stopped.
+ */
 import { count } from "../analysis/words.ts";
 import { duration, figure, Meter } from "../train/meter.ts";
 import type { Run } from "../train/train.ts";

@@ -1,6 +1,6 @@
 /**
- * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the interrupt
- * button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
+ * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the
+ * interrupt button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
  */
 import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
@@ -37,8 +37,8 @@ async function settled(): Promise<void> {
 }
 
 /**
- * What a notebook keeps of a thing that is shown, by type. A notebook that isn't trusted shows neither SVG nor Markdown: so a figure comes as a PNG,
- * too, and a text as HTML.
+ * What a notebook keeps of a thing that is shown, by type. A notebook that isn't trusted shows neither SVG nor Markdown: so a figure comes
+ * as a PNG, too, and a text as HTML.
  */
 async function outputs(thing: unknown): Promise<Record<string, unknown> | null> {
   if (typeof thing === "string") return { "text/html": await htmlOf(thing), "text/plain": thing };
@@ -162,7 +162,10 @@ export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule"
   readonly inside?: boolean;
 }
 
-/** A figure for `watch`: when networks grok by a field of their settings, as `optim.weightDecay`; those that it trains and, beside them, others. */
+/**
+ * A figure for `watch`: when networks grok by a field of their settings, as `optim.weightDecay`; those that it trains and, beside them,
+ * others.
+ */
 export const beside = (others: readonly Curve[], field: string): NonNullable<WatchOptions["figure"]> => (runs, options) =>
   grokkingByGroup(groupsBy([...runs, ...others], ({ spec }) => valueOf(spec, field) as string | number), {
     ...options,

@@ -1,6 +1,6 @@
 /**
- * Sweeps in a notebook: a whole experiment in one live figure. What was recorded of it isn't trained again, so that a notebook of an experiment of
- * hours runs in seconds; the rest is trained.
+ * Sweeps in a notebook: a whole experiment in one live figure. What was recorded of it isn't trained again, so that a notebook of an
+ * experiment of hours runs in seconds; the rest is trained.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { checkExperiment, type Experiment } from "../lab/experiment.ts";
 import { exportRecorded } from "../lab/record/export.ts";
 import { importRecorded } from "../lab/record/import.ts";
 import { SENT } from "../lab/record/artifacts.ts";
+import { writeWhole } from "../run/files.ts";
 import { FILES } from "../lab/record/files.ts";
 import { standingOf } from "../lab/overview.ts";
 import { Lab, type StoredRun } from "../lab/store.ts";
@@ -28,11 +29,14 @@ const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 const LAB = join(DATA, "lab.db"), RECORDED = join(DATA, "recorded");
 
 /**
- * Set to a folder, it makes notebooks record: sweeps of experiments with a name take nothing from the record, train all of it into a lab in this folder,
- * and leave there what is to be recorded, in a folder of the experiment's name. `deno task notebooks --record` sets it.
+ * Set to a folder, it makes notebooks record: sweeps of experiments with a name take nothing from the record, train all of it into a lab in
+ * this folder, and leave there what is to be recorded, in a folder of the experiment's name. `deno task notebooks --record` sets it.
  */
 export const RECORD = "GROKBOOK_RECORD";
-/** While recording, how many seconds an experiment may train; without it, until all its runs have ended. `deno task notebooks --budget` sets it. */
+/**
+ * While recording, how many seconds an experiment may train; without it, until all its runs have ended. `deno task notebooks --budget` sets
+ * it.
+ */
 export const BUDGET = "GROKBOOK_BUDGET";
 /** While recording, a file of an experiment's name and this says in a line how far it is, where it isn't whole. */
 export const UNFINISHED = ".unfinished";
@@ -40,15 +44,18 @@ export const UNFINISHED = ".unfinished";
 export interface NotebookSweep extends Pick<BoardOptions, "x"> {
   /** The lab's database, made where there is none. Default: the project's, `data/lab.db`. */
   readonly db?: string;
-  /** Where results are recorded, each experiment's in a folder of its name; `false` trains whatever the lab doesn't have. Default: `data/recorded`. */
+  /**
+   * Where results are recorded, each experiment's in a folder of its name; `false` trains whatever the lab doesn't have. Default:
+   * `data/recorded`.
+   */
   readonly recorded?: string | false;
   /** Default: `engine()`. */
   readonly engine?: Engine;
   /** The figure that moves; by default `sweepBoard`. `null`: none. */
   readonly figure?: ((runs: readonly BoardRun[], options: BoardOptions) => Figure) | null;
   /**
-   * The experiment is these runs and no others: what the lab has of it beside them, from an earlier grid of its name, stays stored, but is no part of
-   * it any more. By default, runs only ever join.
+   * The experiment is these runs and no others: what the lab has of it beside them, from an earlier grid of its name, stays stored, but is
+   * no part of it any more. By default, runs only ever join.
    */
   readonly exactly?: boolean;
   /** After every piece of work: the evaluations that are new, and all runs of the experiment. */
@@ -56,8 +63,8 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
 }
 
 /**
- * Trains the runs of an experiment that neither the lab nor the record has, and shows the whole of it in a live figure. The interrupt button stops it;
- * what is done is kept, and the next call goes on from there.
+ * Trains the runs of an experiment that neither the lab nor the record has, and shows the whole of it in a live figure. The interrupt
+ * button stops it; what is done is kept, and the next call goes on from there.
  * @param experiment one of your own, or the name of one of `EXPERIMENTS`.
  * @returns the lab with all that was done, open for reading.
  * @throws Error in one line where the lab can't be opened, the record can't be read or the engine fails.
@@ -117,7 +124,7 @@ function deadlineOf({ name }: Experiment): number | undefined {
 /** Leaves an experiment to be recorded where it is whole, a line about it where not. */
 async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
   const { name, runs, watch } = experiment, open = left(lab, experiment).length, note = join(folder, name + UNFINISHED);
-  if (open > 0) return await Deno.writeTextFile(note, `${runs.length - open} of ${runs.length} runs have ended`);
+  if (open > 0) return await writeWhole(note, `${runs.length - open} of ${runs.length} runs have ended`);
   await exportRecorded(lab, name, join(folder, name), {
     metrics: "thin",
     files: SENT.filter((kind) => watch?.[kind] !== undefined),
@@ -137,7 +144,10 @@ export async function recorded(experiment: Experiment | string, options: Omit<No
   return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
 }
 
-/** The runs that `recorded` has of some experiments with all their evaluations, those that several share once. @throws Error where `recorded` does. */
+/**
+ * The runs that `recorded` has of some experiments with all their evaluations, those that several share once. @throws Error where
+ * `recorded` does.
+ */
 export async function recordedRuns(
   experiments: readonly (Experiment | string)[],
   options: Omit<NotebookSweep, "figure" | "x"> = {},
@@ -151,8 +161,8 @@ export async function recordedRuns(
 }
 
 /**
- * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose, of two experiments with one question, the
- * larger one where somebody had the machine for it. Trains nothing.
+ * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose, of two experiments with one
+ * question, the larger one where somebody had the machine for it. Trains nothing.
  * @throws Error where `recorded` does.
  */
 export async function done(experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** The activations of a network for every pair, which a probe looks at. By TensorFlow.js, so that it needs no GPU. */
 import * as tf from "@tensorflow/tfjs";
 import type { Activations } from "../run/activations.ts";
-import { layout } from "../run/layout.ts";
+import { headWidth, layout } from "../run/layout.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, pool, views } from "./model.ts";
@@ -23,7 +23,7 @@ const CHUNK = 2048;
  * @throws Error where there is no such layer, the parameters are not this model's, or the requested backend can't start here.
  */
 export async function activations(spec: RunSpec, params: Float32Array, options: ActivationOptions = {}): Promise<Activations> {
-  const at = layout(spec), { L, elements: p, D, M } = sizes(spec), { layer = L - 1 } = options;
+  const at = layout(spec), { L, elements: p, M } = sizes(spec), { layer = L - 1 } = options;
   if (!Number.isInteger(layer) || layer < 0 || layer >= L) {
     throw new Error(`Cannot read neurons: layer must be a whole number from 0 to ${L - 1}, current value is ${layer}`);
   }
@@ -33,7 +33,11 @@ export async function activations(spec: RunSpec, params: Float32Array, options: 
   const { backend } = await startBackend(options.backend);
   const pairs = Uint32Array.from({ length: p * p }, (_, pair) => pair);
   const a = pairs.map((pair) => Math.floor(pair / p)), b = pairs.map((pair) => pair % p);
-  const found = { logits: new Float32Array(p ** 3), features: new Float32Array(p * p * D), neurons: new Float32Array(p * p * M) };
+  const found = {
+    logits: new Float32Array(p ** 3),
+    features: new Float32Array(p * p * headWidth(spec)),
+    neurons: new Float32Array(p * p * M),
+  };
   select(backend);
   const flat = tf.tensor1d(params.slice());
   try {

@@ -5,10 +5,10 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import type { Layout, Tensor } from "../run/layout.ts";
-import { type RunSpec, sizes, tokenNames } from "../run/spec.ts";
+import { type ModelSpec, type RunSpec, sizes, tokenNames } from "../run/spec.ts";
 
-/** Added to the variance of a LayerNorm before its root, as in PyTorch. */
-const LAYER_NORM_EPS = 1e-5;
+/** Added to the variance of a LayerNorm, or to the mean square of an RMSNorm, before its root; as in PyTorch's LayerNorm. */
+const NORM_EPS = 1e-5;
 /** Added to the scores of positions that the mask hides; their weight is exactly 0 after the softmax. */
 const HIDDEN = -1e9;
 
@@ -51,18 +51,50 @@ export function tokens(spec: RunSpec, a: ArrayLike<number>, b: ArrayLike<number>
 export interface Forward {
   /** [B, C] */
   readonly logits: tf.Tensor2D;
-  /** What the output head reads, [B, D]. */
+  /** What the output head reads, [B, D], or without attention [B, M]. */
   readonly features: tf.Tensor2D;
-  /** The neurons of each layer after the activation function, [B, T, M]. */
+  /** The neurons of each layer after the activation function, [B, T, M], or without attention [B, 1, M]. */
   readonly neurons: readonly tf.Tensor3D[];
-  /** Attention weights of each layer, [B, H, T query, T key]. */
+  /** Attention weights of each layer that has any, [B, H, T query, T key]. */
   readonly patterns: readonly tf.Tensor4D[];
 }
 
+// tfjs's erf is right to 2e-7 on every backend.
+const ACTIVATION: Readonly<Record<ModelSpec["activation"], (x: tf.Tensor) => tf.Tensor>> = {
+  gelu: (x) => x.mul(0.5).mul(x.div(Math.SQRT2).erf().add(1)),
+  relu: (x) => x.relu(),
+  square: (x) => x.square(),
+};
+
 /** The forward pass for pairs (a, b). Call it inside `tf.tidy`. */
 export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
-  const { L, D, H, K, M, T, V, C } = sizes(spec);
-  const { norm, mask, activation } = spec.model;
+  return (spec.model.mixer === "none" ? mlp : transformer)(spec, parameters, a, b);
+}
+
+/** Hidden layers on what a and b are, side by side: their embeddings, or one-hot vectors. */
+function mlp(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
+  const { L, M, elements } = sizes(spec), { activation, inputs, scaling } = spec.model, B = a.length, neurons: tf.Tensor3D[] = [];
+  const [one, other] = [a, b].map((values) => {
+    const oneHot = tf.oneHot(tf.tensor1d(Int32Array.from(values), "int32"), elements).cast("float32");
+    return inputs === "one-hot" ? oneHot : tf.matMul(oneHot, parameters["embed.W_E"]);
+  });
+  let x = tf.concat([one, other], 1);
+  for (let l = 0; l < L; l++) {
+    let pre: tf.Tensor = tf.matMul(x, parameters[`blocks.${l}.mlp.W_in`].reshape([x.shape[1]!, M]));
+    if (`blocks.${l}.mlp.b_in` in parameters) pre = pre.add(parameters[`blocks.${l}.mlp.b_in`]);
+    if (scaling === "mean-field") pre = pre.div(Math.sqrt(2 * elements));
+    x = ACTIVATION[activation](pre);
+    neurons.push(x.reshape([B, 1, M]));
+  }
+  let logits: tf.Tensor = tf.matMul(x, parameters["unembed.W_U"] as tf.Tensor2D);
+  if ("unembed.b_U" in parameters) logits = logits.add(parameters["unembed.b_U"]);
+  if (scaling === "mean-field") logits = logits.div(M);
+  return { logits: logits as tf.Tensor2D, features: x as tf.Tensor2D, neurons, patterns: [] };
+}
+
+function transformer(spec: RunSpec, parameters: Parameters, a: ArrayLike<number>, b: ArrayLike<number>): Forward {
+  const { L, D, H, K, M, T, V, C, firstElement } = sizes(spec);
+  const { norm, normKind, mixer, tied, mask, activation } = spec.model;
   const B = a.length;
   const patterns: tf.Tensor4D[] = [], neurons: tf.Tensor3D[] = [];
 
@@ -71,28 +103,25 @@ export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<numb
     return bias in parameters ? y.add(parameters[bias].reshape([-1])) : y;
   };
   const layerNorm = (x: tf.Tensor, name: string) => {
-    const centred = x.sub(x.mean(-1, true));
-    const variance = centred.square().mean(-1, true);
-    return centred.mul(variance.add(LAYER_NORM_EPS).rsqrt()).mul(parameters[`${name}.w`]).add(parameters[`${name}.b`]);
+    const centred = normKind === "rms" ? x : x.sub(x.mean(-1, true));
+    const variance = centred.square().mean(-1, true), scaled = centred.mul(variance.add(NORM_EPS).rsqrt()).mul(parameters[`${name}.w`]);
+    return normKind === "rms" ? scaled : scaled.add(parameters[`${name}.b`]);
   };
   const hidden = tf.tensor2d(Array.from({ length: T * T }, (_, i) => mask === "causal" && i % T > Math.floor(i / T) ? HIDDEN : 0), [T, T]);
 
   const attention = (x: tf.Tensor, at: string) => {
-    const [q, k, v] = ["Q", "K", "V"].map((name) => {
+    const project = (name: string) => {
       const weight = parameters[`${at}.W_${name}`].transpose([1, 0, 2]).reshape([D, H * K]);
       return linear(x, weight, `${at}.b_${name}`).reshape([B, T, H, K]).transpose([0, 2, 1, 3]);
-    });
-    const scores = tf.matMul(q, k, false, true).div(Math.sqrt(K)).add(hidden);
-    const pattern = tf.softmax(scores) as tf.Tensor4D;
+    };
+    const scores = mixer === "uniform" ? tf.zeros([B, H, T, T]) : tf.matMul(project("Q"), project("K"), false, true).div(Math.sqrt(K));
+    const pattern = tf.softmax(scores.add(hidden)) as tf.Tensor4D;
     patterns.push(pattern);
-    const z = tf.matMul(pattern, v).transpose([0, 2, 1, 3]);
+    const z = tf.matMul(pattern, project("V")).transpose([0, 2, 1, 3]);
     return linear(z, parameters[`${at}.W_O`].reshape([H * K, D]), `${at}.b_O`).reshape([B, T, D]);
   };
-  const mlp = (x: tf.Tensor, at: string) => {
-    const pre = linear(x, parameters[`${at}.W_in`], `${at}.b_in`);
-    // tfjs's erf is right to 2e-7 on every backend.
-    const post = activation === "relu" ? pre.relu() : pre.mul(0.5).mul(pre.div(Math.SQRT2).erf().add(1));
-    neurons.push(post.reshape([B, T, M]));
+  const feedForward = (x: tf.Tensor, at: string) => {
+    neurons.push(ACTIVATION[activation](linear(x, parameters[`${at}.W_in`], `${at}.b_in`)).reshape([B, T, M]));
     return linear(neurons.at(-1)!, parameters[`${at}.W_out`], `${at}.b_out`).reshape([B, T, D]);
   };
 
@@ -106,11 +135,12 @@ export function forward(spec: RunSpec, parameters: Parameters, a: ArrayLike<numb
       return norm === "post" ? layerNorm(y, ln) : y;
     };
     x = part(`blocks.${l}.attn`, attention, `blocks.${l}.ln1`);
-    x = part(`blocks.${l}.mlp`, mlp, `blocks.${l}.ln2`);
+    x = part(`blocks.${l}.mlp`, feedForward, `blocks.${l}.ln2`);
   }
   if ("ln_final.w" in parameters) x = layerNorm(x, "ln_final");
   const features = pool(spec, x as tf.Tensor3D);
-  const logits = linear(features, parameters["unembed.W_U"], "unembed.b_U").reshape([B, C]) as tf.Tensor2D;
+  const head = tied ? parameters["embed.W_E"].slice([firstElement, 0], [C, D]).transpose() : parameters["unembed.W_U"];
+  const logits = linear(features, head, "unembed.b_U").reshape([B, C]) as tf.Tensor2D;
   return { logits, features, neurons, patterns };
 }
 
@@ -120,10 +150,18 @@ export function pool({ model: { pooling } }: RunSpec, x: tf.Tensor3D): tf.Tensor
   return pooling === "mean" ? x.mean<tf.Tensor2D>(1) : x.slice([0, T - 1, 0], [B, 1, N]).reshape([B, N]);
 }
 
-/** Cross-entropy of each example in nats, [B]; `target` int32[B]. */
-export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D {
+/** The loss of each example, [B]; `target` int32[B]. `optim.loss` in `run/fields.ts` has the formulas. */
+export function losses(kind: RunSpec["optim"]["loss"], unscaled: tf.Tensor2D, target: tf.Tensor1D, temperature = 1): tf.Tensor1D {
+  const logits = temperature === 1 ? unscaled : unscaled.mul<tf.Tensor2D>(Math.fround(1 / temperature));
   if (kind === "float64") return doubleLosses(logits, target);
   const right = tf.oneHot(target, logits.shape[1]).cast("float32");
+  if (kind === "mse") return logits.sub(right).square().mean(1);
+  if (kind === "stablemax") {
+    // 1 / (1 − z) has a pole at 1, where it isn't taken, but its infinite slope times 0 would be no number.
+    const weights = tf.where(logits.greaterEqual(0), logits.add(1), tf.sub(1, logits.minimum(0)).reciprocal());
+    const rest = weights.mul(tf.sub(1, right)).sum<tf.Tensor1D>(1);
+    return log1p(rest.div(weights.mul(right).sum(1))) as tf.Tensor1D;
+  }
   if (kind === "torch") return tf.logSoftmax(logits).mul(right).sum<tf.Tensor1D>(1).neg();
   // log(1 + Σ_{j≠y} e^{d_j}) with d_j = z_j − z_y, shifted by s = max(0, d) so that nothing overflows: s + log(e^{−s} + Σ e^{d_j − s}).
   const d = logits.sub(logits.mul(right).sum(1, true));
@@ -133,8 +171,8 @@ export function losses(kind: RunSpec["optim"]["loss"], logits: tf.Tensor2D, targ
 }
 
 /**
- * Cross-entropy in doubles from the logits on, [B], which TensorFlow.js has not: in TypeScript, with its gradient p − 1_y, rounded at the end. Backends
- * that compute elsewhere can't give the logits at once.
+ * Cross-entropy in doubles from the logits on, [B], which TensorFlow.js has not: in TypeScript, with its gradient p − 1_y, rounded at the
+ * end. Backends that compute elsewhere can't give the logits at once.
  */
 const doubleLosses = (logits: tf.Tensor2D, target: tf.Tensor1D): tf.Tensor1D =>
   tf.customGrad((x) => {

@@ -4,8 +4,8 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type AttentionOptions, type AttentionProbe, attentionProbe } from "../run/attention.ts";
-import { groupOf, groupsIn } from "../run/groups.ts";
-import { initialise, type Layout, layout, write } from "../run/layout.ts";
+import { besideAtStart, checkBeside } from "../run/beside.ts";
+import { initialise, type Layout, layout } from "../run/layout.ts";
 import { type Dataset, dataset } from "../run/operations.ts";
 import { batchIndex } from "../run/random.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
@@ -13,6 +13,7 @@ import type { Cost, Engine, EngineInfo, Evaluation, Metrics, Snapshot, Trainer }
 import { readAttention } from "./attention.ts";
 import { type Backend, select, startBackend } from "./backend.ts";
 import { forward, losses, rightAnswers, views } from "./model.ts";
+import { besideBytes, type Trained, update } from "./optimiser.ts";
 
 export type { Backend } from "./backend.ts";
 
@@ -35,10 +36,10 @@ export async function tfjsEngine(backend?: Backend): Promise<Engine> {
   };
 }
 
-/** Memory of parameters, gradient and moments; two operations per weight and position forward, four backward. */
+/** Memory of parameters, gradient and what the optimiser keeps; two operations per weight and position forward, four backward. */
 function cost(spec: RunSpec): Cost {
   const { length, sizes: { B, T, pairs } } = layout(spec);
-  return { bytes: 4 * 4 * length, flop: T * length * (6 * B + 2 * pairs / spec.schedule.evalEvery) };
+  return { bytes: 4 * 4 * length + besideBytes(spec, length), flop: T * length * (6 * B + 2 * pairs / spec.schedule.evalEvery) };
 }
 
 /** Mean loss and its gradient f32[P] (padding zero) at flat parameters, for the pairs given. Every other engine must agree with it. */
@@ -71,21 +72,19 @@ function differentiate(spec: RunSpec, at: Layout, params: tf.Tensor1D, pairs: Pa
     const { logits } = forward(spec, views(flat as tf.Tensor1D, at), pairs.a, pairs.b);
     const target = tf.tensor1d(Int32Array.from(pairs.target), "int32");
     right = tf.keep(rightAnswers(logits, target).sum());
-    return losses(spec.optim.loss, logits, target).mean() as tf.Scalar;
+    return losses(spec.optim.loss, logits, target, spec.optim.temperature).mean() as tf.Scalar;
   })(params);
   const sums = tf.stack([value.mul(B), right, tf.scalar(B)]) as tf.Tensor1D;
   right.dispose();
   return { sums, gradient: grad as tf.Tensor1D };
 }
 
-/** What a row keeps on the device: f32[P] each, and the sums of the batches since the last evaluation. */
-type State = {
-  readonly params: tf.Tensor1D;
-  readonly m: tf.Tensor1D;
-  readonly v: tf.Tensor1D;
+/** What a row keeps on the device, with its last gradient f32[P] and the sums of the batches since the last evaluation. */
+interface State extends Trained {
   readonly gradient: tf.Tensor1D;
   readonly sums: tf.Tensor1D;
-};
+}
+const dispose = ({ beside, ...others }: State) => tf.dispose([...Object.values(others), ...Object.values(beside)]);
 
 interface Row {
   readonly spec: RunSpec;
@@ -151,7 +150,8 @@ class ReferenceTrainer implements Trainer {
   async snapshot(row: number): Promise<Snapshot> {
     const { spec, step, state } = this.#row("take a snapshot", row);
     const [params, m, v, batchSums] = await Promise.all([state.params, state.m, state.v, state.sums].map(download));
-    return { spec, step, params, m, v, batchSums };
+    const beside = await Promise.all(Object.entries(state.beside).map(async ([name, values]) => [name, await download(values)] as const));
+    return { spec, step, params, m, v, batchSums, ...beside.length > 0 && { beside: Object.fromEntries(beside) } };
   }
 
   place(row: number, run: RunSpec | Snapshot): void {
@@ -160,10 +160,14 @@ class ReferenceTrainer implements Trainer {
     if (shapeOf(spec) !== this.#shape) {
       throw new Error(`Cannot place a run: its shape must be ${this.#shape}, current value is ${shapeOf(spec)}`);
     }
+    if ("params" in run) checkBeside(run);
     this.drop(row);
     select(this.#backend);
     const P = this.layout.length;
-    const saved = "params" in run ? run : { step: 0, params: initialise(spec), m: empty(P), v: empty(P), batchSums: empty(3) };
+    const saved: Omit<Snapshot, "spec"> = "params" in run
+      ? run
+      : { step: 0, params: initialise(spec), m: empty(P), v: empty(P), batchSums: empty(3) };
+    const beside = Object.entries(saved.beside ?? besideAtStart(spec, saved.params) ?? {});
     const data = dataset(spec.data, spec.seed);
     this.#rows[row] = {
       spec,
@@ -175,6 +179,7 @@ class ReferenceTrainer implements Trainer {
         params: tf.tensor1d(saved.params.slice()),
         m: tf.tensor1d(saved.m.slice()),
         v: tf.tensor1d(saved.v.slice()),
+        beside: Object.fromEntries(beside.map(([name, values]) => [name, tf.tensor1d(values.slice())])),
         gradient: tf.zeros([P]),
         sums: tf.tensor1d(saved.batchSums.slice()),
       },
@@ -183,7 +188,7 @@ class ReferenceTrainer implements Trainer {
 
   drop(row: number): void {
     const state = this.#rows[row]?.state;
-    if (state) tf.dispose(Object.values(state));
+    if (state) dispose(state);
     if (row in this.#rows) this.#rows[row] = null;
   }
 
@@ -210,15 +215,18 @@ class ReferenceTrainer implements Trainer {
     return run;
   }
 
-  /** One update of a row: batch, gradient, AdamW. */
+  /** One update of a row: batch, gradient, optimiser. */
   #update(row: Row): void {
     select(this.#backend);
     const { spec, step, state } = row;
-    const next = tf.tidy((): State => {
+    // `tidy` keeps what it finds in plain objects; what stays as it was is copied, so that the old state can be given back.
+    const next = tf.tidy(() => {
       const { sums, gradient } = differentiate(spec, this.layout, state.params, batch(spec, row.data, step));
-      return { ...adamW(spec.optim, this.layout, step, state, gradient), gradient, sums: state.sums.add(sums) };
+      const { params, m, v, beside } = update(spec, this.layout, step, state, gradient);
+      const kept = Object.fromEntries(Object.entries(beside).map(([name, values]) => [name, values.clone()]));
+      return { params, m: m.clone(), v: v.clone(), beside: kept, gradient, sums: state.sums.add(sums) as tf.Tensor1D };
     });
-    tf.dispose(Object.values(state));
+    dispose(state);
     row.state = next;
     row.step++;
   }
@@ -246,7 +254,7 @@ class ReferenceTrainer implements Trainer {
 
   async #metrics({ spec, data, step, state }: Row): Promise<Metrics> {
     select(this.#backend);
-    const { a, b, target, trainCount } = data;
+    const { a, b, target, trainCount, noisy } = data;
     const results = tf.tidy(() => {
       const parameters = views(state.params, this.layout);
       const chunks = Array.from({ length: Math.ceil(a.length / EVALUATION_CHUNK) }, (_, i) => {
@@ -254,7 +262,7 @@ class ReferenceTrainer implements Trainer {
         return tf.tidy(() => {
           const { logits } = forward(spec, parameters, a.subarray(from, to), b.subarray(from, to));
           const answers = tf.tensor1d(Int32Array.from(target.subarray(from, to)), "int32");
-          return tf.stack([losses(spec.optim.loss, logits, answers), rightAnswers(logits, answers)]) as tf.Tensor2D;
+          return tf.stack([losses(spec.optim.loss, logits, answers, spec.optim.temperature), rightAnswers(logits, answers)]) as tf.Tensor2D;
         });
       });
       return tf.concat(chunks, 1);
@@ -273,37 +281,9 @@ class ReferenceTrainer implements Trainer {
       gradNorm: norm(gradient),
       batchLoss: sums[0] / sums[2],
       batchAcc: sums[1] / sums[2],
+      noisyAcc: mean(right.subarray(0, noisy)),
     };
   }
-}
-
-/**
- * AdamW as PyTorch does it: decay before the step, bias correction on both moments, eps added to the corrected root; frozen tensors stay as they
- * are, and so do their moments. Inside `tf.tidy`.
- */
-function adamW(optim: RunSpec["optim"], at: Layout, step: number, { params, m, v }: State, gradient: tf.Tensor1D) {
-  const { beta1, beta2, eps, weightDecay, decay, frozen } = optim, { length, vectorsFrom } = at;
-  const lr = optim.warmup === 0 ? optim.lr : optim.lr * Math.min(step / optim.warmup, 1);
-  const nextM = m.mul(beta1).add(gradient.mul(1 - beta1)) as tf.Tensor1D;
-  const nextV = v.mul(beta2).add(gradient.square().mul(1 - beta2)) as tf.Tensor1D;
-  const correction1 = 1 - beta1 ** (step + 1), correction2 = 1 - beta2 ** (step + 1);
-  const update = nextM.div(nextV.sqrt().div(Math.sqrt(correction2)).add(eps)).mul(lr / correction1);
-  const kept = 1 - lr * weightDecay;
-  const decays = decay === "all" ? length : vectorsFrom;
-  const decayed = tf.concat([params.slice(0, decays).mul(kept), params.slice(decays)]);
-  const next = { params: decayed.sub(update) as tf.Tensor1D, m: nextM, v: nextV };
-  if (frozen === "none") return next;
-  const trained = tf.tensor1d(trainedWords(frozen, at), "bool");
-  return { params: tf.where(trained, next.params, params), m: tf.where(trained, nextM, m), v: tf.where(trained, nextV, v) };
-}
-
-/** 1 for each parameter that is trained, [P]. */
-function trainedWords(frozen: string, { length, tensors }: Layout): Uint8Array {
-  const groups = groupsIn(frozen), values = new Float32Array(length).fill(1);
-  for (const tensor of tensors) {
-    if (groups.includes(groupOf(tensor.name))) write(tensor, values, new Float32Array(tensor.dims.reduce((product, n) => product * n, 1)));
-  }
-  return Uint8Array.from(values);
 }
 
 /** The examples of an update: all that train in the dataset's order, or the draws of the seed's `batch` stream. */

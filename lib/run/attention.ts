@@ -3,7 +3,8 @@
  *
  * The probe set of a run are N pairs drawn without replacement from all of its pairs, whether they train or validate. It is not balanced
  * between the two: attention sees the pair, not its answer, so what is wanted is what the network does with its inputs as they come; and so
- * runs of one seed, operation and modulus are looked at on the same pairs, whatever their train fraction. Which of them train, is told.
+ * runs of one seed, operation and modulus are looked at on the same pairs, whatever their train fraction, as long as their split is random. Which
+ * of them train, is told.
  */
 import type { Accuracies } from "./grokking.ts";
 import { type Dataset, dataset } from "./operations.ts";
@@ -40,12 +41,16 @@ export interface AttentionProbe {
   readonly full: number;
 }
 
-/** The probe set of a run, from its seed's `probe` stream: a larger one begins with a smaller one. `data` is the run's own. */
+/**
+ * The probe set of a run, from its seed's `probe` stream: a larger one begins with a smaller one. `data` is the run's own.
+ * @throws Error where the model has no attention.
+ */
 export function attentionProbe(
   spec: RunSpec,
   options: AttentionOptions = {},
   data: Dataset = dataset(spec.data, spec.seed),
 ): AttentionProbe {
+  attentionSizes(spec);
   const { N, S } = probeSizes(options, data.a.length), at = new Random(spec.seed, "probe").sample(data.a.length, N);
   const column = (values: Uint32Array) => Uint32Array.from(at, (i) => values[i]);
   return { a: column(data.a), b: column(data.b), trains: Array.from(at, (i) => i < data.trainCount), full: S };
@@ -69,8 +74,12 @@ export interface AttentionReading extends AttentionSummary {
   readonly probe: AttentionProbe;
 }
 
-/** Lengths of a summary's axes: `queries` = L·H·T. */
+/** Lengths of a summary's axes: `queries` = L·H·T. @throws Error where the model has no attention. */
 export function attentionSizes(spec: RunSpec): { L: number; H: number; T: number; queries: number } {
+  const { mixer } = spec.model;
+  if (mixer === "none") {
+    throw new Error(`Cannot watch attention: the model's mixer must be attention or uniform, current value is ${mixer}`);
+  }
   const { L, H, T } = sizes(spec);
   return { L, H, T, queries: L * H * T };
 }
@@ -93,7 +102,9 @@ export function summarise(spec: RunSpec, patterns: Float32Array, S: number): Att
 }
 
 export interface KeepOptions {
-  /** Readings a decade of steps, evenly spaced on a logarithmic axis, as far as there are evaluations. Default: 24, each a tenth further. */
+  /**
+   * Readings a decade of steps, evenly spaced on a logarithmic axis, as far as there are evaluations. Default: 24, each a tenth further.
+   */
   readonly perDecade?: number;
   /** A reading is kept too where train or validation accuracy has moved by more than this since the last one kept. Default: 0.02. */
   readonly move?: number;
@@ -103,9 +114,9 @@ export interface KeepOptions {
 export const KEEP: Required<KeepOptions> = { perDecade: 24, move: 0.02 };
 
 /**
- * Which readings of a run are kept, asked evaluation by evaluation in the order of their steps: the first; the first beyond each mark of the
- * schedule; and wherever an accuracy has moved. It depends on nothing but the run's evaluations up to there, so a run that is stopped and
- * taken up again keeps what it would have kept: `history` are the evaluations before.
+ * Which readings of a run are kept, asked evaluation by evaluation in the order of their steps: the first; the first beyond each mark of
+ * the schedule; and wherever an accuracy has moved. It depends on nothing but the run's evaluations up to there, so a run that is stopped
+ * and taken up again keeps what it would have kept: `history` are the evaluations before.
  * @throws Error that names what can't be used.
  */
 export function keeper(

@@ -1,6 +1,6 @@
 /**
- * Checks of what comes from people and their files, with valibot: the message of every schema is a clause such as "lr must be 0 or above", and of
- * an error one reads the action, the clause and the current value.
+ * Checks of what comes from people and their files, with valibot: the message of every schema is a clause such as "lr must be 0 or above",
+ * and of an error one reads the action, the clause and the current value.
  */
 import * as v from "valibot";
 import { quote } from "./quote.ts";

@@ -1,9 +1,23 @@
 /**
- * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their help,
- * shape and identity, the columns of the lab, and the names in figures.
+ * Every field of a run, said once. From this table follow the types of a run, what is refused, the flags of the command line with their
+ * help, shape and identity, the columns of the lab, and the names in figures.
  */
-import { groupsKind } from "./groups.ts";
-import { BELOW_ONE, BETWEEN, flag, type Kind, NOT_NEGATIVE, POSITIVE, real, single, type Value, whole, word, wordOr } from "./kinds.ts";
+import { GROUPS, groupsKind } from "./groups.ts";
+import {
+  BELOW_ONE,
+  BETWEEN,
+  flag,
+  type Kind,
+  NOT_NEGATIVE,
+  POSITIVE,
+  real,
+  SHARE,
+  single,
+  type Value,
+  whole,
+  word,
+  wordOr,
+} from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 import { sigmasKind } from "./sigmas.ts";
 
@@ -21,12 +35,17 @@ interface About<T extends Value> {
   readonly unit?: string;
   /** How figures write a value. */
   say?(value: T): string;
-  /** Runs train together only where they agree in it: how it reads in the name of a shape. */
-  shape?(value: T): string;
+  /** Runs train together only where they agree in it: how it reads in the name of a shape; `null` for values that don't count there. */
+  shape?(value: T): string | null;
   /** Where people make it follow from the width, or from anything else: then it tells nothing new beside that. */
   readonly follows?: "width" | "others";
-  /** Its value where it isn't given but another field of its part is. */
-  readonly from?: { readonly field: string; value(other: never): T };
+  /** Its value where it isn't given but another field of its part is; `undefined`: it doesn't follow from that value. */
+  readonly from?: { readonly field: string; value(other: never): T | undefined };
+  /**
+   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none.
+   * Elsewhere the number must be 0; under these it may be 0 only where that is the default.
+   */
+  readonly readBy?: { readonly field: string; readonly choices: Readonly<Record<string, number | null>> };
   /** It isn't part of what a run is: a run that goes on for more steps is the same run. */
   readonly extent?: true;
 }
@@ -34,8 +53,8 @@ interface About<T extends Value> {
 export interface Field<T extends Value = Value> extends About<T> {
   readonly kind: Kind<T>;
   /**
-   * Of a field that came later: the value at which a run is what it was before there was this field. There it is left out of the run's identity and
-   * shape, so that hashes of stored runs stay as they are.
+   * Of a field that came later: the value at which a run is what it was before there was this field. There it is left out of the run's
+   * identity and shape, so that hashes of stored runs stay as they are.
    */
   readonly neutral?: T;
 }
@@ -49,12 +68,28 @@ export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T
   ...about,
 });
 
+/** A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. */
+function readBy(field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) {
+  const defaults = Object.entries(choices).flatMap(([choice, value]) => value ? [`${value} with ${choice}`] : []);
+  return later(kind, 0, {
+    ...about,
+    help: [about.help, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
+    readBy: { field, choices },
+    from: { field, value: (choice: string) => choices[choice] ?? 0 },
+  });
+}
+
 /** The largest modulus: a, b and the answer of a pair share 32 bits on the GPU. */
 const LARGEST_PRIME = 1021;
 /** The most rows of a position table. */
 export const LARGEST_CONTEXT = 64;
 
 const TOKENS = ["a op b =", "a b =", "a b"] as const;
+/** A value that a field has where the model has no attention, unless it is given: then no other makes sense (`COMBINATIONS` in spec.ts). */
+const withoutAttention = <T extends Value>(value: T) => ({
+  from: { field: "mixer", value: (mixer: string) => mixer === "none" ? value : undefined },
+});
+
 /** The tokens of an example, by name: `a`, `b`, `op`, `=`. */
 export const tokenNames = (tokens: (typeof TOKENS)[number]) => tokens.split(" ") as ("a" | "b" | "op" | "=")[];
 
@@ -68,7 +103,7 @@ const model = {
     shape: (D) => `D${D}`,
   }),
   /** H; d_head is D / H. */
-  heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}` }),
+  heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}`, ...withoutAttention(1) }),
   /** M. */
   dMlp: field(whole(1, 65536), {
     help: "neurons of the feed-forward part",
@@ -77,24 +112,34 @@ const model = {
     follows: "width",
     from: { field: "dModel", value: (dModel: number) => 4 * dModel },
   }),
-  /** Exact (erf) GELU, or ReLU. */
-  activation: field(word("gelu", "relu"), { help: "gelu (exact) or relu", shape: (name) => name }),
+  /** Exact (erf) GELU, ReLU, or x². */
+  activation: field(word("gelu", "relu", "square"), { help: "gelu (exact), relu or square (x²)", shape: (name) => name }),
   /** LayerNorm after each residual sum, before each part, or nowhere; with one, a last one stands before the output head. */
   norm: field(word("post", "pre", "none"), {
     help: "LayerNorm after each sum (post), before each part (pre), or none",
     shape: (place) => `${place}-norm`,
+    ...withoutAttention("none"),
   }),
   /** Which positions a position attends to: itself and those before it, or all. */
-  mask: field(word("causal", "none"), { help: "causal, or none: every position attends to all", shape: (name) => `mask ${name}` }),
+  mask: field(word("causal", "none"), {
+    help: "causal, or none: every position attends to all",
+    shape: (name) => `mask ${name}`,
+    ...withoutAttention("none"),
+  }),
   /** What the output head reads: the last position, or the mean over all. */
   pooling: field(word("last", "mean"), {
     help: "the output head reads the last position, or their mean",
     shape: (name) => `pool ${name}`,
+    ...withoutAttention("last"),
   }),
   /** Biases in attention, feed-forward part and output head. */
   biases: field(flag(), { help: "true or false", shape: (has) => has ? "biases" : "no biases" }),
   /** The tokens of an example. */
-  tokens: field(word(...TOKENS), { help: TOKENS.map((tokens) => `"${tokens}"`).join(", "), shape: (tokens) => `[${tokens}]` }),
+  tokens: field(word(...TOKENS), {
+    help: TOKENS.map((tokens) => `"${tokens}"`).join(", "),
+    shape: (tokens) => `[${tokens}]`,
+    ...withoutAttention("a b"),
+  }),
   /** Rows of the position table; may exceed the tokens (the AI-Scientist template has an unused one, which counts as parameters). */
   context: field(whole(1, LARGEST_CONTEXT), {
     help: "rows of the position table",
@@ -147,6 +192,39 @@ const model = {
     label: "final norm",
     shape: () => "no final norm",
   }),
+  /** α of Omnigrok (Liu et al., ICLR 2023): every weight matrix and embedding begins α times as large; biases and LayerNorms don't. */
+  initScale: later(single(POSITIVE), 1, {
+    help: "initial weight matrices and embeddings are multiplied by it, biases and LayerNorms are not",
+    label: "initial scale",
+  }),
+  /** `rms`: RMSNorm (Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019), with a gain and no shift, for LayerNorm. */
+  normKind: later(word("layer", "rms"), "layer", {
+    help: "layer (LayerNorm) or rms (RMSNorm), wherever a norm stands",
+    shape: () => "rms",
+  }),
+  /**
+   * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention
+   * and no residual stream, but hidden layers of d_mlp neurons on the concatenated embeddings of a and b, as many as `layers` says.
+   */
+  mixer: later(word("attention", "uniform", "none"), "attention", {
+    help: "attention, uniform (all weights the same) or none: an MLP of --layers hidden layers on the embeddings of a and b",
+    shape: (kind) => kind === "none" ? "no attention" : `${kind} attention`,
+  }),
+  /** What an MLP reads of a and b: their embeddings, or one-hot vectors; then d_model isn't read. */
+  inputs: later(word("embedded", "one-hot"), "embedded", {
+    help: "what an MLP (--mixer none) reads: embedded or one-hot",
+    shape: (kind) => `${kind} inputs`,
+  }),
+  /**
+   * `mean-field`: what the hidden layer gets is divided by √(2p), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking
+   * modular arithmetic" (arXiv 2301.02679, 2023), whose weights start as N(0, 1): `init: "normal"`, `initSigma: 1`.
+   */
+  scaling: later(word("none", "mean-field"), "none", {
+    help: "none, or mean-field: hidden layer divided by √(2p), logits by --d-mlp (Gromov 2023)",
+    shape: (kind) => kind,
+  }),
+  /** W_U is the transpose of the answers' rows of W_E, which gets the gradients of both; those of `op` and `=` stay its own. */
+  tied: later(flag(), false, { help: "true: the output head is the embedding of the answers", shape: () => "tied" }),
 };
 
 const data = {
@@ -164,6 +242,25 @@ const data = {
   rounding: later(word("down", "nearest"), "down", {
     help: "the number of training pairs is rounded down, or to the nearest (of two, the even)",
   }),
+  /** `mirrored`: (a, b) and (b, a) both train or both validate, so that a network that ignores the order can't carry an answer over. */
+  split: later(word("random", "mirrored"), "random", {
+    help: "random, or mirrored: (a, b) and (b, a) both train or both validate; as many train either way",
+  }),
+  /**
+   * Label noise: the share of the training pairs whose label is drawn from the seed, once, and stays. Validation pairs keep the operation's answers.
+   * As in Doshi et al., "To grok or not to grok" (ICLR 2024).
+   */
+  labelNoise: later(real(SHARE), 0, {
+    help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
+    label: "label noise",
+    shape: () => "label noise",
+  }),
+  /** What such a label is drawn from, evenly: the classes but the right one, or all; at a share of 1, `any` are random labels. */
+  noiseLabels: later(word("wrong", "any"), "wrong", {
+    help:
+      "noisy labels are drawn from the wrong classes, or from any class: then one in C is right by chance (a share of 1: random labels)",
+    label: "noisy labels",
+  }),
 };
 
 /** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
@@ -178,16 +275,92 @@ const optim = {
   /** What decays: every parameter, or matrices and embeddings only. */
   decay: field(word("all", "matrices"), { help: "what decays: all parameters, or matrices only" }),
   /**
-   * `torch`: log-softmax as it is; `stable`: keeps digits that p_y − 1 loses in fp32, which changes the late phase of training; `float64`: in doubles
-   * from the logits on, as published code does.
+   * Of the logits z. Cross-entropy in nats, −log softmax(z)_y: `torch`, log-softmax as it is; `stable` keeps digits that p_y − 1 loses in
+   * fp32, which changes the late phase of training; `float64` is in doubles from the logits on, as published code does. `stablemax`:
+   * −log(s(z_y) / Σ_j s(z_j)), s(z) = z + 1 from 0 on and 1 / (1 − z) below, of Prieto et al., "Grokking at the edge of numerical stability"
+   * (ICLR 2025). `mse`: the mean over the C classes of (z − one-hot)², as PyTorch's MSELoss averages; a sum over the classes, which others
+   * write, is C times as much. The answer that accuracies count is the largest logit under each of them.
    */
-  loss: field(word("torch", "stable", "float64"), {
-    help: "torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on)",
+  loss: field(word("torch", "stable", "float64", "stablemax", "mse"), {
+    help: "cross-entropy: torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on); " +
+      "stablemax; or mse, the mean square of the logits less the one-hot answer",
+    shape: (name) => name === "stablemax" || name === "mse" ? name : null,
+  }),
+  /** What the loss gets are the logits divided by it (multiplied by its inverse in fp32). Logits that are looked at are as they are. */
+  temperature: later(single(POSITIVE), 1, {
+    help: "the loss gets the logits divided by it; 1 leaves them as they are",
+    shape: () => "temperature",
   }),
   /** Groups of tensors that stay as they begin: no update, no decay. Their gradients are computed, and count in `gradNorm`. */
   frozen: later(groupsKind(), "none", {
     help: "groups of tensors that are not trained: none, or such as embed+unembed",
     shape: (groups) => `frozen ${groups}`,
+  }),
+  /**
+   * How parameters follow from gradients: `lib/engine/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
+   * gradient (L2); the others decay apart from it.
+   */
+  rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
+    help: "the optimiser: adamw, adam and sgd (with L2), signsgd, lion, or muon on hidden matrices and adamw on the rest",
+    label: "optimiser",
+    column: "optimiser",
+    flag: "optimiser",
+    shape: (rule) => rule,
+  }),
+  momentum: readBy("rule", { sgd: 0, muon: 0.95 }, single(BELOW_ONE), { help: "of sgd and muon" }),
+  muonLr: readBy("rule", { muon: 0.02 }, single(NOT_NEGATIVE), {
+    help: "learning rate of the matrices that muon updates; --lr is that of the rest",
+    label: "Muon's learning rate",
+  }),
+  /** After warm-up the learning rate stays, or falls to 0 at update `lrSteps`, along half a cosine or a line. */
+  lrSchedule: later(word("constant", "cosine", "linear"), "constant", {
+    help: "after warm-up the learning rate stays, or falls to 0: constant, cosine or linear",
+    label: "schedule of the learning rate",
+    shape: (name) => `${name} rate`,
+  }),
+  /** Its own field and not the number of steps: a run that goes on for more steps is the same run. */
+  lrSteps: readBy("lrSchedule", { cosine: null, linear: null }, whole(0), {
+    help: "the update at which a cosine or linear schedule reaches 0",
+    label: "learning rate 0 at",
+    unit: "updates",
+  }),
+  /** What becomes of the gradient before the update: `lib/engine/update.ts` has the formulas. */
+  gradFilter: later(word("none", "grokfast-ema", "grokfast-ma", "orthogonal"), "none", {
+    help: "none, grokfast-ema, grokfast-ma, or orthogonal (⊥Grad: without its part along the weights)",
+    label: "gradient filter",
+    shape: (name) => name,
+  }),
+  filterAlpha: readBy("gradFilter", { "grokfast-ema": 0.98 }, single(BELOW_ONE), {
+    help: "decay of Grokfast's average",
+    label: "filter α",
+  }),
+  filterLambda: readBy("gradFilter", { "grokfast-ema": 2, "grokfast-ma": 5 }, single(NOT_NEGATIVE), {
+    help: "how many times Grokfast adds its average to the gradient",
+    label: "filter λ",
+  }),
+  filterWindow: readBy("gradFilter", { "grokfast-ma": 100 }, whole(0, 1000), {
+    help: "gradients that Grokfast's moving average is taken over; each is kept",
+    label: "filter window",
+    unit: "updates",
+    shape: (updates) => `window ${updates}`,
+  }),
+  /** Which tensors decay, among those that `decay` says. */
+  decayGroups: later(groupsKind(), "all", {
+    help: `all, or groups of tensors that decay: some of ${GROUPS.join("+")}`,
+    label: "decays",
+    shape: (names) => `decay ${names}`,
+  }),
+  /** The norm of all parameters, as the metric `weightNorm` has it, that every update ends with. */
+  heldNorm: later(wordOr("start", single(NOT_NEGATIVE)), 0, {
+    help: "start, or a number: the norm of all weights is held at that of the start, or there; 0: it is free",
+    label: "weight norm held at",
+    shape: () => "held norm",
+  }),
+  /** After an update, no row is longer: a token's or position's vector, or the weights that lead into one unit. */
+  rowNorm: later(single(NOT_NEGATIVE), 0, {
+    help: "largest norm of a row of weights (a token's vector, the weights into a unit); 0: no limit",
+    label: "largest row norm",
+    shape: () => "row norms",
   }),
 };
 

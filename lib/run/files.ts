@@ -1,34 +1,100 @@
 /** Writing files whole or not at all, and telling them apart. */
 import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 /** What the system says is wrong, without the path that it adds. */
 export const reason = (error: unknown) => error instanceof Error ? error.message.replace(/[,:] \w+ '.*'$/, "") : String(error);
 
+/** A file that is to be written, and what into it. */
+export type Writing = readonly [path: string, data: string | Uint8Array];
+
 /**
  * Writes a file under a temporary name and renames it: whoever reads it finds the old one or the new one, never a part. Makes its folder if
  * need be. A link stays one; what isn't a file (a pipe, /dev/stdout) is written to, not replaced.
+ * @throws Error in one line; then nothing has changed.
  */
-export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  const target = await Deno.realPath(path).catch(() => path);
-  const special = await Deno.stat(target).then((info) => !info.isFile, () => false);
-  const temporary = special ? null : join(dirname(target), `.${crypto.randomUUID()}.part`);
+export const writeWhole = (path: string, data: string | Uint8Array): Promise<void> => writeAll([[path, data]]);
+
+/**
+ * The same for files that belong together: none is renamed before all have been written. Where one can't be written, all stay as they were.
+ * @param files taken one after the other, so that they need not be in memory at once.
+ */
+export async function writeAll(files: Iterable<Writing> | AsyncIterable<Writing>): Promise<void> {
+  const parts: { readonly path: string; readonly temporary: string; readonly target: string }[] = [], made: string[] = [];
+  let now = "";
   try {
-    if (temporary) await Deno.mkdir(dirname(temporary), { recursive: true });
-    await Deno.writeFile(temporary ?? target, bytes);
-    // Otherwise the new name may survive a power cut, and what it names not.
-    if (temporary) await flush(temporary);
-    if (temporary) await Deno.rename(temporary, target);
+    for await (const [path, data] of files) {
+      now = path;
+      const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+      const target = await Deno.realPath(path).catch(() => path);
+      if (await Deno.stat(target).then((info) => !info.isFile, () => false)) {
+        await Deno.writeFile(target, bytes);
+        continue;
+      }
+      const temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+      await makeFolder(dirname(target), made);
+      parts.push({ path, temporary, target });
+      await Deno.writeFile(temporary, bytes);
+      // Otherwise the new name may survive a power cut, and what it names not.
+      await flush(temporary);
+    }
+    for (const { path, temporary, target } of parts) {
+      now = path;
+      await Deno.rename(temporary, target);
+    }
   } catch (error) {
-    if (temporary) await Deno.remove(temporary).catch(() => {});
+    for (const { temporary } of parts) await Deno.remove(temporary).catch(() => {});
+    await removeEmpty(made);
+    throw new Error(`Cannot write ${now}: ${reason(error)}`);
+  }
+}
+
+/** The same for a file that need not fit into memory: `write` makes it under the temporary name. @throws Error in one line. */
+export async function writeThrough(path: string, write: (temporary: string) => void | Promise<void>): Promise<void> {
+  const target = await Deno.realPath(path).catch(() => path), temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+  try {
+    await Deno.mkdir(dirname(target), { recursive: true });
+    await write(temporary);
+    await flush(temporary);
+    await Deno.rename(temporary, target);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
     throw new Error(`Cannot write ${path}: ${reason(error)}`);
   }
+}
+
+/** Makes a folder, and those that it lies in. @param made takes those that weren't there. */
+export async function makeFolder(path: string, made: string[]): Promise<void> {
+  const missing: string[] = [];
+  let folder = resolve(path);
+  while (dirname(folder) !== folder && !await Deno.stat(folder).then(() => true, () => false)) {
+    missing.unshift(folder);
+    folder = dirname(folder);
+  }
+  for (const each of missing) {
+    // Another process may have made it meanwhile.
+    await Deno.mkdir(each, { recursive: true });
+    made.push(each);
+  }
+}
+
+/** Removes folders that were made, the last first; those that something lies in stay. */
+export async function removeEmpty(made: readonly string[]): Promise<void> {
+  for (const folder of made.toReversed()) await Deno.remove(folder).catch(() => {});
 }
 
 async function flush(path: string): Promise<void> {
   using file = await Deno.open(path, { write: true });
   await file.sync();
+}
+
+/** Removes a file, if it is there. */
+export function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** SHA-256 of bytes, hexadecimal. */

@@ -1,5 +1,5 @@
 /** Grids: a run's input in which any field may be a list, which stands for all combinations; and in what runs differ. */
-import { ENTRIES, type Part, PARTS, type RunSpec, valueAt } from "./fields.ts";
+import { ENTRIES, type Entry, type Part, PARTS, type RunSpec, valueAt } from "./fields.ts";
 import { checkedGrid, type Grid } from "./input.ts";
 import type { Value } from "./kinds.ts";
 import { type PresetName, PRESETS } from "./presets.ts";
@@ -15,8 +15,8 @@ export function range(...bounds: [until: number] | [from: number, until: number]
 }
 
 /**
- * All combinations of the lists in a grid, checked; what comes last in it varies fastest. Several grids follow each other, runs that two of them
- * share coming once: `grid({ data: { prime: 23 }, model: { dModel: 32 } }, { data: { prime: 47 }, model: { dModel: 64 } })`.
+ * All combinations of the lists in a grid, checked; what comes last in it varies fastest. Several grids follow each other, runs that two of
+ * them share coming once: `grid({ data: { prime: 23 }, model: { dModel: 32 } }, { data: { prime: 47 }, model: { dModel: 64 } })`.
  * @throws Error for what is no grid, an empty list, more than `MOST_RUNS` combinations, and whatever `runSpec` refuses.
  */
 export function grid(...grids: readonly Grid[]): RunSpec[] {
@@ -62,7 +62,10 @@ function listsOf(lists: Grid): List[] {
   );
 }
 
-/** The runs of a grid. Those with the same part share its object, so that a part is made and checked once, and a million runs fit into memory. */
+/**
+ * The runs of a grid. Those with the same part share its object, so that a part is made and checked once, and a million runs fit into
+ * memory.
+ */
 function* combinations(lists: readonly List[]): Generator<RunSpec> {
   const keys = [...new Set(lists.map(({ key }) => key))];
   const axes = keys.map((key) =>
@@ -130,10 +133,19 @@ export function swept(runs: readonly RunSpec[]): Map<string, Value[]> {
   const differing = ENTRIES.flatMap((entry) => {
     const some = entry.part === null ? runs : firsts.get(entry.part)!;
     const values = [...new Set(some.map((run) => valueAt(run, entry)))];
-    const { from } = entry.field, source = ENTRIES.find(({ part, name }) => part === entry.part && name === from?.field);
-    // What follows from another field says nothing new.
-    const follows = from && source && some.every((run) => valueAt(run, entry) === from.value(valueAt(run, source) as never));
-    return values.length > 1 && !follows ? [[entry.path, values] as const] : [];
+    return values.length > 1 && !follows(some, entry) ? [[entry.path, values] as const] : [];
   });
   return new Map(differing);
+}
+
+/** Whether a field says nothing new beside the one that it follows from: it has what follows, and one value where nothing does. */
+function follows(runs: readonly RunSpec[], entry: Entry): boolean {
+  const { from } = entry.field, source = ENTRIES.find(({ part, name }) => part === entry.part && name === from?.field);
+  if (!from || !source) return false;
+  const free = new Set<Value>();
+  return runs.every((run) => {
+    const value = valueAt(run, entry), following = from.value(valueAt(run, source) as never);
+    if (following === undefined) free.add(value);
+    return following === undefined ? free.size === 1 : following === value;
+  });
 }

@@ -2,8 +2,8 @@
 import type { Kind } from "./kinds.ts";
 
 /**
- * `embed`: token embedding. `pos`: position table. `attn`, `mlp`: the matrices of attention and of the feed-forward part. `norms`: scales and
- * shifts of LayerNorms. `unembed`: the matrix of the output head. `biases`: of linear maps, the output head's too.
+ * `embed`: token embedding. `pos`: position table. `attn`, `mlp`: the matrices of attention and of the feed-forward part. `norms`: scales
+ * and shifts of LayerNorms. `unembed`: the matrix of the output head. `biases`: of linear maps, the output head's too.
  */
 export const GROUPS = ["embed", "pos", "attn", "mlp", "norms", "unembed", "biases"] as const;
 export type Group = (typeof GROUPS)[number];

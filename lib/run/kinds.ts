@@ -46,6 +46,7 @@ export interface Range {
 export const POSITIVE: Range = { has: (value) => value > 0, words: "above 0" };
 export const NOT_NEGATIVE: Range = { has: (value) => value >= 0, words: "0 or above" };
 export const BETWEEN: Range = { has: (value) => value > 0 && value < 1, words: "between 0 and 1" };
+export const SHARE: Range = { has: (value) => value >= 0 && value <= 1, words: "from 0 to 1" };
 export const BELOW_ONE: Range = { has: (value) => value >= 0 && value < 1, words: "at least 0 and below 1" };
 
 /** A number in a range. */

@@ -1,8 +1,8 @@
 /**
- * What is known of a run after some updates, whatever computed it: every metric of an evaluation, said once. From this table follow the words that
- * an executor hands over, the columns of databases and files, and what is refused there.
+ * What is known of a run after some updates, whatever computed it: every metric of an evaluation, said once. From this table follow the
+ * words that an executor hands over, the columns of databases and files, and what is refused there.
  */
-import { NOT_NEGATIVE, type Range } from "./kinds.ts";
+import { NOT_NEGATIVE, type Range, SHARE } from "./kinds.ts";
 
 export interface Metric {
   /** What databases and files call it. */
@@ -16,7 +16,6 @@ export interface Metric {
 }
 
 const WHOLE: Range = { has: (value) => Number.isSafeInteger(value) && value >= 0, words: "a whole number from 0" };
-const SHARE: Range = { has: (value) => value >= 0 && value <= 1, words: "from 0 to 1" };
 /** Losses may lie below 0 by what rounding gives. */
 const LOSS: Range = { has: (value) => Number.isFinite(value) && value > -1e-3, words: "a finite number from 0" };
 /** Of a batch: it may have gone beyond what fp32 holds. */
@@ -25,7 +24,7 @@ const BATCH_LOSS: Range = { has: (value) => value > -1e-3, words: "0 or above" }
 const TABLE = {
   /** Updates done. */
   step: { column: "step", range: WHOLE },
-  /** Mean cross-entropy in nats over the whole set that trains, and share of right answers. */
+  /** Mean loss over the whole set that trains, by the run's own formula (cross-entropies in nats), and share of right answers. */
   trainLoss: { column: "train_loss", range: LOSS },
   trainAcc: { column: "train_acc", range: SHARE },
   /** The same of the whole validation set. */
@@ -38,6 +37,11 @@ const TABLE = {
   /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
   batchLoss: { column: "batch_loss", range: BATCH_LOSS, late: true },
   batchAcc: { column: "batch_acc", range: SHARE, late: true },
+  /**
+   * With label noise: the share of the training pairs with noisy labels that are answered by these, that is, how much of the noise is memorised;
+   * NaN without. `trainAcc` counts all labels as they are trained on, `valAcc` the operation's answers.
+   */
+  noisyAcc: { column: "noisy_acc", range: SHARE, later: true },
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export type MetricName = keyof typeof TABLE;

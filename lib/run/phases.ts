@@ -1,17 +1,18 @@
 /**
  * The phases of a run, from its accuracies alone.
  *
- * The rule. A run has **memorised** from its first evaluation with a train accuracy above 99 % (`MEMORISED`). It has **generalised** from its
- * grokking step, by default the first evaluation with a validation accuracy above 99 %. Between the two its validation accuracy stands on
- * a plateau, which is guessing where operands can't be exchanged, and about the train fraction where they can, because the mirror (b, a) of
- * a held-out pair may have been trained. So the plateau is what the run itself had when it memorised, and the **transition** begins at the
- * first evaluation after that with a validation accuracy more than a quarter of the way (`DEPARTURE`) from there to the threshold.
+ * The rule. A run has **memorised** from its first evaluation with a train accuracy above 99 % (`MEMORISED`). It has **generalised** from
+ * its grokking step, by default the first evaluation with a validation accuracy above 99 %. Between the two its validation accuracy stands
+ * on a plateau, which is guessing where operands can't be exchanged, and about the train fraction where they can, because the mirror (b, a)
+ * of a held-out pair may have been trained. So the plateau is what the run itself had when it memorised, and the **transition** begins at
+ * the first evaluation after that with a validation accuracy more than a quarter of the way (`DEPARTURE`) from there to the threshold.
  *
  * A quarter, because plateaus drift: of the five recorded runs of x + y without weight decay (data/recorded/knob_weight_decay), which never
  * generalised, all drifted beyond a tenth of the way, two beyond a fifth, none beyond a quarter.
  *
- * What isn't seen by the last evaluation has no edge; the last phase has no end. A run that dips after it generalised stays generalised here:
- * `milestones` in lib/run/grokking.ts says how it held. One that generalises before it has memorised is never memorised or in transition.
+ * What isn't seen by the last evaluation has no edge; the last phase has no end. A run that dips after it generalised stays generalised
+ * here: `milestones` in lib/run/grokking.ts says how it held. One that generalises before it has memorised is never memorised or in
+ * transition.
  */
 import { type Accuracies, grokkingStep, memorisationStep, type Rule, RULES } from "./grokking.ts";
 

@@ -59,8 +59,9 @@ const ONE_LAYER: EarlierSpec = {
 };
 
 /**
- * Nanda et al. (2023), from the code published with the paper (progress-measures-paper, transformers.py). Every weight N(0, 1 / d_model), W_U
- * N(0, 1 / d_vocab); biases in the MLP alone, 0 at first; the token `=` is a class as well; log-softmax in fp32, whatever its function is called.
+ * Nanda et al. (2023), from the code published with the paper (progress-measures-paper, transformers.py). Every weight N(0, 1 / d_model),
+ * W_U N(0, 1 / d_vocab); biases in the MLP alone, 0 at first; the token `=` is a class as well; log-softmax in fp32, whatever its function
+ * is called.
  */
 const NANDA: EarlierSpec = {
   ...ONE_LAYER,
@@ -85,13 +86,14 @@ const TL_DEMO: EarlierSpec = {
 };
 
 /**
- * Power et al. (2022), from their code (openai/grok) with the paper's weight decay 1 (the code's default is 0), on division, its first figure. Against
- * `ai-scientist`: ReLU, no biases, no last LayerNorm, sinusoidal positions that are not trained, plain Linear modules in attention, a class for
- * each of the 239 tokens of its vocabulary, ten updates of warm-up, weight decay 1, the share of pairs rounded.
+ * Power et al. (2022), from their code (openai/grok) with the paper's weight decay 1 (the code's default is 0), on division, its first
+ * figure. Against `ai-scientist`: ReLU, no biases, no last LayerNorm, sinusoidal positions that are not trained, plain Linear modules in
+ * attention, a class for each of the 239 tokens of its vocabulary, ten updates of warm-up, weight decay 1, the share of pairs rounded.
  *
- * Three things of that code a run can't say. An example there is `<eos> a op b = c <eos>`: here the first token is missing, so that positions
- * count from 0 at a, and the loss is that of c alone, not its mean with that of the last token. Rows of W_E that no example of this operation
- * reads are missing, which only decay. And batches there are the parts of a shuffled training set, the last of them smaller; here they are draws.
+ * Three things of that code a run can't say. An example there is `<eos> a op b = c <eos>`: here the first token is missing, so that
+ * positions count from 0 at a, and the loss is that of c alone, not its mean with that of the last token. Rows of W_E that no example of
+ * this operation reads are missing, which only decay. And batches there are the parts of a shuffled training set, the last of them smaller;
+ * here they are draws.
  */
 const POWER: EarlierSpec = {
   ...AI_SCIENTIST,
@@ -124,10 +126,10 @@ const absent = (given: object, later: typeof PART_ENTRIES) =>
   Object.fromEntries(later.filter(({ name }) => !Object.hasOwn(given, name)).map(({ name, field }) => [name, field.neutral]));
 
 /**
- * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live notebook.
- * `one-layer`: the lessons' own, near the next two: no biases, as many classes as answers, log-softmax in fp32. `nanda`: Nanda et al., "Progress
- * measures for grokking via mechanistic interpretability" (ICLR 2023). `tl-demo`: TransformerLens's demonstration of it. `power`: Power et al.,
- * "Grokking: Generalization beyond overfitting on small algorithmic datasets" (2022).
+ * `ai-scientist`: the AI-Scientist grokking template. `boundaries`: the map of d_model / p against weight decay. `tiny-live`: the live
+ * notebook. `one-layer`: the lessons' own, near the next two: no biases, as many classes as answers, log-softmax in fp32. `nanda`: Nanda et
+ * al., "Progress measures for grokking via mechanistic interpretability" (ICLR 2023). `tl-demo`: TransformerLens's demonstration of it.
+ * `power`: Power et al., "Grokking: Generalization beyond overfitting on small algorithmic datasets" (2022).
  */
 export const PRESETS = {
   "ai-scientist": complete(AI_SCIENTIST),

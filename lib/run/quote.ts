@@ -1,4 +1,7 @@
-/** Values from files and command lines as they may stand in an error: in one line, cut to a readable length, nothing in it that a terminal obeys. */
+/**
+ * Values from files and command lines as they may stand in an error: in one line, cut to a readable length, nothing in it that a terminal
+ * obeys.
+ */
 
 /** Characters that a text in an error keeps. */
 const LONGEST = 80;
@@ -29,8 +32,8 @@ export function inOneLine(text: string, longest = 2 * LONGEST): string {
 }
 
 /**
- * Any value as the current value of an error: texts in quotes, numbers as they are written (`Infinity` and `NaN` too), lists and plain objects
- * as JSON, other objects by what they are; `none` for what isn't there.
+ * Any value as the current value of an error: texts in quotes, numbers as they are written (`Infinity` and `NaN` too), lists and plain
+ * objects as JSON, other objects by what they are; `none` for what isn't there.
  * @param longest how many characters are kept, before those that can't be shown are escaped.
  */
 export function quote(value: unknown, longest = LONGEST): string {

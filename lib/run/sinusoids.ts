@@ -1,6 +1,6 @@
 /**
- * The fixed position table of Vaswani et al., "Attention is all you need" (NIPS 2017, section 3.5), by additions and multiplications alone, so that
- * its bits are the same on every machine.
+ * The fixed position table of Vaswani et al., "Attention is all you need" (NIPS 2017, section 3.5), by additions and multiplications alone,
+ * so that its bits are the same on every machine.
  */
 
 /** e^x for x from −10 to 0. */

@@ -11,4 +11,6 @@ export interface Snapshot {
   readonly v: Float32Array<ArrayBuffer>;
   /** Sums over the batches since the last evaluation: loss, right answers, examples. */
   readonly batchSums: Float32Array<ArrayBuffer>;
+  /** What the run's optimiser keeps beside the moments, by the names of `beside.ts`; absent where it keeps nothing more, or begins. */
+  readonly beside?: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 }

@@ -19,6 +19,7 @@ import {
   tokenNames,
   valueAt,
 } from "./fields.ts";
+import { groupsIn } from "./groups.ts";
 import { checksum } from "./files.ts";
 import { type RunInput, runInputSchema } from "./input.ts";
 import { elementCount, OPERATIONS, pairCount, trainCount } from "./operations.ts";
@@ -55,13 +56,17 @@ export function runFrom({ preset = "ai-scientist", seed, ...given }: RunInput, e
  * @throws Error where its values don't go together.
  */
 export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
-  const following = entries.flatMap(({ part, name: own, field: { from } }) => {
-    const source = from && (given as Readonly<Record<string, unknown>>)[from.field];
-    return part === name && source !== undefined ? [[own, from!.value(source as never)]] : [];
-  });
-  const values = { ...preset, ...Object.fromEntries(following), ...given };
+  // In the table's order: what follows from another field may be what the next one follows from.
+  const own: Readonly<Record<string, unknown>> = given, following: Record<string, unknown> = {};
+  for (const entry of entries) {
+    const { from } = entry.field, source = entry.part === name && from ? own[from.field] ?? following[from.field] : undefined;
+    const value = source === undefined ? undefined : from!.value(source as never); // a source comes from it
+    if (value !== undefined) following[entry.name] = value;
+  }
+  const values = Object.assign({ ...preset }, following, given);
+  for (const entry of entries) if (entry.part === name) mustBeRead(entry, values);
   TOGETHER[name]?.(values);
-  return Object.freeze(values);
+  return Object.freeze(values) as RunSpec[P]; // whose fields are readonly anyway
 }
 
 /** Sizes that follow from a run, by the letters of the legend. */
@@ -83,6 +88,8 @@ export interface Sizes {
   readonly pairs: number;
   /** How many of them train. */
   readonly trainPairs: number;
+  /** How many of these have noisy labels. */
+  readonly noisyPairs: number;
   /** The token of element 0; the others follow it. */
   readonly firstElement: number;
   /** The token of `op` and of `=`, where the layout has them. */
@@ -111,6 +118,7 @@ export function sizes(spec: RunSpec): Sizes {
     B: data.batch === "full" ? trainPairs : data.batch,
     pairs,
     trainPairs,
+    noisyPairs: trainCount(data.labelNoise, trainPairs),
     firstElement,
     op: 0,
     equals: firstElement === 0 ? elements : 1,
@@ -128,7 +136,7 @@ export function shapeBy(spec: RunSpec, entries: readonly Entry[]): string {
 
 const partShape = shared((spec, part, entries) =>
   entries.filter((entry) => entry.part === part && entry.field.shape && !isNeutral(spec, entry))
-    .map((entry) => entry.field.shape!(valueAt(spec, entry))).join(" ")
+    .map((entry) => entry.field.shape!(valueAt(spec, entry))).filter((text) => text !== null).join(" ")
 );
 
 /** Remembers the text of a part by its frozen object, which the runs of a grid share: there may be a million of them. */
@@ -143,8 +151,8 @@ function shared(text: (spec: RunSpec, part: Part, entries: readonly Entry[]) => 
 }
 
 /**
- * All that makes a run what it is, as JSON with sorted keys: everything but the number of its steps, and fields that came later as far as they
- * change something.
+ * All that makes a run what it is, as JSON with sorted keys: everything but the number of its steps, and fields that came later as far as
+ * they change something.
  */
 export const identity = (spec: RunSpec): string => identityBy(spec, PART_ENTRIES);
 
@@ -182,27 +190,74 @@ function fail(name: string, value: unknown, requirement: string): never {
   throw new Error(`${CANNOT}: ${name} must be ${requirement}, current value is ${quote(value)}`);
 }
 
+/** Fails where a number is given that nothing reads, or is 0 where something reads it that can't do with 0. */
+function mustBeRead({ name, field: { readBy } }: Entry, values: object): void {
+  if (!readBy) return;
+  // The names of a part's fields; a field that is read by choices is a number, and the other one a word.
+  const { [name]: value, [readBy.field]: choice } = values as Readonly<Record<string, number | string>>;
+  const words = Object.keys(readBy.choices), reads = words.includes(String(choice));
+  if (!reads && value !== 0) fail(name, value, `0 where ${readBy.field} is ${choice} (${words.join(" or ")} reads it)`);
+  if (reads && value === 0 && readBy.choices[choice] !== 0) fail(name, value, `above 0 where ${readBy.field} is ${choice}`);
+}
+
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
-  model: ({ dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm }: ModelSpec) => {
+  model: (model: ModelSpec) => {
+    const { dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm } = model,
+      least = tokenNames(tokens).length;
     if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
-    const least = tokenNames(tokens).length;
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
+    for (const { where, values, must } of COMBINATIONS) {
+      for (const [name, value] of Object.entries(must)) {
+        const current = model[name as keyof ModelSpec];
+        if (where(model) && current !== value) fail(name, current, `${value} where ${values}`);
+      }
+    }
     if (!biases && biasesIn !== "all") fail("biasesIn", biasesIn, "all where biases is false");
     if (init !== "normal" && initSigmas !== "none") fail("initSigmas", initSigmas, `none where init is ${init}`);
     if (norm === "none" && !finalNorm) fail("finalNorm", finalNorm, "true where norm is none, which leaves nothing to leave out");
   },
-  data: ({ operation, prime, trainFraction, rounding }: DataSpec) => {
+  data: ({ operation, prime, trainFraction, rounding, labelNoise, noiseLabels }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
     const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs, rounding);
     if (trainPairs < 1 || trainPairs >= pairs) {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
+    if (labelNoise > 0 && operation === "random") fail("labelNoise", labelNoise, "0 where operation is random: all its labels are");
+    if (labelNoise > 0 && trainCount(labelNoise, trainPairs) < 1) {
+      fail("labelNoise", labelNoise, `0, or such that at least one of the ${trainPairs} pairs that train gets a noisy label`);
+    }
+    if (labelNoise === 0 && noiseLabels !== "wrong") fail("noiseLabels", noiseLabels, "wrong where labelNoise is 0: there are none");
   },
-  optim: ({ frozen }: OptimSpec) => {
+  optim: ({ lrSchedule, lrSteps, warmup, decay, decayGroups, frozen, heldNorm }: OptimSpec) => {
+    if (lrSchedule !== "constant" && lrSteps <= warmup) {
+      fail("lrSteps", lrSteps, `above warmup (${warmup}), where lrSchedule is ${lrSchedule}`);
+    }
+    if (decayGroups === "none") fail("decayGroups", decayGroups, "some groups or all; weightDecay 0 says that none decay");
+    if (decay === "matrices" && groupsIn(decayGroups).every((group) => group === "norms" || group === "biases")) {
+      fail("decayGroups", decayGroups, "such that some group has matrices where decay is matrices");
+    }
     if (frozen === "all") fail("frozen", frozen, "such that some group is trained");
+    if (frozen !== "none" && heldNorm !== 0) fail("heldNorm", heldNorm, `0 where frozen is ${frozen}: it scales all tensors`);
   },
 };
+
+/** What fields of the model must be where others leave them nothing to say: a run has one description. */
+const COMBINATIONS: readonly { where(model: ModelSpec): boolean; readonly values: string; readonly must: Partial<ModelSpec> }[] = [
+  {
+    where: ({ mixer }) => mixer === "none",
+    values: "mixer is none",
+    must: { tokens: "a b", context: 2, norm: "none", mask: "none", pooling: "last", heads: 1, tied: false },
+  },
+  { where: ({ norm }) => norm === "none", values: "norm is none", must: { normKind: "layer" } },
+  { where: ({ mixer }) => mixer !== "none", values: "mixer isn't none", must: { inputs: "embedded" } },
+  { where: ({ tied }) => tied, values: "tied is true", must: { extraClasses: 0 } },
+  {
+    where: ({ scaling }) => scaling === "mean-field",
+    values: "scaling is mean-field",
+    must: { mixer: "none", inputs: "one-hot", activation: "square", layers: 1, biases: false },
+  },
+];
 
 function isPrime(n: number): boolean {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;

@@ -1,8 +1,8 @@
 /**
- * The attention log of a run on disk: one safetensors file, row-major, the spec as JSON in the metadata. Of n readings on N pairs, S in full:
- * `steps` [n], `mean` and `variance` [n, L, H, T query, T key], `entropy` [n, L, H, T query] in nats, `examples` [n, S, L, H, T query, T key];
- * `pairs` [N, (a, b)], the first S of them those of `examples`, and `trains` [N], 1 where a pair trains. Where only some readings have examples,
- * `example_steps` says which, and `examples` has no others. Steps, pairs and trains are int32.
+ * The attention log of a run on disk: one safetensors file, row-major, the spec as JSON in the metadata. Of n readings on N pairs, S in
+ * full: `steps` [n], `mean` and `variance` [n, L, H, T query, T key], `entropy` [n, L, H, T query] in nats, `examples` [n, S, L, H, T
+ * query, T key]; `pairs` [N, (a, b)], the first S of them those of `examples`, and `trains` [N], 1 where a pair trains. Where only some
+ * readings have examples, `example_steps` says which, and `examples` has no others. Steps, pairs and trains are int32.
  */
 import { type AttentionProbe, type AttentionReading, attentionSizes, sameProbe } from "../run/attention.ts";
 import { writeWhole } from "../run/files.ts";

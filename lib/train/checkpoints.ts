@@ -1,17 +1,17 @@
 /**
- * A folder of checkpoints: a file of each seed, `seed_S.safetensors`, which holds the run's state and its evaluations up to that state, so that
- * both move with one rename. `metrics.csv` beside them has the evaluations of all seeds again, for people and other programs; it is written after
- * the states and may be older than they are.
+ * A folder of checkpoints: a file of each seed, `seed_S.safetensors`, which holds the run's state and its evaluations up to that state, so
+ * that both move with one rename. `metrics.csv` beside them has the evaluations of all seeds again, for people and other programs; it is
+ * written after the states and may be older than they are.
  */
 import { join } from "node:path";
 import type { Metrics, Snapshot } from "../engine/engine.ts";
 import { PART_ENTRIES, valueAt } from "../run/fields.ts";
-import { reason, writeWhole } from "../run/files.ts";
+import { reason, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type Lock, tryLock } from "./lock.ts";
 import { metricsCsv, parseMetrics } from "./metrics_csv.ts";
-import { type Checkpoint, readCheckpoint, saveCheckpoint } from "./weights.ts";
+import { type Checkpoint, checkpointFile, readCheckpoint, saveCheckpoint } from "./weights.ts";
 
 /** The file of a seed in a folder of weights or checkpoints. */
 export const seedFile = (folder: string, seed: number) => join(folder, `seed_${seed}.safetensors`);
@@ -31,7 +31,8 @@ export async function seedsIn(folder: string): Promise<number[]> {
 }
 
 /**
- * What a folder holds of a seed. Evaluations of a checkpoint that has none of its own, as earlier versions wrote them, are read from beside it.
+ * What a folder holds of a seed. Evaluations of a checkpoint that has none of its own, as earlier versions wrote them, are read from beside
+ * it.
  * @throws Error in one line where it isn't a checkpoint, or one of another seed than its name says.
  */
 export async function readSeed(folder: string, seed: number): Promise<Checkpoint> {
@@ -73,8 +74,8 @@ export class CheckpointFolder implements Disposable {
 
   /**
    * Takes the folder, which must exist.
-   * @throws Error in one line where another process writes it, or it holds what this training would destroy: checkpoints of another setting, or
-   * of the same seeds that it doesn't go on from.
+   * @throws Error in one line where another process writes it, or it holds what this training would destroy: checkpoints of another
+   * setting, or of the same seeds that it doesn't go on from.
    */
   static async open(path: string, writer: Writer): Promise<CheckpointFolder> {
     const lock = tryLock(join(path, ".lock"));
@@ -104,8 +105,23 @@ export class CheckpointFolder implements Disposable {
     this.#metrics.set(state.spec.seed, [...metrics]);
   }
 
-  /** Writes `metrics.csv` as the states are. */
+  /** Saves where seeds begin that the folder doesn't have: of all of them or, where one can't be written, of none. */
+  async begin(all: Iterable<Checkpoint>): Promise<void> {
+    const begun = new Map<number, readonly Metrics[]>(), { path } = this;
+    const files = function* (): Generator<Writing> {
+      for (const { state, metrics, trainedOn } of all) {
+        const { seed } = state.spec;
+        begun.set(seed, [...metrics ?? []]);
+        yield [seedFile(path, seed), checkpointFile(state, metrics ?? [], trainedOn)];
+      }
+    };
+    await writeAll(files());
+    for (const [seed, metrics] of begun) this.#metrics.set(seed, metrics);
+  }
+
+  /** Writes `metrics.csv` as the states are; nothing where there are none. */
   async saveMetrics(): Promise<void> {
+    if (this.#metrics.size === 0) return;
     const seeds = [...this.#metrics].sort(([a], [b]) => a - b);
     await writeWhole(metricsBeside(this.path), metricsCsv(seeds.map(([seed, metrics]) => ({ seed, metrics }))));
   }

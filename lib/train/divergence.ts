@@ -10,7 +10,10 @@ export interface Diverged {
   readonly step: number;
   /** The evaluation before the first update, where it was finite. */
   readonly first?: Metrics;
-  /** Whether the run began with weights that were given, not with those that its seed gives; and what is wrong with them, where something is. */
+  /**
+   * Whether the run began with weights that were given, not with those that its seed gives; and what is wrong with them, where something
+   * is.
+   */
   readonly given?: { readonly fault: string | null };
 }
 

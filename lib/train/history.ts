@@ -3,8 +3,8 @@ import type { Metrics } from "../engine/engine.ts";
 import type { RunSpec } from "../run/spec.ts";
 
 /**
- * Evaluations that a run's history doesn't have. What the run reached at or after step `first` is unknown, and no rule counts across the gap:
- * it may have memorised, grokked or failed again in between.
+ * Evaluations that a run's history doesn't have. What the run reached at or after step `first` is unknown, and no rule counts across the
+ * gap: it may have memorised, grokked or failed again in between.
  */
 export interface Gap {
   /** The step of the first evaluation that is missing. */
@@ -14,8 +14,8 @@ export interface Gap {
 }
 
 /**
- * The evaluations that count for a run that stands at `step`: none beyond it, and none that its schedule doesn't have. A run that ended after
- * 25 updates was evaluated there; one that goes on to 60 with an evaluation every 10 updates isn't.
+ * The evaluations that count for a run that stands at `step`: none beyond it, and none that its schedule doesn't have. A run that ended
+ * after 25 updates was evaluated there; one that goes on to 60 with an evaluation every 10 updates isn't.
  * @param history in the order of their steps
  */
 export function counted(history: readonly Metrics[], { schedule: { steps, evalEvery } }: RunSpec, step: number): Metrics[] {
@@ -23,7 +23,8 @@ export function counted(history: readonly Metrics[], { schedule: { steps, evalEv
 }
 
 /**
- * The evaluations that are missing up to `step`: one is due at step 0 and after every `evalEvery` updates. A run that hasn't begun misses none.
+ * The evaluations that are missing up to `step`: one is due at step 0 and after every `evalEvery` updates. A run that hasn't begun misses
+ * none.
  * @param history in the order of their steps
  */
 export function findGap(history: readonly Metrics[], { schedule: { evalEvery } }: RunSpec, step: number): Gap | null {

@@ -12,7 +12,7 @@ export function tryLock(path: string): Lock | null {
       file.close();
       return null;
     }
-    // Between the two lines above it was nobody's, and whoever held it before may have removed it.
+    // Between the two lines above no process held it, and its last holder may have removed it.
     if (exists(path)) {
       return {
         path,

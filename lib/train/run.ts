@@ -9,7 +9,8 @@ import { counted, findGap, type Gap } from "./history.ts";
 
 /**
  * `waiting`: not begun. `finished`: did all its steps. `grokked`: ended early because it had grokked. `stopped`: the signal came first.
- * `failed`: its loss stopped being a number; `error` says where. `elsewhere`: when its turn came, `begin` said that it isn't to be trained here.
+ * `failed`: its loss stopped being a number; `error` says where. `elsewhere`: when its turn came, `begin` said that it isn't to be trained
+ * here.
  */
 export type Status = "waiting" | "training" | "finished" | "grokked" | "stopped" | "failed" | "elsewhere";
 
@@ -55,7 +56,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** A run that can change. */
 export type State = Writable<Omit<Run, "metrics">> & { metrics: Metrics[] };
 
-/** What training knows of a run beside what it tells: of no use to anybody else. */
+/** What training keeps of a run for itself, not part of the public `Run`. */
 interface Private {
   /** Which readings of its attention to keep. */
   readonly keep?: ReturnType<typeof keeper>;

@@ -1,5 +1,5 @@
 /**
- * Safetensors files, of float32, float64 and int32 tensors, row-major.
+ * Safetensors files, row-major. Written are float32, float64 and int32; read as well are the other types of floats.
  *
  * The format (https://github.com/huggingface/safetensors): the header's length in 8 bytes, little-endian; the header, JSON, padded with
  * spaces to a multiple of 8; the tensors end to end, in the order of their names.
@@ -22,28 +22,49 @@ export interface Content {
 }
 
 /** Bytes of a number, of the types that are read and written. */
-const BYTES: Readonly<Record<string, number>> = { F32: 4, F64: 8, I32: 4 };
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F64: 8, I32: 4, F16: 2, BF16: 2 };
+/** Numbers of every type of floats as float32. Only those of F64 are rounded. */
+const WIDENED: Readonly<Record<string, (bytes: ArrayBuffer) => Float32Array<ArrayBuffer>>> = {
+  F32: (bytes) => new Float32Array(bytes),
+  F64: (bytes) => Float32Array.from(new Float64Array(bytes)),
+  F16: (bytes) => Float32Array.from(new Float16Array(bytes)),
+  // The first half of a float32's bits.
+  BF16: (bytes) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
+};
 const typeOf = (values: Values) => values instanceof Int32Array ? "I32" : values instanceof Float64Array ? "F64" : "F32";
 
 /** The numbers of one tensor that has to be there in this shape. @throws Error in one line where it isn't. */
 export function floats(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
-  return new Float32Array(buffer(path, stored, name, "F32", dims));
+  return new Float32Array(buffer(path, stored, name, ["F32"], dims));
+}
+/** The same of any type of floats, as float32. */
+export function widened(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
+  const bytes = buffer(path, stored, name, Object.keys(WIDENED), dims);
+  return WIDENED[stored.get(name)!.dtype](bytes);
 }
 /** The same for numbers of double precision. */
 export function doubles(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
-  return new Float64Array(buffer(path, stored, name, "F64", dims));
+  return new Float64Array(buffer(path, stored, name, ["F64"], dims));
 }
 /** The same for whole numbers. */
 export function integers(path: string, stored: ReadonlyMap<string, Stored>, name: string, dims: readonly number[]) {
-  return new Int32Array(buffer(path, stored, name, "I32", dims));
+  return new Int32Array(buffer(path, stored, name, ["I32"], dims));
 }
 
-function buffer(path: string, stored: ReadonlyMap<string, Stored>, name: string, type: string, dims: readonly number[]): ArrayBuffer {
+function buffer(
+  path: string,
+  stored: ReadonlyMap<string, Stored>,
+  name: string,
+  types: readonly string[],
+  dims: readonly number[],
+): ArrayBuffer {
   const tensor = stored.get(name);
   if (!tensor) throw new Error(`Cannot load ${path}: it must hold ${name} [${dims}], which is missing`);
   const { dtype, shape, bytes } = tensor;
-  if (dtype !== type || shape.join() !== dims.join()) {
-    throw new Error(`Cannot load ${path}: ${name} must be ${type} [${dims}], current value is ${quoteType({ dtype, shape })}`);
+  if (!types.includes(dtype) || shape.join() !== dims.join()) {
+    throw new Error(
+      `Cannot load ${path}: ${name} must be ${types.join(" or ")} [${dims}], current value is ${quoteType({ dtype, shape })}`,
+    );
   }
   return bytes.slice().buffer;
 }

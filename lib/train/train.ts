@@ -1,7 +1,7 @@
 /**
  * Trains any number of runs on an engine: grouped by shape, as many at once as fit, each until it is done.
  *
- * What a run becomes depends on its own spec and start alone. Its neighbours decide only when it is trained: work is cut into pieces by
+ * What a run becomes depends on its own spec and start alone. The runs beside it affect only when it is trained: work is cut into pieces by
  * time, but a run ends at its last step or at a multiple of its own `DECISION` steps, never where a piece happens to end.
  */
 import type { AttentionOptions, KeepOptions } from "../run/attention.ts";
@@ -30,8 +30,8 @@ export interface TrainOptions {
   /** Called after every piece of work, a few times a second, with the new evaluations (none where they are rare) and all runs. Awaited. */
   readonly onProgress?: (news: readonly News[], runs: readonly Run[]) => void | Promise<void>;
   /**
-   * Called with the state of every run in training; `run.metrics` are the evaluations up to that state. First after two seconds, later every
-   * `checkpointSeconds` (default: 60), more rarely where that would take over 3 % of the time. Awaited.
+   * Called with the state of every run in training; `run.metrics` are the evaluations up to that state. First after two seconds, later
+   * every `checkpointSeconds` (default: 60), more rarely where that would take over 3 % of the time. Awaited.
    */
   readonly onCheckpoint?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
   readonly checkpointSeconds?: number;
@@ -41,7 +41,9 @@ export interface TrainOptions {
   readonly stops?: (spec: RunSpec) => readonly number[];
   /** Called where a run is at one of its stops, its beginning included. One state at a time. Awaited. */
   readonly onStop?: (run: Run, snapshot: Snapshot) => void | Promise<void>;
-  /** Called where the engine refuses runs of one shape, for example as too large: they end as `stopped`, the others go on. Default: throws. */
+  /**
+   * Called where the engine refuses runs of one shape, for example as too large: they end as `stopped`, the others go on. Default: throws.
+   */
   readonly onRefused?: (error: unknown, runs: readonly Run[]) => void;
   /** Called when a run that began has ended, whatever its status. Awaited. */
   readonly onEnd?: (run: Run) => void | Promise<void>;
@@ -56,6 +58,9 @@ export const DECISION = 100;
 
 /** What one piece of work should take, in ms: short enough for a live figure and a quick stop. */
 const PIECE = 400;
+
+/** Bytes of states that are in memory at once where many runs end together. */
+const STATES = 2 ** 28;
 
 /** Runs that can share a trainer: same shape, evaluated at the same steps. In the order of their first runs. */
 export function groups<T extends { readonly spec: RunSpec }>(runs: readonly T[]): T[][] {
@@ -152,7 +157,7 @@ async function trainRows(trainer: Trainer, rows: (State | null)[], turns: Turns,
   const pace = new Pace(checkpointSeconds);
   let piece = 1;
   while (true) {
-    for (let row = 0; row < rows.length; row++) await settle(trainer, row, rows, turns, runs, options);
+    await settle(trainer, rows, turns, runs, options);
     const active = rows.filter((run) => run !== null);
     if (active.length === 0) return;
 
@@ -179,24 +184,30 @@ async function trainRows(trainer: Trainer, rows: (State | null)[], turns: Turns,
   }
 }
 
-/** Ends the run of a row where it is at its end, and puts the next one there. */
+/** Ends the runs that are at their end, and puts the next ones in their rows. */
 async function settle(
   trainer: Trainer,
-  row: number,
   rows: (State | null)[],
   turns: Turns,
   runs: readonly State[],
   options: TrainOptions,
 ): Promise<void> {
-  await stopAt(trainer, row, rows[row], options);
+  for (const [row, run] of rows.entries()) await stopAt(trainer, row, run, options);
   // A run that comes after one that ended may itself be at its end: a resumed one, say.
-  for (let run = rows[row]; run && ended(run, options); run = rows[row]) {
-    await end(trainer, row, run, runs, options);
-    const begun = await turns.next();
-    rows[row] = begun?.run ?? null;
-    if (begun) trainer.place(row, begun.from);
-    else trainer.drop(row);
-    await stopAt(trainer, row, rows[row], options);
+  while (true) {
+    const over = rows.flatMap((run, row) => run && ended(run, options) ? [row] : []), empty: number[] = [];
+    if (over.length === 0) return;
+    const most = Math.max(1, Math.floor(STATES / (12 * trainer.layout.length)));
+    for (let from = 0; from < over.length; from += most) await end(trainer, over.slice(from, from + most), rows, runs, options);
+    for (const row of over) {
+      const begun = await turns.next();
+      rows[row] = begun?.run ?? null;
+      if (begun) trainer.place(row, begun.from);
+      else empty.push(row);
+      await stopAt(trainer, row, rows[row], options);
+    }
+    // The last first: a trainer moves the last run to where one was dropped.
+    for (const row of empty.reverse()) trainer.drop(row);
   }
 }
 
@@ -242,19 +253,33 @@ function grokked(run: State, { untilGrokked, margin = 0 }: TrainOptions): boolea
 const ended = (run: State, options: TrainOptions) =>
   run.error !== undefined || run.step >= run.spec.schedule.steps || options.signal?.aborted === true || grokked(run, options);
 
-async function end(trainer: Trainer, row: number, run: State, runs: readonly State[], options: TrainOptions): Promise<void> {
+/** Ends the runs in some rows, with all their states in memory at once: reading them together waits for the device once. */
+async function end(
+  trainer: Trainer,
+  over: readonly number[],
+  rows: readonly (State | null)[],
+  runs: readonly State[],
+  options: TrainOptions,
+): Promise<void> {
   const { onProgress, onEnd, keepSnapshots = true, keepMetrics = true } = options;
-  const done = run.step >= run.spec.schedule.steps;
+  const ending = over.flatMap((row) => rows[row] ?? []), isDone = ({ step, spec }: State) => step >= spec.schedule.steps;
   // Before the last evaluation, which empties the sums over the batches: so a run can be taken up for more steps as if never stopped.
-  if (run.error === undefined) run.snapshot = await trainer.snapshot(row);
+  await Promise.all(over.map(async (row) => {
+    const run = rows[row];
+    if (run && run.error === undefined) run.snapshot = await trainer.snapshot(row);
+  }));
   // What ends by itself ends with an evaluation of its last state. What is stopped doesn't.
-  if (done && run.error === undefined && run.metrics.at(-1)?.step !== run.step) {
-    const news = record((await trainer.evaluate()).filter((evaluation) => evaluation.row === row), { [row]: run }, options);
+  const unseen = new Set(ending.filter((run) => isDone(run) && run.error === undefined && run.metrics.at(-1)?.step !== run.step));
+  if (unseen.size > 0) {
+    const last = (await trainer.evaluate()).filter(({ row }) => unseen.has(rows[row]!));
+    const news = record(last, rows, options);
     if (news.length > 0) await onProgress?.(news, runs);
   }
-  run.status = run.error !== undefined ? "failed" : done ? "finished" : grokked(run, options) ? "grokked" : "stopped";
-  if (run.status === "failed") delete run.snapshot;
-  await onEnd?.(run);
-  if (!keepSnapshots) delete run.snapshot;
-  if (!keepMetrics) run.metrics.splice(0, run.metrics.length - 1);
+  for (const run of ending) {
+    run.status = run.error !== undefined ? "failed" : isDone(run) ? "finished" : grokked(run, options) ? "grokked" : "stopped";
+    if (run.status === "failed") delete run.snapshot;
+    await onEnd?.(run);
+    if (!keepSnapshots) delete run.snapshot;
+    if (!keepMetrics) run.metrics.splice(0, run.metrics.length - 1);
+  }
 }

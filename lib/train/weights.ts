@@ -1,4 +1,5 @@
 /** Weights and checkpoints on disk: safetensors with TransformerLens names, row-major, float32, the spec as JSON in the metadata. */
+import { besideWords } from "../run/beside.ts";
 import { reason, writeWhole } from "../run/files.ts";
 import { layout, read, write } from "../run/layout.ts";
 import { isAlwaysThere, METRIC_NAMES } from "../run/metrics.ts";
@@ -18,7 +19,8 @@ export function weightsFile(spec: RunSpec, flat: Float32Array): Uint8Array {
 }
 
 /**
- * Flat parameters f32[P] for the run's model from a file of weights or a checkpoint; padding is zero. What spec the file was made with doesn't matter.
+ * Flat parameters f32[P] for the run's model from a file of weights or a checkpoint; padding is zero. What spec the file was made with
+ * doesn't matter.
  * @throws Error in one line where the file is not there, not safetensors, or doesn't hold just this model's tensors.
  */
 export async function loadWeights(path: string, spec: RunSpec): Promise<Float32Array<ArrayBuffer>> {
@@ -27,7 +29,9 @@ export async function loadWeights(path: string, spec: RunSpec): Promise<Float32A
   return flatten(path, tensors, spec, "");
 }
 
-/** Whether the file holds the whole state of a run, and not its weights alone; `false` where there is no such file or it is something else. */
+/**
+ * Whether the file holds the whole state of a run, and not its weights alone; `false` where there is no such file or it is something else.
+ */
 export async function isCheckpoint(path: string): Promise<boolean> {
   return await readFile(path).then(({ metadata }) => metadata.step !== undefined, () => false);
 }
@@ -35,14 +39,18 @@ export async function isCheckpoint(path: string): Promise<boolean> {
 /** A run as far as a file has it. */
 export interface Checkpoint {
   readonly state: Snapshot;
-  /** Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or nowhere. */
+  /**
+   * Its evaluations up to that state, in the order of their steps; `null` where the file doesn't hold any and they lie elsewhere, or
+   * nowhere.
+   */
   readonly metrics: readonly Metrics[] | null;
   /** The kinds of engines that trained it, in their order, as `kindOf` names them; of a file that doesn't say, none. */
   readonly trainedOn: readonly string[];
 }
 
 /**
- * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches.
+ * Saves all that a run needs to go on bit for bit, whole or not at all: weights, moments `adam.m.…` and `adam.v.…`, step, sums of batches,
+ * and what else its optimiser keeps, `optimiser.…`, as the engines have it.
  * @param metrics its evaluations up to that state, each as a tensor f64[n] `metrics.…`: so one file has both, and neither is ever ahead
  * @param trainedOn the kinds of engines that trained it, which go into the metadata
  */
@@ -57,7 +65,7 @@ export async function saveCheckpoint(
 
 /** The bytes of a checkpoint. */
 export function checkpointFile(
-  { spec, step, params, m, v, batchSums }: Snapshot,
+  { spec, step, params, m, v, batchSums, beside = {} }: Snapshot,
   metrics?: readonly Metrics[],
   trainedOn: readonly string[] = [],
 ): Uint8Array {
@@ -66,6 +74,7 @@ export function checkpointFile(
     ...named(spec, m, M),
     ...named(spec, v, V),
     { name: SUMS, shape: [batchSums.length], values: batchSums },
+    ...Object.entries(beside).map(([name, values]) => ({ name: BESIDE + name, shape: [values.length], values })),
     ...metrics === undefined ? [] : METRIC_NAMES.map((field) => {
       return { name: EVALUATIONS + field, shape: [metrics.length], values: Float64Array.from(metrics, (row) => row[field]) };
     }),
@@ -85,9 +94,11 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const spec = storedSpec(path, metadata, "a checkpoint");
   const batchSums = floats(path, tensors, SUMS, [3]);
   const [params, m, v] = ["", M, V].map((prefix) => flatten(path, tensors, spec, prefix));
+  const kept = [...besideWords(spec, params.length)].filter(([name]) => step > 0 || tensors.has(BESIDE + name));
+  const beside = Object.fromEntries(kept.map(([name, words]) => [name, floats(path, tensors, BESIDE + name, [words])]));
   mustBeOf(path, tensors, spec);
   return {
-    state: { spec, step, params, m, v, batchSums },
+    state: { spec, step, params, m, v, batchSums, ...kept.length > 0 && { beside } },
     metrics: evaluations(path, tensors, step),
     trainedOn: engines(path, metadata.trained_on),
   };
@@ -143,21 +154,38 @@ export function storedSpec(path: string, metadata: Metadata, what: string): RunS
   }
 }
 
-const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.";
+const M = "adam.m.", V = "adam.v.", SUMS = "batch_sums", EVALUATIONS = "metrics.", BESIDE = "optimiser.";
 
-/** Fails where there is a tensor that neither this model nor a checkpoint of it has. */
-function mustBeOf(path: string, tensors: ReadonlyMap<string, Stored>, spec: RunSpec): void {
+/**
+ * Fails where there is a tensor that neither this model nor a checkpoint of it has.
+ * @param passes whether one may be there all the same
+ */
+export function mustBeOf(
+  path: string,
+  tensors: ReadonlyMap<string, Stored>,
+  spec: RunSpec,
+  passes: (name: string) => boolean = () => false,
+): void {
   const own = new Set([...layout(spec).tensors.flatMap(({ name }) => [name, M + name, V + name]), SUMS]);
-  const stray = tensors.keys().find((name) => !own.has(name) && !name.startsWith(EVALUATIONS));
+  const known = (name: string) => own.has(name) || name.startsWith(EVALUATIONS) || name.startsWith(BESIDE) || passes(name);
+  const stray = tensors.keys().find((name) => !known(name));
   if (stray !== undefined) throw new Error(`Cannot load ${path}: it holds ${nameOf(stray)}, which this model doesn't have`);
 }
 
-const named = (spec: RunSpec, flat: Float32Array, prefix: string) =>
+/** The parameters, or what is laid out like them, by their names after a prefix. */
+export const named = (spec: RunSpec, flat: Float32Array, prefix: string) =>
   layout(spec).tensors.map((tensor) => ({ name: prefix + tensor.name, shape: tensor.dims, values: read(tensor, flat) }));
 
-function flatten(path: string, stored: ReadonlyMap<string, Stored>, spec: RunSpec, prefix: string): Float32Array<ArrayBuffer> {
+/** Flat f32[P] of what a file has by the names of the parameters after a prefix. @param numbers reads one tensor. */
+export function flatten(
+  path: string,
+  stored: ReadonlyMap<string, Stored>,
+  spec: RunSpec,
+  prefix: string,
+  numbers: typeof floats = floats,
+): Float32Array<ArrayBuffer> {
   const { length, tensors } = layout(spec);
   const flat = new Float32Array(length);
-  for (const tensor of tensors) write(tensor, flat, floats(path, stored, prefix + tensor.name, tensor.dims));
+  for (const tensor of tensors) write(tensor, flat, numbers(path, stored, prefix + tensor.name, tensor.dims));
   return flat;
 }

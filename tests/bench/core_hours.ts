@@ -1,10 +1,11 @@
 /**
- * What ten thousand and a million runs of each preset cost: core hours as measured here, bytes as counted. README's "On a cluster" shows the table.
+ * What ten thousand and a million runs of each preset cost: core hours as measured here, bytes as counted. README's "On a cluster" shows
+ * the table.
  *
  *   deno run -A tests/bench/core_hours.ts [--engine NAME] [--rows 16] [--no-speed] [--readme]
  *
- * Prints the table; `--readme` puts it into README, between its two markers. Without `--no-speed`, every preset trains for some seconds, so the
- * machine must be quiet. Runs that end early cost less than what is said: here all do all their steps.
+ * Prints the table; `--readme` puts it into README, between its two markers. Without `--no-speed`, every preset trains for some seconds, so
+ * the machine must be quiet. Runs that end early cost less than what is said: here all do all their steps.
  */
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,9 @@ const EVALUATION = 69;
 /** For about so long a preset is timed, in ms. */
 const MEASURE = 5000;
 
-/** Seconds that an update of one run takes, evaluations included, with so many trained at once. What compiles comes first and doesn't count. */
+/**
+ * Seconds that an update of one run takes, evaluations included, with so many trained at once. What compiles comes first and doesn't count.
+ */
 async function secondsPerUpdate(preset: PresetName, rows: number, engine: Engine): Promise<number> {
   const runs = range(rows).map((seed) => runSpec({ preset, seed })), { evalEvery } = runs[0].schedule;
   const trainer = await engine.open(runs);

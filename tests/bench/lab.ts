@@ -75,6 +75,7 @@ function tables(path: string): Omit<LabFigures, "overhead" | "live"> {
       gradNorm: 1,
       batchLoss: 0.1,
       batchAcc: acc,
+      noisyAcc: NaN,
     };
   });
   let ingest = NaN;

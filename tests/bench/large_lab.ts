@@ -3,8 +3,8 @@
  *
  *   deno run -A tests/bench/large_lab.ts FILE.db [--runs 10000] [--evaluations 4000]
  *
- * Makes the database where there is none, which takes minutes and, at its default size, 4 GB; then measures it and prints JSON. The curves are
- * drawn, not trained: a run memorises, and groks at a step that depends on its width, its weight decay and its seed, or never.
+ * Makes the database where there is none, which takes minutes and, at its default size, 4 GB; then measures it and prints JSON. The curves
+ * are drawn, not trained: a run memorises, and groks at a step that depends on its width, its weight decay and its seed, or never.
  */
 import { parseArgs } from "node:util";
 import type { Metrics } from "../../lib/engine/engine.ts";
@@ -59,6 +59,7 @@ function curves({ model, data, optim, schedule: { steps }, seed }: RunSpec): Met
       gradNorm: Math.fround(noise),
       batchLoss: Math.fround(5 * (1 - trainAcc) + 1e-3 * noise),
       batchAcc: Math.fround(trainAcc),
+      noisyAcc: NaN,
     };
   });
 }

@@ -58,8 +58,8 @@ export async function profile(
 }
 
 /**
- * The table, the longest first: milliseconds, share of the step, GFLOP/s, GB/s (of what a kernel must at least move), and the share of what the adapter
- * could do at most, of arithmetic or memory, whichever is nearer to its limit.
+ * The table, the longest first: milliseconds, share of the step, GFLOP/s, GB/s (of what a kernel must at least move), and the share of what
+ * the adapter could do at most, of arithmetic or memory, whichever is nearer to its limit.
  */
 export function roofline(kernels: readonly KernelCost[], peak: Peak): string {
   const sum = (of: (kernel: KernelCost) => number) => kernels.reduce((total, kernel) => total + of(kernel), 0);

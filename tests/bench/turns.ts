@@ -1,8 +1,8 @@
 /** Works in turns within one run, so that a machine's drift hits all alike. */
 
 /**
- * What each work took in each round, in ms: [round][work]. Each comes first in its turn. A work is told the number of its round, from 0; compile
- * and warm up before.
+ * What each work took in each round, in ms: [round][work]. Each comes first in its turn. A work is told the number of its round, from 0;
+ * compile and warm up before.
  */
 export async function inTurns(works: readonly ((round: number) => Promise<unknown>)[], rounds: number): Promise<number[][]> {
   const times: number[][] = [];
@@ -19,8 +19,8 @@ export async function inTurns(works: readonly ((round: number) => Promise<unknow
 }
 
 /**
- * How many steps make a turn of about so many seconds; `null` where one alone takes longer than `patience`. Doubled until the clock can tell: waiting
- * for a device takes 10 ms whatever it does, which a few steps would drown in.
+ * How many steps make a turn of about so many seconds; `null` where one alone takes longer than `patience`. Doubled until the clock can
+ * tell: waiting for a device takes 10 ms whatever it does, which a few steps would drown in.
  */
 export async function stepsOfTurn(
   advance: (steps: number) => Promise<{ readonly steps: number; readonly seconds: number }>,

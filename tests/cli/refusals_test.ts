@@ -1,5 +1,10 @@
 /** What every command refuses before it begins, and what of a file's text reaches the terminal. The real processes. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { main as db } from "../../lib/cli/db.ts";
+import { main as probe } from "../../lib/cli/probe.ts";
+import { main as sweep } from "../../lib/cli/sweep.ts";
+import { main as trainMain } from "../../lib/cli/train.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { gridFile } from "../../lib/cli/grid_file.ts";
 import { Lab } from "../../lib/lab/store.ts";
@@ -33,9 +38,9 @@ function safe(stderr: string, what: string): void {
 }
 
 const NAMED: readonly (readonly [command: string, ...flags: string[]])[] = [
-  ["train", "--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--resume"],
+  ["train", "--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--from-hooked", "--resume"],
   ["sweep", "--db", "--grid"],
-  ["db", "--db", "--to", "--out", "--experiment"],
+  ["db", "--db", "--to", "--from", "--run", "--out", "--experiment"],
   ["probe", "--db", "--figure", "--run"],
 ];
 
@@ -152,4 +157,25 @@ Deno.test("the help of sweep shows a file of --grid that can be copied, also aft
       const { runs, margin } = await gridFile(path("mine.json"));
       assertEquals([runs.length, margin], [30, 300]);
     }
+  }));
+
+Deno.test("no table, figure or report is written over a database or weights", () =>
+  scratch(async (path) => {
+    await train(path("lab.db"));
+    const { length } = await Deno.readFile(path("lab.db")), folder = path("lab.files");
+    const checkpoint = join(folder, (await filesIn(folder))[0]), weights = await Deno.readFile(checkpoint);
+    Deno.symlinkSync(path("lab.db"), path("link.svg"));
+    const database = /^Cannot write --[\w-]+ .*: must be a file that may be replaced, it is a database$/;
+    const cases: [() => Promise<unknown>, RegExp][] = [
+      [() => db(["final-info", "--db", path("lab.db"), "--experiment", "small", "--out", path("lab.db")]), database],
+      [() => probe(["--db", path("lab.db"), "--run", "1", "--figure", path("link.svg")]), database],
+      [() => trainMain(["--metrics", path("lab.db"), "--engine", "cpu"]), database],
+      [
+        () => trainMain(["--dump-data", checkpoint, "--engine", "cpu"]),
+        /must be a file that may be replaced, it is one of weights or a checkpoint$/,
+      ],
+      [() => sweep(["--experiment", "small_map", "--db", path("new.db"), "--status-file", path("lab.db")]), database],
+    ];
+    for (const [call, says] of cases) assertMatch((await assertRejects(call, Error)).message, says);
+    assertEquals([(await Deno.readFile(path("lab.db"))).length, await Deno.readFile(checkpoint)], [length, weights]);
   }));

@@ -1,4 +1,6 @@
-/** A Slurm cluster of this machine alone, in a folder of its own, run by whoever runs the tests; it ends with the test, by its pid files. */
+/**
+ * A Slurm cluster of this machine alone, in a folder of its own, run by whoever runs the tests; it ends with the test, by its pid files.
+ */
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { find } from "../../lib/cli/setup.ts";

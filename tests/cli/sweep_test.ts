@@ -1,10 +1,13 @@
 /** `deno task sweep` as a user and a bad night meet it: real processes, a real engine, very small models. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { ROOT } from "../../lib/cli/process.ts";
+import { gridFile } from "../../lib/cli/grid_file.ts";
+import { main } from "../../lib/cli/sweep.ts";
 import { content, scratch } from "../lab/lab_files.ts";
+import { train as fakeTrain } from "../lab/small_lab.ts";
 import { UNFLAGGED } from "./train_process.ts";
 
 /** What most people have, and nothing has to be compiled for it. */
@@ -299,14 +302,44 @@ Deno.test("a boundary: what tells where success turns, and no more; the same com
 Deno.test("a dry run trains nothing and writes nothing, but says what it would take", () =>
   scratch(async (path) => {
     prepare(path("none.db"), { name: "night", ...GRID, watch: { attention: {}, weights: { perDecade: 4 } } });
-    const { code, stdout, stderr } = ended(await command(...into(path("none.db"), "--dry-run", "--shard", "1/3")).output());
+    const { code, stdout, stderr } = ended(await command(...into(path("none.db"), "--dry-run", "--shard", "1/3", "--limit", "1")).output());
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /\nOn disk: checkpoints [\d.]+ MiB, weights [\d.]+ MiB, attention about [\d.]+ MiB\.\n/);
     assertMatch(stdout, /^night: Does anything get lost\?\n/);
-    assertMatch(stdout, /\n2 runs, 2 of them to do, on cpu, /);
+    assertMatch(stdout, /\n2 runs, 1 of them to do, on cpu, /);
     assertMatch(stdout, /\n +1 +[\d,]+ +1 +[\d.]+ MiB +240 +\d:\d\d +L1 D8 H2 .* B15 |B7 C5\n/);
     assertMatch(stdout, /\nAt most about \d+:\d\d in all/);
     assertEquals(Array.from(Deno.readDirSync(path("")), ({ name }) => name), ["none.db.json"]);
+  }));
+
+/** Flags that don't go together, or say nothing that can be done, and what is said of them. */
+const APART: readonly (readonly [flags: string, says: string])[] = [
+  ["--status --limit 3", "Cannot use --limit with --status: must be one of them"],
+  ["--status --dry-run", "Cannot use --dry-run with --status: must be one of them"],
+  ["--dry-run --boundary model.dModel", "Cannot use --boundary with --dry-run: must be one of them"],
+  [
+    "--boundary model.dModel,model.dModel",
+    'Cannot read --boundary: must be two different fields, current value is "model.dModel,model.dModel"',
+  ],
+  ...["1s", "90s", "99999999h"].map((time) =>
+    [`--slurm --time ${time}`, `Cannot read --time: must be whole minutes, from 1m to 8760h, current value is "${time}"`] as const
+  ),
+];
+
+Deno.test("flags that don't go together are refused before anything is opened", async () => {
+  for (const [flags, says] of APART) {
+    const { message } = await assertRejects(() => main(["--experiment", "small_map", ...flags.split(" ")]), Error);
+    assertEquals(message, says);
+  }
+});
+
+Deno.test("where a lab has all of an experiment, no tasks are written", () =>
+  scratch(async (path) => {
+    const grid = path("tiny.json"), db = path("lab.db");
+    Deno.writeTextFileSync(grid, JSON.stringify({ grid: { ...GRID.grid, schedule: { steps: 20, evalEvery: 10 } } }));
+    await fakeTrain(db, await gridFile(grid));
+    assertEquals(await main(["--grid", grid, "--db", db, "--tasks", "2"]), 0);
+    assertEquals([...Deno.readDirSync(path(""))].filter(({ name }) => name.endsWith(".tasks")), []);
   }));
 
 /** Bad command lines, and what their one line must say. */

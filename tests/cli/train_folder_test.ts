@@ -1,4 +1,7 @@
-/** Folders of checkpoints and other outputs of `deno task train`: nothing is lost, mixed up or found unusable after the work. The real process. */
+/**
+ * Folders of checkpoints and other outputs of `deno task train`: nothing is lost, mixed up or found unusable after the work. The real
+ * process.
+ */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { metricsBeside, readSeed, seedFile } from "../../lib/train/checkpoints.ts";

@@ -111,6 +111,29 @@ gradientTest("pre-norm, none before the head, mean", {
 });
 gradientTest("the loss in doubles", { optim: { loss: "float64" } }, KERNELS.filter(({ name }) => name === "cpu"));
 
+for (const loss of ["stablemax", "mse"] as const) {
+  gradientTest(`${loss} loss`, { optim: { loss } });
+  gradientTest(`${loss} loss, full batch of 13 classes, no norm`, {
+    model: { norm: "none", biases: false, tokens: "a b", init: "normal" },
+    data: { prime: 13, batch: "full" },
+    optim: { loss, temperature: 0.3 },
+  }, KERNELS);
+  gradientTest(`${loss} loss of 12 classes, which need no padding`, { data: { prime: 12 }, optim: { loss, temperature: 7 } });
+}
+for (const loss of ["torch", "stable"] as const) {
+  gradientTest(`${loss} loss of logits divided by 2.5`, { optim: { loss, temperature: 2.5 } });
+  gradientTest(`${loss} loss of logits divided by 0.4, full batch`, { data: { batch: "full" }, optim: { loss, temperature: 0.4 } });
+}
+gradientTest(
+  "the loss in doubles of logits divided by 0.4",
+  { optim: { loss: "float64", temperature: 0.4 } },
+  KERNELS.filter(({ name }) => name === "cpu"),
+);
+gradientTest("label noise, mirrored split", { data: { labelNoise: 0.4, split: "mirrored", batch: "full" } });
+gradientTest("S3, whose mirrored split has any noise", {
+  data: { operation: "permutation_s3", labelNoise: 0.5, noiseLabels: "any", split: "mirrored" },
+});
+
 // The smallest sizes there are: one by one, and all at once.
 for (const norm of ["post", "pre", "none"] as const) {
   gradientTest(`d_mlp 1, ${norm}-norm`, { model: { dMlp: 1, norm } }, KERNELS);
@@ -124,6 +147,56 @@ gradientTest("modulus 3, more examples than elements", { data: { prime: 3, batch
 for (const tokens of TOKENS) {
   const model = { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "none", tokens } as const;
   gradientTest(`every size as small as it can be, [${tokens}]`, { model, data: { prime: 2, batch: 1 } }, KERNELS);
+}
+
+// Variants of the model, each with several of the other options.
+const PADDED = { dModel: 18, dMlp: 22 } as const, WITHOUT = { mixer: "none", heads: 1 } as const;
+const QUADRATIC = {
+  ...WITHOUT,
+  ...{ layers: 1, inputs: "one-hot", scaling: "mean-field", activation: "square", biases: false, init: "normal", initSigma: 1 } as const,
+};
+const VARIANTS: Readonly<Record<string, RunInput>> = {
+  "RMSNorm, post-norm, padding": { model: { normKind: "rms", ...PADDED } },
+  "RMSNorm, pre-norm, mean": { model: { normKind: "rms", norm: "pre", pooling: "mean", mask: "none" }, data: { batch: "full" } },
+  "uniform attention, causal, rows of their own": { model: { mixer: "uniform" } },
+  "uniform attention, causal, mean, shared rows": {
+    model: { mixer: "uniform", pooling: "mean", norm: "pre", layers: 3, ...PADDED },
+    data: { batch: "full" },
+  },
+  "uniform attention, no mask, no biases": {
+    model: { mixer: "uniform", mask: "none", norm: "none", biases: false, tokens: "a b =" },
+    data: { batch: "full" },
+  },
+  "tied, [a op b =]": { model: { tied: true } },
+  "tied, [a b =], shared rows, padding": { model: { tied: true, tokens: "a b =", ...PADDED }, data: { batch: "full" } },
+  "tied, [a b], no biases, mean, 5 classes": {
+    model: { tied: true, tokens: "a b", biases: false, pooling: "mean" },
+    data: { batch: "full", prime: 5 },
+  },
+  "x² in a transformer": { model: { activation: "square" } },
+  "MLP, GELU, 1 hidden layer": { model: { ...WITHOUT, layers: 1 } },
+  "MLP, ReLU, 3 hidden layers, full batch": {
+    model: { ...WITHOUT, layers: 3, activation: "relu", init: "normal" },
+    data: { batch: "full" },
+  },
+  "MLP, no biases, padding": { model: { ...WITHOUT, ...PADDED, layers: 2, biases: false }, data: { batch: "full" } },
+  "MLP, one-hot inputs": { model: { ...WITHOUT, layers: 2, inputs: "one-hot", activation: "relu" } },
+  "MLP, one-hot inputs, padding, full batch": { model: { ...WITHOUT, ...PADDED, layers: 1, inputs: "one-hot" }, data: { batch: "full" } },
+  "quadratic MLP": { model: QUADRATIC },
+  "quadratic MLP, full batch, 5 classes": { model: { ...QUADRATIC, dMlp: 9 }, data: { batch: "full", prime: 5 } },
+  "all that goes together": { model: { normKind: "rms", mixer: "uniform", tied: true, activation: "square", norm: "pre" } },
+};
+const ON_CARDS = /together|shared rows, padding|no biases, padding|one-hot inputs, padding/;
+for (const [name, input] of Object.entries(VARIANTS)) gradientTest(name, input, ON_CARDS.test(name) ? KERNELS : ALL);
+for (
+  const model of [{ ...WITHOUT, inputs: "embedded" }, { ...WITHOUT, inputs: "one-hot" }, {
+    mixer: "uniform",
+    normKind: "rms",
+    tied: true,
+  }] as const
+) {
+  const small = { ...model, layers: 1, dModel: 1, heads: 1, dMlp: 1, tokens: "a b" } as const;
+  gradientTest(`every size as small as it can be, ${Object.values(model)}`, { model: small, data: { prime: 2, batch: 1 } }, KERNELS);
 }
 
 const OTHERS = KERNELS.filter(({ all }) => !all);
@@ -175,6 +248,30 @@ const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; rea
     what: "a term left out of a fold",
     input: { data: { batch: "full" } },
     change: (op) => op.op === "fold" ? { ...op, segments: op.segments.map((each) => ({ ...each, sources: each.sources.slice(1) })) } : op,
+  },
+  {
+    what: "the head's part left out of a tied embedding's gradient",
+    input: { model: { tied: true } },
+    change: (op) => {
+      if (op.op !== "embedBackward") return op;
+      const { head: _, ...rest } = op;
+      return rest;
+    },
+  },
+  {
+    what: "an MLP's scaling left out of a gradient",
+    input: { model: QUADRATIC },
+    change: (op) => op.op === "pairsBackward" ? { ...op, factor: 1 } : op,
+  },
+  {
+    what: "the temperature left out",
+    input: { optim: { temperature: 1.01 } },
+    change: (op) => op.op === "loss" ? { ...op, scaled: false } : op,
+  },
+  {
+    what: "another loss",
+    input: { optim: { loss: "stablemax" } },
+    change: (op) => op.op === "loss" ? { ...op, kind: "cross-entropy" } : op,
   },
   {
     what: "a bias without its gradient",

@@ -2,13 +2,13 @@
  * Every operation once more, in doubles and plain loops, straight from the sentences of `op.ts`: what executors are compared with,
  * operation by operation. Buffers are one run's; words that are whole numbers are read through `bits`.
  */
-import type { Batch, ByValue, EmbedSegment, Op, RowsBy, View } from "../../lib/engine/op.ts";
+import type { Batch, ByValue, EmbedSegment, Loss, Op, RowsBy, View } from "../../lib/engine/op.ts";
 import { NORM_EPS } from "../../lib/engine/op.ts";
-import { HYPER, STATE } from "../../lib/engine/hyper.ts";
 import { batchIndex } from "../../lib/run/random.ts";
+import { hyper, type Memory, stateAt } from "./memory.ts";
+import { PERFORM_UPDATE } from "./update_interpreter.ts";
 
-/** A run's buffers by name; a buffer of whole numbers holds them as they are. */
-export type Memory = Readonly<Record<string, Float64Array>>;
+export type { Memory } from "./memory.ts";
 
 type Perform = { readonly [Name in Op["op"]]: (op: Extract<Op, { op: Name }>, memory: Memory) => void };
 
@@ -29,9 +29,6 @@ function examplesOf({ lists, B, C }: ByValue, memory: Memory, by: "a" | "b", val
   return range(words[from + value + 1] - words[from + value]).map((i) => words[from + C + 1 + words[from + value] + i]);
 }
 
-const hyper = (memory: Memory, name: string) => memory.hyper[HYPER.findIndex((field) => field.name === name)];
-const stateAt = (name: typeof STATE[number]) => STATE.indexOf(name);
-
 /** By its power series, which at 5, beyond which it is 1, has lost seven of a double's sixteen digits. */
 function erf(x: number): number {
   if (Math.abs(x) > 5) return Math.sign(x);
@@ -45,9 +42,21 @@ const ACTIVATION = {
     f: (x: number) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
     slope: (x: number) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI),
   },
+  square: { f: (x: number) => x * x, slope: (x: number) => 2 * x },
 };
 
-/** −log softmax(z) at y, and the gradient of it. */
+/** The losses of logits z at y, and the gradients of them. */
+const LOSS: Readonly<Record<Loss["kind"], (z: readonly number[], y: number) => { loss: number; gradient: number[] }>> = {
+  "cross-entropy": crossEntropy,
+  stablemax: (z, y) => {
+    const w = z.map((x) => (x >= 0 ? x + 1 : 1 / (1 - x))), slope = z.map((x) => (x >= 0 ? 1 : 1 / (1 - x) ** 2)), total = sum(w);
+    return { loss: Math.log(total / w[y]), gradient: slope.map((s, j) => s * (1 / total - (j === y ? 1 / w[j] : 0))) };
+  },
+  mse: (z, y) => {
+    const errors = z.map((x, j) => x - (j === y ? 1 : 0));
+    return { loss: sum(errors.map((e) => e * e)) / z.length, gradient: errors.map((e) => 2 * e / z.length) };
+  },
+};
 function crossEntropy(z: readonly number[], y: number): { loss: number; gradient: number[] } {
   const best = Math.max(...z), e = z.map((x) => Math.exp(x - best)), total = sum(e);
   return { loss: best + Math.log(total) - z[y], gradient: e.map((x, j) => x / total - (j === y ? 1 : 0)) };
@@ -56,11 +65,13 @@ function crossEntropy(z: readonly number[], y: number): { loss: number; gradient
 const tokenOf = ({ token: { by, base } }: EmbedSegment, i: number, pair: number) => by === "constant" ? base : rowOf({ by, base }, i, pair);
 
 export const PERFORM: Perform = {
-  product: ({ form, m, n, k, a, b, c, bias, add, activation, derivative, sums }, memory) => {
+  ...PERFORM_UPDATE,
+  product: ({ form, m, n, k, a, b, c, bias, add, activation, derivative, columns = n, sums }, memory) => {
     const A = memory[a.buffer], B = memory[b.buffer], before = add && memory[add.from.buffer].slice();
     for (const i of range(m)) {
       for (const j of range(n)) {
         let value = sum(range(k).map((x) => A[form === "tn" ? at(a, x, i) : at(a, i, x)] * B[form === "nt" ? at(b, j, x) : at(b, x, j)]));
+        if (j >= columns) value = 0;
         if (bias) value += memory[bias.buffer][at(bias, 0, j)];
         if (add && before) {
           const segment = add.rows?.segments.findLast(({ first }) => i >= first);
@@ -76,9 +87,10 @@ export const PERFORM: Perform = {
   },
   norm: ({ rows, D, x, w, b, stats, out }, memory) => {
     for (const i of range(rows)) {
-      const values = range(D).map((d) => memory[x.buffer][at(x, i, d)]), mean = sum(values) / D;
+      const values = range(D).map((d) => memory[x.buffer][at(x, i, d)]), mean = b ? sum(values) / D : 0;
       const scale = 1 / Math.sqrt(sum(values.map((value) => (value - mean) ** 2)) / D + NORM_EPS);
-      const scaled = (d: number) => (values[d] - mean) * scale * memory[w.buffer][at(w, 0, d)] + memory[b.buffer][at(b, 0, d)];
+      const shift = (d: number) => b ? memory[b.buffer][at(b, 0, d)] : 0;
+      const scaled = (d: number) => (values[d] - mean) * scale * memory[w.buffer][at(w, 0, d)] + shift(d);
       for (const d of range(D)) memory[out.buffer][at(out, i, d)] = scaled(d);
       memory[stats].set([mean, scale], 2 * i);
     }
@@ -90,7 +102,7 @@ export const PERFORM: Perform = {
     );
     for (const i of range(rows)) {
       const g = G[i].map((value, d) => value * memory[w.buffer][at(w, 0, d)]),
-        mean = sum(g) / D,
+        mean = db ? sum(g) / D : 0,
         along = sum(g.map((value, d) => value * X[i][d])) / D;
       for (const d of range(D)) {
         const around = add ? memory[add.buffer][at(add, i, d)] : 0;
@@ -99,27 +111,30 @@ export const PERFORM: Perform = {
     }
     for (const d of range(D)) {
       memory[dw.buffer][at(dw, 0, d)] = sum(G.map((g, i) => g[d] * X[i][d]));
-      memory[db.buffer][at(db, 0, d)] = sum(G.map((g) => g[d]));
+      if (db) memory[db.buffer][at(db, 0, d)] = sum(G.map((g) => g[d]));
     }
   },
   attention: (op, memory) => {
     const { H, K, count, queries, keys, qkv, pattern, z } = op, K4 = 4 * Math.ceil(K / 4), Q = memory[qkv.buffer];
+    const isUniform = op.weights === "uniform", values = isUniform ? 0 : 2;
     for (const i of range(count)) {
       const pair = op.over === "ab" ? pairOf(op, memory, i) : 0, row = new Map(keys.map((key) => [key.position, rowOf(key, i, pair)]));
       for (const h of range(H)) {
         const part = (s: number, which: number, k: number) => Q[at(qkv, row.get(s)!, (which * H + h) * K4 + k)];
         for (const { position, base, sees } of queries) {
-          const scores = sees.map((s) => sum(range(K).map((k) => part(position, 0, k) * part(s, 1, k))) / Math.sqrt(K));
+          const scores = sees.map((s) => isUniform ? 0 : sum(range(K).map((k) => part(position, 0, k) * part(s, 1, k))) / Math.sqrt(K));
           const e = scores.map((score) => Math.exp(score - Math.max(...scores))), weights = e.map((x) => x / sum(e));
           memory[pattern].set(range(4).map((s) => weights[sees.indexOf(s)] ?? 0), ((base + i) * H + h) * 4);
-          for (const k of range(K)) memory[z.buffer][at(z, base + i, h * K4 + k)] = sum(sees.map((s, n) => weights[n] * part(s, 2, k)));
+          for (const k of range(K)) {
+            memory[z.buffer][at(z, base + i, h * K4 + k)] = sum(sees.map((s, n) => weights[n] * part(s, values, k)));
+          }
         }
       }
     }
   },
   attentionBackward: (op, memory) => {
     const { H, K, count, queries, keys, qkv, pattern, dz, dqkv, shared } = op, K4 = 4 * Math.ceil(K / 4), Q = memory[qkv.buffer];
-    const positions = shared?.positions ?? [];
+    const positions = shared?.positions ?? [], parts = op.weights === "uniform" ? 1 : 3;
     for (const i of range(count)) {
       const pair = op.over === "ab" ? pairOf(op, memory, i) : 0, row = new Map(keys.map((key) => [key.position, rowOf(key, i, pair)]));
       for (const h of range(H)) {
@@ -128,20 +143,27 @@ export const PERFORM: Perform = {
         const d = (base: number, k: number) => memory[dz.buffer][at(dz, base + i, h * K4 + k)];
         const terms = queries.map(({ position, base, sees }) => {
           const p = sees.map((s) => memory[pattern][((base + i) * H + h) * 4 + s]);
-          const g = sees.map((s) => sum(range(K).map((k) => d(base, k) * part(s, 2, k)))), mean = sum(g.map((x, n) => p[n] * x));
+          const g = sees.map((s) => sum(range(K).map((k) => d(base, k) * part(s, parts - 1, k)))), mean = sum(g.map((x, n) => p[n] * x));
           return { position, base, sees, p, ds: g.map((x, n) => p[n] * (x - mean) / Math.sqrt(K)) };
         });
         const put = (s: number, which: number, k: number, value: number) => {
           const place = positions.indexOf(s);
           if (place < 0 || !shared) memory[dqkv.buffer][at(dqkv, row.get(s)!, column(which, k))] = value;
-          else memory[shared.out.buffer][at(shared.out, i, place * 3 * H * K4 + column(which, k))] = value;
+          else memory[shared.out.buffer][at(shared.out, i, place * parts * H * K4 + column(which, k))] = value;
         };
         for (const k of range(K)) {
-          for (const { position, sees, ds } of terms) put(position, 0, k, sum(sees.map((s, n) => ds[n] * part(s, 1, k))));
+          for (const { position, sees, ds } of parts === 3 ? terms : []) {
+            put(
+              position,
+              0,
+              k,
+              sum(sees.map((s, n) => ds[n] * part(s, 1, k))),
+            );
+          }
           for (const { position: s } of keys) {
             const seeing = terms.filter(({ sees }) => sees.includes(s));
-            put(s, 1, k, sum(seeing.map(({ position, sees, ds }) => ds[sees.indexOf(s)] * part(position, 0, k))));
-            put(s, 2, k, sum(seeing.map(({ base, sees, p }) => p[sees.indexOf(s)] * d(base, k))));
+            if (parts === 3) put(s, 1, k, sum(seeing.map(({ position, sees, ds }) => ds[sees.indexOf(s)] * part(position, 0, k))));
+            put(s, parts - 1, k, sum(seeing.map(({ base, sees, p }) => p[sees.indexOf(s)] * d(base, k))));
           }
         }
       }
@@ -159,7 +181,7 @@ export const PERFORM: Perform = {
     }
   },
   embedBackward: (op, memory) => {
-    const { segments, V, T, firstElement, C, dx, dW_E, dW_pos } = op, W = dW_E.stride;
+    const { segments, V, T, firstElement, C, dx, dW_E, dW_pos, head } = op, W = dW_E.stride;
     const add = (to: View, row: number, from: number) => {
       for (const d of range(W)) memory[to.buffer][at(to, row, d)] += memory[dx.buffer][at(dx, from, d)];
     };
@@ -171,6 +193,34 @@ export const PERFORM: Perform = {
       else if (by === "index") { for (const i of range(count)) add(dW_E, firstElement + i, first + i); }
       else for (const v of range(C)) for (const e of examplesOf(op, memory, by, v)) add(dW_E, firstElement + v, first + e);
     }
+    if (!head) return;
+    for (const v of range(C)) {
+      for (const d of range(W)) memory[dW_E.buffer][at(dW_E, firstElement + v, d)] += memory[head.buffer][at(head, v, d)];
+    }
+  },
+  pairs: (op, memory) => {
+    const { x, second, factor, bias, activation, pre, out } = op, X = memory[x.buffer];
+    for (const i of range(op.examples)) {
+      const pair = pairOf(op, memory, i);
+      for (const m of range(op.width)) {
+        const value = factor * (X[at(x, a(pair), m)] + X[at(x, second + b(pair), m)]) + (bias ? memory[bias.buffer][at(bias, 0, m)] : 0);
+        memory[pre.buffer][at(pre, i, m)] = value;
+        memory[out.buffer][at(out, i, m)] = ACTIVATION[activation].f(value);
+      }
+    }
+  },
+  pairsBackward: (op, memory) => {
+    for (const v of range(op.C)) {
+      for (const [by, row] of [["a", v], ["b", op.second + v]] as const) {
+        const examples = examplesOf(op, memory, by, v);
+        for (const m of range(op.width)) {
+          memory[op.dx.buffer][at(op.dx, row, m)] = op.factor * sum(examples.map((e) => memory[op.dy.buffer][at(op.dy, e, m)]));
+        }
+      }
+    }
+  },
+  sums: ({ rows, width, x, out }, memory) => {
+    for (const c of range(width)) memory[out.buffer][at(out, 0, c)] = sum(range(rows).map((i) => memory[x.buffer][at(x, i, c)]));
   },
   fold: (op, memory) => {
     for (const { first, count, sources } of op.segments) {
@@ -206,23 +256,10 @@ export const PERFORM: Perform = {
   },
   loss: (op, memory) => {
     for (const i of range(op.examples)) {
-      const z = range(op.C).map((c) => memory[op.logits.buffer][at(op.logits, i, c)]), y = target(pairOf(op, memory, i));
-      const { loss, gradient } = crossEntropy(z, y);
+      const scale = op.scaled ? hyper(memory, "logit_scale") : 1, y = target(pairOf(op, memory, i));
+      const z = range(op.C).map((c) => scale * memory[op.logits.buffer][at(op.logits, i, c)]), { loss, gradient } = LOSS[op.kind](z, y);
       memory[op.stats].set([loss, z.indexOf(Math.max(...z)) === y ? 1 : 0], 2 * i);
-      if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = gradient[c] / op.examples; }
-    }
-  },
-  update: ({ first, words, vectorsFrom, params, grads, moments: [m, v] }, memory) => {
-    const of = (name: string) => hyper(memory, name), step = memory.state[stateAt("step")];
-    if (step >= memory.state[stateAt("steps")]) return;
-    const lr = of("lr") * (of("warmup") > 0 ? Math.min(step / of("warmup"), 1) : 1);
-    const correction = (name: string) => 1 - Math.exp((step + 1) * of(name));
-    for (const i of range(words).map((word) => first + word)) {
-      const g = memory[grads][i], decay = i < vectorsFrom || of("decay_vectors") === 1 ? of("weight_decay") : 0;
-      memory[m][i] = of("beta1") * memory[m][i] + of("one_minus_beta1") * g;
-      memory[v][i] = of("beta2") * memory[v][i] + of("one_minus_beta2") * g * g;
-      const root = Math.sqrt(memory[v][i] / correction("log_beta2")) + of("eps");
-      memory[params][i] = memory[params][i] * (1 - lr * decay) - lr * memory[m][i] / correction("log_beta1") / root;
+      if (op.dlogits) { for (const c of range(op.C)) memory[op.dlogits.buffer][at(op.dlogits, i, c)] = scale * gradient[c] / op.examples; }
     }
   },
   sample: ({ batch, examples, pairs }, memory) => {
@@ -256,6 +293,11 @@ export const PERFORM: Perform = {
       const side = pair < hyper(memory, "train_pairs") ? 0 : 2;
       for (const part of [0, 1]) memory[sums][side + part] += memory[kept ?? stats][2 * i + part];
     }
+  },
+  noisyRight: ({ examples, stats, sum }, memory) => {
+    const first = memory.state[stateAt("chunk")] * examples, noisy = hyper(memory, "noisy_pairs");
+    if (first === 0) memory[sum][0] = 0;
+    for (const i of range(examples)) if (first + i < noisy) memory[sum][0] += memory[stats][2 * i + 1];
   },
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {
     const train = hyper(memory, "train_pairs"), validation = hyper(memory, "pairs") - train, [loss, right, examples] = memory[batchSums];

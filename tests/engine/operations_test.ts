@@ -6,9 +6,11 @@ import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { HYPER, hyperWords, stateWords } from "../../lib/engine/hyper.ts";
 import type { ListName, Op, Plan, Product } from "../../lib/engine/op.ts";
 import { plan } from "../../lib/engine/plan.ts";
+import { readsGradient } from "../../lib/engine/update.ts";
 import { pack } from "../../lib/engine/rows.ts";
 import { attentionProbe } from "../../lib/run/attention.ts";
-import { initialise } from "../../lib/run/layout.ts";
+import { besideAtStart } from "../../lib/run/beside.ts";
+import { initialise, write } from "../../lib/run/layout.ts";
 import { dataset } from "../../lib/run/operations.ts";
 import { Random } from "../../lib/run/random.ts";
 import { type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
@@ -32,11 +34,13 @@ function memoryOf(spec: RunSpec, { buffers, attention }: Plan): Memory {
   memory.params.set(initialise(spec));
   memory.m.set(memory.params.map((x) => Math.fround(0.1 * x)));
   memory.v.set(memory.params.map((x) => Math.fround(x * x * random.uniform())));
+  for (const [name, values] of Object.entries(besideAtStart(spec, initialise(spec)) ?? {})) memory[name].set(values);
   const words = hyperWords(spec), floats = new Float32Array(words.buffer);
   memory.hyper.set(HYPER.map(({ type }, i) => (type === "f32" ? floats : words)[i]));
   memory.state.set(stateWords(spec, 3));
   memory.pairs.set(Array.from(a, (_, i) => pack(a[i], b[i], target[i])));
-  const probe = attentionProbe(spec, { pairs: attention!.N, full: attention!.S });
+  if (!attention) return memory;
+  const probe = attentionProbe(spec, { pairs: attention.N, full: attention.S });
   memory["attention.batch"].set(Array.from(probe.a, (a, i) => pack(a, probe.b[i], 0)));
   return memory;
 }
@@ -119,18 +123,48 @@ const MODELS: Readonly<Record<string, RunInput>> = {
   "decoder, post-norm, shared rows": { data: { batch: "full" }, optim: { loss: "stable", decay: "matrices" } },
   "encoder, pre-norm, mean, shared rows": {
     model: { norm: "pre", mask: "none", pooling: "mean", tokens: "a b", activation: "relu" },
-    data: { batch: "full" },
+    data: { batch: "full", labelNoise: 0.3, split: "mirrored" },
   },
   "without norms and biases, one class more, some tensors frozen": {
     model: { norm: "none", biases: false, tokens: "a b =", extraClasses: 1 },
     data: { batch: "full" },
-    optim: { warmup: 0, frozen: "embed+attn" },
+    optim: { warmup: 0, frozen: "embed+attn", loss: "stablemax", temperature: 2 },
+  },
+  "RMSNorm, uniform attention, tied, shared rows": {
+    model: { normKind: "rms", norm: "pre", mixer: "uniform", tied: true, tokens: "a b =", activation: "square" },
+    data: { batch: "full" },
+  },
+  "MLP on embeddings": { model: { mixer: "none", heads: 1, dModel: 10, dMlp: 18 }, data: { batch: "full" } },
+  "quadratic MLP on one-hot vectors": {
+    model: { mixer: "none", heads: 1, layers: 1, inputs: "one-hot", scaling: "mean-field", activation: "square", biases: false },
+    data: { batch: 5 },
   },
   "every size as small as it can be": {
     model: { layers: 1, dModel: 1, heads: 1, dMlp: 1, norm: "pre", tokens: "a b" },
-    data: { prime: 2, batch: 1 },
+    data: { prime: 2, batch: 1, labelNoise: 0.5 },
+    optim: { loss: "mse" },
   },
 };
+/** Of these only what comes after the gradient, which is noise. */
+const UPDATES: Readonly<Record<string, RunInput>> = {
+  "Muon, a schedule, decay on some groups, Grokfast's average": {
+    model: { layers: 1, dMlp: 10 },
+    optim: { rule: "muon", lrSchedule: "cosine", lrSteps: 70, decayGroups: "attn+biases", gradFilter: "grokfast-ema" },
+  },
+  "Lion, gradients orthogonal to weights, norms limited": {
+    model: { layers: 1, norm: "pre" },
+    optim: { rule: "lion", lrSchedule: "linear", lrSteps: 60, gradFilter: "orthogonal", heldNorm: "start", rowNorm: 0.9 },
+  },
+  "SGD with momentum, Grokfast's moving average": {
+    model: { layers: 1, biases: false },
+    optim: { rule: "sgd", momentum: 0.9, gradFilter: "grokfast-ma", filterWindow: 4 },
+  },
+  "the sign of the gradient": { model: { layers: 1 }, optim: { rule: "signsgd", warmup: 0 } },
+  "Adam with L2": { model: { layers: 1 }, optim: { rule: "adam" } },
+};
+/** Operations of Muon that are like others, which are compared. */
+const ALIKE = /W_K|W_V|W_O|Schulz [345]/;
+
 const specOf = (input: RunInput) =>
   runSpec({
     ...input,
@@ -144,10 +178,32 @@ const ORDER: readonly ListName[] = ["batch", "step", "elements", "chunk", "endOf
 const seen = new Set<string>();
 for (const [name, input] of Object.entries(MODELS)) {
   testOn(KERNELS, `operations: ${name}`, async (engine) => {
-    const spec = specOf(input), made = plan(spec, WATCHED), memory = memoryOf(spec, made);
+    const spec = specOf(input), made = plan(spec, spec.model.mixer === "none" ? {} : WATCHED), memory = memoryOf(spec, made);
     for (const op of ORDER.flatMap((list) => made.lists[list])) {
       seen.add(op.op);
       await matches(engine, made, op, memory);
+    }
+  });
+}
+
+for (const [name, input] of Object.entries(UPDATES)) {
+  testOn(KERNELS, `operations: ${name}`, async (engine) => {
+    const spec = specOf(input), made = plan(spec, WATCHED), memory = memoryOf(spec, made), random = new Random(1, "resample");
+    const { lists: { step }, layout: { tensors } } = made;
+    for (const tensor of tensors) {
+      const size = tensor.dims.reduce((product, n) => product * n), flat = new Float32Array(memory.grads);
+      write(tensor, flat, Array.from({ length: size }, () => 0.1 * random.normal()));
+      memory.grads.set(flat);
+    }
+    const ops = step.slice(step.findIndex(readsGradient)).filter(({ label }) => !ALIKE.test(label));
+    // The last update of a round of the moving average, the first of the next, and one after the run's last, which changes nothing.
+    for (const done of spec.optim.rule === "muon" ? [3] : [3, 4, 10]) {
+      memory.state[0] = done;
+      for (const op of ops) {
+        if (done === 10 && op.op === "orthogonalGradient") continue; // what it fills nobody reads then
+        seen.add(op.op);
+        await matches(engine, made, op, memory);
+      }
     }
   });
 }

@@ -65,14 +65,24 @@ test("what differs between runs of a shape may be anything that is data", async 
   trainer.dispose();
 });
 
-for (const batch of [16, "full"] as const) {
-  test(`rows can be emptied, filled and moved while the others go on, batch ${batch}`, async (engine) => {
-    const specs = [1, 2, 3].map((seed) => run(seed, { data: { batch } }));
+/** By how batches are made, and with an optimiser that keeps all there is to keep. */
+const KINDS: Readonly<Record<string, RunInput>> = {
+  "batch 16": { data: { batch: 16 } },
+  "batch full": { data: { batch: "full" } },
+  "much state": {
+    model: { layers: 1 },
+    data: { batch: "full" },
+    optim: { rule: "muon", lrSchedule: "linear", lrSteps: 50, gradFilter: "grokfast-ma", filterWindow: 4, heldNorm: "start" },
+  },
+};
+for (const [kind, input] of Object.entries(KINDS)) {
+  test(`rows can be emptied, filled and moved while the others go on, ${kind}`, async (engine) => {
+    const specs = [1, 2, 3].map((seed) => run(seed, input));
     const trainer = await engine.open(specs);
     await advance(trainer, 7);
     trainer.drop(0); // the run in row 2 moves on the GPU
     const rest = await advance(trainer, 6);
-    const newcomer = run(9, { data: { batch } });
+    const newcomer = run(9, input);
     trainer.place(0, newcomer);
     const last = await advance(trainer, 7);
     assertEquals(trainer.steps, [7, 20, 20]);
@@ -86,10 +96,10 @@ for (const batch of [16, "full"] as const) {
     trainer.dispose();
   });
 
-  test(`stopped anywhere, kept, and taken up elsewhere: the same bits, batch ${batch}`, async (engine) => {
-    const spec = run(4, { data: { batch } });
+  test(`stopped anywhere, kept, and taken up elsewhere: the same bits, ${kind}`, async (engine) => {
+    const spec = run(4, input);
     const whole = await alone(engine, spec, 30);
-    const first = await engine.open([run(1, { data: { batch } }), spec]);
+    const first = await engine.open([run(1, input), spec]);
     const before = ofRow(await advance(first, 9), 1);
     const kept = await first.snapshot(1);
     first.dispose();
@@ -166,6 +176,40 @@ test("metrics are what they say", async (engine) => {
   trainer.dispose();
 });
 
+test("with label noise, train accuracy counts the labels that are trained on, and the noise that is memorised is told", async (engine) => {
+  // More pairs than a chunk of an evaluation has, and more of them noisy.
+  const noisy = (seed: number, labelNoise: number) =>
+    run(seed, {
+      model: { layers: 1, dModel: 4, heads: 1, dMlp: 4, tokens: "a b" },
+      data: { prime: 53, trainFraction: 0.9, labelNoise, split: "mirrored" },
+      schedule: { steps: 4 },
+    });
+  const specs = [noisy(1, 0.05), noisy(2, 1), noisy(3, 0.3)], trainer = await engine.open(specs);
+  const evaluations = await advance(trainer, 4);
+  trainer.drop(0);
+  const looked = await trainer.evaluate();
+  for (const [row, spec] of specs.entries()) {
+    const { metrics, snapshot } = await alone(engine, spec, 4), last = metrics.at(-1)!;
+    assertEquals(ofRow(evaluations, row), metrics);
+    if (row > 0) assertEquals(ofRow(looked, row)[0].noisyAcc, last.noisyAcc);
+    assert(last.noisyAcc > 0);
+    const kept = await engine.open([snapshot]), { a, b, target, answer, noisy, trainCount } = dataset(spec.data, spec.seed);
+    const logits = await kept.logits(0, a, b);
+    const said = a.map((_, i) => {
+      const z = logits.subarray(53 * i, 53 * (i + 1));
+      return z.indexOf(Math.max(...z));
+    });
+    const share = (labels: Uint32Array, from: number, to: number) =>
+      Math.fround(said.slice(from, to).filter((y, i) => y === labels[from + i]).length / (to - from));
+    assertEquals(noisy, [126, 2528, 758][row]);
+    const expected = [share(target, 0, trainCount), share(target, 0, noisy), share(answer, trainCount, a.length)];
+    assertEquals([last.trainAcc, last.noisyAcc, last.valAcc].map(Math.fround), expected);
+    kept.dispose();
+  }
+  trainer.dispose();
+  assertEquals((await alone(engine, run(1), 4)).metrics.map(({ noisyAcc }) => noisyAcc), [NaN, NaN]);
+});
+
 test("warm-up: the first update has learning rate 0", async (engine) => {
   const spec = run(2);
   const { snapshot } = await alone(engine, spec, 1);
@@ -177,7 +221,11 @@ test("a loss that an executor has no kernel for, and elements that there are not
   for (const loss of ["torch", "stable", "float64"] as const) {
     const other = run(2, { optim: { loss } });
     if (losses.includes(loss)) trainer.place(0, other);
-    else assertThrows(() => trainer.place(0, other), Error, `its loss on ${info.engine} must be torch or stable, current value is float64`);
+    else {assertThrows(
+        () => trainer.place(0, other),
+        Error,
+        `its loss on ${info.engine} must be ${losses.join(" or ")}, current value is float64`,
+      );}
   }
   for (const a of [11, -1, 0.5]) {
     const message = `elements must be whole numbers below 11, current value is ${a}`;

@@ -31,6 +31,7 @@ const runs: (BoardRun & { metrics: Metrics[] })[] = grid({
       gradNorm: 0,
       batchLoss: 0,
       batchAcc: 1,
+      noisyAcc: NaN,
     }));
     return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep, metrics };
   });

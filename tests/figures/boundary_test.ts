@@ -1,4 +1,7 @@
-/** The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, delay, survival cell by cell. */
+/**
+ * The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, delay, survival cell by
+ * cell.
+ */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";

@@ -1,4 +1,7 @@
-/** The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps against a count. */
+/**
+ * The figures of the study of capacity, from constructed runs: survival curves, the map of capacities, trajectories, stability, steps
+ * against a count.
+ */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
@@ -23,7 +26,7 @@ const runsOf = (lists: Grid, at: (spec: RunSpec) => number | null): Known[] =>
     const grokkingStep = at(spec);
     const metrics = range(0, 101).map((i) => {
       const step = 10 * i, trainAcc = Number(step >= 100), valAcc = Number(grokkingStep !== null && step >= grokkingStep);
-      return { step, trainAcc, valAcc, trainLoss: 1, valLoss: 1, weightNorm: 1, gradNorm: 0, batchLoss: 0, batchAcc: 0 };
+      return { step, trainAcc, valAcc, trainLoss: 1, valLoss: 1, weightNorm: 1, gradNorm: 0, batchLoss: 0, batchAcc: 0, noisyAcc: NaN };
     });
     return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep, metrics };
   });

@@ -19,7 +19,17 @@ import { groupsBy } from "../../lib/analysis/runs/groups.ts";
 const CLASSES = 29;
 
 function metrics(step: number, values: Partial<Metrics> = {}): Metrics {
-  const blank = { trainLoss: 3, trainAcc: 0, valLoss: 3, valAcc: 0, weightNorm: 30, gradNorm: 1, batchLoss: NaN, batchAcc: NaN };
+  const blank = {
+    trainLoss: 3,
+    trainAcc: 0,
+    valLoss: 3,
+    valAcc: 0,
+    weightNorm: 30,
+    gradNorm: 1,
+    batchLoss: NaN,
+    batchAcc: NaN,
+    noisyAcc: NaN,
+  };
   return { step, ...blank, ...values };
 }
 

@@ -1,4 +1,7 @@
-/** The film of attention: what its page holds, and, where there is a browser, that it plays there by mouse and by keys, and shows its still without scripts. */
+/**
+ * The film of attention: what its page holds, and, where there is a browser, that it plays there by mouse and by keys, and shows its still
+ * without scripts.
+ */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { chromium } from "playwright-core";
 import { browser } from "../../lib/cli/setup.ts";

@@ -1,4 +1,7 @@
-/** Figures with a script: what a page holds of them, that they start, each once, and that what a page's text must not hold can't get into it. */
+/**
+ * Figures with a script: what a page holds of them, that they start, each once, and that what a page's text must not hold can't get into
+ * it.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
 import { movable, type MovableFigure } from "../../lib/figures/html.ts";

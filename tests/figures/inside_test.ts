@@ -39,9 +39,10 @@ Deno.test("numbers follow each other on their circle by the angle 2πka / p", ()
 
 Deno.test("the picture of the head: vermilion above zero, blue below, white at zero, the largest weight in full colour", () => {
   const head = { rows: 1, columns: 3, values: [2, -1, 0] };
-  const url = insideFigure({ seed: 0, step: 0, embedding: { rows: 5, columns: 1, values: [1, 2, 3, 4, 5] }, head }).svg.match(
-    /data:image\/png;base64,([^"]+)/,
-  );
+  const url = insideFigure({ seed: 0, step: 0, embedding: { rows: 5, columns: 1, values: [1, 2, 3, 4, 5] }, head, reads: "neurons" }).svg
+    .match(
+      /data:image\/png;base64,([^"]+)/,
+    );
   assert(url, "no picture");
   const { width, height, data, channels } = decode(Uint8Array.from(atob(url[1]), (letter) => letter.charCodeAt(0)));
   assertEquals([width % 3, height > 0, channels], [0, true, 3]);
@@ -79,7 +80,7 @@ Deno.test("a network whose embedding is one circle is said to be, and every numb
 Deno.test("the dashboard has the curves, and the weights where they are given", () => {
   const metrics = [0, 10, 20].map((step) => ({
     ...{ step, trainLoss: 1 / (step + 1), trainAcc: 1, valLoss: 1, valAcc: step / 20, weightNorm: 5 + step, gradNorm: 1 },
-    ...{ batchLoss: 1, batchAcc: 1 },
+    ...{ batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
   }));
   const runs = [{ spec: SPEC, metrics, memorisationStep: 0, grokkingStep: 20 }];
   const without = dashboard(runs), whole = dashboard(runs, { inside: inside({ spec: SPEC, step: 20, params: initialise(SPEC) }) });
@@ -111,7 +112,7 @@ Deno.test("a line goes round where numbers form a circle, and through no tangle;
   assertEquals([isCircle(points(0)), isCircle(points(0.05)), isCircle(points(1))], [true, true, false]);
   const drawn = (noise: number) => {
     const values = Array.from({ length: p }, (_, a) => at(a, noise)).flat(), head = { rows: 1, columns: 1, values: [1] };
-    const svg = embeddingFigure({ seed: 0, step: 0, embedding: { rows: p, columns: 2, values }, head }).svg;
+    const svg = embeddingFigure({ seed: 0, step: 0, embedding: { rows: p, columns: 2, values }, head, reads: "neurons" }).svg;
     const document = new DOMParser().parseFromString(svg, "image/svg+xml");
     const places = [...document.querySelectorAll("text")].filter((text) => /^\d+$/.test(text.textContent)).map((text) => {
       // Its place in the panel, and its own shift from the dot.

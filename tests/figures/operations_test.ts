@@ -19,7 +19,7 @@ function run(seed: number, memorised: number | null, grokked: number | null, pla
     const trainAcc = (knows ? 1 : 0.2) - (knows ? dip : 0), valAcc = (understands ? 1 : knows ? plateau : 0) - (understands ? dip : 0);
     return {
       ...{ step, trainAcc, valAcc, trainLoss: knows ? 0.01 : 3, valLoss: understands ? 0.1 : 5, weightNorm: 1, gradNorm: 1 },
-      ...{ batchLoss: NaN, batchAcc: NaN },
+      ...{ batchLoss: NaN, batchAcc: NaN, noisyAcc: NaN },
     };
   });
   const spec = runSpec({ preset: "one-layer", data: { prime: CLASSES }, seed });

@@ -14,7 +14,10 @@ import { parsed, shapes, texts } from "./figure_parts.ts";
 const P = 13, SPEC = runSpec({ preset: "boundaries", model: { dModel: 4, heads: 1 }, data: { prime: P }, seed: 3 });
 const angle = (n: number) => 2 * Math.PI * n / P;
 
-/** A reading of a network that holds so much of a structure (0 … 1): waves of frequencies 2 and 5 in the logits, a circle of frequency 2 in the features. */
+/**
+ * A reading of a network that holds so much of a structure (0 … 1): waves of frequencies 2 and 5 in the logits, a circle of frequency 2 in
+ * the features.
+ */
 function made(step: number, structure: number, keys: readonly number[] = [2, 5]): Reading {
   const random = new Random(step, "init"), task = linearTask(SPEC);
   const from = (columns: number, value: (s: number, at: number) => number) =>
@@ -34,7 +37,18 @@ function made(step: number, structure: number, keys: readonly number[] = [2, 5])
 const READINGS = [made(0, 0), made(100, 0.1), made(1000, 0.6), made(2000, 1)];
 
 const metrics = (step: number, loss: number) => ({
-  ...{ step, trainLoss: loss, trainAcc: 1, valLoss: 2 * loss, valAcc: 0.5, weightNorm: 5, gradNorm: 1, batchLoss: 1, batchAcc: 1 },
+  ...{
+    step,
+    trainLoss: loss,
+    trainAcc: 1,
+    valLoss: 2 * loss,
+    valAcc: 0.5,
+    weightNorm: 5,
+    gradNorm: 1,
+    batchLoss: 1,
+    batchAcc: 1,
+    noisyAcc: NaN,
+  },
 });
 const run = (more: Partial<ProbedRun> = {}): ProbedRun => ({
   ...{ spec: SPEC, keys: [2, 5], readings: READINGS, memorisationStep: 90, grokkingStep: 1000 },

@@ -1,6 +1,6 @@
 /**
- * Damaged labs and records: values, rows and schemas through SQL, bytes of the database, and the files of both. A lab gives findings or is refused,
- * a record is refused, in one short line each; neither ever passes where a value has changed.
+ * Damaged labs and records: values, rows and schemas through SQL, bytes of the database, and the files of both. A lab gives findings or is
+ * refused, a record is refused, in one short line each; neither ever passes where a value has changed.
  */
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";

@@ -1,6 +1,6 @@
 /**
- * Damaged safetensors files and folders of checkpoints, read by all that reads them. Whatever is in a file, it is loaded or refused in one short
- * line, and nothing is written.
+ * Damaged safetensors files and folders of checkpoints, read by all that reads them. Whatever is in a file, it is loaded or refused in one
+ * short line, and nothing is written.
  */
 import { join } from "node:path";
 import { runSpec } from "../../lib/run/spec.ts";
@@ -9,6 +9,9 @@ import { loadAttention, saveAttention } from "../../lib/train/attention_file.ts"
 import { CheckpointFolder, metricsBeside, readSeed, seedFile } from "../../lib/train/checkpoints.ts";
 import { metricsCsv } from "../../lib/train/metrics_csv.ts";
 import { snapshotOf, train } from "../../lib/train/train.ts";
+import { hookedConfig, hookedFile } from "../../lib/train/hooked.ts";
+import { importWeights } from "../../lib/train/hooked_import.ts";
+import { encode, readFile } from "../../lib/train/safetensors.ts";
 import { loadWeights, readCheckpoint, saveCheckpoint } from "../../lib/train/weights.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import type { Chance, Finding } from "./finding.ts";
@@ -43,11 +46,24 @@ async function originals(folder: string) {
     attention: {},
     onProgress: (news) => news.forEach(({ attention }) => attention && readings.push(attention)),
   });
-  const checkpoint = join(folder, "checkpoint"), attention = join(folder, "attention");
+  const checkpoint = join(folder, "checkpoint"), attention = join(folder, "attention"), hooked = join(folder, "hooked");
   await saveCheckpoint(checkpoint, run.snapshot!, run.metrics);
   await saveAttention(attention, { spec, readings });
   const csv = new TextEncoder().encode(metricsCsv([{ seed: 3, metrics: run.metrics }]));
-  return { spec, bytes: [await Deno.readFile(checkpoint), await Deno.readFile(attention)], csv };
+  await Deno.writeFile(hooked, hookedFile(spec, run.snapshot!.params));
+  await Deno.writeFile(hooked, await foreign(hooked));
+  const config = new TextEncoder().encode(JSON.stringify(hookedConfig(spec)));
+  return { spec, bytes: await Promise.all([checkpoint, attention, hooked].map((path) => Deno.readFile(path))), csv, config };
+}
+
+/** A state dict as TransformerLens leaves it: no spec, but buffers. */
+async function foreign(path: string): Promise<Uint8Array> {
+  const own = [...(await readFile(path)).tensors].map(([name, { shape, bytes }]) => {
+    return { name, shape, values: new Float32Array(bytes.slice().buffer) };
+  });
+  const mask = { name: "blocks.0.attn.mask", shape: [0, 0], values: new Float32Array(0) };
+  const tensors = [...own, mask, { name: "blocks.0.attn.IGNORE", shape: [], values: Float32Array.of(-Infinity) }];
+  return encode({ metadata: {}, tensors });
 }
 
 /** One way to damage bytes: at random places, or in the header as JSON. */
@@ -147,6 +163,35 @@ function damagedCsv(random: Chance, bytes: Uint8Array): Uint8Array {
   return new TextEncoder().encode(lines.join("\n"));
 }
 
+/** A config with a value that is another, or lost, or no JSON any more. */
+function damagedConfig(random: Chance, bytes: Uint8Array): Uint8Array {
+  const text = new TextDecoder().decode(bytes),
+    config = JSON.parse(text),
+    names = Object.keys(config),
+    name = names[random.below(names.length)];
+  const values: readonly unknown[] = [undefined, ...NUMBERS, ...NASTY, "LN", "gelu_new", "bidirectional"];
+  if (random.below(4) === 0) return bytes.subarray(0, random.below(bytes.length));
+  if (random.below(4) === 0) return new TextEncoder().encode(JSON.stringify(values[random.below(values.length)] ?? config));
+  config[random.below(4) === 0 ? "attn_scale" : name] = values[random.below(values.length)];
+  return new TextEncoder().encode(JSON.stringify(config));
+}
+
+/** What a state dict's tensors don't tell, and what a config may tell. */
+const TOLD = [
+  "--operation",
+  "x_plus_y",
+  "--pooling",
+  "last",
+  "--train-fraction",
+  "0.5",
+  "--norm",
+  "none",
+  "--mask",
+  "causal",
+  "--activation",
+  "relu",
+];
+
 /** What is wrong with how something was refused; `null` where nothing is. */
 export function faultOf(error: unknown): string | null {
   if (!(error instanceof Error)) return `threw ${String(error)}`;
@@ -164,23 +209,32 @@ export function faultOf(error: unknown): string | null {
 const names = async (folder: string) => (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort().join();
 
 /**
- * Reads `count` damaged files, each as weights, as a checkpoint, as an attention log, and as a part of a folder of checkpoints.
+ * Reads `count` damaged files, each as weights, as a state dict of TransformerLens, as a checkpoint, as an attention log, and as a part of a
+ * folder of checkpoints.
  * @param random decides what is damaged; the same gives the same files
  */
 export async function* safetensors(random: Chance, count: number): AsyncIterable<Finding> {
   const folder = await Deno.makeTempDir({ prefix: "fuzz-" }), saved = join(folder, "saved");
   try {
-    const { spec, bytes, csv } = await originals(folder);
+    const { spec, bytes, csv, config } = await originals(folder);
     await Deno.mkdir(saved);
     for (let i = 0; i < count; i++) {
       // Every fifth has its evaluations beside the states, as earlier versions left them.
-      const beside = random.below(5) === 0, file = beside ? damagedCsv(random, csv) : damaged(random, bytes[random.below(3) === 0 ? 1 : 0]);
+      const beside = random.below(5) === 0, file = beside ? damagedCsv(random, csv) : damaged(random, bytes[[0, 0, 1, 2][random.below(4)]]);
       const path = seedFile(saved, 3);
       if (beside) await saveCheckpoint(path, { ...snapshotOf(spec), step: 60 });
       await Deno.writeFile(beside ? metricsBeside(saved) : path, file);
+      // Every fourth time, a config beside a whole state dict says what flags say otherwise.
+      const told = random.below(4) > 0 ? TOLD : TOLD.slice(0, 6);
+      if (told !== TOLD) {
+        await Deno.writeFile(path, bytes[2]);
+        await Deno.writeFile(path.replace(/safetensors$/, "json"), damagedConfig(random, config));
+      }
       const before = await names(saved);
       const readers: Record<string, () => Promise<unknown>> = {
         weights: () => loadWeights(path, spec),
+        init: () => importWeights(path, spec),
+        hooked: () => readRequest(["--from-hooked", path, ...told]),
         checkpoint: () => readCheckpoint(path).then(sound),
         attention: () => loadAttention(path),
         seed: () => readSeed(saved, 3).then(sound),
@@ -193,6 +247,7 @@ export async function* safetensors(random: Chance, count: number): AsyncIterable
       }
       if (await names(saved) !== before) yield { input: `file ${i}`, problem: `left ${await names(saved)} where ${before} was` };
       await Deno.remove(metricsBeside(saved)).catch(() => {});
+      await Deno.remove(path.replace(/safetensors$/, "json")).catch(() => {});
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

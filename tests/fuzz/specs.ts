@@ -10,7 +10,11 @@ import { type Chance, type Finding, type Fuzzer, garbled, NAMES, shown, VALUES, 
 type Tree = Record<string, unknown>;
 
 /** Values that a field may have: those that presets give it. */
-const GOOD = new Map(ENTRIES.map((entry) => [entry.path, [...new Set(Object.values(PRESETS).map((spec) => valueAt(spec, entry)))]]));
+const GOOD = new Map(
+  ENTRIES.map((
+    entry,
+  ) => [entry.path, [...new Set([...Object.values(PRESETS).map((spec) => valueAt(spec, entry)), ...entry.field.kind.words ?? []])]]),
+);
 
 /** A run's input that can be: a preset, and some fields as presets have them. */
 function goodInput(random: Chance): Tree {

@@ -1,4 +1,6 @@
-/** Broken configs, grid files, flags and inputs, the same ones every time: none is taken for what it isn't, and each is refused in one line. */
+/**
+ * Broken configs, grid files, flags and inputs, the same ones every time: none is taken for what it isn't, and each is refused in one line.
+ */
 import { assertEquals } from "@std/assert";
 import { Chance, type Finding, type Fuzzer, VALUES } from "./finding.ts";
 import { configs, flags, grids, inputs } from "./specs.ts";

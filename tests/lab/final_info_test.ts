@@ -20,7 +20,7 @@ const inLab = (test: (lab: Lab) => void | Promise<void>) =>
   });
 
 const evaluation = (step: number, valAcc: number, more: Partial<Metrics> = {}): Metrics => ({
-  ...{ step, trainLoss: 0.5, trainAcc: 1, valLoss: 0.25, valAcc, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 1 },
+  ...{ step, trainLoss: 0.5, trainAcc: 1, valLoss: 0.25, valAcc, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
   ...more,
 });
 

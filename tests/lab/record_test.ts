@@ -57,7 +57,18 @@ const dump = (lab: Lab) =>
   );
 
 const evaluation = (step: number, more: Partial<Metrics> = {}): Metrics => ({
-  ...{ step, trainLoss: 1, trainAcc: 0.5, valLoss: 2, valAcc: 0.25, weightNorm: 3, gradNorm: 4, batchLoss: 5, batchAcc: 0.5 },
+  ...{
+    step,
+    trainLoss: 1,
+    trainAcc: 0.5,
+    valLoss: 2,
+    valAcc: 0.25,
+    weightNorm: 3,
+    gradNorm: 4,
+    batchLoss: 5,
+    batchAcc: 0.5,
+    noisyAcc: NaN,
+  },
   ...more,
 });
 

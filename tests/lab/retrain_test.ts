@@ -5,6 +5,7 @@ import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { retrain } from "../../lib/lab/retrain.ts";
 import { Lab } from "../../lib/lab/store.ts";
+import { runSpec } from "../../lib/run/spec.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
 import { scratch } from "./lab_files.ts";
 import { db, runs, small, train } from "./small_lab.ts";
@@ -46,6 +47,23 @@ Deno.test(
         /^ok: 6 runs, \d+ evaluations, \d+ files; 3 of 6 runs of the cpu engine trained again, \d+ evaluations compared\n$/,
       );
       assertEquals(code, 0);
+    }),
+);
+
+Deno.test(
+  "an optimiser's own state is stored with a run that is stopped: it goes on, and trained again it has the same bits",
+  options,
+  () =>
+    scratch(async (path) => {
+      const engine = await cpuEngine(1), optim = { rule: "muon", gradFilter: "grokfast-ma", filterWindow: 3, heldNorm: "start" } as const;
+      using lab = Lab.open(path("a.db"));
+      const these = (steps: number) => small({ runs: runs(steps).slice(0, 2).map((spec) => runSpec({ ...spec, optim })) });
+      await sweep(these(25), { lab, engine });
+      await sweep(these(60), { lab, engine });
+      assertEquals(lab.query<{ n: number }>("SELECT count(*) AS n FROM work")[0].n, 4);
+      const { findings, ...counts } = await retrain(lab, 10, engine);
+      assertEquals([findings, counts.runs], [[], 2]);
+      await engine.close();
     }),
 );
 

@@ -1,6 +1,7 @@
 /** What a database or a record can't do: leave its folder, be written by a query, or cost what is stored. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { merge } from "../../lib/lab/merge.ts";
@@ -65,6 +66,29 @@ Deno.test("a session's name makes no lock elsewhere, and what else lies beside t
     lab.run("UPDATE sessions SET ended_at = NULL, name = 'folder/victim.txt'");
     await sweep(one(300), { lab, engine: engine() });
     assertEquals(Deno.readTextFileSync(path("a.db-session-folder/victim.txt")), "stays");
+  }));
+
+Deno.test("a database whose version isn't that of its tables is refused without a word of SQL, and left as it is", () =>
+  scratch((path) => {
+    const name = path("a.db");
+    const setVersion = (version: number) => {
+      const database = new DatabaseSync(name);
+      database.exec(`PRAGMA user_version = ${version}; PRAGMA journal_mode = DELETE`);
+      database.close();
+    };
+    Lab.open(name).close();
+    for (const [version, says] of [[-1, "from 1 to"], [0, "from 1 to"], [2, "a later one"], [4, "a later one"]] as const) {
+      setVersion(version);
+      const before = Deno.readFileSync(name);
+      for (const readOnly of [true, false]) {
+        const { message } = assertThrows(() => Lab.open(name, { readOnly }), Error, `its version must be ${says}`);
+        assertMatch(message, new RegExp(`current value is ${version}( and it has \\w+ already)?$`));
+      }
+      assertEquals(Deno.readFileSync(name), before);
+    }
+    Deno.removeSync(name);
+    setVersion(3);
+    assertThrows(() => Lab.open(name), Error, "it must be a database of Grokbook's");
   }));
 
 /** Statements that would change something, here or elsewhere. */

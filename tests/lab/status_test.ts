@@ -10,7 +10,7 @@ import { runs, small, train } from "./small_lab.ts";
 
 const session = { info: fakeEngine().info, command: "deno task sweep", say: () => {} };
 const metrics = (step: number) => ({
-  ...{ step, trainLoss: 1, trainAcc: 0.5, valLoss: 1, valAcc: 0.1, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 0 },
+  ...{ step, trainLoss: 1, trainAcc: 0.5, valLoss: 1, valAcc: 0.1, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 0, noisyAcc: NaN },
 });
 
 Deno.test("a sweep that has ended, one for more steps, and one of a lab that has nothing of it", () =>

@@ -247,7 +247,7 @@ function cell(path: string, steps: readonly (number | null | undefined)[]): Lab 
       id,
       range(grok === undefined ? 3 : 101).map((n) => ({
         ...{ step: 10 * n, trainLoss: 1, trainAcc: n >= 2 ? 1 : 0, valLoss: 1, valAcc: 10 * n >= (grok ?? Infinity) ? 1 : 0 },
-        ...{ weightNorm: 1, gradNorm: 1, batchLoss: NaN, batchAcc: NaN },
+        ...{ weightNorm: 1, gradNorm: 1, batchLoss: NaN, batchAcc: NaN, noisyAcc: NaN },
       })),
     );
     lab.putMilestones(id);

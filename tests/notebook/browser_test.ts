@@ -1,6 +1,6 @@
 /**
- * The lesson as a newcomer meets it: `deno task lab`, a click on 01, Kernel → Restart & Run All, in headless Chromium. The figure moves while the
- * networks train, all is right in the end, and the button ■ stops training but nothing else.
+ * The lesson as a newcomer meets it: `deno task lab`, a click on 01, Kernel → Restart & Run All, in headless Chromium. The figure moves
+ * while the networks train, all is right in the end, and the button ■ stops training but nothing else.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { decode } from "fast-png";
@@ -13,17 +13,26 @@ import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter
 import { book, committed, LESSON, shortfalls } from "./notebook_checks.ts";
 
 /** The title of a live figure while it moves. */
-const MOVING = /^Step ([\d,]+) of [\d,]+: /;
-const stepIn = (title: string) => Number(title.match(MOVING)?.[1].replaceAll(",", "") ?? NaN);
+const MOVING = /^Step ([\d,]+) of ([\d,]+): /;
+/** The step that a title says, and of how many; NaN where it says none. */
+const stepIn = (title: string) => (title.match(MOVING)?.slice(1) ?? []).map((number) => Number(number.replaceAll(",", "")));
 
-/** What was seen of a live figure: the steps in its title, and pictures of its first and last panel, now and then. */
+/** What was seen of a live figure: the steps in its title, and at some of them pictures of its curves and of the network from within. */
 interface Film {
   readonly steps: number[];
-  readonly pictures: { readonly first: string; readonly last: string }[];
+  readonly pictures: {
+    readonly curves: string;
+    readonly inside: string;
+    /** What the figure says of the network from within: at which step it is shown, and how far it is. */
+    readonly words: string;
+  }[];
 }
 
-/** ms between two looks at the title of a moving figure, and between two pictures of it, which take a while. */
-const LOOK = 200, PICTURE = 4000;
+/** ms between two looks at the title of a moving figure. */
+const LOOK = 200;
+
+/** Between two pictures of it, which take a while, a curve grows by so much of the axis of steps: then it can be seen. */
+const GROWTH = 0.05;
 
 /** A picture of a part of a moving figure; `null` where the figure was replaced by its next state while it was taken. */
 const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
@@ -32,23 +41,30 @@ const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
     throw error;
   });
 
+/** What the figure below a cell says of one network from within; empty where it shows none yet. */
+const wordsOf = async (cell: Locator): Promise<string> => {
+  const [svg] = await cell.locator(".output_svg svg").allTextContents();
+  return svg?.replace(/\s+/g, " ").match(/inside\s?seed\s?\d+\s?at\s?step\s?[\d,]+/)?.[0] ?? "";
+};
+
 /** Watches the figure below a cell until the cell has run. */
 async function film(cell: Locator): Promise<Film> {
   const steps: number[] = [], pictures: Film["pictures"][number][] = [], panels = cell.locator(".output_svg svg svg");
   const title = cell.locator(".output_svg svg > title").first(), prompt = cell.locator(".input_prompt");
   const until = performance.now() + LONG;
-  for (let next = 0; /\*/.test(await prompt.innerText()); await new Promise((resolve) => setTimeout(resolve, LOOK))) {
+  for (let next = -Infinity; /\*/.test(await prompt.innerText()); await new Promise((resolve) => setTimeout(resolve, LOOK))) {
     if (performance.now() > until) {
       throw new Error(`The cell must have run within ${duration(LONG / 1000)}, seen at steps ${steps.join(", ")}`);
     }
-    const step = await title.count() > 0 ? stepIn(await title.textContent() ?? "") : NaN;
-    if (Number.isNaN(step) || step === steps.at(-1)) continue;
+    const [step, all] = await title.count() > 0 ? stepIn(await title.textContent() ?? "") : [];
+    if (step === undefined || step === steps.at(-1)) continue;
     steps.push(step);
-    if (performance.now() < next) continue;
-    const [first, last] = [await pictureOf(panels.first()), await pictureOf(panels.last())];
-    if (!first || !last) continue;
-    pictures.push({ first: checksum(first), last: checksum(last) });
-    next = performance.now() + PICTURE;
+    if (step < next) continue;
+    const words = await wordsOf(cell), curves = await pictureOf(panels.first()), inside = await pictureOf(panels.last());
+    // While these were taken, the network from within may have been replaced by its next state.
+    if (!curves || !inside || words !== await wordsOf(cell)) continue;
+    pictures.push({ curves: checksum(curves), inside: checksum(inside), words });
+    next = step + GROWTH * all;
   }
   return { steps, pictures };
 }
@@ -108,14 +124,14 @@ Deno.test({
       assertEquals(shortfalls(LESSON, await notebook.save()), []);
       assert(steps.length >= 5 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
       assert(steps[0] < steps.at(-1)! / 2, `only seen from step ${steps[0]}`);
-      for (const panel of ["first", "last"] as const) {
-        const seen = new Set(pictures.map((picture) => picture[panel])).size;
-        // Training takes seconds, and a picture about one: where there are only three, two of them differ.
-        assert(
-          pictures.length >= 3 && seen >= Math.min(3, pictures.length - 1),
-          `${seen} different pictures of the ${panel} panel among ${pictures.length}`,
-        );
-      }
+      // However fast it trains: between two pictures the curves have grown, and the network from within changes with its words alone.
+      assert(pictures.length >= 2, `${pictures.length} pictures`);
+      assertEquals(new Set(pictures.map(({ curves }) => curves)).size, pictures.length, "different pictures of the curves");
+      const states = Map.groupBy(pictures.filter(({ words }) => words !== ""), ({ words }) => words);
+      assert(states.size > 0, "the network from within was never seen");
+      const within = [...states.values()].map((pictures) => new Set(pictures.map(({ inside }) => inside)));
+      assert(within.every(({ size }) => size === 1), `one picture of the network at each of ${[...states.keys()].join("; ")}`);
+      assertEquals(new Set(within.flatMap((pictures) => [...pictures])).size, states.size, "different pictures of the network");
       const titles = await page.locator(".output_svg svg > title").allTextContents();
       assertEquals(titles.filter((title) => MOVING.test(title)), []);
       assertMatch(await cell.locator(".output_svg svg > title").first().textContent() ?? "", /^All 10 networks memorise/);
@@ -193,7 +209,7 @@ Deno.test({
       const title = notebook.cell(1).locator(".output_svg svg > title").first();
       // First that it gets ready, then how it comes on.
       await title.filter({ hasText: MOVING }).waitFor({ state: "attached", timeout: LONG });
-      const began = await title.textContent() ?? "", first = stepIn(began);
+      const began = await title.textContent() ?? "", [first] = stepIn(began);
       await title.filter({ hasNotText: began }).waitFor({ state: "attached" });
       const status = notebook.cell(1).locator(".output_svg svg > text").last();
       assertMatch(await status.textContent() ?? "", /^(Training: step [\d,]+ of 100,000|Getting ready)/);

@@ -1,4 +1,7 @@
-/** A cell waits for what it displayed: against a kernel that is late, mute or not there, and in the real one with more than it sends at once. */
+/**
+ * A cell waits for what it displayed: against a kernel that is late, mute or not there, and in the real one with more than it sends at
+ * once.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { execute, joined, type Notebook, pictures } from "../../lib/cli/notebooks.ts";

@@ -1,6 +1,7 @@
 /** Dataframes where danfojs by itself goes wrong: columns called like its methods, and values that are missing. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { DataFrame, type Series } from "danfojs";
+import { Lab } from "../../lib/lab/store.ts";
 import { frame } from "../../lib/notebook/frames.ts";
 
 const named = (column: string) => frame([{ [column]: 1, b: 4 }, { [column]: 2, b: 5 }, { [column]: 3, b: 6 }]);
@@ -39,6 +40,35 @@ Deno.test("what is missing is left out by statistics and not counted, of columns
   const described = rows.describe();
   assertEquals(described.index, ["count", "mean", "std", "min", "median", "max", "variance"]);
   assertEquals((described.column("v").values as number[]).slice(0, 2), [2, 2.5]);
+});
+
+Deno.test("statistics of nothing are NaN, sum and count 0, and a single number has no spread", () => {
+  const rows = frame([{ key: "x", none: null, one: 3 }, { key: "x", none: null, one: null }]),
+    names = ["mean", "median", "min", "max", "std", "var"];
+  type Statistics = Record<string, (options?: { axis: number }) => number & Series>;
+  const of = (thing: DataFrame | Series, name: string, ...options: { axis: number }[]) =>
+    (thing as unknown as Statistics)[name](...options);
+  const both = rows.loc({ columns: ["none", "one"] });
+  for (const name of names) {
+    const single = name === "std" || name === "var" ? NaN : 3;
+    assertEquals([of(rows.column("none"), name), of(rows.column("one"), name)], [NaN, single], name);
+    assertEquals(of(both, name, { axis: 0 }).values, [NaN, single], name);
+    assertEquals(of(both, name, { axis: 1 }).values, [single, NaN], name);
+    if (name === "median") continue;
+    assertEquals(rows.groupby(["key"]).agg({ none: name, one: name }).values, [["x", NaN, single]], name);
+  }
+  assertEquals([rows.column("none").sum(), rows.column("none").count()], [0, 0]);
+  assertEquals(rows.describe().column("none").values, [0, NaN, NaN, NaN, NaN, NaN, NaN]);
+});
+
+Deno.test("no column is lost without a word: rows may lack some, and a query's must have different names", () => {
+  const rows = frame([{ a: 1 }, { b: "x" }]);
+  assertEquals([rows.columns, rows.values], [["a", "b"], [[1, null], [NaN, "x"]]]);
+  using lab = Lab.scratch();
+  assertThrows(() => frame(lab, "SELECT 1 AS a, 2 AS a"), Error, 'there are two called "a"; give one another with AS');
+  for (const strange of [undefined, null, 5, [1], [[1, 2]], { a: 1 }]) {
+    assertThrows(() => frame(strange as unknown as []), Error, "Cannot make a dataframe: must be rows like {step: 1}");
+  }
 });
 
 Deno.test("sorting puts what is missing last, in place too, and of a single column", () => {

@@ -93,7 +93,9 @@ export function differences(committed: Notebook, fresh: Notebook): string[] {
   });
 }
 
-/** What is wrong with a fresh run of a notebook, by itself, beside the committed one, and by what its prose tells; empty where nothing is. */
+/**
+ * What is wrong with a fresh run of a notebook, by itself, beside the committed one, and by what its prose tells; empty where nothing is.
+ */
 export function shortfalls(name: string, fresh: Notebook): string[] {
   const shown = JSON.stringify(fresh.cells.map((cell) => cell.outputs));
   const untold = (CLAIMS[name] ?? []).filter((claim) => !claim.test(shown)).map((claim) => `no figure says ${claim}`);

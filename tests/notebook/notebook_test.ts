@@ -1,4 +1,7 @@
-/** What notebooks import, outside Jupyter: dataframes that show themselves, live figures that don't hold training up, an interrupt that stops it. */
+/**
+ * What notebooks import, outside Jupyter: dataframes that show themselves, live figures that don't hold training up, an interrupt that
+ * stops it.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DataFrame, tensorflow } from "danfojs";
 import * as tf from "@tensorflow/tfjs";

@@ -1,7 +1,7 @@
 /**
- * Every notebook in notebooks/ runs in the real Deno kernel under nbconvert, into a copy; the lesson, which takes long, only where no browser runs
- * it (browser_test.ts). What the committed one shows has to come again: the same cells, every figure and table in its place, no error, no
- * noise, and the findings that its prose tells.
+ * Every notebook in notebooks/ runs in the real Deno kernel under nbconvert, into a copy; the lesson, which takes long, only where no
+ * browser runs it (browser_test.ts). What the committed one shows has to come again: the same cells, every figure and table in its place,
+ * no error, no noise, and the findings that its prose tells.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ROOT } from "../../lib/cli/process.ts";

@@ -1,9 +1,13 @@
-/** Sweeps in a notebook and what was recorded: what there is isn't trained again, what is new is, and `deno task notebooks --record` makes the record. */
+/**
+ * Sweeps in a notebook and what was recorded: what there is isn't trained again, what is new is, and `deno task notebooks --record` makes
+ * the record.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, sweep } from "../../lib/mod.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../../lib/notebook/sweep.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { knobWeightDecay } from "../../lib/studies/lessons/knobs.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { scratch } from "../lab/lab_files.ts";
 
@@ -38,6 +42,22 @@ Deno.test("what was recorded isn't trained again, and says who trained it; what 
     using lab = await sweep({ ...small, runs: runs(3) }, { db, recorded: from, engine: on });
     assertEquals(trained(on), ["open 1"]);
     assertEquals(lab.query("SELECT sum(n_runs) AS n FROM provenance"), [{ n: 3 }]);
+  }));
+
+Deno.test("a weight decay of one's own in the second lesson trains its five runs alone, whatever the lab at hand has", () =>
+  scratch(async (path) => {
+    // Four of the recorded runs, ended here after 100 of their 2,000 steps.
+    const shorter = knobWeightDecay().runs.slice(0, 4).map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps: 100 } }));
+    const db = path("lab.db"), on = fakeEngine({ groksAt: () => 20 });
+    (await sweep({ name: "shorter", margin: 0, runs: shorter }, { db, recorded: false, engine: fakeEngine(), figure: null })).close();
+    using lab = await sweep(knobWeightDecay(1.5), { db, engine: on, figure: null });
+    assertEquals(trained(on), ["open 5"]);
+    const grokked = (where: string) =>
+      lab.query<{ n: number }>(`SELECT count(*) AS n FROM run_summary WHERE experiment = 'knob_weight_decay' AND ${where}`)[0].n;
+    assertEquals([grokked("state = 'grokked'"), grokked("weight_decay = 1.5"), grokked("1")], [12 + 5, 5, 40]);
+    assertEquals(lab.query("SELECT DISTINCT watched_until FROM run_summary WHERE experiment = 'knob_weight_decay' AND weight_decay = 0"), [{
+      watched_until: 2000,
+    }]);
   }));
 
 Deno.test("asked for exactly a grid, a sweep leaves out what an earlier one of its name has, and trains nothing twice", () =>

@@ -1,6 +1,6 @@
 /**
- * What a newcomer sees before anything is run. In a Jupyter that trusts no notebook, every figure that is kept is seen, as a picture, and every text
- * as text; and the Jupyter that `deno task lab` starts trusts what came with the project, unless somebody changed it.
+ * What a newcomer sees before anything is run. In a Jupyter that trusts no notebook, every figure that is kept is seen, as a picture, and
+ * every text as text; and the Jupyter that `deno task lab` starts trusts what came with the project, unless somebody changed it.
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";

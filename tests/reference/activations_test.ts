@@ -76,6 +76,7 @@ const PRESETS: RunInput[] = [
   { ...SMALL, data: { ...SMALL.data, operation: "x_minus_y", batch: 9 } },
   { ...SMALL, preset: "boundaries" },
   { ...SMALL, preset: "one-layer" },
+  { ...SMALL, optim: { loss: "mse", temperature: 2 } },
 ];
 
 Deno.test("activations: loss, accuracy and norm are those of the reference engine", async () => {

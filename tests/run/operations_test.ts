@@ -1,6 +1,13 @@
 /** The operations: counts as published, answers that obey their algebra, splits drawn from the seed. */
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { dataset, elementCount, type OperationName, OPERATIONS, pairCount } from "../../lib/run/operations.ts";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { dataset as datasetOf, elementCount, type OperationName, OPERATIONS, pairCount, trainCount } from "../../lib/run/operations.ts";
+import { runSpec } from "../../lib/run/spec.ts";
+
+type Data = Parameters<typeof datasetOf>[0];
+const PLAIN = { rounding: "down", split: "random", labelNoise: 0, noiseLabels: "wrong" } as const;
+/** The dataset of a run with a random split and no label noise, unless they are given. */
+const dataset = (data: Pick<Data, "operation" | "prime" | "trainFraction"> & Partial<Data>, seed: number) =>
+  datasetOf({ ...PLAIN, ...data }, seed);
 
 /** answer(a, b) of an operation. */
 function table(operation: OperationName, prime = 97): (a: number, b: number) => number {
@@ -39,6 +46,22 @@ Deno.test("operations: the polynomials, by hand", () => {
   assertEquals(at("x3_plus_xy", 5, 2), 38);
   assertEquals(at("x3_plus_xy2_plus_y", 5, 2), 50);
   assertEquals(at("x3_plus_xy2_plus_y", 96, 96), 94); // −1 −1 −1
+  assertEquals(at("x2_plus_xy_plus_y2_plus_x", 10, 3), 52); // 139 + 10
+  assertEquals(at("x2_plus_y", 10, 3), 6);
+  assertEquals(at("x3_plus_y", 5, 2), 30);
+});
+
+Deno.test("operations: those that depend on which number is even", () => {
+  const mixed = table("x_div_y_or_x_minus_y"), divide = table("x_div_y");
+  for (const [x, y] of [[3, 1], [50, 7], [96, 95], [0, 3]]) assertEquals(mixed(x, y), divide(x, y));
+  assertEquals([mixed(3, 0), mixed(3, 4), mixed(96, 96)], [3, 96, 0]);
+  assertThrows(
+    () => runSpec({ data: { operation: "x_div_y_or_x_minus_y", prime: 96 } }),
+    Error,
+    "prime must be a prime number for x_div_y_or_x_minus_y, current value is 96",
+  );
+  const times = table("x_plus_y_or_x_mul_y"), minus = table("x_plus_y_or_x_minus_y");
+  assertEquals([times(96, 5), times(5, 20), minus(96, 5), minus(5, 20)], [4, 3, 4, 82]);
 });
 
 Deno.test("operations: division undoes multiplication and leaves out zero", () => {
@@ -75,6 +98,77 @@ Deno.test("operations: permutations form the group S5", () => {
     assertEquals(aba(a, b), times(times(a, b), a));
     assertEquals(conjugate(a, b), times(times(a, b), inverse[a]));
   }
+});
+
+Deno.test("operations: S3 and S4 are groups of 6 and 24 elements, of which as many are swaps of two things", () => {
+  for (const [operation, n, involutions] of [["permutation_s3", 6, 3], ["permutation_s4", 24, 9]] as const) {
+    const times = table(operation);
+    assertEquals([elementCount(operation, 97), pairCount(operation, 97)], [n, n * n]);
+    assertEquals(range(n).filter((e) => range(n).every((x) => times(e, x) === x && times(x, e) === x)), [0]);
+    for (const x of range(n)) {
+      assertEquals(new Set(range(n).map((y) => times(x, y))).size, n);
+      for (const y of range(n)) assert(times(times(x, y), n - 1) === times(x, times(y, n - 1)));
+    }
+    assertEquals(range(n).filter((x) => x > 0 && times(x, x) === 0).length, involutions);
+  }
+});
+
+Deno.test("operations: a mirrored split has mirror images on one side, and as many pairs as a random one, to the pair", () => {
+  const operations = ["x_plus_y", "x_div_y", "permutation_s3"] as const;
+  for (const operation of operations) {
+    for (const prime of [2, 3, 5, 7]) {
+      const pairs = pairCount(operation, prime);
+      // Every number of training pairs that there can be.
+      for (let train = 1; train < pairs; train++) {
+        const trainFraction = (train + 0.5) / pairs,
+          { a, b, ...data } = dataset({ operation, prime, trainFraction, split: "mirrored" }, train);
+        assertEquals([data.trainCount, trainCount(trainFraction, pairs)], [train, train]);
+        const side = new Map(Array.from(a, (x, i) => [`${x} ${b[i]}`, i < train]));
+        assertEquals(side.size, pairs);
+        for (const [i, x] of a.entries()) assertEquals(side.get(`${b[i]} ${x}`) ?? i < train, i < train, `${operation} ${prime} ${train}`);
+      }
+    }
+  }
+  const data = { operation: "x_plus_y", prime: 31, trainFraction: 0.4 } as const, mirrored = { ...data, split: "mirrored" } as const;
+  const crossing = ({ a, b, trainCount }: ReturnType<typeof dataset>) => {
+    const side = new Map(Array.from(a, (x, i) => [x * 31 + b[i], i < trainCount]));
+    return a.filter((x, i) => side.get(b[i] * 31 + x) !== i < trainCount).length;
+  };
+  assertEquals(crossing(dataset(mirrored, 1)), 0);
+  assert(crossing(dataset(data, 1)) > 300); // of 930 pairs of two different numbers, about 2 · 0.4 · 0.6 of them
+  assertEquals(dataset(mirrored, 1), dataset(mirrored, 1));
+  assertNotEquals(dataset(mirrored, 1).a, dataset(mirrored, 2).a);
+  const { a, b, target } = dataset(mirrored, 1);
+  target.forEach((y, i) => assertEquals(y, (a[i] + b[i]) % 31));
+});
+
+Deno.test("operations: label noise changes the labels of a share of the training pairs, the same ones for the same seed", () => {
+  const data = { operation: "x_plus_y", prime: 31, trainFraction: 0.5 } as const, clean = dataset(data, 1);
+  assertEquals([clean.noisy, clean.target], [0, clean.answer]);
+  for (const split of ["random", "mirrored"] as const) {
+    const [little, much, all] = [0.1, 0.4, 1].map((labelNoise) => dataset({ ...data, split, labelNoise }, 1));
+    assertEquals([little.noisy, much.noisy, all.noisy], [48, 192, 480]); // of 480
+    for (const noisy of [little, much, all]) {
+      assertEquals([noisy.answer, noisy.trainCount], [little.answer, 480]);
+      noisy.target.forEach((y, i) => assertEquals(y !== noisy.answer[i], i < noisy.noisy));
+    }
+    assertEquals(much.target.subarray(0, 48), little.target.subarray(0, 48)); // more noise has the labels of less
+    assertEquals(new Set(all.target.subarray(0, 480)).size, 31);
+  }
+  const any = dataset({ ...data, labelNoise: 1, noiseLabels: "any" }, 1);
+  const right = any.target.subarray(0, 480).filter((y, i) => y === any.answer[i]).length;
+  assert(right > 3 && right < 35, `${right} of 480 by chance, 15.5 on average`); // ± 3 standard deviations of 3.9 and some more
+  assertNotEquals(dataset({ ...data, labelNoise: 0.4 }, 2).target, dataset({ ...data, labelNoise: 0.4 }, 1).target);
+});
+
+Deno.test("operations: noise that there can't be is refused", () => {
+  const refused = (data: Partial<Data>, says: string) => assertThrows(() => runSpec({ data: { prime: 5, ...data } }), Error, says);
+  refused({ labelNoise: 1.1 }, "labelNoise must be from 0 to 1, current value is 1.1");
+  refused({ labelNoise: -0.1 }, "labelNoise must be from 0 to 1, current value is -0.1");
+  refused({ labelNoise: 0.05 }, "labelNoise must be 0, or such that at least one of the 12 pairs that train gets a noisy label");
+  refused({ labelNoise: 0.5, operation: "random" }, "labelNoise must be 0 where operation is random: all its labels are");
+  refused({ noiseLabels: "any" }, "noiseLabels must be wrong where labelNoise is 0: there are none, current value is");
+  runSpec({ data: { labelNoise: 1, noiseLabels: "any" } });
 });
 
 Deno.test("operations: splits and random labels come from the seed alone", () => {

@@ -1,6 +1,7 @@
 /**
  * What a run is called must never change: hashes and shapes of every preset, of every experiment's runs and of every recorded run, as they
- * were before fields were described in one table (`tests/fixtures/hashes.json`). Results that are stored under a hash would be lost otherwise.
+ * were before fields were described in one table (`tests/fixtures/hashes.json`). Results that are stored under a hash would be lost
+ * otherwise.
  */
 import { createHash } from "node:crypto";
 // @ts-types="@types/d3-dsv"

@@ -83,7 +83,7 @@ Deno.test("presets: the number of training pairs is rounded down or to the neare
   assertEquals([train(0.3, "down"), train(0.3, "nearest")], [2822, 2823]);
   assertEquals([train(0.5, "nearest", 97), train(0.5, "nearest", 11), train(0.5, "nearest", 7)], [4704, 60, 24]);
   assertEquals([train(0.25, "nearest", 5), train(0.3, "nearest", 5), train(0.1, "nearest", 5)], [6, 8, 2]);
-  const { trainCount } = dataset({ operation: "x_plus_y", prime: 97, trainFraction: 0.3, rounding: "nearest" }, 0);
+  const { trainCount } = dataset(runSpec({ data: { operation: "x_plus_y", prime: 97, trainFraction: 0.3, rounding: "nearest" } }).data, 0);
   assertEquals(trainCount, 2823);
 });
 

@@ -13,7 +13,8 @@ Deno.test("spec: presets are the published settings", () => {
   for (const [name, { optim }] of Object.entries(PRESETS)) {
     assertEquals([optim.eps, optim.decay, optim.loss], [1e-8, "all", name === "tl-demo" ? "float64" : "torch"]);
   }
-  assertEquals(scientist.data, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512, rounding: "down" });
+  const { operation, prime, trainFraction, batch } = scientist.data;
+  assertEquals({ operation, prime, trainFraction, batch }, { operation: "x_plus_y", prime: 97, trainFraction: 0.5, batch: 512 });
   assertEquals(boundaries.data.batch, "full");
   assertEquals([live.data.trainFraction, live.data.batch, live.model.positionSigma], [0.3, 256, 0.02]);
   assertEquals([small.data.prime, small.data.trainFraction, small.data.batch], [113, 0.3, "full"]);
@@ -68,7 +69,7 @@ Deno.test("spec: what cannot be ends in one line with the field, its value and w
     [{ data: { batch: "half" } }, 'current value is "half"'],
     [{ model: { dModel: 130 } }, "dModel must be divisible by heads (4), current value is 130"],
     [{ model: { layers: 1.5 } }, "layers must be a whole number from 1 to 64, current value is 1.5"],
-    [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, current value is "tanh"'],
+    [{ model: { activation: "tanh" } }, 'activation must be one of gelu, relu, square, current value is "tanh"'],
     [{ model: { context: 3 } }, "context must be a whole number from 4 to 64, current value is 3"],
     [{ model: { biases: 1 } }, "biases must be true or false, current value is 1"],
     [{ model: { biases: false, biasesIn: "mlp" } }, 'biasesIn must be all where biases is false, current value is "mlp"'],

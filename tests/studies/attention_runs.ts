@@ -26,7 +26,7 @@ export function made({ memorises = 60, groks = 600, lag = 0, key, until = 2000, 
     const step = 10 * i, trainAcc = rise(step, memorises), valAcc = groks === null ? 0 : rise(step, groks);
     return {
       ...{ step, trainAcc, valAcc, trainLoss: 3 - 2.9 * trainAcc, valLoss: 3 - 2.9 * valAcc, weightNorm: 1, gradNorm: 1 },
-      ...{ batchLoss: NaN, batchAcc: NaN },
+      ...{ batchLoss: NaN, batchAcc: NaN, noisyAcc: NaN },
     };
   });
   const steps = [...new Set(Array.from({ length: 60 }, (_, i) => 10 * Math.round(stepAt(decades(until) * i / 59) / 10)))];

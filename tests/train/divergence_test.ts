@@ -8,7 +8,18 @@ import { fakeEngine } from "../fake_engine.ts";
 
 const tiny = (more: RunInput = {}) =>
   runSpec({ preset: "one-layer", model: { dModel: 4, heads: 1, dMlp: 4, ...more.model }, data: { prime: 5 }, optim: more.optim ?? {} });
-const first = { step: 0, trainLoss: 1.6, trainAcc: 0, valLoss: 1.6, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: NaN, batchAcc: NaN };
+const first = {
+  step: 0,
+  trainLoss: 1.6,
+  trainAcc: 0,
+  valLoss: 1.6,
+  valAcc: 0,
+  weightNorm: 1,
+  gradNorm: 0,
+  batchLoss: NaN,
+  batchAcc: NaN,
+  noisyAcc: NaN,
+};
 
 Deno.test("the suspect is the weights given, the spread of the initial ones, decay or the learning rate", () => {
   const of = (optim: RunInput["optim"], more: object = {}) => suspect({ spec: tiny({ optim: optim! }), step: 100, first, ...more });

@@ -17,7 +17,7 @@ const spec = (steps = 600, evalEvery = 10): RunSpec =>
   });
 const at = (...steps: number[]) =>
   steps.map((step): Metrics => {
-    return { step, trainLoss: 1, trainAcc: 0, valLoss: 1, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: 1, batchAcc: 0 };
+    return { step, trainLoss: 1, trainAcc: 0, valLoss: 1, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: 1, batchAcc: 0, noisyAcc: NaN };
   });
 
 Deno.test("a gap is from the first to the last evaluation that is missing up to a step", () => {

@@ -38,6 +38,31 @@ Deno.test("zero steps are an evaluation of the initial state", async () => {
   assertEquals(run.snapshot?.params, initialise(run.spec));
 });
 
+Deno.test("runs that end together are evaluated together: each round costs one evaluation, however many they are", async () => {
+  const engine = fakeEngine({ fit: 40 });
+  let evaluations = 0;
+  const counting = {
+    ...engine,
+    open: async (...args: Parameters<typeof engine.open>) => {
+      const trainer = (await engine.open(...args))!, evaluate = trainer.evaluate.bind(trainer);
+      trainer.evaluate = () => {
+        evaluations++;
+        return evaluate();
+      };
+      return trainer;
+    },
+  };
+  const runs = await train(seeds(100, { schedule: { steps: 0 } }), { engine: counting });
+  assertEquals(
+    new Set(runs.map(({ metrics, status, snapshot }) => `${metrics.length} ${status} ${snapshot?.step}`)),
+    new Set(["1 finished 0"]),
+  );
+  assertEquals(runs.map(({ snapshot }) => snapshot?.spec.seed), Array.from({ length: 100 }, (_, seed) => seed));
+  assertEquals(evaluations, 3);
+  // Nothing is moved in the end: the last row is dropped first.
+  assertEquals(engine.log.filter((line) => line.startsWith("drop")).slice(0, 2), ["drop 39", "drop 38"]);
+});
+
 Deno.test("runs are grouped by shape and by evaluation, in the order of their first runs", async () => {
   const wide = { model: { dModel: 8 } }, rare = { schedule: { evalEvery: 50 } };
   const specs = [tiny(0), tiny(1, wide), tiny(2), tiny(3, rare), tiny(4, { optim: { lr: 0.1 } }), tiny(5, wide)];

@@ -105,9 +105,29 @@ Deno.test("weights: a checkpoint holds all of a run, and serves as weights", () 
     assertEquals(header.__metadata__.step, "12345");
   }));
 
+Deno.test("weights: a checkpoint holds what the optimiser keeps beside its moments; one that lacks it is refused", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/c.safetensors`, optim = { gradFilter: "grokfast-ma", filterWindow: 2, heldNorm: "start" } as const;
+    const spec = runSpec({ ...odd, optim }), P = layout(spec).length;
+    const beside = { filter: Float32Array.from({ length: 3 * P }, (_, i) => 1 / (i + 3)), norm: Float32Array.of(1 / 3, 0, 0, 0) };
+    const saved: Snapshot = { ...snapshot(), spec, beside };
+    await saveCheckpoint(path, saved);
+    const loaded = await loadCheckpoint(path);
+    assertEquals(Object.keys(loaded.beside!), ["filter", "norm"]);
+    for (const name of ["filter", "norm"] as const) assertEquals(bits(loaded.beside![name]), bits(beside[name]), name);
+    assertEquals(bits(await loadWeights(path, odd)), bits(saved.params)); // as weights it serves a run with another optimiser
+    await saveCheckpoint(path, { ...saved, beside: { filter: beside.filter } });
+    await assertRejects(() => loadCheckpoint(path), Error, "optimiser.norm");
+    await saveCheckpoint(path, { ...saved, beside: { ...beside, filter: beside.filter.slice(1) } });
+    await assertRejects(() => loadCheckpoint(path), Error, "optimiser.filter");
+    const { beside: _, ...plain } = saved;
+    await saveCheckpoint(path, { ...plain, step: 0 });
+    assertEquals((await loadCheckpoint(path)).beside, undefined);
+  }));
+
 const rows = [0, 10, 20].map((step) => {
   const exact = { trainLoss: 1 / 3 + step, trainAcc: 0.1, valLoss: 1e-300, valAcc: 1, weightNorm: Math.PI * 1e10, gradNorm: step };
-  return { step, ...exact, batchLoss: step === 0 ? NaN : 1.5, batchAcc: 0.25 };
+  return { step, ...exact, batchLoss: step === 0 ? NaN : 1.5, batchAcc: 0.25, noisyAcc: NaN };
 });
 
 Deno.test("weights: a checkpoint holds the run's evaluations, every number in full", () =>

@@ -42,7 +42,8 @@ export type Held = "ratio" | "width";
 
 /**
  * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 16 %) or at equal d_model. With
- * `scaled`, times are steps × p: where the largest and the smallest take equally long then, steps are inversely proportional to the modulus.
+ * `scaled`, times are steps × p: where the largest and the smallest take equally long then, steps are inversely proportional to the
+ * modulus.
  */
 export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
   const primes = [...new Set(places.map(({ prime }) => prime))],
@@ -67,8 +68,8 @@ export function betweenModuli(places: readonly ModulusPlace[], held: Held, scale
 }
 
 /**
- * At one modulus, networks of about twice the modulus' width (1.9 to 2.1) against narrower ones, and against wider ones: does d_model change
- * anything where the modulus stays?
+ * At one modulus, networks of about twice the modulus' width (1.9 to 2.1) against narrower ones, and against wider ones: does d_model
+ * change anything where the modulus stays?
  */
 export function betweenWidths(places: readonly ModulusPlace[]): Contrast<ObservedPair>[] {
   const groups = [...Map.groupBy(places, ({ prime }) => prime)];

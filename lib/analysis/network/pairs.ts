@@ -118,9 +118,9 @@ export function ownFrequencies(values: ArrayLike<number>, p: number): OwnFrequen
 }
 
 /**
- * Key frequencies by the paper's rule: every frequency that explains most of some function, those of the most functions first, of equals the lower.
- * A network with few of them, most of whose neurons follow one each, computes with all of these, however small a share of the logits a frequency
- * holds. (The code of the paper, `calculate_key_freqs`, leaves out the largest frequency; here it counts.)
+ * Key frequencies by the paper's rule: every frequency that explains most of some function, those of the most functions first, of equals
+ * the lower. A network with few of them, most of whose neurons follow one each, computes with all of these, however small a share of the
+ * logits a frequency holds. (The code of the paper, `calculate_key_freqs`, leaves out the largest frequency; here it counts.)
  */
 export function neuronFrequencies({ frequency }: Pick<OwnFrequencies, "frequency">): number[] {
   const functions = new Map<number, number>();

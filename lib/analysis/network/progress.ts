@@ -9,34 +9,37 @@
  * other words.
  */
 import { dataset, type OperationName } from "../../run/operations.ts";
+import { exampleLoss } from "../../run/losses.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { isAlone, largestFrequency, meanSquare, strongest } from "./fourier.ts";
 
 /** All pairs of a task whose answer is linear in a and b, neither of them left out: every answer belongs to p pairs. */
 export interface Task {
   readonly p: number;
-  /** s of each pair, [p²]. */
+  /** s of each pair, [p²]: the operation's answer, whatever label noise there is. */
   readonly answers: Uint16Array;
   /** 1 for pairs that train, 0 for those that validate, [p²]. */
   readonly trains: Uint8Array;
+  /** The run's own loss of an example, of its logits and its answer. */
+  readonly loss: (logits: ArrayLike<number>, answer: number) => number;
 }
 
 /** The operations that are such tasks. */
 export const LINEAR: readonly OperationName[] = ["x_plus_y", "x_minus_y"];
 
 /** The task of a run. @throws Error where its operation is none of `LINEAR`. */
-export function linearTask({ data, seed }: Pick<RunSpec, "data" | "seed">): Task {
+export function linearTask({ data, optim, seed }: Pick<RunSpec, "data" | "optim" | "seed">): Task {
   const { operation, prime: p } = data;
   if (!LINEAR.includes(operation)) {
     throw new Error(`Cannot compute progress measures: the run's operation must be ${LINEAR.join(" or ")}, current value is ${operation}`);
   }
-  const { a, b, target, trainCount } = dataset(data, seed);
+  const { a, b, answer, trainCount } = dataset(data, seed);
   const answers = new Uint16Array(p * p), trains = new Uint8Array(p * p);
   for (let i = 0; i < a.length; i++) {
-    answers[a[i] * p + b[i]] = target[i];
+    answers[a[i] * p + b[i]] = answer[i];
     trains[a[i] * p + b[i]] = Number(i < trainCount);
   }
-  return { p, answers, trains };
+  return { p, answers, trains, loss: (logits, answer) => exampleLoss(optim, logits, answer) };
 }
 
 /** The part of the logits that depends on the answer s alone, as waves over s; h is the largest frequency. */
@@ -104,7 +107,7 @@ const spread = (x: Float64Array) => {
 /** Variance below so much of the squares is what f32 leaves of nothing. */
 const ROUNDING = 1e-12;
 
-/** Loss (mean cross-entropy in nats) and share of right answers: over all pairs, over those that train, and over those that validate. */
+/** Mean loss, by the run's own formula and the operation's answers, and share of right answers: over all pairs, over those that train, and over those that validate. */
 export interface Scores {
   readonly loss: number;
   readonly acc: number;
@@ -146,14 +149,12 @@ export function ablations(logits: ArrayLike<number>, task: Task, { mean, cos, si
 }
 
 /** The scores of the logits that `logit` gives; `byAnswer`: they are the same for all pairs with the same answer. */
-function scored({ p, answers, trains }: Task, logit: (pair: number, c: number) => number, byAnswer = false): Scores {
+function scored({ p, answers, trains, loss }: Task, logit: (pair: number, c: number) => number, byAnswer = false): Scores {
   const row = new Float64Array(p), known = new Map<number, readonly [loss: number, right: number]>();
   const one = (pair: number, answer: number): readonly [loss: number, right: number] => {
-    let best = 0, others = 0;
+    let best = 0;
     for (let c = 0; c < p; c++) if ((row[c] = logit(pair, c)) > row[best]) best = c;
-    for (let c = 0; c < p; c++) if (c !== best) others += Math.exp(row[c] - row[best]);
-    // log1p keeps the digits of a loss near 0.
-    return [row[best] - row[answer] + Math.log1p(others), Number(best === answer)];
+    return [loss(row, answer), Number(best === answer)];
   };
   const sums = { trainLoss: 0, trainAcc: 0, valLoss: 0, valAcc: 0 };
   let train = 0;
@@ -182,8 +183,9 @@ export const KEY_SHARE = 0.95;
 /**
  * The key frequencies: the fewest whose cos(ws) and sin(ws) hold 95 % of the part of the logits that depends on the answer alone, the
  * strongest first; none where nothing does. A network without such a structure has many. The paper reads them off its neurons
- * (`neuronFrequencies`); what the logits hold can be asked of any architecture, at any step. The rules differ where a frequency that the network
- * needs holds less than the 5 % that is left: one wave can't tell neighbouring answers apart, and then the restricted accuracy is low.
+ * (`neuronFrequencies`); what the logits hold can be asked of any architecture, at any step. The rules differ where a frequency that the
+ * network needs holds less than the 5 % that is left: one wave can't tell neighbouring answers apart, and then the restricted accuracy is
+ * low.
  */
 export function keyFrequencies({ shares }: Pick<AnswerWaves, "shares">): number[] {
   const wanted = KEY_SHARE * shares.reduce((sum, share) => sum + share, 0), keys: number[] = [];

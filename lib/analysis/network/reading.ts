@@ -31,8 +31,8 @@ export interface Measures extends Ablations {
 }
 
 /**
- * Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. `keys` and `neuronKeys` are its own; `restricted`,
- * `excluded` and `explained` go by the keys of the run.
+ * Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. `keys` and `neuronKeys` are its own;
+ * `restricted`, `excluded` and `explained` go by the keys of the run.
  */
 export interface Reading extends Measures, Keys {
   readonly step: number;

@@ -1,5 +1,5 @@
 /** Named weights out of flat parameters, as matrices that can be looked at. */
-import { layout, read } from "../../run/layout.ts";
+import { headWidth, layout, read } from "../../run/layout.ts";
 import { type RunSpec, sizes } from "../../run/spec.ts";
 import type { Snapshot } from "../../run/snapshot.ts";
 import type { Matrix } from "./fourier.ts";
@@ -8,10 +8,12 @@ import type { Matrix } from "./fourier.ts";
 export interface Inside {
   readonly seed: number;
   readonly step: number;
-  /** Of the elements, [elements, D]. */
+  /** Of the elements, [elements, D]; of one-hot inputs what the first layer makes of a, [elements, M]. */
   readonly embedding: Matrix;
-  /** The output head, [D, elements]. */
+  /** The output head, [D, elements], or [M, elements] where it reads neurons. */
   readonly head: Matrix;
+  /** What the head reads: directions of the residual stream, or neurons. */
+  readonly reads: "residual stream" | "neurons";
 }
 
 /** What can be looked at in a state. */
@@ -20,6 +22,7 @@ export const inside = ({ spec, step, params }: Pick<Snapshot, "spec" | "step" | 
   step,
   embedding: embedding(spec, params),
   head: outputHead(spec, params),
+  reads: spec.model.mixer === "none" ? "neurons" : "residual stream",
 });
 
 /** A tensor by its name, row-major in its own dims. @throws Error where the model has none of this name. */
@@ -30,17 +33,26 @@ function tensor(spec: RunSpec, params: Float32Array, name: string): Float32Array
   return read(found, params);
 }
 
-/** The embedding of the elements, [elements, D]: W_E without the tokens `op` and `=`. */
+/**
+ * The embedding of the elements, [elements, D]: W_E without the tokens `op` and `=`. One-hot inputs have none: then it is a's half of the
+ * first layer, [elements, M], of which an element puts its row into the neurons.
+ */
 export function embedding(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, elements, firstElement } = sizes(spec), values = tensor(spec, params, "embed.W_E");
-  return { rows: elements, columns: D, values: values.subarray(firstElement * D, (firstElement + elements) * D) };
+  const { D, M, elements, firstElement } = sizes(spec), isOneHot = spec.model.inputs === "one-hot", columns = isOneHot ? M : D;
+  const values = tensor(spec, params, isOneHot ? "blocks.0.mlp.W_in" : "embed.W_E");
+  return { rows: elements, columns, values: values.subarray(firstElement * columns, (firstElement + elements) * columns) };
 }
 
-/** The output head, [D, elements]: one column per answer, without extra classes. */
+/**
+ * The output head, [D, elements], or [M, elements] where it reads neurons: one column per answer, without extra classes. A tied one is the
+ * embedding, turned.
+ */
 export function outputHead(spec: RunSpec, params: Float32Array): Matrix {
-  const { D, C, elements } = sizes(spec), W_U = tensor(spec, params, "unembed.W_U");
-  const values = Float32Array.from({ length: D * elements }, (_, at) => W_U[Math.floor(at / elements) * C + at % elements]);
-  return { rows: D, columns: elements, values };
+  const { C, elements } = sizes(spec), rows = headWidth(spec), { tied } = spec.model;
+  const W = tied ? embedding(spec, params).values : tensor(spec, params, "unembed.W_U");
+  const at = (row: number, answer: number) => tied ? answer * rows + row : row * C + answer;
+  const values = Float32Array.from({ length: rows * elements }, (_, i) => W[at(Math.floor(i / elements), i % elements)]);
+  return { rows, columns: elements, values };
 }
 
 /** The Euclidean norm of each tensor, by name, in the layout's order. */

@@ -1,6 +1,7 @@
 /** How far two samples differ: effect sizes that need no normal distribution, with their intervals. */
 // @ts-types="@types/d3-array"
 import { quantile } from "d3-array";
+import "./storage.ts";
 import { qt } from "lib-r-math.js";
 import { Random } from "../../run/random.ts";
 import { checkSample, complete, critical, type Interval, must, type ObservedPair, order } from "./sample.ts";

@@ -2,6 +2,7 @@
  * Where along x half of all tries succeed, from counts that a logistic curve is laid through. By Firth's penalised likelihood, so that
  * there is an answer, too, where one value of x parts all failures from all successes, and the usual curve would be infinitely steep.
  */
+import "./storage.ts";
 import { pnorm } from "lib-r-math.js";
 import { critical, type Interval, must } from "./sample.ts";
 

@@ -1,4 +1,5 @@
 /** The log-rank test: whether groups reach an event at the same rate. */
+import "./storage.ts";
 import { pchisq } from "lib-r-math.js";
 import { checkSample, must, type Observation } from "./sample.ts";
 

@@ -2,6 +2,7 @@
  * What the statistics work on. A run that never grokked is no late run: it was watched until its last step and nothing happened, and that
  * is all it says. Such a time is right-censored, and every function here that takes an `Observation` treats it as that.
  */
+import "./storage.ts";
 import { qnorm } from "lib-r-math.js";
 
 /**

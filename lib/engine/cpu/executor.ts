@@ -12,12 +12,14 @@ export interface CpuLowered extends Lowered {
   readonly lists: Lists<ListName>;
 }
 
-/** Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains. */
+/**
+ * Bytes that 32-bit addresses reach, and the share of the free memory that is planned with: the rest is for what comes while a run trains.
+ */
 const ADDRESSES = PAGE * MOST_PAGES, SHARE = 0.8;
 
 /**
- * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done several
- * times a second, however long a kernel takes.
+ * What a kernel of a list counts as, in microseconds of all threads: submissions are measured in kernels, and here they should be done
+ * several times a second, however long a kernel takes.
  */
 const UNIT_US = 10;
 
@@ -33,7 +35,7 @@ export class CpuExecutor implements Executor<CpuLowered> {
   readonly info: EngineInfo;
   /** A tenth of a second first, then a third. */
   readonly limits: Limits = {
-    losses: ["torch", "stable", "float64"],
+    losses: ["torch", "stable", "float64", "stablemax", "mse"],
     chunk: CHUNK,
     submission: { first: 100_000 / UNIT_US, any: 300_000 / UNIT_US },
     memory,

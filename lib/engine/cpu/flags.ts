@@ -1,7 +1,7 @@
 /**
- * V8's flags that let it pair 128-bit vectors into 256 bits on x86-64: the second packs pairs, the first takes the bounds checks away that stand between
- * them. They count where a process starts, for all WebAssembly in it; every range that the kernels reach has been checked before, in `records.ts`. No
- * bit depends on them.
+ * V8's flags that let it pair 128-bit vectors into 256 bits on x86-64: the second packs pairs, the first takes the bounds checks away that
+ * stand between them. They count where a process starts, for all WebAssembly in it; every range that the kernels reach has been checked
+ * before, in `records.ts`. No bit depends on them.
  */
 export const V8_FLAGS = ["--no-wasm-bounds-checks", "--experimental-wasm-revectorize"] as const;
 

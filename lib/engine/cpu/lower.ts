@@ -1,5 +1,18 @@
 /** From the operations of a plan to the records of the kernels: one function an operation, and the scratch that they use in turn. */
-import type { AttentionBackward, By, Embed, EmbedBackward, Fold, ListName, Op, Plan, PoolBackward, Product, View } from "../op.ts";
+import type {
+  AttentionBackward,
+  By,
+  Embed,
+  EmbedBackward,
+  Fold,
+  ListName,
+  Op,
+  PairsBackward,
+  Plan,
+  PoolBackward,
+  Product,
+  View,
+} from "../op.ts";
 import * as records from "./operations/mod.ts";
 import type { Lists } from "./queue.ts";
 import { check, type Record } from "./records.ts";
@@ -15,6 +28,8 @@ interface Context {
   readonly panels: (op: Product) => Packed;
   /** Whether the plan both makes a buffer of pre-activations and reads it for a derivative: then the derivative is stored in its place. */
   readonly derives: (pre: string) => boolean;
+  /** Counts the records that one thread of a run does alone. */
+  readonly turn: () => number;
   /** Values of a and of b. */
   readonly C: number;
 }
@@ -28,7 +43,10 @@ interface Packed {
 /** The lists of an evaluation: parameters don't change from one to the next. */
 const EVALUATION = ["elements", "chunk", "forward"];
 
-/** The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done here. */
+/**
+ * The lists of a plan as records, with all buffers they use. @throws Error where an operation reaches beyond a buffer or can't be done
+ * here.
+ */
 export function lower(plan: Plan): Lists<ListName> {
   const buffers = new Map(plan.buffers), ops = Object.values(plan.lists).flat();
   const scratch = (name: string, words: number) => {
@@ -38,11 +56,12 @@ export function lower(plan: Plan): Lists<ListName> {
   const products = ops.filter((op) => op.op === "product");
   const activated = new Set(products.flatMap(({ activation, c }) => (activation ? [c.buffer] : [])));
   const derived = new Set(products.flatMap(({ derivative }) => (derivative ? [derivative.pre.buffer] : [])));
-  let turn = 0;
+  let turn = 0, alone = 0;
   const context: Context = {
     scratch,
     // Two buffers take turns, so that one can be packed while the other is still read.
     panels: (op) => packed(op, scratch(`cpu.panels.${turn++ % 2}`, records.panelWords(op.k, op.n))),
+    turn: () => alone++,
     derives: (pre) => activated.has(pre) && derived.has(pre),
     C: plan.layout.sizes.elements,
   };
@@ -57,8 +76,8 @@ export function lower(plan: Plan): Lists<ListName> {
 }
 
 /** A product's weights, packed before it. */
-const packed = ({ label, form, b, k, n }: Product, panels: string): Packed => {
-  return { panels, before: [records.pack(`${label}, panels`, b, k, n, form === "nt", panels)] };
+const packed = ({ label, form, b, k, n, columns = n }: Product, panels: string): Packed => {
+  return { panels, before: [records.pack(`${label}, panels`, b, k, columns, form === "nt", panels)] };
 };
 
 /** Parameters are packed once an evaluation, each matrix in panels of its own: `packs` gets what does it, by their name. */
@@ -87,6 +106,12 @@ function recordsOf(op: Op, context: Context): Record[] {
       return embed(op, context);
     case "embedBackward":
       return embedBackward(op);
+    case "pairs":
+      return [records.pairs(op, context.C)];
+    case "pairsBackward":
+      return pairsBackward(op);
+    case "sums":
+      return [records.columnSums(label, op.x, op.rows, op.out, op.width)];
     case "fold":
       return fold(op);
     case "pool":
@@ -96,7 +121,21 @@ function recordsOf(op: Op, context: Context): Record[] {
     case "loss":
       return [records.loss(label, { ...op, logits: op.logits.buffer, dlogits: op.dlogits?.buffer })];
     case "update":
-      return [records.adamw(op)];
+      return [records.update(op)];
+    case "gradientFilter":
+      return [records.gradientFilter(op)];
+    case "orthogonalGradient":
+      return [records.orthogonalGradient(op, context.turn())];
+    case "muonStart":
+      return [records.muonStart(op)];
+    case "muonPolynomial":
+      return [records.muonPolynomial(op)];
+    case "muonEnd":
+      return [records.muonEnd(op)];
+    case "clipRows":
+      return [records.clipRows(op)];
+    case "holdNorm":
+      return [records.holdNorm(op)];
     case "sample":
       return [records.sample(label, op)];
     case "chunk":
@@ -105,6 +144,8 @@ function recordsOf(op: Op, context: Context): Record[] {
       return [records.lists(label, op.batch, op)];
     case "endOfStep":
       return [records.endOfStep(label, op)];
+    case "noisyRight":
+      return [records.noisyRight(label, { ...op, sums: op.sum })];
     case "endOfChunk":
       return [records.endOfChunk(label, op)];
     case "endOfEvaluation":
@@ -118,8 +159,8 @@ function recordsOf(op: Op, context: Context): Record[] {
 const rowsOf = ({ words, stride }: View) => words / stride;
 
 /**
- * In training weights are packed before each product, which costs little and lies in the cache then. Rows that are looked up are put into C first,
- * then added to.
+ * In training weights are packed before each product, which costs little and lies in the cache then. Rows that are looked up are put into C
+ * first, then added to.
  */
 function product(op: Product, { panels: panelsFor, derives }: Context): Record[] {
   const { label, form, m, n, k, a, b, bias, add, activation, derivative } = op;
@@ -181,10 +222,11 @@ function embed({ label, segments, W_E, W_pos, out, ...batch }: Embed, { C }: Con
 }
 
 /** Elements are folded from all positions they stand at; a position and a constant token get the sum of all its rows. */
-function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, ...byValue }: EmbedBackward): Record[] {
+function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, head, ...byValue }: EmbedBackward): Record[] {
   const width = dx.stride;
   const elements = segments.filter(({ token }) => token.by !== "constant");
   const sources = elements.map(({ first, count, token }) => ({ x: from(dx, first), by: token.by as By, rows: count }));
+  if (head) sources.push({ x: head, by: "index", rows: byValue.C });
   return [
     records.fold(`${label}, elements`, { out: from(dW_E, firstElement), rows: byValue.C, width, sources }, byValue),
     ...segments.flatMap(({ first, count, position, token }) => {
@@ -193,6 +235,15 @@ function embedBackward({ label, segments, firstElement, dx, dW_E, dW_pos, ...byV
       return [sum(from(dW_pos, position)), ...(token.by === "constant" ? [sum(from(dW_E, token.base))] : [])];
     }),
   ];
+}
+
+function pairsBackward({ label, width, dy, dx, second, factor, ...byValue }: PairsBackward): Record[] {
+  return (["a", "b"] as const).map((by) =>
+    records.fold(`${label}, ${by}`, {
+      ...{ out: from(dx, by === "a" ? 0 : second), rows: byValue.C, width, factor },
+      sources: [{ x: dy, by, rows: byValue.B }],
+    }, byValue)
+  );
 }
 
 function fold({ label, segments, width, out, ...byValue }: Fold): Record[] {

@@ -1,6 +1,6 @@
 /**
- * Lists of records, as plain data before any memory exists: an opcode, arguments, and which words of which buffer they reach. Every range is
- * checked against its buffer here, once; replaying checks nothing. `kernels/opcode.ts` says how a record lies in memory.
+ * Lists of records, as plain data before any memory exists: an opcode, arguments, and which words of which buffer they reach. Every range
+ * is checked against its buffer here, once; replaying checks nothing. `kernels/opcode.ts` says how a record lies in memory.
  */
 import { HEADER } from "./kernels/opcode.ts";
 

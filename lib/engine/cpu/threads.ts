@@ -1,4 +1,6 @@
-/** The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free. */
+/**
+ * The worker threads: started once, told what to do, and given up as a whole where one of them fails. The thread of JavaScript stays free.
+ */
 import { kernels, sharesMemory, startThread, type Thread } from "../machine.ts";
 import type { Measured, Message, Peak } from "./jobs.ts";
 

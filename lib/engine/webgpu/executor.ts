@@ -33,8 +33,12 @@ export class WebGpuExecutor implements Executor<LoweredKernels> {
     this.gpu = gpu;
     this.info = { engine: "webgpu", adapter: name, driver, software };
     // A driver on the processor uses the machine's memory and reports no error where that runs out.
-    const memory = () => (software ? 0.6 * freeMemory() : Infinity);
-    this.limits = { losses: ["torch", "stable"], chunk: BLOCK, submission: SUBMISSION[software ? "software" : "hardware"], memory };
+    this.limits = {
+      losses: ["torch", "stable", "stablemax", "mse"],
+      chunk: BLOCK,
+      submission: SUBMISSION[software ? "software" : "hardware"],
+      memory: () => (software ? 0.6 * freeMemory() : Infinity),
+    };
     this.#tuned = wanted === "tuned";
     this.#tile = wanted === "tuned" ? GPU_TILE : wanted;
   }

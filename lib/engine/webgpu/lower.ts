@@ -1,18 +1,25 @@
 /** From operations to kernels: WGSL, tiles, splits and scratch are decided here. Plain data, before a device exists. */
 import type { ListName, Op, Plan } from "../op.ts";
-import { adamw, endOfEvaluation } from "./kernels/adamw.ts";
+import { readsGradient } from "../update.ts";
+import { endOfEvaluation } from "./kernels/evaluation.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
 import { attentionSummary } from "./kernels/attention_summary.ts";
 import { chunk, lists, sample } from "./kernels/batch.ts";
 import { addParts, biasGradient, type Sums, sumsOf, vectorSumFloats } from "./kernels/columns.ts";
 import { embed, embedBackward } from "./kernels/embed.ts";
+import { gradientFilter, orthogonalGradient } from "./kernels/filter.ts";
 import { fold } from "./kernels/fold.ts";
 import type { Tile } from "./kernels/gemm.ts";
 import type { Kernel } from "./kernels/kernel.ts";
-import { endOfChunk, endOfStep, loss } from "./kernels/loss.ts";
+import { endOfChunk, endOfStep, loss, noisyRight } from "./kernels/loss.ts";
+import { clipRows, holdNorm } from "./kernels/limit.ts";
+import { muonEnd, muonPolynomial, muonStart } from "./kernels/muon.ts";
 import { norm, normBackward, normGradient } from "./kernels/norm.ts";
+import { pairs, pairsBackward } from "./kernels/pairs.ts";
 import { pool, poolBackward } from "./kernels/pool.ts";
 import { product } from "./kernels/product.ts";
+import { update } from "./kernels/update.ts";
+import { uniformAttention, uniformAttentionBackward } from "./kernels/uniform_attention.ts";
 
 /** Kernels by list, and words per run by buffer, scratch included. */
 export interface Kernels {
@@ -38,19 +45,30 @@ const LOWER: Lower = {
   ],
   norm: (op, { sums }) => [norm(op, sums.lanes)],
   normBackward: (op, { layout, sums }) => [normBackward(op, sums.lanes), normGradient(layout, sums, op)],
-  attention: (op) => [attention(op)],
-  attentionBackward: (op) => [attentionBackward(op)],
+  attention: (op) => [op.weights === "uniform" ? uniformAttention(op) : attention(op)],
+  attentionBackward: (op) => [op.weights === "uniform" ? uniformAttentionBackward(op) : attentionBackward(op)],
   embed: (op) => [embed(op)],
   embedBackward: (op) => [embedBackward(op)],
   fold: (op) => [fold(op)],
+  pairs: (op) => [pairs(op)],
+  pairsBackward: (op) => [pairsBackward(op)],
+  sums: ({ x, rows, width, out }, { layout, sums }) => [biasGradient(layout, sums, x, rows, width, out)],
   pool: (op) => [pool(op)],
   poolBackward: (op) => [poolBackward(op)],
   loss: (op) => [loss(op)],
-  update: (op) => [adamw(op)],
+  update: (op) => [update(op)],
+  gradientFilter: (op) => [gradientFilter(op)],
+  orthogonalGradient: (op) => [orthogonalGradient(op)],
+  muonStart: (op) => [muonStart(op)],
+  muonPolynomial: (op) => [muonPolynomial(op)],
+  muonEnd: (op) => [muonEnd(op)],
+  clipRows: (op) => [clipRows(op)],
+  holdNorm: (op) => [holdNorm(op)],
   sample: (op) => [sample(op)],
   chunk: (op) => [chunk(op)],
   lists: (op) => [lists(op)],
   endOfStep: (op) => [endOfStep(op)],
+  noisyRight: (op) => [noisyRight(op)],
   endOfChunk: (op) => [endOfChunk(op)],
   endOfEvaluation: (op) => [endOfEvaluation(op)],
   attentionSummary: (op) => [attentionSummary(op)],
@@ -58,7 +76,7 @@ const LOWER: Lower = {
 // The table has the function of exactly this kind of operation.
 const kernelsOf = (op: Op, context: Context) => (LOWER[op.op] as (op: Op, context: Context) => readonly Kernel[])(op, context);
 
-const leavesParts = (op: Op) => op.op === "normBackward" || (op.op === "product" && op.sums !== undefined);
+const leavesParts = (op: Op) => op.op === "normBackward" || op.op === "sums" || (op.op === "product" && op.sums !== undefined);
 
 /** A plan's kernels for a tile. No bit of a run depends on how many train at once. */
 export function lower({ layout, buffers: planned, lists }: Plan, tile: Tile): Kernels {
@@ -78,7 +96,7 @@ export function lower({ layout, buffers: planned, lists }: Plan, tile: Tile): Ke
       parts = false;
     };
     for (const op of ops) {
-      if (op.op === "update") complete();
+      if (readsGradient(op)) complete();
       kernels.push(...kernelsOf(op, context));
       parts ||= leavesParts(op);
     }

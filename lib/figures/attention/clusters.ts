@@ -1,4 +1,7 @@
-/** Which patterns the heads have over training: the share of each cluster of patterns, one panel per layer, with the clusters' means as the key. */
+/**
+ * Which patterns the heads have over training: the share of each cluster of patterns, one panel per layer, with the clusters' means as the
+ * key.
+ */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";

@@ -19,8 +19,8 @@ export interface EntropyOptions extends AttentionFigureOptions {
 }
 
 /**
- * The entropy of each head of one run, one panel per layer. @throws Error where there is no run, one without readings, none with the seed asked for, and for
- * queries without a choice.
+ * The entropy of each head of one run, one panel per layer. @throws Error where there is no run, one without readings, none with the seed
+ * asked for, and for queries without a choice.
  */
 export function entropyFigure(runs: readonly AttentionRun[], { seed, queries, task, title, ...options }: EntropyOptions = {}): Figure {
   checkRuns(runs);

@@ -39,9 +39,9 @@ export interface FilmOptions extends AttentionFigureOptions {
 }
 
 /**
- * The attention of every head of one run, reading by reading, with its accuracies: a slider over the readings, and a button that plays them. Where no
- * scripts are run it shows a still, the phases side by side. @throws Error where there is no run, one without readings, none with the
- * seed asked for, and for less than two frames.
+ * The attention of every head of one run, reading by reading, with its accuracies: a slider over the readings, and a button that plays
+ * them. Where no scripts are run it shows a still, the phases side by side. @throws Error where there is no run, one without readings, none
+ * with the seed asked for, and for less than two frames.
  */
 export function attentionFilm(
   runs: readonly AttentionRun[],

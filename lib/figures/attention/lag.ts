@@ -1,4 +1,7 @@
-/** Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their speeds agree. */
+/**
+ * Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their
+ * speeds agree.
+ */
 import * as Plot from "@observablehq/plot";
 import { correlationBand, type SignalPair, type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
 import { lagFinding, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments, signedLag } from "../../analysis/attention/lag.ts";
@@ -15,8 +18,9 @@ export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOpt
 }
 
 /**
- * One row per run: when half of the change of attention is done, and half of that of validation accuracy; the result over runs is in the title. Below, the
- * correlation of their speeds at each lag, where two runs or more allow for it. @throws Error where there is no run or one without readings.
+ * One row per run: when half of the change of attention is done, and half of that of validation accuracy; the result over runs is in the
+ * title. Below, the correlation of their speeds at each lag, where two runs or more allow for it. @throws Error where there is no run or
+ * one without readings.
  */
 export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptions = {}): Figure {
   checkRuns(runs);

@@ -30,8 +30,8 @@ export interface PatternOptions extends Pick<AttentionFigureOptions, "task" | "t
 }
 
 /**
- * The mean attention of every head of one run, phase by phase. Of one run, because the heads of two can't be matched: head 0 of one may do what head 3
- * of the other does. @throws Error where there is no run, one without readings, and none with the seed asked for.
+ * The mean attention of every head of one run, phase by phase. Of one run, because the heads of two can't be matched: head 0 of one may do
+ * what head 3 of the other does. @throws Error where there is no run, one without readings, and none with the seed asked for.
  */
 export function patternFigure(runs: readonly AttentionRun[], { seed, task, title }: PatternOptions = {}): Figure {
   checkRuns(runs);

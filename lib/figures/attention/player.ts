@@ -1,4 +1,7 @@
-/** What a film of attention does in a page: the script of a `movable` figure, so it uses nothing from outside of itself but what a browser has. */
+/**
+ * What a film of attention does in a page: the script of a `movable` figure, so it uses nothing from outside of itself but what a browser
+ * has.
+ */
 import type { PageElement } from "../html.ts";
 
 /** What a film's page has to know. */

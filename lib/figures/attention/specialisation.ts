@@ -1,4 +1,7 @@
-/** How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the seeds. */
+/**
+ * How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the
+ * seeds.
+ */
 // @ts-types="@types/d3-array"
 import { median as medianOf, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -34,7 +37,9 @@ export interface SpecialisationFigureOptions extends AttentionFigureOptions {
 const band = (courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
   bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
 
-/** One panel per measure, one line per layer. @throws Error where there is no run or one without readings, and where `specialisation` does. */
+/**
+ * One panel per measure, one line per layer. @throws Error where there is no run or one without readings, and where `specialisation` does.
+ */
 export function specialisationFigure(
   runs: readonly AttentionRun[],
   { queries, measures = ["specialisation", "position", "content"], task = about(runs).task, title, ...options }:

@@ -7,7 +7,8 @@ import { timesTo } from "../../analysis/runs/times.ts";
 import { capital } from "../../analysis/words.ts";
 
 /**
- * One panel per value of x, in it one curve per value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run has begun have no curve.
+ * One panel per value of x, in it one curve per value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run
+ * has begun have no curve.
  * @throws Error where `surfaceOf` does, and where both settings have more values than that.
  */
 export function survivalByCell(

@@ -26,8 +26,8 @@ const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;
 const TRIES = -0.2, INTERVAL = 0.16;
 
 /**
- * One row per value of the one setting: circles at the values of the other, in stronger colour where more networks grok; above them where half would,
- * with its interval; an arrow where that lies beyond the values tried.
+ * One row per value of the one setting: circles at the values of the other, in stronger colour where more networks grok; above them where
+ * half would, with its interval; an arrow where that lies beyond the values tried.
  * @throws Error where `surfaceOf` does, and where no row has two values that are done.
  */
 export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigureOptions = {}): Figure {

@@ -1,4 +1,7 @@
-/** Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the best. */
+/**
+ * Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the
+ * best.
+ */
 import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
@@ -24,8 +27,9 @@ const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
 
 /**
- * One panel per value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line through the mean steps
- * (within what was watched) from the first value at which most grok, with the best marked; and what the largest value costs against it.
+ * One panel per value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line
+ * through the mean steps (within what was watched) from the first value at which most grok, with the best marked; and what the largest
+ * value costs against it.
  * @throws Error where `surfaceOf` does, and where there is no such row.
  */
 export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {}): Figure {

@@ -22,9 +22,9 @@ const NEVER = "#ececec";
 const TOP = 34, BOTTOM = 48, RIGHT = 16;
 
 /**
- * One cell per pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many grok. A line
- * separates the cells in which most networks grok from those in which they don't. In a search for that line (`map`), cells that weren't trained have a
- * mark for what their neighbours say about them.
+ * One cell per pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many
+ * grok. A line separates the cells in which most networks grok from those in which they don't. In a search for that line (`map`), cells
+ * that weren't trained have a mark for what their neighbours say about them.
  * @param runs of both settings and all seeds, those not begun among them.
  * @throws Error where `surfaceOf` does.
  */

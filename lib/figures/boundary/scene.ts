@@ -1,4 +1,7 @@
-/** A scene in space as SVG, seen from any side: faces, lines and marks in a box with three axes. Its drawing runs here and in a reader's page alike. */
+/**
+ * A scene in space as SVG, seen from any side: faces, lines and marks in a box with three axes. Its drawing runs here and in a reader's
+ * page alike.
+ */
 
 /** Across, back and up, each −1 … 1. */
 export type Point = readonly [x: number, y: number, z: number];

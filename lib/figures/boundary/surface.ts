@@ -1,7 +1,10 @@
 import { count, list } from "../../analysis/words.ts";
 import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 
-/** At one y, where along x most networks grok: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`; `everywhere`, `nowhere`, or in several stretches. */
+/**
+ * At one y, where along x most networks grok: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`; `everywhere`, `nowhere`, or in several
+ * stretches.
+ */
 export function stretches(row: readonly SurfaceCell[], say: (x: number) => string): string {
   const known = row.filter(({ groks }) => groks !== null);
   const runs = known.flatMap((
@@ -17,7 +20,10 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
   return from === last ? `at ${say(known[from].x)} only` : `from ${say(known[from].x)} to ${say(known[last].x)} only`;
 }
 
-/** Where rows with networks that hadn't grokked were watched for different times, how long: `; watched for 20,000 to 200,000 steps`; else nothing. */
+/**
+ * Where rows with networks that hadn't grokked were watched for different times, how long: `; watched for 20,000 to 200,000 steps`; else
+ * nothing.
+ */
 export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
   const rows = cells.map((row) => Math.max(0, ...row.filter(({ grokked, runs }) => grokked < runs).map(({ watched }) => watched ?? 0)))
     .filter((steps) => steps > 0);

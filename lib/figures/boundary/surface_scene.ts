@@ -8,7 +8,10 @@ import { capital, count } from "../../analysis/words.ts";
 const HEIGHT = 455, SCALE = 142, GRID = "#dcdcdc", GREY = "#ececec", STEM = "#b0b0b0";
 /** What is only known to be later than the steps watched. */
 const LATER = { fill: "rgba(150,150,150,0.28)", stroke: "none" } as const;
-/** Faces and lines are parted into pieces no longer than this along either setting: so the colour follows the height, and what is nearer hides the rest. */
+/**
+ * Faces and lines are parted into pieces no longer than this along either setting: so the colour follows the height, and what is nearer
+ * hides the rest.
+ */
 const PIECE = 0.2;
 const partsOf = (length: number) => Math.ceil(Math.abs(length) / PIECE - 1e-6);
 /** With more triangles than this, their stems would hide the rest. */
@@ -88,7 +91,10 @@ function floorOf(all: readonly Placed[], cells: Surface["cells"], { u, v }: Box)
   ];
 }
 
-/** How high the surface lies above a cell: at its median, or at the step up to which most were watched without grokking; `null` where neither is known. */
+/**
+ * How high the surface lies above a cell: at its median, or at the step up to which most were watched without grokking; `null` where
+ * neither is known.
+ */
 const heightOf = (cell: SurfaceCell | undefined): number | null => cell?.median ?? (cell && late(cell) ? cell.watched : null);
 
 /** Between four neighbours, in parts whose colour follows the height; grey and see-through where one of them is only known to be later. */

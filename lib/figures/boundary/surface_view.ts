@@ -21,9 +21,9 @@ export interface SurfaceViewOptions extends SurfaceAxes {
 }
 
 /**
- * Upwards the median step of grokking, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most networks don't grok, an
- * open triangle stands at the step until which they were watched, and the surface there is grey: it lies at least so high. Drag, or use the arrow keys,
- * to turn it; Home brings it back. Where no script runs it is a picture.
+ * Upwards the median step of grokking, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most networks
+ * don't grok, an open triangle stands at the step until which they were watched, and the surface there is grey: it lies at least so high.
+ * Drag, or use the arrow keys, to turn it; Home brings it back. Where no script runs it is a picture.
  * @param runs of both settings and all seeds, those not begun among them.
  * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell has been watched.
  */

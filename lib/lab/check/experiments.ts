@@ -127,7 +127,7 @@ export function sessions(lab: Lab): Finding[] {
       if (!/^[\w-]{1,100}$/.test(row.name)) return must("name", "letters, digits and -", row.name);
       const odd = times(row).find((time) => !isTime(time));
       if (odd !== undefined) return must("a time", "UTC as ISO 8601", odd);
-      // A clock that was set back between two writes is no damage worth a word: a minute.
+      // A clock that was set back by up to a minute between two writes is no damage.
       const late = times(row).find((time, i, all) => i > 0 && Date.parse(time) < Date.parse(all[i - 1]) - 60_000);
       return late && must("its times", "in their order", late);
     }),

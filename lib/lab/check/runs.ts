@@ -42,13 +42,16 @@ export function training(lab: Lab): Finding[] {
   }));
 }
 
-/** What keeps a run from being carried out of the lab; milestones that are computed anew on the way don't. */
+/** Findings for which a run can't be exported; milestones are computed anew then, so those don't count. */
 export function runFindings(lab: Lab, id: number): Finding[] {
   const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
   return runs(lab, { id, seals: false }).filter(({ about }) => about !== "milestones" || thinned === 1);
 }
 
-/** Which runs are looked at: those of some hashes, one by its id, or all; and whether one that has ended must have a seal, as it must by default. */
+/**
+ * Which runs are looked at: those of some hashes, one by its id, or all; and whether one that has ended must have a seal, as it must by
+ * default.
+ */
 export interface Which {
   readonly only?: ReadonlySet<string>;
   readonly id?: number;
@@ -136,7 +139,8 @@ function rangesOf(row: readonly unknown[]): string | null {
 /** What is wrong with the steps at which it has evaluations, if anything. */
 function stepsOf(run: RunRow, { schedule: { evalEvery: every } }: RunSpec, steps: readonly number[]): string | null {
   const { status, step } = run, last = steps.at(-1) ?? 0;
-  // Of a run that failed, what came after its loss had stopped being a number is not stored. Of one that goes on there may be more than its state.
+  // Of a run that failed, what came after its loss had stopped being a number is not stored. Of one that goes on there may be more than its
+  // state.
   const until = status === "failed" ? last : isDone(run) ? step : Math.max(step, last);
   const ends = isDone(run) && status !== "failed" && until % every !== 0;
   const due = Math.floor(until / every) + 1 + Number(ends);

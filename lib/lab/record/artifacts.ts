@@ -1,10 +1,10 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
-import { checksum, reason, writeWhole } from "../../run/files.ts";
+import { checksum, reason, remove, writeWhole, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
-import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, remove, tagged } from "../artifacts.ts";
+import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import type { RecordedRun } from "./files.ts";
 import type { Lab } from "../store.ts";
@@ -16,7 +16,10 @@ export const MOST_READINGS = 64;
 export type Sent = "attention" | "weights";
 export const SENT: readonly Sent[] = ["attention", "weights"];
 
-/** What of a log goes along: the first reading, the last, those at `edges`, and others evenly among those kept; patterns in full at the named ones. */
+/**
+ * What of a log goes along: the first reading, the last, those at `edges`, and others evenly among those kept; patterns in full at the
+ * named ones.
+ */
 export function thinLog({ spec, readings }: AttentionLog, edges: readonly number[]): AttentionLog {
   const n = readings.length, spaced = Math.min(n, MOST_READINGS - edges.length);
   const named = new Set([0, n - 1, ...edges.map((edge) => readings.findIndex(({ step }) => step >= edge)).filter((i) => i >= 0)]);
@@ -69,9 +72,12 @@ function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFi
   return { entry: { kind: "attention-thin", step, file: logName(run), bytes: data.length, sha256: checksum(data) }, data };
 }
 
-/** Writes the files of a record into its folder, and removes others that lie there from an earlier one. */
-export async function writeFiles(folder: string, files: readonly RecordedFile[]): Promise<void> {
-  for (const { entry, data } of files) await writeWhole(inside(folder, entry.file), data);
+/** The files of a record, for its folder. */
+export const filesOf = (folder: string, files: readonly RecordedFile[]): Writing[] =>
+  files.map(({ entry, data }) => [inside(folder, entry.file), data]);
+
+/** Removes files from a record's folder that lie there from an earlier one. */
+export async function removeOthers(folder: string, files: readonly RecordedFile[]): Promise<void> {
   const known = new Set(files.map(({ entry }) => entry.file));
   for (const sent of SENT) {
     const own = inside(folder, sent), names = await Array.fromAsync(Deno.readDir(own), ({ name }) => name).catch(() => []);
@@ -121,8 +127,8 @@ export function agrees(lab: Lab, id: number, { metrics }: RecordedRun): boolean 
 const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));
 
 /**
- * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there is none, and
- * weights at steps at which there are none.
+ * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there
+ * is none, and weights at steps at which there are none.
  * @returns how many.
  */
 export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files: readonly Artifact[]): number {

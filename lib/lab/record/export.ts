@@ -1,5 +1,5 @@
 /** An experiment of the lab as small text files that travel in git. What stands in them: `files.ts`; the way back: `import.ts`. */
-import { writeWhole } from "../../run/files.ts";
+import { writeAll, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { specHash } from "../../run/spec.ts";
 import { RULES } from "../../run/grokking.ts";
@@ -7,7 +7,7 @@ import { runFindings } from "../check/runs.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
 import type { Lab, Row } from "../store.ts";
 import type { Watch } from "../watch.ts";
-import { filesFor, type RecordedFile, type Sent, writeFiles } from "./artifacts.ts";
+import { filesFor, filesOf, type RecordedFile, removeOthers, type Sent } from "./artifacts.ts";
 import {
   FILES,
   type Kept,
@@ -47,15 +47,15 @@ export async function exportRecorded(
     const { runs, ...rest } = record(lab, experiment, kept, command);
     return { ...rest, runs: sent.length > 0 ? await withFiles(lab, runs, sent, files, say) : runs };
   });
-  let bytes = files.reduce((sum, { data }) => sum + data.length, 0);
-  await writeFiles(folder, files);
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   const texts = recordedFiles(recorded);
-  for (const [name, text] of texts) {
-    const data = new TextEncoder().encode(text);
-    await writeWhole(inside(folder, name), data);
-    bytes += data.length;
-  }
+  const all: Writing[] = [
+    ...filesOf(folder, files),
+    ...[...texts].map(([name, text]): Writing => [inside(folder, name), new TextEncoder().encode(text)]),
+  ];
+  await writeAll(all);
+  const bytes = all.reduce((sum, [, data]) => sum + data.length, 0);
+  await removeOthers(folder, files);
   await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => inside(folder, name)));
   const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
   return { runs: recorded.runs.length, evaluations, files: files.length, bytes };
@@ -145,7 +145,7 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
   const metrics = kept === "none" ? [] : kept === "all" || row.thinned ? all : thinned(all, steps);
   return {
     spec: lab.spec(run, until),
-    // Whoever reads this isn't training it.
+    // A reader of the record isn't training it.
     status: row.status === "training" ? "stopped" : row.status,
     ...{ step: row.step, error: row.error, thinned: row.thinned === 1 || metrics.length < all.length },
     ...{ metrics, milestones: found, work, artifacts: [] },

@@ -1,9 +1,9 @@
 /**
  * Recorded results as text: an experiment in small files that a person can read, a spreadsheet can open and git can compare.
  *
- * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: one row per run, with the fields in which
- * runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`. `artifacts.csv`: files that go along
- * with them, with their checksums. What isn't there is an empty cell.
+ * `experiment.json`: what was asked, by which rules, what all runs share, who computed it where. `runs.csv`: one row per run, with the
+ * fields in which runs differ and what came of it. `metrics.csv`: their evaluations, each run under its number in `runs.csv`.
+ * `artifacts.csv`: files that go along with them, with their checksums. What isn't there is an empty cell.
  * Equal results give equal bytes: no times but those of the work, and runs in the order of what differs.
  */
 // @ts-types="@types/d3-dsv"
@@ -27,7 +27,10 @@ import { swept } from "../../run/grid.ts";
 export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv", artifacts: "artifacts.csv" } as const;
 
 export const FORMAT = "grokbook-recorded";
-/** Of the format: that which is written. Version 1 is read too; it had no `transition_step`, `watch` and `artifacts`. Another one is refused. */
+/**
+ * Of the format: that which is written. Version 1 is read too; it had no `transition_step`, `watch` and `artifacts`. Another one is
+ * refused.
+ */
 export const VERSION = 2;
 
 /** What a record has of the evaluations, and that in words. */

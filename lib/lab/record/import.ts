@@ -43,7 +43,7 @@ export async function readRecord(folder: string): Promise<ReadRecord> {
   }
 }
 
-/** That a lab which had nothing but this record would be whole. @throws Error in one line with the first thing that wouldn't. */
+/** Checks that a lab which had nothing but this record would be whole. @throws Error in one line with the first thing that wouldn't. */
 function check(recorded: Recorded, folder: string): void {
   using lab = Lab.scratch();
   lab.write(() => {
@@ -66,9 +66,9 @@ export interface Imported {
 export const importRecorded = async (lab: Lab, folder: string): Promise<Imported> => await enterRecord(lab, await readRecord(folder));
 
 /**
- * Enters the experiment of a record, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the lab has as
- * far or further stays as it is, and so does one in training. A run that has no attention log, or no weights, gets the record's, where its evaluations
- * are the same.
+ * Enters the experiment of a record, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the lab
+ * has as far or further stays as it is, and so does one in training. A run that has no attention log, or no weights, gets the record's,
+ * where its evaluations are the same.
  * @throws Error in one line.
  */
 export async function enterRecord(lab: Lab, { folder, recorded }: ReadRecord): Promise<Imported> {
@@ -125,8 +125,8 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
 }
 
 /**
- * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same way, its evaluations stay, and so do its weights
- * and its attention log, unless the record brings such; its last state is no longer the last.
+ * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same training, its evaluations stay, and so
+ * do its weights and its attention log, unless the record brings such; its last state is no longer the last.
  * @param brought the record's files of the run.
  * @returns whether it did.
  */

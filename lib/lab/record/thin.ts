@@ -8,15 +8,15 @@ export const MOVE = 0.02;
 /** Evaluations that stay in any case, evenly spaced on a logarithmic axis. */
 const SPACED = 48;
 
-/** What `thinned` does, for people. */
+/** What `thinned` does, in words for readers of a record. */
 export const THINNING =
   `of each run at most ${MOST} evaluations: the first, the last, the milestones', ${SPACED} on a logarithmic axis, and wherever ` +
   `train or validation accuracy moved by more than ${MOVE} (more, where that would be too many) the one before and the one after`;
 
 /**
- * At most `MOST` of a run's evaluations, in their order: the first, the last, those of the steps in `keep`, evenly spaced ones, and both ends of
- * every move of an accuracy, so that a jump stays as steep and a dip as deep and narrow as it was. Where a curve moves too often, only larger
- * moves count.
+ * At most `MOST` of a run's evaluations, in their order: the first, the last, those of the steps in `keep`, evenly spaced ones, and both
+ * ends of every move of an accuracy, so that a jump stays as steep and a dip as deep and narrow as it was. Where a curve moves too often,
+ * only larger moves count.
  */
 export function thinned(metrics: readonly Metrics[], keep: ReadonlySet<number> = new Set()): readonly Metrics[] {
   const n = metrics.length;

@@ -23,8 +23,8 @@ Deno.test("every frequency that explains most of some neuron, those of the most 
 });
 
 /**
- * Seed 4 groks with two frequencies, of which the weaker holds 3.8 % of its logits: less than the 5 % that the rule over the logits leaves out. 18 of
- * its 64 neurons follow it, and without it neighbouring answers can't be told apart.
+ * Seed 4 groks with two frequencies, of which the weaker holds 3.8 % of its logits: less than the 5 % that the rule over the logits leaves
+ * out. 18 of its 64 neurons follow it, and without it neighbouring answers can't be told apart.
  */
 Deno.test("the recorded seed 4: one frequency by the logits, two by the neurons, and only these are the network", async () => {
   const spec = REPRESENTATIONS.runs.find(({ seed, optim }) => seed === 4 && optim.weightDecay === 1)!;

@@ -132,7 +132,7 @@ Deno.test("what the softmax can't see changes nothing", () => {
 
 Deno.test("any answer linear in a and b goes the same way", () => {
   const p = 13, answers = Uint16Array.from({ length: p * p }, (_, pair) => (3 * Math.floor(pair / p) + 5 * (pair % p)) % p);
-  const task = { p, answers, trains: addition.trains.subarray(0, p * p) };
+  const task = { ...addition, p, answers, trains: addition.trains.subarray(0, p * p) };
   const z = logits(task, waves({ 4: 6, 1: 6 }, p)), found = answerWaves(z, task), keys = keyFrequencies(found).sort();
   assertEquals(keys, [1, 4]);
   // cos(w_k s) is a wave of frequency 3k in a and 5k in b.

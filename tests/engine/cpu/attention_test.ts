@@ -2,6 +2,7 @@
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import type { By } from "../../../lib/engine/op.ts";
 import { assertNear, noise, replay } from "./machine.ts";
+import { HYPER_WORDS } from "../../../lib/engine/hyper.ts";
 
 const TOLERANCE = 3e-6;
 const pair = (a: number, b: number) => (a | (b << 10)) >>> 0;
@@ -50,6 +51,7 @@ for (const [number, { H, K, examples, C, keys, queries, causal }] of CASES.entri
       partial: new Float32Array(Math.max(1, examples * positions.length * 3 * HK)),
     };
     const what: op.Attention = {
+      weights: "softmax",
       H,
       K,
       inputRows,
@@ -114,7 +116,7 @@ Deno.test("the summary of attention: mean, variance, entropy, the first patterns
   const rows = 2 * C + N, words = (3 + S) * 4 * queries;
   const pattern = noise(rows * H * 4, 5).map((x, i) => (i % 4 === 3 ? 0 : i % 8 === 0 ? 0 : Math.abs(x)));
   for (const pairs of [1000, 13]) {
-    const hyper = new Uint32Array(16).fill(pairs, 15);
+    const hyper = new Uint32Array(HYPER_WORDS).fill(pairs, 15, 16);
     const buffers = { hyper, batch, pattern, out: new Float32Array(words) };
     const [out] = replay(buffers, [
       op.attentionSummary("out", { batch: "batch", pattern: "pattern", rows, out: "out", words, l, N, S, H, queries, positions }),

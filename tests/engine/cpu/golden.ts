@@ -1,15 +1,31 @@
-/** The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all presets. */
+/**
+ * The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all
+ * presets.
+ */
 import { createHash } from "node:crypto";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
-import { type PresetName, PRESETS, runSpec } from "../../../lib/run/spec.ts";
+import { type PresetName, PRESETS, type RunInput, runSpec } from "../../../lib/run/spec.ts";
 import { start } from "./runs.ts";
 
 /** The presets as they are, but for fewer elements, so that a step takes milliseconds. */
 const SHORT = { data: { prime: 17 }, schedule: { steps: 4, evalEvery: 2 } };
 
+const MUON: RunInput["optim"] & object = {
+  ...{
+    rule: "muon",
+    warmup: 0,
+    lrSchedule: "cosine",
+    lrSteps: 6,
+    gradFilter: "grokfast-ma",
+    filterWindow: 2,
+    rowNorm: 1,
+    heldNorm: "start",
+  },
+};
+
 /** A hash for each of three runs: with two threads or four, some are trained whole and some by a team. */
-export async function bits(preset: PresetName, loss: "torch" | "stable" | "float64", threads: Threads): Promise<string[]> {
-  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, optim: { loss } }));
+export async function bits(preset: PresetName, optim: RunInput["optim"] & object, threads: Threads): Promise<string[]> {
+  const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, optim }));
   const runs = await start(specs, threads, { attention: {} });
   runs.train(SHORT.schedule.steps);
   runs.evaluate();
@@ -26,11 +42,14 @@ export async function bits(preset: PresetName, loss: "torch" | "stable" | "float
   });
 }
 
-/** Of every preset and loss that is committed, by name. */
+/** Of everything that is committed, by name. */
 export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, PRESETS[preset].optim.loss, threads);
-  found["one-layer, float64"] = await bits("one-layer", "float64", threads);
+  for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, {}, threads);
+  found["one-layer, float64"] = await bits("one-layer", { loss: "float64" }, threads);
+  found["one-layer, Muon and limits"] = await bits("one-layer", MUON, threads);
+  found["one-layer, stablemax"] = await bits("one-layer", { loss: "stablemax" }, threads);
+  found["one-layer, mse, temperature 2.5"] = await bits("one-layer", { loss: "mse", temperature: 2.5 }, threads);
   return found;
 }
 

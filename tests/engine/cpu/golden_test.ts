@@ -1,6 +1,6 @@
 /**
- * Golden runs: the bits of a short training of each preset. They hold on every processor that rounds a multiply-add once, with any number of
- * threads, with and without V8's flags. A change of the arithmetic changes them: then say why.
+ * Golden runs: the bits of a short training of each preset. They hold on every processor that rounds a multiply-add once, with any number
+ * of threads, with and without V8's flags. A change of the arithmetic changes them: then say why.
  */
 import { assertEquals } from "@std/assert";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
@@ -16,6 +16,9 @@ const GOLDEN: Record<string, string> = {
   "tl-demo": "5910052d08d11524c0d47ded33602b40c8595ddd24d2c6da677ef9a7bb7abdc1",
   "power": "34295376a0d52735c1ee98d2b18382118c0cf23c0200e95ee7d62cb36b6363e8",
   "one-layer, float64": "dd84fd4d7a58fe01e8e4ee6b5b2843e00b723955d9f7bafec5c095574bb63c91",
+  "one-layer, Muon and limits": "b006dd9f1b68b60f3ee09a04dce783195505848146ef30e88a50f071569b005c",
+  "one-layer, stablemax": "d75e6a376c85ed4a11c707efebd3ab9a9c486d1633f7288a521959e5ec85ceba",
+  "one-layer, mse, temperature 2.5": "60a5daf9ad7aacc5c653ce4141c4f4c74defa31ea7ac4f03f2ca25e5027f31c4",
 };
 
 const options = { sanitizeOps: false, sanitizeResources: false };

@@ -1,23 +1,39 @@
-/** The three losses and their gradients; sums over batches and evaluations; AdamW: against plain loops in doubles. */
+/** The losses and their gradients; sums over batches and evaluations; AdamW: against plain loops in doubles. */
 import { assert, assertEquals } from "@std/assert";
+import { HYPER, HYPER_WORDS } from "../../../lib/engine/hyper.ts";
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { assertNear, noise, replay } from "./machine.ts";
 
-const LOSSES = ["torch", "stable", "float64"] as const;
+const LOSSES = ["torch", "stable", "float64", "stablemax", "mse"] as const;
+const kindOf = (loss: typeof LOSSES[number]) => loss === "stablemax" || loss === "mse" ? loss : "cross-entropy" as const;
 
 /** Words of `hyper`, of which only some are of interest. */
 function hyper(
-  values: { loss?: number; train?: number; pairs?: number; floats?: number[]; decayVectors?: number; warmup?: number },
+  values: { loss?: number; scale?: number; train?: number; pairs?: number; floats?: number[]; decayVectors?: number; warmup?: number },
 ): Uint32Array {
-  const words = new Uint32Array(16), floats = new Float32Array(words.buffer);
+  const words = new Uint32Array(HYPER_WORDS), floats = new Float32Array(words.buffer);
   floats.set(values.floats ?? []);
+  floats[HYPER.findIndex(({ name }) => name === "logit_scale")] = values.scale ?? 1;
   if (values.warmup !== undefined) words[3] = values.warmup;
   words.set([values.decayVectors ?? 0, values.loss ?? 0], 10);
   words.set([values.train ?? 0, values.pairs ?? 0], 14);
   return words;
 }
 
-/** One example's loss and gradient. */
+/** One example's loss and gradient, of the logits times `scale`. */
+function expectedOf(loss: typeof LOSSES[number], unscaled: readonly number[], y: number, scale: number) {
+  const z = unscaled.map((x) => scale * x), found = loss === "mse" ? squared(z, y) : loss === "stablemax" ? stablemax(z, y) : plain(z, y);
+  return { loss: found.loss, gradient: found.gradient.map((x) => scale * x) };
+}
+function squared(z: readonly number[], y: number) {
+  const errors = z.map((x, c) => x - (c === y ? 1 : 0));
+  return { loss: errors.reduce((sum, e) => sum + e * e, 0) / z.length, gradient: errors.map((e) => 2 * e / z.length) };
+}
+function stablemax(z: readonly number[], y: number) {
+  const w = z.map((x) => (x >= 0 ? x + 1 : 1 / (1 - x))), slope = z.map((x) => (x >= 0 ? 1 : 1 / (1 - x) ** 2));
+  const rest = w.reduce((sum, x, c) => sum + (c === y ? 0 : x), 0), total = rest + w[y];
+  return { loss: Math.log1p(rest / w[y]), gradient: slope.map((x, c) => (c === y ? -x * rest / w[y] : x) / total) };
+}
 function plain(z: readonly number[], y: number) {
   const best = Math.max(...z), e = z.map((x) => Math.exp(x - best)), rest = e.reduce((sum, x, c) => sum + (c === y ? 0 : x), 0);
   const total = rest + e[y];
@@ -25,26 +41,27 @@ function plain(z: readonly number[], y: number) {
 }
 
 for (const [n, C] of [[1, 1], [3, 4], [5, 11], [40, 97]]) {
-  for (const [kind, name] of LOSSES.entries()) {
-    Deno.test(`${name} loss of ${n} examples, ${C} classes`, () => {
+  for (const [i, name] of [...LOSSES, ...LOSSES].entries()) {
+    const scale = i < LOSSES.length ? 1 : Math.fround(1 / 2.5);
+    Deno.test(`${name} loss of ${n} examples, ${C} classes, logits times ${scale}`, () => {
       const C4 = Math.ceil(C / 4) * 4, label = (i: number) => (3 * i + 1) % C;
       const logits = noise(n * C4, C).map((x) => 8 * x);
       const buffers = {
-        hyper: hyper({ loss: kind }),
+        hyper: hyper({ loss: i % LOSSES.length, scale }),
         batch: Uint32Array.from({ length: n }, (_, i) => (label(i) << 20) >>> 0),
         logits,
         stats: 2 * n,
         dlogits: n * C4,
         other: 2 * n,
       };
-      const what = { batch: "batch", logits: "logits", examples: n, C };
+      const what = { kind: kindOf(name), scaled: scale !== 1, batch: "batch", logits: "logits", examples: n, C };
       const [stats, dlogits, other] = replay(buffers, [
         op.loss("loss", { ...what, stats: "stats", dlogits: "dlogits" }),
         op.loss("loss alone", { ...what, stats: "other" }),
       ], ["stats", "dlogits", "other"]);
       assertEquals(other, stats);
       const examples = Array.from({ length: n }, (_, i) => [...logits.slice(i * C4, i * C4 + C)]);
-      const expected = examples.map((z, i) => plain(z, label(i)));
+      const expected = examples.map((z, i) => expectedOf(name, z, label(i), scale));
       assertNear(stats.filter((_, i) => i % 2 === 0), expected.map(({ loss }) => loss), 1e-6, "loss");
       assertEquals([...stats.filter((_, i) => i % 2 === 1)], examples.map((z, i) => (z.indexOf(Math.max(...z)) === label(i) ? 1 : 0)));
       const padding = Array(C4 - C).fill(0);
@@ -58,7 +75,16 @@ Deno.test("a label that is nearly certain: stable and float64 keep the digits th
   const of = (kind: number) => {
     const buffers = { hyper: hyper({ loss: kind }), batch: Uint32Array.of(0), logits: Float32Array.from(z), stats: 2, dlogits: 4 };
     const [stats, dlogits] = replay(buffers, [
-      op.loss("loss", { batch: "batch", logits: "logits", stats: "stats", dlogits: "dlogits", examples: 1, C: 4 }),
+      op.loss("loss", {
+        kind: "cross-entropy",
+        scaled: false,
+        batch: "batch",
+        logits: "logits",
+        stats: "stats",
+        dlogits: "dlogits",
+        examples: 1,
+        C: 4,
+      }),
     ], ["stats", "dlogits"]);
     return { loss: stats[0], label: dlogits[0] };
   };
@@ -70,21 +96,44 @@ Deno.test("a label that is nearly certain: stable and float64 keep the digits th
 });
 
 Deno.test("of equally large logits the first is the answer; far behind, the stable loss is the plain one; no number is not right", () => {
-  const rows = [[5, 5, 1, 0], [5, 5, 1, 0], [200, 0, 0, 0], [NaN, 0, 0, 0]], labels = [0, 1, 1, 0];
-  for (const loss of [0, 1, 2]) {
+  const rows = [[5, 5, 1, 0], [5, 5, 1, 0], [200, 0, 0, 0], [NaN, 0, 0, 0], [0, NaN, 0, 0]], labels = [0, 1, 1, 0, 0];
+  for (const [loss, name] of LOSSES.entries()) {
     const buffers = {
       hyper: hyper({ loss }),
       batch: Uint32Array.from(labels, (y) => y << 20),
       logits: Float32Array.from(rows.flat()),
-      stats: 8,
-      dlogits: 16,
+      stats: 10,
+      dlogits: 20,
     };
-    const [stats] = replay(buffers, [
-      op.loss("loss", { batch: "batch", logits: "logits", stats: "stats", dlogits: "dlogits", examples: 4, C: 4 }),
-    ], ["stats"]);
-    assertEquals([stats[1], stats[3], stats[5], stats[7]], [1, 0, 0, 0]);
-    assertEquals(stats[4], 200);
-    assert(Number.isNaN(stats[6]), LOSSES[loss]);
+    const what = {
+      kind: kindOf(name),
+      scaled: false,
+      batch: "batch",
+      logits: "logits",
+      stats: "stats",
+      dlogits: "dlogits",
+      examples: 5,
+      C: 4,
+    };
+    const [stats] = replay(buffers, [op.loss("loss", what)], ["stats"]);
+    assertEquals([stats[1], stats[3], stats[5], stats[7], stats[9]], [1, 0, 0, 0, 0]);
+    assertNear([stats[4]], [expectedOf(name, rows[2], 1, 1).loss], 1e-6, name); // fp32
+    for (const at of [6, 8]) assert(Number.isNaN(stats[at]), name);
+  }
+});
+
+Deno.test("StableMax and squares: far from 0, and where a logit is 0", () => {
+  for (const name of ["stablemax", "mse"] as const) {
+    for (const z of [[0, -0, 0, 0, 0], [3e4, -3e4, 1, 0, -1], [-3e4, 3e4, 1, 0, -1], [-7, -8, -9, -1e-3, 1e-3]]) {
+      const logits = Float32Array.from([...z, 0, 0, 0]);
+      const buffers = { hyper: hyper({ loss: LOSSES.indexOf(name) }), batch: Uint32Array.of(0), logits, stats: 2, dlogits: 8 };
+      const what = { kind: name, scaled: false, batch: "batch", logits: "logits", stats: "stats", dlogits: "dlogits", examples: 1, C: 5 };
+      const [stats, dlogits, after] = replay(buffers, [op.loss("loss", what)], ["stats", "dlogits", "logits"]);
+      const { loss, gradient } = expectedOf(name, [...logits.slice(0, 5)], 0, 1);
+      assertNear([stats[0]], [loss], 1e-6 * Math.max(1, loss), name); // fp32
+      assertNear(dlogits, [...gradient, 0, 0, 0], 1e-6 * Math.max(1, ...gradient.map(Math.abs)), name);
+      assertEquals(after, logits);
+    }
   }
 });
 
@@ -154,7 +203,10 @@ Deno.test("AdamW: decay first, warm-up, corrections of early steps, vectors with
     const floats = [lr, decay, eps, 0, beta1, 1 - beta1, Math.log(beta1), beta2, 1 - beta2, Math.log(beta2)];
     const buffers = { hyper: hyper({ floats, warmup, decayVectors }), state: Uint32Array.of(step, 40_000, 0, 10), ...start };
     const [params, m, v] = replay(buffers, [
-      op.adamw({ label: "adamw", first: 0, words: P, vectorsFrom: matrices, params: "params", grads: "grads", moments: ["m", "v"] }),
+      op.update({
+        ...{ label: "adamw", kind: "adamw", schedule: "constant", P, first: 0, words: P, vectorsFrom: matrices, decays: true },
+        ...{ params: "params", grads: "grads", moments: ["m", "v"] },
+      }),
     ], [
       "params",
       "m",

@@ -1,4 +1,6 @@
-/** The kernels on one thread, for their tests: a run's buffers, and lists that are replayed as so many threads would, one after the other. */
+/**
+ * The kernels on one thread, for their tests: a run's buffers, and lists that are replayed as so many threads would, one after the other.
+ */
 import { assertEquals } from "@std/assert";
 import { check, encode, lengths, type Record } from "../../../lib/engine/cpu/records.ts";
 import { Random } from "../../../lib/run/random.ts";

@@ -1,5 +1,6 @@
 /** Batches, lists, and rows that are gathered, folded and pooled: against plain loops. */
 import { assertEquals } from "@std/assert";
+import { HYPER_WORDS } from "../../../lib/engine/hyper.ts";
 import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import type { By } from "../../../lib/engine/op.ts";
 import type { Matrix } from "../../../lib/engine/cpu/records.ts";
@@ -17,7 +18,7 @@ const a = (p: number) => p & 1023, b = (p: number) => (p >> 10) & 1023;
 Deno.test("the random stream of batches is TypeScript's, bit for bit; a full batch is all training pairs", () => {
   const seed = 0xdeadbeef, step = 70_001, all = pairs(121, 11), B = 37, train = 60;
   const buffers = (full: number) => {
-    const hyper = new Uint32Array(16);
+    const hyper = new Uint32Array(HYPER_WORDS);
     hyper.set([full, seed, train, all.length], 12);
     return { hyper, state: Uint32Array.of(step, 80_000, 2, 10), pairs: all, batch: B, chunk: 50 };
   };

@@ -6,6 +6,7 @@ import type { Watched } from "../../../lib/engine/engine.ts";
 import { HYPER_WORDS, hyperWords, STATE_WORDS, stateWords } from "../../../lib/engine/hyper.ts";
 import { plan as planOf } from "../../../lib/engine/plan.ts";
 import { pack } from "../../../lib/engine/rows.ts";
+import { besideAtStart } from "../../../lib/run/beside.ts";
 import { initialise } from "../../../lib/run/layout.ts";
 import { dataset } from "../../../lib/run/operations.ts";
 import type { RunSpec } from "../../../lib/run/spec.ts";
@@ -16,7 +17,9 @@ export async function start(specs: readonly RunSpec[], threads: Threads, watched
   const queue = (await CpuQueue.open(lower(plan), rows, threads))!;
   specs.forEach((spec, row) => {
     const { a, b, target } = dataset(spec.data, spec.seed);
-    queue.write("params", row * P, initialise(spec));
+    const params = initialise(spec);
+    queue.write("params", row * P, params);
+    for (const [name, values] of Object.entries(besideAtStart(spec, params) ?? {})) queue.write(name, row * values.length, values);
     queue.write("hyper", row * HYPER_WORDS, hyperWords(spec));
     queue.write("state", row * STATE_WORDS, stateWords(spec, 0));
     queue.write("pairs", row * plan.pairWords, Uint32Array.from(a, (_, i) => pack(a[i], b[i], target[i])));

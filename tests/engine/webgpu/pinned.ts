@@ -9,7 +9,10 @@ import { plan } from "../../../lib/engine/plan.ts";
 import { webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
 import { lower } from "../../../lib/engine/webgpu/lower.ts";
 import { GPU_TILE, SOFTWARE_TILE } from "../../../lib/engine/webgpu/kernels/gemm.ts";
-import { type Kernel, source } from "../../../lib/engine/webgpu/kernels/kernel.ts";
+import { HYPER as HYPER_FIELDS } from "../../../lib/engine/hyper.ts";
+import { HYPER } from "../../../lib/engine/webgpu/kernels/hyper.ts";
+import { type Kernel, source, structOf } from "../../../lib/engine/webgpu/kernels/kernel.ts";
+import { METRIC_NAMES, METRICS } from "../../../lib/run/metrics.ts";
 import { type PresetName, PRESETS, type RunSpec, runSpec } from "../../../lib/run/spec.ts";
 
 const FILE = new URL("./pinned.json", import.meta.url);
@@ -53,8 +56,13 @@ const inSmall = (preset: PresetName, seed = 0): RunSpec => {
 const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpec({ preset }), small: inSmall(preset) });
 const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };
 
+/**
+ * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them, and with as many words as there
+ * were.
+ */
+const HYPER_THEN = 16, EARLIER_HYPER = structOf("Hyper", HYPER_FIELDS.slice(0, HYPER_THEN));
 /** Comments say shapes and reasons, which may be put better; all else is pinned. */
-const code = (kernel: Kernel) => source(kernel).replaceAll(/ *\/\/.*$/gm, "");
+const code = (kernel: Kernel) => source(kernel).replace(HYPER, EARLIER_HYPER).replaceAll(/ *\/\/.*$/gm, "");
 const kernelDigest = (kernel: Kernel) => {
   const buffers = kernel.bindings.map(({ buffer }) => buffer);
   return digest(code(kernel), JSON.stringify([kernel.grid, buffers, Object.entries(kernel.constants ?? {})])).slice(0, 8);
@@ -68,7 +76,10 @@ export function pinnedKernels(): Record<string, PinnedPlan> {
       Object.entries(sizesOf(preset)).flatMap(([size, spec]) =>
         Object.entries(TILES).map(([tile, cut]) => {
           const { buffers, lists } = lower(plan(spec, ATTENTION), cut);
-          const words = digest(JSON.stringify([...buffers].sort(([a], [b]) => (a < b ? -1 : 1)))).slice(0, 8);
+          const words = digest(JSON.stringify([...new Map(buffers).set("hyper", HYPER_THEN)].sort(([a], [b]) => (a < b ? -1 : 1)))).slice(
+            0,
+            8,
+          );
           const kernels = Object.entries(lists).map(([list, kernels]) => [list, kernels.map(kernelDigest).join(" ")]);
           return [`${preset} ${size} ${tile}`, { buffers: words, ...Object.fromEntries(kernels) }];
         })
@@ -76,6 +87,9 @@ export function pinnedKernels(): Record<string, PinnedPlan> {
     ),
   );
 }
+
+/** Metrics that came later aren't pinned. */
+const METRICS_THEN = METRIC_NAMES.filter((name) => !METRICS[name].later);
 
 /** Twenty updates of three rows, the first and the last of which are the same run. */
 export async function pinnedRows(engine: Engine, preset: PresetName): Promise<PinnedRow[]> {
@@ -87,7 +101,7 @@ export async function pinnedRows(engine: Engine, preset: PresetName): Promise<Pi
       const evaluations = all.filter((each) => each.row === row).flatMap(({ metrics, attention }) => {
         const { mean, variance, entropy, examples } = attention!;
         // As text: a NaN may have any of many bit patterns.
-        return [JSON.stringify(Object.values(metrics)), ...[mean, variance, entropy, examples].map(bytes)];
+        return [JSON.stringify(METRICS_THEN.map((name) => metrics[name])), ...[mean, variance, entropy, examples].map(bytes)];
       });
       return { state: digest(...[params, m, v, batchSums].map(bytes)), evaluations: digest(...evaluations) };
     }));

@@ -1,6 +1,6 @@
 /**
- * Attention over at most four positions. A record is a group of query positions: an index (an example, or a value of a or b) and a head at a
- * time, all queries. The keys a query sees are the first ones: all of them, or those up to its own position.
+ * Attention over at most four positions. A record is a group of query positions: an index (an example, or a value of a or b) and a head at
+ * a time, all queries. The keys a query sees are the first ones: all of them, or those up to its own position.
  */
 import { rowOf } from "./embed";
 import { exp4 } from "./functions";
@@ -9,9 +9,10 @@ import { at, firstLanes, fma, fourTotals, lane0, lane1, lane2, lane3, largest, r
 /*
  * Record: 0 H, 1 floats a head, 2 the factor 1/√K, 3 qkv [input rows, 3, H, K], 4 pattern [rows, H, 4], 5 z or dz [rows, H, K], 6 batch,
  * 7 queries, 8 keys, 9 indices; 10 dqkv, 11 partial [index, shared, 3, H, K] or 0, 12 shared positions;
- * then four queries: position, first output row, keys it sees; then four keys: how the row is found, first row, number in the partial or −1.
+ * then four queries: position, first output row, keys it sees; then four keys: how the row is found, first row, number in the partial or
+ * −1.
  */
-const QUERY: usize = 13, KEY: usize = 25;
+export const QUERY: usize = 13, KEY: usize = 25;
 
 /** Forward: pattern = softmax(q · k / √K), z = pattern · v. */
 export function attention(r: usize, arena: usize, t: i32, nt: i32, scratch: usize): void {

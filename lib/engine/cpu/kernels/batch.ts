@@ -51,7 +51,8 @@ export function lists(r: usize, arena: usize, t: i32, nt: i32): void {
     if (side % nt != t) continue;
     let starts = at(r, 1, arena) + (<usize>(side * (C + 1 + B)) << 2), examples = starts + (<usize>(C + 1) << 2), shift = 10 * side;
     memory.fill(starts, 0, <usize>(C + 1) << 2);
-    // starts[v + 1] counts v; then starts[v] is where v begins; filling moves each to where the next begins, so they are set back at the end.
+    // starts[v + 1] counts v; then starts[v] is where v begins; filling moves each to where the next begins, so they are set back at the
+    // end.
     for (let i = 0; i < B; i++) {
       let p = starts + (<usize>((load<u32>(batch + (<usize>i << 2)) >> shift) & 1023) << 2);
       store<u32>(p, load<u32>(p, 4) + 1, 4);

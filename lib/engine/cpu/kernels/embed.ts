@@ -10,8 +10,8 @@ import { at, share, word } from "./simd";
 }
 
 /**
- * Record: 0 out, 1 W_E, 2 the position's row of W_pos, 3 batch, 4 how the token is found, 5 the first token, 6 whether it is the same for all
- * rows, 7 bytes a row, 8 rows. out[i] = W_E[token] + W_pos[position], for the rows of one position.
+ * Record: 0 out, 1 W_E, 2 the position's row of W_pos, 3 batch, 4 how the token is found, 5 the first token, 6 whether it is the same for
+ * all rows, 7 bytes a row, 8 rows. out[i] = W_E[token] + W_pos[position], for the rows of one position.
  */
 export function embed(r: usize, arena: usize, t: i32, nt: i32): void {
   let out = at(r, 0, arena), W_E = at(r, 1, arena), position = at(r, 2, arena), batch = at(r, 3, arena);

@@ -1,5 +1,7 @@
-/** Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short. */
-import { CHUNK, EVAL_EVERY, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
+/**
+ * Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short.
+ */
+import { CHUNK, EVAL_EVERY, NOISY_PAIRS, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
 import { at, fma, total, word } from "./simd";
 
 /** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */
@@ -22,8 +24,8 @@ export function endOfStep(r: usize, arena: usize): void {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E, 5 kept [block, 2] or 0, 6 block. Goes to the
- * next chunk. Where a block has several chunks, their stats are kept, and the last one's sums are the block's.
+ * Record: 0 hyper, 1 state, 2 stats, 3 sums (train loss, train right, val loss, val right), 4 E, 5 kept [block, 2] or 0, 6 block. Goes to
+ * the next chunk. Where a block has several chunks, their stats are kept, and the last one's sums are the block's.
  */
 export function endOfChunk(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), stats = at(r, 2, arena), sums = at(r, 3, arena), E = word(r, 4);
@@ -41,8 +43,15 @@ export function endOfChunk(r: usize, arena: usize): void {
   add(sums, lossOf(trained)); add(sums + 4, rightOf(trained)); add(sums + 8, lossOf(held)); add(sums + 12, rightOf(held));
 }
 
+/** Record: 0 hyper, 1 state, 2 stats, 3 sum, 4 E. Right answers among the chunk's pairs with noisy labels, which are the first of all. */
+export function noisyRight(r: usize, arena: usize): void {
+  let E = word(r, 4), first = load<i32>(at(r, 1, arena), CHUNK) * E, noisy = load<i32>(at(r, 0, arena), NOISY_PAIRS), sum = at(r, 3, arena);
+  if (first == 0) store<f32>(sum, 0);
+  add(sum, rightOf(sumOfStats(at(r, 2, arena), 0, max(0, min(E, noisy - first)))));
+}
+
 /** The Euclidean norm of n floats, a multiple of four. */
-function length(x: usize, n: i32): f32 {
+export function length(x: usize, n: i32): f32 {
   let a = f32x4.splat(0), b = a, end = x + (<usize>n << 2);
   for (; x + 16 < end; x += 32) { let u = v128.load(x), v = v128.load(x, 16); a = fma(u, u, a); b = fma(v, v, b); }
   if (x < end) { let u = v128.load(x); a = fma(u, u, a); }
@@ -50,8 +59,8 @@ function length(x: usize, n: i32): f32 {
 }
 
 /**
- * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and gradient,
- * means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
+ * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and
+ * gradient, means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
  */
 export function endOfEvaluation(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena), P = word(r, 7);

@@ -1,6 +1,7 @@
 /**
  * exp, log, erf and log1p from the engine's own polynomials, so that results depend on no library. Constants are loaded from a table: a
- * literal in a loop costs more. The coefficients of exp and log are those of the Cephes library (S. L. Moshier), those of erf XLA's and Eigen's.
+ * literal in a loop costs more. The coefficients of exp and log are those of the Cephes library (S. L. Moshier), those of erf XLA's and
+ * Eigen's.
  */
 import { fma } from "./simd";
 

@@ -1,20 +1,25 @@
 /** Replays lists of records, whole programs of them, and shares a job's runs among the workers. The entry of the module. */
-import { adamw } from "./adamw";
 import { attention, attentionBackward } from "./attention";
 import { attentionSummary } from "./attention_summary";
 import { chunk, lists, sample } from "./batch";
 import { addParts, columnSums } from "./columns";
 import { embed, gather } from "./embed";
-import { endOfChunk, endOfEvaluation, endOfStep } from "./evaluation";
+import { endOfChunk, endOfEvaluation, endOfStep, noisyRight } from "./evaluation";
+import { gradientFilter, orthogonalGradient } from "./filter";
 import { fold } from "./fold";
 import { STEP, STEPS } from "./hyper";
+import { clipRows, holdNorm } from "./limit";
 import { loss } from "./loss";
+import { muonEnd, muonPolynomial, muonStart } from "./muon";
 import { norm, normBackward } from "./norm";
 import * as Op from "./opcode";
 import { pack } from "./pack";
+import { pairs } from "./pairs";
 import { pool } from "./pool";
 import { product } from "./product";
 import { at } from "./simd";
+import { update } from "./update";
+import { uniformAttention, uniformAttentionBackward } from "./uniform_attention";
 import { weightGradient } from "./weight_gradient";
 
 export { applyFunction } from "./functions";
@@ -62,11 +67,22 @@ export function replay(r: usize, arena: usize, t: i32, nt: i32, scratch: usize):
     case Op.FOLD: fold(r, arena, t, nt); break;
     case Op.POOL: pool(r, arena, t, nt); break;
     case Op.LOSS: loss(r, arena, t, nt); break;
-    case Op.ADAMW: adamw(r, arena, t, nt); break;
+    case Op.UPDATE: update(r, arena, t, nt); break;
     case Op.END_OF_STEP: if (t == 0) endOfStep(r, arena); break;
+    case Op.NOISY_RIGHT: if (t == 0) noisyRight(r, arena); break;
     case Op.END_OF_CHUNK: if (t == 0) endOfChunk(r, arena); break;
     case Op.END_OF_EVALUATION: if (t == 0) endOfEvaluation(r, arena); break;
     case Op.ATTENTION_SUMMARY: attentionSummary(r, arena, t, nt); break;
+    case Op.GRADIENT_FILTER: gradientFilter(r, arena, t, nt); break;
+    case Op.ORTHOGONAL_GRADIENT: orthogonalGradient(r, arena, t, nt); break;
+    case Op.MUON_START: if (t == 0) muonStart(r, arena); break;
+    case Op.MUON_POLYNOMIAL: muonPolynomial(r, arena, t, nt); break;
+    case Op.MUON_END: muonEnd(r, arena, t, nt); break;
+    case Op.CLIP_ROWS: clipRows(r, arena, t, nt); break;
+    case Op.HOLD_NORM: if (t == 0) holdNorm(r, arena); break;
+    case Op.PAIRS: pairs(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION: uniformAttention(r, arena, t, nt); break;
+    case Op.UNIFORM_ATTENTION_BACKWARD: uniformAttentionBackward(r, arena, t, nt); break;
     default: unreachable();
   }
   return true;

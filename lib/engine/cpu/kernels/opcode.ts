@@ -25,11 +25,32 @@ export const ATTENTION_BACKWARD = 16;
 export const FOLD = 17;
 export const POOL = 18;
 export const LOSS = 19;
-export const ADAMW = 20;
+export const UPDATE = 20;
 export const END_OF_STEP = 21;
 export const END_OF_CHUNK = 22;
 export const END_OF_EVALUATION = 23;
 export const ATTENTION_SUMMARY = 24;
+export const GRADIENT_FILTER = 25;
+export const ORTHOGONAL_GRADIENT = 26;
+export const MUON_START = 27;
+export const MUON_POLYNOMIAL = 28;
+export const MUON_END = 29;
+export const CLIP_ROWS = 30;
+export const HOLD_NORM = 31;
+export const PAIRS = 32;
+export const UNIFORM_ATTENTION = 33;
+export const UNIFORM_ATTENTION_BACKWARD = 34;
+export const NOISY_RIGHT = 35;
+
+/** Rules of an update, and schedules of its learning rate. */
+export const RULE_ADAMW = 0;
+export const RULE_ADAM = 1;
+export const RULE_SGD = 2;
+export const RULE_SIGNSGD = 3;
+export const RULE_LION = 4;
+export const SCHEDULE_CONSTANT = 0;
+export const SCHEDULE_COSINE = 1;
+export const SCHEDULE_LINEAR = 2;
 
 /** What follows a product, on its own rows: nothing; an activation; a factor; the slope of an activation as a factor. */
 export const AFTER_NOTHING = 0;
@@ -38,10 +59,19 @@ export const AFTER_RELU = 2;
 export const AFTER_FACTOR = 3;
 export const AFTER_GELU_SLOPE = 4;
 export const AFTER_RELU_SLOPE = 5;
+export const AFTER_SQUARE = 6;
+export const AFTER_SQUARE_SLOPE = 7;
+
+/** Kinds of loss: cross-entropy, which one says the run; StableMax's; mean square. */
+export const LOSS_CROSS_ENTROPY = 0;
+export const LOSS_STABLEMAX = 1;
+export const LOSS_MSE = 2;
 
 /** Rows that a weight gradient sums before it adds them to what it has: part of the arithmetic, never of the tile. */
 export const ROWS_OF_A_SUM = 512;
-/** Parts that the rows of a LayerNorm's gradient are cut into, each summed by itself: part of the arithmetic, never the number of threads. */
+/**
+ * Parts that the rows of a LayerNorm's gradient are cut into, each summed by itself: part of the arithmetic, never the number of threads.
+ */
 export const NORM_PARTS = 16;
 
 /** How an index finds its row: by itself, or by a or b of its pair. */

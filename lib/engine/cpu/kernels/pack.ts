@@ -39,17 +39,18 @@ export function packPanels(w: usize, ld: usize, k: i32, n: i32, out: usize, from
   }
 }
 
-/** The same of the transpose of w[n, k]; n and k are multiples of four. */
+/** The same of the transpose of w[n, k]; k is a multiple of four. */
 export function packTransposedPanels(w: usize, ld: usize, k: i32, n: i32, out: usize, from: i32, to: i32): void {
   let width = columnsOfTile, ldo = <usize>width << 2, zero = f32x4.splat(0);
   for (let j = from * width; j < to * width; j += 4) {
-    let dst = out + ((<usize>(j / width) * k * width + (j % width)) << 2), src = w + <usize>j * ld;
-    if (j >= n) {
+    let dst = out + ((<usize>(j / width) * k * width + (j % width)) << 2), src = w + <usize>j * ld, left = n - j;
+    if (left <= 0) {
       for (let p = 0; p < k; p++) { v128.store(dst, zero); dst += ldo; }
       continue;
     }
     for (let p = 0; p < k; p += 4) {
-      let a = v128.load(src), b = v128.load(src + ld), c = v128.load(src + 2 * ld), d = v128.load(src + 3 * ld);
+      let a = v128.load(src), b = left > 1 ? v128.load(src + ld) : zero;
+      let c = left > 2 ? v128.load(src + 2 * ld) : zero, d = left > 3 ? v128.load(src + 3 * ld) : zero;
       let ab0 = zipLow(a, b), ab1 = zipHigh(a, b), cd0 = zipLow(c, d), cd1 = zipHigh(c, d);
       v128.store(dst, lowHalves(ab0, cd0)); dst += ldo;
       v128.store(dst, highHalves(ab0, cd0)); dst += ldo;

@@ -1,6 +1,9 @@
 /** c = a · b, b packed, and what follows on the same rows while they lie in the cache. */
-import { gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, relu, reluWithDerivative } from "./activation";
-import { AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU } from "./opcode";
+import {
+  gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, multiplySquareSlope, relu, reluWithDerivative, square,
+  squareWithDerivative,
+} from "./activation";
+import { AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE } from "./opcode";
 import { at, share, word } from "./simd";
 import { columnsOfTile, tile } from "./tile";
 
@@ -43,7 +46,9 @@ export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize)
       else if (after == AFTER_GELU) { if (derivative) geluWithDerivative(x, y, n, scratch); else gelu(x, y, n); }
       else if (after == AFTER_RELU) { if (derivative) reluWithDerivative(x, y, n); else relu(x, y, n); }
       else if (after == AFTER_GELU_SLOPE) multiplyGeluSlope(y, x, n);
-      else multiplyReluSlope(y, x, n);
+      else if (after == AFTER_RELU_SLOPE) multiplyReluSlope(y, x, n);
+      else if (after == AFTER_SQUARE) { if (derivative) squareWithDerivative(x, y, n); else square(x, y, n); }
+      else multiplySquareSlope(y, x, n);
     }
   }
 }

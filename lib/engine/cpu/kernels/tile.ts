@@ -2,8 +2,8 @@
 import { fma } from "./simd";
 
 /**
- * c[6, 8] = (a · b + bias) + add, k in order, each product and sum rounded once. a is read by rows: `lda` bytes from row to row, `step` from
- * k to k; rows from `rows` on repeat the last one. b is a packed panel [k, 8]; bias one row of 8; add has rows of `ldd` bytes.
+ * c[6, 8] = (a · b + bias) + add, k in order, each product and sum rounded once. a is read by rows: `lda` bytes from row to row, `step`
+ * from k to k; rows from `rows` on repeat the last one. b is a packed panel [k, 8]; bias one row of 8; add has rows of `ldd` bytes.
  */
 export function tile8(
   a: usize, lda: usize, step: usize, rows: i32, b: usize, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize,

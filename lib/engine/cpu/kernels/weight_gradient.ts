@@ -1,4 +1,6 @@
-/** dW = xᵀ · dy and, from the same pass over dy, db = Σ dy. The sum runs over rows, in stretches of a fixed length that are added in order. */
+/**
+ * dW = xᵀ · dy and, from the same pass over dy, db = Σ dy. The sum runs over rows, in stretches of a fixed length that are added in order.
+ */
 import { ROWS_OF_A_SUM, SCRATCH_HEAD } from "./opcode";
 import { packPanels, panelsOf } from "./pack";
 import { at, share, word } from "./simd";

@@ -1,12 +1,21 @@
 /** Records of attention, and of the summary of its patterns. */
 import { pad4 } from "../../../run/layout.ts";
-import { ATTENTION, ATTENTION_BACKWARD, ATTENTION_SUMMARY, SCRATCH_HEAD } from "../kernels/opcode.ts";
+import {
+  ATTENTION,
+  ATTENTION_BACKWARD,
+  ATTENTION_SUMMARY,
+  SCRATCH_HEAD,
+  UNIFORM_ATTENTION,
+  UNIFORM_ATTENTION_BACKWARD,
+} from "../kernels/opcode.ts";
 import { type Argument, reads, real, type Record, writes } from "../records.ts";
 import { codeOf } from "./rows.ts";
 import type { RowsBy } from "../../op.ts";
 import { hyper } from "./run.ts";
 
 export interface Attention {
+  /** `uniform`: all the same, and `qkv` and its gradient have values alone. */
+  readonly weights: "softmax" | "uniform";
   readonly H: number;
   readonly K: number;
   /** Input rows of qkv, and rows of pattern and z. */
@@ -25,18 +34,18 @@ export interface Attention {
 }
 
 function attentionArguments(
-  { H, K, inputRows, outputRows, qkv, pattern, batch, examples, count, queries, keys }: Attention,
+  { weights, H, K, inputRows, outputRows, qkv, pattern, batch, examples, count, queries, keys }: Attention,
   z: Argument,
   backward: readonly [dqkv: Argument, partial: Argument, shared: number],
   numbers: readonly number[],
   writesPattern: boolean,
 ): Argument[] {
-  const HK = H * pad4(K), four = [0, 1, 2, 3], patterns = outputRows * H * 4;
+  const QKV = wordsOf({ weights, H, K }), four = [0, 1, 2, 3], patterns = outputRows * H * 4;
   return [
     H,
     pad4(K),
     real(1 / Math.sqrt(K)),
-    reads(qkv, 0, inputRows * 3 * HK),
+    reads(qkv, 0, inputRows * QKV),
     writesPattern ? writes(pattern, 0, patterns) : reads(pattern, 0, patterns),
     z,
     reads(batch, 0, examples),
@@ -49,9 +58,11 @@ function attentionArguments(
   ];
 }
 
+/** Words of a row of qkv. */
+const wordsOf = ({ weights, H, K }: Pick<Attention, "weights" | "H" | "K">) => (weights === "uniform" ? 1 : 3) * H * pad4(K);
+
 /** The rows that a group reaches: of its keys in qkv, of its queries in z. */
-const keyRanges = ({ H, K, qkv, keys }: Attention) =>
-  keys.map(({ base, count }) => reads(qkv, base * 3 * H * pad4(K), count * 3 * H * pad4(K)));
+const keyRanges = (a: Attention) => a.keys.map(({ base, count }) => reads(a.qkv, base * wordsOf(a), count * wordsOf(a)));
 const queryRanges = ({ H, K, queries, count }: Attention) => queries.map(({ base }) => [base * H * pad4(K), count * H * pad4(K)] as const);
 
 const pairsOf = ({ queries }: Attention) => queries.reduce((sum, { keys }) => sum + keys, 0);
@@ -61,7 +72,7 @@ export function attention(label: string, a: Attention, z: string): Record {
   const HK = a.H * pad4(a.K);
   return {
     label,
-    opcode: ATTENTION,
+    opcode: a.weights === "uniform" ? UNIFORM_ATTENTION : ATTENTION,
     args: attentionArguments(a, writes(z, 0, a.outputRows * HK), [null, null, 0], [], true),
     also: [...keyRanges(a), ...queryRanges(a).map(([from, words]) => writes(z, from, words))],
     scratch: SCRATCH_HEAD,
@@ -81,16 +92,16 @@ export function attentionBackward(
     readonly positions: readonly number[];
   },
 ): Record {
-  const HK = a.H * pad4(a.K), n = positions.length;
-  const to = n === 0 ? null : writes(partial, 0, a.count * n * 3 * HK);
+  const HK = a.H * pad4(a.K), QKV = wordsOf(a), n = positions.length;
+  const to = n === 0 ? null : writes(partial, 0, a.count * n * QKV);
   const numbers = a.keys.map((_, s) => positions.indexOf(s));
   return {
     label,
-    opcode: ATTENTION_BACKWARD,
+    opcode: a.weights === "uniform" ? UNIFORM_ATTENTION_BACKWARD : ATTENTION_BACKWARD,
     args: attentionArguments(
       a,
       reads(dz, 0, a.outputRows * HK),
-      [writes(dqkv, 0, a.inputRows * 3 * HK), to, n],
+      [writes(dqkv, 0, a.inputRows * QKV), to, n],
       numbers,
       false,
     ),

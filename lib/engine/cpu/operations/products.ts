@@ -6,6 +6,8 @@ import {
   AFTER_NOTHING,
   AFTER_RELU,
   AFTER_RELU_SLOPE,
+  AFTER_SQUARE,
+  AFTER_SQUARE_SLOPE,
   COLUMN_SUMS,
   PACK,
   PACK_TRANSPOSED,
@@ -15,6 +17,7 @@ import {
   WEIGHT_GRADIENT,
   WIDEST,
 } from "../kernels/opcode.ts";
+import type { ActivationName } from "../../op.ts";
 import { type Matrix, reads, readsMatrix, type Record, writes, writesMatrix } from "../records.ts";
 
 /** Words of a matrix [k, n] in panels of the widest tile. */
@@ -31,17 +34,19 @@ export const pack = (label: string, w: Matrix, k: number, n: number, transposed:
 
 /** What follows a product, on its own rows. */
 export type After =
-  | { readonly does: "gelu" | "relu"; readonly out: Matrix; readonly derivative: boolean }
+  | { readonly does: ActivationName; readonly out: Matrix; readonly derivative: boolean }
   | { readonly does: "factor"; readonly by: Matrix }
   /** The slope of an activation at `by`, as a factor. */
-  | { readonly does: "gelu slope" | "relu slope"; readonly by: Matrix };
+  | { readonly does: `${ActivationName} slope`; readonly by: Matrix };
 
-const AFTER = {
+export const AFTER = {
   gelu: AFTER_GELU,
   relu: AFTER_RELU,
   factor: AFTER_FACTOR,
   "gelu slope": AFTER_GELU_SLOPE,
   "relu slope": AFTER_RELU_SLOPE,
+  square: AFTER_SQUARE,
+  "square slope": AFTER_SQUARE_SLOPE,
 };
 
 /** c = (a · b + bias) + add, b in panels; then what follows. `add` may be c itself. */

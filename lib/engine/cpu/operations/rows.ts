@@ -1,7 +1,8 @@
 /** Records of rows that are found by index: embedding, gathering, folding, pooling. */
-import type { By, ByValue, RowsBy } from "../../op.ts";
-import { BY_A, BY_B, BY_INDEX, EMBED, FOLD, GATHER, POOL } from "../kernels/opcode.ts";
+import type { By, ByValue, Pairs, RowsBy } from "../../op.ts";
+import { BY_A, BY_B, BY_INDEX, EMBED, FOLD, GATHER, PAIRS, POOL } from "../kernels/opcode.ts";
 import { type Matrix, reads, readsMatrix, real, type Record, writesMatrix } from "../records.ts";
+import { AFTER } from "./products.ts";
 import { listSide } from "./run.ts";
 
 export const codeOf = (by: By) => ({ index: BY_INDEX, a: BY_A, b: BY_B })[by];
@@ -143,3 +144,27 @@ export function pool(
     bytes: 4 * examples * width * (positions.length + 1),
   };
 }
+
+/** pre[i] = factor · (x[a[i]] + x[second + b[i]]) + bias, out = activation(pre); tables of `C` rows. */
+export const pairs = (
+  { label, batch, examples, width, x, second, factor, bias, activation, pre, out }: Omit<Pairs, "op">,
+  C: number,
+): Record => ({
+  label,
+  opcode: PAIRS,
+  args: [
+    readsMatrix(x, second + C, width),
+    4 * x.stride,
+    second,
+    reads(batch, 0, examples),
+    examples,
+    width,
+    real(factor),
+    bias ? readsMatrix(bias, 1, width) : null,
+    AFTER[activation],
+    writesMatrix(pre, examples, width),
+    writesMatrix(out, examples, width),
+  ],
+  flop: 3 * examples * width,
+  bytes: 16 * examples * width,
+});

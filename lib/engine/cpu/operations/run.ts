@@ -1,16 +1,29 @@
-/** Records of a run's course: batches, loss, update, sums and metrics. */
+/** Records of a run's course: batches, loss, sums and metrics. */
 import { METRICS } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
-import type { ByValue, EndOfChunk, EndOfEvaluation, Sample, Update } from "../../op.ts";
+import type { ByValue, EndOfChunk, EndOfEvaluation, Loss, Sample } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
-import { ADAMW, CHUNK, END_OF_CHUNK, END_OF_EVALUATION, END_OF_STEP, LISTS, LOSS, REST, SAMPLE } from "../kernels/opcode.ts";
+import {
+  CHUNK,
+  END_OF_CHUNK,
+  END_OF_EVALUATION,
+  END_OF_STEP,
+  LISTS,
+  LOSS,
+  LOSS_CROSS_ENTROPY,
+  LOSS_MSE,
+  LOSS_STABLEMAX,
+  NOISY_RIGHT,
+  REST,
+  SAMPLE,
+} from "../kernels/opcode.ts";
 import { reads, type Record, writes } from "../records.ts";
 
 /** What a batch is drawn from. */
 type Draw = Pick<Sample, "batch" | "examples" | "pairs" | "pairWords">;
 
 export const hyper = reads("hyper", 0, HYPER_WORDS);
-const state = reads("state", 0, STATE_WORDS);
+export const state = reads("state", 0, STATE_WORDS);
 
 /** Ends the list for a run that has done its steps. */
 export const rest = (): Record => ({ label: "the end, where no steps are left", opcode: REST, args: [state], flop: 0, bytes: 0 });
@@ -45,10 +58,14 @@ export const lists = (label: string, batch: string, { lists, B, C }: ByValue): R
   bytes: 16 * B,
 });
 
+const LOSS_KIND = { "cross-entropy": LOSS_CROSS_ENTROPY, stablemax: LOSS_STABLEMAX, mse: LOSS_MSE } as const;
+
 /** stats = loss and right of each example; dlogits their gradient, where given. */
 export function loss(
   label: string,
-  { batch, logits, stats, dlogits, examples, C }: {
+  { kind, scaled, batch, logits, stats, dlogits, examples, C }: {
+    readonly kind: Loss["kind"];
+    readonly scaled: boolean;
     readonly batch: string;
     readonly logits: string;
     readonly stats: string;
@@ -69,23 +86,13 @@ export function loss(
       dlogits === undefined ? null : writes(dlogits, 0, words),
       examples,
       C,
+      LOSS_KIND[kind],
+      Number(scaled),
     ],
     flop: 8 * examples * C,
     bytes: (dlogits === undefined ? 4 : 8) * examples * C,
   };
 }
-
-/** params, m, v = AdamW(grads). */
-export const adamw = ({ label, first, words, vectorsFrom, params, grads, moments: [m, v] }: Omit<Update, "op" | "kind" | "P">): Record => ({
-  label,
-  opcode: ADAMW,
-  args: [
-    ...[hyper, state, writes(params, first, words), reads(grads, first, words), writes(m, first, words), writes(v, first, words)],
-    ...[words, Math.max(0, Math.min(words, vectorsFrom - first))],
-  ],
-  flop: 16 * words,
-  bytes: 28 * words,
-});
 
 /** What sums are made of, and where they are kept. */
 export interface Sums {
@@ -117,6 +124,15 @@ export const endOfChunk = (label: string, { examples, stats, block, kept, sums }
     block,
   ],
   flop: 2 * examples,
+  bytes: 8 * examples,
+});
+
+/** sum += right answers of the chunk by noisy labels. */
+export const noisyRight = (label: string, { examples, stats, sums }: Sums): Record => ({
+  label,
+  opcode: NOISY_RIGHT,
+  args: [hyper, state, reads(stats, 0, 2 * examples), writes(sums, 0, 1), examples],
+  flop: examples,
   bytes: 8 * examples,
 });
 

@@ -1,4 +1,4 @@
-/** Exact GELU and ReLU in WGSL, and their derivatives: `act` and `dact`, on vec4f. */
+/** Exact GELU, ReLU and x² in WGSL, and their derivatives: `act` and `dact`, on vec4f. */
 import type { ModelSpec } from "../../../run/spec.ts";
 
 /**
@@ -23,4 +23,7 @@ fn dact(x: vec4f) -> vec4f { return 0.5 * (1.0 + erf4(x * ${Math.SQRT1_2})) + x 
   relu: `
 fn act(x: vec4f) -> vec4f { return max(x, vec4f(0.0)); }
 fn dact(x: vec4f) -> vec4f { return select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)); }`,
+  square: `
+fn act(x: vec4f) -> vec4f { return x * x; }
+fn dact(x: vec4f) -> vec4f { return 2.0 * x; }`,
 };

@@ -33,8 +33,8 @@ export function embed({ label, segments, batch, examples, W_E, W_pos, out }: Emb
   });
 }
 
-/** dW_E[token] and dW_pos[position] = sums of the rows of d_resid_pre that used them. */
-export function embedBackward({ label, segments, V, T, firstElement, lists, B, C, dx, dW_E, dW_pos }: EmbedBackward): Kernel {
+/** dW_E[token] and dW_pos[position] = sums of the rows of d_resid_pre that used them, and of `head`'s row of an element. */
+export function embedBackward({ label, segments, V, T, firstElement, lists, B, C, dx, dW_E, dW_pos, head }: EmbedBackward): Kernel {
   const D4 = dW_E.stride / 4, rows = rowsOf(dx);
   const at = (row: string) => `dx[(r * u.rows + ${row}) * u.D4 + d4]`;
   const element = ({ first, token: { by } }: EmbedSegment) => {
@@ -53,6 +53,7 @@ export function embedBackward({ label, segments, V, T, firstElement, lists, B, C
     bindings: [
       read.vec4f(whole(dx), "[R, rows, D]", "dx"),
       read.u32(lists, "[R, 2, C + 1 + B]", "lists"),
+      ...(head ? [read.vec4f(whole(head), "[R, C, D]", "head")] : []),
       write.vec4f(dW_E.buffer, "[R, P]", "grads"),
     ],
     constants: { rows, D4, P4: dW_E.words / 4, W_E: dW_E.offset / 4, W_pos: dW_pos.offset / 4 },
@@ -63,7 +64,7 @@ export function embedBackward({ label, segments, V, T, firstElement, lists, B, C
   var sum = vec4f(0.0);
   let v = row - ${firstElement}u;
   if (row >= ${firstElement}u && v < ${C}u) {
-    ${elements.join("\n    ")}
+    ${[...elements, ...head ? [`sum += head[(r * ${rowsOf(head)}u + v) * u.D4 + d4];`] : []].join("\n    ")}
   }
   var first = 0u;
   var end = 0u;

@@ -56,21 +56,23 @@ const storing = (epilogue?: Epilogue): Store => (value, row, col4, r) => {
 
 /** Each buffer once, as WebGPU demands: the weights and the bias, say, are one. */
 function bind(a: View, b: View | null, c: View, extra: readonly Binding[] = []): Binding[] {
-  const operands = [read.vec4f(a.buffer, a.shape, "x"), ...(b ? [read.vec4f(b.buffer, b.shape, alias(b, "y"))] : [])];
+  const operands = [read.vec4f(a.buffer, a.shape, alias(a, "x")), ...(b ? [read.vec4f(b.buffer, b.shape, alias(b, "y"))] : [])];
   const bindings = new Map([...operands, ...extra, write.vec4f(c.buffer, c.shape, "out")].map((binding) => [binding.buffer, binding]));
   return [...bindings.values()];
 }
 
 export function gemm({ splits = 1, ...options }: Gemm): Kernel {
-  const { label, m, n, k, a, b, form, epilogue, tile } = options, c = parts(options.c, splits);
+  const { label, m, n, k, a, form, epilogue, tile } = options, c = parts(options.c, splits);
+  // A matrix times itself is bound once.
+  const b = options.b.buffer === a.buffer ? { ...options.b, as: "x" } : options.b;
   for (const v of [a, b, c]) {
     if ([v.offset, v.runStride, v.stride].some((x) => x % 4)) throw new Error(`${label}: ${v.buffer} is not aligned to vec4f`);
   }
   if (n % 4 || (form !== "tn" && k % 4)) throw new Error(`${label}: ${m} × ${n} × ${k} must be padded to multiples of 4`);
   if (splits > 1 && epilogue) throw new Error(`${label}: partial sums take no epilogue`);
   const { code, grid, share } = tile.kind === "gpu"
-    ? gpu(options, b, tile.block(options), splits, storing(epilogue))
-    : software(options, b, tile, splits, storing(epilogue));
+    ? gpu(options, { a, b }, tile.block(options), splits, storing(epilogue))
+    : software(options, { a, b }, tile, splits, storing(epilogue));
   return {
     label,
     code: `${epilogue?.functions ?? ""}${code}`,

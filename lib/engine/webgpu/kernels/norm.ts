@@ -1,6 +1,6 @@
 /**
- * LayerNorm over D, with one thread or 32 threads per row; and its backward pass. Padding columns hold zeros and don't count in mean and
- * variance.
+ * LayerNorm and RMSNorm over D, with one thread or 32 threads per row; and their backward pass. Padding columns hold zeros and don't count
+ * in mean and variance.
  */
 import type { Layout } from "../../../run/layout.ts";
 import { type Norm, NORM_EPS, type NormBackward, type View } from "../../op.ts";
@@ -8,8 +8,8 @@ import { among, type Lanes, partOfRows, partsShape, type Sums, target, vectors }
 import { AXIS, elementwise, type Kernel, read, rowsOf, TREE, whole, write } from "./kernel.ts";
 
 /** What the code reads of a norm: vec4s a row, D, where scale and shift lie. */
-const constants = ({ rows, D, w }: Norm | NormBackward, b: View) => ({
-  ...{ rows, D, D4: w.stride / 4, P4: w.words / 4, w: w.offset / 4, b: b.offset / 4 },
+const constants = ({ rows, D, w }: Norm | NormBackward, b: View | null) => ({
+  ...{ rows, D, D4: w.stride / 4, P4: w.words / 4, w: w.offset / 4, ...b && { b: b.offset / 4 } },
 });
 
 /** The columns of vec4 number `k` that are data, as a factor; "1.0" unless D leaves some out in the last. */
@@ -39,7 +39,7 @@ ${body}
   return { flop: 0, bytes: 0, ...kernel, code, grid: [Math.min(rows, AXIS), Math.ceil(rows / AXIS), 1] };
 }
 
-/** out = (x − mean) / σ · w + b, per row. */
+/** out = (x − mean) / σ · w + b, per row; without b, out = x / σ · w. */
 export function norm(op: Norm, lanes: Lanes): Kernel {
   const { label, rows, D, x, w, b, out, stats } = op;
   if (out.offset !== x.offset || out.words !== x.words) throw new Error(`Cannot lower "${label}": its result must lie as x does`);
@@ -53,16 +53,21 @@ export function norm(op: Norm, lanes: Lanes): Kernel {
     ],
     constants: { ...constants(op, b), all: rowsOf(x), first: x.offset / x.stride },
     body: `
-  let at = (r * u.all + u.first + i) * u.D4;
+  let at = (r * u.all + u.first + i) * u.D4;${
+      b
+        ? `
   var sum = vec4f(0.0);
   for (var k = lane; k < u.D4; k += ${lanes}u) { sum += x[at + k]; }
-  let mean = total(lane, sum.x + sum.y + sum.z + sum.w) / f32(u.D);
+  let mean = total(lane, sum.x + sum.y + sum.z + sum.w) / f32(u.D);`
+        : `
+  let mean = 0.0;`
+    }
   var squares = vec4f(0.0);
   for (var k = lane; k < u.D4; k += ${lanes}u) { let c = (x[at + k] - mean) * ${mask(D, "k")}; squares += c * c; }
   let rstd = 1.0 / sqrt(total(lane, squares.x + squares.y + squares.z + squares.w) / f32(u.D) + ${NORM_EPS});
   let p = r * u.P4;
   for (var k = lane; k < u.D4; k += ${lanes}u) {
-    out[at + k] = (x[at + k] - mean) * rstd * params[p + u.w + k] + params[p + u.b + k];
+    out[at + k] = (x[at + k] - mean) * rstd * params[p + u.w + k]${b ? " + params[p + u.b + k]" : ""};
   }
   if (lane == 0u) { stats[r * u.rows + i] = vec2f(mean, rstd); }`,
     flop: 8 * rows * D,
@@ -70,7 +75,10 @@ export function norm(op: Norm, lanes: Lanes): Kernel {
   });
 }
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm. */
+/**
+ * dx = (g − mean(g) − x̂ · mean(g · x̂)) / σ with g = dy · w, plus `add` where the residual stream goes around the norm. Without db,
+ * no mean(g) is subtracted.
+ */
 export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
   const { label, rows, D, x, w, stats, dy, dx, add, db } = op;
   return perRow(rows, lanes, {
@@ -96,7 +104,7 @@ export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
     g_sum += g;
     gx_sum += g * (x[at + k] - mean) * rstd;
   }
-  let g_mean = total(lane, g_sum.x + g_sum.y + g_sum.z + g_sum.w) / f32(u.D);
+  let g_mean = ${db ? "total(lane, g_sum.x + g_sum.y + g_sum.z + g_sum.w) / f32(u.D)" : "0.0"};
   let gx_mean = total(lane, gx_sum.x + gx_sum.y + gx_sum.z + gx_sum.w) / f32(u.D);
   for (var k = lane; k < u.D4; k += ${lanes}u) {
     let g = dy[at + k] * params[w + k];
@@ -107,7 +115,7 @@ export function normBackward(op: NormBackward, lanes: Lanes): Kernel {
   });
 }
 
-/** dw = Σ_rows dy · x̂ and db = Σ_rows dy of a LayerNorm. */
+/** dw = Σ_rows dy · x̂ and, where there is one, db = Σ_rows dy. */
 export function normGradient(layout: Layout, sums: Sums, { rows, x, stats, dy, dw, db }: NormBackward): Kernel {
   const D4 = dw.stride / 4;
   return elementwise({
@@ -119,20 +127,19 @@ export function normGradient(layout: Layout, sums: Sums, { rows, x, stats, dy, d
       read.vec4f(whole(dy), "[R, rows, D]", "dy"),
       write.vec4f("vector_sums", partsShape),
     ],
-    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, dw.offset), b: among(layout, db.offset) },
+    constants: { W4: D4, rows, vectors: vectors(layout), w: among(layout, dw.offset), ...db && { b: among(layout, db.offset) } },
     body: `${
       partOfRows(
         sums,
-        "var dw = vec4f(0.0);\n  var db = vec4f(0.0);",
+        `var dw = vec4f(0.0);${db ? "\n  var db = vec4f(0.0);" : ""}`,
         (n, row) => {
           const at = `r * u.rows + ${row}`;
           return `let g${n} = dy[(${at}) * u.W4 + k]; let x${n} = x[(${at}) * u.W4 + k]; let t${n} = stats[${at}];`;
         },
-        (n) => `dw += g${n} * (x${n} - t${n}.x) * t${n}.y; db += g${n};`,
+        (n) => `dw += g${n} * (x${n} - t${n}.x) * t${n}.y;${db ? ` db += g${n};` : ""}`,
       )
     }
-  ${target(sums, "w")} = dw;
-  ${target(sums, "b")} = db;`,
+  ${target(sums, "w")} = dw;${db ? `\n  ${target(sums, "b")} = db;` : ""}`,
     flop: 5 * rows * D4 * 4,
     bytes: 32 * rows * D4,
   });

@@ -1,5 +1,5 @@
 /** A product of the plan as kernels: the epilogue in WGSL, and the parts that a tile cuts a long contraction into. */
-import type { Epilogue as Data, Product, RowMap, View as Matrix } from "../../op.ts";
+import type { Product, RowMap, View as Matrix } from "../../op.ts";
 import { ACTIVATION } from "./activation.ts";
 import { type Epilogue, type Gemm, gemm, sumSplits, type Tile, type View } from "./gemm.ts";
 import { type Kernel, read, rowsOf, write } from "./kernel.ts";
@@ -26,11 +26,11 @@ export function product(op: Product, tile: Tile, scratch: (words: number) => str
   ];
 }
 
-const isPlain = ({ bias, add, activation, derivative }: Data) => !bias && !add && !activation && !derivative;
+const isPlain = ({ bias, add, activation, derivative, columns }: Product) => !bias && !add && !activation && !derivative && !columns;
 
 /** What becomes of each vec4f `value` of C, as WGSL. */
 function epilogueOf(op: Product): Epilogue {
-  const { form, c, bias, add, activation, derivative } = op;
+  const { form, c, bias, add, activation, derivative, columns } = op;
   for (const other of [activation?.out, derivative?.pre, add?.rows ? undefined : add?.from]) if (other) sameShape(op, other);
   const inPlace = add?.from.buffer === c.buffer,
     added = form === "nn" ? "resid" : "around",
@@ -50,8 +50,9 @@ function epilogueOf(op: Product): Epilogue {
       ...(derivative ? [read.vec4f(derivative.pre.buffer, "[R, rows, columns]", "pre")] : []),
     ],
     functions: `${map?.functions ?? ""}${f ? ACTIVATION[f.name] : ""}`,
-    constants: { ...map?.constants, ...bias && { P4: bias.words / 4, bias: bias.offset / 4 } },
-    store: (value, row, col4, r, index) => {
+    constants: { ...map?.constants, ...bias && { P4: bias.words / 4, bias: bias.offset / 4 }, ...columns && { columns } },
+    store: (all, row, col4, r, index) => {
+      const value = columns ? `select(vec4f(), ${all}, 4u * vec4u(${col4}) + vec4u(0u, 1u, 2u, 3u) < vec4u(u.columns))` : all;
       const biased = bias ? `(${value} + params[${r} * u.P4 + u.bias + ${col4}])` : value;
       const sum = `${biased}${addend(row, col4, r, index)}`;
       if (activation) return `let pre = ${sum}; out[${index}] = pre; post[${index}] = act(pre);`;

@@ -5,7 +5,7 @@
  * Whatever the block, each element of C is summed over ascending k from zero by multiply-adds that are written as such, so that the choice
  * changes no bits.
  */
-import { alias, at, type Generated, lines, range, type Sizes, type Store, type View } from "./view.ts";
+import { alias, at, type Generated, lines, type Operands, range, type Sizes, type Store } from "./view.ts";
 
 /** What a thread owns of C, how many threads to a side share a tile, and how much of the contraction is staged at a time. */
 export interface Block {
@@ -43,7 +43,13 @@ export const GPU_TILE: GpuTile = {
   block: ({ m, n }) => ({ side: 16, rows: m < 128 ? 4 : 8, columns: n < 128 ? 4 : 8, depth: 8 }),
 };
 
-export function gpu({ form, m, n, k }: Sizes, b: View, { side, rows, columns, depth }: Block, splits: number, store: Store): Generated {
+export function gpu(
+  { form, m, n, k }: Sizes,
+  { a: from, b }: Operands,
+  { side, rows, columns, depth }: Block,
+  splits: number,
+  store: Store,
+): Generated {
   // In steps that no block divides differently.
   const share = 16 * Math.ceil(k / 16 / splits), ragged = splits > 1 || k % 16 !== 0;
   const threads = side * side, [height, width] = [side * rows, side * columns], down = range(rows / 4), across = range(columns / 4);
@@ -52,7 +58,16 @@ export function gpu({ form, m, n, k }: Sizes, b: View, { side, rows, columns, de
    * bank.
    */
   const [highs, wides] = [height / 4 + 1, width / 4 + 1];
-  const a = staging("a", "x", { threads, outer: height, depth, deep: form !== "tn", ragged, stride: highs, origin: "row0", limit: "u.m" });
+  const a = staging("a", alias(from, "x"), {
+    threads,
+    outer: height,
+    depth,
+    deep: form !== "tn",
+    ragged,
+    stride: highs,
+    origin: "row0",
+    limit: "u.m",
+  });
   const y = staging("b", alias(b, "y"), {
     threads,
     outer: width,

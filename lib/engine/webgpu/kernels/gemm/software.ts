@@ -3,7 +3,7 @@
  * and so is every load inside a WGSL loop or branch; only straight-line code with literal indices becomes plain multiply-adds. Hence: stage
  * a tile of B, one barrier, then an unrolled body, one row of C per lane.
  */
-import { alias, at, type Generated, lines, range, type Sizes, type Store, up, type View } from "./view.ts";
+import { alias, at, type Generated, lines, type Operands, range, type Sizes, type Store, up } from "./view.ts";
 
 export interface SoftwareTile {
   readonly kind: "software";
@@ -24,14 +24,14 @@ export const SOFTWARE_TILE: SoftwareTile = {
   splits: ({ k }) => Math.ceil(k / 128),
 };
 
-export function software({ form, m, n, k }: Sizes, b: View, tile: SoftwareTile, splits: number, store: Store): Generated {
+export function software({ form, m, n, k }: Sizes, { a, b }: Operands, tile: SoftwareTile, splits: number, store: Store): Generated {
   const tn = form === "tn", nt = form === "nt", n4 = n / 4;
   // Equal blocks: 388 rows become 2 × 224 lanes, not 2 × 256. Whole steps, so that other sizes find the code compiled.
   const blocks = Math.ceil(m / tile.rows), lanes = up(Math.ceil(m / blocks), 32);
   // A part that would reach beyond the end begins early enough to end with it, and counts nothing twice: no load of A needs a bound.
   const share = splits === 1 ? k : up(Math.ceil(k / splits), tn ? 32 : 4), ragged = share * splits !== k;
   const widest = Math.max(1, Math.min(tile.columns, Math.floor(tile.unroll / share))), width = Math.ceil(n4 / Math.ceil(n4 / widest));
-  const columns = range(width), B = alias(b, "y");
+  const columns = range(width), A = alias(a, "x"), B = alias(b, "y");
 
   /** Copies depth [k0, k0 + depth) of B's columns; what the part before has counted becomes zero. */
   const stage = (k0: number, depth: number) => {
@@ -46,7 +46,7 @@ export function software({ form, m, n, k }: Sizes, b: View, tile: SoftwareTile, 
       return `  { let s = ${s}; let d = ${d}; tile[lane + ${i * lanes}u] = ${value}; }`;
     });
   };
-  const load = (d: number) => tn ? `  let a${d} = x[a][row % 4u]; a += u.a_row;` : `  let a${d} = x[a + ${d / 4}u];`;
+  const load = (d: number) => tn ? `  let a${d} = ${A}[a][row % 4u]; a += u.a_row;` : `  let a${d} = ${A}[a + ${d / 4}u];`;
   /** Up to four steps of the contraction at once, so that each accumulator leaves its register and returns once per four. */
   const body = (d: number, local: number, steps: number) => {
     const quad = range(steps), loads = tn ? quad.map((q) => load(d + q)) : [load(d)];

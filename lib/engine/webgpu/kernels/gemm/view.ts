@@ -11,6 +11,8 @@ export interface View {
   /** From one row to the next. */
   readonly stride: number;
   readonly shape: string;
+  /** What the code calls it, where that is given. */
+  readonly as?: string;
 }
 
 /** Which operand is contiguous along which axis: "nn" is x · W, "nt" is dy · Wᵀ, "tn" is xᵀ · dy. */
@@ -31,6 +33,12 @@ export interface Generated {
   readonly grid: readonly [number, number];
 }
 
+/** What is multiplied. */
+export interface Operands {
+  readonly a: View;
+  readonly b: View;
+}
+
 /** Statements that store the vec4f `value` at (`row`, 4 · `col4`) of part `r`. */
 export type Store = (value: string, row: string, col4: string, r: string) => string;
 
@@ -46,7 +54,7 @@ export const numbers = (view: "a" | "b" | "c", { offset, runStride, stride }: Vi
   [`${view}_run`]: runStride / 4,
 });
 /** Weights keep their name, because biases lie in the same buffer; other operands are called the same in all products. */
-export const alias = (v: View, name: string) => (v.buffer === "params" ? "params" : name);
+export const alias = (v: Pick<View, "buffer" | "as">, name: string) => v.as ?? (v.buffer === "params" ? "params" : name);
 
 /** Rounds up to whole steps. */
 export const up = (n: number, step: number) => step * Math.ceil(n / step);

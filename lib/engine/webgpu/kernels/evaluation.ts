@@ -1,0 +1,48 @@
+/** The end of an evaluation. */
+import type { EndOfEvaluation } from "../../op.ts";
+import { HYPER, hyper, STATE, writesState } from "./hyper.ts";
+import { type Kernel, read, TREE, write } from "./kernel.ts";
+
+/**
+ * The end of an evaluation: means of the whole sets, norms of parameters and gradient, means of the batches since the last one. Where
+ * the run's schedule has an evaluation here, the sums of batches start afresh; a look in between leaves the run as it is.
+ */
+export function endOfEvaluation({ label, P, params, grads, batchSums, sums, metrics }: EndOfEvaluation): Kernel {
+  return {
+    label,
+    bindings: [
+      hyper,
+      writesState,
+      read.vec4f(params, "[R, P]", "params"),
+      read.vec4f(grads, "[R, P]", "grads"),
+      write.vec4f(batchSums, "[R, (loss, right, examples, 0)]", "batch_sums"),
+      write.vec4f(sums, "[R, (train loss, train right, val loss, val right)]", "sums"),
+      write.vec4f(metrics, "[R, 2, (train loss, train acc, val loss, val acc), (|params|, |gradient|, batch loss, batch acc)]", "metrics"),
+    ],
+    code: `${HYPER}${STATE}${TREE("vec2f")}
+@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
+  let r = group.z;
+  var mine = vec2f(0.0);
+  for (var i = thread; i < u.P4; i += 256u) {
+    let w = params[r * u.P4 + i];
+    let g = grads[r * u.P4 + i];
+    mine += vec2f(dot(w, w), dot(g, g));
+  }
+  let norms = sqrt(tree_sum(thread, mine));
+  if (thread == 0u) {
+    let train = f32(hyper[r].train_pairs);
+    let validation = f32(hyper[r].pairs - hyper[r].train_pairs);
+    metrics[2u * r] = sums[r] / vec4f(train, train, validation, validation);
+    metrics[2u * r + 1u] = vec4f(norms, batch_sums[r].xy / batch_sums[r].z);
+    sums[r] = vec4f(0.0);
+    let s = state[r];
+    if (s.step % s.eval_every == 0u || s.step == s.steps) { batch_sums[r] = vec4f(0.0); }
+    state[r].chunk = 0u;
+  }
+}`,
+    constants: { P4: P / 4 },
+    grid: [1, 1, 1],
+    flop: 4 * P,
+    bytes: 8 * P,
+  };
+}

@@ -1,0 +1,35 @@
+/** Names of flags: a run's fields make theirs themselves, and every command has its own beside them. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { FLAGS as db } from "../../lib/cli/db.ts";
+import { FLAGS as demo } from "../../lib/cli/demo.ts";
+import { FIELD_FLAGS, FIELDS } from "../../lib/cli/flags.ts";
+import { FLAGS as notebooks } from "../../lib/cli/notebooks.ts";
+import { FLAGS as probe } from "../../lib/cli/probe.ts";
+import { OWN_FLAGS as train, readRequest } from "../../lib/cli/request.ts";
+import { FLAGS as sweep } from "../../lib/cli/sweep.ts";
+
+/** The flags of a command that set a field under its own name. */
+const MEANT: Readonly<Record<string, readonly string[]>> = { sweep: ["steps"] };
+
+Deno.test("no flag of a command has the name of a field's flag: one would hide the other", () => {
+  for (const [command, flags] of Object.entries({ train, sweep, db, probe, demo, notebooks })) {
+    assertEquals(Object.keys(flags).filter((name) => Object.hasOwn(FIELD_FLAGS, name)), MEANT[command] ?? [], command);
+  }
+});
+
+Deno.test("flags that are short for those of fields hide none of these", () => {
+  for (const [name, { field: { help } }] of FIELDS) assertEquals(FIELD_FLAGS[name].help, help, name);
+});
+
+Deno.test("two flags that say different things of one field, and several seeds for one, are refused", async () => {
+  const cases = [
+    ["--no-biases --biases true", "Cannot use --no-biases and --biases together: must be one of them"],
+    ["--beta2 0.5 --betas 0.9,0.98", "Cannot use --betas and --beta2 together: must be one of them"],
+    ["--seed 1,2", 'Cannot read --seed: must be one seed, current value is "1,2"'],
+    ["--seed x", 'Cannot read --seed: must be like 0,1,2 or 0..9, current value is "x"'],
+  ];
+  for (const [line, says] of cases) {
+    const { message } = await assertRejects(() => readRequest(line.split(" ")), Error);
+    assertEquals(message, says);
+  }
+});
