@@ -297,7 +297,7 @@ const optim = {
     shape: (groups) => `frozen ${groups}`,
   }),
   /**
-   * How parameters follow from gradients: `lib/engine/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
+   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
    * gradient (L2); the others decay apart from it.
    */
   rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
@@ -324,7 +324,7 @@ const optim = {
     label: "learning rate 0 at",
     unit: "updates",
   }),
-  /** What becomes of the gradient before the update: `lib/engine/update.ts` has the formulas. */
+  /** What becomes of the gradient before the update: `lib/engine/op/update.ts` has the formulas. */
   gradFilter: later(word("none", "grokfast-ema", "grokfast-ma", "orthogonal"), "none", {
     help: "none, grokfast-ema, grokfast-ma, or orthogonal (⊥Grad: without its part along the weights)",
     label: "gradient filter",
