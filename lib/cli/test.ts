@@ -43,13 +43,17 @@ export const countLine = ({ passed, failed, skipped }: Count) =>
 export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
-/** Tests that wait for programs of their own, Jupyter, a browser and commands: on two cores they leave room for others beside them. */
-const BESIDE =
-  /(?:notebook\/(?:browser|notebooks|delivery)|cli\/(?:slurm|sweep|train|train_folder)|lab\/store|page\/(?:page|suite)|train\/kill)_test\.ts$/;
+/** Tests that wait much for programs of their own, by what they start: on two cores each of these lanes leaves room for others beside it. */
+const BESIDE = [
+  /(?:notebook\/(?:browser|notebooks|delivery|trust)|page\/(?:page|suite))_test\.ts$/, // Jupyter and a browser
+  /(?:cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
+];
 
 /** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
-export const lanes = (files: readonly string[]): string[][] =>
-  [files.filter((file) => !BESIDE.test(file)), files.filter((file) => BESIDE.test(file))].filter((lane) => lane.length > 0);
+export function lanes(files: readonly string[]): string[][] {
+  const rest = files.filter((file) => !BESIDE.some((lane) => lane.test(file)));
+  return [rest, ...BESIDE.map((lane) => files.filter((file) => lane.test(file)))].filter((lane) => lane.length > 0);
+}
 
 /** Runs the lanes side by side. What the first prints is shown as it comes, the others' after it. */
 async function runTests(files: readonly string[]): Promise<Count> {

@@ -145,9 +145,12 @@ Deno.test("export: Parquet files hold what the database does, with types that do
     const runs = await rowsOf(path("all/runs.parquet"));
     assertEquals(runs.length, 8);
     const expected = lab.query("SELECT s.*, r.* FROM run_summary s JOIN runs r ON r.id = s.run ORDER BY s.experiment, s.run");
+    // Fields that are words in some runs and numbers in others are texts in all.
+    const mixed = new Set(ENTRIES.filter(({ field }) => field.kind.column === "ANY").map(columnOf));
+    assert(mixed.has("batch"));
     for (const [i, run] of runs.entries()) {
       for (const [name, value] of Object.entries(run)) {
-        assertEquals(value, name === "batch" ? String(expected[i].batch) : expected[i][name], name);
+        assertEquals(value, mixed.has(name) ? String(expected[i][name]) : expected[i][name], name);
       }
     }
     const missing = ENTRIES.filter(({ field }) => !field.extent).map(columnOf).filter((name) => !Object.hasOwn(runs[0], name));

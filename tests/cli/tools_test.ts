@@ -287,24 +287,23 @@ Deno.test("Jupyter is told of root and of a missing screen", () => {
 });
 
 Deno.test("tests that wait for other programs run beside the rest, and all are counted", () => {
-  const [first, beside] = lanes(testFiles([]));
+  const [first, jupyter, commands] = lanes(testFiles([]));
   assertEquals(
-    beside,
+    jupyter,
     testFiles([
       "browser_test",
-      "cli/slurm_test",
-      "cli/sweep_test",
-      "cli/train_test",
-      "cli/train_folder_test",
-      "lab/store_test",
-      "page/page_test",
-      "page/suite_test",
-      "kill_test",
       "notebook/delivery_test",
       "notebooks_test",
+      "notebook/trust_test",
+      "page/page_test",
+      "page/suite_test",
     ]),
   );
-  assertEquals([...first, ...beside].sort(), testFiles([]));
+  assertEquals(
+    commands,
+    testFiles(["cli/slurm_test", "cli/sweep_test", "cli/train_test", "cli/train_folder_test", "lab/store_test", "kill_test"]),
+  );
+  assertEquals([...first, ...jupyter, ...commands].sort(), testFiles([]));
   assertEquals(lanes(["tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"]]);
   assertEquals(sum([{ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }]), { passed: 4, failed: 1, skipped: 2 });
 });

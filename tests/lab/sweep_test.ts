@@ -224,7 +224,8 @@ Deno.test("every field of a run is a column", () =>
     const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     for (const part of [spec.model, spec.data, spec.optim, { evalEvery: 10, seed: 5 }]) {
       for (const [field, value] of Object.entries(part)) {
-        assertEquals(row[snake(field)], typeof value === "boolean" ? Number(value) : value, field);
+        const column = field === "rule" ? "optimiser" : snake(field);
+        assertEquals(row[column], typeof value === "boolean" ? Number(value) : value, field);
       }
     }
     assertEquals([row.hash, row.ratio, row.parameters], [specHash(spec), 1.4845, parameterCount(spec)]);

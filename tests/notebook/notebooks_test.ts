@@ -87,5 +87,5 @@ Deno.test("deno task notebooks: help, and one line for a name that no notebook h
   assertEquals([help.code, help.stdout.includes("deno task notebooks [names…]")], [0, true]);
   const none = await call("99_nothing");
   assertEquals([none.code, none.stdout], [1, ""]);
-  assert(/^error: Cannot run 99_nothing: must be a part of one of 01_first_grok\.ipynb, /.test(none.stderr), none.stderr);
+  assert(/^error: Cannot run "99_nothing": must be a part of one of 01_first_grok\.ipynb, /.test(none.stderr), none.stderr);
 });
