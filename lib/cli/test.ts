@@ -43,7 +43,7 @@ export const countLine = ({ passed, failed, skipped }: Count) =>
 export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
-/** Tests that wait much for programs of their own, by what they start: on two cores each of these lanes leaves room for others beside it. */
+/** Tests that wait much for programs of their own, by what they start: on two cores such a lane leaves room for others beside it. */
 const BESIDE = [
   /(?:notebook\/(?:browser|notebooks|delivery|trust)|page\/(?:page|suite))_test\.ts$/, // Jupyter and a browser
   /(?:cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands

@@ -59,22 +59,24 @@ export function laterAtEnd(
   // Of draws, none may be so extreme; of all deals, one is.
   const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
   /** The statistics where `deal` says which run stands at each place, the end's first. */
-  const statistics = (later: readonly Int8Array[], deal: ArrayLike<number>) => {
+  const statistics = (later: Int8Array, deal: ArrayLike<number>) => {
     let above = 0, at = n;
     return pools.map(({ until, deviation }) => {
-      for (; at < until; at++) for (let i = 0; i < n; i++) above += later[deal[i]][deal[at]];
+      for (; at < until; at++) {
+        const other = deal[at];
+        for (let i = 0; i < n; i++) above += later[deal[i] * (n + m) + other];
+      }
       return above / deviation;
     });
   };
   /** The end's times divided by exp(log). */
   const test = (log: number) => {
     const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]);
-    const all = [...first, ...rest.flat()], later = all.map((a) => Int8Array.from(all, (b) => order(a, b)));
+    const all = [...first, ...rest.flat()], later = Int8Array.from(all.flatMap((a) => all.map((b) => order(a, b))));
     const seen = statistics(later, all.map((_, i) => i));
     // The latest at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
-    const rising = later.map((row, i) => ({ i, rank: row.reduce((sum, x) => sum + x, 0) })).sort((a, b) => a.rank - b.rank).map(({ i }) =>
-      i
-    );
+    const ranks = all.map((a) => all.reduce((sum, b) => sum + order(a, b), 0));
+    const rising = ranks.map((rank, i) => ({ i, rank })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
     const furthest = Math.max(...statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
     const greatest = deals.map((deal) => Math.max(...statistics(later, deal)));
     const share = (limit: number) => Math.max(one, (1 + greatest.filter((z) => z >= limit - 1e-9).length) / (draws + 1));
