@@ -192,6 +192,15 @@ export async function recordedWhole(
   return whole;
 }
 
+/**
+ * What the lab and the record have of an experiment, as it is: unlike `recorded`, it trains nothing while all is recorded anew, either. For
+ * results that take days, beside those that a notebook makes.
+ * @returns the lab, open for reading.
+ * @throws Error where `recorded` does.
+ */
+export const stored = (experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<Lab> =>
+  found(typeof experiment === "string" ? named(experiment) : experiment, options);
+
 async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
   checkExperiment(wanted);
   const lab = Lab.open(db);
