@@ -26,7 +26,9 @@ import type { BoardRun } from "../analysis/runs/run.ts";
 
 const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 /** The project's own lab. */
-const LAB = join(DATA, "lab.db"), RECORDED = join(DATA, "recorded");
+const LAB = join(DATA, "lab.db");
+/** What was recorded, each experiment in a folder of its name. */
+export const RECORDED = join(DATA, "recorded");
 
 /**
  * Set to a folder, it makes notebooks record: sweeps of experiments with a name take nothing from the record, train all of it into a lab in
