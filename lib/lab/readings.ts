@@ -58,12 +58,11 @@ const cells = (row: Record<string, Value>) =>
 
 /** A table of readings; with a run's hash before each line, of several runs. */
 export function readingsCsv(runs: readonly { readonly hash?: string; readonly readings: readonly Progress[] }[]): string {
-  const lines = runs.flatMap(({ hash, readings }) => readings.map((reading) => ({ hash, row: progressRow(reading) })));
-  const head = [...lines[0].hash === undefined ? [] : ["hash"], ...Object.keys(lines[0].row)];
-  return [head, ...lines.map(({ hash, row }) => [...hash === undefined ? [] : [hash], ...cells(row)])].map((line) =>
-    `${csvFormatRow(line)}\n`
-  )
-    .join("");
+  const lines = runs.flatMap(({ hash, readings }) =>
+    readings.map((reading) => ({ first: hash === undefined ? [] : [hash], row: progressRow(reading) }))
+  );
+  const head = [...lines[0].first.map(() => "hash"), ...Object.keys(lines[0].row)];
+  return [head, ...lines.map(({ first, row }) => [...first, ...cells(row)])].map((line) => `${csvFormatRow(line)}\n`).join("");
 }
 
 /** The table of an experiment's runs that have weights. @throws Error where there are none, and where `probeRuns` does. */
