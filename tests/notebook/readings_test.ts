@@ -1,4 +1,4 @@
-/** Readings in a notebook: by the lab's weights, else as the record tells them, else none; nothing is trained. */
+/** Readings in a notebook: as the record tells them, else by the lab's weights, else none; nothing is trained. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { experimentReadings, READINGS } from "../../lib/lab/readings.ts";
@@ -8,7 +8,7 @@ import { storedReadings } from "../../lib/notebook/readings.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { small, train } from "../lab/small_lab.ts";
 
-Deno.test("readings: of the lab's weights, else of the record's table, else none", () =>
+Deno.test("readings: of the record's table, where it has as many runs as the lab has weights of, else of these, else none", () =>
   scratch(async (path) => {
     const experiment = small(), { name } = experiment, recorded = path("recorded"), db = path("b.db");
     await train(path("a.db"), experiment);
@@ -26,6 +26,12 @@ Deno.test("readings: of the lab's weights, else of the record's table, else none
     assertEquals(told.map(({ readings }) => readings.map(({ step }) => step)), own.map(({ readings }) => readings.map(({ step }) => step)));
     assertEquals([told.length > 0, "similarity" in told[0].readings[0], "similarity" in own[0].readings[0]], [true, false, true]);
     assertEquals(await storedReadings(experiment, { db, recorded: false }), []);
+    // Weights of runs that the table lacks take its place.
+    const kinds = async () =>
+      (await storedReadings(experiment, { db: path("a.db"), recorded })).map(({ readings: [first] }) => "similarity" in first);
+    assertEquals(await kinds(), own.map(() => false));
+    Deno.writeTextFileSync(join(recorded, name, READINGS), `${(await experimentReadings(lab, name)).split("\n")[0]}\n`);
+    assertEquals(await kinds(), own.map(() => true));
 
     Deno.writeTextFileSync(join(recorded, name, READINGS), "");
     await assertRejects(() => storedReadings(experiment, { db, recorded }), Error, "readings.csv, line 1: its columns must be hash, step");
