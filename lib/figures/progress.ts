@@ -23,7 +23,7 @@ const REMOVED: Line = { name: "excluded", color: "#8e4585", text: "#7a3a72", das
 const ALIKE: Line = { name: "similarity", color: INK, text: INK, dash: "6 2 1 2", width: 1.6 };
 const NEURONS: Line = { name: "neurons", color: "#a07a00", text: "#7d5f00", dash: "4 2", width: 1.6 };
 
-/** Losses, structure and weight norm over steps: of one run, with its cosine matrices where it has them, or as medians and bands over several. */
+/** Losses, structure and weight norm over steps: of one run, with the cosine matrices that it has, or as medians and bands over several. */
 export function progressFigure(runs: readonly ProgressRun[], { task = about(runs).task, title, ...options }: CurveOptions = {}): Figure {
   const matrices = runs.length === 1 ? atMoments(runs[0]).filter(isWhole) : [];
   const until = Math.max(lastStep(runs), ...runs.map(({ readings }) => readings.at(-1)!.step));

@@ -7,8 +7,8 @@ import type { StoredRun } from "../lab/store.ts";
 import { type NotebookSweep, RECORDED, stored } from "./sweep.ts";
 
 /**
- * The runs of an experiment with the readings of their states: by `readings.csv` of the record where it tells of as many runs as the lab has
- * weights of, which takes no time; else by these weights; none where there is neither. Trains nothing.
+ * The runs of an experiment with the readings of their states: by `readings.csv` of the record where it tells of as many runs as the lab
+ * has weights of, which takes no time; else by these weights; none where there is neither. Trains nothing.
  * @throws Error in one line where the lab can't be opened, or the record can't be read.
  */
 export async function storedReadings(

@@ -34,8 +34,8 @@ export interface RecordOptions {
 }
 
 /**
- * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are, unless only those that have `ended` are to. A
- * sweep may be at work meanwhile.
+ * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are, unless only those that have `ended` are
+ * to. A sweep may be at work meanwhile.
  * @returns how many runs, evaluations and files beside them were written, in how many bytes.
  * @throws Error in one line where there is no such experiment, none of its runs has ended, or a file can't be written.
  */
