@@ -12,7 +12,7 @@ import { difference } from "./update_oracle.ts";
 /** Heads of 6 lie 8 apart; W_in [18, 10] is taller than wide, W_out wider than tall. */
 const run = (seed: number, { model, data, optim }: RunInput): RunSpec =>
   runSpec({
-    model: { layers: 1, dModel: 18, heads: 3, dMlp: 10, tokens: "a b", ...model },
+    model: { layers: 1, dModel: 18, heads: 3, dMlp: 10, tokens: "a b", ...model?.mixer === "none" && { heads: 1 }, ...model },
     data: { prime: 7, batch: 5, ...data },
     optim: { lr: 0.01 * seed, warmup: 2, ...optim },
     schedule: { steps: 20, evalEvery: 20 },
@@ -45,6 +45,11 @@ const CASES: Readonly<Record<string, { readonly input: RunInput; readonly update
   Muon: { input: { optim: { rule: "muon" } } },
   "Muon, a neuron and a head of one": {
     input: { model: { dModel: 3, heads: 3, dMlp: 1, norm: "none" }, optim: { rule: "muon", decay: "matrices" } },
+  },
+  // Weights of a and of b lead into the same units: one matrix of 36 inputs and 40 outputs; of one-hot inputs 14, and 40 further in.
+  "Muon and short rows, an MLP": { input: { model: { mixer: "none", dMlp: 40 }, optim: { rule: "muon", rowNorm: 0.7 } } },
+  "Muon and short rows, an MLP on one-hot inputs": {
+    input: { model: { mixer: "none", inputs: "one-hot", layers: 2, dMlp: 40 }, optim: { rule: "muon", rowNorm: 0.7 } },
   },
   "half a cosine after warm-up": { input: { optim: { lrSchedule: "cosine", lrSteps: 5 } }, updates: 7 },
   "a line after warm-up": { input: { optim: { rule: "lion", lrSchedule: "linear", lrSteps: 5 } }, updates: 7 },
