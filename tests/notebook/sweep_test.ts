@@ -107,7 +107,9 @@ Deno.test("stored trains nothing, while all is recorded anew either", () =>
   scratch(async (path) => {
     const [first, ...others] = knobWeightDecay().runs, { name } = knobWeightDecay(), on = fakeEngine({ groksAt: () => 20 });
     (await sweep({ name, margin: 0, runs: [first] }, { db: path("lab.db"), recorded: false, engine: on, figure: null })).close();
+    // Were it to train, it would be into another lab, and not for long.
     Deno.env.set(RECORD, path("record"));
+    Deno.env.set(BUDGET, "0");
     try {
       using lab = await stored(name, { db: path("lab.db"), recorded: false });
       const [{ open, all }] = lab.query(
@@ -117,6 +119,7 @@ Deno.test("stored trains nothing, while all is recorded anew either", () =>
       assertEquals([open, all], [others.length, others.length + 1]);
     } finally {
       Deno.env.delete(RECORD);
+      Deno.env.delete(BUDGET);
     }
     assertEquals(trained(on), ["open 1"]);
   }));
