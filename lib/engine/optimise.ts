@@ -9,7 +9,7 @@ import type { Layout } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Op, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
-import { MOMENTS, NEWTON_SCHULZ } from "./update.ts";
+import { MOMENTS, NEWTON_SCHULZ } from "./op/update.ts";
 
 /** Groups whose tensors Muon updates: the hidden matrices. */
 const HIDDEN: readonly Group[] = ["attn", "mlp"];

@@ -164,7 +164,7 @@ function filter(optim: Optim, layout: Layout, step: number, { params, beside }: 
   }
 }
 
-/** The mean over the window, from the sums that `GradientFilter` in `engine/update.ts` keeps, and these with one gradient more. */
+/** The mean over the window, from the sums that `GradientFilter` in `engine/op/update.ts` keeps, and these with one gradient more. */
 function moving(flat: tf.Tensor1D, gradient: tf.Tensor1D, step: number, window: number) {
   const parts = flat.reshape([window + 1, gradient.size]).unstack() as tf.Tensor1D[], s = step % window;
   parts[window] = s === 0 ? gradient : parts[window].add(gradient);
