@@ -113,6 +113,7 @@ export function settingsIn(fragment: string): Settings | null {
   };
   const settings: Record<string, unknown> = { ...FIRST };
   for (const [name, text] of given) {
+    if (given.getAll(name).length > 1) fail(name, "there once", given.getAll(name).join(", "));
     if (name === "operation") {
       settings.operation = Object.hasOwn(OPERATIONS, text) ? text : fail(name, `one of ${OFFERED.join(", ")}`, text);
     } else if (!NUMBERS.includes(name as NumberName)) fail("each part", `one of operation, ${NUMBERS.join(", ")}`, name);

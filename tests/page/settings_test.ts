@@ -25,6 +25,7 @@ Deno.test("page: links that can't be used say why", () => {
       "#colour=red",
       'each part must be one of operation, prime, share, width, decay, rate, networks, seed, steps, current value is "colour"',
     ],
+    ["#prime=31&prime=47", 'prime must be there once, current value is "31, 47"'],
     ["#share=half", 'share must be a number, current value is "half"'],
     ["#prime=2000", "prime must be a whole number from 3 to 113, current value is 2000"],
     ["#width=30", "width must be divisible by 4, the attention heads, current value is 30"],
