@@ -3,7 +3,7 @@ import { ENTRIES, type Entry, type Part, PARTS, type RunSpec, valueAt } from "./
 import { checkedGrid, type Grid } from "./input.ts";
 import type { Value } from "./kinds.ts";
 import { type PresetName, PRESETS } from "./presets.ts";
-import { partFrom, partIdentity } from "./spec.ts";
+import { checkParts, partFrom, partIdentity } from "./spec.ts";
 
 /** The most runs that a grid may have: so many are declared in seconds, and more fill a computer's memory before they train. */
 export const MOST_RUNS = 1_000_000;
@@ -88,7 +88,9 @@ function* combinations(lists: readonly List[]): Generator<RunSpec> {
     for (const [i, [part, place]] of places.entries()) spec[part] = parts[i][place < 0 ? 0 : at[place]];
     spec.seed = seeds < 0 ? PRESETS[preset].seed : axes[seeds][at[seeds]];
     // Every part of the table is there.
-    yield Object.freeze(spec) as unknown as RunSpec;
+    const run = Object.freeze(spec) as unknown as RunSpec;
+    checkParts(run);
+    yield run;
     // Like a counter whose last digit turns fastest.
     for (place = axes.length - 1; place >= 0 && ++at[place] === axes[place].length; place--) at[place] = 0;
   }

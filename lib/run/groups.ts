@@ -8,6 +8,22 @@ import type { Kind } from "./kinds.ts";
 export const GROUPS = ["embed", "pos", "attn", "mlp", "norms", "unembed", "biases"] as const;
 export type Group = (typeof GROUPS)[number];
 
+/** What decides which groups a model has: fields of it. */
+interface Grouped {
+  readonly mixer: string;
+  readonly inputs: string;
+  readonly norm: string;
+  readonly tied: boolean;
+  readonly biases: boolean;
+}
+
+/** The groups that a model has tensors of. */
+export const groupsOf = ({ mixer, inputs, norm, tied, biases }: Grouped): readonly Group[] =>
+  GROUPS.filter((group) => ({
+    ...{ embed: inputs === "embedded", pos: mixer !== "none", attn: mixer !== "none", mlp: true },
+    ...{ norms: norm !== "none", unembed: !tied, biases },
+  }[group]));
+
 /**
  * The group of a tensor.
  * @param tensor Its name, as in `layout.ts`: `blocks.0.attn.W_Q`, `ln_final.w`.

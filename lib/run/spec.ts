@@ -19,7 +19,7 @@ import {
   tokenNames,
   valueAt,
 } from "./fields.ts";
-import { groupsIn } from "./groups.ts";
+import { groupsIn, groupsOf } from "./groups.ts";
 import { checksum } from "./files.ts";
 import { type RunInput, runInputSchema } from "./input.ts";
 import { elementCount, OPERATIONS, pairCount, trainCount } from "./operations.ts";
@@ -48,7 +48,15 @@ export function runFrom({ preset = "ai-scientist", seed, ...given }: RunInput, e
   const base = entries === PART_ENTRIES ? PRESETS[preset] : complete(PRESETS[preset], entries);
   const part = <P extends Part>(name: P) => partFrom(name, given[name] ?? {}, base[name], entries);
   const parts = { model: part("model"), data: part("data"), optim: part("optim"), schedule: part("schedule") };
+  checkParts(parts);
   return Object.freeze({ ...parts, seed: seed ?? base.seed });
+}
+
+/** @throws Error where two parts of a run don't go together. */
+export function checkParts({ model, optim: { frozen } }: Pick<RunSpec, "model" | "optim">): void {
+  if (frozen === "none") return;
+  const own = groupsOf(model), still = groupsIn(frozen);
+  if (own.every((group) => still.includes(group))) fail("frozen", frozen, `without some of this model's groups (${own.join("+")})`);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { groupOf, GROUPS, groupsIn, groupsKind } from "../../lib/run/groups.ts";
+import { groupOf, GROUPS, groupsIn, groupsKind, groupsOf } from "../../lib/run/groups.ts";
 import { layout } from "../../lib/run/layout.ts";
-import { runSpec } from "../../lib/run/spec.ts";
+import { grid } from "../../lib/run/grid.ts";
+import { type RunInput, runSpec } from "../../lib/run/spec.ts";
 
 Deno.test("every tensor of a layout has one group, and all tensors of a block the same", () => {
   const { tensors, blocks } = layout(runSpec());
@@ -25,4 +26,19 @@ Deno.test("a choice of groups has one spelling", () => {
   for (const bad of ["", "mlp+attn", "embed+embed", "embed+", "embed,pos", "heads", GROUPS.join("+"), 3, null]) assert(refuse(bad));
   assertEquals(groupsIn("attn+norms"), ["attn", "norms"]);
   assertEquals([groupsIn("all"), groupsIn("none")], [GROUPS, []]);
+});
+
+Deno.test("a model's groups are those of its tensors, and freezing all of them is refused, in a grid too", () => {
+  const models: NonNullable<RunInput["model"]>[] = [{}, { norm: "none", biases: false }, { tied: true }, { mixer: "none" }, {
+    mixer: "uniform",
+  }];
+  for (const model of models) {
+    const spec = runSpec({ model }), own = new Set(layout(spec).tensors.map(({ name }) => groupOf(name)));
+    assertEquals(groupsOf(spec.model), GROUPS.filter((group) => own.has(group)), JSON.stringify(model));
+  }
+  const frozen = "embed+pos+attn+mlp+unembed";
+  for (const make of [runSpec, grid]) {
+    assertThrows(() => make({ preset: "one-layer", optim: { frozen } }), Error, "frozen must be without some of this model's groups");
+    make({ preset: "ai-scientist", optim: { frozen } }); // norms and biases are left
+  }
 });
