@@ -6,6 +6,7 @@ import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
 import { REPRESENTATIONS } from "./representations/mod.ts";
+import { SHORTCUTS_TUNING } from "./shortcuts/experiments.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -18,4 +19,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...BOUNDARIES,
   EXP1_JUMP,
   REPRESENTATIONS,
+  SHORTCUTS_TUNING,
 ];
