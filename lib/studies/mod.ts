@@ -5,8 +5,9 @@ import { BOUNDARIES, EXP1_JUMP } from "./boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
+import { NORMS } from "./norms/experiments.ts";
 import { REPRESENTATIONS } from "./representations/mod.ts";
-import { SHORTCUTS_TUNING } from "./shortcuts/experiments.ts";
+import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING } from "./shortcuts/experiments.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -20,4 +21,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   EXP1_JUMP,
   REPRESENTATIONS,
   SHORTCUTS_TUNING,
+  SHORTCUTS,
+  SHORTCUTS_MORE,
+  ...NORMS,
 ];
