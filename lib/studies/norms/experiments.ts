@@ -47,7 +47,7 @@ export const NORMS_HELD: Experiment = experiment(
   "norms_held",
   "Does the norm of the weights set the time to grok where it is held, and where it is free?",
   {
-    model: { ...net(32), initScale: [0.5, 1, 2] },
+    model: { ...net(32), initScale: SCALES },
     optim: { lr: LR, weightDecay: 0, heldNorm: [0, "start"] },
     seed: range(10),
   },
@@ -55,7 +55,7 @@ export const NORMS_HELD: Experiment = experiment(
 
 /** The plain network, and what is changed in it; the first is the one that the others are compared with. */
 export const CONTROLS = [
-  { name: "as it is", model: {}, data: {} },
+  { name: "the plain network", model: {}, data: {} },
   { name: "5 % wrong labels", model: {}, data: { labelNoise: 0.05 } },
   { name: "20 % wrong labels", model: {}, data: { labelNoise: 0.2 } },
   { name: "random labels", model: {}, data: { labelNoise: 1, noiseLabels: "any" } },

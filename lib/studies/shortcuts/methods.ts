@@ -42,7 +42,7 @@ const onAdamW = (name: string, optim: OptimInput, published: readonly Published[
 });
 
 const GROKFAST: Published = {
-  says: "grokking up to 50 times sooner, by adding the slow part of the gradient",
+  says: "grokking more than 50 times sooner, by adding the slow part of the gradient",
   source: "Lee et al. 2024, Grokfast",
   url: "https://arxiv.org/abs/2405.20233",
 };
@@ -53,9 +53,9 @@ export const BASELINE: Method = onAdamW("AdamW", {}, []);
 
 export const GROKFAST_EMA: Method = onAdamW("Grokfast-EMA", { gradFilter: "grokfast-ema" }, [GROKFAST]);
 export const GROKFAST_MA: Method = onAdamW("Grokfast-MA", { gradFilter: "grokfast-ma" }, [GROKFAST]);
-/** Published for training without weight decay, so 0 is among its decays. */
+/** ⊥Grad, in letters that every font has. Published for training without weight decay, so 0 is among its decays. */
 export const ORTHOGONAL: Method = onAdamW(
-  "⊥Grad",
+  "OrthoGrad",
   { gradFilter: "orthogonal" },
   [{ ...PRIETO, says: "quick generalisation without weight decay, by gradients orthogonal to the weights" }],
   [0, 1, 3],
@@ -116,7 +116,7 @@ const SGD: Method = {
 /** The two best in the tuning that can stand together: one an optimiser, the other a filter. Tuned anew, over Muon's cells. */
 export const TOGETHER: Method = {
   ...MUON,
-  name: "Muon and Grokfast-EMA",
+  name: "Muon + Grokfast-EMA",
   optim: (cell) => ({ ...MUON.optim(cell), ...GROKFAST_EMA.optim(cell) }),
   published: [],
 };
