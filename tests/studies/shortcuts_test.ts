@@ -29,7 +29,10 @@ Deno.test("shortcuts: every method is tuned with as many runs, on seeds that are
 
 Deno.test("shortcuts: tuning prefers the sooner cell, then the higher accuracy, and says where one stands at an edge", () => {
   const tuned = (step: (spec: RunSpec) => number | null) =>
-    study.tuning(study.SHORTCUTS_TUNING.runs.map((spec) => ran(spec, step(spec), spec.optim.weightDecay === 3 ? 0.9 : 0.1)), study.BASELINE);
+    study.tuning(
+      study.SHORTCUTS_TUNING.runs.map((spec) => ran(spec, step(spec), spec.optim.weightDecay === 3 ? 0.9 : 0.1)),
+      study.BASELINE,
+    );
   const best = tuned(({ optim, seed }) => optim.lr === 0.03 && optim.weightDecay === 1 ? 200 + seed : null)[0];
   // Steps 300 and 301 of two seeds.
   assertEquals([best.lr, best.weightDecay, best.n, best.grokked, best.mean, best.edge], [0.03, 1, 2, 2, 300.5, false]);
@@ -56,6 +59,10 @@ Deno.test("shortcuts: sooner, later and not told apart, nevers counted with the 
     ["SGD", 12, 0, "later"],
   ]);
   assertEquals(rows.map(({ means, difference }) => [...means, difference]), [[155, 355, -200], [365, 355, 10], [1000, 355, 645]]);
+  // Memorised at 50; of 300, 310, … 410 the middle.
+  assertEquals(study.waits(runs, named[0]), {
+    ...{ name: "AdamW", n: 12, memorised: { count: 12, median: 50 }, grokked: { count: 12, median: 355 } },
+  });
   assertEquals(study.differenceFinding(rows, "AdamW"), "Than AdamW: Muon sooner; SGD later");
   const published = study.besidePublished(study.SHORTCUT_METHODS, rows).filter(({ method }) => method === "Muon");
   assertEquals(published.map(({ source }) => source), ["Tveit et al. 2025", "Essential AI 2025"]);

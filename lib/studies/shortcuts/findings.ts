@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-array"
 import { mean } from "d3-array";
 import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
-import { timesTo } from "../../analysis/runs/times.ts";
+import { medianStep, timesTo } from "../../analysis/runs/times.ts";
 import { type Corrected, corrected, differs } from "../../analysis/statistics/multiple.ts";
 import { type RestrictedDifference, restrictedDifference, restrictedMean } from "../../analysis/statistics/restricted.ts";
 import type { Observation } from "../../analysis/statistics/sample.ts";
@@ -35,7 +35,7 @@ export interface Tuned extends Cell {
   readonly edge: boolean;
 }
 
-const tally = (times: readonly Observation[]) => ({ n: times.length, grokked: times.filter(({ event }) => event).length });
+const events = (times: readonly Observation[]) => times.filter(({ event }) => event).length;
 
 /** A run with its evaluations. */
 type SeenRun = BoardRun & Curve;
@@ -48,7 +48,15 @@ export function tuning(runs: readonly SeenRun[], method: Method): Tuned[] {
   return cellsOf(method).map((cell) => {
     const own = runsAt(runs, method, cell), times = timesTo("grokked", own);
     const edge = ends(lrs, cell.lr) || ends(weightDecays, cell.weightDecay);
-    return { method, ...cell, ...tally(times), mean: restrictedMean(times, HORIZON), accuracy: lastAccuracy(own), edge };
+    return {
+      method,
+      ...cell,
+      n: times.length,
+      grokked: events(times),
+      mean: restrictedMean(times, HORIZON),
+      accuracy: lastAccuracy(own),
+      edge,
+    };
   }).toSorted((a, b) => a.mean - b.mean || b.accuracy - a.accuracy);
 }
 
@@ -60,14 +68,25 @@ export interface ShortcutRow extends RestrictedDifference, Corrected {
   readonly verdict: "sooner" | "later" | "not told apart";
 }
 
-export const timesAt = (runs: readonly BoardRun[], { method, cell }: Chosen): Observation[] => timesTo("grokked", runsAt(runs, method, cell));
+export const timesAt = (runs: readonly BoardRun[], { method, cell }: Chosen): Observation[] =>
+  timesTo("grokked", runsAt(runs, method, cell));
+
+/** How long a method's networks wait: median steps, `null` where half of them aren't there within `HORIZON`. */
+export function waits(runs: readonly BoardRun[], { method, cell }: Chosen) {
+  const own = runsAt(runs, method, cell),
+    when = (moment: "memorised" | "grokked") => {
+      const times = timesTo(moment, own);
+      return { count: events(times), median: medianStep(times.map(({ time, event }) => event ? time : null)) };
+    };
+  return { name: method.name, n: own.length, memorised: when("memorised"), grokked: when("grokked") };
+}
 
 /** Restricted means against that of the baseline, with Holm's correction over all methods. */
 export function shortcuts(runs: readonly BoardRun[], baseline: Chosen, others: readonly Chosen[]): ShortcutRow[] {
   const base = timesAt(runs, baseline);
   const rows = others.map((chosen) => {
     const times = timesAt(runs, chosen);
-    return { name: chosen.method.name, ...tally(times), ...restrictedDifference(times, base, HORIZON) };
+    return { name: chosen.method.name, n: times.length, grokked: events(times), ...restrictedDifference(times, base, HORIZON) };
   });
   return corrected(rows).map((row) => ({
     ...row,
