@@ -6,7 +6,7 @@ import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
 import { NORMS } from "./norms/experiments.ts";
-import { REPRESENTATIONS } from "./representations/mod.ts";
+import { NANDA, REPRESENTATIONS } from "./representations/mod.ts";
 import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING } from "./shortcuts/experiments.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
@@ -20,6 +20,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...BOUNDARIES,
   EXP1_JUMP,
   REPRESENTATIONS,
+  NANDA,
   SHORTCUTS_TUNING,
   SHORTCUTS,
   SHORTCUTS_MORE,
