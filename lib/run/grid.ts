@@ -142,8 +142,8 @@ export function swept(runs: readonly RunSpec[], { written = false }: { readonly 
 }
 
 /**
- * Whether a field says nothing new beside the one that it follows from: it has what follows, and one value where nothing does; `always`: and
- * something always does.
+ * Whether a field says nothing new beside the one that it follows from: it has what follows, and one value where nothing does; `always`:
+ * and something always does.
  */
 function follows(runs: readonly RunSpec[], entry: Entry, always: boolean): boolean {
   const { from } = entry.field, source = ENTRIES.find(({ part, name }) => part === entry.part && name === from?.field);

@@ -7,7 +7,7 @@ import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
 import { NORMS } from "./norms/experiments.ts";
 import { NANDA, REPRESENTATIONS } from "./representations/mod.ts";
-import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING } from "./shortcuts/experiments.ts";
+import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING, SHORTCUTS_WAITING } from "./shortcuts/experiments.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -24,5 +24,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   SHORTCUTS_TUNING,
   SHORTCUTS,
   SHORTCUTS_MORE,
+  SHORTCUTS_WAITING,
   ...NORMS,
 ];

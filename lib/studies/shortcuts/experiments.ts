@@ -3,7 +3,19 @@
  * with as many runs for each method; then the best cell of each on other seeds.
  */
 import { type Experiment, grid, type NamedRule, range } from "../../lab/experiment.ts";
-import { BASELINE, type Cell, cellsOf, type Method, SETTING, SHORTCUT_METHODS, TOGETHER, WITHOUT_DECAY } from "./methods.ts";
+import {
+  BASELINE,
+  type Cell,
+  cellsOf,
+  GROKFAST_EMA,
+  GROKFAST_MA,
+  type Method,
+  MUON,
+  SETTING,
+  SHORTCUT_METHODS,
+  TOGETHER,
+  WITHOUT_DECAY,
+} from "./methods.ts";
 
 /** Seeds of the tuning, and of the test: none in common. */
 export const TUNING_SEEDS = range(100, 102);
@@ -72,4 +84,14 @@ export const SHORTCUTS_MORE: Experiment = experiment(
   "shortcuts_more",
   "Do Muon and Grokfast-EMA add up, and do StableMax and ⊥Grad grok without weight decay where AdamW doesn't?",
   testOf([TOGETHER, ...WITHOUT_DECAY]),
+);
+
+/** One cell for all, at which AdamW memorises early and waits long: as papers compare, with the settings of the baseline as they are. */
+export const WAITING: Cell = { lr: 0.01, weightDecay: 1 };
+export const AT_WAITING: readonly Chosen[] = [BASELINE, GROKFAST_EMA, GROKFAST_MA, MUON].map((method) => ({ method, cell: WAITING }));
+
+export const SHORTCUTS_WAITING: Experiment = experiment(
+  "shortcuts_waiting",
+  "Do Grokfast and Muon grok sooner than AdamW at the same settings, where AdamW's networks wait long?",
+  AT_WAITING.flatMap(({ method, cell }) => runsOf(method, [cell], TEST_SEEDS)),
 );

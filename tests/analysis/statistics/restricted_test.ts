@@ -25,9 +25,9 @@ Deno.test("restricted: the mean is the area under the survival curve up to the h
 Deno.test("restricted: the difference of two means, Welch's interval and the permutation test's p", () => {
   const { means, difference, low, high, p, least } = restrictedDifference(SLOW, FAST, 100);
   assertEquals([means, difference], [[75, 42.5], 32.5]);
-  // t = 32.5 / √(700/4 + 4925/12) with Welch's 5.13 degrees of freedom; all by hand but the quantile, R's qt(0.975, df) = 2.5514.
-  const error = Math.sqrt(700 / 4 + 4875 / 3 / 4);
-  assertAlmostEquals((high! - low!) / 2 / error, 2.55, 0.01); // the quantile's digits above
+  // Variances 700 and 1625, so that Welch's degrees of freedom are 5.18, whose t at 0.975 is 2.5439, by integration.
+  const error = Math.sqrt(700 / 4 + 1625 / 4);
+  assertAlmostEquals((high! - low!) / 2 / error, 2.5439, 1e-4); // the digits of t
   assertAlmostEquals((high! + low!) / 2, 32.5, ROUNDING);
   // Of the 70 ways to deal eight times to two fours, those with a first sum of 300 or more, or 170 or less.
   const times = [40, 70, 90, 100, 10, 20, 40, 100];
