@@ -297,8 +297,8 @@ const optim = {
     shape: (groups) => `frozen ${groups}`,
   }),
   /**
-   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
-   * gradient (L2); the others decay apart from it.
+   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to
+   * the gradient (L2); the others decay apart from it.
    */
   rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
     help: "the optimiser: adamw, adam and sgd (with L2), signsgd, lion, or muon on hidden matrices and adamw on the rest",

@@ -8,7 +8,7 @@ import { type Layout, read } from "../../lib/run/layout.ts";
 
 /** Of a tensor's largest number: fp32 keeps it to half of 2⁻²³, and a decay and a step round it once each. */
 const ROUNDING = 2e-7;
-/** The same where the norm of all is held, or a gradient's part along the weights is taken off: sums of a thousand products, in some order. */
+/** The same where the norm of all is held, or a gradient's part along the weights is taken off: sums of a thousand products. */
 const HELD = 2e-6;
 /** Smaller numbers may become 0. */
 const SMALLEST = 2 ** -126;
