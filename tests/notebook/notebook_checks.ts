@@ -62,6 +62,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     />9 of 12<.{0,60}>481<.{0,60}>264<.{0,60}>217<.{0,60}>-40 to 474</,
     />12 of 12<.{0,60}>125<.{0,60}>264<.{0,60}>-139<.{0,60}>-308 to 30</,
     /AdamW, no\sdecay: fewer than half.+OrthoGrad, no\sdecay: half by step 800; StableMax, no\sdecay: fewer than half/,
+    /None of 3 is told apart from AdamW/,
     /Than Muon \+ Grokfast-EMA: AdamW, Muon and Grokfast-EMA sooner; none later/,
   ],
   "08_norms.ipynb": [

@@ -110,7 +110,9 @@ export function besidePublished(methods: readonly Method[], rows: readonly Short
       method: method.name,
       published: says,
       source,
-      here: row === undefined ? "not run" : `${row.verdict}: ${between(row, 0)} steps (95 %), ${row.grokked} of ${row.n} grok`,
+      here: row === undefined
+        ? "not run"
+        : `${row.verdict}: ${row.low === null ? "no variance" : `${between(row, 0)} steps (95 %)`}, ${row.grokked} of ${row.n} grok`,
     }));
   });
 }
