@@ -16,6 +16,7 @@ export { surfaceView } from "./boundary/surface_view.ts";
 export { capacityMap } from "./capacity_map.ts";
 export { grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "./curves.ts";
 export { dashboard } from "./dashboard.ts";
+export { differenceFigure } from "./differences.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./inside.ts";
 export { operationCurves } from "./operation_curves.ts";
 export { progressFigure } from "./progress.ts";

@@ -238,7 +238,7 @@ function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], tes
       : "Too few runs to compare times to grok";
     return `${what} (${means} ${sayP(adjusted[0])}). ${said}`;
   }
-  const number = differ.length === tested.length ? `all ${count(tested.length)}` : `${differ.length || "none"} of ${count(tested.length)}`;
+  const number = differ.length === panels.length ? `all ${count(panels.length)}` : `${differ.length || "none"} of ${count(panels.length)}`;
   if (!tested.some(decides)) {
     return `Too few runs to compare times to grok in any of ${count(tested.length)} panels (${means} ${
       sayP(Math.min(...tested.map(({ floor }) => floor!)), "≥")
@@ -247,7 +247,7 @@ function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], tes
   if (differ.length === 0) return `In ${number} panels can times to grok be told apart (${means} ${sayP(Math.min(...adjusted), "≥")})`;
   const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));
   const most = sayP(Math.max(...differ.map(({ holm }) => holm!)), "≤");
-  const named = differ.length < tested.length || differ.every(({ groups }) => groups.length === 2);
+  const named = differ.length < panels.length || differ.every(({ groups }) => groups.length === 2);
   return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
 }
 

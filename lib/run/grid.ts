@@ -129,25 +129,31 @@ export function runKeys(): (spec: RunSpec) => number {
   };
 }
 
-/** The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. */
-export function swept(runs: readonly RunSpec[]): Map<string, Value[]> {
+/**
+ * The fields in which runs differ, each with its values in the order in which they come: `optim.weightDecay` → [0.1, 1]. Without those that
+ * follow from another and are the same wherever they don't; `written`: with these, since runs can't be made anew from the rest alone.
+ */
+export function swept(runs: readonly RunSpec[], { written = false }: { readonly written?: boolean } = {}): Map<string, Value[]> {
   const firsts = new Map(PARTS.map((part) => [part, [...new Map(runs.map((run) => [run[part], run])).values()]]));
   const differing = ENTRIES.flatMap((entry) => {
     const some = entry.part === null ? runs : firsts.get(entry.part)!;
     const values = [...new Set(some.map((run) => valueAt(run, entry)))];
-    return values.length > 1 && !follows(some, entry) ? [[entry.path, values] as const] : [];
+    return values.length > 1 && !follows(some, entry, written) ? [[entry.path, values] as const] : [];
   });
   return new Map(differing);
 }
 
-/** Whether a field says nothing new beside the one that it follows from: it has what follows, and one value where nothing does. */
-function follows(runs: readonly RunSpec[], entry: Entry): boolean {
+/**
+ * Whether a field says nothing new beside the one that it follows from: it has what follows, and one value where nothing does; `always`:
+ * and something always does.
+ */
+function follows(runs: readonly RunSpec[], entry: Entry, always: boolean): boolean {
   const { from } = entry.field, source = ENTRIES.find(({ part, name }) => part === entry.part && name === from?.field);
   if (!from || !source) return false;
   const free = new Set<Value>();
   return runs.every((run) => {
     const value = valueAt(run, entry), following = from.value(valueAt(run, source) as never);
     if (following === undefined) free.add(value);
-    return following === undefined ? free.size === 1 : following === value;
+    return following === undefined ? free.size === 1 && !always : following === value;
   });
 }

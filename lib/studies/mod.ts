@@ -5,7 +5,9 @@ import { BOUNDARIES, EXP1_JUMP } from "./boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
+import { NORMS } from "./norms/experiments.ts";
 import { NANDA, REPRESENTATIONS } from "./representations/mod.ts";
+import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING, SHORTCUTS_WAITING } from "./shortcuts/experiments.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -19,4 +21,9 @@ export const EXPERIMENTS: readonly Experiment[] = [
   EXP1_JUMP,
   REPRESENTATIONS,
   NANDA,
+  SHORTCUTS_TUNING,
+  SHORTCUTS,
+  SHORTCUTS_MORE,
+  SHORTCUTS_WAITING,
+  ...NORMS,
 ];

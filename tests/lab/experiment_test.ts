@@ -37,6 +37,12 @@ Deno.test("what runs differ in, with the values in their order; a width that fol
   assertEquals([...swept(runs)], [["model.dModel", [64, 32]], ["data.batch", ["full", 32]], ["seed", [3, 1]]]);
   assertEquals([...swept(grid({ model: { dMlp: [32, 64] } })).keys()], ["model.dMlp"]);
   assertEquals([...swept([runSpec()])], []);
+  // Of fields that follow from the mixer where it is none, and only there, a record has to tell the values: nothing else does.
+  const mixers = grid({ preset: "one-layer", model: { mixer: ["attention", "none"] } });
+  assertEquals([...swept(mixers).keys()], ["model.mixer"]);
+  const written = [...swept(mixers, { written: true })];
+  assertEquals(written.find(([field]) => field === "model.heads"), ["model.heads", [4, 1]]);
+  assertEquals([...swept(runs, { written: true }).keys()], ["model.dModel", "data.batch", "seed"]);
 });
 
 Deno.test("an experiment that can't be is refused with what it must be", () => {

@@ -57,6 +57,22 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Weight decay 3: memorised at 150, grokked at 590\./,
     /Weight decay 10: not memorised by 1000\./,
   ],
+  "07_shortcuts.ipynb": [
+    /Than AdamW: none sooner; Grokfast-MA, OrthoGrad, StableMax, Lion, SignSGD, Adam with L2 and SGD later/,
+    />9 of 12<.{0,60}>481<.{0,60}>264<.{0,60}>217<.{0,60}>-40 to 474</,
+    />12 of 12<.{0,60}>125<.{0,60}>264<.{0,60}>-139<.{0,60}>-308 to 30</,
+    /AdamW, no\sdecay: fewer than half.+OrthoGrad, no\sdecay: half by step 800; StableMax, no\sdecay: fewer than half/,
+    /None of 3 is told apart from AdamW/,
+    /Than Muon \+ Grokfast-EMA: AdamW, Muon and Grokfast-EMA sooner; none later/,
+  ],
+  "08_norms.ipynb": [
+    /\*\*Initial scale\*\*, grokking: later with 4 than with 1\. With 4 it takes 3\.1 times as long/,
+    /\*\*Weight decay\*\*, grokking: 0\.3 and 1 not told apart/,
+    /Times to grok differ in 1 of 4 panels: Initial scale 2 \(held sooner\)/,
+    /grokking: later with 5 % wrong labels than with the plain network/,
+    /grokking: uniform attention and the plain network not told apart/,
+    /grokking: no attention and the plain network not told apart/,
+  ],
   // Other machines are recorded beside this one.
   "90_speed.ipynb": [
     /\*\*boundaries\*\*, 4704 examples per update, R = 1\. llvmpipe/,

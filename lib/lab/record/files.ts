@@ -172,7 +172,7 @@ export const milliseconds = (seconds: number) => Math.round(seconds * 1000) / 10
 /** The text of each file of a record, by its name; without evaluations there is no `metrics.csv`, and without files no `artifacts.csv`. */
 export function recordedFiles(recorded: Recorded): Map<string, string> {
   const { name, question, rules, margin, keep, watch, kept, command, declared } = recorded;
-  const differing = [...swept(recorded.runs.map(({ spec }) => spec)).keys()].filter((field) =>
+  const differing = [...swept(recorded.runs.map(({ spec }) => spec), { written: true }).keys()].filter((field) =>
     field !== "seed" && field !== "schedule.steps"
   );
   const runs = sorted(recorded.runs, differing);

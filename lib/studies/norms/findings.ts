@@ -1,0 +1,130 @@
+/** What the study of norms asks of its runs, as contrasts of times to grok. */
+// @ts-types="@types/d3-array"
+import { median } from "d3-array";
+import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
+import { timesTo } from "../../analysis/runs/times.ts";
+import type { Contrast } from "../../analysis/statistics/contrasts.ts";
+import type { ObservedPair } from "../../analysis/statistics/sample.ts";
+import { type RunSpec, runSpec } from "../../run/spec.ts";
+import { CONTROLS, NORMS_CONTROLS, SCALES } from "./experiments.ts";
+
+/** A run with its evaluations. */
+type SeenRun = BoardRun & Curve;
+
+/** Networks of ten seeds a cell; the map's other widths have three. */
+const COMPARED = 32;
+
+const grokked = (runs: readonly BoardRun[]) => timesTo("grokked", runs);
+
+/** Initial scales against 1, in strata of weight decay, at the width that has ten seeds a cell. */
+export function byScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  const strata = Map.groupBy(runs.filter(({ spec }) => spec.model.dModel === COMPARED), ({ spec }) => spec.optim.weightDecay);
+  return SCALES.filter((scale) => scale !== 1).map((scale) => ({
+    of: "Initial scale",
+    first: String(scale),
+    second: "1",
+    strata: [...strata.values()].map((some) => {
+      const at = (value: number) => grokked(some.filter(({ spec }) => spec.model.initScale === value));
+      return { a: at(scale), b: at(1) };
+    }),
+  }));
+}
+
+/** Weight decays against 1, in strata of the initial scale, at the same width. */
+export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  const own = runs.filter(({ spec }) => spec.model.dModel === COMPARED);
+  const strata = Map.groupBy(own, ({ spec }) => spec.model.initScale);
+  const decays = [...new Set(own.map(({ spec }) => spec.optim.weightDecay))].filter((decay) => decay !== 1);
+  return decays.map((decay) => ({
+    of: "Weight decay",
+    first: String(decay),
+    second: "1",
+    strata: [...strata.values()].map((some) => {
+      const at = (value: number) => grokked(some.filter(({ spec }) => spec.optim.weightDecay === value));
+      return { a: at(decay), b: at(1) };
+    }),
+  }));
+}
+
+/** Whether a run's norm is held at that of its start. */
+export const isHeld = ({ optim }: RunSpec): boolean => optim.heldNorm !== 0;
+
+/** The norm held at its start against a free one, scale by scale; both without weight decay. */
+export function heldOrFree(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  const scales = Map.groupBy(runs, ({ spec }) => spec.model.initScale);
+  return [...scales].sort(([a], [b]) => a - b).map(([scale, some]) => ({
+    of: `Initial scale ${scale}`,
+    first: "held norm",
+    second: "free norm",
+    strata: [{ a: grokked(some.filter(({ spec }) => isHeld(spec))), b: grokked(some.filter(({ spec }) => !isHeld(spec))) }],
+  }));
+}
+
+/** Held norms against each other: each scale against the one below it. */
+export function byHeldScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  const scales = [...Map.groupBy(runs.filter(({ spec }) => isHeld(spec)), ({ spec }) => spec.model.initScale)].sort(([a], [b]) => a - b);
+  return scales.slice(1).map(([scale, some], i) => ({
+    of: "Held norm",
+    first: `initial scale ${scale}`,
+    second: String(scales[i][0]),
+    strata: [{ a: grokked(some), b: grokked(scales[i][1]) }],
+  }));
+}
+
+/** All that a control changes: settings without the seed. */
+const key = ({ model, data }: RunSpec) => JSON.stringify([model, data]);
+
+/** The controls with their runs, the plain network first. */
+export function controlGroups<T extends BoardRun>(runs: readonly T[]): { readonly name: string; readonly runs: readonly T[] }[] {
+  const seeds = NORMS_CONTROLS.runs.length / CONTROLS.length;
+  return CONTROLS.map(({ name }, i) => {
+    const wanted = key(runSpec(NORMS_CONTROLS.runs[i * seeds]));
+    return { name, runs: runs.filter(({ spec }) => key(spec) === wanted) };
+  });
+}
+
+/** Each control against the plain network. */
+export function controls(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  const [plain, ...others] = controlGroups(runs);
+  return others.map((group) => ({
+    of: "Control",
+    first: group.name,
+    second: plain.name,
+    strata: [{ a: grokked(group.runs), b: grokked(plain.runs) }],
+  }));
+}
+
+const middle = (values: readonly number[]) => median(values) ?? null;
+
+/** The norm of all weights at the start and when networks grok, medians over the runs of a cell that do; `null` where none does. */
+export interface NormRow {
+  readonly scale: number;
+  readonly decay: number;
+  readonly n: number;
+  readonly grokked: number;
+  readonly start: number | null;
+  readonly atGrokking: number | null;
+}
+
+export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
+  const cells = Map.groupBy(runs, ({ spec: { model, optim } }) => `${model.initScale} ${optim.weightDecay}`);
+  return [...cells.values()].map((some) => {
+    const { model, optim } = some[0].spec, done = some.filter(({ grokkingStep }) => grokkingStep !== null);
+    const norm = (run: SeenRun, step: number | null) => run.metrics.find((each) => each.step === step)?.weightNorm ?? [];
+    return {
+      ...{ scale: model.initScale, decay: optim.weightDecay, n: some.length, grokked: done.length },
+      start: middle(some.flatMap((run) => norm(run, 0))),
+      atGrokking: middle(done.flatMap((run) => norm(run, run.grokkingStep))),
+    };
+  }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
+}
+
+/** How a control's runs ended: how many memorised and grokked, and the medians of their last accuracies, in %. */
+export const endOfControls = (groups: readonly { readonly name: string; readonly runs: readonly SeenRun[] }[]) =>
+  groups.map(({ name, runs }) => {
+    const last = (of: "trainAcc" | "valAcc") => middle(runs.map(({ metrics }) => 100 * metrics.at(-1)![of]));
+    return {
+      ...{ name, n: runs.length, memorised: runs.filter(({ memorisationStep }) => memorisationStep !== null).length },
+      ...{ grokked: runs.filter(({ grokkingStep }) => grokkingStep !== null).length, trainAcc: last("trainAcc"), valAcc: last("valAcc") },
+    };
+  });

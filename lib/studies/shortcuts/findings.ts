@@ -1,0 +1,127 @@
+/** What the study of shortcuts asks of its runs: the best cell of each method, and how much sooner it groks than the baseline. */
+// @ts-types="@types/d3-array"
+import { mean } from "d3-array";
+import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
+import { medianStep, timesTo } from "../../analysis/runs/times.ts";
+import { type Corrected, corrected, differs } from "../../analysis/statistics/multiple.ts";
+import { type RestrictedDifference, restrictedDifference, restrictedMean } from "../../analysis/statistics/restricted.ts";
+import type { Observation } from "../../analysis/statistics/sample.ts";
+import type { Chosen } from "./experiments.ts";
+import { type Cell, cellsOf, type Method, SETTING } from "./methods.ts";
+import { type RunSpec, runSpec } from "../../run/spec.ts";
+import { between, list } from "../../analysis/words.ts";
+
+/** Updates that every run was watched for; a run that hasn't grokked by then is censored there. */
+export const HORIZON: number = SETTING.schedule.steps;
+
+const settings = ({ model, data, optim }: RunSpec) => JSON.stringify([model, data, optim]);
+
+/** The runs of a method at a cell. */
+export function runsAt<T extends BoardRun>(runs: readonly T[], method: Method, cell: Cell): T[] {
+  const wanted = settings(runSpec({ ...SETTING, optim: method.optim(cell) }));
+  return runs.filter(({ spec }) => settings(spec) === wanted);
+}
+
+/** A method's cell, as its tuning went. */
+export interface Tuned extends Cell {
+  readonly method: Method;
+  readonly n: number;
+  readonly grokked: number;
+  /** Of the steps to grok, those that never did counted with `HORIZON`. */
+  readonly mean: number;
+  /** Of the last evaluations, what shows which of two cells is the better where no run of either grokked. */
+  readonly accuracy: number;
+  /** Whether a better cell might lie outside: its learning rate or weight decay is the least or the most tried. */
+  readonly edge: boolean;
+}
+
+const events = (times: readonly Observation[]) => times.filter(({ event }) => event).length;
+
+/** A run with its evaluations. */
+type SeenRun = BoardRun & Curve;
+
+const lastAccuracy = (runs: readonly SeenRun[]) => mean(runs, ({ metrics }) => metrics.at(-1)?.valAcc ?? 0) ?? 0;
+
+/** The cells of a method, those that grok soonest first; of equal ones those with the higher validation accuracy at the end. */
+export function tuning(runs: readonly SeenRun[], method: Method): Tuned[] {
+  const { lrs, weightDecays } = method, ends = (values: readonly number[], x: number) => x === values[0] || x === values.at(-1);
+  return cellsOf(method).map((cell) => {
+    const own = runsAt(runs, method, cell), times = timesTo("grokked", own);
+    const edge = ends(lrs, cell.lr) || ends(weightDecays, cell.weightDecay);
+    return {
+      method,
+      ...cell,
+      n: times.length,
+      grokked: events(times),
+      mean: restrictedMean(times, HORIZON),
+      accuracy: lastAccuracy(own),
+      edge,
+    };
+  }).toSorted((a, b) => a.mean - b.mean || b.accuracy - a.accuracy);
+}
+
+/** A method at its cell against the baseline at its own. */
+export interface ShortcutRow extends RestrictedDifference, Corrected {
+  readonly name: string;
+  readonly n: number;
+  readonly grokked: number;
+  readonly verdict: "sooner" | "later" | "not told apart";
+}
+
+export const timesAt = (runs: readonly BoardRun[], { method, cell }: Chosen): Observation[] =>
+  timesTo("grokked", runsAt(runs, method, cell));
+
+/** How long a method's networks wait: median steps, `null` where half of them aren't there within `HORIZON`. */
+export function waits(runs: readonly BoardRun[], { method, cell }: Chosen) {
+  const own = runsAt(runs, method, cell),
+    when = (moment: "memorised" | "grokked") => {
+      const times = timesTo(moment, own);
+      return { count: events(times), median: medianStep(times.map(({ time, event }) => event ? time : null)) };
+    };
+  return { name: method.name, n: own.length, memorised: when("memorised"), grokked: when("grokked") };
+}
+
+/** Restricted means against that of the baseline, with Holm's correction over all methods. */
+export function shortcuts(runs: readonly BoardRun[], baseline: Chosen, others: readonly Chosen[]): ShortcutRow[] {
+  const base = timesAt(runs, baseline);
+  const rows = others.map((chosen) => {
+    const times = timesAt(runs, chosen);
+    return { name: chosen.method.name, n: times.length, grokked: events(times), ...restrictedDifference(times, base, HORIZON) };
+  });
+  return corrected(rows).map((row) => ({
+    ...row,
+    verdict: !differs(row) ? "not told apart" : row.difference < 0 ? "sooner" : "later",
+  }));
+}
+
+/** What was published of a method, beside what came out here. */
+export interface PublishedRow {
+  readonly method: string;
+  readonly published: string;
+  readonly source: string;
+  readonly here: string;
+}
+
+/** Every published claim with the row of its method; a method without a row wasn't run. */
+export function besidePublished(methods: readonly Method[], rows: readonly ShortcutRow[]): PublishedRow[] {
+  return methods.flatMap((method) => {
+    const row = rows.find(({ name }) => name === method.name);
+    return method.published.map(({ says, source }) => ({
+      method: method.name,
+      published: says,
+      source,
+      here: row === undefined
+        ? "not run"
+        : `${row.verdict}: ${row.low === null ? "no variance" : `${between(row, 0)} steps (95 %)`}, ${row.grokked} of ${row.n} grok`,
+    }));
+  });
+}
+
+/** Which methods a comparison tells from its baseline, in one sentence. */
+export function differenceFinding(rows: readonly ShortcutRow[], baseline: string): string {
+  const which = (verdict: ShortcutRow["verdict"]) => rows.filter((row) => row.verdict === verdict).map(({ name }) => name);
+  const [sooner, later] = [which("sooner"), which("later")];
+  if (sooner.length + later.length === 0) return `None of ${rows.length} is told apart from ${baseline}`;
+  const say = (names: readonly string[], than: string) => names.length === 0 ? `none ${than}` : `${list(names)} ${than}`;
+  return `Than ${baseline}: ${say(sooner, "sooner")}; ${say(later, "later")}`;
+}

@@ -1,0 +1,54 @@
+/** The study of norms: its questions put to runs whose answers are known. */
+import { assertEquals } from "@std/assert";
+import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
+import type { Metrics } from "../../lib/run/metrics.ts";
+import type { RunSpec } from "../../lib/run/spec.ts";
+import * as norms from "../../lib/studies/norms/mod.ts";
+
+const STEPS = 1000;
+/** A run that passes at a step, or never; its norm is 1 for the start and 2 for that evaluation. */
+const ran = (spec: RunSpec, grokkingStep: number | null) => ({
+  ...{ spec, status: "finished", step: STEPS, memorisationStep: 50, grokkingStep },
+  metrics: [0, grokkingStep ?? STEPS].map((step, i) => ({ step, weightNorm: 1 + i, trainAcc: 1, valAcc: i / 2 }) as Metrics),
+});
+
+Deno.test("norms: scales and weight decays against 1, within strata, at the width with ten seeds", () => {
+  const runs = norms.NORMS_MAP.runs.map((spec) => {
+    const { model: { initScale, dModel }, optim: { weightDecay }, seed } = spec;
+    // At the other widths the order is the opposite: they must not count.
+    return ran(spec, dModel !== 32 ? 50 : initScale === 4 ? null : 100 * initScale + 10 * seed + (weightDecay === 0.3 ? 300 : 0));
+  });
+  const rows = contrastTimes([...norms.byScale(runs), ...norms.byDecay(runs)]);
+  assertEquals(rows.map(({ of, first, second, n, events, verdict }) => [of, first, second, n, events, verdict]), [
+    ["Initial scale", "0.5", "1", [30, 30], [30, 30], -1],
+    ["Initial scale", "2", "1", [30, 30], [30, 30], 1],
+    ["Initial scale", "4", "1", [30, 30], [0, 30], 1],
+    ["Weight decay", "0.3", "1", [40, 40], [30, 30], 1],
+    ["Weight decay", "3", "1", [40, 40], [30, 30], 0],
+  ]);
+  const [cell] = norms.normsAtGrokking(runs.filter(({ spec }) => spec.model.dModel === 32));
+  assertEquals(cell, { scale: 0.5, decay: 0.3, n: 10, grokked: 10, start: 1, atGrokking: 2 });
+});
+
+Deno.test("norms: held against free, and held scales against each other", () => {
+  const runs = norms.NORMS_HELD.runs.map((spec) => ran(spec, norms.isHeld(spec) ? 200 * spec.model.initScale + spec.seed : null));
+  const rows = contrastTimes([...norms.heldOrFree(runs), ...norms.byHeldScale(runs)]);
+  assertEquals(rows.map(({ of, first, events, verdict }) => [of, first, events, verdict]), [
+    ["Initial scale 0.5", "held norm", [10, 0], -1],
+    ["Initial scale 1", "held norm", [10, 0], -1],
+    ["Initial scale 2", "held norm", [10, 0], -1],
+    ["Initial scale 4", "held norm", [10, 0], -1],
+    ["Held norm", "initial scale 1", [10, 10], 1],
+    ["Held norm", "initial scale 2", [10, 10], 1],
+    ["Held norm", "initial scale 4", [10, 10], 1],
+  ]);
+});
+
+Deno.test("norms: every control has its ten runs, and is compared with the plain network", () => {
+  const groups = norms.controlGroups(norms.NORMS_CONTROLS.runs.map((spec) => ran(spec, spec.model.mixer === "none" ? 100 : null)));
+  assertEquals(groups.map(({ name, runs }) => [name, runs.length]), norms.CONTROLS.map(({ name }) => [name, 10]));
+  const rows = contrastTimes(norms.controls(groups.flatMap(({ runs }) => runs)));
+  assertEquals(rows.map(({ first, verdict }) => [first, verdict]).at(-1), ["no attention", -1]);
+  assertEquals(rows.map(({ second }) => second), Array(5).fill("the plain network"));
+  assertEquals(norms.endOfControls(groups).at(-1), { name: "no attention", n: 10, memorised: 10, grokked: 10, trainAcc: 100, valAcc: 50 });
+});
