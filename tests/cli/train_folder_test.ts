@@ -133,7 +133,9 @@ Deno.test("one training at a time writes into a folder; every seed is there from
     const reader = child.stderr.getReader();
     await reader.read();
     assertEquals((await filesIn(saved)).filter((name) => /seed/.test(name)), [0, 1, 2].map((seed) => `seed_${seed}.safetensors`));
-    await refused(train("--engine", ENGINE, ...long, "--seeds", "7"), /Cannot write checkpoints in .*: it must be free, another training/);
+    // A few steps, so that a second training that is let in ends, and the test fails.
+    const second = [...long, "--steps", "10", "--seeds", "7"];
+    await refused(train("--engine", ENGINE, ...second), /Cannot write checkpoints in .*: it must be free, another training/);
     // The first state is saved within seconds, not within a minute.
     const began = performance.now();
     while ((await readSeed(saved, 0)).state.step === 0) {
@@ -197,6 +199,8 @@ Deno.test("outputs that can't be written are refused before the first step, and 
       ],
       [["--config", path("mine.json"), "--metrics", path("mine.json")], /^error: Cannot write --metrics .*--config names it too$/],
       [["--metrics", "/proc/no/m.csv"], /^error: Cannot write --metrics .*: must be a folder that can be written in, /],
+      // A folder that is there, in which nobody can make a file.
+      [["--checkpoint", "/proc"], /^error: Cannot write --checkpoint .*: must be a folder that can be written in, /],
     ];
     for (const [args, says] of bad) await refused(train(...args), says);
     assertEquals(await filesIn(path(".")), before);

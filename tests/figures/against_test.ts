@@ -96,11 +96,13 @@ Deno.test("the finding says from where, up to where, and how soon", () => {
 });
 
 Deno.test("the finding takes no run that was stopped early for one that doesn't grok, and ties for no first", () => {
-  const title = (runs: Record<number, readonly [grokked: number | null, watched: number]>) =>
+  const title = (runs: Record<number, readonly [grokked: number | null, watched: number, ended?: "finished"]>) =>
     grokkingAgainst(
       grid({ optim: { weightDecay: Object.keys(runs).map(Number) }, schedule: { steps: STEPS }, seed: range(1) }).map((spec) => {
-        const [grokkingStep, step] = runs[spec.optim.weightDecay];
-        return { ...base, spec, grokkingStep, step, status: grokkingStep === null && step < STEPS ? "stopped" : "finished" };
+        const [grokkingStep, step, ended] = runs[spec.optim.weightDecay];
+        const own = ended ? { ...spec, schedule: { ...spec.schedule, steps: step } } : spec;
+        const status = ended ?? (grokkingStep === null && step < STEPS ? "stopped" : "finished");
+        return { ...base, spec: own, grokkingStep, step, status };
       }),
       { field: "optim.weightDecay" },
     ).title;
@@ -108,6 +110,11 @@ Deno.test("the finding takes no run that was stopped early for one that doesn't 
   // The largest was stopped at 1,180 of 3,000: nothing says that networks grok up to the one below.
   assertEquals(
     title({ 1: [900, STEPS], 2: [600, STEPS], 3: [null, 1180] }),
+    "Networks grok at each weight decay 1 and 2, soonest with 2, around step 600; weight decay 3 watched for 1,180 of 3,000 steps",
+  );
+  // Nor where it has ended, having fewer steps to do than the others.
+  assertEquals(
+    title({ 1: [900, STEPS], 2: [600, STEPS], 3: [null, 1180, "finished"] }),
     "Networks grok at each weight decay 1 and 2, soonest with 2, around step 600; weight decay 3 watched for 1,180 of 3,000 steps",
   );
   // Stopped before the others' median, it may be the soonest.

@@ -142,6 +142,11 @@ Deno.test("fields: no field takes a list, a set, an object, or what isn't a numb
       const list = part === null ? { [name]: [value] } : { [part]: { [name]: [value] } };
       assertThrows(() => grid(list as unknown as RunInput), Error, `Cannot use this run: ${name}`);
     }
+    // Nor a list of one value that it takes, whose text is that value's.
+    const one = [valueAt(PRESETS["one-layer"], { part, name })];
+    const within = (value: unknown) => (part === null ? { [name]: value } : { [part]: { [name]: value } }) as unknown as RunInput;
+    assertThrows(() => runSpec(within(one)), Error, `Cannot use this run: ${name}`);
+    assertThrows(() => grid(within([one])), Error, `Cannot use this run: ${name}`);
   }
   for (const part of Object.keys(FIELDS)) {
     for (const value of [5, null, [], "x", new Set([1]), undefined, Object.create({ layers: 1 })]) {
@@ -199,13 +204,14 @@ Deno.test("fields: what engines hold as fp32 must be what it was meant to be as 
 Deno.test("grid: combinations are counted before they are made, and runs share their parts", () => {
   const hundred = Array.from({ length: 100 }, (_, i) => i + 1);
   const optim = { lr: hundred, warmup: hundred, weightDecay: hundred, beta1: hundred.map((i) => i / 200) };
+  const { lr, warmup } = optim, many = { optim: { lr, warmup }, seed: hundred };
+  // First a number that would be made in seconds, so that the test fails where nothing counts.
+  assertThrows(() => grid(many, { seed: 7 }), Error, "current value is 1,000,001");
   assertThrows(
     () => grid({ optim, schedule: { steps: hundred, evalEvery: hundred }, seed: hundred }),
     Error,
     "Cannot use this grid: it must have at most 1,000,000 combinations, current value is 100,000,000,000,000",
   );
-  const { lr, warmup } = optim, many = { optim: { lr, warmup }, seed: hundred };
-  assertThrows(() => grid(many, { seed: 7 }), Error, "current value is 1,000,001");
   const runs = grid({ ...many, optim: { lr } });
   assertEquals([runs.length, new Set(runs.map(({ model }) => model)).size, new Set(runs.map(({ optim }) => optim)).size], [10_000, 1, 100]);
   assertEquals(MOST_RUNS, 1_000_000);
