@@ -7,8 +7,8 @@ import { specHash } from "./spec.ts";
 import { keepTaken, type TakenTensor } from "./taken.ts";
 
 /**
- * Takes groups of tensors over from a state: runs whose `model.taken` is what this gives begin with them, and with what their own seed draws
- * for the rest. Their moments begin at 0, and their steps.
+ * Takes groups of tensors over from a state: runs whose `model.taken` is what this gives begin with them, and with what their own seed
+ * draws for the rest. Their moments begin at 0, and their steps.
  * @param which some of `GROUPS`, in any order, or all that the model has.
  * @returns the value of `model.taken`; this process has the tensors at hand from now on.
  * @throws Error in one line where there are no groups, one that isn't among the model's, or some of the numbers aren't finite.

@@ -1,6 +1,6 @@
 /**
- * Tensors that a run takes over from a state of another one, as one text that is part of what it is: which run, at which step, which groups,
- * and a checksum of their numbers. The numbers themselves are kept here, by that checksum, as long as the process lasts.
+ * Tensors that a run takes over from a state of another one, as one text that is part of what it is: which run, at which step, which
+ * groups, and a checksum of their numbers. The numbers themselves are kept here, by that checksum, as long as the process lasts.
  */
 import { checksum } from "./files.ts";
 import { type Group, groupsIn, groupsKind } from "./groups.ts";

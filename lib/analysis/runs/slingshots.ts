@@ -23,20 +23,18 @@ export interface SlingshotOptions {
 
 /**
  * The spikes of the training loss, in their order. One begins at an evaluation whose loss is `factor` times the median of the `window`
- * before it, or more, and is over at the first one that is half of the way back on a logarithmic scale, at most √(peak · median). A loss that
- * isn't back within `window` evaluations after it rose has moved to another level, or the run has ended first: neither counts. Spikes that
- * are shorter than the time between evaluations are missed, so compare runs that are evaluated equally often. After Thilak, Littwin, Zhai,
- * Saremi, Paiss & Susskind, "The slingshot mechanism" (arXiv 2206.04817, 2022), who read spikes off by eye.
+ * before it, or more. It is over at the first one that is half of the way back on a logarithmic scale: at most √(peak · median). A loss
+ * that isn't back within `window` evaluations has moved to another level, or the run has ended first: neither counts. Spikes that are
+ * shorter than the time between evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The
+ * slingshot mechanism" (arXiv 2206.04817, 2022); these thresholds are ours.
  */
 export function slingshots(metrics: readonly Pick<Metrics, "step" | "trainLoss">[], options: SlingshotOptions = {}): Slingshot[] {
   const { factor = 10, window = 10, floor = 1e-6 } = options, found: Slingshot[] = [];
-  for (const [name, value, must] of [["factor", factor, factor > 1], ["window", window, Number.isInteger(window) && window > 0]] as const) {
-    if (!must) {
-      throw new Error(
-        `Cannot find slingshots: ${name} must be ${name === "factor" ? "above 1" : "a whole number from 1"}, current value is ${value}`,
-      );
-    }
-  }
+  const fail = (name: string, must: string, value: number) => {
+    throw new Error(`Cannot find slingshots: ${name} must be ${must}, current value is ${value}`);
+  };
+  if (!(factor > 1)) fail("factor", "above 1", factor);
+  if (!(Number.isInteger(window) && window > 0)) fail("window", "a whole number from 1", window);
   const losses = metrics.map(({ trainLoss }) => Math.max(floor, trainLoss));
   for (let at = window; at < losses.length; at++) {
     const before = median(losses.slice(at - window, at))!;

@@ -1,5 +1,6 @@
 /** Spikes of the training loss: which count, where they lie, how high they are. */
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { parseMetrics } from "../../../lib/train/metrics_csv.ts";
 import { slingshots } from "../../../lib/analysis/runs/slingshots.ts";
 
 const series = (losses: readonly number[]) => losses.map((trainLoss, i) => ({ step: 10 * i, trainLoss }));
@@ -27,4 +28,13 @@ Deno.test("no spike: a falling loss, noise, a new level, one that isn't over, an
 Deno.test("options that can't be are refused", () => {
   assertThrows(() => slingshots([], { factor: 1 }), Error, "factor must be above 1, current value is 1");
   assertThrows(() => slingshots([], { window: 0 }), Error, "window must be a whole number from 1, current value is 0");
+});
+
+Deno.test("of the five recorded runs of the demo, one's training loss rises for an evaluation, elevenfold; the others' doesn't", () => {
+  const text = Deno.readTextFileSync(new URL("../../../data/recorded/demo/metrics.csv", import.meta.url));
+  const found = [...parseMetrics(text)].map(([seed, metrics]) => [seed, slingshots(metrics)] as const);
+  assertEquals(found.map(([seed, spikes]) => [seed, spikes.length]), [[0, 0], [1, 1], [2, 0], [3, 0], [4, 0]]);
+  const [{ from, peak, to, height }] = found[1][1];
+  assertEquals([from, peak, to], [400, 400, 500]);
+  assertAlmostEquals(height, 11.237, 1e-3);
 });
