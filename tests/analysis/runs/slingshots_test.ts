@@ -30,7 +30,7 @@ Deno.test("options that can't be are refused", () => {
   assertThrows(() => slingshots([], { window: 0 }), Error, "window must be a whole number from 1, current value is 0");
 });
 
-Deno.test("of the five recorded runs of the demo, one's training loss rises for an evaluation, elevenfold; the others' doesn't", () => {
+Deno.test("of the five recorded runs of the demo, one's training loss rises elevenfold and falls again; the others' doesn't", () => {
   const text = Deno.readTextFileSync(new URL("../../../data/recorded/demo/metrics.csv", import.meta.url));
   const found = [...parseMetrics(text)].map(([seed, metrics]) => [seed, slingshots(metrics)] as const);
   assertEquals(found.map(([seed, spikes]) => [seed, spikes.length]), [[0, 0], [1, 1], [2, 0], [3, 0], [4, 0]]);
