@@ -37,6 +37,7 @@ export { type OperationName, OPERATIONS } from "./run/operations.ts";
 export { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec, sizes } from "./run/spec.ts";
 export { milestones, RULES } from "./run/grokking.ts";
 export { parameterCount } from "./run/layout.ts";
+export { takeOver } from "./run/take.ts";
 export type { Engine, Metrics } from "./engine/engine.ts";
 export { openEngine } from "./train/engines.ts";
 export { type Run, train, type TrainOptions } from "./train/train.ts";
@@ -59,6 +60,7 @@ export { type Claim, claimTable, contrastFrame, contrastSentences } from "./note
 // Comparing runs.
 export { type BoardRun, hasEnded } from "./analysis/runs/run.ts";
 export { groupsBy, oneAtATime } from "./analysis/runs/groups.ts";
+export { slingshots } from "./analysis/runs/slingshots.ts";
 export { medianStep, timesTo } from "./analysis/runs/times.ts";
 export { typicalRun } from "./analysis/runs/groups.ts";
 export { contrastPairs, contrastTimes, contrastValues } from "./analysis/statistics/contrasts.ts";

@@ -3,6 +3,7 @@ import type { Metrics } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { type RuleName, RULES } from "../run/grokking.ts";
 import { PARTS } from "../run/fields.ts";
+import { initialise } from "../run/layout.ts";
 import { quote } from "../run/quote.ts";
 import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
@@ -13,6 +14,7 @@ import { parseMetrics } from "../train/metrics_csv.ts";
 import type { Checkpoint } from "../train/weights.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
+import { FROM_FLAGS, frozenBy, mustTrain, type Start, startFrom } from "./from.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 
 const SETTING: Record<string, Flag> = {
@@ -36,6 +38,7 @@ const TRAINING: Record<string, Flag> = {
     value: "FILE.safetensors",
     help: "the same, and the model is theirs: sizes from the tensors, what else a HookedTransformerConfig says from FILE.json beside it",
   },
+  ...FROM_FLAGS,
   "resume": {
     value: "DIR",
     help: "go on from a folder of checkpoints, bit for bit; the setting is theirs, --steps may be raised",
@@ -80,7 +83,8 @@ export interface Request {
 
 /** Flags that can't be given together. */
 const EXCLUSIVE = [
-  ...["init", "from-hooked", "save-init", "preset"].map((other) => ["resume", other]),
+  ...["init", "from-hooked", "save-init", "preset", "from"].map((other) => ["resume", other]),
+  ...["init", "from-hooked", "taken"].map((other) => ["from", other]),
   ["init", "from-hooked"],
   ["seed", "seeds"],
 ];
@@ -89,7 +93,8 @@ const EXCLUSIVE = [
 export async function readRequest(args: readonly string[]): Promise<Request | string> {
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
-  const flags = inputOf(given);
+  const frozen = frozenBy(given), own = inputOf(given);
+  const flags = frozen === undefined ? own : over(own, { optim: { frozen } });
   const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
   for (const [one, other] of EXCLUSIVE) {
@@ -100,9 +105,12 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
 
   const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);
   const resume = from === undefined ? new Map<number, Checkpoint>() : await checkpoints(from, asked);
-  const { input, notes } = await inputFrom(text("from-hooked"), over(file, flags));
-  const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? [runSpec(input).seed];
-  const specs = seeds.map((seed) => resumed(resume.get(seed), { ...input, seed }));
+  const start = await startFrom(given), { input, notes } = await inputFrom(text("from-hooked"), basedOn(start, over(file, flags)));
+  const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? start?.seeds ?? [runSpec(input).seed];
+  const specs: RunSpec[] = [];
+  for (const seed of seeds) specs.push(resumed(resume.get(seed), { ...await taking(start, input, seed), seed }));
+  if (frozen !== undefined) mustTrain(specs[0]);
+  if (start) { for (const spec of specs) initialise(spec); } // says what doesn't fit before anything is written
   const init = await initial(given.has("init") ? "init" : "from-hooked", given, specs[0]);
   return {
     specs,
@@ -132,6 +140,15 @@ const over = (file: RunInput, flags: RunInput): RunInput => ({
   ...flags,
   ...Object.fromEntries(PARTS.map((part) => [part, { ...file[part], ...flags[part] }])),
 });
+
+/** What is given, over the setting of the run that tensors are taken over from, unless a preset says all. */
+const basedOn = (start: Start | null, given: RunInput): RunInput =>
+  start && given.preset === undefined ? over({ ...start.spec, ...given.seed !== undefined && { seed: given.seed } }, given) : given;
+
+/** A seed's input with what it takes over. */
+async function taking(start: Start | null, input: RunInput, seed: number): Promise<RunInput> {
+  return start ? { ...input, model: { ...input.model, taken: await start.taken(seed) } } : input;
+}
 
 function seedsGiven(given: Given): number[] | undefined {
   const text = given.get("seeds") ?? given.get("seed");
@@ -215,6 +232,7 @@ Examples
   deno task train --config mine.json --lr 0.003 --save weights --json > summary.json
   deno task train --preset boundaries --seeds 42,123 --checkpoint saved
   deno task train --resume saved --steps 60000 --checkpoint saved
+  deno task train --from 12@1200 --take embed --freeze embed --seeds 0..4
   deno task train --from-hooked lens.safetensors --operation x_plus_y --pooling last --seeds 0..4
 `;
 }

@@ -5,6 +5,7 @@ import type { RunSpec } from "../run/spec.ts";
 import { type Run, train } from "../train/train.ts";
 import type { Finding } from "./check/finding.ts";
 import type { Lab } from "./store.ts";
+import { bringTaken } from "./taken.ts";
 
 export interface Retrained {
   readonly findings: readonly Finding[];
@@ -46,6 +47,7 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
   const chosen = all.filter((_, i) => Math.floor((i + 1) * count / all.length) > Math.floor(i * count / all.length));
   const specs = chosen.map(({ id, last }): RunSpec => lab.spec(id, last)), findings: Finding[] = [];
   let evaluations = 0, runs = 0;
+  await bringTaken(lab, specs);
   await train(specs, {
     engine,
     ...signal && { signal },

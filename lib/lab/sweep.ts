@@ -11,6 +11,7 @@ import { type Experiment, namedRule } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
 import { Session } from "./session.ts";
 import type { Lab } from "./store.ts";
+import { bringTaken } from "./taken.ts";
 import { weightSteps } from "./watch.ts";
 
 /** A run of the experiment as a sweep sees it: those that it trains, and those that were done before or are trained elsewhere. */
@@ -113,7 +114,9 @@ async function trainHere(experiment: Experiment, { todo, ids, runs, session }: W
     await work();
     budget.saved(performance.now() - began);
   };
-  await train(todo.map((i) => experiment.runs[i]), {
+  const specs = todo.map((i) => experiment.runs[i]);
+  await bringTaken(lab, specs);
+  await train(specs, {
     engine,
     signal: AbortSignal.any([...options.signal ? [options.signal] : [], budget.signal]),
     rule: namedRule(rule),

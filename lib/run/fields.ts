@@ -20,6 +20,7 @@ import {
 } from "./kinds.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
 import { sigmasKind } from "./sigmas.ts";
+import { takenKind } from "./taken.ts";
 
 /** What is said of a field. Its name in the command line and its column in the lab are made from the name that it has in a run. */
 interface About<T extends Value> {
@@ -225,6 +226,12 @@ const model = {
   }),
   /** W_U is the transpose of the answers' rows of W_E, which gets the gradients of both; those of `op` and `=` stay its own. */
   tied: later(flag(), false, { help: "true: the output head is the embedding of the answers", shape: () => "tied" }),
+  /** Tensors that it begins with in place of those of its seed, from a state of another run: `takeOver` in `take.ts` makes the value. */
+  taken: later(takenKind(), "none", {
+    help: "tensors taken over from another run: none, or HASH@STEP:GROUPS:DIGEST, which train --from writes",
+    label: "taken over",
+    follows: "others",
+  }),
 };
 
 const data = {

@@ -10,6 +10,7 @@ import { Random } from "./random.ts";
 import { sigmaOf } from "./sigmas.ts";
 import { sinusoids } from "./sinusoids.ts";
 import { type ModelSpec, type RunSpec, type Sizes, sizes } from "./spec.ts";
+import { takenIn, takenTensors, takes } from "./taken.ts";
 
 export interface Tensor {
   readonly name: string;
@@ -196,7 +197,9 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
  * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `linear`: the same, but W_Q, W_K, W_V, W_O and their biases too U(±1/√D).
  * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn. Of uniform attention, W_V starts
- * as it does among queries and keys. Then all but biases and LayerNorms is multiplied by `initScale`, but no sinusoidal table.
+ * as it does among queries and keys. Then all but biases and LayerNorms is multiplied by `initScale`, but no sinusoidal table. Last, what
+ * `taken` names takes the place of what was drawn, so that the rest is what the seed gives without it.
+ * @throws Error in one line where what is taken over isn't at hand, or has other tensors than this model in these groups.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
   const { length, tensors, sizes } = layout(spec), { D, M } = sizes;
@@ -226,5 +229,27 @@ export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {
     const next = draw(tensor.name), scale = isScaled(groupOf(tensor.name)) ? initScale : 1;
     visit(tensor, (_, to) => flat[to] = scale * next());
   }
+  if (spec.model.taken !== "none") putTaken(spec.model.taken, tensors, flat);
   return flat;
+}
+
+/** Writes taken tensors over what was drawn. */
+function putTaken(taken: string, tensors: readonly Tensor[], flat: Float32Array): void {
+  const theirs = takenTensors(taken), groups = takes(taken), left = new Set(theirs.keys());
+  const says = (dims?: readonly number[]) => dims ? `[${dims.join(", ")}]` : "none";
+  const fail = (name: string, own?: readonly number[]) => {
+    const { hash, step } = takenIn(taken)!;
+    throw new Error(
+      `Cannot take ${name} over from run ${hash}@${step}: its size must be ${says(own)} as in this model, ` +
+        `current value is ${says(theirs.get(name)?.dims)}`,
+    );
+  };
+  for (const tensor of tensors) {
+    if (!groups.has(groupOf(tensor.name))) continue;
+    const found = theirs.get(tensor.name);
+    if (!found || found.dims.join() !== tensor.dims.join()) fail(tensor.name, tensor.dims);
+    write(tensor, flat, found!.values);
+    left.delete(tensor.name);
+  }
+  for (const name of left) fail(name);
 }

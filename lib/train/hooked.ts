@@ -31,7 +31,7 @@ export const configSizes = ({ L, D, H, K, M, V, C }: ModelSizes, context: number
 });
 
 /** Of the fields that came later, those with which a model stays one that TransformerLens has. */
-const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses"];
+const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses", "taken"];
 
 /** Why TransformerLens doesn't give a model's logits, and whether it reads its weights all the same. */
 export interface Obstacle {
