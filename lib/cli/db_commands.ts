@@ -174,7 +174,8 @@ export async function exportTo(call: Call): Promise<number> {
   const metrics = choice("metrics", call.given.get("metrics") as string ?? "thin", METRICS);
   const sent = SENT.filter((kind) => call.given.has(kind));
   using lab = await open(call, true);
-  const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, { metrics, files: sent, command: call.command });
+  const options = { metrics, files: sent, ended: call.given.has("ended"), command: call.command };
+  const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, options);
   const what = [
     plural(runs, "run"),
     ...sent.length > 0 ? [`${plural(files, "file")} of ${sent.join(" and ")}`] : [],

@@ -20,6 +20,7 @@ const TEXT_FLAGS: Readonly<Record<string, Flag>> = {
   "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
   "attention": { help: "attention logs too, as much of them as figures need: one file per run" },
   "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
+  "ended": { help: "only runs that have ended; otherwise all, as far as they are" },
 };
 
 /** Flags of what is written in place of text files, and which flags of `db export` each takes besides. */

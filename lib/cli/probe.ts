@@ -1,18 +1,16 @@
 /** `deno task probe`: analyses a run of the lab at each of its checkpoints. Results go to stdout. */
-// @ts-types="@types/d3-dsv"
-import { csvFormatRow } from "d3-dsv";
 import { largestFrequency } from "../analysis/network/fourier.ts";
-import type { Reading } from "../analysis/network/reading.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
 import { writeWhole } from "../run/files.ts";
 import { byNeurons, probeRun } from "../lab/probe.ts";
+import { experimentReadings, progressRow, readingsCsv } from "../lab/readings.ts";
 import { Lab } from "../lab/store.ts";
 import { taskName } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
-import { type Flag, flagHelp, parse } from "./flags.ts";
+import { type Flag, flagHelp, type Given, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
 import { table } from "./table.ts";
@@ -20,6 +18,7 @@ import { say, tell } from "./terminal.ts";
 
 export const FLAGS: Record<string, Flag> = {
   "run": { value: "ID|HASH", help: "the run's id in the lab, or its hash or the first digits of it; must be given" },
+  "experiment": { value: "NAME", help: "in place of a run: all runs of an experiment that have weights, as CSV" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
   "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },
   "figure": { value: "FILE", help: "draws what was found, as .svg or .png: progress over the checkpoints, or the weights at one of them" },
@@ -31,6 +30,7 @@ export const FLAGS: Record<string, Flag> = {
 const HELP = `Analyses a run at each of its checkpoints: how much of what it computes depends on a few frequencies.
 
   deno task probe --run ID|HASH [flags]
+  deno task probe --experiment NAME --csv
 
 ${flagHelp("Flags", Object.entries(FLAGS))}
 Columns
@@ -50,6 +50,7 @@ Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
   deno task probe --run 12 --figure run12.svg
   deno task probe --run 5e052dd66747549a --csv > probe.csv
+  deno task probe --experiment nanda --csv > data/recorded/nanda/readings.csv
 `;
 
 export async function main(args: string[]): Promise<number> {
@@ -65,6 +66,7 @@ export async function main(args: string[]): Promise<number> {
   if (rule !== "logits" && rule !== "neurons") {
     throw new Error(`Cannot use --by: must be logits or neurons, current value is ${quote(rule)}`);
   }
+  if (given.has("experiment")) return await ofExperiment(given, path);
   if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
   if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
@@ -81,11 +83,30 @@ export async function main(args: string[]): Promise<number> {
   }
   try {
     using out = stdout();
-    out.write(given.has("json") ? json(probed) : given.has("csv") ? csv(probed) : text(shown, probed));
+    out.write(given.has("json") ? json(probed) : given.has("csv") ? readingsCsv([{ readings: probed.readings }]) : text(shown, probed));
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
   }
   if (file !== undefined) say(`Figure: ${here(file)}`);
+  return 0;
+}
+
+/** All runs of an experiment in one table, each line with its run's hash. */
+async function ofExperiment(given: Given, path: string): Promise<number> {
+  const others = ["run", "by", "figure", "json"].filter((flag) => given.has(flag));
+  if (others.length > 0 || !given.has("csv")) {
+    const are = others.map((flag) => `--${flag}`).join(" and ") || "none";
+    throw new Error(`Cannot use --experiment: must stand with --csv and without --run, --by, --figure and --json, current value is ${are}`);
+  }
+  if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
+  using lab = Lab.open(path, { readOnly: true });
+  const table = await experimentReadings(lab, given.get("experiment") as string, { onRead: told });
+  try {
+    using out = stdout();
+    out.write(table);
+  } catch (error) {
+    if (!(error instanceof Closed)) throw error;
+  }
   return 0;
 }
 
@@ -98,49 +119,16 @@ function told(read: number, of: number): void {
 
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
-/** What a line says of a checkpoint, by the names of columns; losses by the run's own formula, the rest as shares of 1. */
-const row = (
-  { step, whole, restricted, excluded, explained, keys, neuronKeys, byNeurons, circulant, neuronShare, embeddingGini, weightNorm }: Reading,
-) => ({
-  step,
-  train_loss: whole.trainLoss,
-  train_acc: whole.trainAcc,
-  val_loss: whole.valLoss,
-  val_acc: whole.valAcc,
-  key_frequencies: keys,
-  explained,
-  restricted_loss: restricted.loss,
-  restricted_acc: restricted.acc,
-  excluded_loss: excluded.trainLoss,
-  excluded_acc: excluded.trainAcc,
-  similarity: circulant,
-  neurons: neuronShare,
-  embedding_gini: embeddingGini,
-  weight_norm: weightNorm,
-  neuron_key_frequencies: neuronKeys,
-  neuron_explained: byNeurons.explained,
-  neuron_restricted_loss: byNeurons.restricted.loss,
-  neuron_restricted_acc: byNeurons.restricted.acc,
-  neuron_excluded_loss: byNeurons.excluded.trainLoss,
-  neuron_excluded_acc: byNeurons.excluded.trainAcc,
-});
-
 function json({ id, hash, keys, neuronKeys, readings }: Probed): string {
   const lines = readings.map((reading) => {
     const { embedding, features, logits, weightNorms } = reading;
     const power = { embedding: [...embedding], features: [...features], logits: [...logits] };
-    return `    ${JSON.stringify({ ...row(reading), power, weight_norms: Object.fromEntries(weightNorms) })}`;
+    return `    ${JSON.stringify({ ...progressRow(reading), power, weight_norms: Object.fromEntries(weightNorms) })}`;
   });
   const head = `"run": ${id},\n  "hash": "${hash}",\n  "key_frequencies": ${JSON.stringify(keys)},\n  "neuron_key_frequencies": ${
     JSON.stringify(neuronKeys)
   }`;
   return `{\n  ${head},\n  "checkpoints": [\n${lines.join(",\n")}\n  ]\n}\n`;
-}
-
-function csv({ readings }: Probed): string {
-  const rows = readings.map(row), line = (values: readonly unknown[]) => `${csvFormatRow(values.map(String))}\n`;
-  const cells = rows.map((row) => Object.values(row).map((value) => Array.isArray(value) ? value.join(" ") : value));
-  return [Object.keys(rows[0]), ...cells].map(line).join("");
 }
 
 const HEAD = ["step", "train acc", "val acc", "key frequencies", "explained", "restricted", "excluded", "similarity", "neurons", "norm"];

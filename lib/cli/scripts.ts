@@ -150,9 +150,11 @@ export function localScript(options: ScriptOptions, tasks: number): string {
 # All tasks of ${experiment} on one machine, so many at once: bash local.sh 4. Stop it in whatever way; started again, it goes on.
 # Each worker has its number, from 0, in GROKBOOK_SLOT. \`deno task sweep\` wrote this, and leaves it alone once it was changed.
 ${setting(options)}
-# Of a machine with several cards, each worker should see one: change this line to what hides the others here, for example to
-#   command='docker run --rm --gpus device=$GROKBOOK_SLOT -v /home:/home IMAGE bash "$0" "$1"'
-# A worker that sees them all uses the one that the driver names first.
+# Of a machine with several cards, each worker should see one: one that sees them all uses the one that the driver names first. Where Docker
+# and NVIDIA's container toolkit are installed, these lines in place of the last one hide the others. IMAGE has bash, git and libvulkan1.
+#   export folder checkout deno DENO_DIR="\${DENO_DIR:-$HOME/.cache/deno}"
+#   command='docker run --rm --init --gpus device=$GROKBOOK_SLOT -e NVIDIA_DRIVER_CAPABILITIES=all -e DENO_DIR -u "$(id -u):$(id -g)" \\
+#     -v "$folder:$folder" -v "$checkout:$checkout" -v "$deno:$deno" -v "$DENO_DIR:$DENO_DIR" IMAGE bash "$0" "$1"'
 command='bash "$0" "$1"'
 
 code=0

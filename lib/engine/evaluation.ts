@@ -19,8 +19,8 @@ export interface Due {
 }
 
 /**
- * An evaluation under way: the metrics of all slots, then their right answers by noisy labels where there are such, then their attention where it
- * is watched; and which rows are due.
+ * An evaluation under way: the metrics of all slots, then their right answers by noisy labels where there are such, then their attention
+ * where it is watched; and which rows are due.
  */
 export interface Pending {
   readonly words: PromiseLike<readonly Float32Array[]>;

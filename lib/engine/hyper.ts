@@ -16,7 +16,10 @@ const f32 = (name: string, of: Of): Field => ({ name, type: "f32", of });
 const u32 = (name: string, of: Of): Field => ({ name, type: "u32", of });
 const flag = (name: string, of: (spec: RunSpec) => boolean) => u32(name, (spec) => (of(spec) ? 1 : 0));
 
-/** What `stable_loss` says: the loss's place among these. 0 and 1 are plain and stable cross-entropy, 2, where an executor has doubles, is in those. */
+/**
+ * What `stable_loss` says: the loss's place among these. 0 and 1 are plain and stable cross-entropy, 2, where an executor has doubles, is
+ * in those.
+ */
 const LOSSES = FIELDS.optim.loss.kind.words!;
 
 /**

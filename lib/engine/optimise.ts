@@ -9,7 +9,7 @@ import type { Layout } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Op, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
-import { MOMENTS, NEWTON_SCHULZ } from "./update.ts";
+import { MOMENTS, NEWTON_SCHULZ } from "./op/update.ts";
 
 /** Groups whose tensors Muon updates: the hidden matrices. */
 const HIDDEN: readonly Group[] = ["attn", "mlp"];
@@ -82,7 +82,7 @@ function updates(
 
 /** Of a matrix [inputs, outputs]. Heads side by side are one matrix; padding is zero and stays zero. */
 function muon({ optim: { lrSchedule, decayGroups } }: RunSpec, layout: Layout, area: Area, grads: string, buffer: Pass["buffer"]): Op[] {
-  const { length: P, sizes: { D, H, K, M } } = layout, { name, rows, columns } = area, wide = rows <= columns, n = Math.min(rows, columns);
+  const { length: P, sizes: { H, K } } = layout, { name, rows, columns } = area, wide = rows <= columns, n = Math.min(rows, columns);
   const matrix = (name: string, rows: number, columns: number): View => {
     return { buffer: buffer(name, rows * columns), offset: 0, stride: columns, words: rows * columns };
   };
@@ -102,8 +102,8 @@ function muon({ optim: { lrSchedule, decayGroups } }: RunSpec, layout: Layout, a
         : { op: "product", label: `${label}X · B`, form: "nn", m: rows, n: columns, k: columns, a: x, b: B, c: next },
     ];
   });
-  const outputs = { W_Q: H * K, W_K: H * K, W_V: H * K, W_O: D, W_in: M, W_out: D }[name.split(".").at(-1)!]!; // the tensors of HIDDEN
-  const inputs = { W_O: H * K, W_out: M }[name.split(".").at(-1)!] ?? D;
+  const { dims } = layout.tensors.find((tensor) => tensor.name === name)!; // areas are those of the layout's tensors
+  const outputs = /W_[QKV]$/.test(name) ? H * K : dims.at(-1)!, inputs = dims.reduce((product, n) => product * n, 1) / outputs;
   const last = X[NEWTON_SCHULZ.times % 2].buffer,
     scale = Math.sqrt(Math.max(1, outputs / inputs)),
     decays = groupsIn(decayGroups).includes(area.group);

@@ -191,8 +191,8 @@ export class RowTrainer implements Trainer {
 
   /**
    * What the network in the first row computes for all pairs, of the last layer's neurons.
-   * @throws Error for a model without attention; and where another row holds a run as well: where a run lies in the buffers of an evaluation,
-   * then depends on the executor.
+   * @throws Error for a model without attention; and where another row holds a run as well: where a run lies in the buffers of an
+   * evaluation, then depends on the executor.
    */
   async activations(): Promise<Activations> {
     if (this.#slots.length !== 1) throw new Error(`Cannot read activations: the trainer must hold one run, it holds ${this.#slots.length}`);

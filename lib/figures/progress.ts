@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-array"
 import { median as medianOf } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import type { Reading } from "../analysis/network/reading.ts";
+import type { Progress, Reading } from "../analysis/network/reading.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
 import { about, lossOf } from "./runs.ts";
@@ -14,6 +14,8 @@ import { count } from "../analysis/words.ts";
 
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;
+/** The same with as much of its readings as stands in a table. */
+export type ProgressRun = Curve & Omit<Probed, "readings"> & { readonly readings: readonly Progress[] };
 
 /** Key frequencies kept, and removed. Green and violet stay distinct from blue and vermilion; in grey, the dashes differ. */
 const KEPT: Line = { name: "restricted", color: "#009e73", text: "#00724f", dash: "none", width: 1.8 };
@@ -21,8 +23,9 @@ const REMOVED: Line = { name: "excluded", color: "#8e4585", text: "#7a3a72", das
 const ALIKE: Line = { name: "similarity", color: INK, text: INK, dash: "6 2 1 2", width: 1.6 };
 const NEURONS: Line = { name: "neurons", color: "#a07a00", text: "#7d5f00", dash: "4 2", width: 1.6 };
 
-/** Losses, structure and weight norm over steps: of one run, with its cosine matrices, or as medians and bands over several. */
-export function progressFigure(runs: readonly ProbedRun[], { task = about(runs).task, title, ...options }: CurveOptions = {}): Figure {
+/** Losses, structure and weight norm over steps: of one run, with the cosine matrices that it has, or as medians and bands over several. */
+export function progressFigure(runs: readonly ProgressRun[], { task = about(runs).task, title, ...options }: CurveOptions = {}): Figure {
+  const matrices = runs.length === 1 ? atMoments(runs[0]).filter(isWhole) : [];
   const until = Math.max(lastStep(runs), ...runs.map(({ readings }) => readings.at(-1)!.step));
   const x = scaleOfSteps(runs, { until, ...options }),
     reading = runs.length > 1 ? `Lines: median of ${runs.length} seeds; bands: the middle half.` : "One seed.";
@@ -39,25 +42,28 @@ export function progressFigure(runs: readonly ProbedRun[], { task = about(runs).
       measuredLossPanel(runs, x),
       structurePanel(runs, x),
       weightNormPanel(runs, x),
-      ...runs.length === 1 ? [similarityPanels(atMoments(runs[0]))] : [],
+      ...matrices.length > 0 ? [similarityPanels(matrices)] : [],
     ],
   });
 }
 
 /** The first reading at or after a moment, if there is one. */
-const readingAt = ({ readings }: ProbedRun, step: number | null) => step === null ? undefined : readings.find((each) => each.step >= step);
+const readingAt = ({ readings }: ProgressRun, step: number | null) =>
+  step === null ? undefined : readings.find((each) => each.step >= step);
 
 /** The readings at the beginning, when the run had memorised, when it grokked, and at the end: those of them that there are. */
-const atMoments = (run: ProbedRun): Reading[] => {
+const atMoments = (run: ProgressRun): Progress[] => {
   const { readings, memorisationStep, grokkingStep } = run;
   const all = [readings[0], readingAt(run, memorisationStep), readingAt(run, grokkingStep), readings.at(-1)!];
   return [...new Set(all.filter((reading) => reading !== undefined))].sort((a, b) => a.step - b.step);
 };
 
+const isWhole = (reading: Progress): reading is Reading => "similarity" in reading;
+
 /** How much the key frequencies explain at each moment, in a sentence. */
-export function progressFinding(runs: readonly ProbedRun[]): string {
+export function progressFinding(runs: readonly ProgressRun[]): string {
   const [{ keys }] = runs, one = runs.length === 1, last = runs.map(({ readings }) => readings.at(-1)!);
-  const median = (readings: readonly (Reading | undefined)[]) => {
+  const median = (readings: readonly (Progress | undefined)[]) => {
     const shares = readings.flatMap((reading) => reading ? [reading.explained] : []).sort((a, b) => a - b);
     // Of most runs at least.
     return shares.length > runs.length / 2 ? `${Math.round(100 * medianOf(shares)!)} %` : null;
@@ -75,7 +81,7 @@ export function progressFinding(runs: readonly ProbedRun[]): string {
 }
 
 /** Training and validation loss, restricted and excluded loss, logarithmic. */
-export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, height = 300): Panel {
+export function measuredLossPanel(runs: readonly ProgressRun[], x: StepScale, height = 300): Panel {
   const lines = [
     ...([[TRAIN, "trainLoss"], [VALIDATION, "valLoss"]] as const).map(([line, field]) => drawn(line, bands(runs, field), x)),
     measured(KEPT, runs, x, ({ restricted }) => restricted.loss),
@@ -98,7 +104,7 @@ export function measuredLossPanel(runs: readonly ProbedRun[], x: StepScale, heig
  * What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of
  * them.
  */
-export function structurePanel(runs: readonly ProbedRun[], x: StepScale, height = 200): Panel {
+export function structurePanel(runs: readonly ProgressRun[], x: StepScale, height = 200): Panel {
   const lines = [
     measured({ ...KEPT, name: "logits" }, runs, x, ({ explained }) => explained),
     measured(NEURONS, runs, x, ({ neuronShare }) => neuronShare),
@@ -124,7 +130,7 @@ interface Drawn {
 const drawn = (line: Line, all: readonly Band[], x: StepScale): Drawn => {
   return { line, bands: thin(all.filter(({ step }) => step >= x.domain[0]), x.pixel), dots: false };
 };
-const measured = (line: Line, runs: readonly ProbedRun[], x: StepScale, of: (reading: Reading) => number): Drawn => {
+const measured = (line: Line, runs: readonly ProgressRun[], x: StepScale, of: (reading: Progress) => number): Drawn => {
   return { ...drawn(line, bandsOf(runs.map(({ readings }) => readings), of), x), dots: true };
 };
 

@@ -1,5 +1,5 @@
 /** Looking into a run: its checkpoints, read one after another; and runs of the lab, found by id or hash, with theirs. */
-import { type Checkpoint, type Keys, type Reading, reading } from "../analysis/network/reading.ts";
+import { type Checkpoint, type Keys, type Progress, type Reading, reading } from "../analysis/network/reading.ts";
 import { linearTask } from "../analysis/network/progress.ts";
 import { type ActivationOptions, activations } from "../reference/activations.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -9,12 +9,17 @@ import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } fr
 
 export type { Checkpoint, Keys, Reading } from "../analysis/network/reading.ts";
 
-/** A run as its checkpoints show it, with the key frequencies of its last checkpoint, by which all are measured. */
-export interface Probe extends Keys {
+/** The progress of a run over its checkpoints, with the key frequencies of its last checkpoint, by which all are measured. */
+export interface Course extends Keys {
   /** Whose key frequencies are in `keys`. */
   readonly rule: "logits" | "neurons";
   readonly spec: RunSpec;
   /** One per checkpoint, in the order of their steps; at least one. */
+  readonly readings: readonly Progress[];
+}
+
+/** A run as its checkpoints show it. */
+export interface Probe extends Course {
   readonly readings: readonly Reading[];
 }
 
@@ -52,7 +57,7 @@ export async function probe(
 }
 
 /** The same run with its neurons' key frequencies in the place of its logits': what takes a probe then shows what these do. */
-export const byNeurons = <Probed extends Probe>(probe: Probed): Probed => ({
+export const byNeurons = <Probed extends Course>(probe: Probed): Probed => ({
   ...probe,
   rule: "neurons",
   keys: probe.neuronKeys,

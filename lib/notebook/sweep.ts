@@ -26,7 +26,9 @@ import type { BoardRun } from "../analysis/runs/run.ts";
 
 const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 /** The project's own lab. */
-const LAB = join(DATA, "lab.db"), RECORDED = join(DATA, "recorded");
+const LAB = join(DATA, "lab.db");
+/** What was recorded, each experiment in a folder of its name. */
+export const RECORDED = join(DATA, "recorded");
 
 /**
  * Set to a folder, it makes notebooks record: sweeps of experiments with a name take nothing from the record, train all of it into a lab in
@@ -191,6 +193,15 @@ export async function recordedWhole(
   }
   return whole;
 }
+
+/**
+ * What the lab and the record have of an experiment, as it is: unlike `recorded`, it trains nothing while all is recorded anew, either. For
+ * results that take days, beside those that a notebook makes.
+ * @returns the lab, open for reading.
+ * @throws Error where `recorded` does.
+ */
+export const stored = (experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<Lab> =>
+  found(typeof experiment === "string" ? named(experiment) : experiment, options);
 
 async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
   checkExperiment(wanted);

@@ -27,9 +27,12 @@ export function views(flat: tf.Tensor1D, { blocks, tensors }: Layout): Parameter
   }));
 }
 
-/** One tensor of a block: peels off its axes from the widest stride to the narrowest, then puts them into their order. */
+/**
+ * One tensor of a block: peels off its axes from the widest stride to the narrowest, then puts them into their order. Of two with the same
+ * stride, one counts a single thing (the head of values alone): it comes last.
+ */
 function view(block: tf.Tensor1D, { dims, strides }: Tensor, offset: number): tf.Tensor {
-  const axes = dims.map((_, axis) => axis).sort((i, j) => strides[j] - strides[i]);
+  const axes = dims.map((_, axis) => axis).sort((i, j) => strides[j] - strides[i] || dims[j] - dims[i]);
   let x: tf.Tensor = block;
   for (const axis of axes) {
     const outer = x.shape.slice(0, -1), stride = strides[axis];

@@ -124,13 +124,9 @@ function adam({ beta1, beta2, eps }: Optim, step: number, lr: number, { w, m, v,
 function muon(optim: Optim, name: string, step: number, lambda: number, { w, m, v, g }: One): Updated {
   const { momentum } = optim, last = name.split(".").at(-1)!;
   const nextM = m.mul(momentum).add(g.mul(1 - momentum)), way = g.mul(1 - momentum).add(nextM.mul(momentum));
-  // [H, D, K] → [H · K, D]; [H, K, D] → [D, H · K]; [in, out] → [out, in].
+  // [H, D, K] → [H · K, D]; [H, K, D] → [D, H · K]; of a and of b, [2, in, out] → [out, 2 · in]; [in, out] → [out, in].
   const [H, first, second] = w.shape, isInput = last === "W_Q" || last === "W_K" || last === "W_V";
-  const matrix = isInput
-    ? way.transpose([0, 2, 1]).reshape([H * second, first])
-    : last === "W_O"
-    ? way.reshape([H * first, second]).transpose()
-    : way.transpose();
+  const matrix = isInput ? way.transpose([0, 2, 1]).reshape([H * second, first]) : way.reshape([-1, w.shape.at(-1)!]).transpose();
   const X = orthogonal(matrix as tf.Tensor2D), [outputs, inputs] = X.shape;
   const back = isInput ? X.reshape([H, second, first]).transpose([0, 2, 1]) : X.transpose().reshape(w.shape);
   const lr = rate(optim, step, optim.muonLr);
@@ -168,7 +164,7 @@ function filter(optim: Optim, layout: Layout, step: number, { params, beside }: 
   }
 }
 
-/** The mean over the window, from the sums that `GradientFilter` in `engine/update.ts` keeps, and these with one gradient more. */
+/** The mean over the window, from the sums that `GradientFilter` in `engine/op/update.ts` keeps, and these with one gradient more. */
 function moving(flat: tf.Tensor1D, gradient: tf.Tensor1D, step: number, window: number) {
   const parts = flat.reshape([window + 1, gradient.size]).unstack() as tf.Tensor1D[], s = step % window;
   parts[window] = s === 0 ? gradient : parts[window].add(gradient);
@@ -193,8 +189,9 @@ function orthogonalTo(layout: Layout, params: tf.Tensor1D, gradient: tf.Tensor1D
 function shortened(name: string, w: tf.Tensor, most: number): tf.Tensor {
   const group = groupOf(name);
   if (group === "norms" || group === "biases") return w;
-  // W_O leads from all heads into a unit of the residual stream.
-  const axes = group === "embed" || group === "pos" ? [1] : name.endsWith("W_O") ? [0, 1] : [w.rank - 2];
+  // W_O leads from all heads into a unit of the residual stream, an MLP's first W_in from a and from b; W_Q, W_K and W_V into heads.
+  const isOfHeads = /W_[QKV]$/.test(name),
+    axes = group === "embed" || group === "pos" || isOfHeads ? [1] : Array.from({ length: w.rank - 1 }, (_, i) => i);
   const norms = w.square().sum(axes, true).sqrt();
   return w.mul(tf.minimum(1, tf.scalar(most).div(tf.maximum(norms, 1e-30))));
 }

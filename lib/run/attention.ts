@@ -3,8 +3,8 @@
  *
  * The probe set of a run are N pairs drawn without replacement from all of its pairs, whether they train or validate. It is not balanced
  * between the two: attention sees the pair, not its answer, so what is wanted is what the network does with its inputs as they come; and so
- * runs of one seed, operation and modulus are looked at on the same pairs, whatever their train fraction, as long as their split is random. Which
- * of them train, is told.
+ * runs of one seed, operation and modulus are looked at on the same pairs, whatever their train fraction, as long as their split is random.
+ * Which of them train, is told.
  */
 import type { Accuracies } from "./grokking.ts";
 import { type Dataset, dataset } from "./operations.ts";

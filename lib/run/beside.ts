@@ -4,7 +4,7 @@ import type { RunSpec } from "./spec.ts";
 
 /**
  * f32 words by name, P parameters. `filter`: the average of `grokfast-ema`, [P]; or of `grokfast-ma`, [window + 1, P], past gradients and
- * a sum (`GradientFilter` in `engine/update.ts`). `norm`: the norm that the weights are held at, then three words of padding.
+ * a sum (`GradientFilter` in `engine/op/update.ts`). `norm`: the norm that the weights are held at, then three words of padding.
  */
 export function besideWords({ optim: { gradFilter, filterWindow, heldNorm } }: Pick<RunSpec, "optim">, P: number): Map<string, number> {
   const words = new Map<string, number>();

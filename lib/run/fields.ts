@@ -254,8 +254,8 @@ const data = {
     help: "random, or mirrored: (a, b) and (b, a) both train or both validate; as many train either way",
   }),
   /**
-   * Label noise: the share of the training pairs whose label is drawn from the seed, once, and stays. Validation pairs keep the operation's answers.
-   * As in Doshi et al., "To grok or not to grok" (ICLR 2024).
+   * Label noise: the share of the training pairs whose label is drawn from the seed, once, and stays. Validation pairs keep the operation's
+   * answers. As in Doshi et al., "To grok or not to grok" (ICLR 2024).
    */
   labelNoise: later(real(SHARE), 0, {
     help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
@@ -284,9 +284,9 @@ const optim = {
   /**
    * Of the logits z. Cross-entropy in nats, −log softmax(z)_y: `torch`, log-softmax as it is; `stable` keeps digits that p_y − 1 loses in
    * fp32, which changes the late phase of training; `float64` is in doubles from the logits on, as published code does. `stablemax`:
-   * −log(s(z_y) / Σ_j s(z_j)), s(z) = z + 1 from 0 on and 1 / (1 − z) below, of Prieto et al., "Grokking at the edge of numerical stability"
-   * (ICLR 2025). `mse`: the mean over the C classes of (z − one-hot)², as PyTorch's MSELoss averages; a sum over the classes, which others
-   * write, is C times as much. The answer that accuracies count is the largest logit under each of them.
+   * −log(s(z_y) / Σ_j s(z_j)), s(z) = z + 1 from 0 on and 1 / (1 − z) below, of Prieto et al., "Grokking at the edge of numerical
+   * stability" (ICLR 2025). `mse`: the mean over the C classes of (z − one-hot)², as PyTorch's MSELoss averages; a sum over the classes,
+   * which others write, is C times as much. The answer that accuracies count is the largest logit under each of them.
    */
   loss: field(word("torch", "stable", "float64", "stablemax", "mse"), {
     help: "cross-entropy: torch (plain log-softmax), stable (keeps digits late in training) or float64 (in doubles from the logits on); " +
@@ -304,8 +304,8 @@ const optim = {
     shape: (groups) => `frozen ${groups}`,
   }),
   /**
-   * How parameters follow from gradients: `lib/engine/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to the
-   * gradient (L2); the others decay apart from it.
+   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to
+   * the gradient (L2); the others decay apart from it.
    */
   rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
     help: "the optimiser: adamw, adam and sgd (with L2), signsgd, lion, or muon on hidden matrices and adamw on the rest",
@@ -331,7 +331,7 @@ const optim = {
     label: "learning rate 0 at",
     unit: "updates",
   }),
-  /** What becomes of the gradient before the update: `lib/engine/update.ts` has the formulas. */
+  /** What becomes of the gradient before the update: `lib/engine/op/update.ts` has the formulas. */
   gradFilter: later(word("none", "grokfast-ema", "grokfast-ma", "orthogonal"), "none", {
     help: "none, grokfast-ema, grokfast-ma, or orthogonal (⊥Grad: without its part along the weights)",
     label: "gradient filter",

@@ -196,9 +196,9 @@ export function write(tensor: Tensor, flat: Float32Array, values: ArrayLike<numb
  * The initial parameters of a run, f32[P], from its seed's `init` stream, tensor after tensor.
  * `pytorch`: embeddings N(0, 1); W_Q, W_K, W_V Xavier-uniform over the stacked [3D, D] matrix, biases 0; W_O U(±1/√D), bias 0; every
  * other weight and bias U(±1/√fan_in); LayerNorm 1 and 0. `linear`: the same, but W_Q, W_K, W_V, W_O and their biases too U(±1/√D).
- * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn. Of uniform attention, W_V starts as it
- * does among queries and keys. Then all but biases and LayerNorms is multiplied by `initScale`, but no sinusoidal table. Last, what `taken`
- * names takes the place of what was drawn, so that the rest is what the seed gives without it.
+ * `normal`: all weights N(0, σ²), biases 0, LayerNorm 1 and 0. A sinusoidal position table is not drawn. Of uniform attention, W_V starts
+ * as it does among queries and keys. Then all but biases and LayerNorms is multiplied by `initScale`, but no sinusoidal table. Last, what
+ * `taken` names takes the place of what was drawn, so that the rest is what the seed gives without it.
  * @throws Error in one line where what is taken over isn't at hand, or has other tensors than this model in these groups.
  */
 export function initialise(spec: RunSpec): Float32Array<ArrayBuffer> {

@@ -38,8 +38,8 @@ const TABLE = {
   batchLoss: { column: "batch_loss", range: BATCH_LOSS, late: true },
   batchAcc: { column: "batch_acc", range: SHARE, late: true },
   /**
-   * With label noise: the share of the training pairs with noisy labels that are answered by these, that is, how much of the noise is memorised;
-   * NaN without. `trainAcc` counts all labels as they are trained on, `valAcc` the operation's answers.
+   * With label noise: the share of the training pairs with noisy labels that are answered by these, that is, how much of the noise is
+   * memorised; NaN without. `trainAcc` counts all labels as they are trained on, `valAcc` the operation's answers.
    */
   noisyAcc: { column: "noisy_acc", range: SHARE, later: true },
 } as const satisfies Readonly<Record<string, Metric>>;

@@ -135,8 +135,8 @@ export function trainCount(fraction: number, count: number, rounding: "down" | "
 }
 
 /**
- * The dataset of a run: all pairs of the operation, shuffled by the seed's `split` stream and cut at the train fraction. Noisy labels are drawn from
- * its `labels` stream: a run with more noise has those of one with less, and others.
+ * The dataset of a run: all pairs of the operation, shuffled by the seed's `split` stream and cut at the train fraction. Noisy labels are
+ * drawn from its `labels` stream: a run with more noise has those of one with less, and others.
  */
 export function dataset(data: DataOf, seed: number): Dataset {
   const { operation: name, prime, trainFraction, rounding, split, labelNoise, noiseLabels } = data;
@@ -158,8 +158,8 @@ export function dataset(data: DataOf, seed: number): Dataset {
 }
 
 /**
- * Which pairs train where (a, b) and (b, a) lie on the same side: as many as at random, and the same share of those that have no mirror image but
- * themselves, up to one of them that makes the number come out.
+ * Which pairs train where (a, b) and (b, a) lie on the same side: as many as at random, and the same share of those that have no mirror
+ * image but themselves, up to one of them that makes the number come out.
  */
 function mirroredSides(rows: readonly (readonly number[])[], train: number, random: Random): boolean[] {
   const place = new Map(rows.map(([a, b], i) => [1024 * a + b, i])), trains = rows.map(() => false);

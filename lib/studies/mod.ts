@@ -5,7 +5,7 @@ import { BOUNDARIES, EXP1_JUMP } from "./boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
-import { REPRESENTATIONS } from "./representations/mod.ts";
+import { NANDA, REPRESENTATIONS } from "./representations/mod.ts";
 import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -18,4 +18,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...BOUNDARIES,
   EXP1_JUMP,
   REPRESENTATIONS,
+  NANDA,
 ];

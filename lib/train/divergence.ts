@@ -19,17 +19,26 @@ export interface Diverged {
 
 /** A loss before the first update that is so many times that of guessing comes from the initial weights. */
 const FAR = 100;
+/** Rows of weights no longer than this have squares that fp32 takes for 0. */
+const SHORT = 1e-19;
 /** Below this learning rate, a product of learning rate and weight decay above 2 is due to the decay. */
 const MODEST = 0.1;
 
 /** What to say of the likely cause, and what may help. */
 export function suspect({ spec, step, first, given }: Diverged): string {
-  const { model, optim: { lr, weightDecay } } = spec;
+  const { model, optim: { lr, weightDecay, heldNorm, rowNorm } } = spec;
   if (given?.fault) return given.fault;
   if (step === 0 || (first && first.trainLoss > FAR * Math.log(sizes(spec).C))) {
     if (given) return "the weights that it began with are too large or belong to another model";
     const [flag, sigma] = model.init === "normal" ? ["initSigma", model.initSigma] : ["positionSigma", model.positionSigma];
     return `the initial weights are drawn with ${flag} ${sigma}; a smaller one may help`;
+  }
+  if (heldNorm !== 0 && first?.weightNorm === 0) return `all weights begin at 0, so that their norm can't be held at ${heldNorm}`;
+  if (heldNorm !== 0 && rowNorm > 0 && rowNorm < SHORT) {
+    return `rowNorm ${rowNorm} leaves no weights whose norm could be held at ${heldNorm}`;
+  }
+  if (lr < MODEST && typeof heldNorm === "number" && first && heldNorm > FAR * first.weightNorm) {
+    return `the norm of all weights is held at ${heldNorm} and was ${first.weightNorm.toPrecision(3)} at first; a smaller one may help`;
   }
   if (lr * weightDecay > 2 && lr < MODEST) {
     return `weight decay ${weightDecay} times the learning rate ${lr} is more than 2, so decay makes weights grow; a smaller decay may help`;

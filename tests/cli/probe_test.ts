@@ -4,7 +4,9 @@ import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects, a
 import { csvParse } from "d3-dsv";
 import { join } from "node:path";
 import { main } from "../../lib/cli/probe.ts";
-import { findRun, probeRun } from "../../lib/lab/probe.ts";
+import { progressFigure } from "../../lib/figures/progress.ts";
+import { progressRow, withReadings } from "../../lib/lab/readings.ts";
+import { byNeurons, findRun, probeRun, probeRuns } from "../../lib/lab/probe.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { verify } from "../../lib/lab/verify.ts";
 import { checksum } from "../../lib/run/files.ts";
@@ -162,4 +164,35 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
     const { code, stdout, stderr } = await probe("--run", "99", ...a);
     assertEquals([code, stdout], [1, ""]);
     assertStringIncludes(stderr, "error: Cannot find run 99");
+  }));
+
+Deno.test("the runs of an experiment as one table: read back, it draws the same progress; what is wrong in it is said with its line", () =>
+  scratch(async (path) => {
+    await train(path("a.db"));
+    using lab = Lab.open(path("a.db"));
+    await addWeights(lab, 1, [0, 10, 50]);
+    const [{ name }] = lab.query<{ name: string }>("SELECT name FROM experiments");
+    const { code, stdout: table } = await probe("--experiment", name, "--csv", "--db", path("a.db"));
+    assertEquals(code, 0);
+    const probed = await probeRuns(lab, name), read = withReadings(lab, name, table);
+    assertEquals(read.map(({ keys, readings }) => [keys, readings.length]), probed.map(({ keys, readings }) => [keys, readings.length]));
+    for (const turned of [(runs: typeof read) => runs, (runs: typeof read) => runs.map(byNeurons)]) {
+      const [whole, short] = [turned(probed), turned(read)];
+      assertEquals(short.map(({ readings }) => readings.map(progressRow)), whole.map(({ readings }) => readings.map(progressRow)));
+      // Of several runs, since a single one shows matrices, too, which no table holds.
+      assertEquals(progressFigure([...short, ...short]).svg, progressFigure([...whole, ...whole]).svg);
+    }
+    assert(!progressFigure([read[0]]).svg.includes("Cosine"));
+
+    const lines = table.split("\n"),
+      broken = (i: number, from: RegExp | string, to: string) =>
+        assertThrows(() => withReadings(lab, name, lines.with(i, lines[i].replace(from, to)).join("\n")), Error).message;
+    assertMatch(broken(0, "hash", "run"), /^readings\.csv, line 1: its columns must be hash, step, .*, current value is "run, step/);
+    assertMatch(broken(2, /,\d+,/, ",ten,"), /^readings\.csv, line 3: step must be a number, current value is "ten"$/);
+    assertMatch(lines[1].split(",")[0], /^[0-9a-f]{16}$/);
+    assertEquals(withReadings(lab, name, lines[0]), []);
+
+    await assertRejects(() => main(["--experiment", name]), Error, "must stand with --csv and without --run, --by, --figure and --json");
+    await assertRejects(() => main(["--experiment", name, "--csv", "--json"]), Error, "current value is --json");
+    await assertRejects(() => main(["--experiment", "none", "--csv", "--db", path("a.db")]), Error, "none");
   }));

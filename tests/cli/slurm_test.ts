@@ -1,11 +1,12 @@
 /** `deno task sweep` spread over tasks: on a real Slurm of one machine, on one machine without Slurm, and what can go wrong. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { exists } from "../../lib/cli/files.ts";
 import { ROOT } from "../../lib/cli/process.ts";
-import { arrayScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
+import { arrayScript, localScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
 import { find, look, unmet } from "../../lib/cli/setup.ts";
 import { ranges } from "../../lib/cli/slurm.ts";
 import type { TaskStatus } from "../../lib/cli/status_file.ts";
@@ -250,6 +251,42 @@ Deno.test("without Slurm: the scripts train the tasks on one machine and merge t
     assertEquals(ended.code, 0, ended.stderr);
     await Deno.remove(path("alone.db"));
     await assertWhole(db, path);
+  }));
+
+Deno.test("local.sh's lines for containers give each worker a card and every folder that its task reads", () =>
+  scratch(async (path) => {
+    // Stands in for Docker, which the tests can't count on: shows what it is asked for, and runs the command without a container.
+    await Deno.writeTextFile(path("docker"), '#!/bin/bash\necho "$*"\nwhile [ "$1" != IMAGE ]; do shift; done\nshift\nexec "$@"\n', {
+      mode: 0o755,
+    });
+    const folder = path("it's $HOME here");
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(join(folder, "array.sh"), 'echo "task $1"\n');
+    await Deno.writeTextFile(join(folder, "merge.sh"), "echo merged\n");
+    const options = {
+      experiment: "night",
+      folder,
+      db: path("lab.db"),
+      checkout: ROOT,
+      deno: Deno.execPath(),
+      more: [],
+      named: [],
+      resources: {},
+    };
+    const script = localScript(options, 2).replace(/^# {3}(export .*)\n# {3}(command=.*)\n# {2}(.*)\ncommand=.*$/m, "$1\n$2\n$3");
+    await Deno.writeTextFile(path("local.sh"), script);
+    const env = { PATH: `${path(".")}:${Deno.env.get("PATH")}`, DENO_DIR: path("cache") };
+    const { code, stdout, stderr } = await program("bash", [path("local.sh"), "1"], env);
+    assertEquals([code, stderr], [0, ""]);
+    const seen = [folder, ROOT, Deno.execPath(), path("cache")].map((each) => `-v ${each}:${each} `).join("");
+    const asked = stdout.split("\n").filter((line) => line.startsWith("run ")).map((line) => line.replace(/-u \d+:\d+ /, ""));
+    assertEquals(
+      asked,
+      ["0", "1"].map((index) =>
+        `run --rm --init --gpus device=0 -e NVIDIA_DRIVER_CAPABILITIES=all -e DENO_DIR ${seen}IMAGE bash ${folder}/array.sh ${index}`
+      ),
+    );
+    assertEquals(stdout.split("\n").filter((line) => !line.startsWith("run ")), ["task 0", "task 1", "merged", ""]);
   }));
 
 Deno.test("a folder or a checkout that a node doesn't see: one line that says which", () =>

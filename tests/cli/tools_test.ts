@@ -297,6 +297,8 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
       "cli/train_test",
       "cli/train_folder_test",
       "lab/store_test",
+      "page/page_test",
+      "page/suite_test",
       "kill_test",
       "notebook/delivery_test",
       "notebooks_test",

@@ -163,8 +163,8 @@ const VARIANTS: Readonly<Record<string, RunInput>> = {
     model: { mixer: "uniform", pooling: "mean", norm: "pre", layers: 3, ...PADDED },
     data: { batch: "full" },
   },
-  "uniform attention, no mask, no biases": {
-    model: { mixer: "uniform", mask: "none", norm: "none", biases: false, tokens: "a b =" },
+  "uniform attention, one head, no mask, no biases": {
+    model: { mixer: "uniform", heads: 1, mask: "none", norm: "none", biases: false, tokens: "a b =" },
     data: { batch: "full" },
   },
   "tied, [a op b =]": { model: { tied: true } },

@@ -6,7 +6,7 @@ import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { HYPER, hyperWords, stateWords } from "../../lib/engine/hyper.ts";
 import type { ListName, Op, Plan, Product } from "../../lib/engine/op.ts";
 import { plan } from "../../lib/engine/plan.ts";
-import { readsGradient } from "../../lib/engine/update.ts";
+import { readsGradient } from "../../lib/engine/op/update.ts";
 import { pack } from "../../lib/engine/rows.ts";
 import { attentionProbe } from "../../lib/run/attention.ts";
 import { besideAtStart } from "../../lib/run/beside.ts";

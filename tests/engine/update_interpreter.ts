@@ -1,6 +1,6 @@
-/** What makes new parameters of a gradient once more, in doubles and plain loops, straight from the sentences of `engine/update.ts`. */
+/** What makes new parameters of a gradient once more, in doubles and plain loops, straight from the sentences of `engine/op/update.ts`. */
 import type { Area } from "../../lib/run/areas.ts";
-import { MUON_EPS, NEWTON_SCHULZ, type Schedule, type UpdateOp } from "../../lib/engine/update.ts";
+import { MUON_EPS, NEWTON_SCHULZ, type Schedule, type UpdateOp } from "../../lib/engine/op/update.ts";
 import { hyper, type Memory, stateAt } from "./memory.ts";
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);

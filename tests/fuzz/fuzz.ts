@@ -1,13 +1,23 @@
-/** `deno task fuzz`: many more inputs than the tests try, until one comes out wrong or the number asked for is done. */
+/** `deno task fuzz`: many more inputs than the tests try, and which of them come out wrong. */
 import { flagHelp, numberOf, parse } from "../../lib/cli/flags.ts";
 import { run } from "../../lib/cli/main.ts";
+import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
+import { engines } from "./engines.ts";
 import { Chance, type Fuzzer } from "./finding.ts";
 import { labs } from "./labs.ts";
 import { safetensors } from "./safetensors.ts";
 import { configs, flags, grids, inputs } from "./specs.ts";
 
 /** All fuzzers, by name. */
-export const FUZZERS: Readonly<Record<string, Fuzzer>> = { configs, grids, flags, inputs, safetensors, labs };
+export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
+  configs,
+  grids,
+  flags,
+  inputs,
+  safetensors,
+  labs,
+  runs: engines(() => cpuEngine(2)),
+};
 
 const FLAGS = {
   "cases": { value: "N", help: "inputs for each fuzzer [5000]" },
@@ -20,7 +30,9 @@ async function main(args: string[]): Promise<number> {
   const given = parse(args, FLAGS), text = (name: string) => given.get(name) as string | undefined;
   if (given.has("help")) {
     console.log(
-      `Gives broken inputs to what reads them, and says which aren't refused in one line.\n\n${flagHelp("Flags", Object.entries(FLAGS))}`,
+      `Gives broken inputs to what reads them, and says which aren't refused in one line; and runs of every kind to the\nprocessor engine, and says whose numbers aren't the oracle's.\n\n${
+        flagHelp("Flags", Object.entries(FLAGS))
+      }`,
     );
     return 0;
   }

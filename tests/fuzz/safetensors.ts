@@ -209,8 +209,8 @@ export function faultOf(error: unknown): string | null {
 const names = async (folder: string) => (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort().join();
 
 /**
- * Reads `count` damaged files, each as weights, as a state dict of TransformerLens, as a checkpoint, as an attention log, and as a part of a
- * folder of checkpoints.
+ * Reads `count` damaged files, each as weights, as a state dict of TransformerLens, as a checkpoint, as an attention log, and as a part of
+ * a folder of checkpoints.
  * @param random decides what is damaged; the same gives the same files
  */
 export async function* safetensors(random: Chance, count: number): AsyncIterable<Finding> {

@@ -107,6 +107,32 @@ Deno.test("all of an experiment goes out and comes back: the same results, the s
     assertEquals((await importRecorded(a, path("a"))).entered, 0);
   }));
 
+Deno.test("only runs that have ended, where that is asked: others and their sessions stay away; none at all is an error in one line", () =>
+  scratch(async (path) => {
+    const [first, ...others] = runs();
+    await into(path("a.db"), small({ runs: [first] }));
+    using lab = Lab.open(path("a.db"));
+    lab.declare(small());
+    await sweep(small({ name: "short", runs: others.map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps: 100 } })) }), {
+      lab,
+      engine: fakeEngine(),
+      command: "another sweep",
+    });
+    const ended = { metrics: "all", ended: true, command: "test" } as const;
+    assertEquals((await exportRecorded(lab, "small", path("all"), { ...ended, ended: false })).runs, 8);
+    assertEquals((await exportRecorded(lab, "small", path("ended"), ended)).runs, 1);
+    const sessions = (folder: string) => JSON.parse(texts(path(folder))["experiment.json"]).provenance.sessions.length;
+    assertEquals([sessions("all"), sessions("ended")], [2, 1]);
+    using other = Lab.open(path("b.db"));
+    assertEquals((await importRecorded(other, path("ended"))).entered, 1);
+    lab.declare(small({ name: "later", runs: others }));
+    await assertRejects(
+      () => exportRecorded(lab, "later", path("later"), ended),
+      Error,
+      "Cannot export later: at least one of its runs must have ended, none has",
+    );
+  }));
+
 Deno.test("the files say what was asked, what runs share and in what they differ", () =>
   scratch(async (path) => {
     await into(path("a.db"), small({ rule: "sustained", margin: 40 }));

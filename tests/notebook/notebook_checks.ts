@@ -36,6 +36,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Addition groks soonest \| yes \|/,
   ],
   "04_attention_phases.ipynb": [
+    /Attention is half-way later than accuracy in \d+ of \d+ runs by all of its change, in \d+ of \d+ by that up to grokking/,
     /\*\*x \+ y\*\*: Attention changes after validation accuracy: shift \+32 % of the wait \(95 % interval \+16 % to \+48 %, n\s=\s10\)/,
     /\*\*x \+ y\*\*: Attention does not change before validation accuracy, but with it or after it: shift \+14 % of the wait/,
     /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,

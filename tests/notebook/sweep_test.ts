@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, sweep } from "../../lib/mod.ts";
+import { done, type Experiment, EXPERIMENTS, grid, range, recorded, recordedWhole, stored, sweep } from "../../lib/mod.ts";
 import { BUDGET, RECORD, UNFINISHED } from "../../lib/notebook/sweep.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { knobWeightDecay } from "../../lib/studies/lessons/knobs.ts";
@@ -101,6 +101,24 @@ Deno.test("recorded gives what there is and trains nothing", () =>
       n: 1,
     }]);
     assertEquals(trained(on), []);
+  }));
+
+Deno.test("stored trains nothing, while all is recorded anew either", () =>
+  scratch(async (path) => {
+    const [first, ...others] = knobWeightDecay().runs, { name } = knobWeightDecay(), on = fakeEngine({ groksAt: () => 20 });
+    (await sweep({ name, margin: 0, runs: [first] }, { db: path("lab.db"), recorded: false, engine: on, figure: null })).close();
+    Deno.env.set(RECORD, path("record"));
+    try {
+      using lab = await stored(name, { db: path("lab.db"), recorded: false });
+      const [{ open, all }] = lab.query(
+        "SELECT sum(state = 'open') AS open, count(*) AS \"all\" FROM run_summary WHERE experiment = ?",
+        name,
+      );
+      assertEquals([open, all], [others.length, others.length + 1]);
+    } finally {
+      Deno.env.delete(RECORD);
+    }
+    assertEquals(trained(on), ["open 1"]);
   }));
 
 Deno.test("done tells whether all of an experiment is there, in the lab or the record", () =>

@@ -12,6 +12,7 @@ import {
   levelOf,
   phaseDistances,
   phaseSteps,
+  runDatesOf,
   wanderOf,
   withinRuns,
 } from "../../lib/studies/attention/findings.ts";
@@ -109,4 +110,11 @@ Deno.test("dates: attention's and grokking's, together over seeds; a task that n
 Deno.test("lags, group by group", () => {
   const [first, second, third] = lagsOf([late, same, never]);
   assertEquals([first.name, first.verdict, first.n, second.verdict, third.n, third.never], ["late", "after", 8, "with", 0, 8]);
+});
+
+Deno.test("dates of each run by itself, with its lag both ways; a run that never groks has no lag", () => {
+  const rows = runDatesOf([{ ...late, runs: late.runs.slice(0, 2) }, { ...never, runs: never.runs.slice(0, 1) }]);
+  assertEquals(rows.map(({ name, seed }) => [name, seed]), [["late", 0], ["late", 1], ["never", 0]]);
+  for (const { lag, lagUpTo } of rows.slice(0, 2)) assert(lag!.steps > 0 && lagUpTo!.steps < lag!.steps);
+  assertEquals([rows[2].grokking, rows[2].lag, rows[2].lagUpTo], [null, null, null]);
 });

@@ -1,7 +1,7 @@
 /** Lags and phases as tables and sentences. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { datesOf, lagsOf, phaseDistances } from "../../lib/studies/attention/findings.ts";
-import { datesTable, lagAnswer, lagSentences, lagTable, phaseTable } from "../../lib/studies/attention/tables.ts";
+import { datesOf, lagsOf, phaseDistances, runDatesOf } from "../../lib/studies/attention/findings.ts";
+import { datesTable, lagAnswer, lagSentences, lagTable, phaseTable, runSentence, runTable } from "../../lib/studies/attention/tables.ts";
 import { several } from "./attention_runs.ts";
 import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
 
@@ -77,4 +77,16 @@ Deno.test("phases: a row for each that follows another", () => {
   ]);
   assertEquals(table.map((row) => row["to"]), ["memorised", "transition", "generalised"]);
   assertEquals(table[0]["patterns, Jensen–Shannon"], "0.00");
+});
+
+Deno.test("runs: a row each with its lags in percent, dashes for what never came, and a count without a test", () => {
+  const rows = runDatesOf(groups), table = runTable(rows);
+  assertEquals(table.length, 10);
+  const [late, never] = [Object.values(table[0]), Object.values(table[8])];
+  assertMatch(late.join(" "), /^late 0 \d+ \d+ \d+ \d+ \d\d [−\d]+$/);
+  assertEquals([never[0], never[5], never[6], never[7]], ["never", "–", "–", "–"]);
+  assertMatch(
+    runSentence(rows),
+    /^Attention is half-way later than accuracy in 8 of 8 runs by all of its change, in \d of 8 by that up to grokking\.$/,
+  );
 });

@@ -25,6 +25,13 @@ Deno.test("the suspect is the weights given, the spread of the initial ones, dec
   const of = (optim: RunInput["optim"], more: object = {}) => suspect({ spec: tiny({ optim: optim! }), step: 100, first, ...more });
   assertMatch(of({ lr: 3 }), /^the learning rate is 3; a smaller one may help$/);
   assertMatch(of({ lr: 0.001, weightDecay: 1e4 }), /^weight decay 10000 times the learning rate 0\.001 is more than 2, .* a smaller decay/);
+  assertMatch(of({ heldNorm: 1e30 }), /^the norm of all weights is held at 1e\+30 and was 1\.00 at first; a smaller one may help$/);
+  assertMatch(of({ heldNorm: 2, rowNorm: 1e-30 }), /^rowNorm 1e-30 leaves no weights whose norm could be held at 2$/);
+  assertMatch(
+    of({ heldNorm: 1 }, { first: { ...first, weightNorm: 0 } }),
+    /^all weights begin at 0, so that their norm can't be held at 1$/,
+  );
+  assertMatch(of({ heldNorm: "start" }), /^the learning rate is 0\.001/);
   // A learning rate that is itself too large is the nearer cause.
   assertMatch(of({ lr: 100, weightDecay: 1 }), /^the learning rate is 100/);
   assertMatch(of({}, { step: 0 }), /^the initial weights are drawn with initSigma [\d.]+; a smaller one may help$/);

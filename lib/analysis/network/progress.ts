@@ -107,7 +107,10 @@ const spread = (x: Float64Array) => {
 /** Variance below so much of the squares is what f32 leaves of nothing. */
 const ROUNDING = 1e-12;
 
-/** Mean loss, by the run's own formula and the operation's answers, and share of right answers: over all pairs, over those that train, and over those that validate. */
+/**
+ * Mean loss, by the run's own formula and the operation's answers, and share of right answers: over all pairs, over those that train, and
+ * over those that validate.
+ */
 export interface Scores {
   readonly loss: number;
   readonly acc: number;

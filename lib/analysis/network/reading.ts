@@ -30,6 +30,24 @@ export interface Measures extends Ablations {
   readonly explained: number;
 }
 
+/** Of these measures what the paper has. */
+interface Kept {
+  readonly restricted: Pick<Scores, "loss" | "acc">;
+  readonly excluded: Pick<Scores, "trainLoss" | "trainAcc">;
+  readonly explained: number;
+}
+
+/** What of a reading fits into a line of a table; a `Reading` has all of it. */
+export interface Progress extends Kept, Keys {
+  readonly step: number;
+  readonly whole: Omit<Scores, "loss" | "acc">;
+  readonly byNeurons: Kept;
+  readonly embeddingGini: number;
+  readonly circulant: number;
+  readonly neuronShare: number;
+  readonly weightNorm: number;
+}
+
 /**
  * Spectra have a place for each frequency k = 1 … h, the largest, at k − 1; as shares of 1. `keys` and `neuronKeys` are its own;
  * `restricted`, `excluded` and `explained` go by the keys of the run.

@@ -1,4 +1,7 @@
-/** What a worker thread does: an instance of the kernels for each memory, in which it works jobs off. `worker.ts` hands it what `threads.ts` posts. */
+/**
+ * What a worker thread does: an instance of the kernels for each memory, in which it works jobs off. `worker.ts` hands it what `threads.ts`
+ * posts.
+ */
 
 /** What a worker is told; it answers every message with an `Answer`, in order. */
 export type Message =

@@ -1,6 +1,6 @@
 /** From operations to kernels: WGSL, tiles, splits and scratch are decided here. Plain data, before a device exists. */
 import type { ListName, Op, Plan } from "../op.ts";
-import { readsGradient } from "../update.ts";
+import { readsGradient } from "../op/update.ts";
 import { endOfEvaluation } from "./kernels/evaluation.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
 import { attentionSummary } from "./kernels/attention_summary.ts";

@@ -25,6 +25,8 @@ export interface RecordOptions {
   readonly metrics: Kept;
   /** Which files go along, where there are any. Default: none. */
   readonly files?: readonly Sent[];
+  /** Only runs that have ended. Default: all, as far as they are. */
+  readonly ended?: boolean;
   /** How the record is made, as typed. */
   readonly command: string;
   /** Called with a line for each file that is left out. */
@@ -32,19 +34,20 @@ export interface RecordOptions {
 }
 
 /**
- * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are. A sweep may be at work meanwhile.
+ * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are, unless only those that have `ended` are
+ * to. A sweep may be at work meanwhile.
  * @returns how many runs, evaluations and files beside them were written, in how many bytes.
- * @throws Error in one line where there is no such experiment, or a file can't be written.
+ * @throws Error in one line where there is no such experiment, none of its runs has ended, or a file can't be written.
  */
 export async function exportRecorded(
   lab: Lab,
   experiment: string,
   folder: string,
-  { metrics: kept, files: sent = [], command, say = console.error }: RecordOptions,
+  { metrics: kept, files: sent = [], ended = false, command, say = console.error }: RecordOptions,
 ): Promise<{ runs: number; evaluations: number; files: number; bytes: number }> {
   const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
-    const { runs, ...rest } = record(lab, experiment, kept, command);
+    const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
     return { ...rest, runs: sent.length > 0 ? await withFiles(lab, runs, sent, files, say) : runs };
   });
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
@@ -86,7 +89,7 @@ export type Declared = Pick<Recorded, "question" | "margin" | "keep"> & { readon
 
 export const watchOf = ({ watch }: Pick<Declared, "watch">) => watch === null ? null : JSON.parse(watch) as Watch;
 
-function record(lab: Lab, experiment: string, kept: Kept, command: string): Recorded {
+function record(lab: Lab, experiment: string, { metrics: kept, ended, command }: RecordOptions): Recorded {
   const [row] = lab.query<Declared & { id: number; declared_at: string }>(
     "SELECT id, question, rule, margin, keep, watch, declared_at FROM experiments WHERE name = ?",
     experiment,
@@ -97,14 +100,21 @@ function record(lab: Lab, experiment: string, kept: Kept, command: string): Reco
   }
   const stored = lab.rules(), own = stored.find(({ name }) => name === row.rule)!;
   const rules: Recorded["rules"] = [own, ...stored.filter((rule) => rule !== own && Object.hasOwn(RULES, rule.name))];
+  const members = lab.query<{ run: number; steps: number; ended: number }>(
+    // Where nothing ends a run early, one that another experiment ended has steps left.
+    `SELECT run, steps, step >= steps OR status = 'failed' OR (status = 'grokked' AND ? IS NOT NULL) AS ended
+     FROM members JOIN runs ON runs.id = run WHERE experiment = ?`,
+    row.margin,
+    row.id,
+  ).filter((member) => !ended || member.ended === 1);
+  if (members.length === 0) throw new Error(`Cannot export ${experiment}: at least one of its runs must have ended, none has`);
   const sessions = lab.query<Row & { id: number; software: number }>(
     `SELECT s.id, name, engine, adapter, driver, software, system, processor, cores, deno, "commit", command, started_at AS started,
        coalesce(ended_at, seen_at) AS ended
      FROM sessions s JOIN environments e ON e.id = s.environment
-     WHERE s.id IN (SELECT session FROM work JOIN members USING (run) WHERE experiment = ?) ORDER BY started_at, name`,
-    row.id,
+     WHERE s.id IN (SELECT session FROM work WHERE run IN (SELECT value FROM json_each(?))) ORDER BY started_at, name`,
+    JSON.stringify(members.map(({ run }) => run)),
   );
-  const members = lab.query<{ run: number; steps: number }>("SELECT run, steps FROM members WHERE experiment = ?", row.id);
   return {
     name: experiment,
     ...{ question: row.question, rules, margin: row.margin, keep: row.keep, watch: watchOf(row), declared: row.declared_at, kept, command },

@@ -5,7 +5,7 @@
 import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../../analysis/attention/change.ts";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
-import { lagOf, type LagOptions, lagOverRuns, type LagSummary } from "../../analysis/attention/lag.ts";
+import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
 import { type Corrected, corrected, type Tested } from "../../analysis/statistics/multiple.ts";
 import { signFlipTest } from "../../analysis/statistics/paired.ts";
 import { type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
@@ -201,6 +201,23 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
       speeds: signals.length > 1 ? speedLag(signals, options) : null,
     };
   });
+
+/** When a run changed: its moments, and attention's lag with all of its change, and with that up to grokking alone. */
+export interface RunDates extends Moments {
+  readonly name: string;
+  readonly seed: number;
+  readonly lag: Lag | null;
+  readonly lagUpTo: Lag | null;
+}
+
+/** The dates of each run by itself: all that can be said where runs are too few for a test. */
+export const runDatesOf = (groups: readonly AttentionGroup[]): RunDates[] =>
+  groups.flatMap(({ name, runs }) =>
+    runs.map((run) => {
+      const { seed, moments } = datedRun(run);
+      return { name, seed, ...moments, lag: lagOf(moments), lagUpTo: lagOf(datedRun(run, { until: "grokking" }).moments) };
+    })
+  );
 
 /** When attention's change is half done, and whether that goes with grokking from seed to seed. */
 export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tested, Corrected {

@@ -1,12 +1,14 @@
 /** What the study of attention found, as tables and sentences: lags, phases, dates, and the verdict. */
 import { pWord } from "../../analysis/statistics/multiple.ts";
-import type { LagSummary, Verdict } from "../../analysis/attention/lag.ts";
-import type { Dates, GroupLag, PhaseDistance } from "./findings.ts";
+import type { Lag, LagSummary, Verdict } from "../../analysis/attention/lag.ts";
+import type { Dates, GroupLag, PhaseDistance, RunDates } from "./findings.ts";
 import { between, list, pShort, signed } from "../../analysis/words.ts";
 import { lagFinding } from "../../analysis/attention/lag.ts";
 
 /** A row of a table, by the names of its columns. */
 type Row = Record<string, string | number>;
+
+const stepWord = (value: number | null) => value === null ? "–" : signed(value, 0);
 
 /** In how many runs attention changed first. */
 const firstIn = ({ lags }: LagSummary) => `${lags.filter((lag) => lag < 0).length} of ${lags.length}`;
@@ -77,6 +79,32 @@ export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): 
   return [answer, ...said].join(" ");
 }
 
+/** One row per run: its steps, and how much later than accuracy attention is, as a share of the wait from memorising to grokking. */
+export function runTable(rows: readonly RunDates[]): Row[] {
+  const share = (lag: Lag | null) => lag === null || lag.relative === null ? "–" : signed(100 * lag.relative, 0);
+  return rows.map(({ name, seed, memorisation, grokking, attention, accuracy, lag, lagUpTo }) => ({
+    "": name,
+    seed,
+    memorised: stepWord(memorisation),
+    "attention half-way": stepWord(attention),
+    "accuracy half-way": stepWord(accuracy),
+    grokked: stepWord(grokking),
+    "attention later by, % of the wait": share(lag),
+    "up to grokking": share(lagUpTo),
+  }));
+}
+
+/** In how many runs attention was the later of the two, for each way of dating: counts, and no test. */
+export function runSentence(rows: readonly RunDates[]): string {
+  const later = (lag: "lag" | "lagUpTo") => {
+    const dated = rows.flatMap((row) => row[lag] ?? []);
+    return `${dated.filter(({ steps }) => steps > 0).length} of ${dated.length}`;
+  };
+  return `Attention is half-way later than accuracy in ${later("lag")} runs by all of its change, in ${
+    later("lagUpTo")
+  } by that up to grokking.`;
+}
+
 /**
  * One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before.
  */
@@ -99,13 +127,12 @@ export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
  * over seeds.
  */
 export function datesTable(rows: readonly Dates[]): Row[] {
-  const step = (value: number | null) => value === null ? "–" : signed(value, 0);
   return rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({
     "": name,
     runs,
-    "attention half-way, median": step(attention),
-    "accuracy half-way": step(accuracy),
-    grokked: step(grokking),
+    "attention half-way, median": stepWord(attention),
+    "accuracy half-way": stepWord(accuracy),
+    grokked: stepWord(grokking),
     n: n ?? 0,
     "rank correlation": rho === undefined || rho === null ? "–" : signed(rho, 2),
     "95 % interval": between({ low: low ?? null, high: high ?? null }, 2),

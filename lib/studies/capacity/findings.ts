@@ -113,6 +113,19 @@ export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: Cap
   return [{ of: "Parameters", first: "large networks", second: "small ones", strata: strata(runs, side, ({ data }) => data.operation) }];
 }
 
+/**
+ * Of each operation the runs that ended: those of the first list where they are at least as many as those of the second, else those of the
+ * second. For one network trained twice, exactly and, with more seeds, less so.
+ */
+export function mostEnded<Run extends StudiedRun>(exact: readonly Run[], others: readonly Run[]): readonly Run[] {
+  const ended = (runs: readonly Run[]) => Map.groupBy(runs.filter(hasEnded), ({ spec }) => spec.data.operation);
+  const [first, second] = [ended(exact), ended(others)];
+  return [...new Set([...first.keys(), ...second.keys()])].flatMap((operation) => {
+    const a = first.get(operation) ?? [], b = second.get(operation) ?? [];
+    return a.length >= b.length ? a : b;
+  });
+}
+
 /** A line that was published, and ours beside it. */
 export interface BesidePublished {
   readonly network: string;
@@ -123,6 +136,8 @@ export interface BesidePublished {
   /** Runs of ours that have ended, and how many of them grokked. */
   readonly n: number;
   readonly grokked: number;
+  /** Updates from one evaluation to the next: so much later than the first moment above the threshold a grokking step can be. */
+  readonly evalEvery: number | null;
   readonly median: number | null;
   /** As the template computes it, nevers as the last step. */
   readonly mean: number | null;
@@ -147,6 +162,7 @@ export function besidePublished(named: Readonly<Record<string, readonly StudiedR
       published,
       n: runs.length,
       grokked: times.filter(({ event }) => event).length,
+      evalEvery: runs[0]?.spec.schedule.evalEvery ?? null,
       median: runs.length === 0 ? null : medianStep(times.map(({ time, event }) => event ? time : null)),
       mean: values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0) / values.length,
       low: predicted?.low ?? null,

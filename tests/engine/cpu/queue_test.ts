@@ -4,7 +4,7 @@ import * as op from "../../../lib/engine/cpu/operations/mod.ts";
 import { bytesFor, CpuQueue, type Lists, places } from "../../../lib/engine/cpu/queue.ts";
 import type { Record } from "../../../lib/engine/cpu/records.ts";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
-import type { View } from "../../../lib/engine/view.ts";
+import type { View } from "../../../lib/engine/op/view.ts";
 import { noise } from "./machine.ts";
 
 const N = 36, matrix = (buffer: string): View => ({ buffer, offset: 0, stride: N, words: N * N });

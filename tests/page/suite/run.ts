@@ -1,6 +1,6 @@
 /**
- * The engines' suites in Chromium, on its own WebGPU: Dawn and its compiler Tint are a second implementation that reads our WGSL. It needs no
- * card.
+ * The engines' suites in Chromium, on its own WebGPU: Dawn and its compiler Tint are a second implementation that reads our WGSL. It needs
+ * no card.
  *
  *     deno run -A tests/page/suite/run.ts [PATTERN]
  */

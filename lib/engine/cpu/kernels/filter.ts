@@ -1,4 +1,4 @@
-/** What becomes of the gradient before an update. The formulas are in `engine/update.ts`. */
+/** What becomes of the gradient before an update. The formulas are in `engine/op/update.ts`. */
 import { FILTER_ALPHA, FILTER_LAMBDA, ONE_MINUS_FILTER_ALPHA, STEP, STEPS } from "./hyper";
 import { at, fma, share, total, word } from "./simd";
 

@@ -1,4 +1,4 @@
-/** Muon's own operations; its products are products. The formulas are in `engine/update.ts`. */
+/** Muon's own operations; its products are products. The formulas are in `engine/op/update.ts`. */
 import { MOMENTUM, MUON_LR, ONE_MINUS_MOMENTUM, STEP, STEPS, WEIGHT_DECAY } from "./hyper";
 import { at, fma, real, share, total, word } from "./simd";
 import { rate } from "./update";

@@ -1,4 +1,4 @@
-/** Update rules that treat every number by itself, and the learning rate of an update. The formulas are in `engine/update.ts`. */
+/** Update rules that treat every number by itself, and the learning rate of an update. The formulas are in `engine/op/update.ts`. */
 import { exp1 } from "./functions";
 import {
   BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, LR_STEPS, MOMENTUM, ONE_MINUS_BETA1, ONE_MINUS_BETA2,

@@ -12,7 +12,7 @@ import type {
   Update,
   UpdateRule,
 } from "../../op.ts";
-import { MUON_EPS, NEWTON_SCHULZ } from "../../update.ts";
+import { MUON_EPS, NEWTON_SCHULZ } from "../../op/update.ts";
 import * as code from "../kernels/opcode.ts";
 import { type Range, reads, real, type Record, writes } from "../records.ts";
 import { hyper, state } from "./run.ts";

@@ -1,4 +1,4 @@
-/** What becomes of the gradient before an update. The formulas are in `engine/update.ts`. */
+/** What becomes of the gradient before an update. The formulas are in `engine/op/update.ts`. */
 import type { GradientFilter, OrthogonalGradient } from "../../op.ts";
 import { IN_AREA, inArea } from "./area.ts";
 import { HYPER, hyper, STATE, state } from "./hyper.ts";

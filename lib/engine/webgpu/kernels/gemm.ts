@@ -63,8 +63,8 @@ function bind(a: View, b: View | null, c: View, extra: readonly Binding[] = []):
 
 export function gemm({ splits = 1, ...options }: Gemm): Kernel {
   const { label, m, n, k, a, form, epilogue, tile } = options, c = parts(options.c, splits);
-  // A matrix times itself is bound once.
-  const b = options.b.buffer === a.buffer ? { ...options.b, as: "x" } : options.b;
+  // A matrix times itself, and a weight times a weight: their buffer is bound once.
+  const b = options.b.buffer === a.buffer ? { ...options.b, as: alias(a, "x") } : options.b;
   for (const v of [a, b, c]) {
     if ([v.offset, v.runStride, v.stride].some((x) => x % 4)) throw new Error(`${label}: ${v.buffer} is not aligned to vec4f`);
   }

@@ -21,12 +21,18 @@ const STABLEMAX = `
 fn weight(z: vec4f) -> vec4f { return select(1.0 / (1.0 - z), z + 1.0, z >= vec4f(0.0)); }
 fn slope(z: vec4f) -> vec4f { let w = weight(z); return select(w * w, vec4f(1.0), z >= vec4f(0.0)); }`;
 
-/** What a kind of loss computes once the largest logit is known. WGSL sees u, r, i, y, at, best, answer, z_y, and `scale` where it is scaled. */
+/**
+ * What a kind of loss computes once the largest logit is known. WGSL sees u, r, i, y, at, best, answer, z_y, and `scale` where it is
+ * scaled.
+ */
 interface Kind {
   readonly functions: string;
   /** Whether it reads the run's numbers in any case. */
   readonly reads: boolean;
-  /** `value`, the loss of the example. `each` is a loop over c with `inside` and `label`, `z` a vector of logits with what stands in for padding. */
+  /**
+   * `value`, the loss of the example. `each` is a loop over c with `inside` and `label`, `z` a vector of logits with what stands in for
+   * padding.
+   */
   readonly value: (each: (body: string) => string, z: (fill: string) => string) => string;
   /** What `dlogits[at + c]` becomes in a loop, before its division by the number of examples; and what comes before the loop. */
   readonly before: string;
@@ -35,8 +41,8 @@ interface Kind {
 
 const KINDS: Readonly<Record<Loss["kind"], Kind>> = {
   /**
-   * −log softmax(z)_y. `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the label's gradient
-   * −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. The run chooses between them.
+   * −log softmax(z)_y. `torch`: (max + log Σ exp(z − max)) − z_y, gradient p − 1_y. `stable`: log1p(Σ_{j≠y} exp(z_j − z_y)), the label's
+   * gradient −Σ_{j≠y} p_j: digits that p_y − 1 loses once p_y is nearly 1. The run chooses between them.
    */
   "cross-entropy": {
     functions: LOG1P,
@@ -183,7 +189,10 @@ export function endOfChunk({ label, examples: E, stats, block, kept, sums }: End
   };
 }
 
-/** After a chunk of an evaluation: adds its right answers among the pairs with noisy labels, which are the first; the first chunk begins anew. */
+/**
+ * After a chunk of an evaluation: adds its right answers among the pairs with noisy labels, which are the first; the first chunk begins
+ * anew.
+ */
 export function noisyRight({ label, examples: E, stats, sum }: NoisyRight): Kernel {
   return {
     label,

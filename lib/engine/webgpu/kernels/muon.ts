@@ -1,6 +1,6 @@
-/** Muon's own operations; its products are products. The formulas are in `engine/update.ts`. */
+/** Muon's own operations; its products are products. The formulas are in `engine/op/update.ts`. */
 import type { MuonEnd, MuonPolynomial, MuonStart } from "../../op.ts";
-import { MUON_EPS, NEWTON_SCHULZ } from "../../update.ts";
+import { MUON_EPS, NEWTON_SCHULZ } from "../../op/update.ts";
 import { IN_AREA, inArea } from "./area.ts";
 import { HYPER, hyper, STATE, state } from "./hyper.ts";
 import { elementwise, type Kernel, read, TREE, write } from "./kernel.ts";

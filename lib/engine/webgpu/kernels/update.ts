@@ -1,4 +1,4 @@
-/** Update rules that treat every number by itself, and the learning rate of an update. The formulas are in `engine/update.ts`. */
+/** Update rules that treat every number by itself, and the learning rate of an update. The formulas are in `engine/op/update.ts`. */
 import type { Schedule, Update, UpdateRule } from "../../op.ts";
 import { HYPER, hyper, STATE, state } from "./hyper.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";

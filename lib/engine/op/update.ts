@@ -5,8 +5,8 @@
  * lr below is the learning rate times warm-up and schedule, λ the weight decay where the parameter decays, else 0, g the gradient, θ a
  * parameter.
  */
-import type { Area } from "../run/areas.ts";
-import type { OptimSpec } from "../run/spec.ts";
+import type { Area } from "../../run/areas.ts";
+import type { OptimSpec } from "../../run/spec.ts";
 
 /** After warm-up, 1; or from 1 to 0 at `lr_steps`, where it stays: half a cosine, or a line. As Hugging Face's schedules with warm-up. */
 export type Schedule = OptimSpec["lrSchedule"];
