@@ -1,6 +1,5 @@
 /** `--from RUN[@STEP] --take GROUPS --freeze GROUPS` of `deno task train`: runs that begin with tensors of another one. */
-import { type Group, groupOf, GROUPS } from "../run/groups.ts";
-import { layout } from "../run/layout.ts";
+import { type Group, GROUPS } from "../run/groups.ts";
 import { quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { takeOver } from "../run/take.ts";
@@ -49,14 +48,6 @@ export function frozenBy(given: Given): string | undefined {
   if (given.has("frozen")) throw new Error("Cannot use --freeze and --frozen together: must be one of them");
   const groups = groupsOf("freeze", text);
   return groups.length === GROUPS.length ? "all" : groups.join("+");
-}
-
-/** Fails where nothing of a model would be trained. */
-export function mustTrain(spec: RunSpec): void {
-  const frozen = new Set(spec.optim.frozen.split("+"));
-  if (layout(spec).tensors.every(({ name }) => frozen.has(groupOf(name)))) {
-    throw new Error(`Cannot use this run: frozen must leave some of its tensors trained, current value is ${quote(spec.optim.frozen)}`);
-  }
 }
 
 /** Where `--from` says that runs begin; `null` without it. @throws Error in one line where that isn't there. */

@@ -14,7 +14,7 @@ import { parseMetrics } from "../train/metrics_csv.ts";
 import type { Checkpoint } from "../train/weights.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
-import { FROM_FLAGS, frozenBy, mustTrain, type Start, startFrom } from "./from.ts";
+import { FROM_FLAGS, frozenBy, type Start, startFrom } from "./from.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 
 const SETTING: Record<string, Flag> = {
@@ -109,7 +109,6 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? start?.seeds ?? [runSpec(input).seed];
   const specs: RunSpec[] = [];
   for (const seed of seeds) specs.push(resumed(resume.get(seed), { ...await taking(start, input, seed), seed }));
-  if (frozen !== undefined) mustTrain(specs[0]);
   if (start) { for (const spec of specs) initialise(spec); } // says what doesn't fit before anything is written
   const init = await initial(given.has("init") ? "init" : "from-hooked", given, specs[0]);
   return {

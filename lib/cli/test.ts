@@ -47,9 +47,10 @@ export const testFiles = (names: readonly string[]): string[] =>
 const BESIDE = [
   /(?:notebook\/(?:browser|notebooks|delivery|trust)|page\/(?:page|suite))_test\.ts$/, // Jupyter and a browser
   /(?:cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
+  /tests\/(?:engine|reference)\/.*_test\.ts$/, // engines, which leave a processor idle where a driver compiles
 ];
 
-/** The files in lanes: those of a lane run one after the other, for GPU tests side by side only wait for each other. */
+/** The files in lanes: those of a lane run one after the other, so that nearly all tests on a GPU do. */
 export function lanes(files: readonly string[]): string[][] {
   const rest = files.filter((file) => !BESIDE.some((lane) => lane.test(file)));
   return [rest, ...BESIDE.map((lane) => files.filter((file) => lane.test(file)))].filter((lane) => lane.length > 0);

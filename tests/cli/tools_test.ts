@@ -287,7 +287,7 @@ Deno.test("Jupyter is told of root and of a missing screen", () => {
 });
 
 Deno.test("tests that wait for other programs run beside the rest, and all are counted", () => {
-  const [first, jupyter, commands] = lanes(testFiles([]));
+  const [first, jupyter, commands, engines] = lanes(testFiles([]));
   assertEquals(
     jupyter,
     testFiles([
@@ -303,7 +303,8 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
     commands,
     testFiles(["cli/slurm_test", "cli/sweep_test", "cli/train_test", "cli/train_folder_test", "lab/store_test", "kill_test"]),
   );
-  assertEquals([...first, ...jupyter, ...commands].sort(), testFiles([]));
+  assertEquals(engines, testFiles(["tests/engine/", "tests/reference/"]));
+  assertEquals([...first, ...jupyter, ...commands, ...engines].sort(), testFiles([]));
   assertEquals(lanes(["tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"]]);
   assertEquals(sum([{ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }]), { passed: 4, failed: 1, skipped: 2 });
 });

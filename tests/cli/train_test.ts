@@ -10,6 +10,8 @@ import { ended, ENGINE, filesIn, folder, start, TINY, train, trained, UNFLAGGED 
 const request = async (...args: string[]) => await readRequest(args) as Request;
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
 
+const TAKEN = "0123456789abcdef@40:embed:fedcba9876543210";
+
 Deno.test("every field of the spec has a flag that sets it", async () => {
   const from = { ...PRESETS["one-layer"] };
   const values: Record<string, [string, unknown]> = {
@@ -34,6 +36,7 @@ Deno.test("every field of the spec has a flag that sets it", async () => {
     "filter-window": ["7", 7],
     "decay-groups": ["mlp", "mlp"],
     "tied": ["true", true],
+    "taken": [TAKEN, TAKEN],
     "extra-classes": ["3", 3],
     "split": ["mirrored", "mirrored"],
     "noise-labels": ["any", "any"],

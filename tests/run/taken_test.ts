@@ -74,7 +74,7 @@ Deno.test("--from, --take and --freeze: a checkpoint's setting, its tensors, fro
         [`--from ${file} --take heads`, /--take: must be all, or some of .* "heads"/],
         [`--from 12 --take embed --db ${path("no.db")}`, /must be a checkpoint or a run of .*, there is neither/],
         [`--from ${file} --take embed --freeze all`, /frozen must be such that some group is trained/],
-        [`--from ${file} --take embed --freeze embed,pos,attn,mlp,unembed`, /frozen must leave some of its tensors trained/],
+        [`--from ${file} --take embed --freeze embed,pos,attn,mlp,unembed`, /frozen must be without some of this model's groups/],
         [`--from ${file} --take embed --d-model 8`, /size must be/],
       ] as const
     ) {
