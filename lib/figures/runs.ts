@@ -39,9 +39,8 @@ const lasted = (runs: readonly Curve[]) =>
 /** How far unfinished runs are: the title of their figure meanwhile. */
 export function progress(runs: readonly Curve[], steps: number): string {
   const [memorised, grokked] = [runs.filter((run) => run.memorisationStep !== null), runs.filter((run) => run.grokkingStep !== null)];
-  return `Step ${count(lastStep(runs))} of ${
-    count(steps)
-  }: of ${runs.length} networks ${memorised.length} memorised, ${grokked.length} grokked`;
+  const networks = `of ${runs.length} network${runs.length === 1 ? "" : "s"}`;
+  return `Step ${count(lastStep(runs))} of ${count(steps)}: ${networks} ${memorised.length} memorised, ${grokked.length} grokked`;
 }
 
 /** What these runs learn, and how many answers there are, where all agree. */

@@ -63,7 +63,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     />12 of 12<.{0,60}>125<.{0,60}>264<.{0,60}>-139<.{0,60}>-308 to 30</,
     /AdamW, no\sdecay: fewer than half.+OrthoGrad, no\sdecay: half by step 800; StableMax, no\sdecay: fewer than half/,
     /None of 3 is told apart from AdamW/,
-    /Than Muon \+ Grokfast-EMA: AdamW, Muon and Grokfast-EMA sooner; none later/,
+    /Than Muon \+ Grokfast: AdamW, Muon and Grokfast-EMA sooner; none later/,
   ],
   "08_norms.ipynb": [
     /\*\*Initial scale\*\*, grokking: later with 4 than with 1\. With 4 it takes 3\.1 times as long/,

@@ -58,7 +58,7 @@ export const CHOSEN: Readonly<Record<string, Cell>> = {
   "SignSGD": { lr: 0.01, weightDecay: 0.3 },
   "Adam with L2": { lr: 0.01, weightDecay: 0.001 },
   "SGD": { lr: 0.3, weightDecay: 0.001 },
-  "Muon + Grokfast-EMA": { lr: 0.03, weightDecay: 0.3 },
+  "Muon + Grokfast": { lr: 0.03, weightDecay: 0.3 },
   "AdamW, no decay": { lr: 0.03, weightDecay: 0 },
   "OrthoGrad, no decay": { lr: 0.01, weightDecay: 0 },
   "StableMax, no decay": { lr: 0.01, weightDecay: 0 },

@@ -116,7 +116,7 @@ const SGD: Method = {
 /** The two best in the tuning that can stand together: one an optimiser, the other a filter. Tuned anew, over Muon's cells. */
 export const TOGETHER: Method = {
   ...MUON,
-  name: "Muon + Grokfast-EMA",
+  name: "Muon + Grokfast",
   optim: (cell) => ({ ...MUON.optim(cell), ...GROKFAST_EMA.optim(cell) }),
   published: [],
 };
