@@ -46,7 +46,7 @@ export const testFiles = (names: readonly string[]): string[] =>
 /** Tests that wait much for programs of their own, by what they start: on two cores such a lane leaves room for others beside it. */
 const BESIDE = [
   /(?:notebook\/(?:browser|notebooks|delivery|trust)|page\/(?:page|suite))_test\.ts$/, // Jupyter and a browser
-  /(?:cli\/(?:slurm|sweep|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
+  /(?:cli\/(?:slurm|sweep|sweep_refusals|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
   /tests\/(?:engine|reference)\/.*_test\.ts$/, // engines, which leave a processor idle where a driver compiles
 ];
 

@@ -301,7 +301,15 @@ Deno.test("tests that wait for other programs run beside the rest, and all are c
   );
   assertEquals(
     commands,
-    testFiles(["cli/slurm_test", "cli/sweep_test", "cli/train_test", "cli/train_folder_test", "lab/store_test", "kill_test"]),
+    testFiles([
+      "cli/slurm_test",
+      "cli/sweep_test",
+      "cli/sweep_refusals_test",
+      "cli/train_test",
+      "cli/train_folder_test",
+      "lab/store_test",
+      "kill_test",
+    ]),
   );
   assertEquals(engines, testFiles(["tests/engine/", "tests/reference/"]));
   assertEquals([...first, ...jupyter, ...commands, ...engines].sort(), testFiles([]));

@@ -1,0 +1,50 @@
+/** `deno task sweep` as a process, on a grid of six small runs. */
+import { ROOT } from "../../lib/cli/process.ts";
+
+/** What most people have, and nothing has to be compiled for it. */
+export const ENGINE = "cpu";
+
+/** Six runs of two shapes, a second or two of training in all, with batches that are drawn. */
+export const GRID = {
+  question: "Does anything get lost?",
+  margin: 100,
+  grid: {
+    preset: "one-layer",
+    data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
+    model: { dModel: 8, heads: 2 },
+    optim: { lr: 0.01 },
+    schedule: { steps: 240, evalEvery: 10 },
+    seed: "0..2",
+  },
+};
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const command = (...args: string[]) => commandIn({}, ...args);
+export const commandIn = (environment: Record<string, string>, ...args: string[]) =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "lib/cli/sweep.ts", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...environment },
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+export const ended = ({ code, stdout, stderr }: Deno.CommandOutput): Ended => {
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+};
+
+/** The arguments that sweep the grid into a database. */
+export const into = (db: string, ...more: string[]) => ["--grid", `${db}.json`, "--db", db, "--engine", ENGINE, ...more];
+export const prepare = (db: string, grid: object = { name: "night", ...GRID }) =>
+  Deno.writeTextFileSync(`${db}.json`, JSON.stringify(grid));
+
+export async function sweep(db: string, ...more: string[]): Promise<Ended> {
+  prepare(db);
+  return ended(await command(...into(db, ...more)).output());
+}
