@@ -11,6 +11,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT, run } from "../../lib/cli/process.ts";
+import { runTraining } from "../../lib/cli/restart.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { range } from "../../lib/lab/experiment.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
@@ -34,9 +35,11 @@ async function secondsPerUpdate(preset: PresetName, rows: number, engine: Engine
       for await (const _ of trainer.advance(updates));
       return performance.now() - began;
     };
+    // What compiles does so in the first update and evaluation.
+    await time(1);
     // Whole stretches between evaluations, so that these count with their share.
     let updates = evalEvery, took = await time(updates);
-    do took = await time(updates *= 2); while (took < MEASURE / 2);
+    while (took < MEASURE / 2) took = await time(updates *= 2);
     return took / 1000 / updates / trainer.rows.length;
   } finally {
     trainer.dispose();
@@ -73,8 +76,9 @@ async function intoReadme(table: string, measured: string): Promise<void> {
   await run(Deno.execPath(), ["fmt", "--quiet", path]);
 }
 
-if (import.meta.main) {
+async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
+    args,
     options: {
       "engine": { type: "string" },
       "rows": { type: "string", default: "16" },
@@ -89,8 +93,9 @@ if (import.meta.main) {
   const engine = values["no-speed"] ? null : await openEngine(values.engine as EngineName | undefined);
   const rows: string[][] = [];
   for (const preset of presets) {
-    if (engine) console.error(`${preset} …`);
-    rows.push(row(preset, engine && await secondsPerUpdate(preset, Number(values.rows), engine), cores));
+    const seconds = engine && await secondsPerUpdate(preset, Number(values.rows), engine);
+    if (seconds !== null) console.error(`${preset}: ${figure(1000 * seconds)} ms an update of a run`);
+    rows.push(row(preset, seconds, cores));
   }
   const table = markdown([LINE, ...rows]);
   const measured = engine
@@ -100,4 +105,7 @@ if (import.meta.main) {
     : "Core hours depend on the machine: `deno run -A tests/bench/core_hours.ts --readme` measures them and fills them in.";
   console.log(`${table}\n\n${measured}`);
   if (values.readme) await intoReadme(table, measured);
+  return 0;
 }
+
+if (import.meta.main) await runTraining(main);
