@@ -7,7 +7,6 @@
  * Prints the table; `--readme` puts it into README, between its two markers. Without `--no-speed`, every preset trains for some seconds, so
  * the machine must be quiet. Runs that end early cost less than what is said: here all do all their steps.
  */
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT, run } from "../../lib/cli/process.ts";
@@ -99,9 +98,7 @@ async function main(args: string[]): Promise<number> {
   }
   const table = markdown([LINE, ...rows]);
   const measured = engine
-    ? `Core hours: engine ${engine.info.engine}, ${engine.info.adapter}, ${values.rows} runs at once on ${cores} cores of ${
-      cpus()[0]?.model.trim()
-    }.`
+    ? `Core hours: engine ${engine.info.engine}, ${engine.info.adapter}; ${values.rows} runs at once, all ${cores} cores counted.`
     : "Core hours depend on the machine: `deno run -A tests/bench/core_hours.ts --readme` measures them and fills them in.";
   console.log(`${table}\n\n${measured}`);
   if (values.readme) await intoReadme(table, measured);
