@@ -106,13 +106,17 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
  * @throws Error where there is no such run, it has no checkpoint or a broken one, or its operation is none that a probe can read.
  */
 export async function probeRun(lab: Lab, idOrHash: number | string, options: ProbeOptions = {}): Promise<CheckpointedRun & Probe> {
+  const run = findCheckpoints(lab, idOrHash);
+  return { ...run, ...await probe(run.spec, run.checkpoints, options) };
+}
+
+/** `findRun`, of a run that has a checkpoint. @throws Error where it hasn't, too. */
+export function findCheckpoints(lab: Lab, idOrHash: number | string): CheckpointedRun {
   const run = findRun(lab, idOrHash), { id, hash, checkpoints } = run;
-  if (checkpoints.length === 0) {
-    throw new Error(
-      `Cannot probe run ${id} (${hash}): it must have a checkpoint in ${lab.folder}, there is none; keep "checkpoint" keeps one`,
-    );
-  }
-  return { ...run, ...await probe(run.spec, checkpoints, options) };
+  if (checkpoints.length > 0) return run;
+  throw new Error(
+    `Cannot probe run ${id} (${hash}): it must have a checkpoint in ${lab.folder}, there is none; keep "checkpoint" keeps one`,
+  );
 }
 
 /**

@@ -1,0 +1,57 @@
+/** Norms, logits and spectra of runs over their checkpoints, whatever they learn: `weight_measures.ts` has the measures. */
+import type { Checkpoint } from "../analysis/network/reading.ts";
+import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
+import { pairLogits } from "../reference/activations.ts";
+import { dataset } from "../run/operations.ts";
+import type { RunSpec } from "../run/spec.ts";
+import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, type StoredCheckpoint } from "./probe.ts";
+import type { Lab, StoredRun } from "./store.ts";
+
+/** A run as its weights show it. */
+export interface WeightCourse {
+  readonly spec: RunSpec;
+  /** One per checkpoint, in the order of their steps; at least one. */
+  readonly readings: readonly WeightReading[];
+}
+
+export type WeightOptions = Omit<ProbeOptions, "layer">;
+
+/** Measures the checkpoints of a run: `probeWeights(run.spec, [run.snapshot])`. @throws Error where there is none, or one isn't this model's. */
+export async function probeWeights(
+  spec: RunSpec,
+  checkpoints: readonly (Checkpoint | StoredCheckpoint)[],
+  { onRead, ...options }: WeightOptions = {},
+): Promise<WeightCourse> {
+  const inOrder = checkpoints.toSorted((x, y) => x.step - y.step), readings: WeightReading[] = [], examples = dataset(spec.data, spec.seed);
+  if (inOrder.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
+  for (const checkpoint of inOrder) {
+    const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;
+    readings.push(weightReading(spec, { step, params }, examples, await pairLogits(spec, params, examples, options)));
+    onRead?.(readings.length, inOrder.length);
+  }
+  return { spec, readings };
+}
+
+/** A run of the lab, measured at all of its checkpoints. @throws Error where there is no such run, or it has no checkpoint or a broken one. */
+export async function probeWeightsOf(
+  lab: Lab,
+  idOrHash: number | string,
+  options: WeightOptions = {},
+): Promise<CheckpointedRun & WeightCourse> {
+  const run = findCheckpoints(lab, idOrHash);
+  return { ...run, ...await probeWeights(run.spec, run.checkpoints, options) };
+}
+
+/**
+ * The runs of an experiment that have checkpoints, measured at all of them, in its order.
+ * @throws Error where there is no such experiment, none of its runs has a checkpoint, or one is broken.
+ */
+export async function probeWeightsOfAll(lab: Lab, experiment: string, options: WeightOptions = {}): Promise<(StoredRun & WeightCourse)[]> {
+  const all: (StoredRun & WeightCourse)[] = [];
+  for (const run of lab.runs(experiment)) {
+    const { checkpoints } = findRun(lab, run.id);
+    if (checkpoints.length > 0) all.push({ ...run, ...await probeWeights(run.spec, checkpoints, options) });
+  }
+  if (all.length > 0) return all;
+  throw new Error(`Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has`);
+}
