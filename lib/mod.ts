@@ -48,6 +48,7 @@ export { Lab } from "./lab/store.ts";
 export { replay } from "./lab/boundary.ts";
 export { attentionRuns } from "./lab/attention.ts";
 export { byNeurons, probe, probeRuns } from "./lab/probe.ts";
+export { probeWeights, probeWeightsOf, probeWeightsOfAll } from "./lab/probe_weights.ts";
 export { EXPERIMENTS } from "./studies/mod.ts";
 
 // Cells: training while you look, sweeps, records, tables.

@@ -1,18 +1,24 @@
 /** `deno task probe`: analyses a run of the lab at each of its checkpoints. Results go to stdout. */
 import { largestFrequency } from "../analysis/network/fourier.ts";
+import { slingshots } from "../analysis/runs/slingshots.ts";
+import { groupNormFigure } from "../figures/group_norms.ts";
 import { progressFigure } from "../figures/progress.ts";
 import { representationFigure } from "../figures/representations.ts";
+import type { Figure } from "../figures/theme.ts";
 import { writeWhole } from "../run/files.ts";
 import { byNeurons, probeRun } from "../lab/probe.ts";
+import { probeWeightsOf, probeWeightsOfAll, type WeightCourse } from "../lab/probe_weights.ts";
 import { experimentReadings, progressRow, readingsCsv } from "../lab/readings.ts";
-import { Lab } from "../lab/store.ts";
-import { taskName } from "../run/operations.ts";
+import { Lab, type StoredRun } from "../lab/store.ts";
 import { quote } from "../run/quote.ts";
+import { specHash } from "../run/spec.ts";
 import { Closed, stdout } from "./db_query.ts";
 import { exists, here, prepareFile } from "./files.ts";
 import { type Flag, flagHelp, type Given, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
+import { WEIGHT_COLUMNS, weightCsv, weightJson, weightText } from "./probe_weights.ts";
+import { percent, runWords, short, slingshotWords } from "./probe_words.ts";
 import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
@@ -21,13 +27,20 @@ export const FLAGS: Record<string, Flag> = {
   "experiment": { value: "NAME", help: "in place of a run: all runs of an experiment that have weights, as CSV" },
   "db": { value: "FILE", help: "the lab's database [data/lab.db]" },
   "by": { value: "RULE", help: "which key frequencies table and figure go by: logits, or neurons (the paper's rule) [logits]" },
-  "figure": { value: "FILE", help: "draws what was found, as .svg or .png: progress over the checkpoints, or the weights at one of them" },
-  "json": { help: "as JSON, numbers in full, with spectra and the norm of every tensor" },
+  "weights": {
+    help: "norms by group of tensors, scale of the logits and rank of the embedding, of any operation, in place of frequencies",
+  },
+  "figure": {
+    value: "FILE",
+    help: "draws what was found, as .svg or .png: progress over the checkpoints, the weights at one of them, or norms by group",
+  },
+  "json": { help: "as JSON, numbers in full, with slingshots, and of frequencies the spectra and the norm of every tensor" },
   "csv": { help: "as CSV, numbers in full" },
   "help": { help: "this text" },
 };
 
-const HELP = `Analyses a run at each of its checkpoints: how much of what it computes depends on a few frequencies.
+const HELP =
+  `Analyses a run at each of its checkpoints: how much of what it computes depends on a few frequencies, or what its weights are like.
 
   deno task probe --run ID|HASH [flags]
   deno task probe --experiment NAME --csv
@@ -46,18 +59,20 @@ Columns
 The run's key frequencies are those of its last checkpoint. --json and --csv have both rules. After Nanda et al., "Progress measures
 for grokking via mechanistic interpretability" (ICLR 2023). For x_plus_y and x_minus_y. TensorFlow.js computes; no GPU is needed.
 
+${WEIGHT_COLUMNS}
+Slingshots are spikes of the training loss: ten times the median of the ten evaluations before, and half of the way back on a
+logarithmic scale within ten. Spikes between two evaluations are missed. After Thilak et al., "The slingshot mechanism" (2022).
+
 Examples
   deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
   deno task probe --run 12 --figure run12.svg
+  deno task probe --run 12 --weights
   deno task probe --run 5e052dd66747549a --csv > probe.csv
   deno task probe --experiment nanda --csv > data/recorded/nanda/readings.csv
 `;
 
 export async function main(args: string[]): Promise<number> {
-  const given = parse(args, FLAGS),
-    word = given.get("run"),
-    path = given.get("db") as string ?? LAB,
-    file = given.get("figure") as string | undefined;
+  const given = parse(args, FLAGS), path = given.get("db") as string ?? LAB, file = given.get("figure") as string | undefined;
   if (given.has("help")) {
     tell(HELP);
     return 0;
@@ -66,29 +81,46 @@ export async function main(args: string[]): Promise<number> {
   if (rule !== "logits" && rule !== "neurons") {
     throw new Error(`Cannot use --by: must be logits or neurons, current value is ${quote(rule)}`);
   }
+  if (given.has("by") && given.has("weights")) throw new Error("Cannot use --by and --weights together: must be one of them");
   if (given.has("experiment")) return await ofExperiment(given, path);
-  if (typeof word !== "string") throw new Error("Cannot do without --run: must have a value, there is none");
+  if (!given.has("run")) throw new Error("Cannot do without --run: must have a value, there is none");
   if (given.has("csv") && given.has("json")) throw new Error("Cannot use --csv and --json together: must be one of them");
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
     throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${quote(file)}`);
   }
-  if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
+  await mustBeThere(path);
   if (file !== undefined) await prepareFile("--figure", file);
   using lab = Lab.open(path, { readOnly: true });
-  const probed = await probeRun(lab, word, { onRead: told });
-  const shown = rule === "neurons" ? byNeurons(probed) : probed;
+  const { figure, text } = await (given.has("weights") ? weightsOf : frequenciesOf)(lab, given, rule);
   if (file !== undefined) {
-    const figure = shown.readings.length > 1 ? progressFigure([shown]) : representationFigure(shown);
-    await writeWhole(file, file.endsWith(".svg") ? figure.svg : (await import("../figures/render.ts")).png(figure));
+    const drawn = figure();
+    await writeWhole(file, file.endsWith(".svg") ? drawn.svg : (await import("../figures/render.ts")).png(drawn));
   }
-  try {
-    using out = stdout();
-    out.write(given.has("json") ? json(probed) : given.has("csv") ? readingsCsv([{ readings: probed.readings }]) : text(shown, probed));
-  } catch (error) {
-    if (!(error instanceof Closed)) throw error;
-  }
+  print(text);
   if (file !== undefined) say(`Figure: ${here(file)}`);
   return 0;
+}
+
+/** What is found in a run: its figure, and what goes to stdout. */
+interface Found {
+  readonly figure: () => Figure;
+  readonly text: string;
+}
+
+async function frequenciesOf(lab: Lab, given: Given, rule: string): Promise<Found> {
+  const probed = await probeRun(lab, given.get("run") as string, { onRead: told }), shown = rule === "neurons" ? byNeurons(probed) : probed;
+  return {
+    figure: () => shown.readings.length > 1 ? progressFigure([shown]) : representationFigure(shown),
+    text: given.has("json") ? json(probed) : given.has("csv") ? readingsCsv([{ readings: probed.readings }]) : text(shown, probed),
+  };
+}
+
+async function weightsOf(lab: Lab, given: Given): Promise<Found> {
+  const probed = await probeWeightsOf(lab, given.get("run") as string, { onRead: told });
+  return {
+    figure: () => groupNormFigure([probed]),
+    text: given.has("json") ? weightJson(probed) : given.has("csv") ? weightCsv([{ readings: probed.readings }]) : weightText(probed),
+  };
 }
 
 /** All runs of an experiment in one table, each line with its run's hash. */
@@ -98,16 +130,30 @@ async function ofExperiment(given: Given, path: string): Promise<number> {
     const are = others.map((flag) => `--${flag}`).join(" and ") || "none";
     throw new Error(`Cannot use --experiment: must stand with --csv and without --run, --by, --figure and --json, current value is ${are}`);
   }
-  if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
+  await mustBeThere(path);
   using lab = Lab.open(path, { readOnly: true });
-  const table = await experimentReadings(lab, given.get("experiment") as string, { onRead: told });
+  const name = given.get("experiment") as string, options = { onRead: told };
+  const hashed = (run: StoredRun & WeightCourse) => ({ hash: specHash(run.spec), readings: run.readings });
+  print(
+    given.has("weights")
+      ? weightCsv((await probeWeightsOfAll(lab, name, options)).map(hashed))
+      : await experimentReadings(lab, name, options),
+  );
+  return 0;
+}
+
+async function mustBeThere(path: string): Promise<void> {
+  if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
+}
+
+/** To stdout, as far as someone reads it. */
+function print(text: string): void {
   try {
     using out = stdout();
-    out.write(table);
+    out.write(text);
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
   }
-  return 0;
 }
 
 /** On a terminal, each checkpoint takes seconds. */
@@ -119,7 +165,7 @@ function told(read: number, of: number): void {
 
 type Probed = Awaited<ReturnType<typeof probeRun>>;
 
-function json({ id, hash, keys, neuronKeys, readings }: Probed): string {
+function json({ id, hash, metrics, keys, neuronKeys, readings }: Probed): string {
   const lines = readings.map((reading) => {
     const { embedding, features, logits, weightNorms } = reading;
     const power = { embedding: [...embedding], features: [...features], logits: [...logits] };
@@ -127,7 +173,7 @@ function json({ id, hash, keys, neuronKeys, readings }: Probed): string {
   });
   const head = `"run": ${id},\n  "hash": "${hash}",\n  "key_frequencies": ${JSON.stringify(keys)},\n  "neuron_key_frequencies": ${
     JSON.stringify(neuronKeys)
-  }`;
+  },\n  "slingshots": ${JSON.stringify(slingshots(metrics))}`;
   return `{\n  ${head},\n  "checkpoints": [\n${lines.join(",\n")}\n  ]\n}\n`;
 }
 
@@ -135,10 +181,8 @@ const HEAD = ["step", "train acc", "val acc", "key frequencies", "explained", "r
 
 /** The table by one rule, and how both rules end; `probed` is as measured, `shown` by the rule. */
 function text(shown: Probed, probed: Probed): string {
-  const { id, hash, spec, rule, readings, memorisationStep, grokkingStep } = shown;
-  const { data: { operation, prime }, model: { dModel }, optim: { weightDecay }, seed } = spec, h = largestFrequency(prime);
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`,
-    both = (loss: number, acc: number) => `${short(loss)} ${percent(acc).padStart(7)}`;
+  const { spec, rule, readings } = shown, h = largestFrequency(spec.data.prime);
+  const both = (loss: number, acc: number) => `${short(loss)} ${percent(acc).padStart(7)}`;
   const list = (keys: readonly number[], none: string) => keys.length > 8 ? `${keys.length} of ${h}` : keys.join(" ") || none;
   const lines = readings.map(({ step, whole, restricted, excluded, ...reading }) => [
     String(step),
@@ -152,24 +196,19 @@ function text(shown: Probed, probed: Probed): string {
     percent(reading.neuronShare),
     reading.weightNorm.toPrecision(3),
   ]);
-  const moments = [`memorised at ${memorisationStep ?? "–"}`, `grokked at ${grokkingStep ?? "–"}`].join(", ");
   const ending = ({ keys, readings }: Probed, name: string) => {
     const { restricted, excluded } = readings.at(-1)!; // there is one at least
     return `${name} ${list(keys, "none")} (restricted ${both(restricted.loss, restricted.acc)}, excluded ${
       both(excluded.trainLoss, excluded.trainAcc)
     })`;
   };
-  return `Run ${id} (${hash}): ${
-    taskName(operation, prime)
-  }, d_model ${dModel}, weight decay ${weightDecay}, seed ${seed}; ${moments}\n\n` +
+  return `${runWords(shown)}\n\n` +
     `${table([HEAD, ...lines], [3])}\n\n` +
     `Key frequencies at step ${readings.at(-1)!.step}: ${ending(probed, "by the logits")}, ${
       ending(byNeurons(probed), "by the neurons")
     }.\n` +
-    `Explained, restricted and excluded above go by those of the ${rule}. --help says what they are.\n`;
+    `Explained, restricted and excluded above go by those of the ${rule}. --help says what they are.\n` +
+    `${slingshotWords(shown)}\n`;
 }
-
-/** Three digits that count. */
-const short = (loss: number) => loss !== 0 && loss < 0.001 ? loss.toExponential(1) : loss.toPrecision(3);
 
 if (import.meta.main) await run(main);

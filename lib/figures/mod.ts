@@ -14,6 +14,7 @@ export { moduliFigure } from "./boundary/moduli.ts";
 export { boundaryHeatMap } from "./boundary/heat_map.ts";
 export { surfaceView } from "./boundary/surface_view.ts";
 export { capacityMap } from "./capacity_map.ts";
+export { groupNormFigure } from "./group_norms.ts";
 export { grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "./curves.ts";
 export { dashboard } from "./dashboard.ts";
 export { differenceFigure } from "./differences.ts";

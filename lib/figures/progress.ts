@@ -120,7 +120,8 @@ export function structurePanel(runs: readonly ProgressRun[], x: StepScale, heigh
   return linesPanel({ lines, x, y, label, height, top: MARGIN.close, moments: medianMoments(runs, x), named: false });
 }
 
-interface Drawn {
+/** A line with what it shows. */
+export interface Drawn {
   readonly line: Line;
   readonly bands: readonly Band[];
   /** Whether each is a reading of its own, with a dot. */
@@ -130,15 +131,21 @@ interface Drawn {
 const drawn = (line: Line, all: readonly Band[], x: StepScale): Drawn => {
   return { line, bands: thin(all.filter(({ step }) => step >= x.domain[0]), x.pixel), dots: false };
 };
-const measured = (line: Line, runs: readonly ProgressRun[], x: StepScale, of: (reading: Progress) => number): Drawn => {
+/** What readings of several runs show, as their median. */
+export const measured = <Of extends { readonly step: number }>(
+  line: Line,
+  runs: readonly { readonly readings: readonly Of[] }[],
+  x: StepScale,
+  of: (reading: Of) => number,
+): Drawn => {
   return { ...drawn(line, bandsOf(runs.map(({ readings }) => readings), of), x), dots: true };
 };
 
-interface Lines {
+export interface Lines {
   readonly lines: readonly Drawn[];
   readonly x: StepScale;
-  readonly y: ReturnType<typeof lossScale> | {
-    readonly type: "linear";
+  readonly y: {
+    readonly type: "linear" | "log";
     readonly domain: readonly [number, number];
     readonly ticks: readonly number[];
     readonly format: (value: number) => string;
@@ -147,12 +154,15 @@ interface Lines {
   readonly height: number;
   readonly top: number;
   readonly moments: ReturnType<typeof medianMoments>;
+  /** Whether its moments are named above it. */
   readonly named: boolean;
+  /** Whether it is the last one, which names the axis of steps. Default: false. */
+  readonly last?: boolean;
 }
 
 /** Lines that are named at their ends. */
-function linesPanel({ lines, x, y, label, height, top, moments, named }: Lines): Panel {
-  const bottom = 32, place = y.type === "log" ? Math.log : (value: number) => value, [low, high] = y.domain;
+export function linesPanel({ lines, x, y, label, height, top, moments, named, last = false }: Lines): Panel {
+  const bottom = last ? MARGIN.bottom : 32, place = y.type === "log" ? Math.log : (value: number) => value, [low, high] = y.domain;
   const pixel = (value: number) => top + (height - top - bottom) * (place(high) - place(Math.max(low, value))) / (place(high) - place(low));
   const ends = apart(lines.flatMap(({ line, bands }) => bands.length > 0 ? [{ line, at: pixel(bands.at(-1)!.mid) }] : []));
   return panel({
@@ -160,7 +170,7 @@ function linesPanel({ lines, x, y, label, height, top, moments, named }: Lines):
     x: { type: x.type, domain: x.domain },
     y: { type: y.type, domain: y.domain, clamp: true },
     marks: [
-      ...axes(stepAxis(x, false), { ticks: y.ticks, format: y.format, label }, top),
+      ...axes(stepAxis(x, last), { ticks: y.ticks, format: y.format, label }, top),
       ...lines.flatMap(({ line, bands, dots }) => [
         ...curve(line, bands),
         ...dots ? [Plot.dot(bands, { x: "step", y: "mid", r: 2.2, fill: line.color, ariaDescription: `${line.name} reading` })] : [],
