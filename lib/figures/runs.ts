@@ -7,8 +7,15 @@ import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { count } from "../analysis/words.ts";
 
-/** What these runs show, in one sentence: the title of their figure. */
-export function finding(runs: readonly Curve[]): string {
+/** What these runs show, in one sentence: the title of their figure. Those that diverged before they grokked are counted at its end. */
+export function finding(all: readonly Curve[]): string {
+  const runs = all.filter(({ status, grokkingStep }) => status !== "failed" || grokkingStep !== null), diverged = all.length - runs.length;
+  if (diverged === 0) return shown(runs);
+  if (runs.length === 0) return `${diverged === 1 ? "The network" : `All ${diverged} networks`} diverged before grokking`;
+  return `${shown(runs)}; ${diverged} more diverged`;
+}
+
+function shown(runs: readonly Curve[]): string {
   if (runs.every(({ metrics }) => metrics.length === 0)) return "Nothing has been trained yet";
   const n = runs.length;
   const memorised = runs.filter((run) => run.memorisationStep !== null).length,

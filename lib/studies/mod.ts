@@ -8,12 +8,13 @@ import { KNOBS } from "./lessons/knobs.ts";
 import { NORMS } from "./norms/experiments.ts";
 import { NANDA, REPRESENTATIONS } from "./representations/mod.ts";
 import { SHORTCUTS, SHORTCUTS_MORE, SHORTCUTS_TUNING, SHORTCUTS_WAITING } from "./shortcuts/experiments.ts";
-import { TINY_LIVE, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
+import { TINY_LIVE, TINY_LIVE_LONG, TINY_LIVE_TIPS } from "./lessons/tiny_live.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   ...BOUNDARIES_IN_SMALL,
   ...KNOBS,
   TINY_LIVE,
+  TINY_LIVE_LONG,
   TINY_LIVE_TIPS,
   ...CAPACITIES,
   ...ATTENTIONS,

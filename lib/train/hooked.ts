@@ -11,8 +11,10 @@ import { named } from "./weights.ts";
 /** How TransformerLens calls what a field of the model says; an activation that isn't here it has not. */
 export const ACTIVATIONS: Readonly<Record<string, string>> = { gelu: "gelu", relu: "relu" };
 export const DIRECTIONS: Readonly<Record<string, string>> = { causal: "causal", none: "bidirectional" };
+/** By `normKind`. */
+export const NORMS: Readonly<Record<string, string>> = { layer: "LN", rms: "RMS" };
 
-/** Added to the variance of a LayerNorm before its root, in every engine. */
+/** Added to the variance of a LayerNorm, or the mean square of an RMSNorm, before its root, in every engine. */
 export const EPS = 1e-5;
 
 /** The sizes of a model's tensors, but for the rows of its position table. */
@@ -31,7 +33,7 @@ export const configSizes = ({ L, D, H, K, M, V, C }: ModelSizes, context: number
 });
 
 /** Of the fields that came later, those with which a model stays one that TransformerLens has. */
-const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses", "taken"];
+const HELD: readonly string[] = ["biasesIn", "initSigmas", "positionInit", "extraClasses", "initScale", "normKind", "taken"];
 
 /** Why TransformerLens doesn't give a model's logits, and whether it reads its weights all the same. */
 export interface Obstacle {
@@ -72,7 +74,7 @@ export function hookedConfig(spec: RunSpec): Readonly<Record<string, string | nu
   return {
     ...configSizes(sizes(spec), model.context),
     act_fn: ACTIVATIONS[model.activation] ?? null,
-    normalization_type: model.norm === "none" ? null : "LN",
+    normalization_type: model.norm === "none" ? null : NORMS[model.normKind],
     eps: EPS,
     attention_dir: DIRECTIONS[model.mask],
     positional_embedding_type: "standard",

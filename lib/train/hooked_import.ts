@@ -16,7 +16,7 @@ export const isNorm = (name: string) => /^(blocks\.\d+\.ln[12]|ln_final)\.[wb]$/
 
 /**
  * Flat parameters f32[P] for a run's model, from weights, a checkpoint, or a state dict of TransformerLens: its buffers are skipped, so
- * are biases that the model has not where they are zero; other types of floats become float32; where LayerNorm is folded, its weights are
+ * are biases that the model has not where they are zero; other types of floats become float32; where norms are folded, their weights are
  * 1 and 0.
  * @returns with them, a line about what isn't in the file as it is in the parameters.
  * @throws Error in one line where the file is not there, not safetensors, or doesn't hold just this model's tensors.
@@ -29,7 +29,7 @@ export async function importWeights(path: string, spec: RunSpec): Promise<{ para
     if (!folded || !isNorm(name)) return widened(path, stored, name, dims);
     return new Float32Array(dims[0]).fill(name.endsWith(".w") ? 1 : 0);
   });
-  const notes = folded ? [`${path} has no LayerNorm weights, as where LayerNorm is folded: they begin at 1 and 0`] : [];
+  const notes = folded ? [`${path} has no weights of norms, as where they are folded: scales begin at 1, shifts at 0`] : [];
   return { params, notes: [...conversions(path, tensors, spec), ...notes] };
 }
 

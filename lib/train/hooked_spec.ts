@@ -8,7 +8,7 @@ import { reason } from "../run/files.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import { PRESETS, type RunInput, runInput, tokenNames } from "../run/spec.ts";
-import { ACTIVATIONS, configSizes, DIRECTIONS, EPS } from "./hooked.ts";
+import { ACTIVATIONS, configSizes, DIRECTIONS, EPS, NORMS } from "./hooked.ts";
 import { biasesIn, isNorm, sizesIn, type Tensors } from "./hooked_import.ts";
 import { readFile } from "./safetensors.ts";
 import { storedSpec } from "./weights.ts";
@@ -87,7 +87,8 @@ function shapeFacts(tensors: Tensors, { L, D, H, M, V, C, context }: Found, give
     ...{ layers: L, dModel: D, heads: H, dMlp: M, context },
     // A position table may have rows that no token uses: then the sizes leave it open.
     ...tokens !== undefined && given.model?.tokens === undefined && { tokens },
-    ...tensors.keys().some(isNorm) && { norm: "pre" },
+    // RMSNorm has no shift.
+    ...tensors.keys().some(isNorm) && { norm: "pre", normKind: tensors.has("blocks.0.ln1.b") ? "layer" : "rms" },
   };
   return Object.entries(values).map(([name, value]) => ({ part: "model", name, value, source: "its tensors" }));
 }
@@ -155,11 +156,14 @@ const OPTIONAL: readonly string[] = ["n_heads", "d_mlp", "d_vocab", "d_vocab_out
 
 const reversed = (names: Readonly<Record<string, string>>) =>
   new Map<unknown, string>(Object.entries(names).map(([own, theirs]) => [theirs, own]));
-/** Fields that a config tells: its name for one and its default, and our values by its. `LNPre` stands for LayerNorm that is folded. */
+/** A kind of norm, and what stands for it where its weights are folded. */
+const KINDS = Object.entries(NORMS).flatMap(([own, theirs]) => [[theirs, own], [`${theirs}Pre`, own]] as const);
+/** Fields that a config tells: its name for one and its default, and our values by its. */
 const TOLD = {
   activation: ["act_fn", "relu", reversed(ACTIVATIONS)],
   mask: ["attention_dir", "causal", reversed(DIRECTIONS)],
-  norm: ["normalization_type", "LN", new Map<unknown, string>([["LN", "pre"], ["LNPre", "pre"], [null, "none"]])],
+  norm: ["normalization_type", "LN", new Map<unknown, string>([...KINDS.map(([theirs]) => [theirs, "pre"] as const), [null, "none"]])],
+  normKind: ["normalization_type", "LN", new Map<unknown, string>([...KINDS, [null, "layer"]])],
 } as const;
 
 /**

@@ -53,6 +53,13 @@ await runTraining(async (args) => {
     await keep({ work: "attention", figures });
     return 0;
   }
+  if (chosen.lesson) {
+    const { lessonFigures, lessonTable } = await import("./lesson.ts");
+    const figures = await lessonFigures(chosen.rounds, (line) => console.error(line));
+    console.log(`\n${lessonTable(figures)}`);
+    await keep({ work: "lesson", ...figures });
+    return 0;
+  }
   if (chosen.scaling) {
     const points = await scaling(engine, chosen.rounds, chosen.seconds, (line) => console.error(line));
     console.log(`\n${scalingTable(points)}`);

@@ -9,6 +9,7 @@ import { commit } from "../../lib/lab/environment.ts";
 import { peakOf } from "./peak.ts";
 import { roofline } from "./profile.ts";
 import { type Request, workOf } from "./protocol.ts";
+import { lessonTable } from "./lesson.ts";
 import { added, inTurns, stepsOfTurn } from "./turns.ts";
 import { digits, type Measurement, median, reference, summarise, table } from "./table.ts";
 
@@ -49,6 +50,19 @@ Deno.test("works take turns, each first in its turn, and what is added is a medi
   assertEquals(order.join(" "), "a0 b0 c0 b1 c1 a1 c2 a2 b2 a3 b3 c3");
   assertEquals(times.map(({ length }) => length), [3, 3, 3, 3]);
   assertEquals(added([1.25, 1.01, 0.9]), "1.0 % (-10.0 % to 25.0 %)");
+});
+
+Deno.test("the lesson's table: a median with its range for each engine, and how many times as fast one is", () => {
+  const engines = { cpu: { device: "two cores", seconds: [1, 2, 1.5] }, webgpu: { device: "llvmpipe", seconds: [12, 6, 9] } };
+  assertEquals(
+    lessonTable({ runs: 10, steps: 200, engines, ratios: [12, 3, 6] }),
+    [
+      "engine  device                  seconds",
+      "cpu     two cores   1.50 (1.00 to 2.00)",
+      "webgpu  llvmpipe   9.00 (6.00 to 12.00)",
+      "10 runs, 200 updates, evaluations included: cpu is 6.0 (3.0 to 12.0) times as fast as webgpu",
+    ].join("\n"),
+  );
 });
 
 Deno.test("a turn's steps are found by doubling, however long a device takes to be waited for", async () => {

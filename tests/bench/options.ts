@@ -21,6 +21,7 @@ export const HELP = `deno task bench: one training step (forward, backward, Adam
   --json FILE      writes all that was measured, with machine, versions and command
   --lab            what a sweep adds to training, and how fast the lab's database takes and gives, in place of the comparison
   --attention      what watching attention at every evaluation adds to training, in place of the comparison
+  --lesson         the first lesson's ten runs on cpu and webgpu, evaluations included, in place of the comparison
   --scaling        our engine as runs at once, width, depth and batch grow, on cpu threads too, in place of the comparison
   --profile        time, GFLOP/s, GB/s and share of the adapter's peak, kernel by kernel of our engine's step, in place of the comparison
   --engine NAME    webgpu or cpu, for --scaling and --profile [webgpu where there is a card, else cpu]; --profile on cpu times
@@ -44,6 +45,7 @@ export interface Options {
   readonly engine: Profiled | null;
   readonly lab: boolean;
   readonly attention: boolean;
+  readonly lesson: boolean;
 }
 
 /** @throws Error that names the flag, its value and what it must be. */
@@ -66,6 +68,7 @@ export function options(args: readonly string[]): Options | "help" {
       engine: text,
       lab: flag,
       attention: flag,
+      lesson: flag,
       help: { ...flag, short: "h" },
     },
   });
@@ -105,6 +108,7 @@ export function options(args: readonly string[]): Options | "help" {
       : fail("--engine", values.engine, "webgpu or cpu"),
     lab: values.lab ?? false,
     attention: values.attention ?? false,
+    lesson: values.lesson ?? false,
   };
 }
 

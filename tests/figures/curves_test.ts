@@ -125,6 +125,11 @@ Deno.test("titles state what the runs show", () => {
   );
   assertEquals(finding([run(0, null, null, 200)]), "The network has not memorised within 200 steps");
   assertEquals(finding([run(0, null, null, 200), run(1, null, null, 200)]), "None of 2 networks has memorised within 200 steps");
+  const failed = { ...run(2, 100, null, 0), status: "failed" };
+  assertEquals(finding([failed]), "The network diverged before grokking");
+  assertEquals(finding([failed, failed]), "All 2 networks diverged before grokking");
+  assertEquals(finding([run(0, null, null, 200), failed]), "The network has not memorised within 200 steps; 1 more diverged");
+  assertEquals(finding([{ ...run(0, 100, 4000), status: "failed" }]), finding([run(0, 100, 4000)]));
   assertEquals(finding([run(0, 300, 400)]), "The network generalises as it memorises: steps 300 and 400");
   assertEquals(finding([run(0, 100, 4000)]), "The network memorises around step 100 but generalises only around step 4,000");
   assertEquals(progress(mixed, 9000), "Step 5,000 of 9,000: of 10 networks 10 memorised, 6 grokked");

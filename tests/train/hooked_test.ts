@@ -82,7 +82,7 @@ Deno.test("hooked: a state dict with folded LayerNorm and buffers, its config be
     { layers: 2, dModel: 8, heads: 2, dMlp: 10, activation: "relu", norm: "pre", mask: "causal", biases: true, context: 7, prime: 5 },
   );
   const imported = await importWeights(file, spec);
-  assertMatch(imported.notes.join("\n"), /^.*hooked-folded.safetensors has no LayerNorm weights, .* begin at 1 and 0$/);
+  assertMatch(imported.notes.join("\n"), /^.*hooked-folded.safetensors has no weights of norms, .* scales begin at 1, shifts at 0$/);
   await assertLogits(spec, imported.params, fixture["causal-pre"].logits, "folded");
   // What was folded is another model's weights, not the old ones.
   assert(imported.params.some((x, i) => Math.abs(x - weightsOf(whole)[i]) > 0.1));
@@ -171,6 +171,17 @@ Deno.test("hooked: shapes tell the sizes, the tokens where they can, and whether
     assertEquals(unused.input.model?.biases, false);
     const used = await hookedInput(file, { preset: "one-layer", model: { biases: true } });
     assertEquals([used.notes, used.input.model?.biases, (await importWeights(file, runSpec(used.input))).notes], [[], true, []]);
+    // RMSNorm has no shift; folded, its tensors say nothing of it, and a config does.
+    const rms = CASES.get("rms-pre")!;
+    await foreign(file, rms);
+    assertEquals(runSpec((await hookedInput(file, { ...ALL, model: { ...ALL.model, pooling: "mean" } })).input).model.normKind, "rms");
+    await foreign(file, rms, (tensors) => [...tensors.keys()].filter((name) => /ln/.test(name)).forEach((name) => tensors.delete(name)));
+    await Deno.writeTextFile(path("a.json"), JSON.stringify({ ...hookedConfig(rms), normalization_type: "RMSPre" }));
+    const bare = runSpec((await hookedInput(file, ALL)).input), scales = layout(bare).tensors.filter(({ name }) => /ln/.test(name));
+    const { params } = await importWeights(file, bare);
+    assertEquals([bare.model.normKind, scales.length], ["rms", 5]);
+    for (const scale of scales) assertEquals([...read(scale, params)], Array(8).fill(1), scale.name);
+    await Deno.remove(path("a.json"));
     // All of the preset's, frozen as they are; and those that are used, in the feed-forward part alone. `=` is a class here as well.
     assertEquals((await hookedInput(file, { preset: "tl-demo" })).input.model?.biasesIn, "all");
     await foreign(file, runSpec({ ...small, preset: "nanda" }));
@@ -211,7 +222,11 @@ Deno.test("hooked: what isn't told, or told otherwise, is refused in one line", 
         [{ d_model: 16 }, /a.json: d_model must be 8, current value is 16/],
         [{ n_layers: undefined }, /n_layers must be 2, current value is none/],
         [{ act_fn: "gelu_new" }, /act_fn must be "gelu" or "relu", current value is "gelu_new"/],
-        [{ normalization_type: "RMS" }, /normalization_type must be "LN" or "LNPre" or null, current value is "RMS"/],
+        [{ normalization_type: "BN" }, /normalization_type must be "LN" or "LNPre" or "RMS" or "RMSPre" or null, current value is "BN"/],
+        [
+          { normalization_type: "RMS" },
+          /normKind must be "rms" as in .*a.json, current value is "layer"/,
+        ],
         [{ normalization_type: null }, /norm must be "none" as in .*a.json, current value is "pre"/],
         [{ gated_mlp: true }, /gated_mlp must be false, current value is true/],
         [{ positional_embedding_type: "rotary" }, /positional_embedding_type must be "standard"/],

@@ -65,6 +65,8 @@ export interface Curve {
   /** `null` where that was not seen. */
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /** `failed` where its loss stopped being a number. */
+  readonly status?: string;
 }
 
 /** The run as it looked at a step: without what came later. */

@@ -10,6 +10,14 @@ export const TINY_LIVE: Experiment = {
   runs: grid({ preset: "tiny-live", seed: range(3) }),
 };
 
+/** The first of these runs, as long as the live notebook's author advises whoever sees no jump. */
+export const TINY_LIVE_LONG: Experiment = {
+  name: "tiny_live_long",
+  question: "Do the live notebook's own settings show the jump within 100,000 steps?",
+  margin: 500,
+  runs: grid({ preset: "tiny-live", schedule: { steps: 100_000 }, seed: [0] }),
+};
+
 /**
  * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than
  * there. `change` turns a knob.
