@@ -2,6 +2,7 @@
 import { assert } from "@std/assert";
 import { DOMParser } from "linkedom";
 import type { Figure } from "../../lib/figures/theme.ts";
+import type { Metrics } from "../../lib/run/metrics.ts";
 
 interface Shape {
   readonly parentElement: Shape | null;
@@ -26,3 +27,9 @@ export const texts = (figure: Figure): string[] =>
 
 /** Its title, read so, too. */
 export const title = (figure: Figure) => figure.title.replaceAll("\u00a0", " ");
+
+/** An evaluation that says little. */
+export const metricsAt = (step: number, more: Partial<Metrics> = {}): Metrics => ({
+  ...{ step, trainLoss: 1, trainAcc: 1, valLoss: 1, valAcc: 0.5, weightNorm: 5, gradNorm: 1, batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
+  ...more,
+});
