@@ -7,6 +7,7 @@ import { main } from "../../lib/cli/probe.ts";
 import { progressFigure } from "../../lib/figures/progress.ts";
 import { progressRow, withReadings } from "../../lib/lab/readings.ts";
 import { byNeurons, findRun, probeRun, probeRuns } from "../../lib/lab/probe.ts";
+import { probeWeightsOf } from "../../lib/lab/probe_weights.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { verify } from "../../lib/lab/verify.ts";
 import { checksum } from "../../lib/run/files.ts";
@@ -54,13 +55,14 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
       probe("--run", hash, "--db", path("a.db"), "--csv"),
     ]);
     assertEquals([table.code, csv.code, csv.stderr], [0, 0, ""]);
-    const [title, , head, line, , both, note] = table.stdout.split("\n");
+    const [title, , head, line, , both, note, spikes] = table.stdout.split("\n");
     assertEquals(title, `Run 1 (${hash}): x + y mod 5, d_model 4, weight decay 1, seed 0; memorised at 10, grokked at 50`);
     assertEquals(head.trim().split(/ {3,}/), HEAD.split(/ {3,}/));
     assertMatch(line, /^ *200 .* %/);
     const ending = "[12 ]+ \\(restricted [\\d.e-]+ +[\\d.]+ %, excluded [\\d.e-]+ +[\\d.]+ %\\)";
     assertMatch(both, new RegExp(`^Key frequencies at step 200: by the logits ${ending}, by the neurons ${ending}\\.$`));
     assertMatch(note, /^Explained, restricted and excluded above go by those of the logits\. --help says/);
+    assertEquals(spikes, "Slingshots (spikes of the training loss) in 21 evaluations: none.");
     assertMatch(table.stderr, /^Figure: .*one\.svg\n$/);
     assertMatch(Deno.readTextFileSync(figure), /^<svg [^]*Cosine similarity of the answers[^]*<\/svg>$/);
 
@@ -85,8 +87,8 @@ Deno.test("a run with a series of checkpoints: a line each, the last one's key f
     const figure = path("progress.png"),
       { code, stdout, stderr } = await probe("--run", "1", "--db", path("a.db"), "--json", "--figure", figure);
     assertEquals([code, stderr.startsWith("Figure: ")], [0, true]);
-    const { run, key_frequencies: keys, checkpoints } = JSON.parse(stdout);
-    assertEquals([run, checkpoints.map(({ step }: { step: number }) => step)], [1, [0, 10, 50, 200]]);
+    const { run, key_frequencies: keys, slingshots, checkpoints } = JSON.parse(stdout);
+    assertEquals([run, slingshots, checkpoints.map(({ step }: { step: number }) => step)], [1, [], [0, 10, 50, 200]]);
     assertEquals(keys, checkpoints[3].key_frequencies);
     for (const { power, weight_norms: norms, weight_norm: norm } of checkpoints) {
       assertEquals(Object.values(power).map((shares) => (shares as number[]).length), [2, 2, 2]);
@@ -112,6 +114,50 @@ Deno.test("a run of an even modulus is read, its highest frequency with the othe
     assertAlmostEquals(power.embedding.reduce((sum: number, share: number) => sum + share, 0), 1, 1e-9);
     assert(power.embedding.every((share: number) => share > 0));
     assertMatch(await Deno.readTextFile(path("a.svg")), /^<svg/);
+  }));
+
+Deno.test("--weights: a line a checkpoint, of any operation, with the run's slingshots; CSV, JSON, a figure, an experiment's table", () =>
+  scratch(async (path) => {
+    const model = { dModel: 4, heads: 1, dMlp: 4 }, db = ["--db", path("a.db")];
+    const runs = [
+      ...grid({ preset: "one-layer", model, data: { operation: "permutation_s3" }, schedule: { steps: 200, evalEvery: 10 } }),
+      ...grid({ preset: "boundaries", model, data: { prime: 5 }, schedule: { steps: 200, evalEvery: 10 }, seed: 1 }),
+    ];
+    await train(path("a.db"), small({ runs }));
+    {
+      using lab = Lab.open(path("a.db"));
+      await addWeights(lab, 1, [0, 10]);
+      // A training loss that jumps for one evaluation.
+      lab.run("UPDATE metrics SET train_loss = CASE step WHEN 150 THEN 3 ELSE 0.01 END WHERE run = 1");
+    }
+    const { code, stdout, stderr } = await probe("--run", "1", "--weights", "--figure", path("norms.svg"), ...db);
+    assertEquals([code, stderr.startsWith("Figure: ")], [0, true], stderr);
+    const [title, , head, first, , last, , spikes] = stdout.split("\n");
+    assertMatch(title, /^Run 1 \([0-9a-f]{16}\): a · b in S3, d_model 4, /);
+    assertEquals(head.trim().split(/ {3,}/), [
+      ...["step", "train acc", "val acc", "logits", "zero loss", "rank", "norm", "embed", "pos", "attn", "mlp", "unembed"],
+    ]);
+    assertEquals([first, last].map((line) => line.trim().split(/ {3,}/)[0]), ["0", "200"]);
+    assertEquals(spikes, "Slingshots (spikes of the training loss) in 21 evaluations: 1, at step 150.");
+    assertMatch(Deno.readTextFileSync(path("norms.svg")), /^<svg [^]*Norm of weights, by group of tensors[^]*<\/svg>$/);
+
+    // The same numbers, in full; over several runs, cells are empty where a run has no such group.
+    using lab = Lab.open(path("a.db"), { readOnly: true });
+    const { readings } = await probeWeightsOf(lab, 1);
+    const outputs = await Promise.all([["--run", "1", "--csv"], ["--run", "1", "--json"], ["--experiment", "small", "--csv"]].map(
+      (args) => probe(...args, "--weights", ...db),
+    ));
+    const [one, read, all] = outputs.map(({ stdout }) => stdout), rows = csvParse(one), both = csvParse(all);
+    assertEquals(rows.map(({ effective_rank, norm_embed }) => [effective_rank, norm_embed]), [
+      ...readings.map(({ effectiveRank, groupNorms }) => [String(effectiveRank), String(groupNorms.get("embed"))]),
+    ]);
+    const { slingshots, checkpoints } = JSON.parse(read);
+    assertEquals([slingshots.map(({ peak }: { peak: number }) => peak), checkpoints[2].logit_scale], [[150], readings[2].logitScale]);
+    assertEquals(both.map(({ hash, step, embedding_gini, norm_norms }) => [hash, step, embedding_gini !== "", norm_norms !== ""]), [
+      ...["0", "10", "200"].map((step) => [findRun(lab, 1).hash, step, false, false]),
+      [findRun(lab, 2).hash, "200", true, true],
+    ]);
+    await assertRejects(() => main(["--run", "1", "--weights", "--by", "neurons"]), Error, "Cannot use --by and --weights together");
   }));
 
 Deno.test("what can't be probed is said in one line, and nothing is written", () =>
