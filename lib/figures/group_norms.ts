@@ -22,7 +22,7 @@ const LOOKS: Readonly<Record<Group, Pick<Line, "color" | "text" | "dash">>> = {
   biases: { color: "#cc79a7", text: "#a04a7b", dash: "1 2" },
 };
 
-/** Accuracies, the norm of each group of tensors, and the scale of the logits, over steps: of one run, or as medians and bands of several. */
+/** Accuracies, the norm of each group of tensors and the scale of the logits over steps: of one run, or as medians and bands of several. */
 export function groupNormFigure(runs: readonly WeighedRun[], { task, title = finding(runs), ...options }: CurveOptions = {}): Figure {
   const until = Math.max(lastStep(runs), ...runs.map(({ readings }) => readings.at(-1)!.step)), over = { until, ...options };
   const x = scaleOfSteps(runs, over), moments = medianMoments(runs, x), panel = { x, moments, named: false, top: MARGIN.close };

@@ -16,7 +16,10 @@ export interface WeightCourse {
 
 export type WeightOptions = Omit<ProbeOptions, "layer">;
 
-/** Measures the checkpoints of a run: `probeWeights(run.spec, [run.snapshot])`. @throws Error where there is none, or one isn't this model's. */
+/**
+ * Measures the checkpoints of a run: `probeWeights(run.spec, [run.snapshot])`.
+ * @throws Error where there is none, or one isn't this model's.
+ */
 export async function probeWeights(
   spec: RunSpec,
   checkpoints: readonly (Checkpoint | StoredCheckpoint)[],
@@ -32,7 +35,10 @@ export async function probeWeights(
   return { spec, readings };
 }
 
-/** A run of the lab, measured at all of its checkpoints. @throws Error where there is no such run, or it has no checkpoint or a broken one. */
+/**
+ * A run of the lab, measured at all of its checkpoints.
+ * @throws Error where there is no such run, or it has no checkpoint or a broken one.
+ */
 export async function probeWeightsOf(
   lab: Lab,
   idOrHash: number | string,
