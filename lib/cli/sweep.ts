@@ -8,12 +8,14 @@ import type { Experiment } from "../lab/experiment.ts";
 import type { Engine } from "../engine/engine.ts";
 import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
+import { bringTaken } from "../lab/taken.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { part, type Shard } from "../lab/shards.ts";
 import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { quote } from "../run/quote.ts";
+import { takenTensors } from "../run/taken.ts";
 import { dryRun } from "./dry_run.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest, open } from "./engine.ts";
 import { database, exists, here, prepare, prepareFolder } from "./files.ts";
@@ -92,7 +94,12 @@ export async function main(args: string[]): Promise<number> {
   if (request.dryRun) {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
-    lab?.close();
+    try {
+      if (lab) await bringTaken(lab, todo.map(({ spec }) => spec));
+      else for (const { spec } of todo) takenTensors(spec.model.taken);
+    } finally {
+      lab?.close();
+    }
     await dryRun(experiment, todo.slice(0, request.limit), await open(request.engine, say));
     return 0;
   }

@@ -126,7 +126,8 @@ async function trainHere(experiment: Experiment, { todo, ids, runs, session }: W
     keepMetrics: false,
     ...checkpointSeconds !== undefined && { checkpointSeconds },
     ...attention && { attention },
-    ...weights && { stops: (spec) => weightSteps(spec, weights) },
+    // Where a run begins that takes tensors over, so that its lab needs no other one to train it again.
+    stops: (spec) => weights ? weightSteps(spec, weights) : spec.model.taken === "none" ? [] : [0],
     begin: (spec, index) => {
       const id = ids[todo[index]];
       return session.claim(id, spec.schedule.steps, () => storedRun(lab, experiment, spec, id).open, experiment);

@@ -1,26 +1,37 @@
 /** Tensors that runs take over from others, out of the lab. */
-import { groupsIn } from "../run/groups.ts";
+import { groupOf } from "../run/groups.ts";
+import { layout, read } from "../run/layout.ts";
+import type { Snapshot } from "../run/snapshot.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { takeOver } from "../run/take.ts";
-import { isAtHand, takenIn, takenTensors } from "../run/taken.ts";
+import { isAtHand, keepTaken, takenIn, takenTensors, takes } from "../run/taken.ts";
 import { loadWeights } from "../train/weights.ts";
 import { artifacts, pathOf } from "./artifacts.ts";
 import { type Lab, specOf } from "./store.ts";
 
 /**
- * Brings what runs take over from others, where it isn't at hand, out of the stored states of these.
- * @throws Error in one line where the lab doesn't have one of them at its step, with the same numbers.
+ * Brings what runs take over from others, where it isn't at hand: out of the stored states of these, or of where a run began that takes the
+ * same.
+ * @throws Error in one line where the lab has neither, with the same numbers.
  */
 export async function bringTaken(lab: Lab, specs: readonly RunSpec[]): Promise<void> {
   for (const value of new Set(specs.map(({ model }) => model.taken))) {
     if (isAtHand(value)) continue;
-    const { hash, step, groups } = takenIn(value)!;
-    const [run] = lab.query<{ id: number; hash: string; spec: string }>("SELECT id, hash, spec FROM runs WHERE hash = ?", hash);
-    const stored = run && artifacts(lab, run.id, "checkpoint", "weights").find((each) => each.step === step);
-    if (stored) {
-      const spec = specOf(run, step);
-      takeOver({ spec, step, params: await loadWeights(pathOf(lab, stored.file), spec) }, groupsIn(groups));
+    const { hash, step } = takenIn(value)!;
+    const sources = lab.query<StoredSpec>("SELECT id, hash, spec FROM runs WHERE hash = ?", hash).map((run) => ({ run, step }));
+    const takers = lab.query<StoredSpec>("SELECT id, hash, spec FROM runs WHERE taken = ?", value).map((run) => ({ run, step: 0 }));
+    for (const { run, step } of [...sources, ...takers]) {
+      const stored = artifacts(lab, run.id, "checkpoint", "weights").find((each) => each.step === step);
+      if (stored) keepGroups(value, { spec: specOf(run, step), params: await loadWeights(pathOf(lab, stored.file), specOf(run, step)) });
+      if (isAtHand(value)) break;
     }
-    takenTensors(value); // throws where these weren't they
+    takenTensors(value); // throws where none of these were they
   }
+}
+
+type StoredSpec = { readonly id: number; readonly hash: string; readonly spec: string };
+
+/** Keeps, of a state, the tensors of the groups that a value of `model.taken` names. */
+function keepGroups(value: string, { spec, params }: Pick<Snapshot, "spec"> & { readonly params: Float32Array }): void {
+  const groups = takes(value), tensors = layout(spec).tensors.filter(({ name }) => groups.has(groupOf(name)));
+  keepTaken(new Map(tensors.map((tensor) => [tensor.name, { dims: tensor.dims, values: read(tensor, params) }])));
 }

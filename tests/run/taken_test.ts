@@ -1,10 +1,13 @@
 /** Runs that begin with tensors of others: what is taken, what is drawn, what makes them different runs, and what is refused. */
-import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
 import { cpuEngine } from "../../lib/engine/cpu/engine.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { importRecorded } from "../../lib/lab/record/import.ts";
 import { retrain } from "../../lib/lab/retrain.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
+import { verify } from "../../lib/lab/verify.ts";
 import { groupOf } from "../../lib/run/groups.ts";
 import { initialise, layout, read } from "../../lib/run/layout.ts";
 import { type RunInput, type RunSpec, runSpec, shapeKey, specHash } from "../../lib/run/spec.ts";
@@ -83,7 +86,7 @@ Deno.test("--from, --take and --freeze: a checkpoint's setting, its tensors, fro
     }
   }));
 
-Deno.test("a lab brings what its runs take over from others: they train, what is frozen stays, and they come again", () =>
+Deno.test("a lab brings what its runs take over from others: they train, what is frozen stays, and they come again, imported without it too", () =>
   scratch(async (path) => {
     const engine = await cpuEngine(1);
     {
@@ -99,10 +102,31 @@ Deno.test("a lab brings what its runs take over from others: they train, what is
       assertNotEquals(read(W_pos, last), read(W_pos, params));
       assertEquals(lab.query("SELECT taken FROM runs ORDER BY id"), [{ taken: "none" }, { taken }]);
       assertEquals((await retrain(lab, 2, engine)).findings, []);
+      // Where it began stays with it, and goes along with its record, unlike that of a run that takes nothing.
+      assertEquals(lab.query("SELECT run, step FROM artifacts WHERE kind = 'weights'"), [{ run: 2, step: 0 }]);
+      for (const name of ["first", "second"]) {
+        const { files } = await exportRecorded(lab, name, path(name), { metrics: "all", command: "test" });
+        assertEquals(files, name === "first" ? 0 : 1);
+      }
+      using fresh = Lab.open(path("b.db"));
+      await importRecorded(fresh, path("second"));
+      assertEquals((await verify(fresh)).findings, []);
+      const { schedule, data, optim } = next, other = { model: next.model, data, optim, schedule, seed: [10] };
+      Deno.writeTextFileSync(path("grid.json"), JSON.stringify({ name: "third", grid: other }));
     }
     await engine.close();
-    // Another process, which has nothing at hand.
-    const args = ["run", "-A", "--no-check", "lib/cli/db.ts", "verify", "--db", path("a.db"), "--retrain", "2", "--threads=1"];
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: new URL("../..", import.meta.url) }).output();
-    assert(code === 0, new TextDecoder().decode(stderr));
+    // Other processes, which have nothing at hand: the lab with both runs, and one into which the second was imported without its source.
+    const processes = [["db", "verify", "--db", path("a.db"), "--retrain", "2"], ["db", "verify", "--db", path("b.db"), "--retrain", "1"]];
+    const dry = ["sweep", "--dry-run", "--grid", path("grid.json"), "--engine", "cpu", "--db"];
+    const results = await Promise.all([...processes, [...dry, path("b.db")], [...dry, path("none.db")]].map(async ([task, ...args]) => {
+      const command = ["run", "-A", "--no-check", `lib/cli/${task}.ts`, ...args, "--threads=1"];
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: command, cwd: new URL("../..", import.meta.url) }).output();
+      return { code, stderr: new TextDecoder().decode(stderr) };
+    }));
+    for (const { code, stderr } of results.slice(0, 3)) assertEquals(code, 0, stderr);
+    assertMatch(
+      results[3].stderr,
+      /^error: Cannot begin a run that takes embed from run [0-9a-f]{16}@20: [^\n]* must be at hand, [^\n]*\n$/m,
+    );
+    assertEquals(results[3].code, 1);
   }));

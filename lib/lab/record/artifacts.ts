@@ -38,17 +38,22 @@ export interface RecordedFile {
   readonly data: Uint8Array;
 }
 
-/** A run, and the steps at which its phases begin. */
+/** A run, whether it takes tensors over from another, and the steps at which its phases begin. */
 interface Phased {
   readonly id: number;
   readonly hash: string;
+  readonly takes: boolean;
   readonly edges: readonly number[];
 }
 
-/** The files of a run for its record. One that is broken is left out, which is said; one that came from a record goes on as it came. */
+/**
+ * The files of a run for its record; where it began, if it takes tensors over, always: without that nobody could train it again. One that is
+ * broken is left out, which is said; one that came from a record goes on as it came.
+ */
 export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say: (line: string) => void): Promise<RecordedFile[]> {
   const log = sent.includes("attention") ? artifacts(lab, run.id, "attention", "attention-thin").slice(-1) : [];
-  const weights = sent.includes("weights") ? artifacts(lab, run.id, "weights") : [], files: RecordedFile[] = [];
+  const goes = ({ step }: Artifact) => sent.includes("weights") || (run.takes && step === 0);
+  const weights = artifacts(lab, run.id, "weights").filter(goes), files: RecordedFile[] = [];
   for (const stored of [...log, ...weights]) {
     const what = stored.kind === "weights" ? `weights of run ${run.hash} at step ${stored.step} are` : `attention of run ${run.hash} is`;
     try {

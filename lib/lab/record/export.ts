@@ -48,7 +48,7 @@ export async function exportRecorded(
   const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
     const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
-    return { ...rest, runs: sent.length > 0 ? await withFiles(lab, runs, sent, files, say) : runs };
+    return { ...rest, runs: await withFiles(lab, runs, sent, files, say) };
   });
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   const texts = recordedFiles(recorded);
@@ -74,10 +74,15 @@ async function withFiles(
 ): Promise<RecordedRun[]> {
   const all: RecordedRun[] = [];
   for (const run of runs) {
+    const takes = run.spec.model.taken !== "none";
+    if (!takes && sent.length === 0) {
+      all.push(run);
+      continue;
+    }
     const hash = specHash(run.spec), [{ id }] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
     const { memorisation_step, transition_step, grokking_step } = run.milestones[0];
     const edges = [memorisation_step, transition_step, grokking_step].filter((step) => typeof step === "number");
-    const own = await filesFor(lab, { id, hash, edges }, sent, say);
+    const own = await filesFor(lab, { id, hash, takes, edges }, sent, say);
     files.push(...own);
     all.push({ ...run, artifacts: own.map(({ entry }) => entry) });
   }
