@@ -1,4 +1,4 @@
-/** Numbers and names as people write them, for titles, tables and sentences. */
+/** Numbers and names formatted for titles, tables and sentences. */
 
 /** `weight decay` → `Weight decay`; symbols stay as they are. */
 export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[0].toUpperCase()}${name.slice(1)}` : name;
@@ -6,10 +6,10 @@ export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[
 /** `a, b and c`. */
 export const list = (words: readonly string[]) => [words.slice(0, -1).join(", "), words.at(-1)].filter((part) => part !== "").join(" and ");
 
-/** A number as people write it in a table of settings: `0.1`, `1e-8`, `4704`. */
+/** A number for a table of settings: `0.1`, `1e-8`, `4704`. */
 export const shortNumber = (value: number, digits = 4): string => String(Number(value.toPrecision(digits)));
 
-/** Numbers as words: three digits where they tell the values apart. */
+/** A formatter for these numbers: three significant digits if the values stay different, else all digits. */
 export function wordsOf(values: readonly number[]): (value: number) => string {
   const short = (value: number) => shortNumber(value, 3);
   return new Set(values.map(short)).size === new Set(values).size ? short : String;
@@ -17,13 +17,13 @@ export function wordsOf(values: readonly number[]): (value: number) => string {
 
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
-/** A name that no line of a title breaks: `x − y`. */
+/** A name with non-breaking spaces, so that no title breaks inside it: `x − y`. */
 export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
 
 /** 12345 → `12,345`. */
 export const count = (n: number) => Math.round(n).toLocaleString("en-US");
 
-/** Minus as people write it, no minus before a zero. */
+/** A fixed number of decimals, with a true minus sign, and none before a zero. */
 export const signed = (value: number, digits: number) => {
   const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
