@@ -15,6 +15,7 @@ export function wordsOf(values: readonly number[]): (value: number) => string {
   return new Set(values.map(short)).size === new Set(values).size ? short : String;
 }
 
+/** A share, 0 … 1, in whole percent: `12 %`. */
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 /** A name with non-breaking spaces, so that no title breaks inside it: `x − y`. */
@@ -29,7 +30,9 @@ export const signed = (value: number, digits: number) => {
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 };
 
+/** An interval, `−0.2 to 1.4`; a dash where a limit is missing. */
 export const between = ({ low, high }: { readonly low: number | null; readonly high: number | null }, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
+/** A p for a table: two significant digits, `< 0.001`, or a dash. */
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

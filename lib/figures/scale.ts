@@ -21,6 +21,7 @@ export interface StepScale {
   readonly width: number;
 }
 
+/** The axis of steps for these runs; a linear axis begins at 0. */
 export function scaleOfSteps(
   runs: readonly Curve[],
   { x: type = "log", until = lastStep(runs), from: begin, width = WIDTH }: StepOptions,

@@ -60,6 +60,7 @@ export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}
   });
 }
 
+/** The panel of `grokkingSteps`, on a given axis. */
 export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   const rows = stripRows(runs);
   const at = (step: number) => Math.max(step, scale.domain[0]);

@@ -30,6 +30,7 @@ const rowKeys = (down: readonly Field[], settings: readonly Setting[]) =>
 /** The order of marks in a cell: grokked runs come first, so that their share is easy to see. */
 const ORDER: readonly State[] = ["grokked", "training", "stopped", "waiting", "never", "diverged"];
 
+/** The table as a panel: the values of `across` make the columns, those of all other fields the rows. */
 export function table(fields: readonly Field[], settings: readonly Setting[], across: Field): Panel {
   const others = fields.filter((field) => field !== across), keys = rowKeys(others, settings), rows = [...new Set(keys)];
   const down = others.map((field) => ({ ...field, values: rows.map((row) => field.values[keys.indexOf(row)]) }));

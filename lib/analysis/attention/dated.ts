@@ -25,9 +25,9 @@ export interface DatingOptions {
 }
 
 /**
- * When a run's attention has made half of its change, from just after memorising (without it, from the first reading) to where `until`
- * says; and when validation accuracy has made half of its own, from then to grokking. The two signals are `progressBetween` of the
- * attention and the validation accuracy.
+ * When a run's attention has made half of its change, from just after memorising (for a run that never memorised, from its first reading)
+ * to the end that `until` names; and when validation accuracy has made half of its own, from then to grokking. The two signals are
+ * `progressBetween` of the attention and the validation accuracy.
  */
 export function datedRun(
   run: AttentionRun,

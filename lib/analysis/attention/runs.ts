@@ -14,6 +14,7 @@ export interface AttentionRun extends Curve {
   readonly edges?: PhaseEdges;
 }
 
+/** The steps at which the phases of a run begin. */
 export const edgesOf = ({ edges, metrics }: AttentionRun): PhaseEdges => edges ?? phaseEdges(metrics);
 
 /** The names of the input positions: `a`, `op`, `b`, `=`. */

@@ -135,6 +135,7 @@ function mapped(group: readonly Outcome[], { groks, asked }: Pick<SurfaceCell, "
   return { ...tally(some), groks, asked, watched: watched(some) };
 }
 
+/** The largest number of steps that any of these runs was watched for; `null` where none has begun. */
 export function watched(runs: readonly Outcome[]): number | null {
   const longest = Math.max(0, ...runs.map((run) => run.watched));
   return longest > 0 ? longest : null;

@@ -35,6 +35,7 @@ export interface Outcome {
   readonly active: boolean;
 }
 
+/** The outcome of a run, within its planned steps. */
 export function outcome({ spec, status, step, known = step, memorisationStep, grokkingStep }: BoardRun): Outcome {
   const { steps } = spec.schedule;
   const within = (at: number | null) => (at !== null && at <= steps ? at : null);

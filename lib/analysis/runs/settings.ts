@@ -29,6 +29,7 @@ export const nameOf = (path: string): string => entryAt(path)?.field.label ?? pa
 /** Fields that usually follow from others, as `dMlp` from `dModel`; where they do, they say nothing new. */
 const FOLLOWING = followers("all");
 
+/** The value of a field in a spec; `path` as in `optim.weightDecay`. @throws Error for a path that is no field. */
 export function valueOf(spec: RunSpec, path: string): Value {
   const entry = entryAt(path);
   if (!entry) throw new Error(`Cannot draw by a field: it must be one like optim.weightDecay, current value is ${quote(path)}`);

@@ -63,7 +63,7 @@ export function laterAtEnd(
     m += length;
     return { until: n + m, deviation: Math.sqrt(n * m * (n + m + 1) / 3) };
   });
-  // The smallest p: perhaps no random assignment is as extreme as the best of all, but that one is.
+  // The smallest possible p: of all assignments at least one is the most extreme, even where no random one is.
   const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
   /** The statistics for an assignment: `deal` says which run stands at each position, the end's first. */
   const statistics = (later: Int8Array, deal: ArrayLike<number>) => {

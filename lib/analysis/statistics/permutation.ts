@@ -51,6 +51,7 @@ export function permutationTest(strata: readonly Pair[], options: PermutationOpt
  * The same test for many sets of scores of the same runs: random arrangements are drawn only once, so p-values of different scores are
  * comparable.
  * @param sizes runs of each group in each stratum, both above 0.
+ * @throws Error for fewer than 100 draws; the returned function throws one for a score that isn't finite.
  */
 export function permuter(
   sizes: readonly (readonly [number, number])[],

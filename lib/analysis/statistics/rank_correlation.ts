@@ -50,7 +50,7 @@ export function rankCorrelation(
     ? Array.from(permutations(n), sizeOf)
     : [Math.abs(rho), ...Array.from({ length: draws }, () => sizeOf(random.permutation(n)))];
   const share = (limit: number) => sizes.filter((size) => size >= limit - 1e-12).length / sizes.length;
-  // Of random permutations, perhaps only the observed one is counted: so p is at least one of all.
+  // With random permutations, at least the observed order itself counts.
   const least = exact ? share(sizes.reduce((most, size) => Math.max(most, size), 0)) : 1 / sizes.length;
   const drawn = ([places]: readonly Uint32Array[]) => {
     const of = (side: readonly number[]) => ranks(Array.from(places, (i) => side[i]));

@@ -131,6 +131,7 @@ export interface TimePanel extends Stand {
 
 export const SHARES = { domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share: number) => percent(share) } as const;
 
+/** Draws a panel over steps, with the edges of phases and the names of lines. */
 export function timePanel({ x, y, label, edges, marks, over = false, names = [], height, place }: TimePanel): Panel {
   const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
   const said = topmost && Object.values(edges).some((step) => step !== null),

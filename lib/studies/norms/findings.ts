@@ -109,6 +109,7 @@ export interface NormRow {
   readonly atGrokking: number | null;
 }
 
+/** One row per initial scale and weight decay, in that order. */
 export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   const cells = Map.groupBy(runs, ({ spec: { model, optim } }) => `${model.initScale} ${optim.weightDecay}`);
   return [...cells.values()].map((some) => {
