@@ -1,4 +1,4 @@
-/** What was measured of the engine's speed, and by kind what the time of a step goes into. */
+/** Records of the engines' speed (`deno task bench --json`), and the time of a step by kind of kernel. */
 export interface BenchDocument<Result = unknown> {
   /** The file's name without its ending. */
   readonly name: string;
@@ -15,15 +15,15 @@ export interface BenchDocument<Result = unknown> {
   readonly results: readonly Result[];
 }
 
-/** Of `--scaling`: how the cost of training grows along one axis, everything else as in the template. */
+/** `--scaling`: how the speed of training changes along one axis, everything else as in the template. */
 export interface Scaling {
   readonly work: "scaling";
-  /** What was measured; `webgpu` where a record doesn't say, from before there was another. */
+  /** The engine measured; a record without it is older than the other engines: `webgpu`. */
   readonly engine?: "webgpu" | "cpu";
   readonly points: readonly ScalingPoint[];
 }
 
-/** `threads`: of the processor engine. */
+/** `threads` is an axis of the `cpu` engine only. */
 export type ScalingAxis = "rows" | "dModel" | "layers" | "batch" | "threads";
 
 export interface ScalingPoint {
@@ -31,48 +31,48 @@ export interface ScalingPoint {
   readonly value: number;
   /** R, runs trained at once. */
   readonly rows: number;
-  /** R × steps / s, of each turn; none where the work doesn't fit on the machine, or takes too long there. */
+  /** R × steps per second of each repetition; none where the work doesn't fit on the machine, or takes too long there. */
   readonly runStepsPerSecond: readonly number[];
-  /** Operations of a step of one run. */
+  /** Floating-point operations of one step of one run. */
   readonly flop: number;
 }
 
-/** Of the comparison: one job, every peer. */
+/** The comparison: one job on every peer. */
 export interface Comparison {
   readonly work: { readonly preset: string; readonly examples: number };
   readonly rows: number;
   readonly results: readonly {
     readonly peer: string;
-    /** Why there are no figures. */
+    /** Why there are no numbers. */
     readonly absent?: string;
-    /** Median, least and most of the turns. */
+    /** Over the repetitions. */
     readonly runStepsPerSecond?: { readonly median: number; readonly min: number; readonly max: number };
     readonly ratio?: { readonly of: string; readonly value: number };
   }[];
 }
 
-/** Of `--profile`: the kernels of a step, over all rows, and what the adapter can do at most. */
+/** `--profile`: the kernels of a step, over all rows, and the measured peak of the adapter. */
 export interface Profile {
   readonly work: string;
   /** As in `Scaling`. */
   readonly engine?: "webgpu" | "cpu";
   readonly rows: number;
   readonly kernels: readonly { readonly label: string; readonly milliseconds: number; readonly flop: number; readonly bytes: number }[];
-  /** Operations and bytes a second. */
+  /** Floating-point operations per second, and bytes per second. */
   readonly peak: { readonly flops: number; readonly bytes: number };
 }
 
-/** Kernels of a kind, added up. */
+/** The sum over kernels of one kind. */
 export interface Kind {
   readonly name: string;
   readonly milliseconds: number;
-  /** Share of the step. */
+  /** Share of the step's time, 0 … 1. */
   readonly share: number;
-  /** Share of what the adapter can do at most. */
+  /** Time at the adapter's peak (the slower of arithmetic and memory) as a share of the measured time, 0 … 1. */
   readonly ofPeak: number;
 }
 
-/** What a kernel is, by its label, first match first. */
+/** The kind of a kernel, from its label; the first match counts. */
 const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
   ["Sums of parts of products", /sum of parts/],
   ["Weight gradients", /^d\S*W_\S+ = .*ᵀ · /],
@@ -84,7 +84,7 @@ const KINDS: readonly (readonly [name: string, label: RegExp])[] = [
   ["AdamW", /AdamW/],
 ];
 
-/** The kinds of a step's kernels, the longest first. */
+/** The kinds of a step's kernels, the slowest first. */
 export function kindsOf({ kernels, peak }: Profile): Kind[] {
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const kinds = Map.groupBy(kernels, ({ label }) => KINDS.find(([, pattern]) => pattern.test(label))?.[0] ?? "Everything else");

@@ -1,4 +1,4 @@
-/** Numbers and names as people write them, for titles, tables and sentences. */
+/** Numbers and names formatted for titles, tables and sentences. */
 
 /** `weight decay` → `Weight decay`; symbols stay as they are. */
 export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[0].toUpperCase()}${name.slice(1)}` : name;
@@ -6,30 +6,33 @@ export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[
 /** `a, b and c`. */
 export const list = (words: readonly string[]) => [words.slice(0, -1).join(", "), words.at(-1)].filter((part) => part !== "").join(" and ");
 
-/** A number as people write it in a table of settings: `0.1`, `1e-8`, `4704`. */
+/** A number for a table of settings: `0.1`, `1e-8`, `4704`. */
 export const shortNumber = (value: number, digits = 4): string => String(Number(value.toPrecision(digits)));
 
-/** Numbers as words: three digits where they tell the values apart. */
+/** A formatter for these numbers: three significant digits if the values stay different, else all digits. */
 export function wordsOf(values: readonly number[]): (value: number) => string {
   const short = (value: number) => shortNumber(value, 3);
   return new Set(values.map(short)).size === new Set(values).size ? short : String;
 }
 
+/** A share, 0 … 1, in whole percent: `12 %`. */
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
-/** A name that no line of a title breaks: `x − y`. */
+/** A name with non-breaking spaces, so that no title breaks inside it: `x − y`. */
 export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
 
 /** 12345 → `12,345`. */
 export const count = (n: number) => Math.round(n).toLocaleString("en-US");
 
-/** Minus as people write it, no minus before a zero. */
+/** A fixed number of decimals, with a true minus sign, and none before a zero. */
 export const signed = (value: number, digits: number) => {
   const text = digits === 0 ? count(Math.abs(value)) : Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 };
 
+/** An interval, `−0.2 to 1.4`; a dash where a limit is missing. */
 export const between = ({ low, high }: { readonly low: number | null; readonly high: number | null }, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
+/** A p for a table: two significant digits, `< 0.001`, or a dash. */
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

@@ -1,6 +1,4 @@
-/**
- * Train against validation accuracy: the way of every run through the unit square, with what it knew when it memorised and when it grokked.
- */
+/** Training against validation accuracy: the path of every run through the unit square, with its memorisation and grokking steps marked. */
 // @ts-types="@types/d3-array"
 import { median, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -14,13 +12,13 @@ import type { Group } from "../analysis/runs/groups.ts";
 
 export interface PlaneOptions {
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** Panels in a row, at most. */
+/** The most panels in a row. */
 const ACROSS = 4;
-/** Evaluations of a running median, so that a dip of one or two leaves the way as it is. */
+/** Evaluations in the running median, so that a dip of one or two doesn't show in the path. */
 const SMOOTH = 5;
 
 /**
@@ -50,7 +48,7 @@ export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOp
 interface Place {
   readonly width: number;
   readonly left: number;
-  /** Whether it names the axes. */
+  /** Whether the panel shows axis names. */
   readonly named: boolean;
 }
 
@@ -96,11 +94,11 @@ function square({ name, runs }: Group, { color, text }: typeof KINDS[number], { 
   });
 }
 
-/** The running medians of a run's accuracies, without those nearer to the last than so much. */
+/** The running medians of a run's accuracies, without points closer than `near` to the one before. */
 function way({ metrics }: Curve, near: number): { trainAcc: number; valAcc: number }[] {
   const reach = (SMOOTH - 1) / 2, kept: { trainAcc: number; valAcc: number }[] = [];
   metrics.forEach((_, i) => {
-    // Fewer at the ends, so that the first and the last are what they are.
+    // A shorter window at the ends, so that the first and the last point are exact.
     const some = Math.min(reach, i, metrics.length - 1 - i), rows = metrics.slice(i - some, i + some + 1);
     const middle = (field: "trainAcc" | "valAcc") => median(rows, (row) => row[field])!;
     const place = { trainAcc: middle("trainAcc"), valAcc: middle("valAcc") }, last = kept.at(-1);
@@ -111,7 +109,7 @@ function way({ metrics }: Curve, near: number): { trainAcc: number; valAcc: numb
   return kept;
 }
 
-/** What runs knew of the pairs they never saw when they had memorised the others: medians. */
+/** The finding: the median validation accuracy of each group at the memorisation step. */
 export function planeFinding(groups: readonly Group[]): string {
   const known = groups.map(({ name, runs }) => {
     const shares = runs.flatMap(({ metrics, memorisationStep }) =>

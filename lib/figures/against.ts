@@ -1,4 +1,4 @@
-/** When networks grok against a setting that is a number: how far a knob carries, and where the wall stands. */
+/** Grokking steps against a numeric setting: the range of values at which networks grok, and where they stop doing so. */
 import * as Plot from "@observablehq/plot";
 import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -14,34 +14,34 @@ import { capital, count, list, shortNumber } from "../analysis/words.ts";
 export type AgainstOptions = Shared & (Field | Computed);
 
 interface Field {
-  /** The field across, a number in all runs: `data.trainFraction`. */
+  /** The field on the x axis, a number in all runs: `data.trainFraction`. */
   readonly field: string;
-  /** How people call it; by default as other figures do. */
+  /** Its name in the figure. Default: the field's own. */
   readonly label?: string;
 }
 
 interface Computed {
-  /** What is across, of each run: `parameterCount`. */
+  /** The value on the x axis, from a run's spec: `parameterCount`. */
   readonly of: (spec: RunSpec) => number;
-  /** How people call it: `parameters`. */
+  /** Its name in the figure: `parameters`. */
   readonly label: string;
 }
 
 interface Shared {
-  /** How its values are written. Default: four digits. */
+  /** Formats its values. Default: four significant digits. */
   readonly say?: (value: number) => string;
   /**
-   * Scale of it. By default logarithmic where all are above 0 and the largest is ten times the smallest, else linear; and where values
-   * would come too close, one column beside the other, not to scale.
+   * The scale of the x axis. Default: logarithmic where all values are positive and the largest is at least ten times the smallest, else
+   * linear; `columns`, evenly spaced and not to scale, where values would come too close.
    */
   readonly x?: "log" | "linear" | "columns";
   /**
-   * The step by which such networks are known to grok elsewhere, in what was published, say: values whose networks were watched for less
-   * aren't grey, because they may only have been watched too shortly.
+   * The step by which such networks grok elsewhere, such as in a publication: a value whose networks were watched for less isn't marked
+   * grey, since they may still grok.
    */
   readonly until?: number;
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
@@ -56,8 +56,8 @@ interface Place {
 const TOP = 56, RIGHT = 92, HEIGHT = 400;
 
 /**
- * A dot where a seed grokked, an open triangle, pointing on, where it was watched no further and had not; bars at the medians. Where no
- * network grokked, the figure says by which step, and the value lies on grey.
+ * A dot at each seed's grokking step; an open triangle at the last step watched of a seed that hasn't grokked; bars at the medians. Where
+ * no network grokked, the figure says by which step, and the column is grey.
  * @throws Error where a run's field isn't a number.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {
@@ -70,7 +70,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const xOf = across === "columns" ? (value: number) => values.indexOf(value) : (value: number) => value;
   const cells = cellsOf(values.map(xOf), type), cores = cells.map((cell, i) => core(cell, xOf(values[i]), type));
   const seeds = places.flatMap(({ runs }, i) => {
-    // The seeds of a value stand side by side, so that equal steps don't hide each other; the caption says so.
+    // The seeds of a value are drawn side by side, so that equal steps don't hide each other; the caption says so.
     const share = (s: number) => 0.5 + (runs.length > 1 ? 0.4 * (s / (runs.length - 1) - 0.5) : 0);
     return runs.map((run, s) => ({ ...run, x: between(cores[i], share(s), type) }));
   });
@@ -168,10 +168,10 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
 
 const ABOVE = { frameAnchor: "top", lineAnchor: "bottom" } as const;
 
-/** Whether all runs have ended, and none grokked. */
+/** Whether all runs have ended without grokking. */
 const noneOf = (runs: readonly Outcome[]) => runs.length > 0 && runs.every(({ state }) => state === "never" || state === "diverged");
 
-/** Until when networks were watched where none grokked; neighbours that were watched equally long share their words. */
+/** Labels for values at which no network grokked, saying how long they were watched; neighbours watched equally long share a label. */
 function watchesOf(places: readonly { readonly x: number; readonly runs: readonly Outcome[] }[], type: "log" | "linear") {
   const groups: { words: string; from: number; to: number; last: number }[] = [];
   places.forEach(({ x, runs }, i) => {
@@ -186,7 +186,7 @@ function watchesOf(places: readonly { readonly x: number; readonly runs: readonl
 
 const WORDS = { log: " (logarithmic)", linear: "", columns: " (not to scale)" } as const;
 
-/** Columns need so many pixels for their words. */
+/** Pixels that a column needs for its label. */
 const COLUMN = 46;
 
 function scaleFor(values: readonly number[]): "log" | "linear" | "columns" {
@@ -210,7 +210,7 @@ function placesOf(runs: readonly BoardRun[], of: (spec: RunSpec) => Value, field
   });
 }
 
-/** The stretch of the axis that belongs to each value: up to half-way to its neighbours. */
+/** The part of the axis that belongs to each value: up to halfway to its neighbours. */
 function cellsOf(values: readonly number[], type: "log" | "linear"): [number, number][] {
   const [to, from] = type === "log" ? [Math.log, Math.exp] : [Number, Number];
   const at = values.map((value) => to(value));
@@ -219,7 +219,7 @@ function cellsOf(values: readonly number[], type: "log" | "linear"): [number, nu
   return at.map((value, i) => [from(value - half(gaps[i - 1] ?? gaps[i])), from(value + half(gaps[i] ?? gaps[i - 1]))]);
 }
 
-/** As much of a value's stretch as lies evenly around it. */
+/** The largest part of a cell that is symmetric around its value. */
 function core([low, high]: readonly [number, number], value: number, type: "log" | "linear"): [number, number] {
   if (type === "linear") return [value - Math.min(value - low, high - value), value + Math.min(value - low, high - value)];
   const half = Math.min(value / low, high / value);
@@ -231,8 +231,8 @@ function between([low, high]: readonly [number, number], share: number, type: "l
 }
 
 /**
- * Where the wall stands, and where networks grok soonest. A value at which nobody has grokked yet lies beyond the wall only if all of its
- * runs were watched as long as any; else it is said how long they were.
+ * The finding: the values at which networks grok, and where they grok soonest. A value without any grokked network counts as one that
+ * doesn't grok only if all its runs were watched as long as any other; else the finding says how long they were watched.
  */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string): string {
   const runs = places.flatMap((place) => place.runs),

@@ -1,4 +1,4 @@
-/** Where networks grok by their depth, width and heads, an operation below the other. */
+/** Where networks grok by depth, width and number of heads, one row of blocks per operation. */
 import * as Plot from "@observablehq/plot";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -10,9 +10,9 @@ import { type BoardRun, outcome } from "../analysis/runs/run.ts";
 import { capital, count, list } from "../analysis/words.ts";
 
 export interface CapacityMapOptions {
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
-  /** What was trained, in a few words: `modulo 97, half of the pairs`. */
+  /** The task, for the subtitle: `modulo 97, half of the pairs`. */
   readonly task?: string;
 }
 
@@ -20,13 +20,13 @@ interface Cell extends Tally {
   readonly spec: RunSpec;
 }
 
-/** Between the blocks of two head counts, in widths of a cell. */
+/** `GAP`: between blocks, in widths of a cell; margins in pixels. */
 const GAP = 0.3, LEFT = 76, RIGHT = 16;
 
 /**
- * One block per number of heads, from left to right; in it widths across and layers upwards. The more of a cell's seeds grok, the stronger
- * its colour; in it stands their median step, `none` where none does. It is hatched where not all are done. Each operation has a row of
- * blocks.
+ * One block per number of heads, from left to right; within it, d_model increases to the right and layers upwards. A cell's colour is
+ * stronger the more of its seeds grok; its text is the median grokking step, `none` where no seed grokked. Cells with unfinished runs are
+ * hatched. Each operation has its row of blocks.
  * @throws Error where there is no run, or where runs of a cell differ in more than their seed.
  */
 export function capacityMap(runs: readonly BoardRun[], { title, task }: CapacityMapOptions = {}): Figure {
@@ -34,7 +34,7 @@ export function capacityMap(runs: readonly BoardRun[], { title, task }: Capacity
   const cells = cellsOf(runs);
   const distinct = (of: (spec: RunSpec) => number) => [...new Set(runs.map(({ spec }) => of(spec)))].sort((a, b) => a - b);
   const layers = distinct(({ model }) => model.layers), heads = distinct(({ model }) => model.heads);
-  // A block has the widths that were run with so many heads, no others.
+  // A block has only the widths that were run with its number of heads.
   const blocks = heads.map((n) =>
     [...new Set(runs.filter(({ spec }) => spec.model.heads === n).map(({ spec }) => spec.model.dModel))].sort((a, b) => a - b)
   );
@@ -95,7 +95,7 @@ export function capacityMap(runs: readonly BoardRun[], { title, task }: Capacity
   });
 }
 
-/** Of several operations, how many networks grok on each; of one, at how many settings. */
+/** The finding: for several operations, how many networks grok on each; for one, or with unfinished runs, at how many settings. */
 function finding(cells: readonly Cell[]): string {
   const tasks = [...Map.groupBy(cells, ({ spec }) => spec.data.operation)].map(([operation, some]) => ({
     name: OPERATIONS[operation].formula.replaceAll(" ", "\u00a0"),
@@ -116,7 +116,7 @@ function finding(cells: readonly Cell[]): string {
 
 const UNDER = { frameAnchor: "bottom", lineAnchor: "top", fill: FAINT } as const;
 
-/** `x + y · 2×128×4`, kept on one line. */
+/** `x + y · 2×128×4`, with non-breaking spaces. */
 const nameOf = ({ data, model: { layers, dModel, heads } }: RunSpec) =>
   `${OPERATIONS[data.operation].formula} · ${layers}×${dModel}×${heads}`.replaceAll(" ", "\u00a0");
 

@@ -1,4 +1,4 @@
-/** Accuracy and loss over training: median and middle half of the seeds, with the moments of memorisation and of grokking. */
+/** Accuracy and loss over training: median and quartiles over the seeds, with the memorisation and grokking steps. */
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../run/metrics.ts";
 import { placeNames } from "./labels.ts";
@@ -13,9 +13,9 @@ import { medianStep } from "../analysis/runs/times.ts";
 import { count } from "../analysis/words.ts";
 
 export interface CurveOptions extends StepOptions {
-  /** What was learned, as people say it; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
@@ -37,7 +37,7 @@ export function trainingCurves(runs: readonly Curve[], options: CurveOptions = {
   ], zeroWords(runs));
 }
 
-/** Accuracy above, and below it when each seed memorised and grokked, over the same steps. */
+/** Accuracy above, and below it each seed's memorisation and grokking steps, over the same axis. */
 export function grokkingCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
   return figure(runs, options, [
     accuracyPanel(runs, options, { height: 285, place: "first" }),
@@ -45,7 +45,7 @@ export function grokkingCurves(runs: readonly Curve[], options: CurveOptions = {
   ]);
 }
 
-/** The norm of all weights over steps. */
+/** The weight norm over steps. */
 export function weightNormCurve(runs: readonly Curve[], options: CurveOptions = {}): Figure {
   return figure(runs, options, [weightNormPanel(runs, scaleOfSteps(runs, options), 320)]);
 }
@@ -54,7 +54,10 @@ function figure(runs: readonly Curve[], { task, title = finding(runs) }: CurveOp
   return compose({ title, subtitle: howToRead(runs, task) + more, panels });
 }
 
-/** What was learned, what lines and bands are, what the upright lines mean, and what becomes of runs that end before others. */
+/**
+ * The subtitle: the task, and what the lines, the bands and the vertical lines mean; where runs end at different steps, also how the early
+ * ones are drawn.
+ */
 export function howToRead(runs: readonly Curve[], task = about(runs).task): string {
   const one = runs.length === 1;
   const reading = one ? "One seed." : `Lines: median of ${runs.length} seeds; bands: the middle half of them.`;
@@ -67,14 +70,17 @@ export function howToRead(runs: readonly Curve[], task = about(runs).task): stri
   return `${task ? `${task}. ` : ""}${reading}${upright}${ended}`;
 }
 
-/** That a run groks at the first evaluation with more than 99 % right, where that is what it did; other rules have no short words. */
+/** ` (more than 99 % right)`, where every run grokked at its first evaluation above 99 %; empty for other rules. */
 const beyond = (runs: readonly Curve[]) =>
   runs.some((run) => run.grokkingStep !== null) &&
     runs.every(({ metrics, grokkingStep }) => grokkingStep === (metrics.find(({ valAcc }) => valAcc > 0.99)?.step ?? null))
     ? " (more than 99 % right)"
     : "";
 
-/** Where a panel stands: the first says when the runs memorised and grokked, the last names the axis of steps. */
+/**
+ * A panel's height in pixels, and its place in the figure: the first labels the memorisation and grokking steps, the last the axis of
+ * steps.
+ */
 export interface Stand {
   readonly height: number;
   readonly place: "only" | "first" | "middle" | "last";
@@ -84,9 +90,9 @@ export interface Stand {
 interface Pair {
   readonly fields: readonly [train: keyof Metrics, validation: keyof Metrics];
   readonly label: string;
-  /** What guessing gets: 1 / classes, ln(classes). */
+  /** The value at random guessing: accuracy 1 / classes, loss ln(classes). */
   readonly guess?: { readonly value: number; readonly text: string } | undefined;
-  /** The scale of y, its ticks and its domain, from all values that are drawn. */
+  /** The y scale, its ticks and its domain, from all drawn values. */
   readonly y: (values: readonly number[]) => {
     readonly type: "log" | "linear";
     readonly domain: readonly [number, number];
@@ -117,7 +123,7 @@ export function lossPanel(runs: readonly Curve[], options: CurveOptions, stand: 
   });
 }
 
-/** The scale of losses, from all that are drawn. One of 0 has no logarithm: it lies on the floor, which then is marked so. */
+/** The scale of losses, from all drawn values. A loss of 0 has no logarithm: it is drawn at the lower end, which is then labelled 0. */
 export function lossScale(values: readonly number[]) {
   const positive = values.filter((value) => value > 0), least = Math.min(1, ...positive), zeros = values.includes(0);
   const domain = [least * (zeros ? 0.1 : 0.7), Math.max(1, ...positive) * 1.6] as const;
@@ -128,7 +134,7 @@ export function lossScale(values: readonly number[]) {
   return { type: "log" as const, domain, ticks: zeros ? [domain[0], ...powers] : powers, format };
 }
 
-/** What the mark 0 on the axis of losses means, where there is one. */
+/** A sentence on the label 0 of the loss axis; empty without such a loss. */
 export const zeroWords = (runs: readonly Curve[]): string =>
   runs.some(({ metrics }) => metrics.some(({ trainLoss, valLoss }) => trainLoss === 0 || valLoss === 0))
     ? " A loss of 0 is one that single precision rounds to 0."
@@ -170,7 +176,7 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
   });
 }
 
-/** The Euclidean norm of all weights over the steps: median and middle half of the seeds. */
+/** The Euclidean norm of all weights over steps: median and quartiles over the seeds. */
 export function weightNormPanel(runs: readonly Curve[], x: StepScale, height = 150): Panel {
   const drawn = thin(bands(runs, "weightNorm").filter((band) => band.step >= x.domain[0]), x.pixel);
   const values = drawn.flatMap((band) => [band.low, band.high]);
@@ -204,23 +210,23 @@ function power(value: number): string {
   return e === 0 ? "1" : e === 1 ? "10" : `10${superscript}`;
 }
 
-/** How a line looks; `TRAIN` and `VALIDATION` are two. */
+/** The look of a line, such as `TRAIN` and `VALIDATION`. */
 export interface Line {
   readonly name: string;
   readonly color: string;
-  /** Of words in its colour. */
+  /** The colour of its text. */
   readonly text: string;
   readonly dash: string;
   readonly width: number;
 }
 
-/** The line of the medians on the band of the middle half. */
+/** The line of the medians over the band between the quartiles. */
 export const curve = ({ name, color, dash, width }: Line, data: readonly Band[]) => [
   Plot.areaY(data, { x: "step", y1: "low", y2: "high", fill: color, fillOpacity: 0.2, ariaDescription: `${name} band` }),
   Plot.lineY(data, { x: "step", y: "mid", stroke: color, strokeWidth: width, strokeDasharray: dash, ariaDescription: `${name} median` }),
 ];
 
-/** The line of guessing, named in the margin, where no curve goes. */
+/** The line of random guessing, named in the margin, where there are no curves. */
 const guessing = ({ value, text }: { value: number; text: string }, x: StepScale) => [
   Plot.ruleY([value], { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" }),
   // Above the line's end, so that it keeps clear of the axis below.
@@ -238,7 +244,7 @@ const guessing = ({ value, text }: { value: number; text: string }, x: StepScale
 
 const ABOVE = { frameAnchor: "top", dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;
 
-/** An upright line at each of these moments, named above the frame where that is asked for. */
+/** A vertical line at each of these moments; with `named`, labelled above the frame. */
 export const momentMarks = (moments: ReturnType<typeof medianMoments>, named: boolean) => [
   ...moments.map(({ series, step, verb }) =>
     Plot.ruleX([step], { stroke: series.color, strokeDasharray: series.dash, ariaDescription: `median ${verb}` })
@@ -246,7 +252,7 @@ export const momentMarks = (moments: ReturnType<typeof medianMoments>, named: bo
   ...(!named ? [] : moments.map(({ text, series, ...at }) => Plot.text([text], { ...at, ...ABOVE, fill: series.text }))),
 ];
 
-/** The median steps of memorising and grokking, with their words side by side. */
+/** The median memorisation and grokking steps, with labels placed side by side. */
 export function medianMoments(runs: readonly Curve[], scale: StepScale) {
   const moment = (series: Series, verb: string, steps: (number | null)[]) => {
     const step = medianStep(steps);
@@ -266,5 +272,5 @@ export function medianMoments(runs: readonly Curve[], scale: StepScale) {
   }));
 }
 
-/** A word whose middle would leave the panel to the left begins at its line. */
+/** A centred label that would leave the panel on the left starts at its line instead. */
 const edge = (x: number, width: number) => (x - width / 2 < MARGIN.left ? "start" as const : "middle" as const);

@@ -1,4 +1,4 @@
-/** Everything of a training at one glance: accuracy, loss, the norm of the weights, and the weights of one network themselves. */
+/** Training at a glance: accuracy, loss, the weight norm, and the weights of one network. */
 import type { Inside } from "../analysis/network/weights.ts";
 import { accuracyPanel, type CurveOptions, howToRead, lossPanel, weightNormPanel, zeroWords } from "./curves.ts";
 import { insideFinding, insidePanels, READING } from "./inside.ts";
@@ -13,7 +13,7 @@ export interface DashboardOptions extends CurveOptions {
   readonly inside?: Inside;
 }
 
-/** Curves over the same steps, median and middle half of the seeds; below them, one network from within. */
+/** Curves over the same steps, median and quartiles over the seeds; below them, the weights of one network. */
 export function dashboard(runs: readonly Curve[], { inside, ...options }: DashboardOptions = {}): Figure {
   const { task, title = finding(runs) } = options;
   const within = inside ? ` Below, inside seed ${inside.seed} at step ${count(inside.step)}. ${insideFinding(inside)}. ${READING}` : "";

@@ -1,4 +1,4 @@
-/** Differences to one baseline with their intervals, a row each. */
+/** Differences to one baseline with their intervals, one row each. */
 import * as Plot from "@observablehq/plot";
 import { HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, GRID, INK, MARGIN, panel, textWidth, ticks, VALIDATION } from "./theme.ts";
@@ -7,17 +7,17 @@ import { between, signed } from "../analysis/words.ts";
 export interface DifferenceRow {
   readonly name: string;
   readonly difference: number;
-  /** `null` where it isn't known: then no bar. */
+  /** The interval; `null` where it isn't known: then no bar is drawn. */
   readonly low: number | null;
   readonly high: number | null;
-  /** Drawn in colour, where the corrected test tells it from 0. */
+  /** Whether the corrected test separates it from 0: then it is drawn in colour. */
   readonly told: boolean;
 }
 
 export interface DifferenceOptions {
-  /** What the differences are of: `restricted mean step of grokking`. */
+  /** The quantity compared: `restricted mean step of grokking`. */
   readonly of: string;
-  /** What they are to: `AdamW`. */
+  /** The baseline's name: `AdamW`. */
   readonly baseline: string;
   readonly task?: string;
   readonly title: string;
@@ -25,7 +25,10 @@ export interface DifferenceOptions {
 
 const ROW = 34, TOP = 34, BOTTOM = 48, RIGHT = 190;
 
-/** A dot and a bar per row: the difference and its interval; in colour where the corrected test tells it from 0. */
+/**
+ * A dot and a bar per row: the difference and its interval; in colour where the corrected test separates it from 0.
+ * @throws Error for no rows.
+ */
 export function differenceFigure(rows: readonly DifferenceRow[], { of, baseline, task, title }: DifferenceOptions): Figure {
   if (rows.length === 0) throw new Error("Cannot draw differences: rows must be at least one, current value is 0");
   const left = Math.max(MARGIN.left, 28 + Math.max(...rows.map(({ name }) => textWidth(name))));

@@ -1,15 +1,15 @@
-/** Groups of runs in one panel: how each looks, and their names right of the frame. */
+/** The key for groups of runs in one panel: line styles, and names right of the frame. */
 import * as Plot from "@observablehq/plot";
 import { FAINT, HALO, INK, textWidth } from "./theme.ts";
 
-/** By place; they differ in grey, too. */
+/** Dashes of the groups in their order, distinct without colour. */
 export const DASHES = ["none", "6 3", "2 2.5", "9 3 2 3", "1 3.5"] as const;
 
 export interface KeyEntry {
   readonly name: string;
-  /** A line of words below the name each. */
+  /** Lines of text below the name. */
   readonly below: readonly string[];
-  /** At this value of the panel's y. */
+  /** The entry's position, as a value on the panel's y axis. */
   readonly y: number;
   readonly color?: string;
   readonly text?: string;
@@ -19,16 +19,14 @@ export interface KeyEntry {
 
 const GAP = 8, SAMPLE = 20, LINE = 15;
 
-/** The margin that entries with these words need. */
+/** The margin in pixels that entries with these texts need. */
 export const keyMargin = (words: readonly string[]) =>
   GAP + SAMPLE + 16 + Math.max(54, ...words.map((word) => textWidth(word, 12.5, true)));
 
-/** Pixels that an entry takes, with so many lines below its name. */
+/** The height of an entry in pixels, with this many lines below its name. */
 export const keyHeight = (below: number) => LINE * (below + 1) + 1;
 
-/**
- * The entries, beside the value `end` at which the axis of x ends: a sample of the line, the name, and what is said of the group below it.
- */
+/** The entries, right of `end`, the value at which the x axis ends: a sample of the line, the name, and the lines below it. */
 export const keyMarks = (entries: readonly KeyEntry[], end: number): Plot.Markish[] =>
   entries.flatMap(({ name, below, y, color = INK, text = color, dash, width }) => {
     const first = -LINE * below.length / 2;

@@ -1,12 +1,12 @@
 /**
- * Figures that a reader can move: HTML that contains its script, needs no server, and shows a still picture wherever scripts don't run, as
- * in a notebook that isn't trusted.
+ * Interactive figures: HTML that contains its script, needs no server, and shows a still picture where scripts don't run, as in an
+ * untrusted notebook.
  */
 import { escapeMarkup } from "./markup.ts";
 import { checksum } from "../run/files.ts";
 import type { Figure } from "./theme.ts";
 
-/** As much of a page's element as these scripts need; they are checked without a browser's types. */
+/** The DOM members that these scripts need; they are checked without a browser's types. */
 export interface PageElement {
   innerHTML: string;
   textContent: string | null;
@@ -18,7 +18,7 @@ export interface PageElement {
   setPointerCapture(pointer: number): void;
 }
 
-/** As much of a page's events. */
+/** The members of DOM events that they need. */
 export interface PageEvent {
   readonly clientX: number;
   readonly clientY: number;
@@ -29,13 +29,13 @@ export interface PageEvent {
 }
 
 export interface Movable<Data> {
-  /** What is seen at first, and where no script runs. The script finds its SVG in the page. */
+  /** The figure shown at first, and where scripts don't run. The script finds its SVG on the page. */
   readonly still: Figure;
-  /** What the script needs; becomes JSON. */
+  /** The script's data; must be serialisable as JSON. */
   readonly data: Data;
   /**
-   * Moves the figure: gets the element that holds nothing but the still figure's SVG, the data, and what the library exports. Its text goes
-   * into the page, so it can use nothing from around it.
+   * The script: gets the element that contains only the still figure's SVG, the data, and the library's exports. The function's text goes
+   * into the page, so it can't use anything from outside.
    */
   // deno-lint-ignore no-explicit-any -- a library from text has no type
   readonly start: (root: PageElement, data: Data, library: any) => void;
@@ -43,33 +43,36 @@ export interface Movable<Data> {
   readonly library?: string;
 }
 
-/** A figure with its script: the HTML, and the picture for where no script runs. */
+/** A figure with its script: the HTML, and the picture shown where scripts don't run. */
 export class MovableFigure {
   constructor(readonly html: string, readonly still: Figure) {}
 
-  /** Printed, it says its finding. */
+  /** Prints as the figure's title. */
   toString(): string {
     return this.still.title;
   }
 
-  /** A page of its own. */
+  /** The figure as an HTML page of its own. */
   get page(): string {
     return `<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>${
       escapeMarkup(this.still.title)
     }</title>\n<body>${this.html}</body></html>\n`;
   }
 
-  /** How a notebook cell shows it. */
+  /** The output of a notebook cell. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
     return { "text/html": this.html };
   }
 }
 
-/** A figure that its script moves. It can stand on a page several times, and beside others. */
+/**
+ * An interactive figure. A page may contain it several times, and others beside it.
+ * @throws Error where a script's text contains `</script` or `<!--`.
+ */
 export function movable<Data>({ still, data, start, library = "" }: Movable<Data>): MovableFigure {
   const { title, width, height, svg } = still;
   const bytes = Array.from(new TextEncoder().encode(svg), (byte) => String.fromCharCode(byte)).join("");
-  // Within a script, `<` could only begin what ends it.
+  // Escaped, since `</script` or `<!--` in the data would break the script.
   const json = JSON.stringify(data).replaceAll("<", "\\u003c");
   const text = [library, String(start), String(whenOnPage)];
   const wrong = text.find((each) => /<\/script|<!--/i.test(each));
@@ -85,7 +88,7 @@ export function movable<Data>({ still, data, start, library = "" }: Movable<Data
   return new MovableFigure(html, still);
 }
 
-/** Part of the page: puts the still figure's SVG in its picture's place and starts the script, for each such figure on the page once. */
+/** Runs on the page: replaces the picture by its SVG and starts the script, once for each such figure on the page. */
 function whenOnPage<Data>(
   id: string,
   start: (root: PageElement, data: Data, library: unknown) => void,

@@ -1,6 +1,6 @@
 /**
- * Looking into a network while it learns: its embedding in the planes of its two strongest frequencies, where circles form; its output head
- * as a picture, where stripes form.
+ * The weights of a network during training: its embedding in the planes of its two strongest frequencies, where circles form; its output
+ * head as an image, where stripes form.
  */
 import * as Plot from "@observablehq/plot";
 import { encode } from "fast-png";
@@ -9,10 +9,10 @@ import type { Inside } from "../analysis/network/weights.ts";
 import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { capital, count } from "../analysis/words.ts";
 
-/** Width of the picture of the head, and of each of the two planes beside it, whose insides are square. */
+/** Pixels: the widths of the head's image and of each of the two planes beside it, and the height that makes the planes' frames square. */
 const PICTURE = 292, PLANE = (WIDTH - PICTURE) / 2, HEIGHT = PLANE - 20 + MARGIN.close + 44;
 
-/** The embedding's circles and the head's picture, of one network. */
+/** The output head and the embedding's circles, of one network. */
 export function insideFigure(inside: Inside, title = insideFinding(inside)): Figure {
   const { seed, step } = inside;
   return compose({
@@ -22,7 +22,7 @@ export function insideFigure(inside: Inside, title = insideFinding(inside)): Fig
   });
 }
 
-/** The output head's picture alone. */
+/** The output head alone. */
 export function headFigure(inside: Inside, title = `The output head at step ${count(inside.step)}`): Figure {
   const row = inside.reads === "neurons" ? "neuron" : "direction of the residual stream";
   return compose({
@@ -42,20 +42,20 @@ const PLANES =
   "the numbers as the network embeds them, in the planes of its two strongest frequencies. Where they form a circle, a line goes round it.";
 export const READING = `Left: the output head, one column per answer. Right: ${PLANES}`;
 
-/** How much of the embedding its two strongest frequencies hold, in a sentence. */
+/** The finding: the share of the embedding's power at its two strongest frequencies. */
 export function insideFinding({ embedding }: Inside): string {
   const spectrum = powerSpectrum(embedding), two = strongest(spectrum, 2);
   const share = two.reduce((sum, k) => sum + spectrum[k - 1], 0);
   return `Two of ${spectrum.length} frequencies, ${two.join(" and ")}, hold ${Math.round(100 * share)} % of the embedding`;
 }
 
-/** The same as panels, side by side. */
+/** The panels of `insideFigure`, to be placed side by side. */
 export function insidePanels(inside: Inside): readonly Panel[] {
   const { embedding } = inside, spectrum = powerSpectrum(embedding);
   return [headPanel(inside), ...strongest(spectrum, 2).map((k) => planePanel(embedding, k, spectrum[k - 1]))];
 }
 
-/** W_U as an image of a pixel for each weight: vermilion above zero, blue below, the strongest colour at the largest weight. */
+/** W_U as an image with one square per weight: vermilion above zero, blue below, full colour at the largest absolute weight. */
 export function headPanel({ head, reads }: Pick<Inside, "head" | "reads">): Panel {
   const { rows, columns } = head;
   return panel({
@@ -79,15 +79,15 @@ export function headPanel({ head, reads }: Pick<Inside, "head" | "reads">): Pane
 }
 
 /**
- * The numbers in the plane of frequency k, joined in the order in which they follow each other on the circle. `share`: how much of the
- * whole, by default of the embedding, the frequency holds.
+ * The numbers 0 … p − 1 in the plane of frequency k, connected in their order on the circle. `share`: the frequency's share of the power of
+ * `whole`, 0 … 1.
  */
 export function planePanel(matrix: Matrix, k: number, share: number, whole = "the embedding"): Panel {
   const p = matrix.rows, points = plane(matrix, k);
   const reach = 1.2 * Math.max(1e-9, ...points.flatMap(({ x, y }) => [Math.abs(x), Math.abs(y)]));
   const order = inOrder(k, p).map((a) => ({ a, ...points[a] }));
   const circle = isCircle(order), pixels = (PLANE - 20) / (2 * reach);
-  // On the outer side of its dot, unless a name is there already.
+  // Each label lies on the outer side of its dot, and is left out where it would cover another.
   const places = order.filter((_, i) => i % Math.ceil(p / 16) === 0).map(({ a, x, y }) => {
     const far = 11 / Math.max(1e-9, Math.hypot(x, y));
     return { a, x, y, dx: far * x, dy: -far * y };
@@ -121,12 +121,11 @@ export function planePanel(matrix: Matrix, k: number, share: number, whole = "th
   });
 }
 
-/** A way round that is so many times as long as a circle's goes to and fro instead. */
+/** The longest path that counts as a circle, in circumferences of a circle with the mean radius. */
 const ROUND = 2;
 
 /**
- * Whether points, in the order in which they would follow each other on a circle, do so: the way along them is hardly longer than round a
- * circle.
+ * Whether points lie on a circle in the given order: the closed path through them is less than `ROUND` times as long as the circumference.
  */
 export function isCircle(order: readonly { readonly x: number; readonly y: number }[]): boolean {
   const way = order.reduce((sum, { x, y }, i) => {
@@ -137,10 +136,10 @@ export function isCircle(order: readonly { readonly x: number; readonly y: numbe
   return way < ROUND * 2 * Math.PI * radius;
 }
 
-/** Width and height of the room of a name, in pixels. */
+/** The size of a label, in pixels. */
 const NAME = { width: 16, height: 12 };
 
-/** Those of some names, the first ones first, that don't cover each other. */
+/** The labels that don't cover an earlier one. */
 function apart<T>(names: readonly T[], at: (name: T) => { readonly x: number; readonly y: number }): T[] {
   const kept: { readonly x: number; readonly y: number }[] = [];
   return names.filter((name) => {
@@ -163,15 +162,15 @@ const name = (text: string, marginLeft: number) => [
   }),
 ];
 
-/** 0 … p − 1 as they follow each other on the circle of frequency k: number a stands at the angle 2πka / p. */
+/** 0 … p − 1 in their order on the circle of frequency k: the number a lies at the angle 2πka / p. */
 export function inOrder(k: number, p: number): number[] {
   return Array.from({ length: p }, (_, a) => a).sort((a, b) => (k * a % p) - (k * b % p));
 }
 
-/** A weight is a square of so many pixels: not every renderer leaves a picture's edges sharp when it makes them larger. */
+/** Pixels per side of a weight's square: some renderers blur an image that they enlarge. */
 const SQUARE = 6;
 
-/** The strongest colour, at least of something. */
+/** The largest absolute value, never 0. */
 const largest = ({ values }: Matrix) => Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
 
 /** A matrix as a PNG in a data URL: vermilion above zero, blue below, full colour at `most`. */
@@ -188,5 +187,5 @@ export function picture(matrix: Matrix, most = largest(matrix)): string {
 }
 
 const [BELOW, ABOVE] = [TRAIN.color, VALIDATION.color].map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-/** −1 … 1 from blue over white to vermilion. */
+/** The RGB colour of x, −1 … 1, from blue over white to vermilion. */
 export const tint = (x: number) => (x < 0 ? BELOW : ABOVE).map((full) => Math.round(255 + Math.abs(x) * (full - 255)));

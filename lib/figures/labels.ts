@@ -1,12 +1,12 @@
 import { MARGIN, type Series, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import type { Band } from "../analysis/runs/bands.ts";
 
-/** A panel's pixels: of a step, of a value, and of the upright lines that words should not stand on. */
+/** A panel's pixel positions: of a step, of a value, and of vertical lines that labels should avoid. */
 export interface Frame {
   readonly x: (step: number) => number;
   readonly y: (value: number) => number;
   readonly rules: readonly number[];
-  /** The frame's right side. Default: that of a panel as wide as the figure. */
+  /** The frame's right edge. Default: that of a panel as wide as the figure. */
   readonly right?: number;
 }
 
@@ -19,14 +19,15 @@ export interface Place {
   readonly textAnchor: "start" | "middle" | "end";
 }
 
-/** Half of the longer name, and some air, in pixels. */
+/** Half the width of the longer name plus some space, in pixels. */
 const HALF = 48;
-/** Curves this far apart have room for both names between them. */
+/** Curves at least this many pixels apart have room for both names between them. */
 const APART = 70;
 
 /**
- * Where the curves part, both names stand between them, each at its curve. Where they never part but cross the middle of the panel, they
- * stand on the outer sides of the slope. Else, when training has just begun, they stand at the curves' end, one above the other.
+ * Positions for the names of the two curves. Where the curves are far enough apart, both names lie between them, each next to its curve.
+ * Else, where both cross the middle of the panel, the names lie on the outer sides of the slopes. Else, as when training has just begun,
+ * they lie at the curves' end, one above the other.
  */
 export function placeNames(
   train: readonly Band[],
@@ -38,7 +39,7 @@ export function placeNames(
   const both = train.flatMap((t) => other.has(t.step) ? [{ step: t.step, t: t.mid, v: other.get(t.step)!.mid }] : []);
   const gap = (at: typeof both[number]) => Math.abs(y(at.t) - y(at.v));
   const around = (at: typeof both[number], reach: number) => both.filter(({ step }) => Math.abs(x(step) - x(at.step)) < reach);
-  /** Whether the lowest of the upper curve and the highest of the lower one leave room for two lines of text. */
+  /** Whether two lines of text fit between the lowest point of the upper curve and the highest of the lower one. */
   const clear = (some: typeof both) => {
     const [t, v] = [some.map((at) => y(at.t)), some.map((at) => y(at.v))];
     return Math.max(Math.min(...v) - Math.max(...t), Math.min(...t) - Math.max(...v)) >= 50;
@@ -55,7 +56,7 @@ export function placeNames(
     const middle = (x(choice[0].step) + x(choice.at(-1)!.step)) / 2;
     const at = choice.reduce((best, one) => Math.abs(x(one.step) - middle) < Math.abs(x(best.step) - middle) ? one : best);
     const inwards = y(at.t) < y(at.v) ? 15 : -15;
-    // On a slope, a name clears the curve along its whole length.
+    // On a slope, the whole length of a name must clear the curve.
     const near = around(at, 0.8 * HALF);
     const innermost = (values: number[], side: number) => values.reduce((a, b) => ((y(b) - y(a)) * side > 0 ? b : a));
     return [

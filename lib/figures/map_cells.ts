@@ -1,36 +1,33 @@
-/**
- * What maps of settings share: cells whose colour is the stronger the more networks grok, with the median step in them, and the key of the
- * colours.
- */
+/** Shared parts of maps of settings: cells with a stronger colour the more networks grok, with their median step, and the colour key. */
 import * as Plot from "@observablehq/plot";
 import { BETWEEN, clamp, TRIANGLE } from "./sweep_marks.ts";
 import { FAINT, INK, VALIDATION } from "./theme.ts";
 import { count, list } from "../analysis/words.ts";
 import type { Tally } from "../analysis/runs/tally.ts";
 
-/** A setting's place in its map: columns from the left, lines from the bottom, both counted from 0. */
+/** A cell with its position in the map: column i from the left, row j from the bottom, both from 0. */
 export type Placed<Cell extends Tally> = Cell & { readonly i: number; readonly j: number };
 
-/** The scales of a map of so many columns and lines. */
+/** The scales of a map with this many columns and rows. */
 export const mapScales = (columns: number, lines: number) => ({
   x: { domain: [0, columns], axis: null },
   y: { domain: [-0.5, lines - 0.5], axis: null },
 } as const);
 
-/** Whether cells of this size hold two lines of words. */
+/** Whether two lines of text fit into cells of this size in pixels. */
 export const holdsTwo = (width: number, height: number) => width >= 46 && height >= 34;
 
 const opacity = (share: number) => 0.78 * share;
 
-/** How a cell is filled. */
+/** The fill of a cell. */
 export interface Fill {
   readonly fill: string;
   readonly fillOpacity?: number;
 }
 
 /**
- * The cells, each so many pixels wide and high: the median step, how many grok where there is room, `none` where none does, hatched while
- * open. They are filled by the share that groks, unless `fill` says otherwise.
+ * The cells, `width` × `height` pixels each: the median step, how many grok where that fits, `none` where no run grokked, hatched with
+ * unfinished runs. By default, the colour is the share that grok.
  */
 export function cellMarks<Cell extends Tally>(
   cells: readonly Placed<Cell>[],
@@ -58,7 +55,7 @@ export function cellMarks<Cell extends Tally>(
   ];
 }
 
-/** A cell's box. */
+/** The rectangle of a cell. */
 export const BOX = {
   x1: ({ i }: { i: number }) => i,
   x2: ({ i }: { i: number }) => i + 1,
@@ -67,7 +64,7 @@ export const BOX = {
   inset: 0.75,
 };
 
-/** What stands in cells without a median, in a sentence; empty where there is no such cell. */
+/** A sentence on the text in cells without a median; empty where there is no such cell. */
 export function cellWords(cells: readonly Tally[]): string {
   const words = [
     ...cells.some(never) ? ["none: no network grokked in the steps watched"] : [],
@@ -77,10 +74,13 @@ export function cellWords(cells: readonly Tally[]): string {
 }
 
 const never = ({ share, open }: Tally) => share === 0 && open === 0;
-/** A dash where half of the runs don't grok, so that there is no median; nothing where that is open. */
+/** The median's text: a dash where half of the runs don't grok, empty where unfinished runs may change that. */
 const medianOf = ({ median, open }: Tally) => median !== null ? count(median) : open > 0 ? "" : "–";
 
-/** What the shades mean, above the frame, from the first word's to the last one's; the key ends so far to the right of the frame. */
+/**
+ * The colour key above the frame, with a word at each end. `beyond`: how many pixels it extends to the right of the frame; `dy`: its
+ * vertical offset.
+ */
 export function key(
   beyond: number,
   dy = -15,
@@ -104,7 +104,7 @@ const SHARES = {
 
 const HATCH = "grokbook-open";
 
-/** Not a mark that shows, but the pattern for cells whose runs are not done. */
+/** Defines the hatching pattern for cells with unfinished runs; draws nothing itself. */
 const hatching: Plot.RenderFunction = (_index, _scales, _values, _dimensions, { document }) => {
   const element = (name: string, attributes: Record<string, string | number>) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -118,7 +118,7 @@ const hatching: Plot.RenderFunction = (_index, _scales, _values, _dimensions, { 
   return defs;
 };
 
-/** What a map shows, in one sentence; `place` names a cell. */
+/** The finding of a map; `place` names a cell. */
 export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (cell: Cell) => string): string {
   const done = cells.filter(({ open }) => open === 0), n = done.length;
   const settings = (n: number) => `${count(n)} setting${n === 1 ? "" : "s"}`;
@@ -128,7 +128,7 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   const all = done.filter(({ share }) => share === 1).length, none = done.filter(({ share }) => share === 0).length;
   if (none === n) return `No network groks at ${n === 1 ? "this setting" : `any of ${settings(n)}`}${rest}`;
   const least = Math.min(...done.map(({ median }) => median ?? Infinity)), best = done.filter(({ median }) => median === least);
-  // What isn't done may yet be sooner.
+  // Unfinished cells may turn out sooner.
   const of = rest === "" ? "" : " of these";
   const soonest = best.length > 0 && best.length <= 3 && n > 1
     ? `, soonest${of} with ${list(best.map(place))}, around\u00a0step\u00a0${count(least)}`

@@ -1,15 +1,15 @@
-/** A neuron as a wave: what it says of every a, with b held fast. */
+/** A neuron's activation as a wave over a, with b fixed. */
 import * as Plot from "@observablehq/plot";
 import { FAINT, GRID, type Panel, panel, VALIDATION } from "./theme.ts";
 
 export interface Wave {
   /** The neuron's activation for a = 0 … p − 1. */
   readonly values: ArrayLike<number>;
-  /** What is marked among them, the pair that is looked at. */
+  /** The value of a to mark, of the pair shown. */
   readonly at?: number;
 }
 
-/** The activation over a, from zero. */
+/** The activation over a; the y axis includes zero. */
 export function wavePanel({ values, at }: Wave, width: number, height = 96): Panel {
   const points = Array.from(values, (value, a) => ({ a, value })), p = points.length;
   const high = Math.max(1e-6, ...points.map(({ value }) => value)), low = Math.min(0, ...points.map(({ value }) => value));

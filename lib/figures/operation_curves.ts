@@ -1,4 +1,4 @@
-/** Accuracy and loss of several operations, a row each: medians and bands over the seeds, with the step at which every seed grokked. */
+/** Accuracy and loss of several operations, one row each: medians and bands over the seeds, with every seed's grokking step. */
 import * as Plot from "@observablehq/plot";
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { curve, lossScale } from "./curves.ts";
@@ -13,13 +13,13 @@ import type { Group } from "../analysis/runs/groups.ts";
 
 export interface OperationOptions extends StepOptions {
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
 /**
- * One row per group (an operation, say): accuracies left, losses right, over the same steps, on the same scale of losses for all. A dot
- * above the frame for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
+ * One row per group, such as an operation: accuracies on the left, losses on the right, over the same steps, with one loss scale for all.
+ * Above the frame, a dot for every seed that grokked, and how many did. @throws Error for no group, and for one without a run.
  */
 export function operationCurves(groups: readonly Group[], { task, title, ...options }: OperationOptions = {}): Figure {
   if (groups.length === 0) throw new Error("Cannot draw curves: groups must be at least one, current value is 0");
@@ -57,7 +57,7 @@ interface Half {
   readonly x: StepScale;
   readonly left: number;
   readonly width: number;
-  /** Whether it has the seeds' steps above. */
+  /** Whether the seeds' grokking steps are drawn above. */
   readonly strip: boolean;
   readonly label: string;
 }
@@ -101,10 +101,10 @@ function half({ runs }: Group, [train, validation]: readonly (readonly Band[])[]
   });
 }
 
-/** At most five. */
+/** Up to five ticks; of more, only the powers of ten. */
 const few = (ticks: readonly number[]) => ticks.length <= 5 ? ticks : ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
 
-/** Above the frame: when each seed groks, and how many do. */
+/** Above the frame: each seed's grokking step, and how many grok. */
 function seeds(runs: Group["runs"], x: StepScale): Plot.Markish[] {
   const grokked = runs.flatMap(({ grokkingStep }) => (grokkingStep === null ? [] : [Math.max(grokkingStep, x.domain[0])]));
   return [
@@ -118,7 +118,7 @@ function seeds(runs: Group["runs"], x: StepScale): Plot.Markish[] {
   ];
 }
 
-/** In which order groups grok, and which don't: medians over the seeds. */
+/** The finding: in which order groups grok, by median step, and which don't. */
 export function operationFinding(groups: readonly Group[]): string {
   const medians = groups.map(({ name, runs }) => ({ name, step: medianStep(runs.map(({ grokkingStep }) => grokkingStep)) }));
   const grok = medians.filter(({ step }) => step !== null).sort((a, b) => a.step! - b.step!),

@@ -1,4 +1,7 @@
-/** Progress measures over training (Nanda et al. 2023), beside the losses, aligned with the moments of memorising and of grokking. */
+/**
+ * Progress measures over training (Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability", ICLR), with the
+ * losses and the memorisation and grokking steps.
+ */
 // @ts-types="@types/d3-array"
 import { median as medianOf } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -14,16 +17,16 @@ import { count } from "../analysis/words.ts";
 
 /** A run with its evaluations, its milestones and its probe. */
 export type ProbedRun = Curve & Probed;
-/** The same with as much of its readings as stands in a table. */
+/** The same with only those parts of its readings that a table holds. */
 export type ProgressRun = Curve & Omit<Probed, "readings"> & { readonly readings: readonly Progress[] };
 
-/** Key frequencies kept, and removed. Green and violet stay distinct from blue and vermilion; in grey, the dashes differ. */
+/** The lines of the measures. Green and violet stay distinct from blue and vermilion; in grey, the dashes differ. */
 const KEPT: Line = { name: "restricted", color: "#009e73", text: "#00724f", dash: "none", width: 1.8 };
 const REMOVED: Line = { name: "excluded", color: "#8e4585", text: "#7a3a72", dash: "2 3", width: 1.8 };
 const ALIKE: Line = { name: "similarity", color: INK, text: INK, dash: "6 2 1 2", width: 1.6 };
 const NEURONS: Line = { name: "neurons", color: "#a07a00", text: "#7d5f00", dash: "4 2", width: 1.6 };
 
-/** Losses, structure and weight norm over steps: of one run, with the cosine matrices that it has, or as medians and bands over several. */
+/** Losses, structure and weight norm over steps: for one run with its cosine matrices, if any; for several as medians and bands. */
 export function progressFigure(runs: readonly ProgressRun[], { task = about(runs).task, title, ...options }: CurveOptions = {}): Figure {
   const matrices = runs.length === 1 ? atMoments(runs[0]).filter(isWhole) : [];
   const until = Math.max(lastStep(runs), ...runs.map(({ readings }) => readings.at(-1)!.step));
@@ -51,7 +54,7 @@ export function progressFigure(runs: readonly ProgressRun[], { task = about(runs
 const readingAt = ({ readings }: ProgressRun, step: number | null) =>
   step === null ? undefined : readings.find((each) => each.step >= step);
 
-/** The readings at the beginning, when the run had memorised, when it grokked, and at the end: those of them that there are. */
+/** The readings at the start, at memorising, at grokking and at the end, as far as they exist. */
 const atMoments = (run: ProgressRun): Progress[] => {
   const { readings, memorisationStep, grokkingStep } = run;
   const all = [readings[0], readingAt(run, memorisationStep), readingAt(run, grokkingStep), readings.at(-1)!];
@@ -60,12 +63,12 @@ const atMoments = (run: ProgressRun): Progress[] => {
 
 const isWhole = (reading: Progress): reading is Reading => "similarity" in reading;
 
-/** How much the key frequencies explain at each moment, in a sentence. */
+/** The finding: the share of the logits that the key frequencies explain at each moment. */
 export function progressFinding(runs: readonly ProgressRun[]): string {
   const [{ keys }] = runs, one = runs.length === 1, last = runs.map(({ readings }) => readings.at(-1)!);
   const median = (readings: readonly (Progress | undefined)[]) => {
     const shares = readings.flatMap((reading) => reading ? [reading.explained] : []).sort((a, b) => a - b);
-    // Of most runs at least.
+    // Only where more than half of the runs have a value.
     return shares.length > runs.length / 2 ? `${Math.round(100 * medianOf(shares)!)} %` : null;
   };
   const moments = [
@@ -100,10 +103,7 @@ export function measuredLossPanel(runs: readonly ProgressRun[], x: StepScale, he
   });
 }
 
-/**
- * What shows that the structure is there: the share of the logits that the key frequencies explain, and two shares that know nothing of
- * them.
- */
+/** Measures of structure, 0 … 1: the share of the logits that the key frequencies explain, and two shares that don't depend on them. */
 export function structurePanel(runs: readonly ProgressRun[], x: StepScale, height = 200): Panel {
   const lines = [
     measured({ ...KEPT, name: "logits" }, runs, x, ({ explained }) => explained),
@@ -124,7 +124,7 @@ export function structurePanel(runs: readonly ProgressRun[], x: StepScale, heigh
 export interface Drawn {
   readonly line: Line;
   readonly bands: readonly Band[];
-  /** Whether each is a reading of its own, with a dot. */
+  /** Whether each point is a reading, drawn with a dot. */
   readonly dots: boolean;
 }
 
@@ -160,7 +160,7 @@ export interface Lines {
   readonly last?: boolean;
 }
 
-/** Lines that are named at their ends. */
+/** A panel of lines that are named at their ends. */
 export function linesPanel({ lines, x, y, label, height, top, moments, named, last = false }: Lines): Panel {
   const bottom = last ? MARGIN.bottom : 32, place = y.type === "log" ? Math.log : (value: number) => value, [low, high] = y.domain;
   const pixel = (value: number) => top + (height - top - bottom) * (place(high) - place(Math.max(low, value))) / (place(high) - place(low));
@@ -192,7 +192,7 @@ export function linesPanel({ lines, x, y, label, height, top, moments, named, la
   });
 }
 
-/** Words at these heights, moved down where one would cover another. */
+/** Labels at these heights, moved down where one would cover another. */
 function apart<T extends { readonly at: number }>(words: readonly T[], least = 15): T[] {
   const moved: T[] = [];
   for (const word of words.toSorted((a, b) => a.at - b.at)) {

@@ -1,4 +1,4 @@
-/** A figure as files: SVG, and PNG drawn with a font of the project, so that it looks the same on a machine without any. */
+/** A figure as files: SVG, and PNG drawn with the project's own font, so that it looks the same on every machine. */
 import { writeAll } from "../run/files.ts";
 import { Resvg } from "@resvg/resvg-js";
 // @ts-types="@types/upng-js"
@@ -11,27 +11,27 @@ import type { Figure } from "./theme.ts";
 const font = (style: string) => fileURLToPath(import.meta.resolve(`@expo-google-fonts/inter/${style}`));
 const FONTS = ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf", "700Bold/Inter_700Bold.ttf"];
 
-/** The figure drawn as pixels; `scale` 2 gives two pixels for one of the SVG's. */
+/** The figure as pixels; `scale`: pixels per SVG unit. */
 const drawn = ({ svg }: Figure, scale: number) =>
   new Resvg(svg, {
     fitTo: { mode: "zoom", value: scale },
     font: { loadSystemFonts: false, fontFiles: FONTS.map(font), defaultFontFamily: "Inter" },
   }).render();
 
-/** The figure as a PNG; `scale` 2 gives two pixels for one of the SVG's. */
+/** The figure as a PNG; `scale`: pixels per SVG unit. */
 export const png = (figure: Figure, scale = 2): Uint8Array => drawn(figure, scale).asPng();
 
-/** Colours of a small picture: figures have few, and the edges of words and lines need some between. */
+/** Colours of a small PNG: figures have few, and the smoothed edges of text and lines need some more. */
 const COLOURS = 32;
 
-/** The figure as a small PNG, one pixel for one of the SVG's, of 32 colours: for a notebook, beside the SVG. */
+/** The figure as a small PNG, one pixel per SVG unit, with `COLOURS` colours: for notebooks, beside the SVG. */
 export function smallPng(figure: Figure): Uint8Array {
   const { pixels, width, height } = drawn(figure, 1);
   return new Uint8Array(UPNG.encode([new Uint8Array(pixels).buffer], width, height, COLOURS));
 }
 
 /**
- * Writes `path.svg` and `path.png`, both or neither; makes the folder. An ending `.svg` or `.png` of `path` is dropped.
+ * Writes `path.svg` and `path.png`, both or neither; creates the folder. An ending `.svg` or `.png` of `path` is dropped.
  * @throws Error that names the file where it can't be written.
  */
 export async function writeFigure(figure: Figure, path: string): Promise<{ svg: string; png: string }> {

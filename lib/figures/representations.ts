@@ -1,6 +1,6 @@
 /**
- * Representations as pictures: how alike the answers are to the network, on which circles they lie, and at which frequencies embedding,
- * features and logits have their power.
+ * Figures of representations: how similar the network's features of two answers are, the circles they lie on, and the power of embedding,
+ * features and logits by frequency.
  */
 import * as Plot from "@observablehq/plot";
 import { strongest } from "../analysis/network/fourier.ts";
@@ -11,18 +11,21 @@ import { picture, planePanel, tint } from "./inside.ts";
 import { compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
 import { count, percent } from "../analysis/words.ts";
 
-/** What these figures need of a probe: `probe` gives it. */
+/** The parts of a probe that these figures need; `probe` returns them. */
 export interface Probed {
   readonly spec: RunSpec;
   /** The run's key frequencies, the strongest first. */
   readonly keys: readonly number[];
-  /** Where these are by the paper's rule, over the neurons. */
+  /** Whether the key frequencies were found over the neurons, the paper's rule, or in the logits. */
   readonly rule?: "neurons" | "logits";
-  /** In the order of their steps. */
+  /** By step, ascending. */
   readonly readings: readonly Reading[];
 }
 
-/** One network from within, at one of its readings (default: the last): cosine matrix, spectra, circles. */
+/**
+ * Cosine matrix, spectra and circles of one network, at one of its readings.
+ * @param at index of the reading; default: the last.
+ */
 export function representationFigure({ spec, keys, rule, readings }: Probed, at = readings.length - 1, title?: string): Figure {
   const reading = readings[at];
   return compose({
@@ -40,7 +43,7 @@ export function representationFigure({ spec, keys, rule, readings }: Probed, at 
   });
 }
 
-/** The cosine matrices of some readings side by side, of more than four the first, the last and two between: from random to circulant. */
+/** The cosine matrices of up to four readings side by side, of more the first, the last and two between: from random to circulant. */
 export function similarityFigure({ spec, readings }: Pick<Probed, "spec" | "readings">, title?: string): Figure {
   const last = readings.at(-1)!, first = readings[0];
   return compose({
@@ -58,22 +61,22 @@ export function similarityFigure({ spec, readings }: Pick<Probed, "spec" | "read
 export const similarityPanels = (readings: readonly Reading[]): readonly Panel[] =>
   readings.map((reading, i) => similarityPanel(reading, { width: WIDTH / 4, name: `Step ${count(reading.step)}`, key: i === 0 }));
 
-/** Four of a list, or all there are: the first, the last, and two between as evenly as can be. */
+/** Up to four elements of a list: the first, the last, and two evenly spaced between. */
 const four = <T>(list: readonly T[]): T[] =>
   list.length <= 4 ? [...list] : [0, 1, 2, 3].map((i) => list[Math.round(i * (list.length - 1) / 3)]);
 
 const of = ({ data: { operation, prime }, seed }: RunSpec) => `${taskName(operation, prime)}, seed ${seed}`;
 
-/** What the reading shows, in a sentence. */
+/** The finding of a reading. */
 export function representationFinding(keys: readonly number[], { circulant, explained }: Reading): string {
   return `${keyWords(keys)} ${keys.length === 1 ? "explains" : "explain"} ${percent(explained)} of the logits; the distance ` +
     `between two answers explains ${percent(circulant)} of how similar they are`;
 }
 
-/** Key frequencies that are many are no structure: then they are neither named nor coloured. */
+/** Many key frequencies are no structure: then they are neither named nor coloured. */
 const few = (keys: readonly number[]) => keys.length <= 8;
 
-/** The key frequencies in words: by name where they are few. */
+/** The key frequencies in words: named where they are few, else counted. */
 export function keyWords(keys: readonly number[]): string {
   if (keys.length === 0) return "No frequencies";
   if (!few(keys)) return `${keys.length} frequencies`;
@@ -84,11 +87,11 @@ export function keyWords(keys: readonly number[]): string {
 interface SimilarityOptions {
   readonly width: number;
   readonly name: string;
-  /** Whether it has the key of the colours. */
+  /** Whether the colour key is drawn. */
   readonly key?: boolean;
 }
 
-/** The cosine matrix, answer by answer: vermilion 1, white 0, blue −1. Under it, how circulant it is. */
+/** The cosine matrix of the answers: vermilion 1, white 0, blue −1. Below it, how much of it the distance of the answers explains. */
 export function similarityPanel({ similarity, circulant }: Reading, { width, name, key = true }: SimilarityOptions): Panel {
   const p = similarity.rows, large = width > 250, left = large ? 40 : 16, right = 14, top = MARGIN.close, side = width - left - right;
   const marks = large ? Array.from({ length: p }, (_, c) => c).filter((c) => c % nice(p / 4) === 0) : [];
@@ -120,13 +123,13 @@ export function similarityPanel({ similarity, circulant }: Reading, { width, nam
   });
 }
 
-/** 1, 2, 5 times a power of ten, not below. */
+/** The smallest of 1, 2, 5 times a power of ten that isn't below `rough`. */
 const nice = (rough: number) => {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
   return [1, 2, 5, 10].map((m) => m * power).find((m) => m >= rough)!;
 };
 
-/** What the colours mean, so far below the frame. */
+/** The colour key, `dy` pixels below the frame. */
 const colourKey = (dy: number): Plot.Markish[] => {
   const values = [-1, -0.5, 0, 0.5, 1], place = { frameAnchor: "bottom-left", dy } as const;
   const words = [["−1", 0], ["1", values.length * 15 + 26]] as const;
@@ -152,7 +155,7 @@ const head = (text: string, left: number, top: number) => [
   }),
 ];
 
-/** Power by frequency, below each other: of the embedding, the answers' mean features, and the logits along the answer. */
+/** Power by frequency, one row each: of the embedding, the answers' mean features, and the logits along the answer. */
 export const spectrumPanel = ({ embedding, features, logits }: Reading, keys: readonly number[], width = WIDTH): Panel =>
   powerPanel(
     [
@@ -164,13 +167,13 @@ export const spectrumPanel = ({ embedding, features, logits }: Reading, keys: re
     width,
   );
 
-/** Shares of power by frequency, k = 1 … h at k − 1. */
+/** Shares of power by frequency, 0 … 1, [h]: frequency k = 1 … h at index k − 1. */
 export interface Power {
   readonly name: string;
   readonly shares: ArrayLike<number>;
 }
 
-/** Shares of power by frequency on one scale, below each other; key frequencies in colour, where they are few. */
+/** Shares of power by frequency, one row each on the same scale; key frequencies in colour, where they are few. */
 export function powerPanel(rows: readonly Power[], keys: readonly number[], width: number): Panel {
   const inner = 96 * (rows.length - 1) + 74;
   const h = rows[0].shares.length, top = MARGIN.close, bottom = 64, row = 96, left = 44, height = inner + top + bottom;
@@ -178,7 +181,7 @@ export function powerPanel(rows: readonly Power[], keys: readonly number[], widt
     Array.from(shares, (share, at) => ({ i, k: at + 1, share, key: few(keys) && keys.includes(at + 1) }))
   );
   const most = Math.max(1e-6, ...bars.map(({ share }) => share));
-  /** Rows below each other on one scale: row i has its floor at −i. */
+  /** The height of a share in row i, whose baseline is at −i. */
   const y = (i: number, share: number) => 0.58 * share / most - i;
   const named = bars.filter(({ key, share }) => key && share > 0.02 * most);
   const step = nice(h / 6);
@@ -216,7 +219,7 @@ export function powerPanel(rows: readonly Power[], keys: readonly number[], widt
   });
 }
 
-/** Below: the logits' power over pairs, and the answers' mean features in the planes of the two strongest key frequencies. */
+/** The lower row: the logits' power over pairs, and the answers' mean features in the planes of the two strongest key frequencies. */
 function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[] {
   const { means, features } = reading, planes = keys.length > 0 ? keys.slice(0, 2) : strongest(features, 2);
   const circles = planes.map((k) => planePanel(means, k, features[k - 1], "these features"));
@@ -227,12 +230,12 @@ function lowerPanels(reading: Reading, keys: readonly number[]): readonly Panel[
   ];
 }
 
-/** A wave with less of the power than this can't be seen; with more than this it is named. */
+/** Waves below the first share of power aren't drawn; waves above the second are labelled. */
 const SLIGHT = 5e-4, NAMED = 0.02;
 
 /**
- * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, on a −
- * b on the other. A network that adds has a few dots there, so few that a picture of all frequencies would look empty.
+ * The power of the logits' waves over the frequencies of a and b, by the area of a dot: what depends on a + b lies on one diagonal, what
+ * depends on a − b on the other. A network that adds has only a few dots, so that an image of all frequencies would look empty.
  */
 function pairPanel(
   { pairs: { p, shares } }: Reading,
@@ -256,7 +259,7 @@ function pairPanel(
         ...{ stroke: "white", strokeWidth: 0.4, ariaDescription: "logits over pairs" },
       }),
       ...waves.filter(({ share }) => share > NAMED).slice(0, 4).map(({ share, of, and }) => {
-        const side = and > 0.7 * h ? -1 : 1; // a name stays within the frame, and above those of the diagonals
+        const side = and > 0.7 * h ? -1 : 1; // labels stay within the frame, and above those of the diagonals
         return Plot.text([String(of)], {
           ...{
             x: [and],

@@ -1,4 +1,4 @@
-/** From runs' metrics to what a figure of them draws: medians and bands over the seeds, and the finding in words. All pure. */
+/** Findings, tasks and losses of runs in words, for the titles and subtitles of figures. */
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { taskName } from "../run/operations.ts";
 import { guessing, lossName } from "../run/losses.ts";
@@ -7,7 +7,9 @@ import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { count } from "../analysis/words.ts";
 
-/** What these runs show, in one sentence: the title of their figure. Those that diverged before they grokked are counted at its end. */
+/**
+ * The finding of these runs in one sentence, the title of their figure. Runs that diverged before grokking are only counted, at its end.
+ */
 export function finding(all: readonly Curve[]): string {
   const runs = all.filter(({ status, grokkingStep }) => status !== "failed" || grokkingStep !== null), diverged = all.length - runs.length;
   if (diverged === 0) return shown(runs);
@@ -39,18 +41,18 @@ function shown(runs: readonly Curve[]): string {
   return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise ${within}`;
 }
 
-/** How long runs were watched that haven't memorised. */
+/** How long runs that haven't memorised were watched. */
 const lasted = (runs: readonly Curve[]) =>
   watchedWord(runs.map(({ memorisationStep, metrics }) => followUp({ grokkingStep: memorisationStep, metrics })));
 
-/** How far unfinished runs are: the title of their figure meanwhile. */
+/** The progress of unfinished runs, the title of their figure until they end. */
 export function progress(runs: readonly Curve[], steps: number): string {
   const [memorised, grokked] = [runs.filter((run) => run.memorisationStep !== null), runs.filter((run) => run.grokkingStep !== null)];
   const networks = `of ${runs.length} network${runs.length === 1 ? "" : "s"}`;
   return `Step ${count(lastStep(runs))} of ${count(steps)}: ${networks} ${memorised.length} memorised, ${grokked.length} grokked`;
 }
 
-/** What these runs learn, and how many answers there are, where all agree. */
+/** The task of these runs, and the number of answers (classes); each only where all runs agree. */
 export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
   const task = same(({ data }) => taskName(data.operation, data.prime));
@@ -63,7 +65,10 @@ export function about(runs: readonly Curve[]): { task?: string; classes?: number
   return { ...(task ? { task: task + trained } : {}), ...(classes ? { classes } : {}) };
 }
 
-/** How the losses of these runs are called, what guessing gives, and the axis of them; of runs with several losses there is no name. */
+/**
+ * The name of these runs' loss, for an axis (`label`) and a sentence (`words`), and its value at random guessing; without a name for runs
+ * with different losses.
+ */
 export function lossOf(runs: readonly Pick<Curve, "spec">[]): { label: string; words: string; guess?: ReturnType<typeof guessing> } {
   const [first, ...others] = [...new Set(runs.map(({ spec }) => spec.optim.loss))].map((loss) => lossName({ loss }));
   if (!first || others.some(([name]) => name !== first[0])) return { label: "Loss", words: "each run's own" };

@@ -3,17 +3,17 @@ import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { count } from "../analysis/words.ts";
 
 export interface StepOptions {
-  /** Scale of the steps; logarithmic by default. */
+  /** The scale of the steps. Default: `log`. */
   readonly x?: "log" | "linear";
-  /** The step at which a logarithmic axis begins; by default the first one evaluated after step 0, which has no place on it. */
+  /** The step at which a logarithmic axis begins. Default: the first evaluated step after 0. */
   readonly from?: number;
-  /** The step at which the axis ends; by default the last one evaluated. Give it while a run goes on, so that the axis stays. */
+  /** The step at which the axis ends. Default: the last evaluated step. Set it during training, so that the axis stays the same. */
   readonly until?: number;
-  /** Of the panel, in pixels. Default: that of a figure. */
+  /** The panel's width in pixels. Default: that of a figure. */
   readonly width?: number;
 }
 
-/** The axis of steps: where it begins and ends, and the pixel of a step. */
+/** The axis of steps: its first and last step, and the pixel of a step. */
 export interface StepScale {
   readonly type: "log" | "linear";
   readonly domain: readonly [number, number];
@@ -21,6 +21,7 @@ export interface StepScale {
   readonly width: number;
 }
 
+/** The axis of steps for these runs; a linear axis begins at 0. */
 export function scaleOfSteps(
   runs: readonly Curve[],
   { x: type = "log", until = lastStep(runs), from: begin, width = WIDTH }: StepOptions,
@@ -33,15 +34,13 @@ export function scaleOfSteps(
   return { type, domain, pixel: (step) => MARGIN.left + share(step) * (width - MARGIN.left - MARGIN.right), width };
 }
 
-/**
- * The ticks, and the axis's name where it is asked for: of panels below each other only the last says it. `inner`: pixels from end to end.
- */
+/** The ticks, and with `named` the axis's name, which only the lowest of several panels shows. `inner`: the axis's length in pixels. */
 export const stepAxis = (scale: StepScale, named = true, inner: number = scale.width - MARGIN.left - MARGIN.right) => ({
   ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,
 });
 
-/** Where the words of ticks would touch, the powers of ten among them, or every other one. */
+/** Thins ticks until their labels don't touch: to the powers of ten among them, or to every other one. */
 function readable(steps: readonly number[], scale: StepScale, inner: number): readonly number[] {
   const at = (step: number) => (scale.pixel(step) - MARGIN.left) / (scale.width - MARGIN.left - MARGIN.right) * inner;
   const touch = steps.some((step, i) =>
@@ -52,7 +51,9 @@ function readable(steps: readonly number[], scale: StepScale, inner: number): re
   return readable(powers.length > 1 && powers.length < steps.length ? powers : steps.filter((_, i) => i % 2 === 0), scale, inner);
 }
 
-/** Ascending values of a logarithmic axis whose words don't touch: those at least so far apart, in natural logarithms. */
+/**
+ * Those of some ascending values whose labels don't touch on a logarithmic axis: more than `apart` from each other, in natural logarithms.
+ */
 export function spaced(values: readonly number[], apart: number): number[] {
   const kept: number[] = [];
   for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);

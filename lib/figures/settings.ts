@@ -8,7 +8,10 @@ import { count, list } from "../analysis/words.ts";
 export const shareWord = (runs: readonly Outcome[]): string =>
   runs.every(({ state }) => state === "waiting") ? "" : `${runs.filter(({ state }) => state === "grokked").length} of ${runs.length}`;
 
-/** The median grokking step in words: `> 20,000` where most of the runs were watched so long and never grokked; empty while it is open. */
+/**
+ * The median grokking step in words: `> 20,000` where most runs were watched that long without grokking, `–` where they diverged, empty
+ * while unfinished runs may change it.
+ */
 export function medianWord(runs: readonly Outcome[]): string {
   const median = grokkingQuantile(runs, 0.5);
   if (median === null) return "";
@@ -17,7 +20,7 @@ export function medianWord(runs: readonly Outcome[]): string {
   return never.length === 0 ? "–" : `> ${count(Math.min(...never))}`;
 }
 
-/** While a sweep goes on or stands still, how far it is; at its end, what it found. The title of its board. */
+/** The title of a sweep's board: its progress until all runs have ended, then its finding. */
 export function boardTitle(settings: readonly Setting[]): string {
   const runs = settings.flatMap((setting) => setting.runs), n = runs.length;
   const number = (state: State) => runs.filter((run) => run.state === state).length;
@@ -55,7 +58,7 @@ function boardFinding(settings: readonly Setting[]): string {
   if (ranked.length === 1) return `${groks}, ${steps(ranked[0].median!)}${rest}`;
   const first = best ? `, soonest with ${list(best.at.map((i) => ranked[i].name))}, ${steps(best.step)}` : "";
   const none = ranked.filter(({ runs }) => runs.every((run) => run.grokked === null)), longest = watchedFor(runs)[1];
-  // Of runs that weren't watched as long as others it is said how long they were.
+  // Where such runs were watched for less than others, the sentence says for how long.
   const within = none.length > 0 && watchedFor(none.flatMap(({ runs }) => runs))[0] < longest
     ? ` within ${watchedWord(none.flatMap(({ runs }) => runs))}`
     : "";

@@ -1,9 +1,9 @@
-/** Colours for steps: the sooner, the darker. They have a hue of their own, since vermilion says in other maps how many networks grok. */
+/** Colours for steps: the sooner, the darker. Their hue differs from vermilion, which in other maps shows how many networks grok. */
 
-/** The full colour; lines between places of a step's surface are darker. */
+/** The full colour, and a darker one for the lines of a surface. */
 const STEP = "#0a7f78";
 export const STEP_LINE = "#0b4f4b";
-/** Shares of the full colour for the soonest and the latest; black words stay readable on both. */
+/** Shares of the full colour for the soonest and the latest step; black text stays readable on both. */
 const SOONEST = 0.75, LATEST = 0.08;
 
 const hex = (color: string) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
@@ -11,13 +11,13 @@ const FULL = hex(STEP);
 const mixed = (share: number) => `#${FULL.map((part) => Math.round(255 + share * (part - 255)).toString(16).padStart(2, "0")).join("")}`;
 
 export interface Shades {
-  /** The colour of a step, by its logarithm. */
+  /** The colour of a step, on a logarithmic scale. */
   readonly of: (step: number) => string;
-  /** So many colours from the soonest to the latest. */
+  /** n colours from the soonest to the latest. */
   readonly samples: (n: number) => string[];
 }
 
-/** Shades for all of these steps, which are positive. */
+/** Shades for these steps, which must be positive. */
 export function shadesOf(steps: readonly number[]): Shades {
   const least = Math.log(Math.min(...steps)), range = Math.log(Math.max(...steps)) - least;
   const at = (share: number) => mixed(SOONEST + share * (LATEST - SOONEST));

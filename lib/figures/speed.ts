@@ -1,4 +1,4 @@
-/** How fast the engine trains: as work grows along four axes, and where the time of a step goes. */
+/** The speed of training: as work grows along several axes, and how the time of a step divides among kernels. */
 import * as Plot from "@observablehq/plot";
 import { quantile } from "d3-array";
 import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, ticks, TRAIN, WIDTH } from "./theme.ts";
@@ -14,10 +14,10 @@ const NAMES: Readonly<Record<ScalingAxis, string>> = {
   threads: "Threads",
 };
 const HEIGHT = 270, TOP = 44, BAR = 20;
-/** What was measured is blue; what the number of operations alone would make of it is grey and dashed. */
+/** The line of measured values; the expectation from the number of operations is grey and dashed. */
 const LINE = { stroke: TRAIN.color, strokeWidth: 1.8 } as const;
 
-/** A point that was measured: run-steps per second, and what they would be if only the operations of the axis's first point counted. */
+/** A measured point, in run-steps per second; `expected` scales the axis's first point by the number of operations alone. */
 interface Measured {
   readonly value: number;
   readonly median: number;
@@ -39,9 +39,10 @@ function measured(points: readonly ScalingPoint[], axis: ScalingAxis): Measured[
 }
 
 /**
- * One panel per axis, all else as in the AI-Scientist baseline. A dot is the median of the turns, with the least and the most of them;
- * dashed is what it would be if a step took time in proportion to its operations: above it, larger work is done more efficiently.
- * @throws Error where nothing was measured.
+ * One panel per axis, all else as in the AI-Scientist baseline. A dot is the median over the repetitions, with their minimum and maximum;
+ * the dashed line assumes that a step's time is proportional to its operations: points above it mean that larger work runs more
+ * efficiently.
+ * @throws Error where no axis has two measured points.
  */
 export function scalingFigure({ points }: Scaling, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
   const panels = (Object.keys(NAMES) as ScalingAxis[]).map((axis) => ({ axis, at: measured(points, axis) })).filter(({ at }) =>
@@ -59,7 +60,7 @@ export function scalingFigure({ points }: Scaling, { machine, title }: { readonl
   });
 }
 
-/** What training more runs at once brings. */
+/** The finding: the speed of many runs at once compared with one. */
 function finding(rows?: readonly Measured[]): string {
   if (!rows) return "Speed as work grows";
   const [first, last] = [rows[0], rows[rows.length - 1]], times = Number((last.median / first.median).toPrecision(2));
@@ -83,7 +84,7 @@ function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [numbe
       ...axes({ ticks: [], label: null }, { ticks: ticks(domain[0], domain[1], "log"), format: shown, label: "" }, TOP),
       Plot.text([NAMES[axis]], { frameAnchor: "top-left", dy: -10, lineAnchor: "bottom", textAnchor: "start", fontWeight: 600 }),
       Plot.axisX(values, { tickSize: 4, text: count, label: null, color: FAINT }),
-      // For runs at once it is the same at every R.
+      // For runs at once, the expectation is the same at every R.
       Plot.lineY(at, { x: "value", y: "expected", stroke: FAINT, strokeWidth: 1.2, strokeDasharray: "4 4", ariaDescription: "expected" }),
       Plot.lineY(at, { x: "value", y: "median", ...LINE }),
       Plot.ruleX(at, { x: "value", y1: "least", y2: "most", ...LINE }),
@@ -94,7 +95,7 @@ function scalingPanel(axis: ScalingAxis, at: readonly Measured[], domain: [numbe
 
 const shown = (rate: number) => (rate >= 10 ? count(rate) : String(Number(rate.toPrecision(2))));
 
-/** One bar per kind of kernel: its share of the step; filled as far as the adapter's measured peak would have needed. */
+/** One bar per kind of kernel: its share of the step's time; the filled part is the time it would take at the adapter's measured peak. */
 export function profileFigure(profile: Profile, { machine, title }: { readonly machine: string; readonly title?: string }): Figure {
   const kinds = kindsOf(profile), say = (share: number) => (share < 0.005 ? "under 1 %" : percent(share));
   const left = 34 + Math.max(...kinds.map(({ name }) => textWidth(name))), most = Math.max(...kinds.map(({ share }) => share));

@@ -1,4 +1,4 @@
-/** How networks hold what they understood: after grokking, how much of the time validation lay below the threshold again, and how far. */
+/** Stability after grokking: how often the validation accuracy falls below the threshold again, and how far. */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -11,30 +11,30 @@ export interface StabilityGroup {
   /** `4×64×2`. */
   readonly name: string;
   /**
-   * Of each run how it held, `null` where it never grokked: `milestones(…).stability` of all evaluations, or the columns `dips`,
-   * `dip_depth` and `time_below` of the lab. Of recorded runs only the columns: what is recorded of their evaluations is a part.
+   * The stability of each run, `null` where it never grokked: `milestones(…).stability` of all evaluations, or the lab's columns `dips`,
+   * `dip_depth` and `time_below`. For recorded runs only the columns are right, since a record holds only part of the evaluations.
    */
   readonly runs: readonly (Stability | null)[];
 }
 
 export interface StabilitySection {
-  /** What its groups have in common: `Small`; may be empty where there is one section. */
+  /** What its groups have in common: `Small`; may be empty for a single section. */
   readonly name: string;
   readonly groups: readonly StabilityGroup[];
 }
 
 export interface StabilityOptions {
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
-  /** The accuracy below which a network has dipped. Default: 0.99. */
+  /** A dip is a validation accuracy below this. Default: 0.99. */
   readonly threshold?: number;
 }
 
-/** A group, and the row on which it stands. */
+/** A group and its row. */
 interface Row {
   readonly name: string;
-  /** With its section, where others are called so too. */
+  /** The name in sentences: with its section, where other groups have the same name. */
   readonly said: string;
   readonly y: number;
   readonly held: readonly Stability[];
@@ -44,8 +44,8 @@ interface Row {
 const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 
 /**
- * One row per group, one dot per run that grokked, a bar at the median. Left the share of its evaluations below the threshold, right how
- * far below the lowest lay. At the end of a row, how many of those that grokked dipped at all.
+ * One row per group, one dot per run that grokked, a bar at the median. Left: the share of evaluations after grokking that lie below the
+ * threshold; right: how far below it the lowest lies. At the end of a row, how many of the grokked runs dipped at all.
  * @throws Error where there is no run.
  */
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {
@@ -85,7 +85,7 @@ interface Column {
   readonly width: number;
   readonly marginLeft: number;
   readonly marginRight: number;
-  /** The names of rows stand left of the first column only, those of sections too. */
+  /** The sections' names, drawn with those of the rows left of the first column; `null` for the other column. */
   readonly heads: readonly { readonly name: string; readonly y: number }[] | null;
 }
 
@@ -93,7 +93,7 @@ const medianOf = (runs: readonly Stability[], of: (run: Stability) => number) =>
 
 function strip(rows: readonly Row[], lines: number, of: (run: Stability) => number, { label, heads, ...place }: Column): Panel {
   const most = Math.max(0.01, ...rows.flatMap(({ held }) => held.map(of)));
-  // Runs of a row stand a little apart, so that equal ones don't hide each other.
+  // Runs of a row are drawn slightly apart, so that equal values don't hide each other.
   const dots = rows.flatMap(({ y, held }) => held.map((run, i) => ({ y: y + 0.56 * ((i * 0.618) % 1 - 0.5), x: of(run) })));
   const medians = rows.filter(({ held }) => held.length > 0).map(({ y, held }) => ({ y, x: medianOf(held, of) }));
   const all = ticks(0, 100 * most, "linear"), marks = all.length > 5 ? all.filter((_, i) => i % 2 === 0) : all;
@@ -146,10 +146,10 @@ function strip(rows: readonly Row[], lines: number, of: (run: Stability) => numb
 
 const AT_END = { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16 } as const;
 
-/** `3 of 5`: of those that grokked. */
+/** `3 of 5`, of the runs that grokked. */
 const dipped = ({ held }: Row) => (held.length === 0 ? "none grokked" : `${held.filter(({ dips }) => dips > 0).length} of ${held.length}`);
 
-/** How many dip at all, and where they do so most and least. */
+/** The finding: how many networks dip, and in which groups most and least. */
 function finding(rows: readonly Row[], percent: string): string {
   const all = rows.flatMap(({ held }) => held), dips = all.filter((run) => run.dips > 0).length;
   if (all.length === 0) return "No network has grokked";

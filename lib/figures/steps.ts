@@ -1,4 +1,4 @@
-/** When runs memorised and when they grokked, seed by seed and knob by knob; a run that was not seen to grok says so. */
+/** Memorisation and grokking steps, by seed and by setting; runs that weren't seen to grok are marked so. */
 import * as Plot from "@observablehq/plot";
 import { followUp, medianBounds, soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import { about, finding } from "./runs.ts";
@@ -9,7 +9,7 @@ import { medianStep } from "../analysis/runs/times.ts";
 import { count, list } from "../analysis/words.ts";
 import { type Group, type Knob, STEPS } from "../analysis/runs/groups.ts";
 
-/** The mark of a run that was not seen to grok: an open triangle that points on, into the steps nobody watched. */
+/** The mark of a run that wasn't seen to grok: an open triangle pointing to later steps. */
 const NOT_SEEN = {
   symbol: "triangle",
   rotate: 90,
@@ -20,7 +20,7 @@ const NOT_SEEN = {
   ariaDescription: "not grokked",
 } as const;
 
-/** One row of the strip: the run's steps, and how long it was watched. */
+/** One row: the run's memorisation and grokking steps, and the last step watched. */
 export interface StripRow {
   readonly seed: number;
   readonly memorised: number | null;
@@ -28,7 +28,7 @@ export interface StripRow {
   readonly watched: number;
 }
 
-/** Rows in the order of grokking; the runs not seen to grok come last. */
+/** Rows by grokking step; runs not seen to grok come last. */
 export function stripRows(runs: readonly Curve[]): StripRow[] {
   const late = ({ grokked }: StripRow) => grokked ?? Number.MAX_VALUE;
   return runs
@@ -41,7 +41,7 @@ export function stripRows(runs: readonly Curve[]): StripRow[] {
     .sort((a, b) => late(a) - late(b) || a.seed - b.seed);
 }
 
-/** The task, and a full stop. */
+/** The task with a full stop, or nothing. */
 function taskOf(runs: readonly Curve[], { task = about(runs).task }: StepsOptions): string {
   return task ? `${task}. ` : "";
 }
@@ -51,7 +51,7 @@ interface StepsOptions extends StepOptions {
   readonly title?: string;
 }
 
-/** One row per seed: circle where it memorised, dot where it grokked, an arrow where it had not when training ended. */
+/** One row per seed: a circle where it memorised, a dot where it grokked, an open triangle where it hadn't when training ended. */
 export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}): Figure {
   return compose({
     title: options.title ?? finding(runs),
@@ -60,6 +60,7 @@ export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}
   });
 }
 
+/** The panel of `grokkingSteps`, on a given axis. */
 export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   const rows = stripRows(runs);
   const at = (step: number) => Math.max(step, scale.domain[0]);
@@ -93,19 +94,19 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
 }
 
 export interface GroupOptions extends StepsOptions {
-  /** What the groups differ in: `Weight decay`. */
+  /** The setting in which the groups differ: `Weight decay`. */
   readonly knob: string;
 }
 
 /**
- * One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each that
- * did not.
+ * One row per setting: for each seed a circle where it memorised and a dot where it grokked, a bar at the median, a triangle for each seed
+ * that didn't grok.
  */
 export function grokkingByGroup(groups: readonly Group[], options: GroupOptions): Figure {
   return grokkingByKnob([{ knob: options.knob, groups }], { title: groupFinding(groups, options.knob), ...options });
 }
 
-/** The same for several knobs, below each other over the same steps. */
+/** The same for several settings, one panel each over the same steps. */
 export function grokkingByKnob(knobs: readonly Knob[], options: StepsOptions = {}): Figure {
   const runs = knobs.flatMap(({ groups }) => groups.flatMap((group) => group.runs));
   const scale = scaleOfSteps(runs, options);
@@ -124,7 +125,7 @@ function groupsPanel(
 ): Panel {
   const right = 100, bottom = last ? MARGIN.bottom : 26;
   const at = (step: number) => Math.max(step, scale.domain[0]);
-  // The seeds of a setting stand a little apart, so that equal steps don't hide each other.
+  // The seeds of a setting are drawn slightly apart, so that equal steps don't hide each other.
   const apart = (i: number) => 0.5 * ((i * 0.618) % 1 - 0.5);
   const rows = groups.flatMap(({ runs }, g) => stripRows(runs).map((row, i) => ({ ...row, y: g + apart(i) })));
   const medians = groups.map(({ runs }, y) => ({ y, step: medianStep(runs.map((run) => run.grokkingStep)) })).filter(({ step }) =>
@@ -175,7 +176,7 @@ function groupsPanel(
   });
 }
 
-/** What the settings do, in one sentence: the best of them against the worst. */
+/** The finding: the best setting compared with the worst. */
 export function groupFinding(groups: readonly Group[], knob: string): string {
   const ranked = groups.map(({ name, runs }) => {
     const steps = runs.map((run) => run.grokkingStep), followed = runs.map(followUp);
@@ -194,8 +195,8 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
 }
 
 /**
- * Which knobs decide whether networks grok: those with a setting in which more than half of them do, and one in which none does, although
- * it was watched at least as long as the first took.
+ * The finding: which settings decide whether networks grok. These have a value at which more than half of the networks grok, and one at
+ * which none does, although they were watched for longer than that took.
  */
 export function knobFinding(knobs: readonly Knob[]): string {
   const decides = ({ knob, groups }: Knob) => {
@@ -205,7 +206,7 @@ export function knobFinding(knobs: readonly Knob[]): string {
   };
   const names = (some: readonly Knob[]) => list(some.map(({ knob }) => knob.toLowerCase()));
   const [yes, no] = [knobs.filter(decides), knobs.filter((knob) => !decides(knob))];
-  // How long one watches is a knob itself: its longest counts.
+  // The number of steps watched is a knob itself: only its longest group counts.
   const longest = knobs.map(({ knob, groups }) => knob === STEPS ? groups.slice(-1) : groups);
   const within = `within ${watchedWord(longest.flat().flatMap(({ runs }) => runs.map(followUp)))}`;
   if (yes.length === 0) return `No single knob decides whether networks grok ${within}`;

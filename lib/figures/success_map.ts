@@ -1,4 +1,4 @@
-/** Where networks grok: the share that does over two settings, and when. From rows like those of the lab's view `phase_boundary`. */
+/** Where networks grok: the share that do over two settings, and when, from rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
 import { columnOf, ENTRIES } from "../run/fields.ts";
 import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales } from "./map_cells.ts";
@@ -8,18 +8,18 @@ import type { Tally } from "../analysis/runs/tally.ts";
 import { capital, wordsOf } from "../analysis/words.ts";
 
 /**
- * A row with the two numbers that are mapped, and `n_runs`, `n_grokked`, `median_grokking_step` and `pct_grokked` (of the runs that are
- * done; null where none is). Where some aren't, `n_open` says how many.
+ * A row with the two numbers of its place in the map, and `n_runs`, `n_grokked`, `median_grokking_step` and `pct_grokked` (percent, `null`
+ * where no run is done); `n_open` is the number of unfinished runs, if any.
  */
 export type MapRow = Readonly<Record<string, string | number | null>>;
 
 export interface MapOptions {
-  /** The columns across and upwards: `ratio`, `weight_decay`. */
+  /** The columns of the x and y axes: `ratio`, `weight_decay`. */
   readonly x: string;
   readonly y: string;
-  /** What was learned. */
+  /** The task, for the subtitle. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
@@ -31,9 +31,9 @@ interface Cell extends Tally {
 const COUNTS = ["n_runs", "n_grokked", "median_grokking_step", "pct_grokked"];
 
 /**
- * One cell per setting: the stronger its colour, the more networks grok; in it stands their median step, `none` where none does. It is
- * hatched where not all runs are done.
- * @throws Error where a column is missing, a place isn't a number, or two rows have the same.
+ * One cell per setting: the stronger its colour, the more networks grok; its text is the median grokking step, `none` where no network
+ * grokked. Cells with unfinished runs are hatched.
+ * @throws Error where a column is missing, an x or y isn't a number, or two rows have the same x and y.
  */
 export function successMap(rows: readonly MapRow[], options: MapOptions): Figure {
   const { x, y, task } = options;
@@ -101,13 +101,13 @@ function fail(requirement: string, value: string): never {
   throw new Error(`Cannot draw this map: ${requirement}, current value is ${value}`);
 }
 
-/** The name of a column: that of the field which it holds, where it holds one. */
+/** The name of a column: that of its field, if it holds one. */
 function named(column: string): string {
   if (column === "ratio") return "d_model / p";
   return ENTRIES.find((entry) => columnOf(entry) === column)?.field.label ?? column.replaceAll("_", " ");
 }
 
-/** What the map shows, in one sentence. */
+/** The finding of the map. */
 function finding(cells: readonly Cell[], { x, y }: MapOptions): string {
   const [sayX, sayY] = [cells.map((cell) => cell.x), cells.map((cell) => cell.y)].map(wordsOf);
   return mapFinding(

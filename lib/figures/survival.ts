@@ -1,4 +1,4 @@
-/** Who hasn't grokked yet: survival curves over the steps, groups compared within a panel, panels below each other. */
+/** Survival curves: the share of networks that haven't grokked yet, over steps; groups are compared within a panel. */
 import * as Plot from "@observablehq/plot";
 import { logRank } from "../analysis/statistics/logrank.ts";
 import { watchedWord } from "../analysis/runs/follow_up.ts";
@@ -14,34 +14,37 @@ import { count, list } from "../analysis/words.ts";
 export interface SurvivalGroup {
   /** `4×64×2`. */
   readonly name: string;
-  /** Steps to grokking, censored where a run was watched so long and hadn't; at least one. `timesTo` gives them. */
+  /** Steps to grokking, censored for runs that hadn't grokked when last watched; at least one. `timesTo` returns them. */
   readonly times: readonly Observation[];
 }
 
 export interface SurvivalPanel {
   /** What its groups have in common: `Small`. */
   readonly name: string;
-  /** `MOST_GROUPS` at most. */
+  /** At most `MOST_GROUPS`. */
   readonly groups: readonly SurvivalGroup[];
-  /** Of a test of one's own between the groups, stratified by operation, say. By default the log-rank test's, in its permutation form. */
+  /**
+   * The p of the caller's own test between the groups, for example one stratified by operation. Default: that of the log-rank test in its
+   * permutation form.
+   */
   readonly p?: number;
-  /** The smallest that `p` can be. */
+  /** The smallest possible `p`. Default: 0. */
   readonly least?: number;
 }
 
 export interface SurvivalOptions extends StepOptions {
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
-  /** What `p` is of. Default: `log-rank`. */
+  /** The name of the test that gives `p`. Default: `log-rank`. */
   readonly test?: string;
   /** Level of the pointwise confidence bands. Default: 0.95. */
   readonly level?: number;
-  /** Panels side by side, 1 or 2. Default: 2 where there are more than four. */
+  /** Panels side by side, 1 or 2. Default: 2 for more than four panels. */
   readonly columns?: 1 | 2;
 }
 
-/** How the groups of a panel look; they differ in dash and shade, too. */
+/** The styles of a panel's groups, which differ in dash and lightness too. */
 const STYLES = [
   { color: VALIDATION.color, text: VALIDATION.text, dash: DASHES[0], width: 2.4 },
   { color: INK, text: INK, dash: DASHES[1], width: 2 },
@@ -50,10 +53,10 @@ const STYLES = [
   { color: "#8e4585", text: "#7a3b72", dash: DASHES[4], width: 2.4 },
 ] as const;
 
-/** Groups that a panel can tell apart. */
+/** The most groups that a panel can show distinctly. */
 export const MOST_GROUPS = STYLES.length;
 
-/** Bands of more groups would cover each other. */
+/** The most groups with bands; more bands would cover each other. */
 const MOST_BANDS = 3;
 
 interface Drawn {
@@ -64,7 +67,7 @@ interface Drawn {
 
 /**
  * Kaplan–Meier curves, with pointwise bands where there are at most three groups: the share of networks that haven't grokked yet. Ticks
- * stand where runs were watched no longer; a dot where half of a group has grokked; at a curve's end its name, and how many of how many
+ * mark censored runs, a dot the step by which half of a group has grokked; each curve's end shows its name, and how many of its runs
  * grokked.
  * @throws Error for no panel, a panel without a group or with more than `MOST_GROUPS`, and a group without a time.
  */
@@ -83,7 +86,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   const words = panels.flatMap(({ groups }) => groups.map(({ name }) => name));
   const right = keyMargin(words);
   const tests = panels.map(testOf);
-  // Four names stand beside the lowest panel that reads well.
+  // Four names fit beside a panel of the usual height.
   const more = keyHeight(1) * Math.max(0, ...panels.map(({ groups }) => groups.length - 4));
   const drawn = panels.map((each, i) => {
     const curves = each.groups.map(({ name, times }, g): Drawn => ({ name, curve: kaplanMeier(times, level), style: STYLES[g] }));
@@ -103,7 +106,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   });
 }
 
-/** The test of a panel's groups, as far as all were watched; without a p where there is nothing to compare. */
+/** The test of a panel's groups, up to the step to which all were watched; `null` for p where there is nothing to compare. */
 function testOf({ groups, p, least }: SurvivalPanel): Tested {
   if (p !== undefined) return { p, least: least ?? 0 };
   if (groups.length < 2) return { p: null, least: null };
@@ -194,15 +197,15 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
 
 const ended = ({ events, n }: Pick<SurvivalCurve, "events" | "n">) => `${events} of ${n}`;
 
-/** A band up to the end of its last step: where everything has grokked, it ends with the step before. */
+/** The band up to the last time; where its limits are `null`, as once all have grokked, it keeps those of the time before. */
 function band(points: readonly CurvePoint[]): { readonly time: number; readonly low: number | null; readonly high: number | null }[] {
   return points.map((point, i) => (point.low === null && i > 0 ? { ...points[i - 1], time: point.time } : point))
     .filter(({ low }) => low !== null);
 }
 
 /**
- * The groups with the height of their names, a share, so that none covers another and all stay beside the frame. Of curves that end equally
- * low the one that got there last stands highest.
+ * The groups with the heights of their names, as shares of the frame, so that no name covers another and all stay beside the frame. Of
+ * curves that end at the same height, the one that got there last comes highest.
  */
 function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: number })[] {
   const gap = Math.min(keyHeight(1) / inner, 1 / Math.max(1, groups.length - 1));
@@ -213,7 +216,7 @@ function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: n
   return placed;
 }
 
-/** Whether the groups differ, and which is sooner; and where the tests can't tell, with so few runs. */
+/** The finding: whether the groups differ, and which is sooner; or that there are too few runs to tell. */
 function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], test: string): string {
   const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null),
     differ = tested.filter(differs);
@@ -251,14 +254,14 @@ function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], tes
   return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
 }
 
-/** Names in a row; what they all begin with is said once. */
+/** A list of names, with a common beginning only once. */
 function together(names: readonly string[]): string {
   const from = names[0].lastIndexOf(" ") + 1, start = names[0].slice(0, from);
   if (names.length < 2 || from === 0 || names.some((name) => !name.startsWith(start))) return list(names);
   return `${start.replaceAll(" ", "\u00a0")}${list(names.map((name) => name.slice(from)))}`;
 }
 
-/** The group of two with more events than were to be expected. */
+/** Of two groups, the one with more events than expected. */
 function sooner(groups: readonly SurvivalGroup[]): string {
   const { observed, expected } = logRank(watchedAlike(groups.map(({ times }) => times)));
   return groups[observed[0] > expected[0] ? 0 : 1].name;

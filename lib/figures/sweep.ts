@@ -1,4 +1,4 @@
-/** A whole sweep in one figure, while it goes on and at its end: what each setting came to, seed by seed. */
+/** A whole sweep in one figure, during and after training: each setting's results, seed by seed. */
 import * as Plot from "@observablehq/plot";
 import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions } from "./scale.ts";
@@ -12,18 +12,19 @@ import { grokkingQuantile } from "../analysis/runs/times.ts";
 import { count } from "../analysis/words.ts";
 
 export interface BoardOptions extends StepOptions {
-  /** What was learned, as people say it; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** So many settings have a row of their own, with its name; more are drawn compactly. */
+/** The most settings that get a named row each; more are drawn compactly. */
 const ROWS = 40;
 
 /**
  * One row per setting, one line per seed: how far it is trained, where it memorised and where it grokked. With more than 40 settings: one
- * cell per setting where one field's values can make columns, else thin rows, in the order of grokking unless a single number differs.
+ * cell per setting where one field's values can make columns, else thin rows, sorted by median grokking step unless the settings differ in
+ * one numeric field only.
  */
 export function sweepBoard(runs: readonly BoardRun[], options: BoardOptions = {}): Figure {
   const { fields, settings } = settingsOf(runs);
@@ -51,7 +52,7 @@ interface Words {
   readonly median: string;
 }
 
-/** What the marks mean. While a sweep goes on this stays the same, so that the figure doesn't jump. */
+/** The legend of the marks. It stays nearly the same during a sweep, so that the figure doesn't jump. */
 function legend(settings: readonly Setting[], { first, open, median }: Words): string {
   const runs = settings.flatMap((setting) => setting.runs);
   const words = [
@@ -67,7 +68,7 @@ function legend(settings: readonly Setting[], { first, open, median }: Words): s
 
 const goesOn = (run: Outcome) => isOpen(run) || run.active;
 
-/** A seed's line: its outcome, and the height at which it lies. */
+/** A seed's line: its outcome, and its vertical position. */
 interface Lane extends Outcome {
   readonly y: number;
 }
@@ -111,7 +112,7 @@ function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readon
         insetLeft: 16 - left,
         insetRight: 16 - right,
       }),
-      // Where a quarter never grokked, the middle half has no end to draw.
+      // Where a quarter of the runs never grokked, the upper quartile is infinite and no band is drawn.
       Plot.rect(middles.filter(({ low, high }) => low !== null && high !== null && Number.isFinite(high)), {
         x1: ({ low }) => at(low!),
         x2: ({ high }) => at(high!),
@@ -166,7 +167,7 @@ function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readon
   });
 }
 
-/** How many seeds grokked, and when, right of the frame; paler while that may change. */
+/** How many seeds grokked, and the median step, right of the frame; paler while unfinished runs may change them. */
 function results(settings: readonly Setting[], right: number): Plot.Markish[] {
   const column = (head: string, dx: number, word: (runs: readonly Outcome[]) => string, fill: string) => {
     const place = { dx, textAnchor: "end" } as const;

@@ -1,11 +1,14 @@
-/** What the forms of a sweep's board share: the marks of a run's states, and the names of its settings. */
+/** Shared parts of the sweep boards: the marks of a run's states, and the names of settings. */
 import * as Plot from "@observablehq/plot";
 import { FAINT, INK, MARGIN, textWidth, TRAIN, VALIDATION } from "./theme.ts";
 import type { Field } from "../analysis/runs/settings.ts";
 import { capital } from "../analysis/words.ts";
 
 const line = (r: number) => Math.min(1.5, 0.45 * r);
-/** The marks of a run, in the size that the room between seeds allows: grokked, in training or memorised, never grokked, diverged. */
+/**
+ * The marks of a run, with radius r in pixels: `DOT` grokked, `CIRCLE` in training or memorised, `TRIANGLE` never grokked, `CROSS`
+ * diverged.
+ */
 export const DOT = (r: number) => ({
   r,
   fill: VALIDATION.color,
@@ -27,14 +30,14 @@ export const CROSS = (
   r: number,
 ) => ({ symbol: "times", r: 0.9 * r, stroke: INK, strokeWidth: line(r), ariaDescription: "diverged" } as const);
 
-/** Lines: of a run, and between settings. */
+/** Colours of lines: a run's, and those between settings. */
 export const THIN = "#bdbdbd", BETWEEN = "#dedede";
-/** The head of a column, above the frame. */
+/** The text options of a column's heading, above the frame. */
 export const HEAD = { dy: -7, lineAnchor: "bottom", fontWeight: 600 } as const;
 
 export const clamp = (low: number, x: number, high: number) => Math.max(low, Math.min(high, x));
 
-/** Rows at which the first field takes another value, if it does so rarely enough to order them. */
+/** The rows at which the first field's value changes; none if it changes in at least half of the rows. */
 export function edges([first]: readonly Field[]): number[] {
   const at = first ? [...first.values.keys()].filter((i) => i > 0 && first.values[i] !== first.values[i - 1]) : [];
   return at.length < (first?.values.length ?? 0) / 2 ? at : [];
@@ -43,8 +46,8 @@ export function edges([first]: readonly Field[]): number[] {
 const GAP = 14, LINE = 15;
 
 /**
- * The names of the settings as a table left of the frame: one column per field, repeated values written once, and of
- * narrow rows only some. `left` and `top` are the margins that it needs.
+ * The names of the settings as a table left of the frame: one column per field, repeated values written once, and only in every `every`-th
+ * row. `left` and `top` are the margins that it needs, in pixels.
  */
 export function names(
   fields: readonly Field[],

@@ -8,9 +8,9 @@ import { grokkingQuantile } from "../analysis/runs/times.ts";
 import type { Outcome, State } from "../analysis/runs/run.ts";
 import { capital } from "../analysis/words.ts";
 
-/** A table has at most so many rows and columns; up to so many columns leave room for words. */
+/** The most rows and columns of a table, and the most columns that leave room for text. */
 const ROWS = 60, COLUMNS = 12, WIDE = 6;
-/** The room that a median step takes in a cell, in pixels. */
+/** The width of a median step in a cell, in pixels. */
 const MEDIAN = 46;
 
 /** The field whose values make the columns of a table that is mostly filled; `null` where there is none. */
@@ -27,9 +27,10 @@ export function columnField(fields: readonly Field[], settings: readonly Setting
 const rowKeys = (down: readonly Field[], settings: readonly Setting[]) =>
   settings.map((_, i) => JSON.stringify(down.map(({ values }) => values[i])));
 
-/** In a cell, those that grokked come first: so their share is easy to see. */
+/** The order of marks in a cell: grokked runs come first, so that their share is easy to see. */
 const ORDER: readonly State[] = ["grokked", "training", "stopped", "waiting", "never", "diverged"];
 
+/** The table as a panel: the values of `across` make the columns, those of all other fields the rows. */
 export function table(fields: readonly Field[], settings: readonly Setting[], across: Field): Panel {
   const others = fields.filter((field) => field !== across), keys = rowKeys(others, settings), rows = [...new Set(keys)];
   const down = others.map((field) => ({ ...field, values: rows.map((row) => field.values[keys.indexOf(row)]) }));

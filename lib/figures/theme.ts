@@ -1,6 +1,6 @@
 /**
- * How every figure of the project looks, and how Plot's panels become one: a `Figure` is a self-contained SVG with a title that
- * states the finding, a line that says how to read it, and panels below each other. No GPU, no SQL, no notebook.
+ * The style of all figures, and how Plot's panels are combined into one: a `Figure` is a self-contained SVG with a title that states the
+ * finding, a subtitle that says how to read it, and panels below each other.
  */
 // @ts-types="@types/d3-array"
 import { ticks as linearTicks } from "d3-array";
@@ -10,8 +10,8 @@ import { DOMParser } from "linkedom";
 import { count } from "../analysis/words.ts";
 
 /**
- * One colour for training and one for validation through the whole project. Blue and vermilion stay apart for every common colour
- * blindness; in grey, the dash and the width of the lines tell them apart. `text` is darker: words need more contrast than lines.
+ * One colour for training and one for validation, throughout the project. Blue and vermilion are distinct under all common forms of colour
+ * blindness; in grey, the lines' dash and width differ. `text` is the colour for text, which needs more contrast than lines.
  */
 export const TRAIN = { name: "training", color: "#0b5394", text: "#0b5394", dash: "5 3", width: 1.6 } as const;
 export const VALIDATION = { name: "validation", color: "#d55e00", text: "#b34700", dash: "none", width: 2.4 } as const;
@@ -20,46 +20,46 @@ export type Series = typeof TRAIN | typeof VALIDATION;
 export const INK = "#1a1a1a";
 export const FAINT = "#6b6b6b";
 export const GRID = "#e4e4e4";
-/** A white outline keeps words readable where a line crosses them. */
+/** A white outline keeps text readable where a line crosses it. */
 export const HALO = { stroke: "white", strokeWidth: 4, paintOrder: "stroke", strokeLinejoin: "round" } as const;
 
 export const FONT = "Inter, 'Helvetica Neue', Arial, sans-serif";
 export const WIDTH = 720;
-/** `top` has room for words above the frame, below the name of y; `close` has not. */
+/** Pixels. `top` has room for labels between the y axis's name and the frame; `close`, the smaller top margin, has not. */
 export const MARGIN = { left: 62, right: 78, top: 42, close: 30, bottom: 46 } as const;
 const SIZE = { title: 16, subtitle: 12.5, text: 12.5 };
 const LINE = 1.35;
 
-/** A panel is what Plot takes: a plain object. */
+/** A panel: the options for Plot, a plain object. */
 export type Panel = Plot.PlotOptions & { readonly height: number };
 
-/** Jupyter's page puts an SVG into a box of fixed size. This lets the box shrink in a narrow window, as pictures do in other pages. */
+/** Jupyter puts an SVG into a box of fixed size. This style lets the box shrink in a narrow window, as images do on other pages. */
 const SHRINKING = "<style>.output_svg>div{max-width:100%;height:auto!important}</style>";
 
 /** A finished figure: pixels at scale 1, and the SVG text. */
 export class Figure {
   constructor(readonly svg: string, readonly title: string, readonly width: number, readonly height: number) {}
 
-  /** Printed, it says its finding. */
+  /** Prints as its title. */
   toString(): string {
     return this.title;
   }
 
-  /** The SVG as a part of Jupyter's page. */
+  /** The SVG for Jupyter's page. */
   get shown(): string {
     return this.svg.replace(/<\/svg>$/, `${SHRINKING}</svg>`);
   }
 
-  /** How a notebook cell shows it. */
+  /** The output of a notebook cell. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
     return { "image/svg+xml": this.shown };
   }
 }
 
-/** Height of the line that a figure of something unfinished has on top. */
+/** The height of a status line, in pixels. */
 const STATUS = 28;
 
-/** The figure with a line above it that says how far its runs are: that they train, or that they were stopped. */
+/** The figure with a status line above it, on the progress of training or that it was stopped. */
 export function withStatus({ svg, title, width, height }: Figure, status: string): Figure {
   const box = `viewBox="0 ${-STATUS} ${width} ${height + STATUS}" width="${width}" height="${height + STATUS}"`;
   const line = `<rect y="${-STATUS}" width="100%" height="${STATUS}" fill="#eef2f7"/>` +
@@ -85,7 +85,7 @@ export function panel(options: Panel): Panel {
   };
 }
 
-/** The marks of a frame: rules of the grid, the axes' ticks, and the axes' names at their ends. */
+/** The marks of a frame: grid lines, tick labels, and the axes' names at their ends. */
 export function axes(
   x: { ticks: readonly number[]; label: string | null },
   y: { ticks: readonly number[]; format: (y: number) => string; label: string },
@@ -94,7 +94,7 @@ export function axes(
   return [
     Plot.gridY(y.ticks, { stroke: GRID, strokeOpacity: 1 }),
     Plot.gridX(x.ticks, { stroke: GRID, strokeOpacity: 1 }),
-    // Not `tickFormat`, of which a logarithmic axis would leave out some.
+    // Not `tickFormat`, with which a logarithmic axis would leave out some labels.
     Plot.axisY(y.ticks, { tickSize: 0, text: y.format, label: null, color: FAINT }),
     Plot.axisX(x.ticks, { tickSize: 4, text: count, label: null, color: FAINT }),
     Plot.text(x.label ? [x.label] : [], { frameAnchor: "bottom-right", dy: 38, lineAnchor: "bottom", textAnchor: "end", fill: FAINT }),
@@ -109,7 +109,9 @@ export function axes(
   ];
 }
 
-/** Round numbers for an axis: 1, 2, 5 times powers of ten on a logarithmic one, thinned to the powers where there are many. */
+/**
+ * Round numbers for an axis: on a logarithmic one 1, 2, 5 times powers of ten, or only the powers where there are at least four of them.
+ */
 export function ticks(from: number, to: number, type: "log" | "linear"): number[] {
   if (type === "linear") return linearTicks(from, to, 5);
   const all: number[] = [];
@@ -120,15 +122,15 @@ export function ticks(from: number, to: number, type: "log" | "linear"): number[
   return powers.length >= 4 ? powers : all;
 }
 
-/** Roughly how many pixels a text takes in the widest of the fonts that a system may have for ours, DejaVu Sans. */
+/** The approximate width of a text in pixels, in the widest font that a system may substitute for ours, DejaVu Sans. */
 export const textWidth = (text: string, size: number = SIZE.text, bold = false) => text.length * size * (bold ? 0.6 : 0.53);
 
-/** By so many letters a line may be longer for the sake of a break after a comma. */
+/** How many characters longer a line may be so that the break comes after a comma, colon or semicolon. */
 const PAUSE = 15;
 
-/** Breaks a text into as few lines as there must be; a title, if into two, where it pauses or in the middle. */
+/** Breaks a text into as few lines as possible; a title of two lines is broken after punctuation or near the middle. */
 function wrap(text: string, size: number, title: boolean, width: number): string[] {
-  const words = text.split(/(?<=[;:]) | (?![\d%])(?!(?<=\d )of \d)/); // a number stays with its noun, with its %, and in "2 of 5"
+  const words = text.split(/(?<=[;:]) | (?![\d%])(?!(?<=\d )of \d)/); // no break between a word and a number, before %, and within "2 of 5"
   const fits = (line: string) => textWidth(line, size, title) <= width;
   const lines: string[] = [];
   for (const word of words) {
@@ -142,14 +144,14 @@ function wrap(text: string, size: number, title: boolean, width: number): string
   return pairs.filter((pair) => pair.every(fits)).sort((a, b) => cost(a) - cost(b))[0];
 }
 
-/** Hundredths of a pixel are enough, and the same on every machine. What the words say stays. */
+/** Rounds numbers within tags to hundredths of a pixel, so that they are the same on every machine; text stays unchanged. */
 const rounded = (svg: string) =>
   svg.replaceAll(
     /<[^>]+>/g,
     (tag) => tag.replaceAll(/-?\d+\.\d{3,}(e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100)),
   );
 
-/** Draws panels below each other, those in a list side by side, under a title and a line that says how to read them. */
+/** Draws panels below each other, those in a list side by side, under a title and a subtitle. */
 export function compose(
   { title, subtitle, panels }: { title: string; subtitle: string; panels: readonly (Panel | readonly Panel[])[] },
 ): Figure {
@@ -185,7 +187,7 @@ export function compose(
 function drawn(options: Panel): string {
   const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml");
   const svg = Plot.plot({ ...options, document: document as unknown as NonNullable<Plot.PlotOptions["document"]> });
-  // Plot's own style sheet would apply to other figures of a page as well.
+  // Plot's own style sheet would also apply to other figures on a page.
   svg.querySelector("style")?.remove();
   svg.removeAttribute("class");
   return svg.outerHTML;

@@ -1,4 +1,7 @@
-/** How groups of runs learn, in one panel: accuracies over the steps, a dash a group; panels below each other over the same steps. */
+/**
+ * Learning curves of several groups in one panel: accuracies over steps, one dash style per group; panels below each other over the same
+ * steps.
+ */
 import * as Plot from "@observablehq/plot";
 import { followUp, medianBounds, watchedWord } from "../analysis/runs/follow_up.ts";
 import { DASHES, type KeyEntry, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
@@ -14,17 +17,17 @@ import { capital, count, list } from "../analysis/words.ts";
 export interface TrajectoryPanel {
   /** What its groups have in common: `Small`. */
   readonly name: string;
-  /** Those that are compared, three at most. */
+  /** The groups to compare, at most three. */
   readonly groups: readonly Group[];
 }
 
 export interface TrajectoryOptions extends StepOptions {
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** Bands of one accuracy of a group. */
+/** The bands of one accuracy of one group. */
 interface Drawn {
   readonly series: typeof TRAIN | typeof VALIDATION;
   readonly dash: string;
@@ -32,8 +35,8 @@ interface Drawn {
 }
 
 /**
- * Per group the median and the middle half of its runs, for training and for validation; colour and width tell these apart, the dash the
- * groups. Right of the frame how many grokked, and at which step the median did, which an upright line shows.
+ * For each group the median and the quartiles over its runs, for training and validation accuracy; colour and width show which accuracy,
+ * the dash which group. Right of the frame, how many runs grokked and their median grokking step, which a vertical line marks too.
  * @throws Error for no panel, a panel without a group or with more than three, and a group without a run.
  */
 export function trajectories(panels: readonly TrajectoryPanel[], options: TrajectoryOptions = {}): Figure {
@@ -51,7 +54,7 @@ export function trajectories(panels: readonly TrajectoryPanel[], options: Trajec
     groups.map((group, g) => ({ name: group.name, below: saying(group), dash: DASHES[g], width: 2 }))
   );
   const right = keyMargin(keys.flat().flatMap(({ name, below }) => [name, ...below]));
-  // `scale.pixel` assumes the usual margin; it is only used for how near steps are.
+  // `scale.pixel` assumes the usual margin; here it only serves to see how close steps are.
   const scale = scaleOfSteps(runs, options);
   return compose({
     title: title ?? finding(panels),
@@ -73,7 +76,7 @@ export function trajectories(panels: readonly TrajectoryPanel[], options: Trajec
 
 const grokking = ({ runs }: Group) => runs.map(({ grokkingStep }) => grokkingStep);
 
-/** How many grokked, and when half of them had. */
+/** How many runs grokked, and the median grokking step. */
 function saying(group: Group): string[] {
   const steps = grokking(group), median = medianStep(steps);
   return [
@@ -147,17 +150,17 @@ function trajectoryPanel({ name, groups }: TrajectoryPanel, scale: StepScale, { 
   });
 }
 
-/** Medians nearer to each other than this, as a ratio, are called as soon. */
+/** Medians with a smaller ratio than this are called "about as soon". */
 const NEAR = 1.1;
 
-/** Of the groups of each panel, which groks first. */
+/** The finding: which group of each panel groks first. */
 function finding(panels: readonly TrajectoryPanel[]): string {
   const compared = panels.filter(({ groups }) => groups.length > 1);
   if (compared.length === 0) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
   const ranked = compared.map(({ groups }) =>
     groups.map((group) => ({ name: group.name, ...medianBounds(group.runs.map(followUp)) })).sort((a, b) => a.most - b.most || 0)
   );
-  // A group of which it isn't known yet may turn out sooner: then nothing is said.
+  // Where an unfinished group may still turn out sooner, the panel is left out.
   const known = ranked.filter(([{ most }, ...others]) => most < Infinity && others.every(({ least }) => least >= most));
   const parts = known.map(([{ name, most }, ...others], i) => {
     const rest = list(others.map(({ name }) => name)), near = others.at(-1)!.most < NEAR * most;

@@ -1,4 +1,4 @@
-/** What contrasts say, for the cells of a notebook: a dataframe with a row each, and a sentence each. */
+/** Contrasts in the cells of a notebook: as a dataframe with one row each, and as one sentence each. */
 import type { DataFrame } from "danfojs";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
@@ -6,7 +6,7 @@ import type { Interval } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
 import { between, count, pShort, signed } from "../analysis/words.ts";
 
-/** How the rows of each kind are said. */
+/** How rows of each kind are worded. */
 const KINDS = {
   times: { digits: 2, column: "times as long", delta: null, size: null, test: "log-rank test by permutation" },
   values: { digits: 2, column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
@@ -14,10 +14,10 @@ const KINDS = {
 } as const;
 
 /**
- * One row per contrast. `event` names what happened, where times are compared: `grok`; its column counts to how many of each. Of times: how
- * many times as long the first takes; of pairs: the difference, in the values' unit. Cliff's delta, and of pairs the rank-biserial
- * correlation, say the same without a unit, from −1 to 1. "Least" is the smallest that the corrected p could be with so few runs: where it
- * isn't below 0.05, the test decides nothing.
+ * One row per contrast. For times, `event` names the event, as in `grok`; its column counts the runs of each group that had it. Size: for
+ * times how many times as long the first group takes; for values Cliff's delta; for pairs the difference, in the values' unit, and the
+ * rank-biserial correlation. "Least" is the smallest possible corrected p with so few runs: where it isn't below 0.05, the test can't show
+ * a difference.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
   return frame(rows.map((row) => {
@@ -39,10 +39,10 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
   }));
 }
 
-/** A factor as people write it: `3.5`, `24.1`; near 1 with a digit more, `1.04`. */
+/** A factor, short: `3.5`, `24.1`; near 1 with one more digit, `1.04`. */
 const short = (factor: number) => String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
 
-/** `1.1 to 1.6`; of an interval that is open on a side, `above 1.1`, `below 0.9`. */
+/** `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`. */
 const factors = ({ low, high }: Interval) =>
   low !== null && high !== null
     ? `${short(low)} to ${short(high)}`
@@ -53,24 +53,24 @@ const factors = ({ low, high }: Interval) =>
     : "–";
 
 export interface SentenceWords {
-  /** What happens: `grokking`; of values, what there is more of: `time below 99 %`. */
+  /** For times, what happens: `grokking`; for values, what is compared: `time below 99 %`. */
   readonly what: string;
-  /** What those do to whom it happened: `grok`. Times only. */
+  /** The event as a verb: `grok`. Times only. */
   readonly event?: string;
-  /** What stands before a group: more `with` 4 layers, more `in` layer 1. Default: `with`. */
+  /** The preposition before a group's name: more `with` 4 layers, more `in` layer 1. Default: `with`. */
   readonly where?: string;
 }
 
 /**
- * One sentence per contrast, in a list of Markdown: which is later, or has more, if the test separates them; by how much, with its
- * interval, n, test and p, alone and after Holm's correction over all rows. Where the corrected p couldn't have come below 0.05, that is
- * said in place of a finding.
+ * One sentence per contrast, in a Markdown list: which group is later, or has more, if the test shows it; by how much, with interval, n,
+ * test and p, uncorrected and after Holm's correction over all rows. Where the corrected p could not be below 0.05, the sentence says so
+ * instead.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
   rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`)
     .join("\n");
 
-/** The two groups, the one with more (or later) first where they are told apart. */
+/** The names of the two groups; where the test shows a difference, the one with more (or later) comes first. */
 const sides = ({ first, second, verdict }: ContrastRow) => verdict < 0 ? [second, first] : [first, second];
 
 function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string {
@@ -79,7 +79,7 @@ function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string 
   return row.p === null || decides(row) ? `${most} and ${least} not told apart` : `too few runs to tell ${most} and ${least} apart`;
 }
 
-/** By how much what is said to be later, or more, is. */
+/** By how much the group that comes first in the sentence is later, or has more. */
 function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow, { where = "with" }: SentenceWords): string {
   const turned = verdict < 0, { digits, size: name } = KINDS[kind];
   if (kind !== "times") {
@@ -110,7 +110,7 @@ function numbersOf(
   return `n = ${runs}${had}; ${KINDS[kind].test}, ${pWord(p)}${corrected}${possible}`;
 }
 
-/** What somebody claimed, and the contrasts that bear on it. */
+/** A published claim, and the contrasts that test it. */
 export interface Claim {
   readonly claim: string;
   /** Which is larger (later) if the claim holds: 1 the first, −1 the second; 0: neither. */
@@ -120,8 +120,8 @@ export interface Claim {
 }
 
 /**
- * Claims as a table of Markdown: whether each holds here, and the numbers. One without contrasts wasn't tested; one whose tests can't
- * decide isn't answered.
+ * Claims as a Markdown table: whether each holds here, and the numbers. A claim without contrasts is `not tested`; where no test can show a
+ * difference, the answer is `too few runs to tell`.
  */
 export function claimTable(claims: readonly Claim[]): string {
   const lines = claims.map(({ claim, expects, rows, words }) => {

@@ -1,4 +1,4 @@
-/** Dataframes of notebooks: from rows, from runs, from a query of the lab. In a cell each shows itself as a table. */
+/** Dataframes for notebooks: from rows, from runs, or from a query of the lab. Cells show them as tables. */
 import { escapeMarkup } from "../figures/markup.ts";
 import { DataFrame, NDframe, Series } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
@@ -10,18 +10,19 @@ import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
 import { count } from "../analysis/words.ts";
 
-/** What a cell of a table may hold. */
+/** A value in a table. */
 export type Cell = string | number | boolean | null;
 
 /**
- * A danfojs dataframe of rows, or of what a query of a lab finds; parameters take the places of its question marks. A path opens the lab
- * there for reading. What a row lacks that others have is missing in it.
+ * A danfojs dataframe of rows, or of the result of an SQL query to a lab; `parameters` replace the question marks in the query. A path
+ * opens the lab there for reading. Where a row lacks a column that others have, its value is missing.
  *
- * A number that is missing is NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave it out, and `count` counts what is
- * there, of whole columns and of groups: the mean of a column of grokking steps is that of the runs that grokked, and too small wherever
- * some never did. Of nothing, they are NaN, and `sum` and `count` 0; `std` and `var` of a single number are NaN. Sorting puts what is
- * missing last. A column that is called like a property of danfojs's own gets an underscore: `count_`, `shape_`.
- * @throws Error in one line where these aren't rows, the lab can't be opened or queried, or two columns of a query have one name.
+ * Missing numbers are NaN. As usual in dataframes, `mean`, `sum`, `min` and the like leave them out, for columns and for groups, and
+ * `count` counts the other values: so the mean of a column of grokking steps is that of the runs that grokked, and too small where some
+ * never did. Without any value they are NaN, and `sum` and `count` 0; `std` and `var` of a single number are NaN. Sorting puts missing
+ * values last. A column with the name of a property of danfojs dataframes gets an underscore: `count_`, `shape_`.
+ * @throws Error, of one line, where the argument isn't rows or a lab, the lab can't be opened or queried, or two columns of a query have
+ * the same name.
  */
 export function frame(rows: readonly Record<string, Cell>[]): DataFrame;
 export function frame(lab: Lab | string, sql: string, ...parameters: readonly SQLInputValue[]): DataFrame;
@@ -45,7 +46,7 @@ export function frame(from: readonly Record<string, Cell>[] | Lab | string, sql 
   return frameOf(columns, from.query(sql, ...parameters));
 }
 
-/** danfojs guesses a column's type from its first rows, which fails where there are none; so it is given. */
+/** danfojs guesses a column's type from its first rows, which fails without rows; so the type is given. */
 function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>[]): DataFrame {
   const dtypes = columns.map((column) => {
     const values = rows.map((row) => row[column] ?? null);
@@ -54,13 +55,13 @@ function frameOf(columns: readonly string[], rows: readonly Record<string, Cell>
     return values.every((value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31) ? "int32" : "float32";
   });
   const values = rows.map((row) => columns.map((column, c) => row[column] ?? (dtypes[c] === "float32" ? NaN : null)));
-  // Its types don't know null, its columns do.
+  // Its declared types exclude null, but its columns accept it.
   return new DataFrame(values as number[][], { columns: freeNames(columns), dtypes });
 }
 
 /**
- * Names of columns that are free for a dataframe: danfojs makes a property of every column, and one in place of its own, such as `count`,
- * would break whatever needs that.
+ * Column names that don't clash with a dataframe's own properties: danfojs makes a property of every column, and a column `count` would
+ * replace its method.
  */
 function freeNames(columns: readonly string[]): string[] {
   const taken = new Set(columns);
@@ -71,11 +72,12 @@ function freeNames(columns: readonly string[]): string[] {
     return name;
   });
 }
-/** What every dataframe has beside its prototype's properties. */
+/** A dataframe's own properties, besides those of its prototype. */
 const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
 /**
- * A dataframe with one row per run: its seed and whatever `more` says of it, the steps of memorising and grokking, and the wait between.
+ * A dataframe with one row per run: the columns that `more` gives, the seed, the memorisation and grokking steps, the grokking delay
+ * between them, and the last evaluated step.
  */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics }) => {
@@ -84,12 +86,12 @@ export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Rec
   }));
 }
 
-/** Longer dataframes show their first rows, and say how many there are. */
+/** Longer dataframes show only this many rows, and say how many there are. */
 const ROWS = 50;
 
 const isMissing = (value: unknown) => value === null || value === undefined || Number.isNaN(value);
 
-/** An HTML table: numbers to the right and grouped by thousands, a dash for what is missing. */
+/** An HTML table: numbers right-aligned, integers with thousands separators, a dash for a missing value. */
 export function htmlTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
   const word = (value: unknown) =>
     isMissing(value)
@@ -107,22 +109,22 @@ export function htmlTable(columns: readonly string[], rows: readonly (readonly u
   return `<table><thead>${line("th", columns, sides)}</thead><tbody>${body}</tbody></table>${rest && `<p>${rest}</p>`}`;
 }
 
-// Every dataframe and series shows itself, those too that danfojs makes from others: sorted, filtered, grouped. An index that only counts
-// the rows is left out.
+// Cells show every dataframe and series as a table, also those that danfojs derives by sorting, filtering or grouping. An index that only
+// counts the rows is left out.
 Object.defineProperty(NDframe.prototype, Symbol.for("Jupyter.display"), {
   configurable: true,
   value(this: DataFrame) {
     const indexed = this.index.some((label, i) => label !== i);
     const rows = (this.values as unknown[]).map((row, i) => [...(indexed ? [this.index[i]] : []), ...(Array.isArray(row) ? row : [row])]);
-    // danfojs can't print a series without rows.
+    // danfojs can't print a dataframe or series without rows.
     const plain = rows.length > 0 ? this.toString() : `no rows of ${this.columns.join(", ")}`;
     return { "text/html": htmlTable([...(indexed ? [""] : []), ...this.columns], rows), "text/plain": plain };
   },
 });
 
-// Below, danfojs is mended where values are missing.
+// The rest corrects danfojs where values are missing.
 
-/** A row's place among others by one column: in its order, what is missing last whichever way the rest is sorted. */
+/** The indices that sort a column; missing values come last in either direction. */
 function order(values: readonly unknown[], ascending: boolean): number[] {
   const places = [...values.keys()], sign = ascending ? 1 : -1;
   const has = places.filter((i) => !isMissing(values[i])), lacks = places.filter((i) => isMissing(values[i]));
@@ -134,25 +136,25 @@ interface SortOptions {
   readonly ascending?: boolean;
   readonly inplace?: boolean;
 }
-/** What danfojs has of frames and series and doesn't declare. */
+/** Methods of danfojs frames and series that its types don't declare. */
 interface Settable {
   $setValues(values: unknown): void;
   $setIndex(index: unknown): void;
 }
 
-/** Puts the rows of a frame or a series in an order, in place. */
+/** Reorders the rows of a frame or a series in place. */
 function reorder(of: DataFrame | Series, places: readonly number[]): void {
   const values = of.values as unknown[], { index } = of, settable = of as unknown as Settable;
   settable.$setValues(places.map((i) => values[i]));
   settable.$setIndex(places.map((i) => index[i]));
 }
 
-/** The classes from which danfojs makes frames of frames and series of frames: the exported ones are subclasses. */
+/** The base classes, which danfojs uses for derived frames and series; the exported classes are subclasses. */
 const frames: DataFrame = Object.getPrototypeOf(DataFrame.prototype), series: Series = Object.getPrototypeOf(Series.prototype);
 const { sortValues } = frames;
-/** danfojs sorts by differences, which NaN leaves in disorder. */
+/** danfojs sorts by differences, which gives a wrong order where a value is NaN. */
 frames.sortValues = function (this: DataFrame, column: string, { ascending = true, inplace = false }: SortOptions = {}) {
-  // danfojs says what is wrong with the column.
+  // danfojs throws its own error for an unknown column.
   if (!this.columns.includes(column)) return sortValues.call(this, column);
   const places = order(this.column(column).values, ascending);
   return inplace ? reorder(this, places) as never : this.iloc({ rows: places });
@@ -162,7 +164,7 @@ series.sortValues = function (this: Series, { ascending = true, inplace = false 
   return inplace ? reorder(this, places) as never : this.iloc(places);
 };
 
-/** Statistics of a column that danfojs takes of fewer numbers than they need: it fails, or says that a single number has no spread. */
+/** How many values a statistic needs. With fewer, danfojs fails, or gives a single number a standard deviation of 0. */
 const NEEDED = { mean: 1, median: 1, min: 1, max: 1, std: 2, var: 2 } as const;
 const statistics = series as unknown as Record<keyof typeof NEEDED, (...args: unknown[]) => number>;
 const wholes = frames as unknown as Record<keyof typeof NEEDED, (options?: { axis?: 0 | 1 }) => Series>;
@@ -174,7 +176,7 @@ for (const [name, least] of Object.entries(NEEDED) as [keyof typeof NEEDED, numb
   };
   const ofAll = wholes[name];
   wholes[name] = function (this: DataFrame, { axis = 1 } = {}) {
-    // danfojs says what is wrong with words.
+    // danfojs throws its own error for columns of strings.
     if (this.dtypes.includes("string") || this.shape[0] === 0) return ofAll.call(this, { axis });
     const lines = axis === 0 ? this.columns.map((column) => this.column(column).values) : this.values;
     const found = (lines as number[][]).map((line) => (new Series(line, { dtypes: ["float32"] }) as unknown as typeof statistics)[name]());
@@ -182,14 +184,14 @@ for (const [name, least] of Object.entries(NEEDED) as [keyof typeof NEEDED, numb
   };
 }
 
-/** danfojs takes the mean and the deviation of a column with what is missing. */
+/** danfojs includes missing values in the mean and standard deviation of a column. */
 frames.describe = function (this: DataFrame) {
   const numeric = this.columns.filter((_, c) => this.dtypes[c] !== "string" && this.dtypes[c] !== "boolean");
   const described = numeric.map((column) => this.column(column).describe());
   return new DataFrame(Object.fromEntries(numeric.map((column, c) => [column, described[c].values])), { index: described[0]?.index ?? [] });
 };
 
-/** Of groups, too: there danfojs counts what is missing, and its minimum depends on where it stands. */
+/** The same for groups, where danfojs counts missing values, and its minimum depends on their position. */
 type Groups = { groupMathLog(values: unknown[], operation: string): unknown[] };
 const groups: Groups = Object.getPrototypeOf(new DataFrame([["a", 1]], { columns: ["key", "value"] }).groupby(["key"]));
 const { groupMathLog } = groups;

@@ -1,14 +1,15 @@
-/**
- * What a live figure says of training above its title: how far it is, how fast it goes, how long the rest takes, and that it was stopped.
- */
+/** The status line above a live figure's title: the progress of training, its speed, the time left, and whether it was stopped. */
 import { count } from "../analysis/words.ts";
 import { duration, figure, Meter } from "../train/meter.ts";
 import type { Run } from "../train/train.ts";
 
-/** What is seen of a run; a sweep has runs that somebody else trains, too. */
+/** The part of a run that the pace needs; some runs of a sweep may be trained by another process. */
 type Seen = Pick<Run, "spec" | "status" | "step">;
 
-/** Before there is anything to draw. The first network of a shape may take much longer than later ones, whose kernels the driver keeps. */
+/**
+ * Shown before there is anything to draw. The first network of a shape may take much longer than later ones, whose kernels the driver
+ * caches.
+ */
 export const OPENING = "Getting ready: looking for a graphics card, or starting the processor's threads";
 export const COMPILING = "Getting ready: compiling the network's kernels. The first time takes longest";
 
@@ -18,15 +19,15 @@ const furthest = (runs: readonly Seen[]) => Math.max(0, ...runs.map(({ step }) =
 const longest = (runs: readonly Seen[]) => Math.max(0, ...runs.map(({ spec }) => spec.schedule.steps));
 
 export interface PaceOptions {
-  /** Whether runs may end before their last step: then the time left is at most what is said. */
+  /** Whether runs may end before their last step: then the time left is an upper bound. */
   readonly mayEndEarly: boolean;
-  /** Whether another call goes on where this one was stopped. */
+  /** Whether another call resumes where this one was stopped; else it starts anew. */
   readonly goesOn: boolean;
-  /** The work in an update of a run, where runs differ in it. */
+  /** The work of one update of a run, such as its FLOP, where runs differ in it. Default: 1 for all. */
   readonly work?: (spec: Seen["spec"]) => number;
 }
 
-/** Measures how fast runs come on, from what it is shown of them. */
+/** Measures the speed of training from repeated looks at the runs, and words the status line. */
 export class Pace {
   readonly #meter = new Meter(({ spec }) => this.#work(spec));
   readonly #known = new Map<Seen["spec"], number>();
@@ -44,7 +45,7 @@ export class Pace {
     this.#meter.look(runs);
   }
 
-  /** While runs train. */
+  /** The status line while runs train. */
   training(runs: readonly Seen[]): string {
     const active = runs.filter(({ status }) => status === "training"), { steps, work } = this.#meter.recent;
     if (furthest(active) === 0 && steps === 0) return COMPILING;
@@ -58,7 +59,7 @@ export class Pace {
     ].join(" · ");
   }
 
-  /** Once no run trains any more: that they were stopped, or `undefined` where nothing was left to do. */
+  /** The status line once training has ended: that it was stopped, or `undefined` where all runs are done. */
   ended(runs: readonly Seen[]): string | undefined {
     const open = runs.filter((run) => !isOver(run));
     if (open.length === 0) return undefined;

@@ -1,4 +1,4 @@
-/** What probes read in the runs of an experiment, in a notebook: of the weights that the lab has, or as a record tells it. */
+/** Probe readings of an experiment's runs, for notebooks: from a record, or computed from the weights in the lab. */
 import { join } from "node:path";
 import { type Course, findRun, probeRuns } from "../lab/probe.ts";
 import { READINGS, withReadings } from "../lab/readings.ts";
@@ -7,9 +7,9 @@ import type { StoredRun } from "../lab/store.ts";
 import { type NotebookSweep, RECORDED, stored } from "./sweep.ts";
 
 /**
- * The runs of an experiment with the readings of their states: by `readings.csv` of the record where it tells of as many runs as the lab
- * has weights of, which takes no time; else by these weights; none where there is neither. Trains nothing.
- * @throws Error in one line where the lab can't be opened, or the record can't be read.
+ * The runs of an experiment with their probe readings: from the record's `readings.csv` where it covers at least as many runs as the lab
+ * has weights for, which is quick; else computed from these weights; empty without either. Trains nothing.
+ * @throws Error, of one line, where the lab can't be opened or the record can't be read.
  */
 export async function storedReadings(
   experiment: Experiment,
@@ -23,7 +23,7 @@ export async function storedReadings(
   return told.length >= weighed.length ? told : await probeRuns(lab, name);
 }
 
-/** The table of readings in a record's folder; `null` where there is none. */
+/** The text of the readings table in a record's folder; `null` where there is none. */
 const tableIn = (folder: string): Promise<string | null> =>
   Deno.readTextFile(join(folder, READINGS)).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return null;

@@ -1,6 +1,7 @@
 /**
- * What a notebook cell needs: to show a figure or a table, to watch training in a figure that moves in place, and to stop it with the
- * interrupt button. Outside Jupyter, showing prints and live figures do nothing, so that a notebook's code also runs as a script.
+ * Functions for notebook cells: showing a figure or a table, watching training in a figure that updates in place, and stopping it with the
+ * interrupt button. Outside Jupyter, `show` prints to the console and live figures do nothing, so that a notebook's code also runs as a
+ * script.
  */
 import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
@@ -21,7 +22,7 @@ import { groupsBy } from "../analysis/runs/groups.ts";
 import { capital } from "../analysis/words.ts";
 import type { NativeOptions } from "../engine/open.ts";
 
-/** Deno's Jupyter functions; outside its kernel, where even asking for them throws, nothing. */
+/** Deno's Jupyter functions; `undefined` outside its kernel, where even reading the property throws. */
 function jupyter(): typeof Deno.jupyter | undefined {
   try {
     return Deno.jupyter;
@@ -30,15 +31,15 @@ function jupyter(): typeof Deno.jupyter | undefined {
   }
 }
 
-/** A cell ends once what it displayed has gone out. */
+/** Waits until what the cell displayed has been sent. */
 async function settled(): Promise<void> {
   const kernel = jupyter();
   if (kernel) await delivered(kernel.broadcast);
 }
 
 /**
- * What a notebook keeps of a thing that is shown, by type. A notebook that isn't trusted shows neither SVG nor Markdown: so a figure comes
- * as a PNG, too, and a text as HTML.
+ * The outputs that a notebook stores for a shown value, by MIME type. An untrusted notebook shows neither SVG nor Markdown: so a figure is
+ * stored as a PNG too, and a text as HTML.
  */
 async function outputs(thing: unknown): Promise<Record<string, unknown> | null> {
   if (typeof thing === "string") return { "text/html": await htmlOf(thing), "text/plain": thing };
@@ -46,13 +47,13 @@ async function outputs(thing: unknown): Promise<Record<string, unknown> | null> 
   return { "image/svg+xml": thing.shown, "image/png": (await png(thing)).toBase64() };
 }
 
-/** Markdown as HTML. Jupyter's style sheet overrides the attribute that aligns a column, but no style of the cell's own. */
+/** Markdown as HTML. Jupyter's style sheet overrides the `align` attribute of a table cell, but not its `style`. */
 const htmlOf = async (text: string) => (await marked.parse(text)).replaceAll(/ align="(\w+)"/g, ' style="text-align:$1"');
 
-/** Loaded when the first picture is drawn: the native renderer takes a moment. */
+/** Imported only when the first PNG is drawn, since the native renderer loads slowly. */
 const png = async (figure: Figure) => (await import("../figures/render.ts")).smallPng(figure);
 
-/** Shows figures, dataframes, or texts in Markdown, one below the other. Await it. */
+/** Shows figures, dataframes, or texts in Markdown, one below the other. Must be awaited. */
 export async function show(...things: readonly unknown[]): Promise<void> {
   const kernel = jupyter();
   for (const thing of things) {
@@ -64,31 +65,34 @@ export async function show(...things: readonly unknown[]): Promise<void> {
   await settled();
 }
 
-/** What is drawn of some things, or what is said where there are none: a notebook is run, too, when little of its experiment has come. */
+/** `draw(things)`, or `said` where there are none: a notebook may run while little of its experiment is done. */
 export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
   things.length > 0 ? draw(things) : said;
 
-/** A figure that changes in place. `status`: a line above it, for what is going on. */
+/** A figure that updates in place. `status` is a line above it, about what is going on. */
 export interface Live<Data> {
   /** Shows a line at once, where there is nothing to draw yet. */
   begin(status: string): Promise<void>;
-  /** Draws the data if it is time to: a few times a second, and never more than a twentieth of the time. */
+  /**
+   * Draws the data, unless the last frame is too recent: at most three frames per second, and at most a twentieth of the time spent
+   * drawing.
+   */
   update(data: Data, status?: string): Promise<void>;
   /** Draws the last data given, and waits until it is shown. */
   done(data?: Data, status?: string): Promise<void>;
 }
 
-/** Frames are at least so far apart, in ms, and so many times as far as drawing one takes. */
+/** The pause between frames is at least `FRAME` ms, and at least `REST` times as long as drawing one takes. */
 const FRAME = 300, REST = 20;
 
-/** A figure below the cell, made by `figureOf` from whatever data it is updated with. */
+/** A live figure below the cell, which `figureOf` draws from the data of each update. */
 export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   const display_id = crypto.randomUUID();
   let shown = false, next = 0;
   const display = async (thing: unknown, raw: boolean) => {
     await jupyter()?.display(thing, { display_id, update: shown, raw });
     shown = true;
-    // Lets the kernel handle the interrupt button, whatever the engine does between two frames.
+    // Yields to the event loop, so that the kernel handles the interrupt button even if the engine never does.
     await new Promise((resolve) => setTimeout(resolve, 0));
   };
   const draw = async (data: Data, status?: string, last = false) => {
@@ -113,8 +117,8 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
 }
 
 /**
- * Runs a task that the interrupt button stops: SIGINT aborts the signal, and the task ends in its own way. Without a listener SIGINT
- * would end the kernel, and all values of the notebook would be lost.
+ * Runs a task that the interrupt button can stop: SIGINT aborts the signal, and the task decides how to end. Without a listener, SIGINT
+ * would end the kernel, and all variables of the notebook would be lost.
  */
 export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -135,17 +139,20 @@ export async function interruptible<T>(task: (signal: AbortSignal) => Promise<T>
   }
 }
 
-/** Signals that end a kernel: during a task, once it has stopped and stored what is done. */
+/** Signals that end a kernel; during a task, only after the task has stopped and stored its results. */
 const ENDING = ["SIGTERM", "SIGHUP"] as const;
 
-/** Variables that name the engine of notebooks, and its threads; `deno task notebooks --engine NAME --threads N` sets them. */
+/**
+ * Environment variables for the engine of notebooks and its number of threads; `deno task notebooks --engine NAME --threads N` sets them.
+ */
 export const ENGINE = "GROKBOOK_ENGINE", THREADS = "GROKBOOK_THREADS";
 
 let opened: Promise<Engine> | undefined;
 /**
- * The engine of this notebook, opened once: a graphics card where there is one, else the processor. Given a name, that one from then on.
+ * The engine of this notebook, opened once: a graphics card where there is one, else the processor. A call with a name or options opens
+ * that engine, for later calls too.
  * @param name `webgpu`, `cpu` or `tfjs`.
- * @param options how many threads the processor engine is to have; by default one for each processor.
+ * @param options the number of threads of the `cpu` engine; by default one per processor.
  */
 export function engine(name?: EngineName, options: NativeOptions = {}): Promise<Engine> {
   if (name !== undefined || options.threads !== undefined) return opened = openEngine(name, options);
@@ -156,27 +163,26 @@ export function engine(name?: EngineName, options: NativeOptions = {}): Promise<
 export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule" | "begin">, Pick<CurveOptions, "x"> {
   /** Default: `engine()`. */
   readonly engine?: Engine;
-  /** The figure that moves; by default accuracy over steps. */
+  /** The live figure. Default: accuracy over steps. */
   readonly figure?: (runs: readonly Run[], options: DashboardOptions) => Figure;
-  /** Reads the first run's weights about once a second, for a figure that shows them: `dashboard` does. Costs at most 3 % of the speed. */
+  /**
+   * Reads the first run's weights about once a second, for a figure that shows them, as `dashboard` does. Costs at most 3 % of the speed.
+   */
   readonly inside?: boolean;
 }
 
-/**
- * A figure for `watch`: when networks grok by a field of their settings, as `optim.weightDecay`; those that it trains and, beside them,
- * others.
- */
+/** A figure for `watch`: grokking steps by a field such as `optim.weightDecay`, of the runs that it trains together with others. */
 export const beside = (others: readonly Curve[], field: string): NonNullable<WatchOptions["figure"]> => (runs, options) =>
   grokkingByGroup(groupsBy([...runs, ...others], ({ spec }) => valueOf(spec, field) as string | number), {
     ...options,
     knob: capital(nameOf(field)),
   });
 
-/** Seconds between two looks into a network. */
+/** Seconds between two readings of a network's weights. */
 const LOOK = 1;
 
 /**
- * Trains runs and shows their progress in a live figure; the interrupt button stops them, and what is done is kept.
+ * Trains runs and shows their progress in a live figure. The interrupt button stops them; the runs are then returned as far as they came.
  * @returns the runs with all their evaluations, in the order given.
  */
 export async function watch(specs: readonly RunSpec[], options: WatchOptions = {}): Promise<readonly Run[]> {

@@ -1,6 +1,6 @@
 /**
- * Sweeps in a notebook: a whole experiment in one live figure. What was recorded of it isn't trained again, so that a notebook of an
- * experiment of hours runs in seconds; the rest is trained.
+ * Sweeps in a notebook: a whole experiment in one live figure. Recorded runs aren't trained again, so that the notebook of an experiment of
+ * hours runs in seconds; the rest is trained.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,51 +25,53 @@ import type { Engine } from "../engine/engine.ts";
 import type { BoardRun } from "../analysis/runs/run.ts";
 
 const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
-/** The project's own lab. */
+/** The database of the project's own lab. */
 const LAB = join(DATA, "lab.db");
-/** What was recorded, each experiment in a folder of its name. */
+/** The folder of records, each experiment in a folder of its name. */
 export const RECORDED = join(DATA, "recorded");
 
 /**
- * Set to a folder, it makes notebooks record: sweeps of experiments with a name take nothing from the record, train all of it into a lab in
- * this folder, and leave there what is to be recorded, in a folder of the experiment's name. `deno task notebooks --record` sets it.
+ * Environment variable with a folder, in which notebooks then record: sweeps of the experiments in `EXPERIMENTS` use no earlier record,
+ * train everything into a lab in this folder, and write the new record into a folder of the experiment's name there. `deno task notebooks
+ * --record` sets it.
  */
 export const RECORD = "GROKBOOK_RECORD";
 /**
- * While recording, how many seconds an experiment may train; without it, until all its runs have ended. `deno task notebooks --budget` sets
- * it.
+ * Environment variable: how many seconds an experiment may train while recording; without it, until all its runs have ended. `deno task
+ * notebooks --budget` sets it.
  */
 export const BUDGET = "GROKBOOK_BUDGET";
-/** While recording, a file of an experiment's name and this says in a line how far it is, where it isn't whole. */
+/** Suffix of the file, named after an experiment, that says in one line how much of its recording is done, while it isn't complete. */
 export const UNFINISHED = ".unfinished";
 
 export interface NotebookSweep extends Pick<BoardOptions, "x"> {
-  /** The lab's database, made where there is none. Default: the project's, `data/lab.db`. */
+  /** The lab's database, created if missing. Default: the project's, `data/lab.db`. */
   readonly db?: string;
   /**
-   * Where results are recorded, each experiment's in a folder of its name; `false` trains whatever the lab doesn't have. Default:
+   * The folder of records, each experiment in a folder of its name; `false` uses no record, and trains whatever the lab lacks. Default:
    * `data/recorded`.
    */
   readonly recorded?: string | false;
   /** Default: `engine()`. */
   readonly engine?: Engine;
-  /** The figure that moves; by default `sweepBoard`. `null`: none. */
+  /** The live figure; `null` for none. Default: `sweepBoard`. */
   readonly figure?: ((runs: readonly BoardRun[], options: BoardOptions) => Figure) | null;
   /**
-   * The experiment is these runs and no others: what the lab has of it beside them, from an earlier grid of its name, stays stored, but is
-   * no part of it any more. By default, runs only ever join.
+   * Whether the experiment is exactly these runs: other runs in the lab, from an earlier grid of the same name, stay stored, but no longer
+   * belong to it. Default: false, which only adds runs.
    */
   readonly exactly?: boolean;
-  /** After every piece of work: the evaluations that are new, and all runs of the experiment. */
+  /** Called after every piece of work, with the new evaluations and all runs of the experiment. */
   readonly onProgress?: (news: readonly News[], runs: readonly SweptRun[]) => void | Promise<void>;
 }
 
 /**
- * Trains the runs of an experiment that neither the lab nor the record has, and shows the whole of it in a live figure. The interrupt
- * button stops it; what is done is kept, and the next call goes on from there.
+ * Trains the runs of an experiment that neither the lab nor the record has, and shows the whole experiment in a live figure. The interrupt
+ * button stops it; what is done is stored, and the next call resumes there.
  * @param experiment one of your own, or the name of one of `EXPERIMENTS`.
- * @returns the lab with all that was done, open for reading.
- * @throws Error in one line where the lab can't be opened, the record can't be read or the engine fails.
+ * @returns the lab with all results, open for reading.
+ * @throws Error, of one line, where the experiment is unknown or invalid, the lab can't be opened, the record can't be read or the engine
+ * fails.
  */
 export async function sweep(experiment: Experiment | string, options: NotebookSweep = {}): Promise<Lab> {
   const { engine: given, figure = sweepBoard, onProgress, x, exactly = false } = options;
@@ -113,7 +115,7 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
   return Lab.open(db, { readOnly: true });
 }
 
-/** When an experiment's time is over, by the clock of performance.now(): it begins when the notebook first asks for it. */
+/** When an experiment's budget ends, in ms of performance.now(); it starts when the notebook first sweeps the experiment. */
 const deadlines = new Map<string, number>();
 
 function deadlineOf({ name }: Experiment): number | undefined {
@@ -123,7 +125,7 @@ function deadlineOf({ name }: Experiment): number | undefined {
   return deadlines.get(name);
 }
 
-/** Leaves an experiment to be recorded where it is whole, a line about it where not. */
+/** Writes the record of a complete experiment; of an incomplete one, one line about its progress. */
 async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
   const { name, runs, watch } = experiment, open = left(lab, experiment).length, note = join(folder, name + UNFINISHED);
   if (open > 0) return await writeWhole(note, `${runs.length - open} of ${runs.length} runs have ended`);
@@ -136,19 +138,20 @@ async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<
 }
 
 /**
- * What the lab and the record have of an experiment, be it all or not; trains nothing. What is missing, `sweep` trains.
+ * The runs of an experiment that the lab and the record have, complete or not. Trains nothing, except while notebooks record (`RECORD`):
+ * then it sweeps without a figure.
  * @returns the lab, open for reading.
  * @throws Error in one line where the lab can't be opened or the record can't be read.
  */
 export async function recorded(experiment: Experiment | string, options: Omit<NotebookSweep, "figure" | "x"> = {}): Promise<Lab> {
-  // Where all is recorded anew, there is nothing yet to look at.
+  // While recording, there is no earlier record to read.
   if (Deno.env.get(RECORD)) return await sweep(experiment, { ...options, figure: null });
   return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
 }
 
 /**
- * The runs that `recorded` has of some experiments with all their evaluations, those that several share once. @throws Error where
- * `recorded` does.
+ * The runs of some experiments, by `recorded`, with all their evaluations; a run that several experiments share comes once. @throws Error
+ * where `recorded` does.
  */
 export async function recordedRuns(
   experiments: readonly (Experiment | string)[],
@@ -163,8 +166,8 @@ export async function recordedRuns(
 }
 
 /**
- * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose, of two experiments with one
- * question, the larger one where somebody had the machine for it. Trains nothing.
+ * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose the larger of two experiments on the
+ * same question where it has been run. Trains nothing.
  * @throws Error where `recorded` does.
  */
 export async function done(experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<boolean> {
@@ -173,7 +176,7 @@ export async function done(experiment: Experiment | string, options: Pick<Notebo
   return left(lab, wanted).length === 0;
 }
 
-/** The first of some lists of experiments of which all are `done`; the last list, where none is so. @throws Error where `recorded` does. */
+/** The first list whose experiments are all `done`; where there is none, the last list. @throws Error where `recorded` does. */
 export async function firstDone(...choices: readonly (readonly Experiment[])[]): Promise<readonly Experiment[]> {
   for (const choice of choices.slice(0, -1)) {
     const all = await Promise.all(choice.map((experiment) => done(experiment)));
@@ -182,7 +185,7 @@ export async function firstDone(...choices: readonly (readonly Experiment[])[]):
   return choices.at(-1) ?? [];
 }
 
-/** Of those experiments that are `done`, the runs, by name. @throws Error where `recorded` does. */
+/** The runs of the experiments that are `done`, by name. @throws Error where `recorded` does. */
 export async function recordedWhole(
   experiments: readonly Experiment[],
   options: Omit<NotebookSweep, "figure" | "x"> = {},
@@ -195,8 +198,8 @@ export async function recordedWhole(
 }
 
 /**
- * What the lab and the record have of an experiment, as it is: unlike `recorded`, it trains nothing while all is recorded anew, either. For
- * results that take days, beside those that a notebook makes.
+ * The runs of an experiment that the lab and the record have; unlike `recorded`, it trains nothing even while notebooks record. For results
+ * that take days to train, shown beside those that the notebook trains.
  * @returns the lab, open for reading.
  * @throws Error where `recorded` does.
  */
@@ -222,7 +225,7 @@ function named(name: string): Experiment {
   throw new Error(`Cannot sweep: the experiment must be one of ${names}, current value is ${JSON.stringify(name)}`);
 }
 
-/** Enters what was recorded of an experiment, where there is such a record and the lab doesn't have all of it. */
+/** Imports the record of an experiment into the lab, where there is one and the lab lacks some of it. */
 async function takeRecorded(lab: Lab, experiment: Experiment, folder: string): Promise<void> {
   if ([left, withoutAttention, withoutWeights].every((lacking) => lacking(lab, experiment).length === 0)) return;
   try {

@@ -1,6 +1,7 @@
 /**
  * How attention changes over training: how fast, how far, and when half of it is done. Time is counted in decades, log₁₀(1 + step):
- * training slows down as it goes on, readings are spaced that way, and per step all speed would lie in the first hundred steps.
+ * training slows down as it goes on, readings are spaced that way, and measured per step, nearly all change would fall into the first
+ * hundred.
  */
 import { type AttentionSizes, rowsOf, type Selection } from "./patterns.ts";
 import { noiseOf } from "../statistics/noise.ts";
@@ -8,24 +9,24 @@ import { patternDistance, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
 import { decades, stepAt } from "../statistics/decades.ts";
 
-/** Patterns at steps that ascend, [n]; each pattern is [rows, T], and each of the same rows: one head's, or all heads' of a run. */
+/** Patterns at ascending steps, [n]. Each pattern is [rows, T] and has the same rows: those of one head, or of all heads of a run. */
 export interface Course {
   readonly steps: readonly number[];
   readonly patterns: readonly ArrayLike<number>[];
   readonly T: number;
 }
 
-/** Readings `from` ≤ step < `to`; without an end where `to` is `null`. A phase is one. */
+/** The readings with `from` ≤ step < `to`; where `to` is `null`, all from `from` on. A phase is such a window. */
 export interface Window {
   readonly from: number;
   readonly to: number | null;
 }
 
-/** The first moments from a step on: as long as it takes for so many decades to pass (0.05: 12 % more steps). */
+/** The window that begins at a step and is `width` decades long (0.05 decades: 12 % more steps). */
 export const justAfter = (step: number, width = 0.05): Window => ({ from: step, to: stepAt(decades(step) + width) });
 
 /**
- * The last moments of a course of readings, so many decades of them.
+ * The window of the last `width` decades of some readings.
  * @throws Error where there are no readings.
  */
 export function lastMoments(steps: readonly number[], width = 0.05): Window {
@@ -34,7 +35,7 @@ export function lastMoments(steps: readonly number[], width = 0.05): Window {
 }
 
 /**
- * One selection's course through the readings of a run, `mean` being the mean weights [L, H, T, T].
+ * The course of one selection over the readings of a run; `mean` holds the mean weights, [L, H, T, T].
  * @throws Error where `rowsOf` does.
  */
 export function courseOf(
@@ -45,7 +46,7 @@ export function courseOf(
   return { steps: readings.map(({ step }) => step), patterns: readings.map(({ mean }) => rowsOf(mean, sizes, selection)), T: sizes.T };
 }
 
-/** @throws Error unless there are at least so many readings, at ascending steps, with patterns of one size. */
+/** @throws Error unless there are at least `least` readings, at ascending steps, with patterns of one size. */
 function check(action: string, { steps, patterns, T }: Course, least: number): void {
   must(action, "the number of readings", steps.length >= least, `must be at least ${least}`, steps.length);
   must(action, "the number of patterns", patterns.length === steps.length, `must be ${steps.length} as of steps`, patterns.length);
@@ -56,25 +57,25 @@ function check(action: string, { steps, patterns, T }: Course, least: number): v
   }
 }
 
-/** The way that attention took. Distances are `patternDistance`, 0 … 1, a metric. */
+/** The path of attention from reading to reading. Distances are `patternDistance`, 0 … 1, a metric. */
 export interface Path {
-  /** From each reading to the next, [n − 1]. */
+  /** Distance from each reading to the next, [n − 1]. */
   readonly moved: Float64Array;
   /** The same per decade of steps, [n − 1]. */
   readonly speed: Float64Array;
   /** Σ of `moved`. Noise lengthens it: see `directness`. */
   readonly length: number;
-  /** The share of `length` that lies behind each reading, [n], 0 … 1; all 0 where nothing moved. */
+  /** The share of `length` covered up to each reading, [n], 0 … 1; all 0 where nothing moved. */
   readonly travelled: Float64Array;
-  /** From each reading to the last, [n]. */
+  /** Distance from each reading to the last, [n]. */
   readonly toLast: Float64Array;
-  /** The distance from the first reading to the last as a share of `length`: 1 for the straight way, near 0 for wandering. */
+  /** The distance from the first reading to the last as a share of `length`: 1 for a straight path, near 0 for one that wanders. */
   readonly directness: number;
 }
 
 /**
  * The path of a course.
- * @throws Error for fewer than two readings, steps that don't ascend, and what are no patterns.
+ * @throws Error for fewer than two readings, steps that don't ascend, and rows that aren't distributions.
  */
 export function pathOf(course: Course): Path {
   check("measure change", course, 2);
@@ -94,10 +95,9 @@ export function pathOf(course: Course): Path {
 }
 
 /**
- * A course at n moments evenly spaced over decades, from one step to another; between two readings on the straight line over decades. So
- * paths of runs that were read more or less often can be compared.
- * @throws Error where there is no reading at or before `from`, or none at or after `to`, where `to` isn't above `from`, and for fewer than
- * two moments.
+ * The course resampled at `n` steps evenly spaced in decades, interpolated linearly (in decades) between readings: so paths of runs with
+ * more or fewer readings can be compared.
+ * @throws Error where there is no reading at or before `from`, or none at or after `to`, where `to` isn't above `from`, and for n below 2.
  */
 export function evenly(course: Course, from: number, to: number, n: number): Course {
   const action = "space readings evenly", { steps, patterns } = course;
@@ -119,7 +119,7 @@ export function evenly(course: Course, from: number, to: number, n: number): Cou
 }
 
 /**
- * The places of the readings within a window.
+ * The indices of the readings within a window.
  * @throws Error where there are none.
  */
 function within(action: string, steps: readonly number[], { from, to }: Window): number[] {
@@ -140,7 +140,7 @@ export function meanPattern(course: Course, window: Window): Float64Array {
 }
 
 /**
- * The mean of a number over the readings within a window (of the validation accuracy, say).
+ * The mean of a value, such as the validation accuracy, over the readings within a window.
  * @throws Error where there are none.
  */
 export function meanLevel(steps: readonly number[], values: ArrayLike<number>, window: Window): number {
@@ -149,9 +149,9 @@ export function meanLevel(steps: readonly number[], values: ArrayLike<number>, w
 }
 
 /**
- * How much of the way from one pattern to another is done at each reading, [n]: each pattern's place on the straight line between the two
- * (its orthogonal projection), 0 at `start`, 1 at `end`, outside where it goes further. Noise doesn't bias it, as it does distances, which
- * it can only lengthen. `null` where both ends are the same.
+ * How far each reading has come from one pattern to another, [n]: its orthogonal projection on the straight line between the two, 0 at
+ * `start`, 1 at `end`, below 0 or above 1 where it lies beyond them. Noise doesn't bias it, while it can only lengthen distances. `null`
+ * where both ends are the same.
  * @throws Error for patterns of another size.
  */
 export function progressBetween(course: Course, start: ArrayLike<number>, end: ArrayLike<number>): Float64Array | null {
@@ -167,16 +167,16 @@ export interface HalfwayOptions {
   /** Readings before this step don't count. Default: none. */
   readonly since?: number;
   /**
-   * So many readings in a row must lie beyond the middle; where there are fewer left, all. Default: 2, so that a spike of one reading is no
-   * change.
+   * How many readings in a row must lie beyond the middle; where fewer are left, all of them. Default: 2, so that a spike of one reading is
+   * no change.
    */
   readonly times?: number;
 }
 
 /**
- * The step at which a number has come half of its way from one level to another, and stays there for some readings; between two readings by
- * a straight line over decades. `null` where it never comes there, or the levels are the same.
- * @throws Error for values that are no readings' and for levels not finite.
+ * The step at which a value is halfway from one level to another, and stays beyond for `times` readings; interpolated linearly (in decades)
+ * between readings. `null` where that never happens, or the levels are the same.
+ * @throws Error unless there is one value per step, `times` is a whole number from 1 on, and the levels are finite.
  */
 export function halfwayStep(
   steps: readonly number[],
@@ -201,10 +201,13 @@ export function halfwayStep(
   return null;
 }
 
-/** A change is dated only if the noise of its readings is at most so much of it: then the middle lies two deviations from either level. */
+/**
+ * A change is dated only if the noise of its readings is at most this share of it: then the middle lies two standard deviations from either
+ * level.
+ */
 export const CLEAR = 0.25;
 
-/** How attention went from one window to another. */
+/** How attention changed from one window to another. */
 export interface Change {
   /** Mean patterns of the two windows, [rows, T]. */
   readonly start: Float64Array;
@@ -214,8 +217,8 @@ export interface Change {
   /** `progressBetween` at every reading, [n]; `null` where nothing changed. */
   readonly progress: Float64Array | null;
   /**
-   * The standard deviation of the readings' progress around its course (`noiseOf`), as a share of the change; `null` where that can't be
-   * told.
+   * The standard deviation of the readings' progress around its course (`noiseOf`), as a share of the change; `null` for fewer than three
+   * readings.
    */
   readonly noise: number | null;
   /** The step at which half of the change is done; `null` where it is not clear of noise (`CLEAR`). */
@@ -223,8 +226,8 @@ export interface Change {
 }
 
 /**
- * The change of a course from one window to another (from just after memorising to the last moments, say), and when half of it is done. A
- * start averaged over the whole plateau would hide what goes on during it: take its beginning.
+ * The change of a course from one window to another (say from just after memorising to the end), and when half of it is done. Take the
+ * beginning of the plateau as the start: an average over all of it would hide what changes during it.
  * @throws Error where a window holds no reading, and where `pathOf` does.
  */
 export function changeBetween(course: Course, before: Window, after: Window, options: HalfwayOptions = {}): Change {

@@ -1,7 +1,7 @@
 /**
- * Points sorted into clusters: k-means, silhouettes to choose k by, and how full each cluster is over time. The points here are attention
- * patterns (the mean pattern of one head of one run at one step), but nothing depends on it. The mean of patterns is a pattern, so
- * centroids can be shown and named as such.
+ * Points sorted into clusters: k-means, and silhouettes to choose k by. The points here are attention patterns (the mean pattern of one
+ * head of one run at one step), but nothing depends on that. The mean of patterns is a pattern, so centroids can be shown and named as
+ * patterns.
  */
 import { kmeans } from "ml-kmeans";
 import { Random } from "../../run/random.ts";
@@ -11,9 +11,9 @@ import { must } from "../statistics/sample.ts";
 export type Points = readonly ArrayLike<number>[];
 
 export interface ClusterOptions {
-  /** Starts from which the best result is kept. Default: 10. */
+  /** How many random starts; the best result is kept. Default: 10. */
   readonly starts?: number;
-  /** What all starts are drawn from: the same seed gives the same clusters. Default: 0. */
+  /** Seed of all starts: the same seed gives the same clusters. Default: 0. */
   readonly seed?: number;
 }
 
@@ -29,12 +29,12 @@ export interface Clustering {
   readonly inertia: number;
 }
 
-/** Rounds of assigning and averaging; Lloyd's algorithm comes to rest long before. */
+/** The most iterations; Lloyd's algorithm converges long before. */
 const ROUNDS = 1000;
 
 /**
- * k-means: the clusters with the least inertia that Lloyd's algorithm (1982) finds from several k-means++ starts (Arthur & Vassilvitskii
- * 2007). A cluster that loses all its points on the way is left out.
+ * k-means: the clusters with the least inertia that Lloyd's algorithm (1982, IEEE Trans. Inf. Theory) finds from several k-means++ starts
+ * (Arthur & Vassilvitskii, SODA 2007). A cluster that loses all its points on the way is left out.
  * @throws Error where there are fewer different points than k, for points of different lengths, and for a coordinate that isn't finite.
  */
 export function kMeans(points: Points, k: number, { starts = 10, seed = 0 }: ClusterOptions = {}): Clustering {
@@ -71,7 +71,7 @@ function checkedPoints(action: string, points: Points): number[][] {
   });
 }
 
-/** The clusters of some labels, numbered anew: the fullest first, then the one whose first point comes first. */
+/** Clusters from labels, renumbered: the fullest first; of equally full ones, the one whose first point comes first. */
 function clustering(data: readonly (readonly number[])[], labels: readonly number[]): Clustering {
   const members = new Map<number, number[]>();
   labels.forEach((label, i) => {
@@ -95,8 +95,9 @@ function squaredDistance(p: ArrayLike<number>, q: ArrayLike<number>): number {
 }
 
 /**
- * How well each point lies in its cluster, −1 … 1 (Rousseeuw 1987): (b − a) / max(a, b), a its mean Euclidean distance to the others of its
- * cluster, b to the points of the nearest other one; 0 for a point alone in its cluster. R's `cluster::silhouette`. Work grows with n².
+ * Silhouettes: how well each point fits its cluster, [n], −1 … 1 (Rousseeuw 1987, J. Comput. Appl. Math.): (b − a) / max(a, b), where a is
+ * its mean Euclidean distance to the other points of its cluster, b that to the points of the nearest other cluster; 0 for a point alone in
+ * its cluster. As R's `cluster::silhouette`. O(n²) time.
  * @throws Error unless each point has a cluster, and there are at least two.
  */
 export function silhouettes(points: Points, assigned: ArrayLike<number>): Float64Array {
@@ -124,7 +125,7 @@ export function silhouettes(points: Points, assigned: ArrayLike<number>): Float6
   });
 }
 
-/** One k that was tried, on the points that were drawn to choose by. */
+/** One k that was tried, on the points that k is chosen on. */
 export interface Trial {
   readonly k: number;
   /** The mean silhouette over these points. */
@@ -137,13 +138,12 @@ export interface ChoiceOptions extends ClusterOptions {
   readonly from?: number;
   readonly to?: number;
   /**
-   * Where there are more points, k is chosen on so many of them, drawn from the seed; all are then sorted into as many clusters. Default:
-   * 2000.
+   * The most points to choose k on: of more, this many are drawn with the seed; all points are then sorted into k clusters. Default: 2000.
    */
   readonly sample?: number;
 }
 
-/** The clusters of all points with the k that the silhouettes choose, and all that were tried. */
+/** The clusters of all points with the k that the silhouettes choose, and every k that was tried. */
 export interface Choice extends Clustering {
   readonly k: number;
   readonly silhouette: number;
@@ -151,10 +151,10 @@ export interface Choice extends Clustering {
 }
 
 /**
- * k-means with the k of the largest mean silhouette, the smaller k at a tie (Kaufman & Rousseeuw 1990, who call a structure strong above
- * 0.7, reasonable above 0.5, weak above 0.25, and below that none). Silhouettes can't say whether there should be one cluster alone. Values
- * of k above the number of different points are not tried.
- * @throws Error where that leaves none, and where `kMeans` does.
+ * k-means with the k of the largest mean silhouette, at a tie the smaller k (Kaufman & Rousseeuw 1990, Finding Groups in Data: a structure
+ * is strong above 0.7, reasonable above 0.5, weak above 0.25, and below that there is none). Silhouettes can't tell whether there is only
+ * one cluster. Values of k above the number of different points are not tried.
+ * @throws Error where that leaves no k, for options out of range, and where `kMeans` does.
  */
 export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000, ...options }: ChoiceOptions = {}): Choice {
   const action = "choose the number of clusters", n = points.length;

@@ -1,4 +1,4 @@
-/** What can be measured of attention over a run: of layers, of heads, and phase by phase. */
+/** Measures of attention over a run: by layer, by head, and by phase. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import { type LayerMeasures, specialisation } from "./specialisation.ts";
@@ -6,7 +6,7 @@ import { type AttentionRun, edgesOf, readQueries, sizesOf } from "./runs.ts";
 import { type Phase, phases } from "../../run/phases.ts";
 import { type Course, courseOf, meanPattern } from "./change.ts";
 
-/** What can be drawn of a layer; all from 0 to 1. */
+/** The measures of a layer that can be drawn; all run from 0 to 1. */
 export type LayerMeasure = Exclude<keyof LayerMeasures, "layer" | "heads">;
 
 /** The measures of every layer at each reading. */
@@ -18,14 +18,14 @@ export function layerCourse(run: AttentionRun, queries: readonly number[] = read
   return run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
 }
 
-/** Entropies of a head as shares of the most possible, over the readings. */
+/** Entropies of a head over the readings, as shares of the largest possible entropy, 0 … 1. */
 export interface HeadEntropy {
   readonly layer: number;
   readonly head: number;
   readonly points: readonly { readonly step: number; readonly entropy: number }[];
 }
 
-/** The entropy of each head at each reading, mean over the pairs and over the queries. */
+/** The entropy of each head at each reading, averaged over the probe examples and the queries. */
 export function headEntropies(run: AttentionRun, queries: readonly number[] = readQueries(run.spec)): HeadEntropy[] {
   const sizes = sizesOf([run]), { mask } = run.spec.model;
   const readings = run.readings.map((reading) => ({ step: reading.step, layers: specialisation(reading, sizes, { mask, queries }) }));
@@ -43,7 +43,7 @@ export interface PhasePattern extends Phase {
   readonly mean: Float64Array;
 }
 
-/** The phases of a run in which its attention was read, each with the mean pattern of its readings; every reading counts alike. */
+/** The phases of a run with at least one reading of its attention, each with the mean pattern of its readings, all weighted equally. */
 export function phasePatterns(run: AttentionRun): PhasePattern[] {
   const course: Course = courseOf(run.readings, sizesOf([run]));
   return phases(edgesOf(run)).flatMap((phase) => {

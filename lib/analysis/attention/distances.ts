@@ -1,14 +1,14 @@
 /**
- * Distances between distributions, and between attention patterns as sets of them. A pattern is a matrix [rows, T], row-major: each row one
- * query's weights over the T keys, which sum to 1. Entropies and divergences are in bits.
+ * Distances between distributions, and between attention patterns, which are sets of distributions. A pattern is a matrix [rows, T],
+ * row-major: each row one query's weights over the T keys, which sum to 1. Entropies and divergences are in bits.
  */
 import { must } from "../statistics/sample.ts";
 
-/** Sums of f32 weights, and of their means over examples, miss 1 by a few 10⁻⁶; what is further off is no distribution. */
+/** Sums of f32 weights, and of their means over examples, miss 1 by a few 10⁻⁶; a sum further off than this is rejected. */
 const SUM_TO_ONE = 1e-3;
 
 /**
- * The sum of a distribution, nearly 1.
+ * The sum of the weights `from` ≤ i < `to` of a distribution, nearly 1.
  * @throws Error for a weight that is negative or not finite, and for another sum.
  */
 function checked(action: string, p: ArrayLike<number>, from: number, to: number): number {
@@ -23,7 +23,7 @@ function checked(action: string, p: ArrayLike<number>, from: number, to: number)
 
 /**
  * The entropy of a distribution in bits, 0 … log₂ of its length; 0 log 0 counts as 0.
- * @throws Error for what is no distribution.
+ * @throws Error unless the weights are a distribution.
  */
 export function entropy(p: ArrayLike<number>): number {
   const sum = checked("compute an entropy", p, 0, p.length);
@@ -33,9 +33,9 @@ export function entropy(p: ArrayLike<number>): number {
 }
 
 /**
- * The Jensen–Shannon divergence of two distributions in bits (Lin 1991): the entropy of their mean less the mean of their entropies, from 0
- * (the same) to 1 (they share nothing).
- * @throws Error unless both are distributions of one length.
+ * The Jensen–Shannon divergence of two distributions in bits (Lin 1991, IEEE Trans. Inf. Theory): the entropy of their mean minus the mean
+ * of their entropies, from 0 (equal) to 1 (disjoint).
+ * @throws Error unless both are distributions of the same length.
  */
 export function jensenShannon(p: ArrayLike<number>, q: ArrayLike<number>): number {
   must("compare distributions", "the second's length", q.length === p.length, `must be ${p.length} as the first's`, q.length);
@@ -43,12 +43,12 @@ export function jensenShannon(p: ArrayLike<number>, q: ArrayLike<number>): numbe
 }
 
 /**
- * The square root of the Jensen–Shannon divergence in bits: a metric, 0 … 1 (Endres & Schindelin 2003).
+ * The square root of the Jensen–Shannon divergence in bits: a metric, 0 … 1 (Endres & Schindelin 2003, IEEE Trans. Inf. Theory).
  * @throws Error where `jensenShannon` does.
  */
 export const jensenShannonDistance = (p: ArrayLike<number>, q: ArrayLike<number>): number => Math.sqrt(jensenShannon(p, q));
 
-/** The Jensen–Shannon divergence of the places `from` … `to` of p and q. */
+/** The Jensen–Shannon divergence of the weights `from` ≤ i < `to` of p and q. */
 function divergence(p: ArrayLike<number>, q: ArrayLike<number>, from: number, to: number): number {
   const action = "compare distributions", sumP = checked(action, p, from, to), sumQ = checked(action, q, from, to);
   let bits = 0;
@@ -60,7 +60,7 @@ function divergence(p: ArrayLike<number>, q: ArrayLike<number>, from: number, to
   return Math.min(1, bits / Math.LN2);
 }
 
-/** Below this three terms of the series of `spread` are exact to thirteen digits. */
+/** Below this, three terms of the series of `spread` are exact to 13 digits. */
 const SMALL = 1e-2;
 
 /** ½((1 + d) ln(1 + d) + (1 − d) ln(1 − d)) for −1 ≤ d ≤ 1: d²/2 + d⁴/12 + d⁶/30 + …; never negative, ln 2 at ±1. */
@@ -73,7 +73,7 @@ function spread(d: number): number {
 
 /**
  * How far two patterns [rows, T] differ: the mean over the rows of their Jensen–Shannon divergence, in bits, 0 … 1.
- * @throws Error unless both are whole rows of distributions over T keys, and of one size.
+ * @throws Error unless both are whole rows of distributions over T keys, and of the same size.
  */
 export function patternDivergence(p: ArrayLike<number>, q: ArrayLike<number>, T: number): number {
   const rows = rowCount(p, T);
@@ -84,14 +84,14 @@ export function patternDivergence(p: ArrayLike<number>, q: ArrayLike<number>, T:
 }
 
 /**
- * The square root of `patternDivergence`, 0 … 1: the root mean square of the rows' metrics, and so a metric itself. Lengths of paths are
- * measured with it.
+ * The square root of `patternDivergence`, 0 … 1: the root mean square of the rows' distances, and so a metric too. `pathOf` measures with
+ * it.
  * @throws Error where `patternDivergence` does.
  */
 export const patternDistance = (p: ArrayLike<number>, q: ArrayLike<number>, T: number): number => Math.sqrt(patternDivergence(p, q, T));
 
 /**
- * The rows of a pattern.
+ * The number of rows of a pattern.
  * @throws Error unless it holds at least one, and only whole ones.
  */
 export function rowCount(pattern: ArrayLike<number>, T: number): number {
@@ -102,8 +102,8 @@ export function rowCount(pattern: ArrayLike<number>, T: number): number {
 }
 
 /**
- * The Wasserstein-1 distance (earth mover's) of two samples of a number, in the numbers' unit: the area between their cumulative
- * distributions. Each value counts 1, or its weight; the weights need not sum to 1. SciPy's `wasserstein_distance`.
+ * The Wasserstein-1 (earth mover's) distance of two samples of numbers, in their unit: the area between their cumulative distributions.
+ * Each value counts 1, or its weight; the weights need not sum to 1. As SciPy's `wasserstein_distance`.
  * @throws Error for an empty sample, a value that isn't finite, and weights that are negative, too few or all 0.
  */
 export function wasserstein(
@@ -121,7 +121,7 @@ export function wasserstein(
   return area;
 }
 
-/** The values with their shares of the sample, times `sign`. */
+/** The values, each with its share of the sample times `sign`. */
 function massesOf(values: ArrayLike<number>, weights: ArrayLike<number> | undefined, sign: 1 | -1) {
   const action = "compute a Wasserstein distance", n = values.length;
   must(action, "a sample", n > 0, "must hold at least one value", n);

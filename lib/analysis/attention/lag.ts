@@ -5,7 +5,7 @@ import { type Interval, must } from "../statistics/sample.ts";
 import { decades } from "../statistics/decades.ts";
 import { count, percent } from "../words.ts";
 
-/** When things happened to a run, in steps; `null` for what wasn't seen. */
+/** The moments of a run, in steps; `null` for one that wasn't seen. */
 export interface Moments {
   readonly memorisation: number | null;
   readonly grokking: number | null;
@@ -18,9 +18,9 @@ export interface Moments {
 /** The attention's time minus the accuracy's: negative where attention came first. */
 export interface Lag {
   readonly steps: number;
-  /** Of log₁₀(1 + step): −0.3 is at half the step. */
+  /** Difference of log₁₀(1 + step): at −0.3, attention's step is half of accuracy's. */
   readonly decades: number;
-  /** As a share of the wait from memorising to grokking; `null` where there was none. */
+  /** As a share of the grokking delay; `null` where there was none. */
   readonly relative: number | null;
 }
 
@@ -31,52 +31,53 @@ export function lagOf({ memorisation, grokking, attention, accuracy }: Moments):
   return { steps, decades: decades(attention) - decades(accuracy), relative: wait > 0 ? steps / wait : null };
 }
 
-/** What the interval of the lag carries: `not before` is with or after, `not after` is before or with. */
+/** What the interval of the lag shows; `not before` means with or after, `not after` before or with. */
 export type Verdict = "before" | "not after" | "with" | "not before" | "after" | "undecided";
 
 /**
- * Lags up to here count as none, by scale: a tenth of the wait, or 0.05 decades (12 % of the step). In steps there is no such margin for
- * all runs.
+ * Lags of at most this size count as none, by scale: a tenth of the grokking delay, or 0.05 decades (12 % of the step). No margin in steps
+ * would fit all runs.
  */
 export const MARGINS = { relative: 0.1, decades: 0.05, steps: undefined } as const satisfies Record<keyof Lag, number | undefined>;
 
 export interface LagOptions extends BootstrapOptions, PermutationOptions {
-  /** In what lags are measured. Default: `relative`. */
+  /** The unit of the lags. Default: `relative`. */
   readonly scale?: keyof Lag;
-  /** Lags up to here, in that unit, count as none. Default: `MARGINS`. */
+  /** Lags of at most this size, in that unit, count as none. Default: `MARGINS`; required for `steps`. */
   readonly margin?: number;
 }
 
-/** The lag over runs; the interval is the shift's. */
+/** The lag over runs; the interval is that of `shift`. */
 export interface LagSummary extends Interval {
   readonly scale: keyof Lag;
   readonly margin: number;
   readonly verdict: Verdict;
   /**
-   * All runs, and of them those that never grokked, and those that did without a lag: no clear change of attention, no wait, or not seen.
+   * All runs; those that never grokked; and those that grokked but have no lag: no clear change of attention, no delay, or a moment not
+   * seen.
    */
   readonly runs: number;
   readonly never: number;
   readonly undated: number;
-  /** The other runs: they have a lag, and all that follows is of them. */
+  /** The other runs, which have a lag; all fields below are about them. */
   readonly n: number;
   /** Their lags, in the order of the runs. */
   readonly lags: readonly number[];
   /** The lags' pseudomedian; `null` where there are none. Its interval needs 6 runs for 95 %, 5 for 90 %. */
   readonly shift: number | null;
-  /** −1 (attention first in every run) … 1, by the ranks of their sizes; `null` where there are none. */
+  /** `rankBiserial` of the lags, −1 (attention first in every run) … 1; `null` where there are none. */
   readonly rankBiserial: number | null;
-  /** Of the sign-flip test that lags lie around 0, two-sided; `null` where there are none. */
+  /** p of the two-sided sign-flip test that the lags lie symmetrically around 0; `null` where there are none. */
   readonly p: number | null;
   /** The smallest that `p` could be with these lags; `null` where there are none. */
   readonly least: number | null;
 }
 
 /**
- * The verdict over runs, by the interval of the lags' pseudomedian: `with` where it lies within ± margin (equivalence: Schuirmann 1987);
- * `before` and `after` where it lies wholly beyond the margin on one side; `not before` and `not after` where it leaves out one side alone
- * (non-inferiority); else, and where there are too few runs for an interval, `undecided`. Runs that never grokked have no lag, and are
- * counted.
+ * The verdict over runs, from the interval of the lags' pseudomedian: `with` where it lies within ± margin (equivalence: Schuirmann 1987,
+ * J. Pharmacokinet. Biopharm.); `before` and `after` where it lies wholly beyond the margin on one side; `not before` and `not after` where
+ * it excludes only one side (non-inferiority); else, or with too few runs for an interval, `undecided`. Runs that never grokked have no
+ * lag; they are only counted.
  * @throws Error for a margin that is missing or negative, and for options out of range.
  */
 export function lagOverRuns(moments: readonly Moments[], { scale = "relative", ...options }: LagOptions = {}): LagSummary {
@@ -119,13 +120,13 @@ function verdictOf(low: number | null, high: number | null, margin: number): Ver
   return "undecided";
 }
 
-/** Minus as people write it; a plus where it tells later from earlier. */
+/** A lag with its sign, `+12 %`, `−0.30`; no sign where it rounds to 0. */
 export const signedLag = (lag: number, scale: keyof Lag) => {
   const text = scale === "relative" ? percent(Math.abs(lag)) : scale === "steps" ? count(Math.abs(lag)) : Math.abs(lag).toFixed(2);
   return /[1-9]/.test(text) ? `${lag < 0 ? "−" : "+"}${text}` : text;
 };
 
-/** What the interval carries, with the shift and n. */
+/** The verdict as a sentence, with the shift, its interval and n. */
 export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
   if (shift === null) return "No run dates a change of attention against validation accuracy";
   const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];

@@ -1,11 +1,11 @@
-/** The patterns of all heads over training in clusters, and how full each of them is. */
+/** The patterns of all heads over training in clusters, and the share of heads in each cluster. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import { type Choice, type ChoiceOptions, chooseClusters } from "./clusters.ts";
 import { type AttentionRun, readQueries, sizesOf, tokensOf } from "./runs.ts";
 import { namePatterns, rowsOf } from "./patterns.ts";
 
-/** What of attention is clustered, and how. */
+/** Which attention is clustered, and how. */
 export interface ClusteringOptions {
   /** The queries whose rows make a pattern. Default: those that the output head reads. */
   readonly queries?: readonly number[];
@@ -16,14 +16,14 @@ export interface ClusteringOptions {
 /** Head patterns in clusters. */
 export interface PatternClusters extends Choice {
   readonly queries: readonly number[];
-  /** Of each cluster, by `namePatterns`. */
+  /** The name of each cluster's centroid, by `namePatterns`, [k]. */
   readonly names: readonly string[];
-  /** Each point's run, by its place, its layer and head, and the step of its reading. */
+  /** Of each point, the index of its run, its layer and head, and the step of its reading. */
   readonly points: readonly { readonly run: number; readonly layer: number; readonly head: number; readonly step: number }[];
 }
 
 /**
- * The mean patterns of every head of every run at every reading, clustered together: their number by silhouettes.
+ * The mean patterns of every head of every run at every reading, clustered together; silhouettes choose the number of clusters.
  * @throws Error where `chooseClusters` does.
  */
 export function patternClusters(
@@ -51,8 +51,8 @@ export function patternClusters(
 }
 
 /**
- * The share of a layer's heads, over all runs, that are in each cluster at each of these steps, [steps][k]: a head stays where its last
- * reading left it. 0 throughout before the first reading.
+ * The share of a layer's heads, over all runs, that are in each cluster at each of these steps, [steps][k]: between readings a head stays
+ * in the cluster of the last one. A head counts in no cluster before its first reading.
  */
 export function shares({ points, assigned, k }: PatternClusters, layer: number, steps: readonly number[]): number[][] {
   const heads = Map.groupBy(

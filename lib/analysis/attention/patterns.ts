@@ -1,6 +1,6 @@
 /**
- * What one reading of a run's attention holds, cut into the patterns that are looked at, and their names. Legend: L layers, H heads,
- * T positions; weights [L, H, T, T] are of layer, head, query, key, and each query's weights sum to 1.
+ * One reading of a run's attention, cut into patterns, and the names of patterns. Legend: L layers, H heads, T positions; weights are [L,
+ * H, T, T] by layer, head, query and key, and each query's weights sum to 1.
  */
 import { entropy, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
@@ -15,7 +15,7 @@ export interface AttentionSizes {
 /** Which positions a query sees: itself and those before it, or all. */
 export type Mask = "causal" | "none";
 
-/** Which patterns to take out of a reading; what isn't given is taken whole. */
+/** Which patterns to take out of a reading; a field that is left out selects all. */
 export interface Selection {
   readonly layer?: number;
   readonly head?: number;
@@ -25,13 +25,13 @@ export interface Selection {
 /** How many keys a query sees. */
 export const visibleKeys = (query: number, T: number, mask: Mask): number => mask === "causal" ? query + 1 : T;
 
-/** The queries that can attend in more than one way: all but the first under a causal mask. Of the others no pattern says anything. */
+/** The queries that see more than one key: under a causal mask, all but the first. The pattern of any other query is always the same. */
 export const choosingQueries = (T: number, mask: Mask): number[] =>
   Array.from({ length: T }, (_, query) => query).filter((query) => visibleKeys(query, T, mask) > 1);
 
 /**
- * The rows of weights [L, H, T, T] that a selection asks for, [rows, T]: layer by layer, head by head, query by query as listed.
- * @throws Error for weights of another size, and for a layer, head or query that there isn't.
+ * The selected rows of weights [L, H, T, T], as [rows, T]: layer by layer, head by head, query by query as listed.
+ * @throws Error for weights of another size, and for a layer, head or query that doesn't exist.
  */
 export function rowsOf(weights: ArrayLike<number>, { L, H, T }: AttentionSizes, { layer, head, queries }: Selection = {}): Float64Array {
   const action = "select attention";
@@ -57,20 +57,20 @@ export function rowsOf(weights: ArrayLike<number>, { L, H, T }: AttentionSizes, 
   return rows;
 }
 
-/** A query's entropy as a share of the most it could have, 0 (one key) … 1 (all that it sees alike); `null` where it sees one key alone. */
+/** A query's entropy as a share of the largest possible, 0 (one key) … 1 (all visible keys alike); `null` where it sees only one key. */
 export function normalisedEntropy(weights: ArrayLike<number>, visible: number): number | null {
   return visible > 1 ? Math.min(1, entropy(weights) / Math.log2(visible)) : null;
 }
 
-/** "uniform": entropy from this share of the most possible on. */
+/** "uniform": the entropy is at least this share of the largest possible. */
 export const UNIFORM = 0.95;
 /** "to x": x gets at least this much, twice what all others get together. */
 export const ONE_KEY = 2 / 3;
 /** "to x and y": the two get at least this much together … */
 export const TWO_KEYS = 0.8;
-/** … and the lesser at least this share of the greater. */
+/** … and the smaller weight is at least this share of the larger. */
 export const BALANCED = 0.5;
-/** "mostly to x": x gets at least this much, and no other key half as much. */
+/** "mostly to x": x gets at least this much, and no other key gets half as much as x. */
 export const MOSTLY = 0.5;
 
 /** What the names of patterns are made from. */
@@ -83,10 +83,10 @@ export interface NameOptions {
 }
 
 /**
- * What a pattern [rows, T] does, in words. Of each query the first that holds: `uniform` (entropy ≥ 95 % of the most possible), `to x` (x
- * gets ≥ 2/3; `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more than twice the
- * other), `mostly to x` (x gets ≥ 1/2, and no other key half as much), else `mixed`. A query that sees only itself attends to itself. Where
- * the queries differ, each is named: `b: to a, =: mixed`.
+ * What a pattern [rows, T] does, in words. For each query, the first of these that holds: `uniform` (entropy ≥ 95 % of the largest
+ * possible), `to x` (x gets ≥ 2/3; `to itself`, where x is the query), `to both operands` or `to x and y` (the two get ≥ 80 %, neither more
+ * than twice the other), `mostly to x` (x gets ≥ 1/2, and no other key half as much), else `mixed`. Where the queries differ, each is
+ * named: `b: to a, =: mixed`.
  * @throws Error unless there is a row for each query and a token for each position.
  */
 export function namePattern(pattern: ArrayLike<number>, { tokens, mask, queries = [tokens.length - 1] }: NameOptions): string {
@@ -111,7 +111,7 @@ function nameRow(weights: readonly number[], query: number, tokens: readonly str
   return `to ${pair.map((key) => key === query ? "itself" : tokens[key]).join(" and ")}`;
 }
 
-/** The names of several patterns (of centroids, say), told apart by numbers where they are the same: `to a (1)`, `to a (2)`. */
+/** The names of several patterns, such as centroids; equal names are numbered: `to a (1)`, `to a (2)`. */
 export function namePatterns(patterns: readonly ArrayLike<number>[], options: NameOptions): string[] {
   const names = patterns.map((pattern) => namePattern(pattern, options));
   return names.map((name, i) =>

@@ -1,25 +1,24 @@
-/** Whether attention changes where one phase of training ends and the next begins, by more than it drifts all the time. */
+/** Whether attention changes more between two phases of training than it drifts within them. */
 import { type Course, meanPattern, type Window } from "./change.ts";
 import { patternDistance } from "./distances.ts";
 import { decades, stepAt } from "../statistics/decades.ts";
 
 /** How far apart the patterns around a border between two phases of one run are; distances are `patternDistance`, 0 … 1. */
 export interface Separation {
-  /** The last stretch of the one phase against the first of the next. */
+  /** Between the last stretch of the first phase and the first stretch of the second. */
   readonly between: number;
   /**
-   * Mean over the two phases of the stretch at the border against its neighbour in the same phase: what drift and noise do without a change
-   * of phase.
+   * Between the stretch at the border and its neighbour in the same phase, mean over the two phases: the effect of drift and noise alone.
    */
   readonly within: number;
 }
 
 /**
- * The separation of two phases of a run that follow each other. Two stretches are taken on each side of the border, all four of the same
- * length in decades, half the shorter phase, and mean patterns of neighbours are held against each other: so a steady drift is as large
- * within as between. (Whole phases, or their halves, all against all, would lie further apart than neighbours, and any drift would pass for
- * a change.) `null` where a stretch has no reading.
- * @throws Error where `meanPattern` does for what is no course.
+ * The separation of two consecutive phases of a run. Two stretches are taken on each side of the border, all four equally long in decades
+ * (half of the shorter phase), and the mean patterns of neighbours are compared: so a steady drift is as large within as between. (The
+ * means of whole phases would lie further apart than neighbours do, and any drift would look like a change.) `null` where a stretch has no
+ * reading.
+ * @throws Error where `meanPattern` does.
  */
 export function phaseSeparation(course: Course, first: Window, second: Window): Separation | null {
   const border = decades(second.from), end = second.to === null ? course.steps.at(-1)! + 1 : second.to;

@@ -1,4 +1,4 @@
-/** Runs whose attention was watched, and what is read off their specs. */
+/** Runs whose attention was recorded, and what follows from their specs. */
 import type { Curve } from "../runs/run.ts";
 import type { AttentionStatistics } from "./specialisation.ts";
 import { type PhaseEdges, phaseEdges } from "../../run/phases.ts";
@@ -6,29 +6,30 @@ import type { RunSpec } from "../../run/spec.ts";
 import { choosingQueries } from "./patterns.ts";
 import { attentionSizes } from "../../run/attention.ts";
 
-/** A run whose attention was watched; one of `train` with the readings that came with its news. */
+/** A run whose attention was recorded: a run of `train`, with the readings that it reported. */
 export interface AttentionRun extends Curve {
-  /** In the order of their steps. */
+  /** By step, ascending. */
   readonly readings: readonly (AttentionStatistics & { readonly step: number })[];
   /** Default: `phaseEdges` of its metrics. */
   readonly edges?: PhaseEdges;
 }
 
+/** The steps at which the phases of a run begin. */
 export const edgesOf = ({ edges, metrics }: AttentionRun): PhaseEdges => edges ?? phaseEdges(metrics);
 
-/** `a`, `op`, `b`, `=`. */
+/** The names of the input positions: `a`, `op`, `b`, `=`. */
 export const tokensOf = ({ model }: RunSpec): string[] => model.tokens.split(" ");
 
-/** The queries whose attention the output head reads: the last one's, or all that have a choice. */
+/** The queries whose output the head reads: with pooling `last` the last one, else all that see more than one key. */
 export const readQueries = ({ model }: RunSpec): number[] => {
   const T = model.tokens.split(" ").length;
   return model.pooling === "last" ? [T - 1] : choosingQueries(T, model.mask);
 };
 
-/** L, H and T of the runs' model. */
+/** L, H and T of the first run's model. */
 export const sizesOf = ([{ spec }]: readonly AttentionRun[]) => attentionSizes(spec);
 
-/** Runs that are compared. */
+/** Runs of one operation, to be compared with other groups. */
 export interface AttentionGroup {
   /** `x − y`. */
   readonly name: string;

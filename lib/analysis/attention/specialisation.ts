@@ -1,13 +1,13 @@
 /**
- * How specialised attention heads are: each for itself (does it prefer positions, and does it look at the example at all?) and against the
- * others of its layer (do they do different things?). All measures run from 0 to 1 and keep heads apart; means over a layer don't depend on
- * the order of its heads, so they can be compared across runs.
+ * How specialised attention heads are: each on its own (does it prefer positions, does its attention depend on the example?) and compared
+ * with the others of its layer (do they differ?). All measures run from 0 to 1. Each head is measured by itself; means over a layer don't
+ * depend on the order of its heads, so they can be compared across runs.
  */
 import { type AttentionSizes, choosingQueries, type Mask, normalisedEntropy, rowsOf, visibleKeys } from "./patterns.ts";
 import { patternDivergence } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
 
-/** What is known of a run's attention at one step, over the probe examples. */
+/** Statistics of a run's attention at one step, over the probe examples. */
 export interface AttentionStatistics {
   /** Mean weights, [L, H, T, T]. */
   readonly mean: ArrayLike<number>;
@@ -17,47 +17,52 @@ export interface AttentionStatistics {
   readonly entropy: ArrayLike<number>;
 }
 
-/** One head; means over the queries that are asked about. */
+/** Measures of one head; means over the chosen queries. */
 export interface HeadMeasures {
   readonly layer: number;
   readonly head: number;
   /**
-   * 1 − the entropy of its mean pattern as a share of the most possible: 0 where, over the examples, all positions get alike, 1 where one
-   * gets all, always.
+   * 1 − the entropy of its mean pattern as a share of the largest possible: 0 where all positions get the same on average over the
+   * examples, 1 where one position always gets everything.
    */
   readonly position: number;
   /**
-   * The share of its weights' variation, around even attention, that the position explains: η² = m / (m + v), m the squares of the mean
-   * weights' deviations from even, v the variances over examples. 1 where the example doesn't matter, 0 where only the example does;
-   * `null` where there is no variation at all.
+   * The share of its weights' variation around uniform attention that the position explains: η² = m / (m + v), where m sums the squared
+   * deviations of the mean weights from uniform, and v the variances over examples. 1 where the example doesn't matter, 0 where only the
+   * example does; `null` without any variation.
    */
   readonly positionShare: number | null;
   /**
-   * What the example tells of where the head looks: the mutual information of the two, that is, the entropy of its mean pattern less its
-   * mean entropy over the examples, as a share of the most possible.
+   * How much the example determines where the head attends: their mutual information, that is the entropy of its mean pattern minus its
+   * mean entropy over the examples, as a share of the largest possible entropy.
    */
   readonly content: number;
-  /** Its mean entropy over the examples as a share of the most possible: 1 for even attention on each of them. */
+  /** Its mean entropy over the examples as a share of the largest possible: 1 for uniform attention on each of them. */
   readonly entropy: number;
-  /** The mean Jensen–Shannon divergence (bits) of its mean pattern from those of the layer's other heads; `null` without others. */
+  /** The mean Jensen–Shannon divergence (bits) between its mean pattern and those of the layer's other heads; `null` without others. */
   readonly distinctness: number | null;
 }
 
-/** One layer; `position`, `content` and `entropy` are means over its heads, `positionShare` over those that have one. */
+/** One layer; `position`, `content` and `entropy` are means over its heads, `positionShare` over the heads that have one. */
 export interface LayerMeasures extends Omit<HeadMeasures, "head" | "distinctness"> {
   /**
    * The specialisation index: the mean over pairs of heads of the Jensen–Shannon divergence (bits) between their mean patterns. 0 where all
-   * heads do the same, 1 where no two share a key, which takes as many keys as heads. `null` for one head.
+   * heads do the same, 1 where no two attend to the same key, which needs at least as many keys as heads. `null` for one head.
    */
   readonly specialisation: number | null;
-  /** The same of their entropies: the mean over pairs of heads and queries of the difference of `entropy`. `null` for one head. */
+  /**
+   * The same for entropies: the absolute difference of two heads' entropies, mean over pairs of heads and over queries. `null` for one
+   * head.
+   */
   readonly entropySpread: number | null;
   readonly heads: readonly HeadMeasures[];
 }
 
 export interface SpecialisationOptions {
   readonly mask: Mask;
-  /** The queries to ask about. Default: all that have a choice. Of the last layer only the last position may matter: then `[T − 1]`. */
+  /**
+   * The queries to measure. Default: all that see more than one key. Where only the last position matters, as in the last layer: `[T − 1]`.
+   */
   readonly queries?: readonly number[];
 }
 
@@ -65,7 +70,7 @@ const mean = (values: readonly number[]) => values.length > 0 ? values.reduce((s
 
 /**
  * The measures of each layer and of its heads.
- * @throws Error for statistics of another size, and for queries without a choice.
+ * @throws Error for statistics of another size, and for queries that see only one key.
  */
 export function specialisation(
   statistics: AttentionStatistics,
@@ -85,7 +90,7 @@ export function specialisation(
   return Array.from({ length: L }, (_, layer) => {
     const patterns = Array.from({ length: H }, (_, head) => rowsOf(statistics.mean, sizes, { layer, head, queries }));
     const variances = patterns.map((_, head) => rowsOf(statistics.variance, sizes, { layer, head, queries }));
-    // [H][queries], shares of the most possible.
+    // [H][queries], shares of the largest possible.
     const entropies = patterns.map((_, head) =>
       queries.map((query) => statistics.entropy[(layer * H + head) * T + query] / Math.log(visibleKeys(query, T, mask)))
     );
@@ -98,7 +103,7 @@ export function specialisation(
         head,
         position: 1 - mean(ofMean)!,
         positionShare: positionShare(rows, variances[head], queries.map((query) => visibleKeys(query, T, mask))),
-        // Never below 0 but for rounding: entropy is concave.
+        // Below 0 only by rounding: entropy is concave.
         content: mean(ofMean.map((share, i) => Math.max(0, share - entropies[head][i])))!,
         entropy: mean(entropies[head])!,
         distinctness: mean(others.map((other) => patternDivergence(pattern, other, T))),
@@ -118,10 +123,10 @@ export function specialisation(
   });
 }
 
-/** Weights that stray by 10⁻⁶ do so by rounding: they are f32. */
+/** f32 rounding moves weights by about 10⁻⁶, and so their squares by 10⁻¹². */
 const ROUNDING = 1e-12;
 
-/** η² over all queries together, so that one which barely varies has little say. `visible`: keys that each row's query sees. */
+/** η² over all queries together, so that a query that barely varies counts little. `visible`: number of keys that each row's query sees. */
 function positionShare(rows: readonly Float64Array[], variances: Float64Array, visible: readonly number[]): number | null {
   let explained = 0, rest = 0;
   rows.forEach((row, i) => {

@@ -4,15 +4,15 @@ import type { BoardRun } from "../runs/run.ts";
 import { type Surface, type SurfaceAxes, surfaceOf } from "./surface.ts";
 
 export interface CriticalRow extends Critical {
-  /** The value of the other setting: a weight decay. */
+  /** The value of the other setting, such as a weight decay. */
   readonly y: number;
-  /** The settings with runs that aren't done; they don't count. */
+  /** How many cells have unfinished runs; they don't count. */
   readonly open: number;
 }
 
 /**
- * At each value of the one setting (weight decay) that has runs at two values of the other (d_model / p), all done: `criticalPoint` along
- * that.
+ * For each value of the y axis (weight decay): `criticalPoint` along the x axis (d_model / p), over the cells whose runs are all done.
+ * Values with fewer than two such cells are left out.
  * @throws Error where `surfaceOf` does.
  */
 export function criticalRows(
@@ -22,7 +22,7 @@ export function criticalRows(
   return criticalRowsOf(surfaceOf(runs, axes), level);
 }
 
-/** The same of a surface. */
+/** The same, from a surface. */
 export function criticalRowsOf({ ys, cells }: Surface, level: number): CriticalRow[] {
   return cells.flatMap((row, j) => {
     const tries = row.filter(({ runs, open }) => runs > 0 && open === 0).map(({ x, grokked, runs }) => ({

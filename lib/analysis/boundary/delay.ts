@@ -5,16 +5,15 @@ import type { BoardRun } from "../runs/run.ts";
 import { DECAY, RATIO, type SurfaceAxes, surfaceOf, valueAlong } from "./surface.ts";
 import { timesTo } from "../runs/times.ts";
 
-/** The corrected test is the one of the largest value; without it, where the largest is the best itself. */
+/** The U-shape of one row; `holm` and `floor` correct the test of the largest value, and are `null` where the largest value is the best. */
 export interface DelayRow extends UShape, Corrected {
-  /** The value of the other setting: a weight decay. */
+  /** The value of the other setting, such as a weight decay. */
   readonly y: number;
 }
 
 /**
- * At each value of the one setting (weight decay): `uShape` along the other (d_model / p), from the first value at which most networks
- * grok. A value with runs that aren't done doesn't count: those that are would be the soonest. A row with fewer than two such values is
- * left out.
+ * For each value of the y axis (weight decay): `uShape` along the x axis (d_model / p), from the first value at which most networks grok. A
+ * value with unfinished runs doesn't count: its finished ones are the fastest. Rows with fewer than two values are left out.
  * @throws Error where `surfaceOf` does.
  */
 export function delayRows(runs: readonly BoardRun[], { x = RATIO, y = DECAY }: Omit<SurfaceAxes, "map"> = {}): DelayRow[] {

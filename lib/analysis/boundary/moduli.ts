@@ -1,32 +1,32 @@
 /**
- * Width and modulus apart. Networks of several moduli and widths are compared at equal width over modulus, at equal width, and with their
- * steps times the modulus: what decides when they grok, d_model / p, d_model, or p?
+ * The effects of width and modulus, separated. Networks of several moduli and widths are compared at equal d_model / p and at equal
+ * d_model, in steps and in steps × p: which of d_model / p, d_model and p decides when they grok?
  */
 import type { Contrast, ContrastRow } from "../statistics/contrasts.ts";
 import type { Interval, ObservedPair } from "../statistics/sample.ts";
 import { type BoardRun, outcome } from "../runs/run.ts";
 import { medianStep, timesTo } from "../runs/times.ts";
 
-/** Widths over modulus that were run, within a factor of `WITHIN`, at every modulus. */
+/** Ratios d_model / p that were run at every modulus, to within a factor of `WITHIN`. */
 const RATIOS = [0.72, 1, 1.22, 1.45, 1.97, 2.46, 2.97, 4];
 const WITHIN = 1.16;
 
-/** The nearest of `RATIOS`, at most 16 % away; `null` where none is so near. */
+/** The nearest of `RATIOS`, if at most 16 % away; else `null`. */
 export function ratioClass(ratio: number): number | null {
   const away = (of: number) => Math.abs(Math.log(ratio / of)), near = RATIOS.reduce((a, b) => away(b) < away(a) ? b : a);
   return away(near) <= Math.log(WITHIN) ? near : null;
 }
 
-/** The runs of one modulus at one width: seeds apart, all their settings are the same. */
+/** The runs of one modulus at one width; they differ in their seed alone. */
 export interface ModulusPlace {
   readonly prime: number;
   readonly dModel: number;
   readonly runs: readonly BoardRun[];
-  /** Of their grokking steps; `null` where half of them don't grok, or while more may. */
+  /** The median grokking step; `null` where half of the runs don't grok, or while any of them still may. */
   readonly median: number | null;
 }
 
-/** By modulus and width, both ascending. A seed that several experiments have counts once: its runs differ in nothing but rounding. */
+/** By modulus and width, both ascending. A seed that occurs in several experiments counts once: its runs differ only by rounding. */
 export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
   const groups = Map.groupBy(runs, ({ spec: { data, model } }) => `${data.prime} ${model.dModel}`);
   return [...groups.values()].map((group) => {
@@ -37,13 +37,12 @@ export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
   }).sort((a, b) => a.prime - b.prime || a.dModel - b.dModel);
 }
 
-/** What is held equal while the modulus changes. */
+/** What stays equal while the modulus changes. */
 export type Held = "ratio" | "width";
 
 /**
  * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 16 %) or at equal d_model. With
- * `scaled`, times are steps × p: where the largest and the smallest take equally long then, steps are inversely proportional to the
- * modulus.
+ * `scaled`, times are steps × p: equal times then mean that steps are inversely proportional to the modulus.
  */
 export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
   const primes = [...new Set(places.map(({ prime }) => prime))],
@@ -68,8 +67,8 @@ export function betweenModuli(places: readonly ModulusPlace[], held: Held, scale
 }
 
 /**
- * At one modulus, networks of about twice the modulus' width (1.9 to 2.1) against narrower ones, and against wider ones: does d_model
- * change anything where the modulus stays?
+ * At each modulus, networks with d_model / p of about 2 (1.85 to 2.15) against narrower ones (at most 1) and wider ones (3.5 to 4.5): does
+ * d_model matter at a fixed modulus?
  */
 export function betweenWidths(places: readonly ModulusPlace[]): Contrast<ObservedPair>[] {
   const groups = [...Map.groupBy(places, ({ prime }) => prime)];
@@ -92,8 +91,8 @@ export interface Power extends Interval {
 }
 
 /**
- * By which power of the modulus times change, with its interval, from how many times as long the one modulus takes as the other: −1 where
- * twice the modulus takes half as long.
+ * The power of the modulus by which times change, with its interval, from how many times as long `prime` takes as `other`: −1 where twice
+ * the modulus takes half as long.
  */
 export function powerOf({ size, interval: { low, high } }: Pick<ContrastRow, "size" | "interval">, prime: number, other: number): Power {
   const [power, ...limits] = [size, low, high].map((factor) => factor === null ? null : Math.log(factor) / Math.log(prime / other));

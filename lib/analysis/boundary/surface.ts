@@ -1,34 +1,34 @@
-/** From runs to a surface over two settings that are numbers: at each pair of values when networks grok, and whether most do. */
+/** A surface over two numeric settings, from runs: for each pair of values, when networks grok, and whether most do. */
 import { type Tally, tally } from "../runs/tally.ts";
 import { type BoardRun, isOpen, type Outcome, outcome } from "../runs/run.ts";
 import { nameOf, valueOf } from "../runs/settings.ts";
 import { list, wordsOf } from "../words.ts";
 import type { RunSpec } from "../../run/spec.ts";
 
-/** A setting that a map runs along: a field of the runs, or its ratio to another. */
+/** An axis of a map: a field of the runs' specs, or its ratio to another field. */
 export interface SurfaceAxis {
   /** `model.dModel` */
   readonly field: string;
   /** What it is divided by: `data.prime`. */
   readonly per?: string;
-  /** How people call it; by default as other figures do. */
+  /** The name in figures. Default: the field's own. */
   readonly label?: string;
 }
 
-/** The seed's axes: how wide the network is for its task, and how strongly its weights decay. */
+/** The default axes: the width of the network relative to its task, and weight decay. */
 export const RATIO: SurfaceAxis = { field: "model.dModel", per: "data.prime", label: "d_model / p" };
 
 export const DECAY: SurfaceAxis = { field: "optim.weightDecay" };
 
-/** The runs of a pair of values; `runs` are those that count: of a place whose majority is known, the ones that have ended. */
+/** The runs at a pair of values. With a `map`, where the majority is known, only the runs that have ended count. */
 export interface SurfaceCell extends Tally {
   readonly x: number;
   readonly y: number;
-  /** Whether most of its runs grok, or all around it say so; `null` where that isn't known. */
+  /** Whether most of its runs grok, by its own runs or, with a `map`, by its neighbours; `null` where that isn't known. */
   readonly groks: boolean | null;
-  /** Whether its own runs say so. */
+  /** Whether that comes from its own runs. */
   readonly asked: boolean;
-  /** Updates after which the longest watched of its runs was last seen; `null` where none has begun. */
+  /** The largest number of updates that any of its runs was watched for; `null` where none has begun. */
   readonly watched: number | null;
 }
 
@@ -49,13 +49,13 @@ export interface SurfaceAxes {
   /** Default: weight decay. */
   readonly y?: SurfaceAxis;
   /**
-   * What a search for the boundary found, over the same two fields: then only the cells it asked count for what they are, and the others
-   * take their answer from it. Values that it didn't need for its precision are left out.
+   * The result of a search for the boundary, over the same two fields: then only the cells that it trained are judged by their own runs;
+   * the others get its answer. Values that it didn't need are left out.
    */
   readonly map?: SearchedMap;
 }
 
-/** What a search for a boundary knows of each pair of values of its two fields; `cells[j][i]` is of `ys[j]` and `xs[i]`. */
+/** What a search for a boundary knows about each pair of values of its two fields; `cells[j][i]` has `ys[j]` and `xs[i]`. */
 export interface SearchedMap {
   readonly xs: readonly number[];
   readonly ys: readonly number[];
@@ -63,8 +63,9 @@ export interface SearchedMap {
 }
 
 /**
- * The surface of all runs given, those not begun among them. A run that diverged has ended without grokking.
- * @throws Error where an axis is no number, where runs of a cell differ in more than their seed, and where the runs don't fit the map.
+ * The surface of all given runs, including those that haven't begun. A diverged run counts as ended without grokking.
+ * @throws Error without runs, where an axis isn't numeric, where runs of a cell differ in more than their seed, and where the runs don't
+ * fit the map.
  */
 export function surfaceOf(runs: readonly BoardRun[], { x = RATIO, y = DECAY, map }: SurfaceAxes = {}): Surface {
   if (runs.length === 0) throw new Error("Cannot draw a surface: there must be at least one run, current value is 0");
@@ -104,7 +105,7 @@ export function surfaceOf(runs: readonly BoardRun[], { x = RATIO, y = DECAY, map
   };
 }
 
-/** Where a run stands along an axis. @throws Error where that is no number. */
+/** A run's value along an axis. @throws Error where that isn't a number. */
 export const valueAlong = (spec: RunSpec, { field, per }: SurfaceAxis): number => numberAt(spec, field) / (per ? numberAt(spec, per) : 1);
 
 function numberAt(spec: RunSpec, field: string): number {
@@ -134,6 +135,7 @@ function mapped(group: readonly Outcome[], { groks, asked }: Pick<SurfaceCell, "
   return { ...tally(some), groks, asked, watched: watched(some) };
 }
 
+/** The largest number of steps that any of these runs was watched for; `null` where none has begun. */
 export function watched(runs: readonly Outcome[]): number | null {
   const longest = Math.max(0, ...runs.map((run) => run.watched));
   return longest > 0 ? longest : null;

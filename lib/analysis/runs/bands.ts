@@ -12,18 +12,18 @@ export interface Band {
   readonly high: number;
 }
 
-/** A quartile of sorted values, linear between neighbours; NaN where there are none. */
+/** A quartile of sorted values, interpolated linearly; NaN for no values. */
 const quartile = (sorted: number[], k: 1 | 2 | 3) => quantileSorted(sorted, k / 4) ?? NaN;
 
 /**
- * Median and quartiles over the runs, at every step at which one of them was evaluated. A run that stopped before others keeps its
- * last value: leaving it out would make the median jump because of who is left.
+ * Median and quartiles over the runs, at every step at which one of them was evaluated. A run that stopped before others keeps its last
+ * value: without it, the median would jump only because fewer runs are left.
  */
 export function bands(runs: readonly Curve[], field: keyof Metrics): Band[] {
   return bandsOf(runs.map(({ metrics }) => metrics), (row) => row[field]);
 }
 
-/** The same of whatever was seen of each run at some steps, ascending. */
+/** The same for any rows of each run, ascending by step; `of` gives a row's value, and values that aren't finite are left out. */
 export function bandsOf<T extends { readonly step: number }>(runs: readonly (readonly T[])[], of: (row: T) => number): Band[] {
   const steps = [...new Set(runs.flatMap((rows) => rows.map(({ step }) => step)))].sort((a, b) => a - b);
   const at = runs.map(() => -1);
@@ -40,8 +40,8 @@ export function bandsOf<T extends { readonly step: number }>(runs: readonly (rea
 }
 
 /**
- * As many bands as a screen has columns: those that share a column become one, at the last one's step, with the median of their
- * medians and the extremes of their bands, so that a dip of a single evaluation stays visible.
+ * At most one band per column of pixels: bands that share a column become one, at the last one's step, with the median of their medians and
+ * the extremes of their bands, so that a dip of a single evaluation stays visible.
  */
 export function thin(all: readonly Band[], columnOf: (step: number) => number): Band[] {
   const columns = new Map<number, Band[]>();

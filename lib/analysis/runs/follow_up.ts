@@ -1,23 +1,23 @@
 /**
- * What runs that were watched for different times allow to be said. A run that hasn't grokked yet may still: so a median can be known or
- * only bounded, the soonest of several groups can be known or not, and a sentence that counts says within how many steps.
+ * Conclusions from runs that were watched for different numbers of steps. A run that hasn't grokked yet still may: so a median is known or
+ * only bounded, the earliest of several groups is known or not, and a sentence that counts runs says within how many steps.
  */
 import { count } from "../words.ts";
 
-/** When a run grokked, and up to which step it is known whether it had. */
+/** The grokking step of a run, `null` without one, and the step up to which it is known whether the run grokked. */
 export interface FollowUp {
   readonly grokked: number | null;
   readonly known: number;
 }
 
-/** The follow-up of a run that is known by its evaluations. */
+/** The follow-up of a run, from its evaluations. */
 export const followUp = (
   { grokkingStep, metrics }: { readonly grokkingStep: number | null; readonly metrics: readonly { readonly step: number }[] },
 ): FollowUp => ({ grokked: grokkingStep, known: metrics.at(-1)?.step ?? 0 });
 
 /**
- * The least and the most that a median step can be once all runs have been watched for good; `most` is Infinity where half of them haven't
- * grokked.
+ * The smallest and the largest median grokking step that is possible however long the runs are watched; `most` is Infinity where half of
+ * them haven't grokked.
  */
 export interface MedianBounds {
   readonly least: number;
@@ -34,8 +34,8 @@ export function medianBounds(runs: readonly FollowUp[]): MedianBounds {
 }
 
 /**
- * The groups with the earliest median step, several where they tie; `null` where none has a median, or where another that was watched for
- * less could still turn out earlier.
+ * The groups with the earliest median step, several at a tie; `null` where no group has a median, or where another could still turn out
+ * earlier.
  */
 export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at: readonly number[]; readonly step: number } | null {
   const medians = groups.map((runs) => runs.length > 0 ? medianBounds(runs) : { least: Infinity, most: Infinity });
@@ -43,7 +43,10 @@ export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at
   return Number.isFinite(step) && medians.every(({ least }, i) => at.includes(i) || least >= step) ? { at, step } : null;
 }
 
-/** Up to where the runs that haven't grokked were watched, at least and at most; where all have, up to where any was. */
+/**
+ * The least and the most steps that runs which haven't grokked were watched for; where all have grokked, both are the most that any run was
+ * watched for.
+ */
 export function watchedFor(runs: readonly FollowUp[]): readonly [least: number, most: number] {
   const waiting = runs.filter(({ grokked }) => grokked === null).map(({ known }) => known);
   if (waiting.length > 0) return [Math.min(...waiting), Math.max(...waiting)];
@@ -51,7 +54,7 @@ export function watchedFor(runs: readonly FollowUp[]): readonly [least: number, 
   return [longest, longest];
 }
 
-/** `3,000 steps`; where some were watched for less, `1,180 to 3,000 steps`. */
+/** `3,000 steps`; where the runs were watched for different numbers of steps, `1,180 to 3,000 steps`. */
 export function watchedWord(runs: readonly FollowUp[]): string {
   const [least, most] = watchedFor(runs);
   return least === most ? `${count(most)} steps` : `${count(least)} to ${count(most)} steps`;

@@ -1,4 +1,4 @@
-/** Runs in groups: by what sets them apart, and one knob at a time. */
+/** Runs in groups: by a setting, and by one setting at a time. */
 import { type Curve, watchedUntil } from "./run.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { differing, nameOf, valueOf } from "./settings.ts";
@@ -11,7 +11,7 @@ export interface Group {
   readonly runs: readonly Curve[];
 }
 
-/** Runs by what sets them apart: by size where it is a number, else in the order in which they come. */
+/** Runs grouped by a key; groups are sorted by it where it is a number, else in the order of the runs. */
 export function groupsBy<T extends Curve, Key extends string | number>(
   runs: readonly T[],
   keyOf: (run: T) => Key,
@@ -20,7 +20,7 @@ export function groupsBy<T extends Curve, Key extends string | number>(
   return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
 }
 
-/** What groups of runs differ in, and the groups. */
+/** A setting in which groups of runs differ, and the groups. */
 export interface Knob {
   /** `Weight decay`. */
   readonly knob: string;
@@ -28,9 +28,9 @@ export interface Knob {
 }
 
 /**
- * The knobs of runs in which one thing at a time differs from a base: a knob for each field, with the base's runs among its groups. Runs
- * that differ from the base in several fields at once belong to none. With `watched`, how long one watches comes first: the base's runs as
- * they looked at each of these steps.
+ * Runs that differ from a base in one field at a time: one knob per field, with the base's runs among its groups. Runs that differ from the
+ * base in several fields belong to none. With `watched`, the first knob is the number of steps watched: the base's runs as they looked at
+ * each of these steps.
  */
 export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: { readonly watched?: readonly number[] } = {}): Knob[] {
   const fields = runs.map(({ spec }) => differing(spec, base));
@@ -43,10 +43,10 @@ export function oneAtATime(runs: readonly Curve[], base: RunSpec, { watched }: {
   return groups ? [{ knob: STEPS, groups }, ...knobs] : knobs;
 }
 
-/** The knob that says how long one watches. */
+/** The name of the knob for the number of steps watched. */
 export const STEPS = "Steps";
 
-/** The run that groks at the median step, the earlier of two; runs that never do count as later than all. */
+/** The run that groks at the median step, of two the earlier; runs that never grok count as the latest. */
 export function typicalRun<T extends Curve>(runs: readonly T[]): T {
   return runs.toSorted((a, b) => (a.grokkingStep ?? Infinity) - (b.grokkingStep ?? Infinity) || 0)[Math.floor((runs.length - 1) / 2)];
 }

@@ -1,23 +1,26 @@
-/** Runs as figures and statistics see them: what is known of one, and how it stands. */
+/** Runs as figures and statistics need them: their data and their state. */
 import type { RunSpec } from "../../run/spec.ts";
 import type { Metrics } from "../../run/metrics.ts";
 
-/** A run as the board of its sweep sees it; a sweep gives such, and so does the lab. */
+/** A run as the board of its sweep needs it; sweeps and the lab provide such runs. */
 export interface BoardRun extends Omit<Curve, "metrics"> {
   readonly status: string;
   /** Updates done. */
   readonly step: number;
   /**
-   * Up to which step it is known whether it had grokked, where that isn't `step`: a rule that needs several evaluations in a row says
-   * nothing about the last ones.
+   * The step up to which it is known whether the run grokked. Default: `step`. A rule that needs several evaluations in a row can't judge
+   * the last ones.
    */
   readonly known?: number;
 }
 
-/** `never`: watched to the end of its steps. `training`, here or elsewhere; `stopped` on the way; `waiting`: not begun. */
+/**
+ * `never`: did all its steps without grokking. `training`: here or in another process. `stopped`: before its last step. `waiting`: not
+ * begun.
+ */
 export type State = "grokked" | "never" | "diverged" | "training" | "stopped" | "waiting";
 
-/** How a run stands. What came after its steps, trained for another experiment, doesn't count. */
+/** The state of a run. Steps beyond `spec.schedule.steps`, trained for another experiment, don't count. */
 export interface Outcome {
   readonly seed: number;
   readonly state: State;
@@ -25,14 +28,14 @@ export interface Outcome {
   readonly grokked: number | null;
   readonly watched: number;
   /**
-   * Where its time to grok is censored: the step up to which it is known not to have. One that diverged won't, in all the steps it was to
-   * do.
+   * The step at which its time to grok is censored: up to here it is known not to have grokked. For a diverged run, all its planned steps.
    */
   readonly known: number;
-  /** Whether it is in training, which one that has grokked may still be. */
+  /** Whether it is still training, as a run that has grokked may be. */
   readonly active: boolean;
 }
 
+/** The outcome of a run, within its planned steps. */
 export function outcome({ spec, status, step, known = step, memorisationStep, grokkingStep }: BoardRun): Outcome {
   const { steps } = spec.schedule;
   const within = (at: number | null) => (at !== null && at <= steps ? at : null);
@@ -54,31 +57,31 @@ export function outcome({ spec, status, step, known = step, memorisationStep, gr
   };
 }
 
-/** Whether it may yet grok. */
+/** Whether it may still grok. */
 export const isOpen = ({ state }: Outcome) => state === "training" || state === "stopped" || state === "waiting";
 
-/** A run as figures see it; what `train` gives is one. */
+/** A run as figures need it; `train` returns such runs. */
 export interface Curve {
   readonly spec: RunSpec;
   /** By step, ascending. */
   readonly metrics: readonly Metrics[];
-  /** `null` where that was not seen. */
+  /** In steps; `null` where that was not seen. */
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
-  /** `failed` where its loss stopped being a number. */
+  /** `failed` where its loss became NaN or infinite. */
   readonly status?: string;
 }
 
-/** The run as it looked at a step: without what came later. */
+/** The run as it looked at a step, without anything later. */
 export function watchedUntil<T extends Curve>(run: T, until: number): T {
   const seen = (step: number | null) => (step !== null && step <= until ? step : null);
   const metrics = run.metrics.filter(({ step }) => step <= until);
   return { ...run, metrics, memorisationStep: seen(run.memorisationStep), grokkingStep: seen(run.grokkingStep) };
 }
 
-/** The last step that was evaluated. */
+/** The last step at which any of the runs was evaluated. */
 export const lastStep = (runs: readonly Curve[]) => Math.max(0, ...runs.map((run) => run.metrics.at(-1)?.step ?? 0));
 
-/** Whether a run did all its steps, or what ended it early. */
+/** Whether a run did all its steps, grokked and ended, or diverged. */
 export const hasEnded = ({ status, step, spec }: BoardRun) =>
   status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;

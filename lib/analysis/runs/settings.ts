@@ -6,12 +6,12 @@ import type { Value } from "../../run/kinds.ts";
 import { quote } from "../../run/quote.ts";
 import { shortNumber } from "../words.ts";
 
-/** What settings differ in, by the names that figures use. */
+/** A field in which settings differ, named as in figures. */
 export interface Field {
   readonly name: string;
-  /** Of each setting, in their order. */
+  /** The value in each setting, in the order of the settings. */
   readonly values: readonly string[];
-  /** The different ones, in the order in which settings are sorted by them. */
+  /** The different values, in the order by which settings are sorted. */
   readonly distinct: readonly string[];
   readonly numeric: boolean;
 }
@@ -23,19 +23,20 @@ export interface Setting {
   readonly runs: readonly Outcome[];
 }
 
-/** How figures call a field, or, as it is, what is none. */
+/** The name of a field in figures; for a path that is no field, its last part. */
 export const nameOf = (path: string): string => entryAt(path)?.field.label ?? path.split(".").at(-1)!;
 
-/** Fields that people make follow from others; where they do, they tell nothing new. */
+/** Fields that usually follow from others, as `dMlp` from `dModel`; where they do, they say nothing new. */
 const FOLLOWING = followers("all");
 
+/** The value of a field in a spec; `path` as in `optim.weightDecay`. @throws Error for a path that is no field. */
 export function valueOf(spec: RunSpec, path: string): Value {
   const entry = entryAt(path);
   if (!entry) throw new Error(`Cannot draw by a field: it must be one like optim.weightDecay, current value is ${quote(path)}`);
   return valueAt(spec, entry);
 }
 
-/** The fields in which two runs differ, their seeds aside, and those that follow from others where one of these differs. */
+/** The fields in which two runs differ, apart from the seed; those that usually follow from others only where nothing else differs. */
 export function differing(a: RunSpec, b: RunSpec): string[] {
   const all = PART_ENTRIES.filter((entry) => valueAt(a, entry) !== valueAt(b, entry)).map(({ path }) => path);
   const own = all.filter((path) => !FOLLOWING.includes(path));
@@ -47,7 +48,7 @@ function wordOf(path: string, value: Value): string {
   return said ?? (typeof value === "number" ? shortNumber(value) : typeof value === "boolean" ? (value ? "yes" : "no") : value);
 }
 
-/** The settings, sorted by their fields: by size where these are numbers, else in the order in which they come. */
+/** The settings, sorted field by field: by value where it is numeric, else in the order of the runs. */
 export function settingsOf(runs: readonly BoardRun[]): { readonly fields: readonly Field[]; readonly settings: readonly Setting[] } {
   const differ = swept(runs.map(({ spec }) => spec));
   const distinct = (fields: readonly string[]) => new Set(runs.map(({ spec }) => key(spec, fields))).size;

@@ -1,32 +1,33 @@
-/** Spikes of the training loss late in training: slingshots, found in a run's evaluations. Pure. */
+/** Slingshots, spikes of the training loss late in training, found in a run's evaluations. */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
 import type { Metrics } from "../../run/metrics.ts";
 
-/** A spike: the evaluations where it begins, is highest, and is over. */
+/** A spike: the steps of the evaluations at which it begins, is highest, and is over. */
 export interface Slingshot {
   readonly from: number;
   readonly peak: number;
   readonly to: number;
-  /** The highest loss over the median of those before. */
+  /** The highest loss divided by the median of the losses before it. */
   readonly height: number;
 }
 
 export interface SlingshotOptions {
-  /** How many times the median before it a loss must be. Default: 10. */
+  /** A spike begins where the loss is at least this many times the median before it. Default: 10. */
   readonly factor?: number;
-  /** Evaluations before it whose median is compared with, and within which it must be over. Default: 10. */
+  /** How many evaluations the median before a spike is taken over, and the most that a spike may last. Default: 10. */
   readonly window?: number;
-  /** Losses below count as this, so that what rounding leaves of a loss near 0 is no spike. Default: 1e-6, some eps of fp32. */
+  /** Smaller losses count as this, so that rounding noise near 0 is no spike. Default: 1e-6, a few times the fp32 epsilon. */
   readonly floor?: number;
 }
 
 /**
- * The spikes of the training loss, in their order. One begins at an evaluation whose loss is `factor` times the median of the `window`
- * before it, or more. It is over at the first one that is half of the way back on a logarithmic scale: at most √(peak · median). A loss
- * that isn't back within `window` evaluations has moved to another level, or the run has ended first: neither counts. Spikes that are
- * shorter than the time between evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The
- * slingshot mechanism" (arXiv 2206.04817, 2022); these thresholds are ours.
+ * The spikes of the training loss, by step. One begins at an evaluation whose loss is `factor` times the median of the `window` before it,
+ * or more. It is over at the first one that is halfway back on a logarithmic scale: at most √(peak · median). A loss that isn't back within
+ * `window` evaluations doesn't count: it has moved to another level, or the run ended first. Spikes shorter than the time between
+ * evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The slingshot mechanism" (arXiv
+ * 2206.04817, 2022); the thresholds are ours.
+ * @throws Error unless factor > 1 and window is a positive whole number.
  */
 export function slingshots(metrics: readonly Pick<Metrics, "step" | "trainLoss">[], options: SlingshotOptions = {}): Slingshot[] {
   const { factor = 10, window = 10, floor = 1e-6 } = options, found: Slingshot[] = [];

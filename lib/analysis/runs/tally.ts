@@ -1,20 +1,20 @@
-/** How the runs of a setting stand, counted. */
+/** Counts of the states of a setting's runs. */
 import { isOpen, type Outcome } from "./run.ts";
 import { grokkingQuantile } from "./times.ts";
 
-/** How the runs of a setting stand. */
+/** The states of a setting's runs, counted. */
 export interface Tally {
   readonly runs: number;
   readonly grokked: number;
-  /** `null` where half of the runs never grokked, or are not done. */
+  /** The median grokking step; `null` where half of the runs never grokked, or where unfinished runs may change it. */
   readonly median: number | null;
-  /** Share of the runs that have grokked, those that are not done among them; `null` where none is done. */
+  /** Grokked runs as a share of all, unfinished ones included; `null` where all are unfinished. */
   readonly share: number | null;
-  /** Runs that are not done. */
+  /** Unfinished runs, which may still grok. */
   readonly open: number;
 }
 
-/** How runs of one setting stand, those not begun among them. */
+/** Counts of the runs of one setting, including those that haven't begun. */
 export function tally(runs: readonly Outcome[]): Tally {
   const open = runs.filter(isOpen).length, grokked = runs.filter(({ state }) => state === "grokked").length;
   const median = grokkingQuantile(runs, 0.5);

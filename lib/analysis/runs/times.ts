@@ -1,21 +1,21 @@
-/** When something happened to runs, those to which it hasn't among them: their times as censored data, and their median. */
+/** Times at which runs memorise and grok, as censored data for runs that haven't, and the median of such times. */
 // @ts-types="@types/d3-array"
 import { quantileSorted } from "d3-array";
 import { type BoardRun, hasEnded, isOpen, type Outcome, outcome } from "./run.ts";
 import type { Observation } from "../statistics/sample.ts";
 
-/** So late that it is never: between two steps and one that is Infinity there would be no number. */
+/** Values above this mean never: interpolating between two Infinities would give NaN. */
 const NEVER = 1e300;
 
-/** A quantile of steps, at least one, some of which may be Infinity: linear between neighbours, and Infinity where one of these is. */
+/** A quantile of at least one step, some of which may be Infinity: interpolated linearly, and Infinity where a neighbour is. */
 function stepQuantile(steps: readonly number[], q: number): number {
   const value = quantileSorted(steps.map((step) => Math.min(step, Number.MAX_VALUE)).sort((a, b) => a - b), q)!;
   return value > NEVER ? Infinity : value;
 }
 
 /**
- * The quantile q of the grokking steps, those that never grok counted as later than all that do: `Infinity` where it lies among them,
- * `null` where runs that are still open may change it.
+ * The quantile q of the grokking steps, where runs that never grok count as the latest: `Infinity` where it lies among those, `null` for no
+ * runs and where unfinished runs may change it.
  */
 export function grokkingQuantile(runs: readonly Outcome[], q: number): number | null {
   if (runs.length === 0) return null;
@@ -24,21 +24,21 @@ export function grokkingQuantile(runs: readonly Outcome[], q: number): number | 
   return if_(({ known }) => known) === latest ? latest : null;
 }
 
-/** The median step, where a run without one counts as later than all that have one; `null` where half of the runs have none. */
+/** The median step, where a run without one counts as the latest; `null` where half of the runs have none. */
 export function medianStep(steps: readonly (number | null)[]): number | null {
   if (steps.length === 0) return null;
   const middle = stepQuantile(steps.map((step) => step ?? Infinity), 0.5);
   return Number.isFinite(middle) ? middle : null;
 }
 
-/** From the start to memorising, from the start to grokking, or from the one to the other. */
+/** The memorisation step, the grokking step, or the grokking delay between the two. */
 export type Moment = "memorised" | "grokked" | "delay";
 
 /**
- * Times until a moment, censored where a run was watched without it; one that hasn't ended is watched so far. To leave those out would keep
- * the ones that grokked early, and ended. `until` is how long a run was, or would have been, watched: one that ended because it had
- * grokked, to the end of its steps. The delay is of runs that memorised; one that generalised first waited for 0 steps. Runs that haven't
- * begun, or not been watched long enough to tell, have no time.
+ * Times until a moment, in steps, censored where a run was watched without it. A run that hasn't ended is censored at its last step:
+ * leaving it out would keep only the runs that grokked early. `until` is how long a run was watched, or would have been: for one that ended
+ * because it grokked, all its planned steps. Only runs that memorised have a delay; it is 0 for those that grokked first. Runs that haven't
+ * begun, or weren't watched long enough to judge, have no time.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
   return runs.flatMap((run) => {

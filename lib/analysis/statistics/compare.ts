@@ -1,4 +1,4 @@
-/** How far two samples differ: effect sizes that need no normal distribution, with their intervals. */
+/** How far two samples differ: effect sizes with intervals. */
 // @ts-types="@types/d3-array"
 import { quantile } from "d3-array";
 import "./storage.ts";
@@ -14,10 +14,10 @@ export interface BootstrapOptions {
 }
 
 /**
- * The percentile interval (Efron 1979) of a statistic of one or more independent samples: `statistic` gets, for each sample, the places
- * that a resample drew from it with replacement, `sizes[i]` of them. `null` where all resamples give the same: then they say nothing. With
- * few observations (below 10 or so) it is too narrow.
- * @throws Error for an empty sample, fewer than 100 resamples, and a level outside (0, 1).
+ * The bootstrap percentile interval (Efron 1979, Ann. Statist.; Efron & Tibshirani 1993, ch. 13) of a statistic of one or more independent
+ * samples: for each sample, `statistic` gets the indices of a resample drawn with replacement, `sizes[i]` of them. Limits are `null` where
+ * all resamples give the same value. With fewer than about 10 observations it is too narrow.
+ * @throws Error for an empty sample, fewer than 100 resamples, a level outside (0, 1), and a statistic that isn't finite.
  */
 export function bootstrap(
   sizes: readonly number[],
@@ -38,22 +38,23 @@ export function bootstrap(
   return { low: quantile(values, (1 - level) / 2)!, high: quantile(values, (1 + level) / 2)! };
 }
 
-/** How often the first sample's values are the larger (later) ones; the interval is delta's. */
+/** How often the first sample's values are larger (later); the interval is that of `delta`. */
 export interface Dominance extends Interval {
   /** Share of pairs in which the first is larger, minus the share in which the second is: −1 … 1. */
   readonly delta: number;
-  /** The chance that the first is larger, a tie counting half: (delta + 1) / 2. */
+  /** The probability that the first is larger, a tie counting half: (delta + 1) / 2. */
   readonly superiority: number;
-  /** Share of pairs whose order censoring hides. They count half too, and so draw delta towards 0. */
+  /** Share of pairs whose order censoring hides. They count as ties, which moves delta towards 0. */
   readonly undecided: number;
 }
 
 /**
- * Cliff's delta (1993) with the probability of superiority (McGraw & Wong's common-language effect, 1992; Vargha & Delaney's A, 2000), over
- * the pairs within strata: only runs of the same stratum are ever compared, and each pair counts the same. A pair of censored times counts
- * as far as its order is known (Gehan 1965). Interval: percentile bootstrap, each sample resampled on its own; of one stratum without
- * censoring that of `superiorityInterval`, which holds for small samples too, and for those that don't overlap.
- * @throws Error where `bootstrap` does.
+ * Cliff's delta (Cliff 1993, Psychol. Bull.) with the probability of superiority (common-language effect size: McGraw & Wong 1992, Psychol.
+ * Bull.; A: Vargha & Delaney 2000, J. Educ. Behav. Stat.), over the pairs within strata: only runs of the same stratum are compared, and
+ * each pair counts the same. A pair of censored times counts where its order is known (Gehan 1965, Biometrika). Interval: for one stratum
+ * without censoring that of `superiorityInterval`, which holds for small samples and for samples that don't overlap; else the percentile
+ * bootstrap, each sample resampled by itself.
+ * @throws Error for no strata, and where `bootstrap` does.
  */
 export function stratifiedDelta(strata: readonly ObservedPair[], options: BootstrapOptions = {}): Dominance {
   must("compare two samples", "strata", strata.length > 0, "must be at least one", strata.length);
@@ -92,14 +93,15 @@ function total(values: ArrayLike<number>): number {
   return sum;
 }
 
-/** Halvings of an interval within [0, 1] until it is down to rounding. */
+/** Bisection steps that shrink an interval within [0, 1] to rounding error. */
 const HALVINGS = 60;
 
 /**
- * The score-like interval of a probability of superiority θ from n × m pairs (Newcombe 2006, part 2, method 5): all θ with |θ̂ − θ| ≤ z
- * √V(θ), V(θ) = θ(1 − θ)(1 + k(1 − θ)/(2 − θ) + kθ/(1 + θ)) / (nm), k = (n + m)/2 − 1. It holds for small samples, and for those that don't
- * overlap (θ̂ = 0 or 1), where a bootstrap has nothing to say. For samples without censoring. 2θ − 1 turns its limits into those of delta.
- * @throws Error unless 0 ≤ θ̂ ≤ 1 and n and m are positive.
+ * The score-like interval of a probability of superiority θ from n × m pairs (Newcombe 2006, Stat. Med., part 2, method 5): all θ with |θ̂
+ * − θ| ≤ z √V(θ), V(θ) = θ(1 − θ)(1 + k(1 − θ)/(2 − θ) + kθ/(1 + θ)) / (nm), k = (n + m)/2 − 1. It holds for small samples, and for samples
+ * that don't overlap (θ̂ = 0 or 1), where a bootstrap says nothing. For samples without censoring. 2θ − 1 turns its limits into those of
+ * delta.
+ * @throws Error unless 0 ≤ θ̂ ≤ 1, n and m are positive, and the level lies in (0, 1).
  */
 export function superiorityInterval(
   superiority: number,
@@ -125,10 +127,10 @@ export function superiorityInterval(
 }
 
 /**
- * Where the mean of `m` further values would lie, as far as these tell: mean ± t·s·√(1/n + 1/m), the prediction interval of a future mean
- * (Hahn & Meeker 1991), t with n − 1 degrees of freedom. What somebody else's mean over m runs is held against. Assumes about normal
- * values, none censored. Limits are `null` where all values are the same.
- * @throws Error for fewer than two values and for m below 1.
+ * The prediction interval of the mean of `m` further values: mean ± t·s·√(1/n + 1/m), t with n − 1 degrees of freedom (Hahn & Meeker 1991,
+ * Statistical Intervals). Used to check somebody else's mean over m runs. Assumes roughly normal values, none censored. Limits are `null`
+ * where all values are the same.
+ * @throws Error for fewer than two values, m below 1, and a level outside (0, 1).
  */
 export function meanPrediction(values: readonly number[], m: number, level = 0.95): Interval & { readonly mean: number } {
   checkSample("predict a mean", complete(values));
@@ -141,10 +143,10 @@ export function meanPrediction(values: readonly number[], m: number, level = 0.9
 }
 
 /**
- * By how much the mean that `a` is drawn from lies above that of `b`, with Welch's interval (Welch 1947), degrees of freedom after
- * Satterthwaite. The two may be of different kinds, single runs and means of three, say, since each brings its own spread. Assumes about
- * normal values, none censored. Limits are `null` where neither varies.
- * @throws Error for fewer than two values on a side.
+ * The mean of `a` minus the mean of `b`, with Welch's interval (Welch 1947, Biometrika), degrees of freedom after Satterthwaite (1946,
+ * Biometrics Bulletin). Each side has its own variance, so the two may be of different kinds, such as single runs and means of three.
+ * Assumes roughly normal values, none censored. Limits are `null` where neither side varies.
+ * @throws Error for fewer than two values on a side, and a level outside (0, 1).
  */
 export function meanDifference(a: readonly number[], b: readonly number[], level = 0.95): Interval & { readonly difference: number } {
   const [first, second] = [a, b].map((values) => {

@@ -1,6 +1,6 @@
 /**
- * Two groups of runs compared by when something happens to them, within strata that have all else in common: one effect, how many times as
- * long the first takes, with an interval and a p from one and the same test.
+ * Two groups of runs compared by the time of an event, within strata whose runs have all else in common: one effect, how many times as long
+ * the first group takes, with an interval and a p from the same test.
  */
 import type { Tested } from "./multiple.ts";
 import { logRankScores, type PermutationOptions, permuter } from "./permutation.ts";
@@ -17,38 +17,39 @@ import {
 } from "./sample.ts";
 
 export interface ComparisonOptions extends PermutationOptions {
-  /** Of the interval. Default: 0.95. */
+  /** Level of the interval. Default: 0.95. */
   readonly level?: number;
 }
 
-/** The first group against the second; the interval is the ratio's. */
+/** The first group compared with the second; the interval is that of `ratio`. */
 export interface TimeComparison extends Interval, Tested {
-  /** Runs of each group that were watched as long as their stratum's horizon, over all strata. */
+  /** Runs of each group that were watched up to the horizon of their stratum, over all strata. */
   readonly n: readonly [number, number];
   /** How many of them had the event by then. */
   readonly events: readonly [number, number];
-  /** Strata in which both groups have runs; the others say nothing. */
+  /** Strata in which both groups have runs; only these count. */
   readonly strata: number;
-  /** The horizon of the strata, in the unit of the sample: of the one where it is the least, and where it is the most. */
+  /** The smallest and the largest horizon of the strata, in the unit of the sample. */
   readonly watched: readonly [number, number];
-  /** How many times as long the first group takes; `null` where one of the groups has no event, so that it has no bound on one side. */
+  /** How many times as long the first group takes; `null` where a group has no event, so that the ratio is unbounded on one side. */
   readonly ratio: number | null;
-  /** 1 where the first group takes longer, −1 where the second does, 0 where neither. */
+  /** 1 where the first group takes longer, −1 where the second does, 0 where neither does. */
   readonly sign: -1 | 0 | 1;
-  /** Whether all permutations were gone through, or p estimated from draws. */
+  /** Whether p is over all permutations; else it is estimated from random ones. */
   readonly exact: boolean;
 }
 
 /**
- * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are ever compared, and only up to a horizon to which all
- * of them were watched (`watchedAlike`); strata in which one group is empty are left out.
+ * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are compared, and only up to a horizon to which all of
+ * them were watched (`watchedAlike`); strata in which one group is empty are left out.
  *
- * The test is the log-rank test's permutation form within strata, two-sided, which holds for five runs against five, too. The ratio is that
- * of the accelerated-failure-time model (Louis 1981; Wei & Gail 1983; Tsiatis 1990): the factor by which the second group's times must be
- * stretched so that the test sees no difference; its interval holds all factors that the test doesn't reject at 1 − level. So p lies below
- * 1 − level where the interval leaves out 1, and only there. A limit is `null` where nothing on that side is rejected: such as the upper
- * one, where no run of the first group had the event.
- * @throws Error where no stratum has both groups, for times that are negative or not finite, and for a level outside (0, 1).
+ * The test is the two-sided stratified log-rank test in its permutation form, which holds even for five runs against five. The ratio is
+ * that of the accelerated-failure-time model (Louis 1981, Biometrika; Wei & Gail 1983, JASA; Tsiatis 1990, Ann. Statist.): the factor by
+ * which the second group's times must be multiplied so that the test sees no difference. Its interval holds all factors that the test
+ * doesn't reject at 1 − level. So p lies below 1 − level exactly where the interval excludes 1. A limit is `null` where nothing on that
+ * side is rejected, as the upper one where no run of the first group had the event.
+ * @throws Error where no stratum has both groups, for times that are negative or not finite, for fewer than 100 draws, and for a level
+ * outside (0, 1).
  */
 export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
   const action = "compare times", both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
@@ -58,7 +59,7 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   const seen = both.map(({ a, b }) => alike(a, b)),
     sizes = seen.map(({ a, b }) => [a.length, b.length] as const),
     test = permuter(sizes, options);
-  /** Of the second group's times stretched by exp(log). */
+  /** The test with the second group's times multiplied by exp(log). */
   const at = (log: number) => test(seen.map(({ a, b }) => logRankScores(alike(a, b.map(stretched(Math.exp(log)))))));
   const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
     seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
@@ -81,10 +82,10 @@ const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPa
   return { a: first, b: second };
 };
 
-/** Halvings of a stretch: to less than a thousandth of a factor. */
+/** Bisection steps: to less than a thousandth of a factor. */
 const HALVINGS = 16;
 
-/** Where a condition begins to hold between two places, one of which it holds at. */
+/** The boundary of a condition that holds at `inside` and not at `outside`, by bisection. */
 function edge(holds: (x: number) => boolean, inside: number, outside: number): number {
   for (let i = 0; i < HALVINGS; i++) {
     const middle = (inside + outside) / 2;
@@ -94,22 +95,22 @@ function edge(holds: (x: number) => boolean, inside: number, outside: number): n
   return inside;
 }
 
-/** Where the statistic changes its sign as the second's times are stretched; of a stretch where it is 0, the middle. */
+/** Where the statistic changes its sign as the second group's times are multiplied; where it is 0 over a range, the middle of it. */
 function crossing(statistic: (log: number) => number, far: number): number {
   return (edge((log) => statistic(log) >= 0, far, -far) + edge((log) => statistic(log) > 0, far, -far)) / 2;
 }
 
-/** Places that are looked at on the way from the estimate to as far as the data reach. */
+/** Points tried between the estimate and the range of the data. */
 const PLACES = 48;
 
 /**
- * The limits of what isn't rejected, ±Infinity where there is none. From the estimate outwards; where 1 (log 0) is rejected it stays
- * outside, where not, inside, whatever a p that wavers does in between.
+ * The limits of the accepted factors (logarithms), ±Infinity where there is none, searched from the estimate outwards. Where the factor 1
+ * (log 0) is rejected it stays outside the interval, else inside, even where p isn't monotone in between.
  */
 function interval(accepted: (log: number) => boolean, centre: number, far: number): [number, number] {
   const one = accepted(0), step = far / PLACES;
   const limit = (way: -1 | 1) => {
-    // With the estimate beyond 0 on the other side, and 0 rejected, the limit lies between the two.
+    // Where 0 is rejected and lies on this side of the estimate, the limit lies between the two.
     if (!one && way * centre < 0) {
       for (let log = 0; Math.abs(log) < Math.min(Math.abs(centre), 2 * far); log -= way * step) {
         if (accepted(log - way * step)) return edge(accepted, log - way * step, log);

@@ -1,7 +1,4 @@
-/**
- * Several comparisons at once, as the rows of a table and as sentences: each with its size, its interval, its n and its test, corrected
- * together.
- */
+/** Several comparisons as the rows of a table, each with its size, interval, n and test; the tests are corrected together. */
 import { type BootstrapOptions, stratifiedDelta } from "./compare.ts";
 import { compareTimes, type ComparisonOptions } from "./comparison.ts";
 import { type Corrected, corrected, differs, type Tested } from "./multiple.ts";
@@ -11,7 +8,7 @@ import { complete, type Interval, must, type ObservedPair } from "./sample.ts";
 
 /** What is compared: the runs of `first` with those of `second`, within strata that have all else in common. */
 export interface Contrast<Stratum> {
-  /** What it is about, as a sentence begins: `On x + y`. */
+  /** The subject, as a sentence begins: `On x + y`. */
   readonly of: string;
   /** `1 layer`, `4 layers` */
   readonly first: string;
@@ -19,7 +16,7 @@ export interface Contrast<Stratum> {
   readonly strata: readonly Stratum[];
 }
 
-/** Plain values of two groups of runs, none of them censored; or two of each run, in the same order. */
+/** Uncensored values of two groups of runs; or two values of each run, in the same order. */
 export interface Values {
   readonly a: readonly number[];
   readonly b: readonly number[];
@@ -27,33 +24,34 @@ export interface Values {
 
 /** A row of a table of contrasts. */
 export interface ContrastRow extends Tested, Corrected {
-  /** Times until something, of two groups of runs; values of two groups; pairs of values, two of each run. */
+  /** `times`: times to an event, of two groups of runs. `values`: values of two groups. `pairs`: two values of each run. */
   readonly kind: "times" | "values" | "pairs";
   readonly of: string;
   readonly first: string;
   readonly second: string;
-  /** Runs of each. */
+  /** Runs of each group. */
   readonly n: readonly [number, number];
-  /** Of times: how many of them had the event while all were watched. Else `n`. */
+  /** For times: how many of them had the event while all were watched. Else `n`. */
   readonly events: readonly [number, number];
   /**
-   * Of times: how many times as long the first takes, `null` where one group has no event. Of values: Cliff's delta. Of pairs: the
-   * differences' pseudomedian, in the values' unit.
+   * For times: how many times as long the first takes, `null` where one group has no event. For values: Cliff's delta. For pairs: the
+   * pseudomedian of the differences, in the values' unit.
    */
   readonly size: number | null;
-  /** Of `size`, by itself: not corrected for the other rows. */
+  /** The interval of `size`, not corrected for the other rows. */
   readonly interval: Interval;
-  /** Of times: up to which step all runs of a stratum were watched, at least and at most. */
+  /** For times: the smallest and the largest step, over the strata, up to which all runs were watched. Else `null`. */
   readonly watched: readonly [number, number] | null;
-  /** From −1 to 1: Cliff's delta; of pairs the matched-pairs rank-biserial correlation; of times `null`. */
+  /** For values Cliff's delta, for pairs the matched-pairs rank-biserial correlation, both −1 … 1; for times `null`. */
   readonly delta: number | null;
-  /** Which is larger (later), where `holm` is below the level: 1 the first, −1 the second; 0 where they aren't told apart. */
+  /** Which is larger (later), where `holm` is below `LEVEL`: 1 the first, −1 the second; else 0. */
   readonly verdict: -1 | 0 | 1;
 }
 
 /**
- * Times until an event: how many times as long the first group takes, with the test that the interval is of (`compareTimes`). A contrast
- * without both groups is left out.
+ * Times to an event: how many times as long the first group takes, its interval, and the test that goes with it (`compareTimes`). A
+ * contrast without both groups is left out.
+ * @throws Error where `compareTimes` does.
  */
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
   return judged(
@@ -65,8 +63,9 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
 }
 
 /**
- * Plain values: Cliff's delta within strata, tested by the rank-sum test in its permutation form. A contrast without both groups is left
- * out.
+ * Uncensored values: Cliff's delta within strata, tested by the rank-sum test in its permutation form. A contrast without both groups is
+ * left out.
+ * @throws Error where `stratifiedDelta` does.
  */
 export function contrastValues(contrasts: readonly Contrast<Values>[], options: BootstrapOptions = {}): ContrastRow[] {
   return judged(
@@ -97,7 +96,7 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
 /**
  * Two values of each run: by how much the first is above the second, tested by flipping the signs of whole runs. A contrast without runs is
  * left out.
- * @throws Error where there are more values of the one than of the other.
+ * @throws Error where the two sides have different numbers of values.
  */
 export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }: BootstrapOptions = {}): ContrastRow[] {
   return judged(

@@ -1,6 +1,6 @@
 /**
- * The critical ratio: where along a setting, such as d_model / p, half of the networks grok. With its interval, which holds for few seeds
- * and for data in which one value parts all failures from all successes; and with a word where there is no such value, or more than one.
+ * The critical ratio: where along a setting, such as d_model / p, half of the networks grok. With an interval that holds for few seeds and
+ * for data in which one value separates all failures from all successes; where there is no such value, or more than one, `course` says why.
  */
 import { halfPoint, type Tries } from "./firth.ts";
 import { type Course, courseOf, type CourseOptions } from "./monotone.ts";
@@ -9,48 +9,48 @@ import { type Interval, must } from "./sample.ts";
 export type { Tries };
 
 /**
- * A value at which half of the networks grok, in the unit of the setting. The interval of one that parts all failures from all successes is
- * at least the gap between the two.
+ * A value at which half of the networks grok, in the unit of the setting. Where one value separates all failures from all successes, the
+ * interval is at least the gap between the two.
  */
 export interface Crossing extends Interval {
   /** `null` where it lies beyond the values tried; then `low` or `high` says what it is above or below. */
   readonly x: number | null;
   /** Whether networks grok from here on, or up to here. */
   readonly rises: boolean;
-  /** Of the test that success doesn't depend on the setting, on this side of the turn if there is one. */
+  /** p of the test that success doesn't depend on the setting; with a peak or trough, on this side of it. */
   readonly p: number;
-  /** The values tried between which the majority changes; `null` where it does not, or more than once. */
+  /** The two tried values between which the majority changes; `null` where it doesn't change, changes more than once, or the other way. */
   readonly between: readonly [number, number] | null;
 }
 
-/** What is known of success along a setting. */
+/** How success depends on a setting. */
 export interface Critical {
   /**
-   * `rises`, `falls`: one crossing. `peak`, `trough`: success turns, two crossings (where the middle groks, or where it doesn't).
-   * `irregular`: it turns more than once, no crossing. `all`, `none` of the networks grok: a crossing beyond the values tried. `level`: it
-   * doesn't depend on the setting as far as these runs tell, no crossing; `few`: so few runs that no numbers of successes could tell.
+   * `rises`, `falls`: one crossing. `peak`, `trough`: the rate turns once, two crossings (networks grok in the middle, or only outside it).
+   * `irregular`: it turns more than once, no crossing. `all`, `none`: all or none of the networks grok, one crossing beyond the values
+   * tried. `level`: no dependence on the setting is shown, no crossing. `few`: no crossing, and too few runs for any outcome to show one.
    */
   readonly course: Course["shape"] | "all" | "none" | "level" | "few";
   readonly crossings: readonly Crossing[];
   readonly n: number;
   readonly grokked: number;
-  /** Of the test that success is monotone along the setting; 1 where the rates seen are. */
+  /** p of the test that the success rate is monotone along the setting; 1 where the observed rates are. */
   readonly monotone: number;
 }
 
 export interface CriticalOptions extends Pick<CourseOptions, "seed" | "draws"> {
-  /** Of the intervals; tests are at 1 − level. Default: 0.95. */
+  /** Level of the intervals; tests use 1 − level. Default: 0.95. */
   readonly level?: number;
-  /** On which side networks grok where all do, or none. Default: `true`, on that of the larger values. */
+  /** Where all networks grok, or none: whether larger values of the setting help. Default: `true`. */
   readonly rises?: boolean;
 }
 
 /**
  * Half-points of a logistic curve over the setting's logarithm, by Firth's penalised likelihood, with profile-likelihood intervals
- * (`halfPoint`). Before that, success must pass for monotone (`courseOf`): where it doesn't but turns once, each side has its own curve and
- * crossing, so that failure on both sides isn't averaged away.
- * @param tries at each value of the setting, which must be positive: the runs that have ended, and how many of them grokked. One that
- * diverged hasn't.
+ * (`halfPoint`). First it is tested whether success is monotone (`courseOf`): where it isn't but turns once, each side gets its own curve
+ * and crossing, so that failure on both sides isn't averaged away.
+ * @param tries at each value of the setting, which must be positive: the runs that have ended, and how many of them grokked. A diverged run
+ * counts as one that hasn't.
  * @throws Error for fewer than two values, the same value twice, a value that isn't positive, and counts that aren't within n.
  */
 export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = true, ...drawn }: CriticalOptions = {}): Critical {
@@ -76,9 +76,7 @@ export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = t
   return { course: leastP(sorted) < 1 - level ? "level" : "few", crossings: [], ...counts, monotone };
 }
 
-/**
- * The smallest p that so many runs can give that success depends on the setting: where some value parts all failures from all successes.
- */
+/** The smallest possible p with these numbers of runs: that of some value which separates all failures from all successes. */
 function leastP(tries: readonly Tries[]): number {
   const parted = (from: number) => tries.map(({ x, n }, i) => ({ x: Math.log(x), n, successes: i < from ? 0 : n }));
   return Math.min(...tries.slice(1).map((_, i) => halfPoint(parted(i + 1)).p));
@@ -93,13 +91,13 @@ function crossingOf(tries: readonly Tries[], rises: boolean, level: number): Cro
   const between = turns.length === 1 && majority[turns[0]] === rises ? [tries[turns[0] - 1].x, tries[turns[0]].x] as const : null;
   const shared = { rises, p: found.p, between };
   if (x !== null && x >= least && x <= most) {
-    // All fail on one side and all succeed on the other: nothing was tried in between, so that no value there can be ruled out, however
-    // many runs agree.
+    // All fail on one side and all succeed on the other: no value in the gap was tried, so none there can be ruled out, however many runs
+    // agree.
     const parted = between !== null && tries.every(({ successes, n }) => successes === 0 || successes === n);
     if (!parted) return { x, low, high, ...shared };
     return { x, low: low === null ? null : Math.min(low, between[0]), high: high === null ? null : Math.max(high, between[1]), ...shared };
   }
-  // Beyond what was tried only one side is known, and that no further than it was tried.
+  // Beyond the values tried, only one limit is known, and at most as far as they reach.
   const above = x === null ? low !== null : x > most;
   return above
     ? { x: null, low: low === null ? null : Math.min(low, most), high: null, ...shared }

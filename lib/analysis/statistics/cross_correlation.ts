@@ -1,6 +1,6 @@
 /**
- * By how much one thing's speed runs ahead of another's: the lag at which they agree best, over runs. Lags are in decades of steps
- * (log₁₀(1 + step)), positive where the first comes later: 0.3 is at twice the step.
+ * The lag between the speeds of two signals: where their cross-correlation over runs is largest. Lags are in decades of steps (log₁₀(1 +
+ * step)), positive where the first comes later: at 0.3, at twice the step.
  */
 // @ts-types="@types/d3-array"
 import { bisectRight, maxIndex } from "d3-array";
@@ -8,13 +8,13 @@ import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import { type Interval, must } from "./sample.ts";
 import { decades } from "./decades.ts";
 
-/** A number at steps that ascend, [n] each: how far something has come. */
+/** Values at ascending steps, [n] each. */
 export interface Signal {
   readonly steps: readonly number[];
   readonly values: ArrayLike<number>;
 }
 
-/** The signal's value at so many decades: straight lines between readings, level beyond them. */
+/** The signal's value at x decades: linear between readings, constant beyond them. */
 function valueAt({ steps, values }: Signal, x: number): number {
   const after = bisectRight(steps.map(decades), x), last = steps.length - 1;
   if (after === 0 || after > last) return values[after === 0 ? 0 : last];
@@ -23,9 +23,10 @@ function valueAt({ steps, values }: Signal, x: number): number {
 }
 
 /**
- * A signal's speed, change per decade, in cells of `spacing` decades from one step to another; what is left of a cell at the end is left
- * out. The signal is resampled, not its speed, so no change gets lost between readings.
- * @throws Error for fewer than two readings, steps that don't ascend and values not finite, and where there are no two cells.
+ * A signal's speed, as change per decade, in cells of `spacing` decades from step `from` to step `to`, [cells]; an incomplete cell at the
+ * end is left out. The signal is resampled, not its speed, so no change between readings is lost.
+ * @throws Error for fewer than two readings, steps that don't ascend, values that aren't finite, a spacing that isn't positive, and fewer
+ * than two cells.
  */
 export function speedsOf(signal: Signal, from: number, to: number, spacing: number): Float64Array {
   const action = "resample a speed", { steps, values } = signal;
@@ -40,14 +41,14 @@ export function speedsOf(signal: Signal, from: number, to: number, spacing: numb
   return at.subarray(1).map((x, i) => (x - at[i]) / spacing);
 }
 
-/** Variation of less than so much of the squares is what resampling leaves of a steady speed. */
+/** A variance below this share of the sum of squares is rounding error of resampling a constant speed. */
 const ROUNDING = 1e-18;
 
 /**
- * The cross-correlation of two series of n cells at lags −most … most, [2·most + 1]: at lag k of x[t + k] with y[t], so a peak at k > 0
- * says that x comes later. Both are centred and the sums divided by n whatever the lag, as R's `ccf` does: lags near n shrink to 0. `null`
- * where one of them doesn't vary.
- * @throws Error for series of different lengths.
+ * The cross-correlation of two series of n cells at lags −most … most, [2·most + 1]: at lag k, of x[t + k] with y[t], so a peak at k > 0
+ * means that x comes later. Both are centred, and sums are divided by n at every lag, as in R's `ccf`: so correlations shrink to 0 at lags
+ * near n. `null` where a series doesn't vary.
+ * @throws Error for empty series, and series of different lengths.
  */
 export function crossCorrelation(x: ArrayLike<number>, y: ArrayLike<number>, most: number): Float64Array | null {
   const n = x.length;
@@ -69,7 +70,7 @@ function product(a: Float64Array, b: Float64Array, k: number): number {
   return sum;
 }
 
-/** One run's two signals, and where to compare them: from memorising, say, to the last reading. */
+/** One run's two signals, and the range of steps to compare them in, such as from memorising to the last reading. */
 export interface SignalPair {
   readonly first: Signal;
   readonly second: Signal;
@@ -79,7 +80,7 @@ export interface SignalPair {
 }
 
 export interface SpeedLagOptions extends BootstrapOptions {
-  /** Decades of a cell. Default: 0.02, 5 % of a step. */
+  /** The width of a cell, in decades. Default: 0.02, that is 5 % more steps. */
   readonly spacing?: number;
   /** The largest lag, in decades. Default: 1. */
   readonly most?: number;
@@ -92,9 +93,9 @@ export interface Peak {
   readonly correlation: number;
 }
 
-/** The lag of two speeds over runs; the interval is the lag's. */
+/** The lag of two speeds over runs; the interval is that of `lag`. */
 export interface SpeedLag extends Interval, Peak {
-  /** Runs that count, and those left out because one of their signals stands still. */
+  /** Runs that count, and runs left out because one of their signals has a constant speed. */
   readonly n: number;
   readonly still: number;
   /** Decades, [2·most / spacing + 1]. */
@@ -106,9 +107,9 @@ export interface SpeedLag extends Interval, Peak {
 }
 
 /**
- * The lag at which the speeds of two signals agree best: the peak of their cross-correlation, mean over runs.
- * Interval: percentile bootstrap over the runs, no finer than the spacing; `null` where all resamples give the same peak. It is `null`
- * altogether where no run is left.
+ * The lag at which the speeds of two signals agree best: the peak of their mean cross-correlation over runs. Interval: percentile bootstrap
+ * over the runs, no finer than the spacing; its limits are `null` where all resamples give the same peak. The result is `null` where no run
+ * is left.
  * @throws Error where `speedsOf` and `bootstrap` do.
  */
 export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 1, ...options }: SpeedLagOptions = {}): SpeedLag | null {
@@ -141,7 +142,7 @@ function peakOf(correlations: Float64Array, lags: Float64Array): Peak {
   return { lag: lags[best], correlation: correlations[best] };
 }
 
-/** The mean correlation over runs at each lag, with the percentile band of resampled runs. */
+/** The mean correlation over runs at each lag, with its pointwise percentile-bootstrap band over runs. */
 export function correlationBand(
   pairs: readonly SignalPair[],
   { lags }: SpeedLag,

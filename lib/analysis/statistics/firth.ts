@@ -1,25 +1,28 @@
 /**
- * Where along x half of all tries succeed, from counts that a logistic curve is laid through. By Firth's penalised likelihood, so that
- * there is an answer, too, where one value of x parts all failures from all successes, and the usual curve would be infinitely steep.
+ * The x at which half of all tries succeed, from a logistic curve fitted to counts. Firth's penalised likelihood gives an answer even where
+ * one value of x separates all failures from all successes, and the usual curve would be infinitely steep.
  */
 import "./storage.ts";
 import { pnorm } from "lib-r-math.js";
 import { critical, type Interval, must } from "./sample.ts";
 
-/** So many of `n` tries at x succeeded. */
+/** `successes` of `n` tries at x succeeded. */
 export interface Tries {
   readonly x: number;
   readonly successes: number;
   readonly n: number;
 }
 
-/** The chance of success is 1 / (1 + exp(−(intercept + slope·x))). */
+/** The probability of success is 1 / (1 + exp(−(intercept + slope·x))). */
 export interface LogisticCurve {
   readonly intercept: number;
   readonly slope: number;
 }
 
-/** The log-likelihood plus half the logarithm of the information's determinant (Firth 1993), that is Jeffreys' prior. */
+/**
+ * The log-likelihood plus half the logarithm of the determinant of the Fisher information (Firth 1993, Biometrika), that is Jeffreys'
+ * prior.
+ */
 export function penalisedLikelihood(tries: readonly Tries[], { intercept, slope }: LogisticCurve): number {
   let log = 0, i00 = 0, i01 = 0, i11 = 0;
   for (const { x, successes, n } of tries) {
@@ -33,7 +36,7 @@ export function penalisedLikelihood(tries: readonly Tries[], { intercept, slope 
   return determinant > 0 ? log + 0.5 * Math.log(determinant) : -Infinity;
 }
 
-/** Where Firth's modified scores, and the information, lead from a curve. */
+/** The Newton step from a curve: the inverse information times Firth's modified scores. */
 function newtonStep(tries: readonly Tries[], { intercept, slope }: LogisticCurve): [number, number] {
   const at = tries.map((each) => {
     const p = 1 / (1 + Math.exp(-(intercept + slope * each.x)));
@@ -52,7 +55,7 @@ function newtonStep(tries: readonly Tries[], { intercept, slope }: LogisticCurve
   return [(i11 * u0 - i01 * u1) / determinant, (i00 * u1 - i01 * u0) / determinant];
 }
 
-/** Tries with x around the middle of their range and in units of half its width, which Newton's steps like; and the way back. */
+/** The tries with x scaled to −1 … 1, which conditions the Newton steps well, and `middle` and `width` to scale back. */
 function scaled(tries: readonly Tries[]) {
   const action = "fit a logistic curve";
   for (const { x, successes, n } of tries) {
@@ -67,7 +70,7 @@ function scaled(tries: readonly Tries[]) {
   return { middle, width, tries: tries.map((each) => ({ ...each, x: (each.x - middle) / width })) };
 }
 
-/** The longest of Newton's steps, and what is no step any more. */
+/** The longest Newton step, and the length below which the fit has converged. */
 const LONG = 5, SHORT = 1e-11;
 
 function fitted(tries: readonly Tries[]): LogisticCurve {
@@ -87,8 +90,8 @@ function fitted(tries: readonly Tries[]): LogisticCurve {
 }
 
 /**
- * The curve of the greatest penalised likelihood, that of R's `logistf` and `brglm`. It is finite even where the tries are separated, or
- * all succeed.
+ * The curve of maximum penalised likelihood, as in R's `logistf` and `brglm`. It is finite even where the tries are separated, or all
+ * succeed.
  * @throws Error unless there are tries at two different x, and counts are within n.
  */
 export function firthLogistic(tries: readonly Tries[]): LogisticCurve {
@@ -98,30 +101,30 @@ export function firthLogistic(tries: readonly Tries[]): LogisticCurve {
 
 /** The x at which half of the tries succeed, in the unit of x. */
 export interface HalfPoint extends Interval {
-  /** `null` where the curve has none, because the tries all succeed, or none does, or because it goes the other way than is said. */
+  /** `null` where the curve has none, because all tries succeed, or none, or because it slopes against `rises`. */
   readonly x: number | null;
-  /** Of the curve's logit. */
+  /** Slope of the curve's logit, per unit of x. */
   readonly slope: number;
-  /** Of the test that the rate doesn't change along x: penalised likelihood ratio, χ² with one degree of freedom. */
+  /** p of the test that the rate doesn't change along x: penalised likelihood ratio, χ² with one degree of freedom. */
   readonly p: number;
 }
 
-/** So many half-widths of the tries' range from its middle, one x is as good as another. */
+/** The furthest x searched, in half-widths of the tries' range from its middle; beyond it, fits hardly differ. */
 const FAR = 20;
 /**
- * Logarithms of the slopes tried, x in half-widths: from next to none to far above what the closest places can tell; and flat curves'
- * intercepts.
+ * Ranges searched, x in half-widths: logarithms of slopes, from nearly flat to far steeper than the data can resolve; and intercepts of
+ * flat curves.
  */
 const SLOPES = [-12, 9] as const, INTERCEPTS = [-12, 12] as const;
-/** Halvings of an interval until it is down to rounding. */
+/** Bisection steps that shrink an interval to rounding error. */
 const HALVINGS = 50;
 
 /**
- * The half-point of the penalised curve, with its profile-likelihood interval (Heinze & Schemper 2002, there for coefficients): all x₀ for
- * which some curve that rises (or falls) through one half there comes within χ²/2 of the greatest penalised likelihood. A limit is `null`
- * where no x on that side is far enough out to be ruled out, as with Fieller's interval. Where all tries succeed, or none, the half-point
- * lies beyond them, and only the limit towards them is one.
- * @param rises which way the rate changes; by default as the curve does, and upwards where it can't say.
+ * The half-point of the penalised curve, with its profile-likelihood interval (Heinze & Schemper 2002, Stat. Med., there for coefficients):
+ * all x₀ for which some curve that rises (or falls) through one half at x₀ comes within χ²/2 of the maximum penalised likelihood. A limit
+ * is `null` where no x on that side can be ruled out, as with Fieller's interval. Where all tries succeed, or none, the half-point lies
+ * beyond them, and only the limit on their side is known.
+ * @param rises which way the rate changes; by default as the fitted curve does, and upwards where all tries succeed, or none.
  * @throws Error where `firthLogistic` does, and for a level outside (0, 1).
  */
 export function halfPoint(all: readonly Tries[], { level = 0.95, rises }: { level?: number; rises?: boolean } = {}): HalfPoint {
@@ -134,7 +137,7 @@ export function halfPoint(all: readonly Tries[], { level = 0.95, rises }: { leve
   const flat = highest((intercept) => penalisedLikelihood(tries, { intercept, slope: 0 }), INTERCEPTS);
   const best = penalisedLikelihood(tries, fit), crossing = -fit.intercept / fit.slope;
   const known = mixed && sign * fit.slope > 0 && Math.abs(crossing) <= FAR;
-  // Else the best of such curves is next to flat: its half-point lies far out, on the side that its height says.
+  // Else the best such curve is nearly flat: its half-point lies far out, on the side given by its height.
   const from = known ? crossing : sign * (2 * successes >= n ? -FAR : FAR), top = known ? best : profile(from);
   const limit = (outermost: number) => {
     if (from === outermost || top - profile(outermost) < drop) return null;
@@ -155,7 +158,7 @@ export function halfPoint(all: readonly Tries[], { level = 0.95, rises }: { leve
   };
 }
 
-/** The greatest value of a function with one hill: the best of some, then golden sections around it. */
+/** The maximum of a function with one peak: the best of a grid, then golden-section search around it. */
 function highest(of: (x: number) => number, [from, to]: readonly [number, number]): number {
   const points = 32, step = (to - from) / points, values = Array.from({ length: points + 1 }, (_, i) => of(from + i * step));
   const best = values.indexOf(Math.max(...values)), golden = (Math.sqrt(5) - 1) / 2;

@@ -1,9 +1,9 @@
-/** The end of a range against the values before it, where it isn't said beforehand against how many of them. */
+/** A test whether times at the end of a range are later than at some value before it, without choosing that value beforehand. */
 import { Random } from "../../run/random.ts";
 import { checkSample, choose, critical, must, type Observation, order, stretched, watchedAlike } from "./sample.ts";
 
 export interface LaterOptions {
-  /** Of `atLeast`. Default: 0.95. */
+  /** Level of `atLeast`. Default: 0.95. */
   readonly level?: number;
   readonly seed?: number;
   readonly draws?: number;
@@ -11,31 +11,38 @@ export interface LaterOptions {
 
 /** A test of one sample against the ones before it. */
 export interface LaterAtEnd {
-  /** For the nearest sample, the two nearest, …: how far the end lies above them together, in standard deviations. */
+  /**
+   * How far the end lies above the nearest sample, the two nearest together, …, in standard deviations of the rank sum, [number of other
+   * samples].
+   */
   readonly z: readonly number[];
-  /** One-sided, of the greatest z: that the end is later than none of the others. */
+  /** One-sided p of the largest z; the null hypothesis is that the end is later than none of the others. */
   readonly p: number;
-  /** The smallest p that these times can give, however they are dealt to the samples. */
+  /** The smallest p that these times can give, however they are assigned to the samples. */
   readonly least: number;
-  /** The end's times divided by this are just no longer shown to be later, at the level; `null` where none of them, or nothing, tells. */
+  /**
+   * Lower bound, at the level, of how many times as late the end is: divided by this, its times are just no longer shown to be later.
+   * `null` where the samples are too small to show anything.
+   */
   readonly atLeast: number | null;
 }
 
-/** Halvings of a stretch: to less than a hundredth of a factor. */
+/** Bisection steps: to about a hundredth of a factor. */
 const HALVINGS = 10;
 
 /**
- * Whether the samples' times are later at the end of a range than at some value before it. The end's rank sum against the nearest value,
- * against the two nearest together, and so on to all of them; the greatest of these, in standard deviations, is tested against its
- * distribution where all runs are dealt anew to the samples: a maximally selected rank statistic (Miller & Siegmund 1982; Lausen &
- * Schumacher 1992), with the values pooled as in Mack and Wolfe's (1981) test for umbrellas, and only the end compared. So it may be looked
- * up how far the shorter times reach, and five runs against five have all the other values behind them: the smallest p of 5 and m others is
- * 1 over the ways to choose 5 of 5 + m.
+ * Whether the samples' times are later at the end of a range than at some value before it. The end's rank sum is compared with the nearest
+ * value, with the two nearest together, and so on to all of them. The largest of these statistics, in standard deviations, is tested
+ * against its distribution when all runs are assigned to the samples at random: a maximally selected rank statistic (Miller & Siegmund
+ * 1982, Biometrics; Lausen & Schumacher 1992, Biometrics), with values pooled as in the umbrella test of Mack & Wolfe (1981, JASA), and
+ * only the end compared. So p allows for choosing how many values to compare with, and all other values add to the power: with 5 runs at
+ * the end and m others, the smallest p is 1 over the ways to choose 5 of 5 + m.
  *
- * It holds for any times of the others, as long as the end's are stochastically no later than each of theirs: give each run its place
- * within its own sample's distribution, and an end that is later than another run has the higher place, so that no statistic exceeds that
- * of places dealt at random. Hence `atLeast` holds for the ratio to the earliest of them. Pairs of censored times count as far as their
- * order is known (Gehan 1965), and times only as far as all were watched.
+ * The other samples need not have equal distributions; the null hypothesis is that the end is stochastically no later than each of them.
+ * Proof: replace each time by its quantile within its own sample's distribution. Under the null hypothesis, an end run that is later than
+ * another run also has the higher quantile, so no statistic exceeds that of random quantiles. Hence `atLeast` bounds the ratio to the
+ * earliest sample. Pairs of censored times count where their order is known (Gehan 1965, Biometrika), and times only as far as all runs
+ * were watched.
  * @param last the runs at the end of the range.
  * @param before the runs at the other values, the nearest to the end first.
  * @throws Error for no others, an empty sample, a time that isn't finite, fewer than 100 draws, and a level outside (0, 1).
@@ -56,9 +63,9 @@ export function laterAtEnd(
     m += length;
     return { until: n + m, deviation: Math.sqrt(n * m * (n + m + 1) / 3) };
   });
-  // Of draws, none may be so extreme; of all deals, one is.
+  // The smallest possible p: of all assignments at least one is the most extreme, even where no random one is.
   const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
-  /** The statistics where `deal` says which run stands at each place, the end's first. */
+  /** The statistics for an assignment: `deal` says which run stands at each position, the end's first. */
   const statistics = (later: Int8Array, deal: ArrayLike<number>) => {
     let above = 0, at = n;
     return pools.map(({ until, deviation }) => {
@@ -69,12 +76,12 @@ export function laterAtEnd(
       return above / deviation;
     });
   };
-  /** The end's times divided by exp(log). */
+  /** The test with the end's times divided by exp(log). */
   const test = (log: number) => {
     const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]);
     const all = [...first, ...rest.flat()], later = Int8Array.from(all.flatMap((a) => all.map((b) => order(a, b))));
     const seen = statistics(later, all.map((_, i) => i));
-    // The latest at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
+    // The latest times at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
     const ranks = all.map((a) => all.reduce((sum, b) => sum + order(a, b), 0));
     const rising = ranks.map((rank, i) => ({ i, rank })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
     const furthest = Math.max(...statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
@@ -86,7 +93,7 @@ export function laterAtEnd(
   return { ...plain, atLeast: plain.least < 1 - level ? atLeast((log) => test(log).p < 1 - level, [end, ...others].flat()) : null };
 }
 
-/** All runs in orders drawn at random. */
+/** Random permutations of all runs. */
 function dealsOf(runs: number, draws: number, random: Random): Uint16Array[] {
   const deck = Uint16Array.from({ length: runs }, (_, i) => i);
   return Array.from({ length: draws }, () => {
@@ -99,8 +106,8 @@ function dealsOf(runs: number, draws: number, random: Random): Uint16Array[] {
 }
 
 /**
- * The factor up to which the end is shown to be later; below 1 where it isn't at all. `null` where even the greatest shrinking of the
- * others isn't.
+ * The factor up to which the end is shown to be later; below 1 where it isn't shown to be later itself. `null` where even the largest
+ * possible factor shows nothing.
  */
 function atLeast(shown: (log: number) => boolean, all: readonly Observation[]): number | null {
   const times = all.map(({ time }) => time).filter((time) => time > 0);

@@ -6,20 +6,20 @@ import { checkSample, must, type Observation } from "./sample.ts";
 /** A log-rank test of k groups. */
 export interface LogRank {
   readonly chiSquare: number;
-  /** Groups that can be told apart, minus 1. It is 0, with p = 1, where no event ever had a choice of groups. */
+  /** The rank of the covariance: at most groups − 1. It is 0, with p = 1, where every event has only one group at risk. */
   readonly df: number;
   readonly p: number;
   /** Events of each group. */
   readonly observed: readonly number[];
-  /** Events of each group were all hazards the same. */
+  /** Expected events of each group if all hazards were equal. */
   readonly expected: readonly number[];
-  /** Covariance of observed − expected, k × k, hypergeometric given the numbers at risk. */
+  /** Covariance of observed − expected, [k][k], hypergeometric given the numbers at risk. */
   readonly covariance: readonly (readonly number[])[];
 }
 
 /**
- * The log-rank test (Mantel 1966; Peto & Peto 1972), R's `survdiff`.
- * @throws Error for no second group, an empty one, and times that are negative or not finite.
+ * The log-rank test (Mantel 1966, Cancer Chemother. Rep.; Peto & Peto 1972, J. R. Stat. Soc. A), as R's `survdiff`.
+ * @throws Error for fewer than two groups, an empty group, and times that are negative or not finite.
  */
 export function logRank(groups: readonly (readonly Observation[])[]): LogRank {
   const action = "compare survival curves", k = groups.length;
@@ -43,7 +43,7 @@ export function logRank(groups: readonly (readonly Observation[])[]): LogRank {
 
 const sum = (values: readonly number[]) => values.reduce((total, x) => total + x, 0);
 
-/** A pivot this much smaller than its diagonal element was is rounding: that group is a combination of those before. */
+/** A pivot below this share of the original diagonal element is rounding error: that group is a combination of those before. */
 const SINGULAR = 1e-9;
 
 /** xᵀ V⁻ x and V's rank by LDLᵀ elimination. V is always singular here, since all deviations sum to 0; x lies in its range. */

@@ -1,17 +1,17 @@
-/** Rates that may only rise along x, or fall, or turn once: how well such an order fits counts, and whether it is to be believed. */
+/** Rates that only rise along x, only fall, or turn once: how well such an order fits counts, and a test of it. */
 import { Random } from "../../run/random.ts";
 import type { Tries } from "./firth.ts";
 import { must } from "./sample.ts";
 
-/** Rates along x that keep an order, and how far the counts are from it. */
+/** Rates along x that keep an order, and how badly it fits the counts. */
 export interface OrderedRates {
   /** In the order of the tries. */
   readonly rates: readonly number[];
-  /** Twice the log-likelihood that the rates seen have over these; 0 where they keep the order themselves. */
+  /** Twice the log-likelihood of the observed rates minus that of these; 0 where the observed rates keep the order. */
   readonly deviance: number;
 }
 
-/** The likeliest rates that never fall from one place to the next (or never rise): pooled adjacent violators (Ayer et al. 1955). */
+/** The maximum-likelihood rates that never fall along x (or never rise): pool adjacent violators (Ayer et al. 1955, Ann. Math. Stat.). */
 export function monotoneRates(tries: readonly Tries[], rises = true): OrderedRates {
   const pools: { successes: number; n: number; places: number }[] = [];
   for (const { successes, n } of rises ? tries : tries.toReversed()) {
@@ -30,7 +30,7 @@ export function monotoneRates(tries: readonly Tries[], rises = true): OrderedRat
   return withDeviance(tries, rises ? rates : rates.toReversed());
 }
 
-/** The likeliest rates that rise up to some place and fall from there on (`peak`), or fall and then rise. */
+/** The maximum-likelihood rates that rise up to some x and then fall (`peak`), or fall and then rise. */
 export function turningRates(tries: readonly Tries[], peak = true): OrderedRates {
   const all = Array.from({ length: tries.length + 1 }, (_, split) => {
     const [before, after] = [monotoneRates(tries.slice(0, split), peak), monotoneRates(tries.slice(split), !peak)];
@@ -45,17 +45,17 @@ function withDeviance(tries: readonly Tries[], rates: readonly number[]): Ordere
   return { rates, deviance: Math.max(0, 2 * deviance) };
 }
 
-/** How tries come on along x, as far as they tell: monotone unless that is refuted, then with one turn, unless that is refuted, too. */
+/** How success changes along x: monotone unless that is rejected, then with one turn unless that is rejected too. */
 export interface Course {
   readonly shape: "rises" | "falls" | "peak" | "trough" | "irregular";
-  /** The rates of this shape; the ones seen where it is irregular. */
+  /** The fitted rates of this shape; where it is irregular, the observed ones. */
   readonly rates: readonly number[];
-  /** Of the test that the rates are monotone. */
+  /** p of the test that the rates are monotone. */
   readonly p: number;
 }
 
 export interface CourseOptions {
-  /** An order with a p below it is refuted. Default: 0.05. */
+  /** An order with a p below this is rejected. Default: 0.05. */
   readonly alpha?: number;
   readonly seed?: number;
   readonly draws?: number;
@@ -63,9 +63,9 @@ export interface CourseOptions {
 
 /**
  * Tests by parametric bootstrap whether counts can come from rates that are monotone in either direction: how often counts drawn from the
- * likeliest monotone rates are as far from every such order as those seen (order-restricted likelihood ratio; Robertson, Wright & Dykstra
- * 1988). The same for one turn. A rate that falls again where too much of something harms is then no noise around a rise.
- * @throws Error for no tries, fewer than 100 draws, and where x doesn't ascend.
+ * maximum-likelihood monotone rates deviate from every such order at least as much as the observed ones (order-restricted likelihood ratio;
+ * Robertson, Wright & Dykstra 1988, Order Restricted Statistical Inference). Then the same for one turn.
+ * @throws Error for no tries, fewer than 100 draws, and x that doesn't ascend.
  */
 export function courseOf(tries: readonly Tries[], { alpha = 0.05, seed = 0, draws = 2000 }: CourseOptions = {}): Course {
   const action = "order rates";

@@ -1,25 +1,26 @@
-/** Several tests at once: p-values adjusted so that they can be held against one level, and what they could have been at least. */
+/** Several tests at once: p-values adjusted so that they can be compared with one level, and their smallest possible values. */
 import { must } from "./sample.ts";
 
-/** What is told apart has a corrected p below it. */
+/** A difference counts as shown where the corrected p is below this. */
 export const LEVEL = 0.05;
 
-/** A test's p, and the smallest that its design allows; both `null` where there was nothing to test. */
+/** A test's p, and the smallest p that its design allows; both `null` where there was nothing to test. */
 export interface Tested {
   readonly p: number | null;
   readonly least: number | null;
 }
 
-/** The same after Holm's correction over all tests that belong together. */
+/** Both after Holm's correction over all tests that belong together. */
 export interface Corrected {
   readonly holm: number | null;
-  /** The smallest that `holm` could be. From `LEVEL` on, the test decides nothing. */
+  /** The smallest possible `holm`. At `LEVEL` or above, the test can't show a difference. */
   readonly floor: number | null;
 }
 
 /**
- * Holm's step-down correction (1979), R's `p.adjust`: the chance of any false rejection among all stays below the level, whatever their
- * dependence. The smallest of m p-values times m, the next times m − 1, …, each at least the one before, none above 1.
+ * Holm's step-down correction (Holm 1979, Scand. J. Stat.), as R's `p.adjust`: the probability of any false rejection stays below the
+ * level, however the tests depend on each other. The smallest of m p-values is multiplied by m, the next by m − 1, …; each is at least the
+ * one before, and at most 1.
  * @returns the adjusted p-values, in the order given.
  * @throws Error for a p outside [0, 1].
  */
@@ -33,8 +34,8 @@ export function holm(ps: readonly number[]): number[] {
 }
 
 /**
- * Rows with their corrected p, over those that have one. The adjustment never falls when a p rises, so what it makes of the smallest
- * possible p-values is the smallest that it can be for each row.
+ * Rows with their p corrected over all rows that have one. The correction is monotone in every p, so applied to the smallest possible
+ * p-values it gives the smallest possible corrected ones.
  * @throws Error where `holm` does.
  */
 export function corrected<Row extends Tested>(rows: readonly Row[]): (Row & Corrected)[] {
@@ -45,10 +46,10 @@ export function corrected<Row extends Tested>(rows: readonly Row[]): (Row & Corr
   return rows.map((row) => ({ ...row, ...of.get(row) ?? { holm: null, floor: null } }));
 }
 
-/** Whether a test says that there is a difference. */
+/** Whether a test shows a difference. */
 export const differs = ({ holm }: Corrected): boolean => holm !== null && holm < LEVEL;
 
-/** Whether a test could have said that there is a difference. */
+/** Whether a test could have shown a difference. */
 export const decides = ({ floor }: Corrected): boolean => floor !== null && floor < LEVEL;
 
 /** `p = 0.012`, `p < 0.001` */

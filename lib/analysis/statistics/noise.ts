@@ -3,12 +3,13 @@
 import { median } from "d3-array";
 import { must } from "./sample.ts";
 
-/** The median of a normal deviate's size; by it a median of sizes becomes a standard deviation. */
+/** The median of |z| for a standard normal z; dividing by it turns a median absolute value into a standard deviation. */
 const NORMAL_MEDIAN = 0.6744897501960817;
 
 /**
- * The standard deviation of a series around its course: the median size of its second differences, over 0.6745 √6 (what it is for
- * independent normal noise; Gasser, Sroka & Jennen-Steinmetz 1986, made robust). Neither a few jumps nor a steady drift changes it.
+ * The standard deviation of the noise of a series, in its unit: the median absolute second difference, divided by 0.6745 √6, its value for
+ * independent standard normal noise (Gasser, Sroka & Jennen-Steinmetz 1986, Biometrika, made robust). A few jumps hardly change it, a
+ * steady drift not at all.
  * @throws Error for fewer than three values, and for one that isn't finite.
  */
 export function noiseOf(values: ArrayLike<number>): number {

@@ -1,7 +1,7 @@
 /**
- * Two numbers for each run, before and after say, compared within the runs. A run is the unit: its heads and examples share their weights,
- * and must be summed up into its one number before, never pooled as if each were a run. Nor can heads be matched across runs: head 0 of one
- * seed is not head 0 of another. What is summed up must not depend on their order.
+ * Two numbers per run, such as before and after, compared within runs. The unit is the run: its heads and examples share their weights, so
+ * they must be summarised into one number per run, never pooled as if each were a run. Heads can't be matched across runs either (head 0 of
+ * one seed is not head 0 of another), so a summary must not depend on their order.
  */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
@@ -10,12 +10,12 @@ import type { Permutation, PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, critical, type Interval, must } from "./sample.ts";
 
 /**
- * The sign-flip test that paired differences are as likely to be negative as positive, each with its size given (Fisher 1935): of all 2ⁿ
- * ways to choose their signs, the share whose sum is at least as far from 0. A difference may be a vector (a run's shares of several
- * clusters, say): it is flipped whole, and the sum's Euclidean length counts; `statistic` is then that length, else the signed sum. p can't
- * be below 2 / 2ⁿ (for vectors and numbers alike): for 5 runs 0.0625, for 6 runs 0.031; `least` says what it can't be below with these
- * differences, zeros among them.
- * @throws Error for no differences, for differences of several lengths, and for one that isn't finite.
+ * The sign-flip test that paired differences are as likely to be negative as positive, given their sizes (Fisher 1935, The Design of
+ * Experiments): of all 2ⁿ choices of signs, the share whose sum is at least as far from 0. A difference may be a vector, such as a run's
+ * shares of several clusters: it is flipped as a whole, and the Euclidean length of the sum counts; `statistic` is then that length, else
+ * the signed sum. p is at least 2 / 2ⁿ, for vectors and numbers alike: for 5 runs 0.0625, for 6 runs 0.031. `least` is the bound for these
+ * differences, which zeros raise.
+ * @throws Error for no differences, differences of different lengths, one that isn't finite, and fewer than 100 draws.
  */
 export function signFlipTest(differences: readonly (number | readonly number[])[], options: PermutationOptions = {}): Permutation {
   const { seed = 0, draws = 10_000, enumerate = 100_000 } = options, action = "flip signs", n = differences.length;
@@ -32,7 +32,7 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
     rows.forEach((row, i) => row.forEach((x, d) => sum[d] += positive(i) ? x : -x));
     return Math.hypot(...sum);
   };
-  // Sums of the same differences in another order differ by rounding; they are as far out as the one seen.
+  // Sums of the same differences in another order differ by rounding; they count as equal to the observed one.
   const rounding = 1e-12 * rows.reduce((all, row) => all + Math.hypot(...row), 0), limit = Math.hypot(...sum) - rounding;
   const statistic = D === 1 ? sum[0] : Math.hypot(...sum), arrangements = 2 ** n;
   if (arrangements <= enumerate) {
@@ -53,9 +53,8 @@ export function signFlipTest(differences: readonly (number | readonly number[])[
 }
 
 /**
- * The smallest signed-rank sum of n differences (Wilcoxon) that is not exceeded with a chance of at least p, exactly; R's `qsignrank`. That
- * of lib-r-math.js 2.0.3 keeps counts of the call before, and gives wrong quantiles or never returns when n grows between two calls (8,
- * then 13).
+ * The exact p-quantile of Wilcoxon's signed-rank sum of n differences, as R's `qsignrank`. The function of lib-r-math.js 2.0.3 keeps counts
+ * of the call before: it gives wrong quantiles, or never returns, when n grows between two calls (8, then 13).
  */
 function signedRankQuantile(p: number, n: number): number {
   const ways = new Float64Array(n * (n + 1) / 2 + 1); // of choosing ranks with this sum
@@ -66,15 +65,15 @@ function signedRankQuantile(p: number, n: number): number {
   for (let sum = 0, below = 0;; sum++) if ((below += ways[sum]) >= least) return sum;
 }
 
-/** From so many differences on the signed-rank sum is taken as normal; R's `wilcox.test`. */
+/** From this many differences on, the signed-rank sum is approximated as normal, as in R's `wilcox.test`. */
 const LARGE = 50;
 
 /**
- * Where paired differences lie: the median of all their pairwise means, each with itself too (Hodges & Lehmann 1963), in their unit. The
- * interval lies between two of the ordered means, those at which the exact Wilcoxon signed-rank test turns (Tukey; R's
- * `wilcox.test(conf.int = TRUE)`); it assumes that the differences lie symmetrically. `null` where there are too few for the level: 95 %
- * needs 6, 90 % needs 5.
- * @throws Error for no differences, and for one that isn't finite.
+ * The pseudomedian of paired differences, in their unit: the median of all their pairwise means, each with itself too (Hodges & Lehmann
+ * 1963, Ann. Math. Stat.). The limits are the two ordered means at which the exact Wilcoxon signed-rank test changes its decision (R's
+ * `wilcox.test(conf.int = TRUE)`); the interval assumes a symmetric distribution. Limits are `null` for too few differences: 95 % needs 6,
+ * 90 % needs 5.
+ * @throws Error for no differences, one that isn't finite, and a level outside (0, 1).
  */
 export function pseudomedian(differences: readonly number[], level = 0.95): Interval & { readonly shift: number } {
   checkSample("estimate a shift", complete(differences));
@@ -85,15 +84,16 @@ export function pseudomedian(differences: readonly number[], level = 0.95): Inte
 }
 
 /**
- * The matched-pairs rank-biserial correlation (Kerby 2014): of the ranks of the differences' sizes, the share that positive ones hold minus
- * the share of negative ones, −1 … 1; zeros are left out, and 0 where all are (Wilcoxon).
+ * The matched-pairs rank-biserial correlation (Kerby 2014, Comprehensive Psychology), −1 … 1: rank the absolute differences; the positive
+ * differences' share of the rank sum minus the negative ones'. Zeros are left out; 0 where all are zero.
  * @throws Error for no differences, and for one not finite.
  */
 export function rankBiserial(differences: readonly number[]): number {
   checkSample("compute a rank-biserial correlation", complete(differences));
   const sizes = differences.filter((x) => x !== 0).map(Math.abs);
   if (sizes.length === 0) return 0;
-  // A size's rank is how many are smaller and half of those as large, itself among them, and a half.
+  // The rank of a size, ties sharing their mean rank: the number of smaller sizes, plus half of the equal ones (itself included), plus a
+  // half.
   const rank = (x: number) => sizes.reduce((sum, y) => sum + (y < x ? 1 : y === x ? 0.5 : 0), 0.5);
   const signed = differences.reduce((sum, x) => sum + (x === 0 ? 0 : Math.sign(x) * rank(Math.abs(x))), 0);
   return signed / (sizes.length * (sizes.length + 1) / 2);

@@ -1,42 +1,45 @@
-/** Permutation tests: p-values that hold for five runs against five, where the normal and the chi-square distribution are no guide yet. */
+/** Permutation tests: p-values that hold for five runs against five, where normal and χ² approximations don't. */
 import { Random } from "../../run/random.ts";
 import { logRank } from "./logrank.ts";
 import type { Tested } from "./multiple.ts";
 import { checkSample, choose, must, type Observation, type ObservedPair, order } from "./sample.ts";
 
-/** A number for every run of two groups. */
+/** A score for every run of two groups. */
 export interface Pair {
   readonly a: readonly number[];
   readonly b: readonly number[];
 }
 
-/** How permutations are drawn where there are too many to go through: the same options give the same p, on every machine. */
+/** How permutations are drawn where there are too many to enumerate. The same options give the same p on every machine. */
 export interface PermutationOptions {
   readonly seed?: number;
   readonly draws?: number;
-  /** The most arrangements to go through one by one. */
+  /** The most arrangements to enumerate; of more, `draws` random ones are used. */
   readonly enumerate?: number;
 }
 
 /** A permutation test. */
 export interface Permutation {
-  /** Sum of the first group's scores, less what it is on average over all arrangements. */
+  /** Sum of the first group's scores minus its mean over all arrangements. */
   readonly statistic: number;
   /** Two-sided: the share of arrangements with a statistic at least as far from 0. */
   readonly p: number;
-  /** The smallest p that these scores can give, however they are dealt: a test whose `least` lies above its threshold decides nothing. */
+  /** The smallest p that these scores can give, however they are assigned: a test whose `least` lies above its level can't reject. */
   readonly least: number;
-  /** Whether all arrangements were gone through; else p is estimated, (hits + 1) / (draws + 1), and never 0 (Phipson & Smyth 2010). */
+  /**
+   * Whether all arrangements were enumerated; else p is (hits + 1) / (draws + 1), never 0 (Phipson & Smyth 2010, Stat. Appl. Genet. Mol.
+   * Biol.).
+   */
   readonly exact: boolean;
-  /** Ways to deal the runs to the two groups, stratum by stratum. */
+  /** The number of ways to assign the runs to the two groups within strata. */
   readonly arrangements: number;
 }
 
 /**
- * The permutation test that two groups are dealt from the same, within each stratum (Fisher 1935; Pitman 1937). What is summed decides what
- * it tests: plain values give the test of means, `gehanScores` the Wilcoxon rank-sum test and Gehan's for censored times, `logRankScores`
- * the log-rank test. A stratum with one group empty says nothing, and changes nothing.
- * @throws Error unless some stratum holds both groups, and for a score that isn't finite.
+ * The permutation test that two groups have the same distribution within each stratum (Fisher 1935, The Design of Experiments; Pitman 1937,
+ * Suppl. J. R. Stat. Soc.). The scores decide what it tests: plain values give the test of means, `gehanScores` the Wilcoxon rank-sum test
+ * and Gehan's for censored times, `logRankScores` the log-rank test. Strata with an empty group are ignored.
+ * @throws Error unless some stratum has both groups, for a score that isn't finite, and for fewer than 100 draws.
  */
 export function permutationTest(strata: readonly Pair[], options: PermutationOptions = {}): Permutation {
   const both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
@@ -45,8 +48,10 @@ export function permutationTest(strata: readonly Pair[], options: PermutationOpt
 }
 
 /**
- * The same test for many sets of scores of the same runs: arrangements are drawn once, so that p-values of different scores are comparable.
+ * The same test for many sets of scores of the same runs: random arrangements are drawn only once, so p-values of different scores are
+ * comparable.
  * @param sizes runs of each group in each stratum, both above 0.
+ * @throws Error for fewer than 100 draws; the returned function throws one for a score that isn't finite.
  */
 export function permuter(
   sizes: readonly (readonly [number, number])[],
@@ -61,7 +66,7 @@ export function permuter(
     for (const x of decks.flatMap(({ scores }) => scores)) must(action, "a score", Number.isFinite(x), "must be finite", x);
     const average = total(decks.map(({ scores, taken }) => total(scores) * taken / scores.length));
     const statistic = total(strata.flatMap(({ a }) => a)) - average;
-    // Sums of the same scores in another order differ by rounding; they are as far out as the one seen.
+    // Sums of the same scores in another order differ by rounding; they count as equal to the observed one.
     const rounding = 1e-12 * total(decks.flatMap(({ scores }) => scores.map(Math.abs))), limit = Math.abs(statistic) - rounding;
     const least = extreme(decks, average, rounding) / arrangements;
     if (exact) {
@@ -84,7 +89,7 @@ export function permuter(
   };
 }
 
-/** Which places the first group gets, draw by draw: of each stratum [draws, size of the first group]. */
+/** The indices that the first group gets in each draw; for each stratum, [draws, size of the first group]. */
 function drawDeals(sizes: readonly (readonly [number, number])[], draws: number, random: Random): Uint32Array[] {
   const decks = sizes.map(([a, b]) => Array.from({ length: a + b }, (_, i) => i)), all = sizes.map(([a]) => new Uint32Array(draws * a));
   for (let i = 0; i < draws; i++) {
@@ -97,7 +102,7 @@ function drawDeals(sizes: readonly (readonly [number, number])[], draws: number,
   return all;
 }
 
-/** Arrangements whose sum lies as far from the average as any can: those with the largest scores, the smallest ones, or both. */
+/** The number of arrangements with the most extreme sums: those with the largest scores, the smallest ones, or both. */
 function extreme(
   decks: readonly { readonly scores: readonly number[]; readonly taken: number }[],
   average: number,
@@ -117,7 +122,7 @@ function extreme(
 
 const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
 
-/** The sums of all ways to take so many of the values. */
+/** The sums of all ways to take `taken` of the values. */
 function subsetSums(values: readonly number[], taken: number, from = 0): number[] {
   if (taken === 0) return [0];
   const sums: number[] = [];
@@ -127,7 +132,7 @@ function subsetSums(values: readonly number[], taken: number, from = 0): number[
   return sums;
 }
 
-/** Deals as many to the front as are taken. */
+/** Shuffles the first `taken` elements, drawn from the whole deck (partial Fisher–Yates). */
 function shuffle<T>(deck: T[], taken: number, random: Random): void {
   for (let i = 0; i < taken; i++) {
     const j = i + random.below(deck.length - i);
@@ -136,11 +141,11 @@ function shuffle<T>(deck: T[], taken: number, random: Random): void {
 }
 
 /**
- * The log-rank test of any number of groups, in its permutation form: the share of ways to deal the runs to the groups with a χ² at least
- * as large. Of two groups, `permutationTest` of their scores. With five groups of five the χ² distribution itself calls too much different.
- * Follow-up must not differ between the groups: `watchedAlike` makes it so. `least`: no p is smaller, since deals that only swap groups of
- * one size have the same χ².
- * @throws Error where `logRank` does.
+ * The log-rank test of two or more groups in its permutation form: the share of random assignments of the runs to the groups with a χ² at
+ * least as large; for two groups, `permutationTest` of their scores. With five groups of five runs, the χ² distribution itself rejects too
+ * often. The groups must have the same follow-up: see `watchedAlike`. `least` allows for assignments that only swap groups of equal size,
+ * which have the same χ².
+ * @throws Error where `logRank` does, and for fewer than 100 draws.
  */
 export function logRankPermuted(
   groups: readonly (readonly Observation[])[],
@@ -165,8 +170,9 @@ export function logRankPermuted(
 const factorial = (n: number): number => n < 2 ? 1 : n * factorial(n - 1);
 
 /**
- * For each run, how many of all are earlier minus how many are later, as far as known (Gehan 1965; Mantel 1967). The first group's sum is
- * the number of pairs in which it is later minus those in which it is earlier: Cliff's delta times both sizes.
+ * For each run, how many of all runs are earlier minus how many are later, where the order is known (Gehan 1965, Biometrika; Mantel 1967,
+ * Biometrics). The first group's sum is the number of pairs in which it is later minus those in which it is earlier: Cliff's delta times
+ * both group sizes.
  */
 export function gehanScores({ a, b }: ObservedPair): Pair {
   const all = pool(a, b);
@@ -174,8 +180,8 @@ export function gehanScores({ a, b }: ObservedPair): Pair {
 }
 
 /**
- * For each run, its event minus the hazard that both groups together had met by its time (Nelson 1969; Aalen 1978). The first group's sum
- * is its observed minus its expected events in the log-rank test.
+ * For each run, its event (0 or 1) minus the cumulative hazard of both groups together at its time (Nelson 1969, J. Qual. Technol.; Aalen
+ * 1978, Ann. Statist.). The first group's sum is its observed minus its expected events in the log-rank test.
  */
 export function logRankScores({ a, b }: ObservedPair): Pair {
   const all = pool(a, b), times = [...new Set(all.filter(({ event }) => event).map(({ time }) => time))];

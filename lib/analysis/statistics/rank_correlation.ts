@@ -1,17 +1,17 @@
-/** Whether two things go together over runs, by their ranks alone. */
+/** Rank correlation of two quantities over runs. */
 import { Random } from "../../run/random.ts";
 import { bootstrap, type BootstrapOptions } from "./compare.ts";
 import type { PermutationOptions } from "./permutation.ts";
 import { checkSample, complete, type Interval, must } from "./sample.ts";
 
-/** Spearman's rank correlation; the interval is the percentile bootstrap's over pairs, for few pairs too narrow. */
+/** Spearman's rank correlation, with its percentile-bootstrap interval over pairs, which is too narrow for few pairs. */
 export interface RankCorrelation extends Interval {
   readonly n: number;
   /** −1 … 1; `null` where all values of a side are the same. */
   readonly rho: number | null;
-  /** Two-sided, of the permutation test that they have nothing to do with each other; `null` with `rho`. */
+  /** Two-sided p of the permutation test of independence; `null` with `rho`. */
   readonly p: number | null;
-  /** The smallest p that so many pairs with these ties can give; `null` with `rho`. */
+  /** The smallest p that this many pairs with these ties can give; `null` with `rho`. */
   readonly least: number | null;
 }
 
@@ -29,8 +29,9 @@ function correlation(x: readonly number[], y: readonly number[]): number | null 
 }
 
 /**
- * Spearman's (1904) correlation of pairs of values, tested by permuting one side: all n! ways for up to eight pairs, else `draws` of them.
- * @throws Error for fewer than three pairs, sides of two lengths, and values that aren't finite.
+ * Spearman's rank correlation of pairs of values (Spearman 1904, Am. J. Psychol.), tested by permuting one side: all n! permutations for up
+ * to eight pairs, else `draws` random ones.
+ * @throws Error for fewer than three pairs, sides of different lengths, values that aren't finite, and where `bootstrap` does.
  */
 export function rankCorrelation(
   x: readonly number[],
@@ -49,11 +50,11 @@ export function rankCorrelation(
     ? Array.from(permutations(n), sizeOf)
     : [Math.abs(rho), ...Array.from({ length: draws }, () => sizeOf(random.permutation(n)))];
   const share = (limit: number) => sizes.filter((size) => size >= limit - 1e-12).length / sizes.length;
-  // Of drawn orders none but the one seen need reach the most extreme; the fewest that can is one of all.
+  // With random permutations, at least the observed order itself counts.
   const least = exact ? share(sizes.reduce((most, size) => Math.max(most, size), 0)) : 1 / sizes.length;
   const drawn = ([places]: readonly Uint32Array[]) => {
     const of = (side: readonly number[]) => ranks(Array.from(places, (i) => side[i]));
-    return correlation(of(x), of(y)) ?? 0; // a resample of one pair alone says nothing
+    return correlation(of(x), of(y)) ?? 0; // a resample of one repeated pair has no correlation
   };
   return { n, rho, p: share(Math.abs(rho)), least, ...bootstrap([n], drawn, { resamples: 2000, ...options }) };
 }

@@ -1,48 +1,49 @@
 /**
- * Where yes turns into no on a grid, without asking everywhere: a coarse lattice first, then only the places between neighbours that differ
- * (bisection, in two dimensions). Each place is asked several times, and no more once the majority is known.
+ * Finds the boundary between yes and no on a grid without asking everywhere: a coarse lattice first, then only the places between
+ * neighbours that differ (bisection in two dimensions). Each place is asked several times, but no more once the majority is known.
  */
 import { must } from "./sample.ts";
 
-/** What was answered at a place so far. */
+/** The answers at a place so far. */
 export interface Votes {
   readonly yes: number;
   readonly no: number;
 }
 
 export interface RefineOptions {
-  /** How often each place can be asked: seeds. */
+  /** How often each place can be asked: the number of seeds. */
   readonly of: number;
-  /** The edge is wanted to so many places: 1 to the next one, 2 to the next but one. A power of two. Default: 1. */
+  /** The wanted precision of the boundary, in places: 1 between neighbours, 2 between every second place. A power of two. Default: 1. */
   readonly precision?: number;
   /**
-   * The first lattice's step along both axes, a power of two; islands smaller than it may be missed. Default: a third of the longer axis.
+   * The first lattice's step along both axes, a power of two; smaller islands may be missed. Default: the largest power of two up to a
+   * third of the longer axis.
    */
   readonly stride?: number;
 }
 
 export interface Place {
-  /** The majority's answer, or that of all around it; `null` where it isn't known yet, or lies off the lattice that was asked for. */
+  /** The majority's answer, or that of all around it; `null` where it isn't known yet, or off the lattice of the wanted precision. */
   readonly verdict: boolean | null;
-  /** Whether it was asked; else, what is around it says so. */
+  /** Whether it was asked itself; else its verdict comes from its neighbours. */
   readonly asked: boolean;
 }
 
 export interface Refinement {
   /** `places[j][i]`, i along the first axis. */
   readonly places: readonly (readonly Place[])[];
-  /** What must be asked next, and how often more; empty once all is known. */
+  /** What must be asked next, and how many times more; empty once all is known. */
   readonly wanted: readonly { readonly i: number; readonly j: number; readonly more: number }[];
 }
 
 /**
- * What is known of a grid of `[columns, rows]` places from their votes, and what to ask next. It depends on the votes alone, so that a
- * refinement can be taken up at any time, and tried on a grid that was asked everywhere.
+ * What is known about a grid of `[columns, rows]` places from their votes, and what to ask next. It depends on the votes alone, so that a
+ * refinement can be resumed at any time, and tested on a grid that was asked everywhere.
  *
- * A place is decided when more than half of `of` say yes, or half or more say no; it is asked first as often as that can take at least.
- * Places of a finer lattice whose neighbours on the coarser one agree are taken to agree with them, unless a place beside them turns out
- * otherwise: so in the end both sides of every edge were asked.
- * @throws Error unless there are places, `of` is positive, and strides are powers of two.
+ * A place is decided when more than half of `of` say yes, or half or more say no; at first it is asked only as often as a decision takes at
+ * least. Places of a finer lattice whose neighbours on the coarser one agree are assumed to agree with them, unless a place beside them
+ * turns out otherwise: so in the end both sides of the whole boundary were asked.
+ * @throws Error unless columns, rows and `of` are positive whole numbers, and precision and stride powers of two.
  */
 export function refine(
   [columns, rows]: readonly [number, number],
@@ -56,7 +57,7 @@ export function refine(
   const state = Array.from({ length: rows }, () => Array.from({ length: columns }, (): Place => ({ verdict: null, asked: false })));
   const enough = { yes: Math.floor(of / 2) + 1, no: Math.ceil(of / 2) };
   const wanted: { i: number; j: number; more: number }[] = [];
-  /** Takes a place's answer from its votes, or asks for more. */
+  /** Decides a place from its votes, or asks for more. */
   const ask = (i: number, j: number) => {
     const { yes, no } = votes(i, j);
     const verdict = yes >= enough.yes ? true : no >= enough.no ? false : null;
@@ -74,7 +75,7 @@ export function refine(
         else ask(i, j);
       }
     }
-    // What was taken for granted beside something else is asked after all, until nothing is.
+    // An assumed place beside one with another verdict is asked after all, until there is none.
     for (let changed = wanted.length === 0; changed;) {
       changed = false;
       for (const [b, j] of ys.entries()) {
@@ -91,20 +92,20 @@ export function refine(
         }
       }
     }
-    // A finer lattice rests on all of the coarser one.
+    // A finer lattice needs all verdicts of the coarser one.
     if (wanted.length > 0) break;
   }
   return { places: state, wanted };
 }
 
-/** Every `step`-th place of an axis, and its last. */
+/** Every `step`-th place of an axis, and the last one. */
 function lattice(length: number, step: number): number[] {
   const at: number[] = [];
   for (let i = 0; i < length - 1; i += step) at.push(i);
   return [...at, length - 1];
 }
 
-/** The places of a lattice at or on both sides of one. */
+/** The lattice's place at `at`, or the two on either side of it. */
 function neighbours(lattice: readonly number[], at: number): number[] {
   if (lattice.includes(at)) return [at];
   const after = lattice.findIndex((place) => place > at);

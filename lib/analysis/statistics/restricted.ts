@@ -1,16 +1,16 @@
-/** Restricted means: the mean time within a horizon, what hasn't happened by then counted with the horizon. */
+/** Restricted mean times: later events count as happening at the horizon. */
 import { meanDifference } from "./compare.ts";
 import type { Tested } from "./multiple.ts";
 import { permutationTest } from "./permutation.ts";
 import { checkSample, critical, type Interval, must, type Observation } from "./sample.ts";
 
-/** By how much the first group's restricted mean lies above the second's, in the unit of the times; the interval is the difference's. */
+/** The first group's restricted mean minus the second's, in the unit of the times; the interval is that of `difference`. */
 export interface RestrictedDifference extends Interval, Tested {
   readonly means: readonly [number, number];
   readonly difference: number;
 }
 
-/** min(T, horizon) of each, in order. @throws Error where one was watched for less, so that it isn't known. */
+/** min(T, horizon) of each observation, in order. @throws Error where one is censored before the horizon. */
 function within(action: string, sample: readonly Observation[], horizon: number): number[] {
   checkSample(action, sample, 0);
   return sample.map(({ time, event }) => {
@@ -20,8 +20,8 @@ function within(action: string, sample: readonly Observation[], horizon: number)
 }
 
 /**
- * The restricted mean E[min(T, horizon)] (Irwin 1949; Royston & Parmar 2013), where nothing is censored before the horizon: then the area
- * under the Kaplan–Meier curve is the plain mean.
+ * The restricted mean E[min(T, horizon)] (Irwin 1949, J. Hyg.; Royston & Parmar 2013, BMC Med. Res. Methodol.). Nothing may be censored
+ * before the horizon: then the area under the Kaplan–Meier curve is the plain mean.
  * @throws Error for an empty sample, and for a time that is censored before the horizon.
  */
 export function restrictedMean(sample: readonly Observation[], horizon: number): number {
@@ -30,9 +30,9 @@ export function restrictedMean(sample: readonly Observation[], horizon: number):
 }
 
 /**
- * Two restricted means compared: Welch's interval of the difference, and the permutation test of the same difference. Limits are `null`
- * where neither group varies.
- * @throws Error where `restrictedMean` does, for fewer than two in a group, and for a level outside (0, 1).
+ * Two restricted means compared: Welch's interval of their difference, and a permutation test of it. Limits are `null` where neither group
+ * varies.
+ * @throws Error where `restrictedMean` does, for fewer than two observations in a group, and for a level outside (0, 1).
  */
 export function restrictedDifference(
   a: readonly Observation[],

@@ -1,6 +1,6 @@
 /**
- * Imported before lib-r-math.js, whose logger reads `localStorage`. Deno keeps that in a file of its cache, and where this can't be opened,
- * as on a full disk, reading throws: then nothing is stored there instead.
+ * Imported before lib-r-math.js, whose logger reads `localStorage`. Deno keeps it in a file of its cache; where that file can't be opened,
+ * as on a full disk, reading throws. Then an empty `localStorage` takes its place.
  */
 try {
   globalThis.localStorage?.getItem("");

@@ -1,19 +1,19 @@
 /**
- * Survival curves of censored times, with what is read off them: medians. The conventions are those of R's package
- * `survival` (Therneau), so that its users find their numbers; where they leave a choice, the choice is named.
+ * Survival curves of censored times, and quantiles read off them. The conventions are those of R's package `survival` (Therneau), so that
+ * results agree; where they leave a choice, the choice is named.
  */
 import { checkSample, critical, type Interval, must, type Observation } from "./sample.ts";
 
 /** The curve from one time (of an event or a censoring) until the next; times and standard errors in the unit of the sample. */
 export interface CurvePoint extends Interval {
   readonly time: number;
-  /** Observations still watched just before `time`; those that end at `time` are among them. */
+  /** Observations still at risk just before `time`, including those that end at `time`. */
   readonly atRisk: number;
   readonly events: number;
   readonly censored: number;
-  /** Share without the event after `time`. */
+  /** The estimated share without the event after `time`, 0 … 1. */
   readonly survival: number;
-  /** Greenwood's (1926); `null` once `survival` is 0, where it isn't defined. */
+  /** Greenwood's standard error (1926, The Natural Duration of Cancer); `null` once `survival` is 0, where it isn't defined. */
   readonly standardError: number | null;
 }
 
@@ -26,10 +26,10 @@ export interface SurvivalCurve {
 }
 
 /**
- * The product-limit estimate (Kaplan & Meier 1958). Where events and censorings share a time, the events come first. The pointwise interval
- * is S^exp(±z·se(ln S)/ln S), the log-log one of Kalbfleisch & Prentice (1980), R's `conf.type = "log-log"`: it stays within 0 and 1 and
- * holds its level in small samples (Borgan & Liestøl 1990). Its limits are `null` where S is 1 or 0: Greenwood's variance says nothing
- * there.
+ * The product-limit estimate (Kaplan & Meier 1958, JASA). Where events and censorings share a time, the events come first. The pointwise
+ * interval is S^exp(±z·se(ln S)/ln S), the log-log interval of Kalbfleisch & Prentice (1980, The Statistical Analysis of Failure Time
+ * Data), R's `conf.type = "log-log"`: it stays within 0 and 1 and holds its level in small samples (Borgan & Liestøl 1990, Scand. J.
+ * Stat.). Its limits are `null` where S is 1 or 0, where Greenwood's variance is 0 or undefined.
  * @throws Error for an empty sample, for a time that is negative or not finite, and for a level outside (0, 1).
  */
 export function kaplanMeier(sample: readonly Observation[], level = 0.95): SurvivalCurve {
@@ -61,10 +61,10 @@ export function kaplanMeier(sample: readonly Observation[], level = 0.95): Survi
   return { n: sample.length, events: sample.filter(({ event }) => event).length, level, points };
 }
 
-/** Rounding makes 1 − ½ reached by products miss ½ by some 10⁻¹⁶; R's tolerance, √ε. */
+/** A product that should be ½ misses it by some 10⁻¹⁶; R's tolerance, √ε. */
 const FLAT = 1.5e-8;
 
-/** The first time at which `value` is down to `target`; where it stays exactly there for a while, the middle of that while. */
+/** The first time at which `value` is at most `target`; where it stays exactly there for a while, the middle of that time. */
 function reached(points: readonly CurvePoint[], target: number, value: (point: CurvePoint) => number | null): number | null {
   const below = points.flatMap((point) => {
     const y = value(point);
@@ -75,15 +75,15 @@ function reached(points: readonly CurvePoint[], target: number, value: (point: C
   return next ? (below[0].time + next.time) / 2 : below[0].time;
 }
 
-/** A quantile of the time, with its interval; `null` where the curve, or the band's limit, isn't down to it. */
+/** A quantile of the time, with its interval; `null` where the curve, or the band's limit, doesn't reach it. */
 export interface TimeQuantile extends Interval {
   readonly time: number | null;
 }
 
 /**
- * The time by which a share `p` has had the event: 0.5 is the median. Where the curve runs flat at 1 − p, the middle of the flat, as in a
- * plain sample's median; a flat that lasts to the end counts from its start (R's `print.survfit`). The interval holds the times at which
- * the pointwise band holds 1 − p (Brookmeyer & Crowley 1982).
+ * The time by which a share `p` has had the event: 0.5 is the median. Where the curve is flat at 1 − p, the middle of the flat part, as in
+ * a plain sample's median; a part that is flat to the end counts from its start (R's `print.survfit`). The interval holds the times at
+ * which the pointwise band contains 1 − p (Brookmeyer & Crowley 1982, Biometrics).
  * @throws Error unless 0 < p < 1.
  */
 export function timeQuantile({ points }: SurvivalCurve, p = 0.5): TimeQuantile {

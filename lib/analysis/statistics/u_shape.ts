@@ -1,6 +1,6 @@
 /**
- * Whether more of something helps at first and then harms: times along a setting that are shortest in the middle. Above the critical ratio,
- * does excess capacity delay grokking?
+ * A test for a U shape: times along a setting that are shortest in the middle. Above the critical ratio, does excess capacity delay
+ * grokking?
  */
 import { laterAtEnd, type LaterOptions } from "./later_at_end.ts";
 import type { Tested } from "./multiple.ts";
@@ -12,7 +12,7 @@ export interface Timed {
   readonly times: readonly Observation[];
 }
 
-/** An end of the setting's range against the value at which times are shortest. */
+/** An end of the setting's range compared with the value at which times are shortest. */
 export interface Arm extends Tested {
   readonly x: number;
   /** Runs at the end and at the best value, and how many of them had the event. */
@@ -20,19 +20,21 @@ export interface Arm extends Tested {
   readonly events: readonly [number, number];
   /** Mean time until the event or until tau at the end, minus that at the best value. */
   readonly difference: number;
-  /** The one mean as a multiple of the other. */
+  /** The mean at the end divided by that at the best value. */
   readonly ratio: number;
-  /** As many times as long as at the best value the end takes at least, by the test that `p` is of; `null` where it says nothing. */
+  /**
+   * Lower bound of how many times as long the end takes as the fastest value, by the test of `p`; `null` where the samples are too small.
+   */
   readonly atLeast: number | null;
-  /** Of the test that the end takes no longer than any other value. */
+  /** p of the test that the end takes no longer than any other value. */
   readonly p: number;
   readonly least: number;
 }
 
 export interface UShape {
   /**
-   * `u`: both ends take longer than the best value. `rises`, `falls`: only the largest, only the smallest value does. `none`: neither is
-   * shown to.
+   * `u`: both ends are shown to take longer than some other value. `rises`: only the largest value is. `falls`: only the smallest is.
+   * `none`: neither is.
    */
   readonly verdict: "u" | "rises" | "falls" | "none";
   /** The value with the shortest mean. */
@@ -42,17 +44,16 @@ export interface UShape {
   readonly largest: Arm | null;
   /** By value, ascending. */
   readonly means: readonly { readonly x: number; readonly mean: number; readonly n: number; readonly events: number }[];
-  /** Where means are cut off: up to where all runs were watched. */
+  /** The horizon of the means: the time up to which all runs were watched. */
   readonly tau: number;
   readonly n: number;
 }
 
 /**
- * Both ends of the range, each tested against the other values (`laterAtEnd`), which allows for the best of them having been looked up; a U
- * takes both. This is Simonsohn's (2018) demand on a U, an effect on each side with its own test, without his lines: times are censored,
- * and few values stand on either side.
- * @param groups at each value that is to count, those above the critical one, say, the runs' times, censored where they were watched no
- * longer.
+ * Tests each end of the range against the other values (`laterAtEnd`), which allows for choosing the best of them from the data; a U needs
+ * both. An effect on each side with its own test is what Simonsohn (2018, "Two lines", AMPPS) demands of a U; his regression lines are left
+ * out, since times are censored and few values lie on either side.
+ * @param groups the runs' times at each value of the setting that is to count, such as those above the critical one.
  * @throws Error for fewer than two values, the same value twice, an empty sample, and times that are negative or not finite.
  */
 export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: LaterOptions = {}): UShape {

@@ -3,6 +3,7 @@
  * the workers are busy becomes one job: every run's whole program, so that a worker takes a run and doesn't wait for the others.
  */
 import type { Part, Queue, Timing } from "../executor.ts";
+import { useLargePages } from "../machine.ts";
 import type { ListName } from "../op.ts";
 import { encode, type Record } from "./records.ts";
 import { MOST_PAGES, PAGE, type Threads } from "./threads.ts";
@@ -91,6 +92,7 @@ export class CpuQueue<Name extends string = ListName> implements Pick<Queue, "wr
       if (error instanceof RangeError) return null;
       throw error;
     }
+    useLargePages(memory);
     return new CpuQueue(lists, where, runs, threads, await threads.attach(memory), memory);
   }
 

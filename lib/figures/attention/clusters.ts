@@ -1,7 +1,4 @@
-/**
- * Which patterns the heads have over training: the share of each cluster of patterns, one panel per layer, with the clusters' means as the
- * key.
- */
+/** The patterns of heads over training: the share of each cluster of patterns, one panel per layer, with the clusters' means as the key. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -28,7 +25,8 @@ import { type ClusteringOptions, type PatternClusters, patternClusters, shares }
 export type ClusterFigureOptions = AttentionFigureOptions & ClusteringOptions;
 
 /**
- * The share of each cluster over training, one panel per layer, all runs together. `clusters`, where they have been found already.
+ * The share of each cluster over training, one panel per layer, all runs together.
+ * @param clusters computed from the runs unless given.
  * @throws Error where there is no run or one without readings, runs differ in their model, and where `patternClusters` does.
  */
 export function clusterFigure(
@@ -52,16 +50,16 @@ export function clusterFigure(
   });
 }
 
-/** Pixels between two places at which a timeline is drawn. */
+/** Pixels between two points of a timeline. */
 const COLUMN = 2;
 
-/** Steps at places evenly spaced along the axis. */
+/** Steps evenly spaced along the axis. */
 function columns({ type, domain }: StepScale): number[] {
   const n = Math.floor((WIDTH - MARGIN.left - MARGIN.right) / COLUMN), [from, to] = domain;
   return range(n + 1).map((i) => type === "log" ? from * (to / from) ** (i / n) : from + (to - from) * i / n);
 }
 
-/** What the clusters up to each one take together, [k + 1], from 0 to 1. */
+/** Cumulative shares of the clusters, [k + 1], from 0 to 1. */
 const stacked = (all: readonly number[]) => all.reduce((sums, share) => [...sums, sums.at(-1)! + share], [0]);
 
 function layerPanel(runs: readonly AttentionRun[], clusters: PatternClusters, layer: number, x: StepScale, L: number) {
@@ -85,10 +83,10 @@ function layerPanel(runs: readonly AttentionRun[], clusters: PatternClusters, la
   });
 }
 
-/** Columns that a number takes to either side, and the least share that holds it. */
+/** Columns that a number takes on either side, and the smallest share that fits it. */
 const HALF = 6, HOLDS = 0.12;
 
-/** The number of each cluster, where it is thickest over the width of a number, and no edge of a phase stands. */
+/** The number of each cluster, placed where its band is thickest over the width of a number, away from the edges of phases. */
 function numbers(k: number, steps: readonly number[], stacks: readonly (readonly number[])[], edges: readonly number[]): Plot.Markish[] {
   const free = range(steps.length).slice(HALF, -HALF).filter((i) =>
     edges.every((edge) => edge < steps[i - HALF] || edge > steps[i + HALF])
@@ -107,7 +105,7 @@ function numbers(k: number, steps: readonly number[], stacks: readonly (readonly
   });
 }
 
-/** Words on the light ones of `KINDS` are dark. */
+/** Text is dark on the light ones of `KINDS`. */
 const wordOn = (c: number) => [1, 3, 5, 7].includes(c % KINDS.length) ? INK : "white";
 
 /** The clusters' means with their names, in columns. */
@@ -139,10 +137,13 @@ function keyPanel(runs: readonly AttentionRun[], { centroids, names, counts, que
   ]);
 }
 
-/** Changes of a share below this are none to speak of. */
+/** Smaller changes of a share count as hardly any. */
 const SLIGHT = 0.03;
 
-/** Which pattern gains most between memorising (else the first reading) and the last reading, over all layers. */
+/**
+ * The finding: the pattern whose share of heads, over all layers, changes most between memorising (else the first reading) and the last
+ * reading.
+ */
 export function clusterFinding(runs: readonly AttentionRun[], clusters: PatternClusters): string {
   const { memorised } = medianEdges(runs), first = Math.min(...runs.map(({ readings }) => readings[0].step));
   const last = Math.max(...runs.map(({ readings }) => readings.at(-1)!.step)), { L } = sizesOf(runs);

@@ -12,15 +12,15 @@ import { headEntropies, type HeadEntropy } from "../../analysis/attention/course
 import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface EntropyOptions extends AttentionFigureOptions {
-  /** Which of the runs. Default: the one that groks at the median step. */
+  /** The seed of the run to draw. Default: the run that groks at the median step. */
   readonly seed?: number;
-  /** The queries whose entropy is meant. Default: those that the output head reads. */
+  /** The queries whose entropy is drawn. Default: those that the output head reads. */
   readonly queries?: readonly number[];
 }
 
 /**
- * The entropy of each head of one run, one panel per layer. @throws Error where there is no run, one without readings, none with the seed
- * asked for, and for queries without a choice.
+ * The entropy of each head of one run, one panel per layer. @throws Error where there is no run, one without readings, none with the given
+ * seed, and for queries that see only one key.
  */
 export function entropyFigure(runs: readonly AttentionRun[], { seed, queries, task, title, ...options }: EntropyOptions = {}): Figure {
   checkRuns(runs);
@@ -64,10 +64,10 @@ function layerPanel(run: AttentionRun, heads: readonly HeadEntropy[], at: string
   });
 }
 
-/** An entropy has fallen where it is lower by so much, as a share of the most possible. */
+/** The smallest change that counts as a fall or rise, as a share of the largest possible entropy. */
 const FALLEN = 0.05;
 
-/** In how many heads entropy falls after memorising, and in which most. */
+/** The finding: in how many heads entropy falls or rises after memorising, and in which one most. */
 export function entropyFinding(run: AttentionRun, heads: readonly HeadEntropy[] = headEntropies(run)): string {
   const since = edgesOf(run).memorised ?? run.readings[0].step, when = edgesOf(run).memorised === null ? "" : " after memorising";
   const moved = heads.map(({ layer, head, points }) => {

@@ -1,4 +1,4 @@
-/** Attention while a network learns, as a film: a slider over the readings, in a notebook's output and in a page made of it. */
+/** Attention during training as a film: a slider over the readings, in a notebook's output and on a page made from it. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -32,16 +32,16 @@ import { bands } from "../../analysis/runs/bands.ts";
 import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface FilmOptions extends AttentionFigureOptions {
-  /** Which of the runs. Default: the one that groks at the median step. */
+  /** The seed of the run to show. Default: the run that groks at the median step. */
   readonly seed?: number;
-  /** Frames at most; readings are dense where accuracy moves, so there it runs slower. Default: 60. */
+  /** The most frames. Readings are dense where accuracy changes, so the film is slower there. Default: 60. */
   readonly frames?: number;
 }
 
 /**
  * The attention of every head of one run, reading by reading, with its accuracies: a slider over the readings, and a button that plays
- * them. Where no scripts are run it shows a still, the phases side by side. @throws Error where there is no run, one without readings, none
- * with the seed asked for, and for less than two frames.
+ * them. Without scripts it shows a still with the phases. @throws Error where there is no run, one without readings, none with the given
+ * seed, and for fewer than two frames.
  */
 export function attentionFilm(
   runs: readonly AttentionRun[],
@@ -73,7 +73,10 @@ export function attentionFilm(
   return movable({ still, data: reel, start: player });
 }
 
-/** Left of the maps, between them at least and at most, above the first; a square's side at most, and all rows of maps together. */
+/**
+ * Pixels: left of the maps, the smallest and largest gap between them, above the first; the largest side of a square, and the largest
+ * height of all maps together.
+ */
 const LEFT = 92, GAPS = [12, 44], ABOVE = 46, CELL = 30, LARGEST = 250;
 
 function mapsOf(run: AttentionRun, mean: ArrayLike<number>): { heat: HeatMap[]; height: number } {
@@ -144,7 +147,7 @@ function momentWords(run: AttentionRun, step: number): string {
   return `Step ${count(step)} · ${phaseAt(edgesOf(run), step)}${known}`;
 }
 
-/** A byte for each square that a frame has, in their order. */
+/** One byte per square of a frame, in the order of `heatMarks`. */
 function squares(run: AttentionRun, heat: readonly HeatMap[]): number[] {
   const { T } = sizesOf([run]), causal = run.spec.model.mask === "causal";
   return heat.flatMap(({ pattern }) =>

@@ -1,4 +1,4 @@
-/** The attention of every head of one network at one step: a layer below the other, its heads side by side. */
+/** The attention of every head of one network at one step: one row per layer, its heads side by side. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import type * as Plot from "@observablehq/plot";
@@ -10,7 +10,7 @@ import { type HeatMap, heatMarks, pixelPanel, shadeKey, tokenMarks, words } from
 
 const LEFT = 28, HEAD = 40, GAP = 16, BELOW = 26;
 
-/** @param mean the mean pattern, [L, H, T query, T key]. */
+/** @param mean the mean pattern, [L, H, T, T] by layer, head, query and key. @param width pixels. */
 export function headsPanel(spec: RunSpec, mean: ArrayLike<number>, width: number): Panel {
   const sizes = attentionSizes(spec), { L, H, T } = sizes, options = { tokens: tokenNames(spec.model.tokens), mask: spec.model.mask };
   const cell = Math.max(6, Math.min(30, Math.floor((width - LEFT - GAP * H) / (H * T)))), side = cell * T, row = side + BELOW + 10;

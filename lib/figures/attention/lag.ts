@@ -1,6 +1,6 @@
 /**
- * Does attention change before, with or after validation accuracy? When half of either change is done, run by run, and at which lag their
- * speeds agree.
+ * Does attention change before, with or after validation accuracy? The steps at which half of each change is done, run by run, and the lag
+ * at which their speeds agree best.
  */
 import * as Plot from "@observablehq/plot";
 import { correlationBand, type SignalPair, type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
@@ -18,9 +18,8 @@ export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOpt
 }
 
 /**
- * One row per run: when half of the change of attention is done, and half of that of validation accuracy; the result over runs is in the
- * title. Below, the correlation of their speeds at each lag, where two runs or more allow for it. @throws Error where there is no run or
- * one without readings.
+ * One row per run: when half of attention's change is done, and half of validation accuracy's; the title gives the result over runs. Below,
+ * with two or more grokked runs, the correlation of their speeds at each lag. @throws Error where there is no run or one without readings.
  */
 export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptions = {}): Figure {
   checkRuns(runs);
@@ -42,7 +41,7 @@ const ATTENTION = KINDS[0];
 
 const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
 
-/** The runs that the verdict leaves out. */
+/** A sentence about the runs that the verdict leaves out. */
 function leftOut({ never, undated }: LagSummary): string {
   const some = (n: number, what: string) => (n > 0 ? [`${n} ${what}`] : []);
   const words = [...some(never, "not grokked in its steps"), ...some(undated, "without a clear change")];

@@ -25,13 +25,13 @@ import { type PhasePattern, phasePatterns } from "../../analysis/attention/cours
 import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface PatternOptions extends Pick<AttentionFigureOptions, "task" | "title"> {
-  /** Which of the runs. Default: the one that groks at the median step. */
+  /** The seed of the run to draw. Default: the run that groks at the median step. */
   readonly seed?: number;
 }
 
 /**
- * The mean attention of every head of one run, phase by phase. Of one run, because the heads of two can't be matched: head 0 of one may do
- * what head 3 of the other does. @throws Error where there is no run, one without readings, and none with the seed asked for.
+ * The mean attention of every head of one run, phase by phase. Only one run, because heads can't be matched across runs: head 0 of one may
+ * do what head 3 of another does. @throws Error where there is no run, one without readings, and none with the given seed.
  */
 export function patternFigure(runs: readonly AttentionRun[], { seed, task, title }: PatternOptions = {}): Figure {
   checkRuns(runs);
@@ -47,13 +47,13 @@ export function patternFigure(runs: readonly AttentionRun[], { seed, task, title
   });
 }
 
-/** What is blank, and what the loss doesn't see. */
+/** Sentences on blank squares, and on rows that don't reach the output. */
 const seen = ({ spec: { model } }: AttentionRun) =>
   `${model.mask === "causal" ? " Blank: what a query can't see." : ""}${
     model.pooling === "last" ? ` Of the last layer only the row ${model.tokens.split(" ").at(-1)} reaches the output.` : ""
   }`;
 
-/** Layers side by side, as many as there is room for. */
+/** Layers in rows, as many side by side as fit. */
 function bands(run: AttentionRun): number[][] {
   const { L, H } = sizesOf([run]), side = Math.max(1, Math.floor(10 / H));
   return range(Math.ceil(L / side)).map((band) => range(L).slice(band * side, (band + 1) * side));
@@ -98,10 +98,13 @@ function bandPanel(run: AttentionRun, shown: readonly PhasePattern[], layers: re
 const stretch = ({ from, to }: Phase) => (to === null ? `from step ${count(from)}` : `steps ${count(from)}–${count(to)}`);
 const some = (n: number, noun: string) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
-/** Changes below this distance (of 1) are none to speak of. */
+/** Smaller changes (`patternDistance`, 0 … 1) count as hardly any. */
 const SLIGHT = 0.05;
 
-/** Which head changes most after memorising (or from the first phase to the last), where the output head reads, and from what to what. */
+/**
+ * The finding: which head changes most after memorising (else since the first phase), at the queries that the output head reads, and from
+ * which pattern to which.
+ */
 export function patternFinding(run: AttentionRun, shown: readonly PhasePattern[] = phasePatterns(run)): string {
   const sizes = sizesOf([run]), { L, H, T } = sizes, { mask } = run.spec.model, tokens = tokensOf(run.spec), last = shown.at(-1)!;
   const before = shown.find(({ name }) => name === "memorised") ?? shown[0];

@@ -1,23 +1,25 @@
 /**
- * What a film of attention does in a page: the script of a `movable` figure, so it uses nothing from outside of itself but what a browser
- * has.
+ * The player of an attention film on a page: the script of a `movable` figure, so it may use nothing from outside but the browser's API.
  */
 import type { PageElement } from "../html.ts";
 
-/** What a film's page has to know. */
+/** The data of a film. */
 export interface Reel {
-  /** One frame as SVG. Its squares are `[aria-description=attention] rect`, its cursor is `now`, its words are `moment`. */
+  /**
+   * One frame as SVG. Found by aria-description: the squares by `[aria-description=attention] rect`, the cursor by `now`, the words by
+   * `moment`.
+   */
   readonly svg: string;
   readonly title: string;
-  /** A byte a square of a frame, frame by frame, in base64. */
+  /** One byte per square, frame by frame, in base64; 255 is a weight of 1. */
   readonly weights: string;
-  /** The colour of a weight of 1; of 0 it is white. */
+  /** The RGB colour of a weight of 1, 0 … 255; a weight of 0 is white. */
   readonly full: readonly number[];
-  /** Of each frame: where the cursor stands, in pixels, and what is said of it. */
+  /** For each frame, the cursor's position in pixels, and the words above it. */
   readonly frames: readonly { readonly x: number; readonly words: string }[];
 }
 
-/** As much of a page's elements as the player needs beyond what others do. */
+/** The DOM members that the player needs beyond those of `PageElement`. */
 interface Part extends PageElement {
   value: string;
   readonly isConnected: boolean;
@@ -26,7 +28,7 @@ interface Part extends PageElement {
   querySelectorAll(selector: string): ArrayLike<Part>;
 }
 
-/** Covers what an element holds with the film and its controls, in a tree of its own that a page's styles don't reach. */
+/** Replaces an element's content by the film and its controls, in a shadow tree that the page's styles don't reach. */
 export function player(element: PageElement, { svg, title, weights, full, frames }: Reel): void {
   const host = element as Part, root = host.attachShadow({ mode: "open" });
   root.innerHTML = `<style>

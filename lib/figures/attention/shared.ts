@@ -1,4 +1,4 @@
-/** What the figures of attention share: the runs, the edges of their phases, panels over steps, and patterns as heat maps. All pure. */
+/** Shared parts of the attention figures: checks of the runs, the edges of their phases, panels over steps, and patterns as heat maps. */
 // @ts-types="@types/d3-array"
 import { range } from "d3-array";
 import * as Plot from "@observablehq/plot";
@@ -14,13 +14,13 @@ import { count, percent } from "../../analysis/words.ts";
 import { typicalRun } from "../../analysis/runs/groups.ts";
 
 export interface AttentionFigureOptions extends StepOptions {
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** Throws unless there are runs of one model, each with readings. */
+/** @throws Error unless there are runs, all of one model, each with at least `least` readings. */
 export function checkRuns(runs: readonly AttentionRun[], least = 1): void {
   const action = "draw attention";
   must(action, "the number of runs", runs.length > 0, "must be at least 1", runs.length);
@@ -30,7 +30,7 @@ export function checkRuns(runs: readonly AttentionRun[], least = 1): void {
   }
 }
 
-/** `x − y mod 23, trained on 70 % of all pairs. Seed 3, which groks at the median step of 8 seeds; heads can't be matched across seeds.` */
+/** `x − y mod 23, trained on 70 % of all pairs. Seed 3, the median of 8 by grokking: heads can't be matched across seeds.` */
 export function ofOne(run: AttentionRun, runs: readonly AttentionRun[], task = about([run]).task): string {
   const which = runs.length === 1
     ? "."
@@ -40,10 +40,12 @@ export function ofOne(run: AttentionRun, runs: readonly AttentionRun[], task = a
   return `${task ? `${task}. ` : ""}Seed ${run.spec.seed}${which}`;
 }
 
-/** `Layer 1 head 2`, counted from 0 as tensors are. */
+/** `layer 1 head 2`, counted from 0 as in tensors. */
 export const headName = (layer: number, head: number) => `layer ${layer} head ${head}`;
 
-/** Kinds by colour, distinct for every common colour blindness; neighbours differ in grey too. `text` is dark enough for words. */
+/**
+ * Colours for kinds, distinct under all common forms of colour blindness; neighbours differ in grey too. `text` is dark enough for text.
+ */
 export const KINDS = [
   { color: "#4a1466", text: "#4a1466" },
   { color: "#56b4e9", text: "#1c6f9f" },
@@ -56,7 +58,7 @@ export const KINDS = [
 ] as const;
 const KIND_DASHES = ["none", "7 3", "2 2.5", "9 3 2 3"] as const;
 
-/** The line of the i-th of some kinds: eight colours, four dashes. */
+/** The line style of the i-th kind: eight colours, four dashes. */
 export const kindLine = (name: string, i: number): Line => {
   return { name, ...KINDS[i % KINDS.length], dash: KIND_DASHES[i % KIND_DASHES.length], width: 2 };
 };
@@ -67,7 +69,10 @@ const EDGE_LINES = {
   generalised: VALIDATION,
 } as const;
 
-/** The median steps at which the phases of these runs begin; a phase that half of them never saw, or that has no length, has none. */
+/**
+ * The median steps at which the phases of these runs begin; `null` for a phase that half of the runs don't reach, and for a transition of
+ * length 0.
+ */
 export function medianEdges(runs: readonly AttentionRun[]) {
   const all = runs.map(edgesOf), at = (edge: keyof typeof EDGE_LINES) => medianStep(all.map((edges) => edges[edge]));
   const steps = { memorised: at("memorised"), transition: at("transition"), generalised: at("generalised") };
@@ -75,7 +80,7 @@ export function medianEdges(runs: readonly AttentionRun[]) {
   return steps;
 }
 
-/** An upright line where each phase begins, named above the frame where that is asked for. */
+/** A vertical line where each phase begins; with `named`, labelled above the frame. */
 export function edgeMarks(
   steps: ReturnType<typeof medianEdges>,
   scale: StepScale,
@@ -100,7 +105,7 @@ export function edgeMarks(
   ]);
 }
 
-/** Words of these widths along a line, each as near to its place as the others and the ends of the line let it be: their middles. */
+/** Places labels of these widths along a line without overlap, each as close to its position `at` as possible. @returns their middles. */
 export function spread(words: readonly { readonly at: number; readonly width: number }[], from: number, to: number): number[] {
   const middles = words.map(({ at, width }) => Math.max(from + width / 2, Math.min(to - width / 2, at)));
   for (let i = 1; i < words.length; i++) middles[i] = Math.max(middles[i], middles[i - 1] + (words[i - 1].width + words[i].width) / 2);
@@ -118,14 +123,15 @@ export interface TimePanel extends Stand {
   readonly label: string;
   readonly edges: ReturnType<typeof medianEdges>;
   readonly marks: readonly Plot.Markish[];
-  /** Whether the edges stand over the marks, which fill the panel. */
+  /** Whether the phases' edges are drawn over the marks, for marks that fill the panel. */
   readonly over?: boolean;
-  /** Lines that are named at their ends, right of the frame: at which value each ends. */
+  /** Lines to name right of the frame, each with the value at which it ends. */
   readonly names?: readonly { readonly line: Line; readonly end: number }[];
 }
 
 export const SHARES = { domain: [0, 1.03], ticks: [0, 0.25, 0.5, 0.75, 1], format: (share: number) => percent(share) } as const;
 
+/** Draws a panel over steps, with the edges of phases and the names of lines. */
 export function timePanel({ x, y, label, edges, marks, over = false, names = [], height, place }: TimePanel): Panel {
   const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
   const said = topmost && Object.values(edges).some((step) => step !== null),
@@ -134,7 +140,7 @@ export function timePanel({ x, y, label, edges, marks, over = false, names = [],
     [low, high] = y.domain;
   const pixel = (value: number) => top + (height - top - bottom) * (high - value) / (high - low);
   const ends = names.toSorted((a, b) => b.end - a.end).map(({ line, end }) => {
-    // What is too wide for the margin goes onto lines of its own.
+    // A name too wide for the margin is broken at its spaces.
     const text = textWidth(line.name, 12.5, true) > MARGIN.right - 6 ? line.name.replaceAll(" ", "\n") : line.name;
     return { line, text, at: pixel(end), width: 15 * text.split("\n").length };
   });
@@ -162,19 +168,19 @@ export function timePanel({ x, y, label, edges, marks, over = false, names = [],
   });
 }
 
-/** Full colour of a weight of 1: dark in grey, too. */
+/** The RGB colour of a weight of 1, dark in grey too. */
 export const FULL = [0x3d, 0x0c, 0x5c] as const;
-/** A weight's colour, from white at 0. */
+/** The colour of a weight, 0 … 1; 0 is white. */
 export const shade = (weight: number): string =>
   `rgb(${FULL.map((full) => Math.round(255 + Math.max(0, Math.min(1, weight)) * (full - 255))).join(",")})`;
 
-/** A pattern as squares: at pixels of its panel, rows are queries. */
+/** A pattern drawn as squares at a pixel position of its panel; rows are queries. */
 export interface HeatMap {
   /** [queries, T]. */
   readonly pattern: ArrayLike<number>;
   readonly left: number;
   readonly top: number;
-  /** Pixels of a weight's square. */
+  /** The side of a weight's square, in pixels. */
   readonly cell: number;
 }
 
@@ -194,7 +200,7 @@ export const pixelPanel = (height: number, marks: readonly Plot.Markish[], width
     marks: [...marks],
   });
 
-/** The squares of some heat maps in a panel of pixels, map by map, row by row; what a causal mask hides has none. */
+/** The squares of heat maps in a panel of pixels, map by map, row by row; without those that a causal mask hides. */
 export function heatMarks(maps: readonly HeatMap[], { tokens: { length: T }, mask, queries = range(T) }: HeatOptions): Plot.Markish[] {
   const squares = maps.flatMap(({ pattern, left, top, cell }) =>
     queries.flatMap((query, row) =>
@@ -210,7 +216,7 @@ export function heatMarks(maps: readonly HeatMap[], { tokens: { length: T }, mas
   })];
 }
 
-/** Names of keys below a heat map, of queries left of it; none where the squares are too small for words. */
+/** Names of keys below a heat map, or of queries left of it; none where the squares are too small for text. */
 export function tokenMarks(map: HeatMap, { tokens, queries = range(tokens.length) }: HeatOptions, at: "below" | "left"): Plot.Markish[] {
   const { left, top, cell } = map, fontSize = Math.min(12, Math.max(9.5, cell * 0.62));
   if (cell < 11) return [];
@@ -226,7 +232,7 @@ export function tokenMarks(map: HeatMap, { tokens, queries = range(tokens.length
   ];
 }
 
-/** Weights from 0 to 1 in five squares, with words, that end at x. */
+/** The colour key, weights from 0 to 1 in five squares with text; `end` is its right edge. */
 export const shadeKey = (end: number, y: number): Plot.Markish[] => [
   Plot.rect([0, 0.25, 0.5, 0.75, 1], {
     ...{ x1: (_, i) => end - 12 - 14 * (5 - i), x2: (_, i) => end - 12 - 14 * (4 - i), y1: () => y - 6, y2: () => y + 6 },

@@ -1,5 +1,5 @@
 /**
- * How specialised heads are over training: measures of a layer, which don't depend on the order of its heads, as medians and bands over the
+ * How specialised heads are over training: measures per layer, which don't depend on the order of its heads, as medians and bands over
  * seeds.
  */
 // @ts-types="@types/d3-array"
@@ -29,11 +29,11 @@ const NAMES: Readonly<Record<LayerMeasure, string>> = {
 export interface SpecialisationFigureOptions extends AttentionFigureOptions {
   /** The queries that are measured. Default: those that the output head reads. */
   readonly queries?: readonly number[];
-  /** A panel each. Default: how much heads differ, prefer positions, and look at the example. */
+  /** The measures, one panel each. Default: how much heads differ, prefer positions, and depend on the example. */
   readonly measures?: readonly LayerMeasure[];
 }
 
-/** One measure of one layer, median and middle half of the runs. */
+/** One measure of one layer, median and quartiles over the runs. */
 const band = (courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
   bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
 
@@ -59,8 +59,8 @@ export function specialisationFigure(
 }
 
 /**
- * One measure, one panel per layer, one line per group: operations that are learnt beside one that can't be, say.
- * @throws Error where a group has no run, groups differ in their model, and where `specialisation` does.
+ * One measure, one panel per layer, one line per group: for example operations that are learnt, and one that can't be.
+ * @throws Error where a group has no run, runs differ in their model, and where `specialisation` does.
  */
 export function specialisationByGroup(
   groups: readonly AttentionGroup[],
@@ -102,16 +102,16 @@ interface Lines {
   readonly edges: ReturnType<typeof medianEdges>;
   readonly i: number;
   readonly n: number;
-  /** The largest value of all panels on one scale. Default: the panel's own. */
+  /** The largest value of all panels that share a scale. Default: that of the panel itself. */
   readonly most?: number;
-  /** Median steps of grokking, of groups. */
+  /** Median grokking steps of groups. */
   readonly moments?: readonly { readonly line: Line; readonly step: number }[];
 }
 
 function linesPanel({ lines, x, label, edges, i, n, moments = [], most: given }: Lines): Panel {
   const drawn = lines.map(({ line, bands }) => ({ line, bands: thin(bands.filter(({ step }) => step >= x.domain[0]), x.pixel) }));
   const most = Math.max(0.05, given ?? Math.max(...drawn.flatMap(({ bands }) => bands.map(({ high }) => high))));
-  // All measures go from 0 to 1; a small one is drawn on a scale of its own.
+  // All measures run from 0 to 1; small ones get a smaller scale.
   const domain = most > 0.5 ? SHARES.domain : [0, 1.06 * most] as const, every = ticks(...domain, "linear");
   return timePanel({
     ...{ x, label, edges, height: i === n - 1 ? 196 : 176, place: n === 1 ? "only" : i === 0 ? "first" : i === n - 1 ? "last" : "middle" },
@@ -133,11 +133,13 @@ function linesPanel({ lines, x, label, edges, i, n, moments = [], most: given }:
 const median = (values: readonly number[]) => medianOf(values) ?? NaN;
 const short = (measure: LayerMeasure) => NAMES[measure].split(/[:,]/)[0];
 
-/** The measure of a layer at a run's last reading until a step, `null` where it has none. */
+/** The measure of a layer at a run's last reading up to a step (else its first reading); `null` where it has no value. */
 const valueAt = (course: LayerCourse, layer: number, measure: LayerMeasure, step: number) =>
   (course.findLast((reading) => reading.step <= step) ?? course[0]).layers[layer][measure];
 
-/** How the measure goes, layer by layer, from memorising (else the first reading) to the last: medians over the runs. */
+/**
+ * The finding: how the measure changes in each layer from memorising (else the first reading) to the last reading, medians over the runs.
+ */
 export function specialisationFinding(
   runs: readonly AttentionRun[],
   courses: readonly LayerCourse[],
@@ -155,7 +157,7 @@ export function specialisationFinding(
   return `${short(measure)} ${verb} ${list(moves.map(({ words }) => words))} ${all ? "after memorising" : "during training"}`;
 }
 
-/** The groups with the most and the least of the measure at their last readings, mean over layers, medians over runs. */
+/** The finding: the groups with the largest and the smallest value at their last readings, means over layers, medians over runs. */
 function groupFinding(groups: readonly AttentionGroup[], courses: readonly (readonly LayerCourse[])[], measure: LayerMeasure): string {
   const ranked = groups.map(({ name }, g) => {
     const values = courses[g].flatMap((course) => {

@@ -7,9 +7,9 @@ import { timesTo } from "../../analysis/runs/times.ts";
 import { capital } from "../../analysis/words.ts";
 
 /**
- * One panel per value of x, in it one curve per value of y; the other way round where y has more than `MOST_GROUPS`. Cells of which no run
- * has begun have no curve.
- * @throws Error where `surfaceOf` does, and where both settings have more values than that.
+ * One panel per value of x, with one curve per value of y; the other way round where y has more than `MOST_GROUPS` values. Cells without a
+ * started run have no curve.
+ * @throws Error where `surfaceOf` does, and where both settings have more than `MOST_GROUPS` values.
  */
 export function survivalByCell(
   runs: readonly BoardRun[],
@@ -30,5 +30,5 @@ export function survivalByCell(
   );
 }
 
-/** A name for the margin: `decay`; of a ratio both sides, for its last word alone is another setting: `d / p`. */
+/** A short name for the margin: the last word, `decay`; a ratio keeps both sides, `d / p`. */
 const short = (name: string) => name.includes(" / ") ? name.replace("d_model", "d") : name.split(" ").at(-1);

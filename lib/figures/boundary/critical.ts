@@ -13,22 +13,22 @@ import { capital, list } from "../../analysis/words.ts";
 import { type CriticalRow, criticalRowsOf } from "../../analysis/boundary/critical.ts";
 
 export interface CriticalFigureOptions extends Omit<SurfaceAxes, "map"> {
-  /** Of the intervals. Default: 0.95. */
+  /** Level of the intervals. Default: 0.95. */
   readonly level?: number;
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
 const ROW = 52, TOP = 34, RIGHT = 176, BOTTOM = 48;
-/** Circles of the tries below the line of a row, the interval above it. */
+/** Vertical positions in a row: the circles of the tries, and the interval (y points up). */
 const TRIES = -0.2, INTERVAL = 0.16;
 
 /**
- * One row per value of the one setting: circles at the values of the other, in stronger colour where more networks grok; above them where
- * half would, with its interval; an arrow where that lies beyond the values tried.
- * @throws Error where `surfaceOf` does, and where no row has two values that are done.
+ * One row per value of y: circles at the values of x, more strongly coloured where more networks grok; above them the value at which half
+ * would grok, with its interval; an arrow where the interval goes beyond the figure.
+ * @throws Error where `surfaceOf` does, and where no row has two values with all runs done.
  */
 export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigureOptions = {}): Figure {
   const { level = 0.95, task = taskOf(runs), title, ...axes } = options;
@@ -145,7 +145,7 @@ function wordOf({ course, crossings, grokked, n }: CriticalRow): string {
     .join("\n");
 }
 
-/** Where the critical value is, and whether it moves. */
+/** The finding: where the critical value lies, and whether it depends on the other setting. */
 function finding(rows: readonly CriticalRow[], surface: Surface): string {
   const { names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0"), ratio = bound(names.x);
@@ -161,7 +161,7 @@ function finding(rows: readonly CriticalRow[], surface: Surface): string {
       return course === "all" ? `Every network groks at every ${ratio}` : `No network groks at any ${ratio}`;
     }
   }
-  // Beyond the figure, of a critical value only one end of the interval is known.
+  // Of a critical value beyond the values tried, only one limit of the interval is known.
   const known = rows.flatMap(({ course, crossings: [only], y }) => {
     const place = only?.x ?? only?.high ?? only?.low ?? null;
     if (course !== "rises" || place === null) return [];

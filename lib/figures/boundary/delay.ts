@@ -1,5 +1,5 @@
 /**
- * Whether excess capacity delays grokking: steps against the ratio of capacity to task, for each weight decay, and the ends against the
+ * Does excess capacity delay grokking? Grokking steps against d_model / p for each weight decay, and the largest value compared with the
  * best.
  */
 import { spaced } from "../scale.ts";
@@ -14,23 +14,23 @@ import { capital, count, list } from "../../analysis/words.ts";
 import { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
 
 export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** The axis goes beyond the values by this factor. */
+/** The axis extends beyond the values by this factor. */
 const EDGE = 1.18;
-/** Pixels between two seeds of a value, unless the values lie too close. */
+/** Pixels between two seeds of a value; fewer where the values lie too close. */
 const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
 
 /**
- * One panel per value of the one setting: a dot where a seed grokked, an open triangle where it was watched so long and had not; a line
- * through the mean steps (within what was watched) from the first value at which most grok, with the best marked; and what the largest
- * value costs against it.
- * @throws Error where `surfaceOf` does, and where there is no such row.
+ * One panel per value of y: a dot at each seed's grokking step, an open triangle at the last step watched of a seed that hasn't grokked; a
+ * line through the mean steps (restricted to the steps watched) from the first value at which most grok, with the best marked; and how much
+ * longer the largest value takes.
+ * @throws Error where `surfaceOf` does, and where no value of y has such a line.
  */
 export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {}): Figure {
   const { x = RATIO, y = DECAY, task = taskOf(runs), title } = options;
@@ -117,7 +117,7 @@ function armWord({ largest, holm }: DelayRow, say: (x: number) => string): strin
 const signed = (steps: number) => `${steps < 0 ? "−" : "+"}${count(Math.abs(steps))}`;
 const digits = (factor: number) => String(Number(factor.toPrecision(2)));
 
-/** Where the largest takes longer than the best, where that isn't shown, and where so few seeds can't show it. */
+/** The finding: where the largest value takes longer than the best, where that isn't shown, and where so few seeds can't show it. */
 function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
   const shown = rows.filter(differs), not = rows.filter((row) => !shown.includes(row));
@@ -134,7 +134,7 @@ function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
     where = `at ${ends.length === 1 ? "" : "the largest "}${names.x} ${ends.length === 1 ? ends[0] : ""}`;
   const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map(digits);
   const range = ratios[0] === ratios[ratios.length - 1] ? ratios[0] : `${ratios[0]} to ${ratios[ratios.length - 1]}`;
-  // Ranks may tell what means can't.
+  // The rank test may show a difference although the ratio of means is at most 1.
   const much = ratios.every((ratio) => Number(ratio) > 1)
     ? `it takes ${range} times as long as at the best`
     : "it takes longer than at the best";

@@ -1,4 +1,4 @@
-/** Where memorisation gives way to generalisation: when networks grok over two settings, and the line beyond which most don't. */
+/** The phase boundary: when networks grok over two settings, and the line beyond which most don't. */
 import * as Plot from "@observablehq/plot";
 import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales } from "../map_cells.ts";
 import { about } from "../runs.ts";
@@ -11,21 +11,21 @@ import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "../
 import { capital, count } from "../../analysis/words.ts";
 
 export interface BoundaryMapOptions extends SurfaceAxes {
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** Where the median is none, because not half of the runs grok. */
+/** The colour of cells without a median, where fewer than half of the runs grok. */
 const NEVER = "#ececec";
 const TOP = 34, BOTTOM = 48, RIGHT = 16;
 
 /**
- * One cell per pair of values: the darker, the sooner half of its networks grok, grey where they don't; in it the median step, and how many
- * grok. A line separates the cells in which most networks grok from those in which they don't. In a search for that line (`map`), cells
- * that weren't trained have a mark for what their neighbours say about them.
- * @param runs of both settings and all seeds, those not begun among them.
+ * One cell per pair of values: the darker, the sooner half of its networks grok, and grey where they don't; with the median step, and how
+ * many grok. A line separates the cells in which most networks grok from the others. With the `map` of a search for that line, marks show
+ * the answer for cells that weren't trained.
+ * @param runs of all pairs of values and all seeds, including those that haven't begun.
  * @throws Error where `surfaceOf` does.
  */
 export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: BoundaryMapOptions = {}): Figure {
@@ -92,10 +92,10 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
 const UNDER = { frameAnchor: "bottom", lineAnchor: "top", fill: FAINT } as const;
 const CENTRE = { x: ({ i }: { i: number }) => i + 0.5, y: "j" } as const;
 
-/** What was learned, as the runs' specs say it. */
+/** The task from the runs' specs; empty where it differs. */
 export const taskOf = (runs: readonly BoardRun[]) => about(runs.map((run) => ({ ...run, metrics: [] }))).task ?? "";
 
-/** The edges between cells of which one groks and the other doesn't. */
+/** The edges between neighbouring cells of which one groks and the other doesn't. */
 function borders({ cells }: Surface) {
   const differ = (a: SurfaceCell, b: SurfaceCell | undefined) => b && a.groks !== null && b.groks !== null && a.groks !== b.groks;
   return cells.flatMap((row, j) =>

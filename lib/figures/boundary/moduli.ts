@@ -1,4 +1,4 @@
-/** Grokking steps of several moduli: against the width, against width over modulus, and with steps times the modulus. */
+/** Grokking steps of several moduli: against d_model, against d_model / p, and as steps × p. */
 import * as Plot from "@observablehq/plot";
 import { keyMargin, keyMarks } from "../group_key.ts";
 import { TRIANGLE } from "../sweep_marks.ts";
@@ -10,27 +10,27 @@ import { contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { capital, count, shortNumber } from "../../analysis/words.ts";
 
 export interface ModuliOptions {
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
-/** From the smallest modulus to the largest: they differ in lightness, too. */
+/** From the smallest modulus to the largest; they differ in lightness too. */
 const COLORS = ["#f0a202", "#d55e00", "#b0388c", "#5b3f9e", "#10316b"];
-/** A median of fewer seeds isn't drawn. */
+/** Medians of fewer seeds aren't drawn. */
 const FEW = 3;
 const TOP = 46, LOW = 268, HIGH = 330;
 
-/** A place with what is drawn of it. */
+/** A modulus and width with its colour and outcomes. */
 interface Drawn extends ModulusPlace {
   readonly color: string;
   readonly outcomes: readonly Outcome[];
 }
 
 /**
- * Three panels, of the same runs. Above: steps against d_model, and against d_model / p. Below: steps × p against d_model / p. Dots are
- * seeds, lines run through the medians, an open triangle was watched so long and hadn't grokked.
+ * Three panels of the same runs. Above: steps against d_model, and against d_model / p. Below: steps × p against d_model / p. Dots are
+ * seeds, lines connect medians, open triangles mark the last step watched of runs that haven't grokked.
  * @throws Error where there are fewer than two moduli.
  */
 export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title }: ModuliOptions = {}): Figure {
@@ -55,7 +55,7 @@ export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), t
   });
 }
 
-/** The largest modulus beside the smallest at equal width over modulus, in steps and in steps × p. */
+/** The finding: the largest modulus compared with the smallest at equal d_model / p, in steps and in steps × p. */
 function finding(places: readonly ModulusPlace[], primes: readonly number[]): string {
   const least = primes[0], most = primes[primes.length - 1];
   const [plain, scaled] = [false, true].map((times) =>

@@ -1,22 +1,19 @@
-/**
- * A scene in space as SVG, seen from any side: faces, lines and marks in a box with three axes. Its drawing runs here and in a reader's
- * page alike.
- */
+/** A 3D scene as SVG, seen from any side: faces, lines and marks in a box with three axes. The same code draws it here and on a page. */
 
-/** Across, back and up, each −1 … 1. */
+/** To the right, to the back and upwards, each −1 … 1. */
 export type Point = readonly [x: number, y: number, z: number];
 
-/** What hides, and is hidden by, what lies behind it. */
+/** A shape; nearer shapes hide those behind them. */
 export interface Shape {
   /** `dot` and `flag` (an open triangle) have one point, `line` two or more. */
   readonly kind: "face" | "line" | "dot" | "flag";
   readonly points: readonly Point[];
   readonly fill?: string;
-  /** Default: as it is filled. */
+  /** Default: `fill`. */
   readonly stroke?: string;
   readonly width?: number;
   readonly dash?: string;
-  /** Said where the pointer rests on it. */
+  /** A tooltip. */
   readonly says?: string;
 }
 
@@ -26,28 +23,28 @@ export interface Axis {
 }
 
 export interface Scene {
-  /** Pixels: of the picture, in whose middle the box lies, and of 1. */
+  /** Pixels: the picture, with the box in its middle, and the length of one unit. */
   readonly size: { readonly width: number; readonly height: number };
   readonly scale: number;
   readonly axes: { readonly x: Axis; readonly y: Axis; readonly z: Axis };
-  /** Flat on the floor: drawn first. */
+  /** Shapes on the floor, drawn first. */
   readonly floor: readonly Shape[];
   readonly shapes: readonly Shape[];
   readonly colors: { readonly ink: string; readonly faint: string; readonly grid: string };
 }
 
-/** Radians: around the upright axis, and how far from above it is seen, 0 … π/2. */
+/** Radians: the rotation around the vertical axis, and the elevation of the viewer, 0 (from the side) … π/2 (from above). */
 export interface View {
   readonly azimuth: number;
   readonly tilt: number;
 }
 
-/** A polygon after d3-3d has turned it. */
+/** A polygon after its rotation by d3-3d. */
 interface Turned extends Array<{ readonly projected: { readonly x: number; readonly y: number } }> {
   readonly centroid: { readonly x: number; readonly y: number; readonly z: number };
 }
 type Vertex = { x: number; y: number; z: number };
-/** As much of d3-3d as this needs. */
+/** The part of d3-3d's API that is used here. */
 interface Turner {
   (polygons: Vertex[][]): Turned[];
   rotateX(angle: number): Turner;
@@ -57,8 +54,8 @@ interface Turner {
 }
 
 /**
- * The scene as the content of an SVG group. Its text goes into pages, so it uses nothing from around it.
- * @param polygons3D d3-3d's.
+ * The scene as the content of an SVG group. The function's text goes into pages, so it can't use anything from outside.
+ * @param polygons3D d3-3d's function of that name.
  */
 export function drawScene(scene: Scene, { azimuth, tilt }: View, polygons3D: () => Turner): string {
   const { axes, colors, floor, shapes, size: { width, height } } = scene, HEIGHT = 0.72; // of the box, half of it

@@ -2,8 +2,8 @@ import { count, list } from "../../analysis/words.ts";
 import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 
 /**
- * At one y, where along x most networks grok: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`; `everywhere`, `nowhere`, or in several
- * stretches.
+ * The values of x at which most networks grok, in one row: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`, `everywhere`, `nowhere`, or
+ * `in 2 separate stretches`.
  */
 export function stretches(row: readonly SurfaceCell[], say: (x: number) => string): string {
   const known = row.filter(({ groks }) => groks !== null);
@@ -21,8 +21,8 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
 }
 
 /**
- * Where rows with networks that hadn't grokked were watched for different times, how long: `; watched for 20,000 to 200,000 steps`; else
- * nothing.
+ * `; watched for 20,000 to 200,000 steps`, where rows with networks that haven't grokked were watched for different numbers of steps; else
+ * empty.
  */
 export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
   const rows = cells.map((row) => Math.max(0, ...row.filter(({ grokked, runs }) => grokked < runs).map(({ watched }) => watched ?? 0)))
@@ -31,7 +31,7 @@ export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
   return rows.length > 1 && least < most ? `; watched for ${count(least)} to ${count(most)} steps` : "";
 }
 
-/** Where most networks grok, in one sentence. */
+/** The finding: where most networks grok. */
 export function surfaceFinding(surface: Surface): string {
   const { cells, names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
@@ -54,7 +54,7 @@ export function surfaceFinding(surface: Surface): string {
     );
     return `Most networks grok ${parts.join(", ")}${rest}`;
   }
-  // Where most grok from the first value on, the border may lie below it.
+  // Where most grok from the smallest value on, the boundary may lie below it.
   const least = cells[0][0].x;
   const froms = at.flatMap(({ y, where }) => {
     if (where === "everywhere") return [{ y, from: least, words: `${say.x(least)} or less` }];

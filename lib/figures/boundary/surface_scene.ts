@@ -1,4 +1,4 @@
-/** The surface over two settings as a scene: faces and dots above the map of where networks grok. */
+/** The surface over two settings as a scene: faces and dots above a map of where networks grok. */
 import type { Point, Scene, Shape, View } from "./scene.ts";
 import { shadesOf, STEP_LINE } from "../shades.ts";
 import { FAINT, INK, ticks, VALIDATION, WIDTH } from "../theme.ts";
@@ -6,28 +6,28 @@ import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 import { capital, count } from "../../analysis/words.ts";
 
 const HEIGHT = 455, SCALE = 142, GRID = "#dcdcdc", GREY = "#ececec", STEM = "#b0b0b0";
-/** What is only known to be later than the steps watched. */
+/** The look of faces that are only known to lie above the steps watched. */
 const LATER = { fill: "rgba(150,150,150,0.28)", stroke: "none" } as const;
 /**
- * Faces and lines are parted into pieces no longer than this along either setting: so the colour follows the height, and what is nearer
- * hides the rest.
+ * The longest piece of faces and lines along either setting; longer ones are divided, so that the colour follows the height, and nearer
+ * pieces hide those behind them.
  */
 const PIECE = 0.2;
 const partsOf = (length: number) => Math.ceil(Math.abs(length) / PIECE - 1e-6);
-/** With more triangles than this, their stems would hide the rest. */
+/** With more triangles than this, their stems would hide the surface, and are left out. */
 const STEMS = 24;
 
-/** Thousandths are enough. */
+/** A point, rounded to thousandths. */
 const point = (x: number, y: number, z: number): Point => [x, y, z].map((at) => Math.round(1000 * at) / 1000) as unknown as Point;
 
-/** −1 … 1: by the logarithm where all values are positive, else evenly apart. */
+/** Positions of the values, −1 … 1: logarithmic where all are positive, else evenly spaced. */
 function placesOf(values: readonly number[]): number[] {
   const at = values.map((value, i) => (values[0] > 0 ? Math.log(value) : i)), last = at[at.length - 1];
   return at.map((place) => 2 * (place - at[0]) / (last - at[0]) - 1);
 }
 
 type Placed = SurfaceCell & { readonly i: number; readonly j: number };
-/** Where cells, and the steps above them, lie in the box. */
+/** Positions in the box: of cells along x and y, and of steps along z. */
 interface Box {
   readonly u: readonly number[];
   readonly v: readonly number[];
@@ -67,10 +67,10 @@ export function sceneOf({ xs, ys, cells, names, say }: Surface): Scene {
   };
 }
 
-/** Most of its networks have been watched, and have not grokked. */
+/** Whether most of a cell's own networks were watched and haven't grokked. */
 const late = ({ asked, groks, median, watched }: SurfaceCell) => asked && groks === false && median === null && watched !== null;
 
-/** Grey where most networks don't grok, and the line around that. */
+/** Grey tiles where most networks don't grok, and the boundary line. */
 function floorOf(all: readonly Placed[], cells: Surface["cells"], { u, v }: Box): Shape[] {
   const [edgesX, edgesY] = [u, v].map((at) => [-1, ...at.slice(1).map((place, i) => (place + at[i]) / 2), 1]);
   const tile = ({ i, j }: Placed): Point[] => {
@@ -92,12 +92,15 @@ function floorOf(all: readonly Placed[], cells: Surface["cells"], { u, v }: Box)
 }
 
 /**
- * How high the surface lies above a cell: at its median, or at the step up to which most were watched without grokking; `null` where
- * neither is known.
+ * The step at which the surface lies above a cell: its median, or the step up to which most of its networks were watched without grokking;
+ * `null` without either.
  */
 const heightOf = (cell: SurfaceCell | undefined): number | null => cell?.median ?? (cell && late(cell) ? cell.watched : null);
 
-/** Between four neighbours, in parts whose colour follows the height; grey and see-through where one of them is only known to be later. */
+/**
+ * Faces between four neighbours, in pieces whose colour follows the height; grey and transparent where a neighbour is only known to be
+ * later.
+ */
 function facesOf(cells: Surface["cells"], { u, v, up }: Box, color: (step: number) => string): Shape[] {
   const faces: Shape[] = [];
   for (let j = 0; j + 1 < v.length; j++) {
@@ -121,7 +124,7 @@ function facesOf(cells: Surface["cells"], { u, v, up }: Box, color: (step: numbe
   return faces;
 }
 
-/** Lines between neighbours, in parts, so that what hides a part doesn't hide the whole. */
+/** Lines between neighbours, in pieces, so that each can be hidden separately. */
 function wires(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Box): Shape[] {
   return all.flatMap((cell) =>
     [[cell.i + 1, cell.j], [cell.i, cell.j + 1]].flatMap(([k, l]): Shape[] => {
@@ -135,7 +138,7 @@ function wires(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Bo
   );
 }
 
-/** A dot at each median, a triangle where most were watched without grokking; on a stem where it isn't part of the surface. */
+/** A dot at each median, a triangle where most were watched without grokking; with a stem where it isn't part of the surface. */
 function marksOf(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: Box, says: (cell: SurfaceCell) => string): Shape[] {
   const few = all.filter(late).length <= STEMS;
   return all.flatMap((cell): Shape[] => {
@@ -150,7 +153,7 @@ function marksOf(all: readonly Placed[], cells: Surface["cells"], { u, v, up }: 
   });
 }
 
-/** Of the views from the four corners, the one that has what is high at the back. */
+/** Of the views from the four corners, the one with the high parts at the back. */
 export function goodView({ shapes }: Scene): View {
   const tops = shapes.filter(({ kind }) => kind === "dot" || kind === "flag").map(({ points: [top] }) => top);
   const back = (azimuth: number) => tops.reduce((sum, [x, y, z]) => sum + z * (x * Math.sin(azimuth) + y * Math.cos(azimuth)), 0);

@@ -1,5 +1,5 @@
-/** The surface over two settings as a body in space that a reader can turn: how late networks grok, above the map of where they do. */
-// Its file for pages is the same module; importing the package makes Deno fetch both.
+/** The surface over two settings as a 3D figure that a reader can turn: how late networks grok, above a map of where they grok. */
+// Importing the package makes Deno fetch its build for pages too, which is read below.
 import { polygons3D } from "d3-3d";
 import { fileURLToPath } from "node:url";
 import type { RenderFunction } from "@observablehq/plot";
@@ -14,17 +14,17 @@ import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "../
 import { count } from "../../analysis/words.ts";
 
 export interface SurfaceViewOptions extends SurfaceAxes {
-  /** What was learned; by default as the runs' specs say it. */
+  /** The task, for the subtitle. Default: from the runs' specs. */
   readonly task?: string;
-  /** Instead of the finding. */
+  /** Replaces the finding as the title. */
   readonly title?: string;
 }
 
 /**
- * Upwards the median step of grokking, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most networks
- * don't grok, an open triangle stands at the step until which they were watched, and the surface there is grey: it lies at least so high.
- * Drag, or use the arrow keys, to turn it; Home brings it back. Where no script runs it is a picture.
- * @param runs of both settings and all seeds, those not begun among them.
+ * The vertical axis is the median grokking step, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most
+ * networks don't grok, an open triangle stands at the step up to which they were watched, and the surface is grey: it lies at that height
+ * or above. Dragging or the arrow keys turn it, Home resets it. Without scripts it is a still picture.
+ * @param runs of all pairs of values and all seeds, including those that haven't begun.
  * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell has been watched.
  */
 export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: SurfaceViewOptions = {}): MovableFigure {
@@ -71,7 +71,7 @@ export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), ti
   return movable({ still, data: { scene, view, label: still.title }, start: turnable, library });
 }
 
-/** Part of the page: the pointer, or the arrow keys, turn the scene. */
+/** Runs on the page: turns the scene by pointer and arrow keys. The function's text goes into the page, comments included. */
 function turnable(
   root: PageElement,
   { scene, view, label }: { readonly scene: Scene; readonly view: View; readonly label: string },
@@ -128,7 +128,7 @@ function turnable(
   });
 }
 
-/** When soonest and when last, and where that is. */
+/** The finding: the settings with the earliest and the latest median step. */
 function finding({ cells, names, say }: Surface): string {
   const bound = (words: string) => words.replaceAll(" ", "\u00a0");
   const place = ({ x, y }: SurfaceCell) => `${bound(`${names.x} ${say.x(x)}`)} and ${bound(`${names.y} ${say.y(y)}`)}`;

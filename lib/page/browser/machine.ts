@@ -26,6 +26,9 @@ export function sharesMemory(): boolean {
   }
 }
 
+/** A browser chooses the pages of its memory by itself. */
+export const useLargePages = (): boolean => false;
+
 /** A thread of the processor engine; where the page isn't isolated, the calling thread stands in, and there can be one. */
 export const startThread = (): Thread => globalThis.crossOriginIsolated ? workerThread() : ownThread();
 

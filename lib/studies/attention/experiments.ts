@@ -1,16 +1,16 @@
 /**
- * Attention through grokking: the AI-Scientist's second seed, with what it lacks: heads kept apart, a fixed probe set, and as many seeds as
- * a test over seeds needs (with five, no sign-flip test can fall below p = 0.06).
+ * Attention during grokking: seed 002 of the AI-Scientist's template, plus what it lacks: separate heads, a fixed probe set, and enough
+ * seeds for a test over seeds (with five, a sign-flip test can't give p below 0.06).
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import { CAPACITY_OPERATIONS } from "../capacity/experiments.ts";
 
 const seeds = range(10);
 
-/** Readings close enough to date a change: every twentieth part further, and wherever an accuracy moves. */
+/** Readings close enough to date a change: each about 5 % further in steps, and wherever an accuracy changes. */
 const attention = { perDecade: 48 };
 
-/** The template, exact, on its four operations. */
+/** The exact settings of the template, on its four operations. */
 export const ATTENTION: Experiment = {
   name: "attention",
   question: "Does attention reorganise before, with or after the jump in validation accuracy?",
@@ -19,10 +19,10 @@ export const ATTENTION: Experiment = {
 };
 
 /**
- * In small, for two cores, with the settings of `capacity_in_small`: two layers of width 32 instead of 128, modulo 31 instead of 97, 70 %
- * of the pairs instead of half, batches of 128 draws instead of 512, learning rate 5e-3 instead of 1e-3, weight decay 0.25 instead of 0.5;
- * 4000 updates instead of 7500. Instead of the permutations, whose pairs are no fewer at any modulus, random answers are the task that
- * can't be generalised.
+ * A small version for two cores, with the settings of `capacity_in_small`: two layers of width 32 instead of 128, modulo 31 instead of 97,
+ * 70 % of the pairs instead of half, batches of 128 draws instead of 512, learning rate 5e-3 instead of 1e-3, weight decay 0.25 instead of
+ * 0.5; 4000 updates instead of 7500. Permutations don't get fewer with the modulus, so here random answers are the task that can't be
+ * generalised.
  */
 const IN_SMALL = {
   model: { layers: 2, dModel: 32, heads: 4 },
@@ -42,7 +42,7 @@ export const ATTENTION_IN_SMALL: Experiment = {
 /** A study, in full or in small. */
 export interface AttentionStudy {
   readonly experiment: Experiment;
-  /** What all its runs have in common, for the subtitles of figures. */
+  /** The task of all its runs, for the subtitles of figures. */
   readonly task: string;
 }
 

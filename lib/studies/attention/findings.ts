@@ -1,7 +1,4 @@
-/**
- * What the study of attention asks of its runs: levels of a measure at a moment, operations and layers held against each other, phases, and
- * lags.
- */
+/** Results of the attention study: levels of a measure at a moment, comparisons of operations and layers, phases, and lags. */
 import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../../analysis/attention/change.ts";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
@@ -19,10 +16,10 @@ import { datedRun, type DatingOptions } from "../../analysis/attention/dated.ts"
 import { medianStep } from "../../analysis/runs/times.ts";
 import type { LayerMeasure } from "../../analysis/attention/courses.ts";
 
-/** Its first reading, the first moments after memorising, the last ones. */
+/** `start`: a run's first reading; `memorised`: `justAfter` memorising; `end`: `lastMoments`. */
 export type Instant = "start" | "memorised" | "end";
 
-/** The readings of a run at a moment; `null` where it wasn't seen. */
+/** The window of a moment in a run; `null` where the run didn't reach it. */
 function windowAt(run: AttentionRun, instant: Instant): Window | null {
   const steps = run.readings.map(({ step }) => step);
   if (instant === "end") return lastMoments(steps);
@@ -32,8 +29,8 @@ function windowAt(run: AttentionRun, instant: Instant): Window | null {
 }
 
 /**
- * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings, and over the layers where none is
- * named. `null` where the moment wasn't seen, or the measure has no value.
+ * A measure of a run at a moment, at the queries that the output head reads: its mean over the readings of that moment, and over all layers
+ * unless one is given. `null` where the run didn't reach the moment, or the measure has no value.
  */
 export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Instant, layer?: number): number | null {
   const window = windowAt(run, instant);
@@ -48,18 +45,21 @@ export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Insta
 
 const readOut = (run: AttentionRun) => courseOf(run.readings, sizesOf([run]), { queries: readQueries(run.spec) });
 
-/** How far the attention that is read out came, from the first reading to the last moments: `patternDistance`, 0 … 1. */
+/**
+ * How far the attention at the queries that the output head reads has moved, from the first reading to the last moments: `patternDistance`,
+ * 0 … 1.
+ */
 export function changeOf(run: AttentionRun): number {
   const course = readOut(run);
   return patternDistance(meanPattern(course, windowAt(run, "start")!), meanPattern(course, windowAt(run, "end")!), course.T);
 }
 
-/** Moments at which a transition is looked at. */
+/** How many evenly spaced moments a transition is resampled at. */
 const MOMENTS = 9;
 
 /**
- * How much the attention that is read out wanders during the transition: what it goes beyond the straight way, as a share of its path, 0 …
- * 1; at nine moments, so that runs that were read more often don't wander more. `null` where the transition wasn't seen.
+ * How much the attention at these queries wanders during the transition: 1 − `directness` of its path, 0 … 1, at `MOMENTS` moments, so that
+ * more readings don't count as more wandering. `null` where the run has no complete transition.
  */
 export function wanderOf(run: AttentionRun): number | null {
   const { transition, generalised } = edgesOf(run), last = run.readings.at(-1)!.step;
@@ -73,20 +73,20 @@ export const decadesBehind = (run: AttentionRun, options: DatingOptions = {}): n
 
 const numbers = (runs: readonly AttentionRun[], of: (run: AttentionRun) => number | null) => runs.flatMap((run) => of(run) ?? []);
 
-/** A number of each run: the first group's against every other group's. */
+/** One number per run: the first group compared with every other group. */
 export function against(of: string, first: AttentionGroup, others: readonly AttentionGroup[], value: (run: AttentionRun) => number | null) {
   return others.map(({ name, runs }): Contrast<Values> => {
     return { of, first: first.name, second: name, strata: [{ a: numbers(first.runs, value), b: numbers(runs, value) }] };
   });
 }
 
-/** One of two numbers of each run. */
+/** One of two numbers per run, with its name. */
 export interface Side {
   readonly name: string;
   readonly of: (run: AttentionRun) => number | null;
 }
 
-/** Two numbers of each run, a contrast a group; runs that lack one are left out. */
+/** Two numbers per run compared within runs, one contrast per group; runs that lack a number are left out. */
 export function withinRuns(groups: readonly AttentionGroup[], first: Side, second: Side): Contrast<Values>[] {
   return groups.map(({ name, runs }) => {
     const both = runs.flatMap((run) => {
@@ -97,7 +97,7 @@ export function withinRuns(groups: readonly AttentionGroup[], first: Side, secon
   });
 }
 
-/** The groups that most of their runs generalised in, and the others. */
+/** The groups in which most runs grokked, and the others. */
 export function learned(groups: readonly AttentionGroup[]): { readonly learned: AttentionGroup[]; readonly failed: AttentionGroup[] } {
   const { true: learned = [], false: failed = [] } = Object.groupBy(
     groups,
@@ -106,12 +106,12 @@ export function learned(groups: readonly AttentionGroup[]): { readonly learned: 
   return { learned, failed };
 }
 
-/** Phases that follow each other, by their places in `PHASES`. */
+/** Pairs of consecutive phases, as indices into `PHASES`. */
 const STEPS = [[0, 1], [1, 2], [2, 3]] as const;
 
 /**
- * Of each layer, whether its attention changes where one phase ends and the next begins by more than it drifts: `phaseSeparation`, between
- * the phases against within, run by run.
+ * For each layer, whether its attention changes more between two consecutive phases than it drifts within them: both values of
+ * `phaseSeparation`, run by run.
  */
 export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
   return STEPS.flatMap(([before, after]) =>
@@ -130,23 +130,26 @@ export function phaseSteps({ name, runs }: AttentionGroup): Contrast<Values>[] {
   );
 }
 
-/** What heads do in two phases that follow each other. */
+/** How heads differ between two consecutive phases. */
 export interface PhaseDistance extends Corrected {
   readonly name: string;
   readonly from: string;
   readonly to: string;
   /** Runs with readings in both. */
   readonly n: number;
-  /** Jensen–Shannon distance of the shares of the heads in each cluster, means over runs, 0 … 1. */
+  /** Jensen–Shannon distance between the two phases' shares of heads in each cluster, means over runs, 0 … 1. */
   readonly occupancy: number;
-  /** Of the runs' differences of these shares, by flipping the signs of whole runs. */
+  /** p of the sign-flip test of the runs' differences in these shares; each run is flipped as a whole. */
   readonly p: number;
-  /** Wasserstein-1 distance of the heads' entropies, all readings of all runs together, as a share of the most possible entropy. */
+  /**
+   * Wasserstein-1 distance between the heads' entropies, pooled over all readings of all runs, in shares of the largest possible entropy.
+   */
   readonly entropy: number;
 }
 
 /**
- * How far phases are from the next: in which patterns heads are, and how even their attention is. `clusters` of each group, in their order.
+ * How far consecutive phases are apart, in the heads' patterns and in their entropies. `clusters` holds those of each group, in the order
+ * of the groups.
  */
 export function phaseDistances(groups: readonly AttentionGroup[], clusters: readonly PatternClusters[]): PhaseDistance[] {
   const found = groups.flatMap(({ name, runs }, g) => {
@@ -166,7 +169,7 @@ export function phaseDistances(groups: readonly AttentionGroup[], clusters: read
   return corrected(found);
 }
 
-/** Phase by phase, the share of a run's heads in each cluster, and the entropies of all its heads; `null` where it has no reading. */
+/** For each phase, the share of a run's heads in each cluster, and the entropies of all its heads; `null` for a phase without a reading. */
 function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }: PatternClusters) {
   const { mask } = run.spec.model, sizes = sizesOf([run]), known = phases(edgesOf(run));
   const steps = new Map(run.readings.map((reading) => [reading.step, reading]));
@@ -183,10 +186,12 @@ function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }
   });
 }
 
-/** When attention changes, over the runs of a group: by the dates of the two changes, and by their speeds. */
+/** When attention changes relative to accuracy, over the runs of a group: by the halfway steps of the two changes, and by their speeds. */
 export interface GroupLag extends LagSummary {
   readonly name: string;
-  /** The lag at which the speeds of the two agree best, in decades of steps; `null` for fewer than two runs that grokked. */
+  /**
+   * The lag at which the speeds of the two agree best, in decades of steps; `null` for fewer than two grokked runs whose attention changes.
+   */
   readonly speeds: SpeedLag | null;
 }
 
@@ -202,7 +207,7 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
     };
   });
 
-/** When a run changed: its moments, and attention's lag with all of its change, and with that up to grokking alone. */
+/** The moments of a run, and attention's lag: by its whole change, and by its change up to grokking only. */
 export interface RunDates extends Moments {
   readonly name: string;
   readonly seed: number;
@@ -210,7 +215,7 @@ export interface RunDates extends Moments {
   readonly lagUpTo: Lag | null;
 }
 
-/** The dates of each run by itself: all that can be said where runs are too few for a test. */
+/** The moments of each run by itself, for groups with too few runs for a test. */
 export const runDatesOf = (groups: readonly AttentionGroup[]): RunDates[] =>
   groups.flatMap(({ name, runs }) =>
     runs.map((run) => {
@@ -219,23 +224,23 @@ export const runDatesOf = (groups: readonly AttentionGroup[]): RunDates[] =>
     })
   );
 
-/** When attention's change is half done, and whether that goes with grokking from seed to seed. */
+/** When attention's change is half done, and its rank correlation with the grokking step over seeds. */
 export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tested, Corrected {
   readonly name: string;
   readonly runs: number;
   /**
-   * Medians over all runs, those without counted as later; `null` where half of them have none. Of attention also runs that never grok have
-   * a date: it changes in them, too. Of accuracy, as of attention, when half of its change is done.
+   * Medians over all runs of the halfway steps of attention and accuracy, and of the grokking step; runs without one count as the latest,
+   * `null` where half of them have none. Attention also changes in runs that never grok, so they have a step for it.
    */
   readonly attention: number | null;
   readonly accuracy: number | null;
   readonly grokking: number | null;
 }
 
-/** The dates of each group, those of tasks that nobody generalises among them: what attention does there, it does without a jump. */
+/** The dates of each group, including tasks that no run generalises, where attention changes without a jump of accuracy. */
 export function datesOf(groups: readonly AttentionGroup[], options: DatingOptions = {}): Dates[] {
   const found = groups.map(({ name, runs }) => {
-    // What accuracy does half-way, it does on the way to grokking.
+    // Accuracy's halfway step only counts for runs that grok.
     const moments = runs.map((run) => datedRun(run, options).moments).map((each) =>
       each.grokking === null ? { ...each, accuracy: null } : each
     );

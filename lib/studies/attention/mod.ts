@@ -1,4 +1,4 @@
-/** Attention through grokking: experiments, what is asked of the runs, and its tables and sentences. */
+/** Attention during grokking: experiments, analysis of the runs, and tables and sentences of the results. */
 export * from "./experiments.ts";
 export * from "./findings.ts";
 export * from "./tables.ts";

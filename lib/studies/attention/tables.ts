@@ -1,11 +1,11 @@
-/** What the study of attention found, as tables and sentences: lags, phases, dates, and the verdict. */
+/** Results of the attention study as tables and sentences: lags, phases, dates, and the verdict. */
 import { pWord } from "../../analysis/statistics/multiple.ts";
 import type { Lag, LagSummary, Verdict } from "../../analysis/attention/lag.ts";
 import type { Dates, GroupLag, PhaseDistance, RunDates } from "./findings.ts";
 import { between, list, pShort, signed } from "../../analysis/words.ts";
 import { lagFinding } from "../../analysis/attention/lag.ts";
 
-/** A row of a table, by the names of its columns. */
+/** A row of a table: values by column name. */
 type Row = Record<string, string | number>;
 
 const stepWord = (value: number | null) => value === null ? "–" : signed(value, 0);
@@ -18,7 +18,7 @@ const speedsOf = ({ speeds }: GroupLag) =>
   speeds === null ? "–" : `${plus(speeds.lag)}${speeds.low === null ? "" : ` (${plus(speeds.low)} to ${plus(speeds.high!)})`}`;
 const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades, 2)}`;
 
-/** One row per group; lags in percent of the wait, in decades, or in steps. */
+/** One row per group; lags in percent of the grokking delay, in decades, or in steps. */
 export function lagTable(rows: readonly GroupLag[]): Row[] {
   return rows.map((row) => {
     const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
@@ -42,9 +42,9 @@ export function lagTable(rows: readonly GroupLag[]): Row[] {
 }
 
 /**
- * A sentence a group, in a list of Markdown: the verdict, with the lag's size, its interval, n, effect size, test and p; and at which lag
- * the speeds of the two changes agree best. The two can differ: changes that are fastest at the same time are half done at different ones
- * where one of them goes on for longer.
+ * One sentence per group, in a Markdown list: the verdict, with the lag, its interval, n, effect size, test and p; and the lag at which the
+ * speeds of the two changes agree best. The two lags can differ: changes that are fastest at the same step are half done at different steps
+ * where one of them lasts longer.
  */
 export function lagSentences(rows: readonly GroupLag[]): string {
   return rows.map((row) => {
@@ -58,8 +58,8 @@ export function lagSentences(rows: readonly GroupLag[]): string {
 }
 
 /**
- * What the verdicts come to, for each way of dating by its name: whether attention changes before the jump anywhere, and what it does
- * where. "Nowhere" takes intervals that rule it out everywhere.
+ * The verdicts in one text, for each named way of dating: whether attention changes before the jump in any group, and the verdict of each
+ * group. It says "Nowhere" only where the intervals of all groups exclude it.
  */
 export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): string {
   const rows = Object.values(ways).flat(),
@@ -79,7 +79,7 @@ export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): 
   return [answer, ...said].join(" ");
 }
 
-/** One row per run: its steps, and how much later than accuracy attention is, as a share of the wait from memorising to grokking. */
+/** One row per run: its moments in steps, and attention's lag behind accuracy, in percent of the grokking delay. */
 export function runTable(rows: readonly RunDates[]): Row[] {
   const share = (lag: Lag | null) => lag === null || lag.relative === null ? "–" : signed(100 * lag.relative, 0);
   return rows.map(({ name, seed, memorisation, grokking, attention, accuracy, lag, lagUpTo }) => ({
@@ -94,7 +94,7 @@ export function runTable(rows: readonly RunDates[]): Row[] {
   }));
 }
 
-/** In how many runs attention was the later of the two, for each way of dating: counts, and no test. */
+/** In how many runs attention changed later than accuracy, for each way of dating: counts without a test. */
 export function runSentence(rows: readonly RunDates[]): string {
   const later = (lag: "lag" | "lagUpTo") => {
     const dated = rows.flatMap((row) => row[lag] ?? []);
@@ -105,9 +105,7 @@ export function runSentence(rows: readonly RunDates[]): string {
   } by that up to grokking.`;
 }
 
-/**
- * One row per group and per phase that follows another: how far the patterns and the entropies of heads are from those of the phase before.
- */
+/** One row per group and pair of consecutive phases: how far apart the heads' patterns and entropies are. */
 export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
   return rows.map(({ name, from, to, n, occupancy, p, holm, floor, entropy }) => ({
     "": name,
@@ -123,8 +121,8 @@ export function phaseTable(rows: readonly PhaseDistance[]): Row[] {
 }
 
 /**
- * One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and how the two go together
- * over seeds.
+ * One row per group: when attention's change is half done, when validation accuracy's is, when the runs grok, and the rank correlation of
+ * attention's step with the grokking step over seeds.
  */
 export function datesTable(rows: readonly Dates[]): Row[] {
   return rows.map(({ name, runs, attention, accuracy, grokking, n, rho, low, high, p, holm, floor }) => ({

@@ -1,7 +1,7 @@
 /**
  * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch, five seeds).
- * Steps are its epochs. In one thing they differ: published runs did all their epochs; here a run ends once it has grokked and stayed so
- * for `MARGIN` epochs, and none is longer than the published ones.
+ * One step is one epoch. The one difference: published runs did all their epochs; here a run ends once it has grokked and stayed so for
+ * `MARGIN` epochs, and no run is longer than the published ones.
  */
 import { type Experiment, type Grid, grid } from "../../lab/experiment.ts";
 
@@ -12,10 +12,10 @@ const RATIOS = [72, 96, 120, 144, 192, 240, 288, 388];
 /** The same at 8 and 16 times. */
 const EXTENDED = [776, 1552];
 
-/** Epochs that a run is watched for after it has grokked, to see whether it stays so. */
+/** Epochs that a run continues after it has grokked, to see whether it stays so. */
 const MARGIN = 500;
 
-/** An experiment of the preset in which grokking must last. */
+/** An experiment with the preset `boundaries` and the rule that grokking must last. */
 const boundaries = (name: string, question: string, ...grids: Grid[]): Experiment => ({
   name,
   question,
@@ -45,7 +45,7 @@ export const BOUNDARIES: readonly Experiment[] = [
     "exp1_weight_decay",
     "Does more weight decay shorten the wait at p = 97, d = 128?",
     { optim: { weightDecay: [0.1, 0.5, 1, 3] } },
-    // The published runs didn't even memorise in 50,000 epochs. These get thirty times as long as any other took to memorise.
+    // The published runs didn't even memorise in 50,000 epochs. These get 30 times as many epochs as any other run took to memorise.
     { optim: { weightDecay: 10 }, schedule: { steps: 5000 } },
   ),
   boundaries("exp2_hidden_dim", "Does a wider network grok sooner at p = 97?", { model: { dModel: [32, 64, 128, 256] } }),
@@ -84,9 +84,9 @@ export const BOUNDARIES: readonly Experiment[] = [
 ];
 
 /**
- * The first experiment as far as its jumps, for a machine without a GPU: the same five runs to the same bits, each ended once it has
- * grokked, and all within 3500 of the 50,000 epochs, 1000 at weight decay 10, where networks were published never even to memorise. Of what
- * comes after it says nothing.
+ * The first experiment up to its jumps, for a machine without a GPU: seed 42 at each weight decay, bit for bit the same runs, but each ends
+ * once it has grokked, and after at most 3500 of the 50,000 epochs (1000 at weight decay 10, where no published network even memorised). It
+ * says nothing about later epochs.
  */
 export const EXP1_JUMP: Experiment = {
   ...boundaries(
@@ -98,10 +98,10 @@ export const EXP1_JUMP: Experiment = {
   margin: 0,
 };
 
-/** Width and modulus apart, at weight decay 1: all moduli that were published. */
+/** The experiments that separate width and modulus, at weight decay 1: all published moduli. */
 export const ACROSS_MODULI: readonly Experiment[] = BOUNDARIES.filter(({ name }) => /^(ratio_p|prime53_|exp[2345]_(?!.*wd0))/.test(name));
 
-/** The study's questions, each with the experiments that answer it. */
+/** The experiments for each of the study's questions. */
 export interface BoundaryStudy {
   readonly decay: readonly Experiment[];
   readonly width: readonly Experiment[];

@@ -1,6 +1,6 @@
 /**
- * What the study of boundaries asks of its runs: neighbouring settings, what the widest networks wait for, and what was published of the
- * same settings.
+ * Results of the boundary study: comparisons of neighbouring settings, what delays the widest networks, and published results for the same
+ * settings.
  */
 import { compareTimes } from "../../analysis/statistics/comparison.ts";
 import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
@@ -19,18 +19,18 @@ import { capital, shortNumber } from "../../analysis/words.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
-/** What people make follow from the width isn't a setting of its own. */
+/** Fields that usually follow from the width aren't settings of their own. */
 const FOLLOWING = followers("width");
 
-/** All of a run's settings but its seed, how long it was to train, and some fields. */
+/** All of a run's settings except its seed, its schedule and some fields. */
 const settingsWithout = (spec: RunSpec, fields: readonly string[]): string =>
   JSON.stringify(
     PART_ENTRIES.filter(({ part, path }) => part !== "schedule" && !fields.includes(path)).map((entry) => valueAt(spec, entry)),
   );
 
 /**
- * Each value of a setting against the one below it, everything else but the seed the same.
- * @param together fields that are turned with it, as d_model may be with p.
+ * Each value of a setting compared with the next smaller one, everything else but the seed the same.
+ * @param together fields that may change together with it, as d_model with p.
  */
 export function neighbours(
   runs: readonly BoardRun[],
@@ -51,9 +51,9 @@ export function neighbours(
 }
 
 /**
- * Whether networks grok in the order of a setting, for runs too few to compare value by value: Spearman's correlation of the two. Those
- * that haven't grokked are the latest, so that they must have been watched as long as any that has; `null` for fewer than three runs.
- * @throws Error where one wasn't.
+ * Spearman's correlation of a setting and the grokking step, where there are too few runs to compare value by value. Runs that haven't
+ * grokked count as the latest, so they must have been watched up to the latest grokking step. `null` for fewer than three runs.
+ * @throws Error where such a run was watched for less.
  */
 export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
   if (runs.length < 3) return null;
@@ -65,17 +65,17 @@ export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorre
   return rankCorrelation(runs.map(({ spec }) => valueAlong(spec, axis)), runs.map(({ grokkingStep }) => grokkingStep ?? latest + 1));
 }
 
-/** What the widest networks of a weight decay take longer in than the best. */
+/** How much later the widest networks of a weight decay reach a moment than the fastest ones. */
 export interface WidestRow extends Arm, Corrected {
   readonly weightDecay: number;
-  /** The value of d_model / p at which that moment comes soonest. */
+  /** The d_model / p with the shortest mean time to that moment. */
   readonly best: number;
 }
 
 /**
- * At each weight decay, the widest networks against all others from the first value of d_model / p at which most grok, in what they take
- * longer: memorising, or the delay after it. At one learning rate for all, a network too wide for it memorises late, too. The others' best
- * is looked up, which intervals and p allow for (`uShape`). Where the widest are the soonest, there is no row.
+ * At each weight decay, the widest networks compared with all others from the first d_model / p at which most grok, by the given moment: do
+ * they take longer to memorise, or is the delay longer? (With one learning rate for all, a network too wide for it also memorises late.)
+ * The test allows for choosing the best of the others from the data (`uShape`). No row where the widest are the fastest.
  */
 export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
   const rows = delayRows(runs).flatMap(({ y, means }) => {
@@ -87,27 +87,27 @@ export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
   return corrected(rows);
 }
 
-/** A setting as it was published, and as it came out here. */
+/** A setting with its published result and ours. */
 export interface BesidePublishedSetting extends Corrected {
   readonly prime: number;
   readonly dModel: number;
   readonly weightDecay: number;
   readonly published: Tally;
-  /** Without runs, `n` is 0. */
+  /** Our runs; `n` is 0 without any. */
   readonly here: Tally;
 }
 
 export interface Tally {
   readonly n: number;
   readonly grokked: number;
-  /** Steps; `null` where half of them don't grok. */
+  /** The median grokking step; `null` where half of the runs don't grok. */
   readonly median: number | null;
 }
 
 /**
- * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed that was
- * published in several experiments counts once, as the first of them has it: its runs differ in nothing but rounding. The test is
- * `compareTimes`, corrected for all settings.
+ * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed published in
+ * several experiments counts once, from the first of them: its runs differ only by rounding. The test is `compareTimes`, corrected over all
+ * settings.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
@@ -127,13 +127,13 @@ const tally = (runs: readonly BoardRun[]): Tally => {
   return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
 };
 
-/** What somebody could claim of moduli and widths, with the contrasts that would show no difference if it held. */
+/** A possible claim about moduli and widths, with the contrasts that would show no difference if it were true. */
 export interface ModuliClaim {
   readonly claim: string;
   readonly rows: readonly ContrastRow[];
 }
 
-/** What could decide when networks of several moduli and widths grok: d_model / p, d_model, or p, in steps and in steps × p. */
+/** Claims about which of d_model / p, d_model and p decides when networks grok, in steps and in steps × p. */
 export function moduliClaims(runs: readonly BoardRun[]): ModuliClaim[] {
   const places = moduliPlaces(runs);
   const claims: [string, Contrast<ObservedPair>[]][] = [

@@ -1,6 +1,6 @@
 /**
- * The boundaries in small, for two cores without a GPU: the lesson's one-layer model modulo 31 instead of the two-layer encoder modulo 97,
- * 60 % of the pairs, learning rate 0.01, 1500 steps. Many runs are in several of them, and are trained once.
+ * A small version of the boundary study, for two cores without a GPU: the one-layer model modulo 31 instead of the two-layer encoder modulo
+ * 97, 60 % of the pairs, learning rate 0.01, 1500 steps. Runs that several experiments share are trained once.
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import type { BoundaryStudy } from "./experiments.ts";
@@ -8,7 +8,7 @@ import type { BoundaryStudy } from "./experiments.ts";
 const WIDTHS = [16, 24, 32, 48, 64, 96];
 const DECAYS = [0.1, 0.3, 1, 3, 10];
 
-/** A run may end soon after it has grokked. */
+/** An experiment whose runs end 100 steps after grokking. */
 const inSmall = (name: string, question: string, ...grids: Grid[]): Experiment => ({
   name,
   question,
@@ -24,7 +24,7 @@ const inSmall = (name: string, question: string, ...grids: Grid[]): Experiment =
   }))),
 });
 
-/** Sixty runs in minutes, the first map that a reader makes; `exp5_in_small` has them all. */
+/** 60 runs in minutes, the first map that a reader trains; all its cells are in `exp5_in_small` too. */
 export const SMALL_MAP = inSmall("small_map", "At which widths and weight decays do small networks grok, in minutes on two cores?", {
   model: { dModel: [16, 32, 64] },
   optim: { weightDecay: [0.1, 0.3, 1, 3] },

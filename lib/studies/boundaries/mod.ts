@@ -1,4 +1,4 @@
-/** Width against weight decay: experiments in full and in small, what was published, and what is asked of the runs. */
+/** Width against weight decay: experiments in full and small size, published results, and analysis of the runs. */
 export * from "./experiments.ts";
 export * from "./findings.ts";
 export * from "./in_small.ts";

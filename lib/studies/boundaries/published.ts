@@ -1,7 +1,7 @@
 /**
- * What the author of the boundaries' experiments measured, as published with them (github.com/B-Smith-92/grokking-boundaries, commit
- * ae5c14d): when each run memorised, grokked, and was last seen, read off its evaluations every ten epochs. Its grokking epochs follow from
- * them by the sustained rule, in all 406 runs.
+ * Published results of the boundary experiments (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each run memorised,
+ * grokked, and was last evaluated, from its evaluations every ten epochs. The published grokking epochs of all 406 runs agree with the
+ * sustained rule.
  */
 // @ts-types="@types/d3-dsv"
 import { csvParse } from "d3-dsv";
@@ -11,10 +11,10 @@ import type { BoardRun } from "../../analysis/runs/run.ts";
 
 const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries.csv", import.meta.url));
 
-/** Its rule asks for ten evaluations in a row, ten epochs apart, and dates the first. */
+/** Epochs: its rule needs ten evaluations in a row, ten epochs apart, and dates the first. */
 const LOOKAHEAD = 90;
 
-/** A published run; `experiment` is the name that it has here. */
+/** A published run; `experiment` is its experiment's name here. */
 export interface PublishedRun extends BoardRun {
   readonly experiment: string;
 }

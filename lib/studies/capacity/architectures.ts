@@ -1,18 +1,17 @@
 /**
- * Sizes of networks: parameters of an architecture, buckets of capacity, and pairs of as many parameters, one deep and narrow, one wide and
- * shallow.
+ * Sizes of networks: names of architectures, buckets by parameter count, and pairs with equal parameter counts, one deep and narrow, one
+ * wide and shallow.
  */
 import { parameterCount } from "../../run/layout.ts";
 import { type ModelSpec, type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
 
-/** What the parameters of a network of one kind depend on, and its heads, on which they don't. */
+/** The fields that determine the parameter count of one kind of network, and the number of heads, which doesn't change it. */
 export type Architecture = Pick<ModelSpec, "layers" | "dModel" | "heads" | "dMlp">;
 
 export const architectureOf = ({ model: { layers, dModel, heads, dMlp } }: RunSpec): Architecture => ({ layers, dModel, heads, dMlp });
 
 /**
- * Layers × width × heads, as people write it: `4×64×2`; where the feed-forward part isn't four times as wide, its width too: `1×128×4, FFN
- * 472`.
+ * Layers × width × heads: `4×64×2`; where the feed-forward part isn't four times as wide as the model, its width too: `1×128×4, FFN 472`.
  */
 export function architectureName({ layers, dModel, heads, dMlp }: Architecture): string {
   return `${layers}×${dModel}×${heads}${dMlp === 4 * dModel ? "" : `, FFN ${dMlp}`}`;
@@ -27,11 +26,11 @@ export type Bucket = (typeof BUCKETS)[number];
 
 /**
  * Three buckets of capacity: equal thirds of the range from the smallest to the largest parameter count of these runs, on a logarithmic
- * scale. A network that lies beyond the range belongs to the bucket at that end.
+ * scale. A network outside the range belongs to the bucket at that end.
  *
- * Each operation has a range of its own, since it decides the vocabulary and so the count. Why not a third of the networks to each: the
- * grid's counts are about a factor of two apart, but for two pairs that are nearly equal, and such a cut would go through both of them.
- * @throws Error where the runs have none of the operation asked for.
+ * Each operation has its own range, since its vocabulary changes the count. Buckets of equally many networks would split two pairs of
+ * nearly equal counts; all other counts of the grid are about a factor of two apart.
+ * @throws The returned function throws an Error for a spec whose operation is not among the runs'.
  */
 export function bucketing(runs: readonly RunSpec[]): (spec: RunSpec) => Bucket {
   const ranges = new Map(
@@ -53,12 +52,12 @@ export interface Pair {
   readonly deep: Architecture;
   readonly wide: Architecture;
   /**
-   * By how much the larger parameter count exceeds the smaller, as a share of 1: the largest over all the kinds of run that were asked for.
+   * By how much the larger parameter count exceeds the smaller, as a share of the smaller (0.02: 2 %): the largest over all kinds of run.
    */
   readonly apart: number;
 }
 
-/** All pairs in which one is deeper and narrower; heads are as wide in both, so that only their number differs. */
+/** All pairs in which one is deeper and narrower than the other; heads have the same width in both. */
 function pairs(architectures: readonly Architecture[], kinds: readonly RunInput[]): Pair[] {
   const sized = architectures.map((architecture) => ({
     architecture,
@@ -75,20 +74,18 @@ function pairs(architectures: readonly Architecture[], kinds: readonly RunInput[
   );
 }
 
-/**
- * The pair with the nearest parameter counts, however near that is; `null` where none of these is both deeper and narrower than another.
- */
+/** The pair with the closest parameter counts, however far apart; `null` where no architecture is both deeper and narrower than another. */
 export const nearestPair = (architectures: readonly Architecture[], kinds: readonly RunInput[]): Pair | null =>
   pairs(architectures, kinds).sort((a, b) => a.apart - b.apart)[0] ?? null;
 
-/** By how much the feed-forward parts of the two depart from four times the width, as shares of it. */
+/** By how much the feed-forward widths of the two differ from four times the model width, as shares of it. */
 const departures = ({ deep, wide }: Pair) => [deep, wide].map(({ dModel, dMlp }) => Math.abs(dMlp / (4 * dModel) - 1));
 
 /**
- * The pairs, one deeper and narrower than the other with heads as wide, whose parameter counts lie within `tolerance` (0.02: 2 %) for each
- * of the `kinds` of run: operations, that is, with their vocabularies. The best come first: those whose depths differ by the largest
- * factor, among them those in which fewer feed-forward parts depart from the usual four times the width, and by less, and at last those
- * nearest in parameters.
+ * The pairs, one deeper and narrower than the other with heads of the same width, whose parameter counts differ by at most `tolerance`
+ * (0.02: 2 %) for each of the `kinds` of run, such as operations with their vocabularies. The best come first: the largest factor between
+ * the depths, then the fewest feed-forward parts that aren't four times as wide as the model, then the smallest such difference, then the
+ * closest parameter counts.
  */
 export function matchedPairs(architectures: readonly Architecture[], kinds: readonly RunInput[], tolerance = 0.02): Pair[] {
   return pairs(architectures, kinds).filter(({ apart }) => apart <= tolerance).map((pair) => {
@@ -98,8 +95,8 @@ export function matchedPairs(architectures: readonly Architecture[], kinds: read
 }
 
 /**
- * What a search for pairs looks through: every number of layers with every width, heads `head` wide, and feed-forward parts of four times
- * the width, or up to a quarter less or more in steps of `step`.
+ * The architectures that a search for pairs tries: every number of layers with every width, heads `head` wide, and feed-forward widths
+ * within ± 25 % of four times the model width, in steps of `step`.
  */
 export function architectures(
   { layers, widths, head, step = 8 }: {

@@ -1,21 +1,21 @@
 /**
- * Depth, width, heads and grokking: the study that the AI-Scientist's capacity seed describes and did not make. The template's settings are
- * exact: 7500 updates of 512 draws, evaluated every 10 updates. Every run does all its steps, since what comes after grokking is part of
- * the question.
+ * Depth, width, heads and grokking: the study that the AI-Scientist's capacity seed describes but did not run. The template's settings are
+ * exact: 7500 updates with batches of 512 draws, evaluated every 10 updates. Every run does all its steps, since stability after grokking
+ * is part of the question.
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import type { OperationName } from "../../run/operations.ts";
 import type { Architecture, Bucket, Pair } from "./architectures.ts";
 
-/** In the template's order. */
+/** The template's operations, in its order. */
 export const CAPACITY_OPERATIONS: readonly OperationName[] = ["x_div_y", "x_minus_y", "x_plus_y", "permutation"];
 
 const seeds = range(5);
 
-/** An architecture whose feed-forward part is four times as wide as the rest, unless it says otherwise. */
+/** An architecture; the feed-forward width is four times the model width by default. */
 const net = (layers: number, dModel: number, heads: number, dMlp = 4 * dModel): Architecture => ({ layers, dModel, heads, dMlp });
 
-/** The template's runs of these networks, five seeds each. */
+/** An experiment of these networks with the template's settings, five seeds each. */
 const template = (name: string, question: string, ...networks: readonly Architecture[]): Experiment => ({
   name,
   question,
@@ -23,9 +23,9 @@ const template = (name: string, question: string, ...networks: readonly Architec
 });
 
 /**
- * The whole grid. Heads don't change a network's parameters, so that it holds nine counts; `bucketing(CAPACITY.runs)` parts them, at mod
- * 97, into small (63,073 to 224,353), medium (422,625 to 841,825) and large (1,631,585 and 3,211,105). In the large bucket all networks are
- * 256 wide, so that the grid has none there that is both deeper and narrower than another; `CAPACITY_MATCHED` has.
+ * The whole grid. The number of heads doesn't change the parameter count, so there are nine counts; `bucketing(CAPACITY.runs)` divides
+ * them, modulo 97, into small (63,073 to 224,353), medium (422,625 to 841,825) and large (1,631,585 and 3,211,105). In the large bucket all
+ * networks are 256 wide, so none there is both deeper and narrower than another; `CAPACITY_MATCHED` has such a pair.
  */
 export const CAPACITY: Experiment = {
   name: "capacity",
@@ -38,8 +38,8 @@ export const CAPACITY: Experiment = {
 };
 
 /**
- * The seeds' named runs. Of each pair they published one line, whose parameter counts are those of the wide network: the other's was
- * overwritten. The networks of the medium pair differ twofold in parameters, and so do those of the large one, which was planned and not
+ * The seeds' named runs. One line was published per pair, with the parameter counts of the wide network: the deep network's line was
+ * overwritten. The networks of the medium pair differ twofold in parameters, and so do those of the large pair, which was planned but not
  * run.
  */
 export const CAPACITY_NAMED: readonly Experiment[] = [
@@ -53,9 +53,9 @@ export const CAPACITY_NAMED: readonly Experiment[] = [
 ];
 
 /**
- * The baseline as far as its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of
- * every 10, each run ended once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; of stability
- * it says nothing. Without the permutations, which don't grok.
+ * The baseline up to its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of every
+ * 10; each run ends once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; it says nothing
+ * about stability. Without the permutations, which don't grok.
  */
 export const CAPACITY_BASELINE_JUMP: Experiment = {
   name: "capacity_baseline_jump",
@@ -72,8 +72,9 @@ export const CAPACITY_BASELINE_JUMP: Experiment = {
 export type CapacityPair = Pick<Pair, "deep" | "wide"> & { readonly bucket: Bucket };
 
 /**
- * In each bucket the first of `matchedPairs`: four layers against one of twice the width, parameter counts within 2 % at mod 97 and over
- * S5, heads 32 wide as in the template. The search: 1, 2 or 4 layers, widths in steps of 64 up to 512, feed-forward widths in steps of 8.
+ * In each bucket the first of `matchedPairs`: four layers against one layer of twice the width, parameter counts within 2 % both modulo 97
+ * and for S5, heads 32 wide as in the template. The search: 1, 2 or 4 layers, widths in steps of 64 up to 512, feed-forward widths in steps
+ * of 8.
  */
 export const MATCHED: readonly CapacityPair[] = [
   { bucket: "small", deep: net(4, 64, 2), wide: net(1, 128, 4, 472) },
@@ -88,10 +89,10 @@ export const CAPACITY_MATCHED: Experiment = template(
 );
 
 /**
- * What two cores finish in an hour or two without a GPU: the grid in small, no part of the template's. It differs from it in this: modulo
- * 31 instead of 97 (961 pairs instead of 9409), trained on 70 % of the pairs instead of half; widths 16, 32 and 64, heads 2 and 4; learning
- * rate 5e-3 instead of 1e-3, weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated
- * every 20 instead of every 10; and no permutations, whose 14,400 pairs are no fewer at any modulus.
+ * A small grid that two cores finish in an hour or two without a GPU. It differs from the template: modulo 31 instead of 97 (961 pairs
+ * instead of 9409), trained on 70 % of the pairs instead of half; widths 16, 32 and 64, heads 2 and 4; learning rate 5e-3 instead of 1e-3,
+ * weight decay 0.25 instead of 0.5; batches of 128 draws instead of 512; 3000 updates instead of 7500, evaluated every 20 instead of every
+ * 10; and no permutations, whose 14,400 pairs don't get fewer with the modulus.
  */
 const IN_SMALL = {
   data: { operation: ["x_div_y", "x_minus_y", "x_plus_y"], prime: 31, trainFraction: 0.7, batch: 128 },
@@ -100,14 +101,16 @@ const IN_SMALL = {
   seed: seeds,
 } satisfies Grid;
 
-/** A pair in each bucket as near in parameters as the grid has it, four layers against one of twice the width: 5.0, 2.7 and 1.4 % apart. */
+/**
+ * In each bucket the pair with the closest parameter counts, four layers against one layer of twice the width: 5.0, 2.7 and 1.4 % apart.
+ */
 export const IN_SMALL_PAIRS: readonly CapacityPair[] = [
   { bucket: "small", deep: net(4, 16, 2), wide: net(1, 32, 4) },
   { bucket: "medium", deep: net(4, 32, 2), wide: net(1, 64, 4) },
   { bucket: "large", deep: net(4, 64, 2), wide: net(1, 128, 4) },
 ];
 
-/** The grid, and the large pair's wide network, which is wider than any in it. */
+/** The grid, and the wide network of the large pair, which is wider than any in the grid. */
 export const CAPACITY_IN_SMALL: Experiment = {
   name: "capacity_in_small",
   question: "The grid in small, modulo 31, for two cores: do depth, width and heads matter there too?",
@@ -117,11 +120,11 @@ export const CAPACITY_IN_SMALL: Experiment = {
   ),
 };
 
-/** A grid with its pairs, and what its factors are compared at: their least and most. */
+/** A grid with its matched pairs, and the extreme values of each factor that are compared. */
 export interface CapacityStudy {
-  /** What its runs have in common, for figures. */
+  /** The task of all its runs, for figures. */
   readonly task: string;
-  /** The grid, and where its pairs aren't in it, they. */
+  /** The grid, followed by its pairs where they aren't in the grid. */
   readonly experiments: readonly Experiment[];
   readonly pairs: readonly CapacityPair[];
   readonly extremes: Readonly<Record<"layers" | "dModel" | "heads", readonly [least: number, most: number]>>;

@@ -1,7 +1,4 @@
-/**
- * What the study of capacity asks of its runs, as contrasts: deep against wide, factor by factor, operation by operation; and what was
- * published.
- */
+/** Contrasts of the capacity study: deep against wide, factor by factor, operation by operation; and comparisons with published results. */
 // @ts-types="@types/d3-array"
 import { deviation, mean } from "d3-array";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
@@ -21,14 +18,14 @@ export interface StudiedRun extends BoardRun {
   readonly stability: Stability | null;
 }
 
-/** How the runs that grokked held it: the share of their evaluations that lay below the threshold. */
+/** The share of evaluations after grokking that lie below the threshold, of each finished run that grokked. */
 const timesBelow = (runs: readonly StudiedRun[]) =>
   runs.filter(hasEnded).flatMap(({ stability }) => stability ? [stability.timeBelow] : []);
 
-/** Runs in two groups, by what each is said to be. */
+/** The group of a run; `null` for runs in neither. */
 type Side = (run: StudiedRun) => "a" | "b" | null;
 
-/** Runs of two groups, in strata of all that has this in common. */
+/** Runs of two groups, in strata with an equal `stratum(spec)`. */
 function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec) => unknown): { a: StudiedRun[]; b: StudiedRun[] }[] {
   return [...Map.groupBy(runs.filter(side), ({ spec }) => JSON.stringify(stratum(spec))).values()].map((some) => ({
     a: some.filter((run) => side(run) === "a"),
@@ -36,7 +33,7 @@ function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec
   }));
 }
 
-/** A question about two groups of runs, before it is said what of them is compared. */
+/** Two groups of runs to compare, before a quantity is chosen. */
 export type Question = Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }>;
 
 export const inTime = (moment: Moment, questions: readonly Question[]): Contrast<ObservedPair>[] =>
@@ -45,7 +42,7 @@ export const inTime = (moment: Moment, questions: readonly Question[]): Contrast
     strata: question.strata.map(({ a, b }) => ({ a: timesTo(moment, a), b: timesTo(moment, b) })),
   }));
 
-/** Of runs that grokked, the time below the threshold afterwards. */
+/** The same questions about stability: the share of evaluations below the threshold after grokking. */
 export const inStability = (questions: readonly Question[]): Contrast<Values>[] =>
   questions.map((question) => ({ ...question, strata: question.strata.map(({ a, b }) => ({ a: timesBelow(a), b: timesBelow(b) })) }));
 
@@ -54,7 +51,7 @@ const isOf = (architecture: Architecture) => ({ spec }: StudiedRun) =>
 
 export const bucketName = (bucket: Bucket) => `${bucket[0].toUpperCase()}${bucket.slice(1)}`;
 
-/** Deep and narrow against wide and shallow, in each bucket, the operations as strata; or one question an operation. */
+/** Deep and narrow against wide and shallow in each bucket, with the operations as strata; or one question per bucket and operation. */
 export function deepOrWide(runs: readonly StudiedRun[], pairs: readonly CapacityPair[], by: "bucket" | "operation" = "bucket"): Question[] {
   return pairs.flatMap(({ bucket, deep, wide }) => {
     const isDeep = isOf(deep), isWide = isOf(wide);
@@ -74,7 +71,7 @@ const FACTORS = [
   { field: "heads", of: "Heads", say: (n: number) => `${n} head${n === 1 ? "" : "s"}` },
 ] as const;
 
-/** The most of each factor against the least, all else the same. */
+/** The largest value of each factor against the smallest, all else the same. */
 export function byFactor(runs: readonly StudiedRun[], { extremes }: CapacityStudy): Question[] {
   return FACTORS.map(({ field, of, say }) => {
     const [least, most] = extremes[field];
@@ -83,7 +80,8 @@ export function byFactor(runs: readonly StudiedRun[], { extremes }: CapacityStud
       of,
       first: say(most),
       second: say(least),
-      // Of the feed-forward part its width in widths: so that networks of a pair, whose part is cut to fit, stay among themselves.
+      // The feed-forward width relative to d_model: so networks of a matched pair, whose feed-forward part is trimmed, form strata of their
+      // own.
       strata: strata(runs, side, ({ data, model: { layers, dModel, heads, dMlp } }) => {
         return { data, layers, dModel, heads, ffn: dMlp / dModel, [field]: null };
       }),
@@ -91,7 +89,7 @@ export function byFactor(runs: readonly StudiedRun[], { extremes }: CapacityStud
   });
 }
 
-/** Each operation against addition, the networks as strata. */
+/** Each operation against addition, with the architectures as strata. */
 export function byOperation(runs: readonly StudiedRun[]): Question[] {
   const operations = [...new Set(runs.map(({ spec }) => spec.data.operation))].filter((operation) => operation !== "x_plus_y");
   return operations.map((operation) => ({
@@ -106,7 +104,7 @@ export function byOperation(runs: readonly StudiedRun[]): Question[] {
   }));
 }
 
-/** Large networks against small ones, by the buckets of the grid, the operations as strata. */
+/** Large against small networks, by the buckets of the grid, with the operations as strata. */
 export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: CapacityStudy): Question[] {
   const bucketOf = bucketing(grid.runs);
   const side: Side = ({ spec }) => ({ large: "a", medium: null, small: "b" } as const)[bucketOf(spec)];
@@ -114,8 +112,8 @@ export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: Cap
 }
 
 /**
- * Of each operation the runs that ended: those of the first list where they are at least as many as those of the second, else those of the
- * second. For one network trained twice, exactly and, with more seeds, less so.
+ * For each operation, the finished runs of the first list if they are at least as many as those of the second, else those of the second.
+ * For a network trained with two settings, the exact ones on few seeds and cheaper ones on more.
  */
 export function mostEnded<Run extends StudiedRun>(exact: readonly Run[], others: readonly Run[]): readonly Run[] {
   const ended = (runs: readonly Run[]) => Map.groupBy(runs.filter(hasEnded), ({ spec }) => spec.data.operation);
@@ -126,29 +124,29 @@ export function mostEnded<Run extends StudiedRun>(exact: readonly Run[], others:
   });
 }
 
-/** A line that was published, and ours beside it. */
+/** A published line, and our result for it. */
 export interface BesidePublished {
   readonly network: string;
   readonly parameters: string;
   readonly operation: string;
-  /** The mean of three; a never is in it as 7500. */
+  /** Mean grokking step of three runs, where a run that never grokked counts as 7500. */
   readonly published: number;
-  /** Runs of ours that have ended, and how many of them grokked. */
+  /** Our finished runs, and how many of them grokked. */
   readonly n: number;
   readonly grokked: number;
-  /** Updates from one evaluation to the next: so much later than the first moment above the threshold a grokking step can be. */
+  /** Updates between evaluations: a grokking step is up to this much later than the actual crossing of the threshold. */
   readonly evalEvery: number | null;
   readonly median: number | null;
-  /** As the template computes it, nevers as the last step. */
+  /** As the template computes it: runs that never grokked count as their last step. */
   readonly mean: number | null;
-  /** Where the mean of three more of our runs would lie, with 95 %; `null` where runs never grokked, or there are fewer than two. */
+  /** The 95 % prediction interval of the mean of three more of our runs; `null` where a run never grokked, or for fewer than two runs. */
   readonly low: number | null;
   readonly high: number | null;
-  /** Whether what was published lies there; `null` where that can't be said. */
+  /** Whether the published mean lies in it; `null` without the interval. */
   readonly agrees: boolean | null;
 }
 
-/** Every published line, with what runs of the same network on the same task gave here; `runs` may hold others too. */
+/** Every published line with our runs of the same network on the same task; `named` gives the runs of each experiment by its name. */
 export function besidePublished(named: Readonly<Record<string, readonly StudiedRun[]>>): BesidePublished[] {
   return PUBLISHED_CAPACITY.map(({ experiment, operation, parameters, grokkingStep: published }) => {
     const runs = (named[experiment] ?? []).filter((run) => run.spec.data.operation === operation && hasEnded(run));
@@ -172,26 +170,29 @@ export function besidePublished(named: Readonly<Record<string, readonly StudiedR
   });
 }
 
-/** All that was published of the baseline's network on one operation, and ours beside it. */
+/** All published results of the baseline's network on one operation, and ours. */
 export interface BesideBaselines {
   readonly operation: string;
-  /** How many means of three were published, and the mean of them. */
+  /** How many means of three runs were published, and the mean of those means, in steps. */
   readonly tables: number;
   readonly published: number;
-  /** How much single runs vary, as the spread of the means of three tells: √3 times their standard deviation. */
+  /** Estimated standard deviation of single runs: √3 times that of the published means of three. */
   readonly spread: number;
   readonly n: number;
   readonly grokked: number;
   readonly mean: number | null;
-  /** Of our runs: their standard deviation. */
+  /** The standard deviation of our runs, in steps. */
   readonly ourSpread: number | null;
-  /** By how many steps ours take longer, with 95 %; `null` where runs never grokked, there or here, or there are fewer than two. */
+  /**
+   * Our mean minus the published one, in steps, with its 95 % interval; `null` where runs never grokked, published or ours, or for fewer
+   * than two runs.
+   */
   readonly difference: number | null;
   readonly low: number | null;
   readonly high: number | null;
 }
 
-/** The baseline's network, against all the means of three that were published of it. */
+/** Our runs of the baseline's network compared with all published means of three. */
 export function besideBaselines(runs: readonly StudiedRun[]): BesideBaselines[] {
   return (Object.entries(PUBLISHED_BASELINES) as [OperationName, readonly number[]][]).map(([operation, means]) => {
     const own = runs.filter(({ spec }) => spec.data.operation === operation).filter(hasEnded), times = timesTo("grokked", own);

@@ -1,4 +1,4 @@
-/** Depth, width and heads against grokking: experiments, what was published, and what is asked of the runs. */
+/** Depth, width, heads and grokking: experiments, published results, and analysis of the runs. */
 export * from "./architectures.ts";
 export * from "./experiments.ts";
 export * from "./findings.ts";

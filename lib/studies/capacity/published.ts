@@ -1,17 +1,17 @@
-/** What was published of these runs, for tables beside our own results: means over three seeds, as the template computes them. */
+/** Published results of these runs, for tables beside our own: means over three seeds, as the template computes them. */
 import type { OperationName } from "../../run/operations.ts";
 
 export interface PublishedMean {
-  /** Whose runs it is of, told by the parameter count: where a pair's line was written, the wide network's is all that was left of it. */
+  /** The experiment, identified by the parameter count: of each pair, only the wide network's line survived. */
   readonly experiment: "capacity_baseline" | "capacity_small_wide" | "capacity_medium_wide";
   readonly operation: OperationName;
   /** `parameter_count_mean`; the baseline has none. */
   readonly parameters: number | null;
-  /** `step_val_acc_99_mean`; a run that never grokked enters with its 7500 updates, so that 7500 says: none of them did. */
+  /** `step_val_acc_99_mean`; a run that never grokked counts as 7500, so a mean of 7500 means that none did. */
   readonly grokkingStep: number;
-  /** `final_train_acc_mean`, of the last ten batches as they were in flight. */
+  /** `final_train_acc_mean`, over the last ten training batches, 0 … 1. */
   readonly trainAcc: number;
-  /** `final_val_acc_mean`, of 8 × 512 draws. */
+  /** `final_val_acc_mean`, over 8 × 512 draws, 0 … 1. */
   readonly valAcc: number;
 }
 
@@ -50,8 +50,8 @@ export const PUBLISHED_CAPACITY: readonly PublishedMean[] = [
 ];
 
 /**
- * `step_val_acc_99_mean` of the baseline's network, each a mean of three runs: the study of capacity's, then the four tables of the study
- * of attention, which trained the same network and only looked at it. A 7500 among three says that not all of them grokked.
+ * `step_val_acc_99_mean` of the baseline's network, each a mean of three runs: that of the capacity study, then those of the four tables of
+ * the attention study, which trained the same network and only observed it. A run that never grokked counts as 7500.
  */
 export const PUBLISHED_BASELINES: Readonly<Partial<Record<OperationName, readonly number[]>>> = {
   x_div_y: [4353.333333333333, 4273.333333333333, 4093.3333333333335, 4333.333333333333, 3796.6666666666665],

@@ -1,12 +1,11 @@
-/** The settings of the first lesson, of the demo and of whoever wants to see grokking soon: minutes on two cores, without a GPU. */
+/** The settings of the first lesson and the demo, which grok quickly: minutes on two cores, without a GPU. */
 import { type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
 
-/** Seeds of the lesson. */
+/** The seeds of the first lesson. */
 export const SEEDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /**
- * The preset `one-layer`, smaller, on a smaller modulus; a higher learning rate shortens the wait. `change` says what is
- * to differ, in the words of a run's spec.
+ * The preset `one-layer`, smaller, on a smaller modulus; a higher learning rate shortens the wait. `change` overrides fields of the spec.
  */
 export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
   const dModel = change.model?.dModel ?? 32;
@@ -21,8 +20,9 @@ export function firstGrok(change: Omit<RunInput, "preset"> = {}): RunSpec {
 }
 
 /**
- * Smaller and quicker: modulo 31 from 60 % of the pairs, every seed tried groks within some 500 updates. For TensorFlow.js on a processor,
- * and for tests. The price is a short wait: with so many pairs to learn from, half of the others are known when the first are memorised.
+ * Smaller and faster: modulo 31, trained on 60 % of the pairs; every seed tried groks within about 500 updates. For TensorFlow.js on a
+ * processor, and for tests. Its drawback is a short delay: with so much training data, half of the validation pairs are right by the
+ * memorisation step.
  */
 export const quickGrok = (seed: number): RunSpec =>
   firstGrok({

@@ -1,13 +1,13 @@
 /**
- * The exercises of the second lesson, one knob each: how much of the data trains, weight decay, learning rate, and labels without a rule.
- * Each takes values of one's own beside those that are recorded.
+ * The exercises of the second lesson, one setting each: train fraction, weight decay, learning rate, and labels without a rule. Each takes
+ * the reader's own values in addition to the recorded ones.
  */
 import type { OperationName } from "../../run/operations.ts";
 import type { RunInput, RunSpec } from "../../run/spec.ts";
 import { type Experiment, range } from "../../lab/experiment.ts";
 import { firstGrok } from "./first_grok.ts";
 
-/** Five seeds at each value, the lesson's network with what `turn` changes. A run ends once it has grokked. */
+/** Five seeds at each value, the lesson's network with the changes of `turn`. A run ends once it has grokked. */
 function knob<Value>(
   name: string,
   question: string,
@@ -18,7 +18,10 @@ function knob<Value>(
   return { name, question, margin: 0, runs: different.flatMap((value) => range(5).map((seed) => firstGrok({ ...turn(value), seed }))) };
 }
 
-/** The lesson's model, wider, on a larger modulus: there the wall stands near where it does at p = 97. `more`: shares of one's own. */
+/**
+ * The lesson's model, wider, on a larger modulus, where the smallest train fraction that groks is close to that at p = 97. `more`: the
+ * reader's own fractions.
+ */
 export const knobTrainFraction = (...more: readonly number[]): Experiment =>
   knob(
     "knob_train_fraction",
@@ -43,7 +46,7 @@ export const knobLearningRate = (...more: readonly number[]): Experiment =>
     (lr) => ({ optim: { lr }, schedule: { steps: 2000 } }),
   );
 
-/** The control: an answer drawn at random for every question can be learnt by heart, and by no other way. */
+/** The control: random labels can be memorised, but not generalised. */
 export const knobLabels = (...more: readonly OperationName[]): Experiment =>
   knob<OperationName>(
     "knob_labels",
@@ -52,9 +55,7 @@ export const knobLabels = (...more: readonly OperationName[]): Experiment =>
     (operation) => ({ data: { operation }, schedule: { steps: 2000 } }),
   );
 
-/**
- * The first lesson's knob, to be watched beside its ten: their network at some weight decays, the same seeds at each, for so many steps.
- */
+/** The first lesson's network at other weight decays, to compare with its ten runs: the same seeds at each value, `steps` steps. */
 export const atWeightDecays = (values: readonly number[], seeds: readonly number[], steps: number): RunSpec[] =>
   values.flatMap((weightDecay) => seeds.map((seed) => firstGrok({ optim: { weightDecay }, schedule: { steps }, seed })));
 

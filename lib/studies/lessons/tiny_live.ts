@@ -3,14 +3,14 @@ import { type RunInput, type RunSpec, runSpec } from "../../run/spec.ts";
 import type { Knob } from "../../analysis/runs/groups.ts";
 import { list } from "../../analysis/words.ts";
 
-/** The preset as it is, for all of its steps. */
+/** The unchanged preset, for all of its steps. */
 export const TINY_LIVE: Experiment = {
   name: "tiny_live",
   question: "Do the live notebook's own settings show the jump within its 20,000 steps?",
   runs: grid({ preset: "tiny-live", seed: range(3) }),
 };
 
-/** The first of these runs, as long as the live notebook's author advises whoever sees no jump. */
+/** The first of these runs for 100,000 steps, as the live notebook's author advises where no jump is seen. */
 export const TINY_LIVE_LONG: Experiment = {
   name: "tiny_live_long",
   question: "Do the live notebook's own settings show the jump within 100,000 steps?",
@@ -19,8 +19,8 @@ export const TINY_LIVE_LONG: Experiment = {
 };
 
 /**
- * The live notebook's network with one layer, narrower, modulo 31, with settings in which it groks: more data and more weight decay than
- * there. `change` turns a knob.
+ * The live notebook's network with one layer, narrower, modulo 31, with settings at which it groks: more data and more weight decay.
+ * `change` overrides fields of the spec.
  */
 export function tinyTip(change: Omit<RunInput, "preset"> = {}): RunSpec {
   return runSpec({
@@ -47,7 +47,7 @@ export const TINY_LIVE_TIPS: Experiment = {
   ].flatMap((change) => seeds.map((seed) => tinyTip({ ...change, seed }))),
 };
 
-/** How many networks each knob keeps from grokking at the worst of its settings, in a sentence; those that keep most of them first. */
+/** One sentence: how many networks each setting keeps from grokking at its worst value, the most harmful settings first. */
 export function tipsFinding(knobs: readonly Knob[]): string {
   const kept = knobs.map(({ knob, groups }) => {
     const [worst] = groups.map(({ runs }) => ({ nevers: runs.filter((run) => run.grokkingStep === null).length, of: runs.length }))

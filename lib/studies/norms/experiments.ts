@@ -1,11 +1,11 @@
 /**
- * The norm of the weights and grokking, in small: how large the weights begin, how fast they decay, how wide the network is; norms that
- * are held; and what controls do: labels without a rule, attention that is uniform, none.
+ * The weight norm and grokking, in small networks: initial scale, weight decay and width; a norm that is held constant; and controls: noisy
+ * or random labels, uniform attention, and no attention.
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 import { REACHED } from "../shortcuts/experiments.ts";
 
-/** The first setting of the study of shortcuts, at the learning rate that networks of this size grok soonest at. */
+/** The setting of the shortcuts study; `LR` is the learning rate at which networks of this size grok soonest. */
 const SETTING = {
   preset: "one-layer",
   data: { prime: 31, trainFraction: 0.6 },
@@ -14,7 +14,7 @@ const SETTING = {
 const LR = 0.03;
 export const NORMS_TASK = "x + y modulo 31, one layer, 60 % of the pairs, learning rate 0.03, 1,000 updates";
 
-/** Four times as wide as the rest is the feed-forward part of the preset; here, as in the study of shortcuts, twice. */
+/** The preset's feed-forward part is four times as wide as the model; here, as in the shortcuts study, twice. */
 const net = (dModel: number) => ({ dModel, dMlp: 2 * dModel });
 
 const experiment = (name: string, question: string, ...grids: readonly Grid[]): Experiment => ({
@@ -33,7 +33,7 @@ const cell = (dModel: number, seeds: number): Grid => ({
   seed: range(seeds),
 });
 
-/** Ten seeds a cell at the middle width, three at the others, which only the map shows. */
+/** Ten seeds per cell at width 32; three at the other widths, which only the map shows. */
 export const NORMS_MAP: Experiment = experiment(
   "norms_map",
   "How do the initial scale, weight decay and width together set the time to grok?",
@@ -42,7 +42,7 @@ export const NORMS_MAP: Experiment = experiment(
   cell(48, 3),
 );
 
-/** Without weight decay, so that nothing but the start and the training itself moves the norm, unless it is held. */
+/** Without weight decay, so that only the initial scale and the gradient steps determine the norm, unless it is held. */
 export const NORMS_HELD: Experiment = experiment(
   "norms_held",
   "Does the norm of the weights set the time to grok where it is held, and where it is free?",
@@ -53,7 +53,7 @@ export const NORMS_HELD: Experiment = experiment(
   },
 );
 
-/** The plain network, and what is changed in it; the first is the one that the others are compared with. */
+/** The plain network, and its variations; the others are compared with the first. */
 export const CONTROLS = [
   { name: "the plain network", model: {}, data: {} },
   { name: "5 % wrong labels", model: {}, data: { labelNoise: 0.05 } },

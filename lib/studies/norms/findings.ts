@@ -1,4 +1,4 @@
-/** What the study of norms asks of its runs, as contrasts of times to grok. */
+/** Contrasts of grokking steps for the study of norms. */
 // @ts-types="@types/d3-array"
 import { median } from "d3-array";
 import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
@@ -11,12 +11,12 @@ import { CONTROLS, NORMS_CONTROLS, SCALES } from "./experiments.ts";
 /** A run with its evaluations. */
 type SeenRun = BoardRun & Curve;
 
-/** Networks of ten seeds a cell; the map's other widths have three. */
+/** The d_model with ten seeds per cell; the map's other widths have three. */
 const COMPARED = 32;
 
 const grokked = (runs: readonly BoardRun[]) => timesTo("grokked", runs);
 
-/** Initial scales against 1, in strata of weight decay, at the width that has ten seeds a cell. */
+/** Each initial scale against 1, in strata of weight decay, at the width with ten seeds per cell. */
 export function byScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   const strata = Map.groupBy(runs.filter(({ spec }) => spec.model.dModel === COMPARED), ({ spec }) => spec.optim.weightDecay);
   return SCALES.filter((scale) => scale !== 1).map((scale) => ({
@@ -30,7 +30,7 @@ export function byScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   }));
 }
 
-/** Weight decays against 1, in strata of the initial scale, at the same width. */
+/** Each weight decay against 1, in strata of the initial scale, at the same width. */
 export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   const own = runs.filter(({ spec }) => spec.model.dModel === COMPARED);
   const strata = Map.groupBy(own, ({ spec }) => spec.model.initScale);
@@ -46,10 +46,10 @@ export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   }));
 }
 
-/** Whether a run's norm is held at that of its start. */
+/** Whether a run's weight norm is held at its initial value. */
 export const isHeld = ({ optim }: RunSpec): boolean => optim.heldNorm !== 0;
 
-/** The norm held at its start against a free one, scale by scale; both without weight decay. */
+/** A norm held at its initial value against a free one, for each initial scale; both without weight decay. */
 export function heldOrFree(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   const scales = Map.groupBy(runs, ({ spec }) => spec.model.initScale);
   return [...scales].sort(([a], [b]) => a - b).map(([scale, some]) => ({
@@ -60,7 +60,7 @@ export function heldOrFree(runs: readonly BoardRun[]): Contrast<ObservedPair>[] 
   }));
 }
 
-/** Held norms against each other: each scale against the one below it. */
+/** Held norms: each initial scale against the next smaller one. */
 export function byHeldScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
   const scales = [...Map.groupBy(runs.filter(({ spec }) => isHeld(spec)), ({ spec }) => spec.model.initScale)].sort(([a], [b]) => a - b);
   return scales.slice(1).map(([scale, some], i) => ({
@@ -71,7 +71,7 @@ export function byHeldScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[]
   }));
 }
 
-/** All that a control changes: settings without the seed. */
+/** The parts of a spec that controls change. */
 const key = ({ model, data }: RunSpec) => JSON.stringify([model, data]);
 
 /** The controls with their runs, the plain network first. */
@@ -96,7 +96,10 @@ export function controls(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
 
 const middle = (values: readonly number[]) => median(values) ?? null;
 
-/** The norm of all weights at the start and when networks grok, medians over the runs of a cell that do; `null` where none does. */
+/**
+ * The norm of all weights at step 0 (median over all runs of a cell) and at the grokking step (median over those that grok); `null` without
+ * any.
+ */
 export interface NormRow {
   readonly scale: number;
   readonly decay: number;
@@ -106,6 +109,7 @@ export interface NormRow {
   readonly atGrokking: number | null;
 }
 
+/** One row per initial scale and weight decay, in that order. */
 export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   const cells = Map.groupBy(runs, ({ spec: { model, optim } }) => `${model.initScale} ${optim.weightDecay}`);
   return [...cells.values()].map((some) => {

@@ -1,3 +1,3 @@
-/** The norm of the weights and grokking: initial scale, weight decay, width, held norms, and controls. */
+/** The weight norm and grokking: initial scale, weight decay, width, held norms, and controls. */
 export * from "./experiments.ts";
 export * from "./findings.ts";

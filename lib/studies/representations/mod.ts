@@ -1,5 +1,6 @@
 /**
- * From random to circle: the lesson's networks with weight decay, which grok, and without, which never do; their weights stored on the way.
+ * From random embeddings to circles: the lesson's networks with weight decay, which grok, and without, which never do; their weights are
+ * stored during training.
  */
 import { type Experiment, grid, range } from "../../lab/experiment.ts";
 import { firstGrok } from "../lessons/first_grok.ts";
@@ -10,12 +11,15 @@ export const REPRESENTATIONS: Experiment = {
   name: "representations",
   question: "What becomes of a network's representations when it groks, and when it never does?",
   keep: "nothing",
-  // So many that the change is seen, and all states of all runs fit into a record of a few megabytes.
+  // Enough to see the change, and few enough for a record of a few megabytes.
   watch: { weights: { perDecade: 6 } },
   runs: [...range(8).map(network(1)), ...range(3).map(network(0))],
 };
 
-/** The network that progress measures were found in, p 113, at the settings of the preset `nanda`, its weights stored on the way. */
+/**
+ * The network of the progress measures (Nanda et al. 2023, ICLR), modulo 113, with the preset `nanda`; its weights are stored during
+ * training.
+ */
 export const NANDA: Experiment = {
   name: "nanda",
   question: "What becomes of the representations of the network that progress measures were found in?",

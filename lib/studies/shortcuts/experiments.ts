@@ -1,6 +1,6 @@
 /**
- * Shortcuts to grokking under one matched baseline, in small: each method's learning rate and weight decay tuned on seeds of their own,
- * with as many runs for each method; then the best cell of each on other seeds.
+ * Shortcuts to grokking against one tuned baseline, in small networks: each method's learning rate and weight decay are tuned on separate
+ * seeds, with the same number of runs per method; then the best cell of each is run on the test seeds.
  */
 import { type Experiment, grid, type NamedRule, range } from "../../lab/experiment.ts";
 import {
@@ -17,7 +17,7 @@ import {
   WITHOUT_DECAY,
 } from "./methods.ts";
 
-/** Seeds of the tuning, and of the test: none in common. */
+/** Seeds of the tuning and of the test, with none in common. */
 export const TUNING_SEEDS = range(100, 102);
 export const TEST_SEEDS = range(12);
 
@@ -25,8 +25,9 @@ const runsOf = (method: Method, cells: readonly Cell[], seed: readonly number[])
   cells.map((cell) => ({ ...SETTING, optim: method.optim(cell), seed: [...seed] }));
 
 /**
- * The definition of Tveit et al. (2025): the first evaluation with at least 95 % of the validation pairs right. In small, few networks pass
- * 99 %, 382 of 385 pairs, within so few updates, so that a stricter rule would hardly tell methods apart.
+ * The definition of Tveit et al. (2025, "Muon Optimizer Accelerates Grokking", arXiv 2504.16041): the first evaluation with at least 95 %
+ * of the validation pairs right. Few of these small networks pass 99 % (382 of 385 pairs) within so few updates, so a stricter rule could
+ * hardly separate methods.
  */
 export const REACHED: NamedRule = { name: "reached_95", accuracy: 0.95, inclusive: true, times: 1 };
 
@@ -46,7 +47,7 @@ export const SHORTCUTS_TUNING: Experiment = experiment(
   [BASELINE, ...SHORTCUT_METHODS, TOGETHER, ...WITHOUT_DECAY].flatMap((method) => runsOf(method, cellsOf(method), TUNING_SEEDS)),
 );
 
-/** The best cell of each method, as the tuning gave it (`tuning`): a test holds these against its recorded runs. */
+/** The best cell of each method, from its tuning (`tuning`); a test checks them against the recorded runs. */
 export const CHOSEN: Readonly<Record<string, Cell>> = {
   "AdamW": { lr: 0.03, weightDecay: 1 },
   "Grokfast-EMA": { lr: 0.03, weightDecay: 1 },
@@ -86,7 +87,7 @@ export const SHORTCUTS_MORE: Experiment = experiment(
   testOf([TOGETHER, ...WITHOUT_DECAY]),
 );
 
-/** One cell for all, at which AdamW memorises early and waits long: as papers compare, with the settings of the baseline as they are. */
+/** One cell for all methods, at which AdamW memorises early and has a long delay: papers often compare so, at the baseline's settings. */
 export const WAITING: Cell = { lr: 0.01, weightDecay: 1 };
 export const AT_WAITING: readonly Chosen[] = [BASELINE, GROKFAST_EMA, GROKFAST_MA, MUON].map((method) => ({ method, cell: WAITING }));
 

@@ -1,4 +1,4 @@
-/** What the study of shortcuts asks of its runs: the best cell of each method, and how much sooner it groks than the baseline. */
+/** Results of the shortcuts study: the best cell of each method, and how much sooner it groks than the baseline. */
 // @ts-types="@types/d3-array"
 import { mean } from "d3-array";
 import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
@@ -22,16 +22,16 @@ export function runsAt<T extends BoardRun>(runs: readonly T[], method: Method, c
   return runs.filter(({ spec }) => settings(spec) === wanted);
 }
 
-/** A method's cell, as its tuning went. */
+/** A method's cell with its tuning result. */
 export interface Tuned extends Cell {
   readonly method: Method;
   readonly n: number;
   readonly grokked: number;
-  /** Of the steps to grok, those that never did counted with `HORIZON`. */
+  /** Mean grokking step; runs that never grokked count as `HORIZON`. */
   readonly mean: number;
-  /** Of the last evaluations, what shows which of two cells is the better where no run of either grokked. */
+  /** Mean validation accuracy at the last evaluation, which ranks cells of which no run grokked. */
   readonly accuracy: number;
-  /** Whether a better cell might lie outside: its learning rate or weight decay is the least or the most tried. */
+  /** Whether its learning rate or weight decay is the smallest or largest tried, so that a better cell may lie outside. */
   readonly edge: boolean;
 }
 
@@ -42,7 +42,7 @@ type SeenRun = BoardRun & Curve;
 
 const lastAccuracy = (runs: readonly SeenRun[]) => mean(runs, ({ metrics }) => metrics.at(-1)?.valAcc ?? 0) ?? 0;
 
-/** The cells of a method, those that grok soonest first; of equal ones those with the higher validation accuracy at the end. */
+/** The cells of a method, those that grok soonest first; at a tie, the higher final validation accuracy first. */
 export function tuning(runs: readonly SeenRun[], method: Method): Tuned[] {
   const { lrs, weightDecays } = method, ends = (values: readonly number[], x: number) => x === values[0] || x === values.at(-1);
   return cellsOf(method).map((cell) => {
@@ -71,7 +71,7 @@ export interface ShortcutRow extends RestrictedDifference, Corrected {
 export const timesAt = (runs: readonly BoardRun[], { method, cell }: Chosen): Observation[] =>
   timesTo("grokked", runsAt(runs, method, cell));
 
-/** How long a method's networks wait: median steps, `null` where half of them aren't there within `HORIZON`. */
+/** Median memorisation and grokking steps of a method; `null` where half of its networks don't reach them within `HORIZON`. */
 export function waits(runs: readonly BoardRun[], { method, cell }: Chosen) {
   const own = runsAt(runs, method, cell),
     when = (moment: "memorised" | "grokked") => {
@@ -81,7 +81,7 @@ export function waits(runs: readonly BoardRun[], { method, cell }: Chosen) {
   return { name: method.name, n: own.length, memorised: when("memorised"), grokked: when("grokked") };
 }
 
-/** Restricted means against that of the baseline, with Holm's correction over all methods. */
+/** Restricted mean grokking steps compared with the baseline's, with Holm's correction over all methods. */
 export function shortcuts(runs: readonly BoardRun[], baseline: Chosen, others: readonly Chosen[]): ShortcutRow[] {
   const base = timesAt(runs, baseline);
   const rows = others.map((chosen) => {
@@ -94,7 +94,7 @@ export function shortcuts(runs: readonly BoardRun[], baseline: Chosen, others: r
   }));
 }
 
-/** What was published of a method, beside what came out here. */
+/** A published claim about a method, and our result. */
 export interface PublishedRow {
   readonly method: string;
   readonly published: string;
@@ -102,7 +102,7 @@ export interface PublishedRow {
   readonly here: string;
 }
 
-/** Every published claim with the row of its method; a method without a row wasn't run. */
+/** Every published claim with our result for its method; `not run` for a method without a row. */
 export function besidePublished(methods: readonly Method[], rows: readonly ShortcutRow[]): PublishedRow[] {
   return methods.flatMap((method) => {
     const row = rows.find(({ name }) => name === method.name);
@@ -117,7 +117,7 @@ export function besidePublished(methods: readonly Method[], rows: readonly Short
   });
 }
 
-/** Which methods a comparison tells from its baseline, in one sentence. */
+/** One sentence: which methods grok sooner or later than the baseline. */
 export function differenceFinding(rows: readonly ShortcutRow[], baseline: string): string {
   const which = (verdict: ShortcutRow["verdict"]) => rows.filter((row) => row.verdict === verdict).map(({ name }) => name);
   const [sooner, later] = [which("sooner"), which("later")];

@@ -1,4 +1,4 @@
-/** What is said to shorten the wait, as settings of the same run, each with its own learning rates and weight decays to choose from. */
+/** Methods that are claimed to shorten the wait, as changes of one run, each with learning rates and weight decays to tune over. */
 import type { RunInput, RunSpec } from "../../run/spec.ts";
 
 type OptimInput = NonNullable<RunInput["optim"]>;
@@ -19,20 +19,20 @@ export interface Published {
 export interface Method {
   /** `Muon` */
   readonly name: string;
-  /** What it changes of the optimiser's part. */
+  /** The `optim` part of the spec at a cell. */
   readonly optim: (cell: Cell) => OptimInput;
-  /** Tried with each other: `CELLS` cells for every method. */
+  /** All combinations of the two are tried: `CELLS` cells for every method, three for those of `WITHOUT_DECAY`. */
   readonly lrs: readonly number[];
   readonly weightDecays: readonly number[];
-  /** What was published about it and grokking, where somebody claims a shorter wait or the opposite. */
+  /** Published claims about its effect on grokking, for or against. */
   readonly published: readonly Published[];
 }
 
-/** Cells that each method is tuned over. */
+/** The number of cells that each method is tuned over. */
 export const CELLS = 9;
 
 const LRS = [0.01, 0.03, 0.1], DECAYS = [0.3, 1, 3];
-/** A method on AdamW: the same cells as AdamW alone. */
+/** A method on top of AdamW, with the same cells as AdamW alone unless `weightDecays` says otherwise. */
 const onAdamW = (name: string, optim: OptimInput, published: readonly Published[], weightDecays: readonly number[] = DECAYS): Method => ({
   name,
   optim: (cell) => ({ ...cell, ...optim }),
@@ -48,12 +48,12 @@ const GROKFAST: Published = {
 };
 const PRIETO = { source: "Prieto et al. 2025", url: "https://arxiv.org/abs/2501.04697" };
 
-/** The baseline: AdamW, tuned as all others are. */
+/** The baseline: AdamW, tuned like all others. */
 export const BASELINE: Method = onAdamW("AdamW", {}, []);
 
 export const GROKFAST_EMA: Method = onAdamW("Grokfast-EMA", { gradFilter: "grokfast-ema" }, [GROKFAST]);
 export const GROKFAST_MA: Method = onAdamW("Grokfast-MA", { gradFilter: "grokfast-ma" }, [GROKFAST]);
-/** ⊥Grad, in letters that every font has. Published for training without weight decay, so 0 is among its decays. */
+/** ⊥Grad, named with letters that every font has. It was published for training without weight decay, so 0 is among its values. */
 export const ORTHOGONAL: Method = onAdamW(
   "OrthoGrad",
   { gradFilter: "orthogonal" },
@@ -67,7 +67,7 @@ export const STABLEMAX: Method = onAdamW(
   [0, 1, 3],
 );
 
-/** Its matrices get twice the learning rate of the rest: as it is published, 0.02 beside 0.01. */
+/** Muon's matrices get twice the learning rate of the other parameters, as published: 0.02 and 0.01. */
 export const MUON: Method = {
   name: "Muon",
   optim: ({ lr, weightDecay }) => ({ lr, weightDecay, rule: "muon", muonLr: 2 * lr }),
@@ -113,7 +113,7 @@ const SGD: Method = {
   published: [],
 };
 
-/** The two best in the tuning that can stand together: one an optimiser, the other a filter. Tuned anew, over Muon's cells. */
+/** The two best methods of the tuning that can be combined, an optimiser and a gradient filter; tuned again, over Muon's cells. */
 export const TOGETHER: Method = {
   ...MUON,
   name: "Muon + Grokfast",
@@ -121,20 +121,20 @@ export const TOGETHER: Method = {
   published: [],
 };
 
-/** What is published for training without weight decay, and AdamW, all three without. */
+/** The two methods published for training without weight decay, and AdamW, all three without it. */
 export const WITHOUT_DECAY: readonly Method[] = [BASELINE, ORTHOGONAL, STABLEMAX].map((method) => ({
   ...method,
   name: `${method.name}, no decay`,
   weightDecays: [0],
 }));
 
-/** All but the baseline. */
+/** All methods except the baseline. */
 export const SHORTCUT_METHODS: readonly Method[] = [GROKFAST_EMA, GROKFAST_MA, ORTHOGONAL, STABLEMAX, MUON, LION, SIGNSGD, ADAM_L2, SGD];
 
 export const cellsOf = ({ lrs, weightDecays }: Method): Cell[] =>
   lrs.flatMap((lr) => weightDecays.map((weightDecay) => ({ lr, weightDecay })));
 
-/** The published one-layer model in small, on two cores: modulo 31, 60 % of the pairs, 32 wide. */
+/** A small version of the published one-layer model, for two cores: modulo 31, 60 % of the pairs, d_model 32. */
 export const SETTING = {
   preset: "one-layer",
   data: { prime: 31, trainFraction: 0.6 },
@@ -143,5 +143,5 @@ export const SETTING = {
 } as const satisfies Omit<RunInput, "optim" | "seed">;
 export const TASK = "x + y modulo 31, one layer 32 wide, 60 % of the pairs, 1,000 updates";
 
-/** How runs are told apart: by the optimiser's part, whatever the seed. */
+/** Identifies a method and cell: the `optim` part of a spec, whatever its seed. */
 export const optimKey = ({ optim }: RunSpec): string => JSON.stringify(optim);

@@ -1,4 +1,4 @@
-/** What `deno task bench --json` writes, as far as others read it: on which machine, at which commit, and the results. */
+/** The recorded benchmarks, as `deno task bench --json` writes them. */
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BenchDocument, Comparison, Profile, Scaling } from "../../analysis/speed.ts";
@@ -15,7 +15,7 @@ export interface RecordedBenches {
   readonly profiles: readonly BenchDocument<Profile>[];
 }
 
-/** What was recorded of the engine's speed, by kind, software drivers last. */
+/** The recorded benchmarks of the engines by kind; those on a graphics card first, those on a processor or a software driver last. */
 export async function recordedBenches(folder: string = FOLDER): Promise<RecordedBenches> {
   const documents: BenchDocument<object>[] = [];
   for await (const { name } of Deno.readDir(folder)) {
