@@ -47,8 +47,8 @@ interface Phased {
 }
 
 /**
- * The files of a run for its record; where it began, if it takes tensors over, always: without that nobody could train it again. One that is
- * broken is left out, which is said; one that came from a record goes on as it came.
+ * The files of a run for its record. Where it takes tensors over, the weights that it began with always go along: without them nobody could
+ * train it again. One that is broken is left out, which is said; one that came from a record goes on as it came.
  */
 export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say: (line: string) => void): Promise<RecordedFile[]> {
   const log = sent.includes("attention") ? artifacts(lab, run.id, "attention", "attention-thin").slice(-1) : [];
