@@ -1,7 +1,7 @@
 /** Looking into a run: its checkpoints, read one after another; and runs of the lab, found by id or hash, with theirs. */
 import { type Checkpoint, type Keys, type Progress, type Reading, reading } from "../analysis/network/reading.ts";
 import { linearTask } from "../analysis/network/progress.ts";
-import { type ActivationOptions, activations } from "../reference/activations.ts";
+import type { ActivationOptions } from "../reference/activations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { loadWeights } from "../train/weights.ts";
 import { pathOf } from "./artifacts.ts";
@@ -46,6 +46,8 @@ export async function probe(
   linearTask(spec); // says at once what it doesn't apply to
   const inOrder = checkpoints.toSorted((x, y) => x.step - y.step), readings: Reading[] = [];
   if (inOrder.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
+  // Not at the top: TensorFlow.js takes a while to load, and most commands that load this file don't probe.
+  const { activations } = await import("../reference/activations.ts");
   // From the last, whose key frequencies are the run's.
   for (const checkpoint of inOrder.reverse()) {
     const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;

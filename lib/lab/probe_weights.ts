@@ -1,7 +1,6 @@
 /** Norms, logits and spectra of runs over their checkpoints, whatever they learn: `weight_measures.ts` has the measures. */
 import type { Checkpoint } from "../analysis/network/reading.ts";
 import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
-import { pairLogits } from "../reference/activations.ts";
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, type StoredCheckpoint } from "./probe.ts";
@@ -27,6 +26,7 @@ export async function probeWeights(
 ): Promise<WeightCourse> {
   const inOrder = checkpoints.toSorted((x, y) => x.step - y.step), readings: WeightReading[] = [], examples = dataset(spec.data, spec.seed);
   if (inOrder.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
+  const { pairLogits } = await import("../reference/activations.ts"); // as in `probe`
   for (const checkpoint of inOrder) {
     const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;
     readings.push(weightReading(spec, { step, params }, examples, await pairLogits(spec, params, examples, options)));
