@@ -101,7 +101,13 @@ function squaredDistance(p: ArrayLike<number>, q: ArrayLike<number>): number {
  * @throws Error unless each point has a cluster, and there are at least two.
  */
 export function silhouettes(points: Points, assigned: ArrayLike<number>): Float64Array {
-  const action = "compute silhouettes", data = checkedPoints(action, points), n = data.length;
+  const data = checkedPoints("compute silhouettes", points);
+  return widths(data.length, (i, j) => Math.sqrt(squaredDistance(data[i], data[j])), assigned);
+}
+
+/** The silhouettes of n points from their distances; `distance` is asked for i > j, once each. */
+function widths(n: number, distance: (i: number, j: number) => number, assigned: ArrayLike<number>): Float64Array {
+  const action = "compute silhouettes";
   must(action, "the number of labels", assigned.length === n, `must be ${n} as of points`, assigned.length);
   const counts = new Map<number, number>();
   for (let i = 0; i < n; i++) counts.set(assigned[i], (counts.get(assigned[i]) ?? 0) + 1);
@@ -110,9 +116,9 @@ export function silhouettes(points: Points, assigned: ArrayLike<number>): Float6
   const sums = new Float64Array(n * k), home = Array.from(assigned, (label) => place.get(label)!);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < i; j++) {
-      const distance = Math.sqrt(squaredDistance(data[i], data[j]));
-      sums[i * k + home[j]] += distance;
-      sums[j * k + home[i]] += distance;
+      const apart = distance(i, j);
+      sums[i * k + home[j]] += apart;
+      sums[j * k + home[i]] += apart;
     }
   }
   return Float64Array.from(home, (own, i) => {
@@ -165,9 +171,15 @@ export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000
     : Array.from(new Random(options.seed ?? 0, "resample").permutation(n).subarray(0, sample), (i) => points[i]);
   const different = new Set(some.map((point) => Array.from(point).join())).size;
   must(action, "the number of different points", different >= from, `must be at least ${from}`, different);
+  // The same for every k.
+  const distances = new Float64Array(some.length * (some.length - 1) / 2), at = (i: number, j: number) => i * (i - 1) / 2 + j;
+  some.forEach((point, i) => {
+    for (let j = 0; j < i; j++) distances[at(i, j)] = Math.sqrt(squaredDistance(point, some[j]));
+  });
   const trials = Array.from({ length: Math.min(to, different) - from + 1 }, (_, i) => {
-    const clusters = kMeans(some, from + i, options), widths = silhouettes(some, clusters.assigned);
-    return { k: clusters.counts.length, silhouette: widths.reduce((sum, x) => sum + x, 0) / widths.length, clusters };
+    const clusters = kMeans(some, from + i, options);
+    const silhouettes = widths(some.length, (i, j) => distances[at(i, j)], clusters.assigned);
+    return { k: clusters.counts.length, silhouette: silhouettes.reduce((sum, x) => sum + x, 0) / silhouettes.length, clusters };
   });
   const { k, silhouette, clusters } = trials.reduce((best, trial) => trial.silhouette > best.silhouette ? trial : best);
   const tried = trials.map(({ k, silhouette, clusters: { inertia } }) => ({ k, silhouette, inertia }));

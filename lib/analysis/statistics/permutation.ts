@@ -70,11 +70,11 @@ export function permuter(
     const rounding = 1e-12 * total(decks.flatMap(({ scores }) => scores.map(Math.abs))), limit = Math.abs(statistic) - rounding;
     const least = extreme(decks, average, rounding) / arrangements;
     if (exact) {
-      const sums = decks.reduce((before, { scores, taken }) => {
-        const here = subsetSums(scores, taken);
-        return before.flatMap((x) => here.map((y) => x + y));
-      }, [0]);
-      return { statistic, p: sums.filter((sum) => Math.abs(sum - average) >= limit).length / sums.length, least, exact, arrangements };
+      const sums = decks.map(({ scores, taken }) => subsetSums(scores, taken)), last = sums.pop()!;
+      let before = Float64Array.of(0), hits = 0;
+      for (const here of sums) before = allSums(before, here);
+      for (const x of before) for (const y of last) if (Math.abs(x + y - average) >= limit) hits++;
+      return { statistic, p: hits / (before.length * last.length), least, exact, arrangements };
     }
     let hits = 0;
     for (let i = 0; i < draws; i++) {
@@ -122,14 +122,26 @@ function extreme(
 
 const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
 
-/** The sums of all ways to take `taken` of the values. */
-function subsetSums(values: readonly number[], taken: number, from = 0): number[] {
-  if (taken === 0) return [0];
-  const sums: number[] = [];
-  for (let i = from; i <= values.length - taken; i++) {
-    for (const rest of subsetSums(values, taken - 1, i + 1)) sums.push(values[i] + rest);
-  }
+/** Each of some numbers plus each of others. */
+function allSums(some: Float64Array, others: Float64Array): Float64Array<ArrayBuffer> {
+  const sums = new Float64Array(some.length * others.length);
+  some.forEach((x, i) => others.forEach((y, j) => sums[i * others.length + j] = x + y));
   return sums;
+}
+
+/** The sums of all ways to take `taken` of the values, each added up from its last value to its first. */
+function subsetSums(values: readonly number[], taken: number): Float64Array {
+  /** Of the values that come later, by how many are taken. */
+  const rests = [Float64Array.of(0), ...Array.from({ length: taken }, () => new Float64Array())];
+  for (const value of values.toReversed()) {
+    for (let t = taken; t >= 1; t--) {
+      const sums = new Float64Array(rests[t - 1].length + rests[t].length);
+      rests[t - 1].forEach((rest, i) => sums[i] = value + rest);
+      sums.set(rests[t], rests[t - 1].length);
+      rests[t] = sums;
+    }
+  }
+  return rests[taken];
 }
 
 /** Shuffles the first `taken` elements, drawn from the whole deck (partial Fisher–Yates). */
