@@ -43,11 +43,16 @@ export const countLine = ({ passed, failed, skipped }: Count) =>
 export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
-/** Tests that wait much for programs of their own, by what they start: on two cores such a lane leaves room for others beside it. */
+/**
+ * Tests that run beside the rest, by what they start. Most wait for programs of their own, for a driver that compiles or for threads, so
+ * that two cores have work to do only with several lanes.
+ */
 const BESIDE = [
-  /(?:notebook\/(?:browser|notebooks|delivery|trust)|page\/(?:page|suite))_test\.ts$/, // Jupyter and a browser
+  /notebook\/(?:notebooks?|delivery|trust)_test\.ts$/, // Jupyter
+  /(?:notebook\/browser|page\/(?:page|suite))_test\.ts$/, // a browser
   /(?:cli\/(?:slurm|sweep|sweep_refusals|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
-  /tests\/(?:engine|reference)\/.*_test\.ts$/, // engines, which leave a processor idle where a driver compiles
+  /tests\/(?:engine\/(?:operations|gradients)|reference\/.*)_test\.ts$/, // engines operation by operation
+  /tests\/engine\/(?!operations|gradients).*_test\.ts$/, // engines
 ];
 
 /** The files in lanes: those of a lane run one after the other, so that nearly all tests on a GPU do. */
