@@ -103,7 +103,7 @@ export function problems(notebook: Notebook, { kept = false } = {}): string[] {
       if (name === "stderr") say(`on stderr: ${joined(text).trim()}`);
     }
     const [shown, expected] = [pictures(outputs).length, declared(source)];
-    const several = /\bawait show\(\.\.\./.test(joined(source));
+    const several = /\bawait show\(\s*\.\.\./.test(joined(source));
     if (several ? shown < expected : shown !== expected) {
       say(`shows ${shown} figures and tables, must show ${several ? "at least " : ""}${expected}`);
     }
