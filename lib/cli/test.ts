@@ -49,8 +49,8 @@ export const testFiles = (names: readonly string[]): string[] =>
  */
 const BESIDE = [
   /notebook\/(?:notebooks?|delivery|trust)_test\.ts$/, // Jupyter
-  /(?:notebook\/browser|page\/(?:page|suite)|cli\/(?:slurm|refusals|engine)|fuzz\/.*)_test\.ts$/, // a browser, a cluster, broken inputs
-  /(?:cli\/(?:sweep|sweep_refusals|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
+  /(?:notebook\/browser|page\/(?:page|suite))_test\.ts$/, // a browser
+  /(?:cli\/(?:slurm|sweep|sweep_refusals|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
   /tests\/(?:engine\/(?:operations|gradients)|reference\/.*)_test\.ts$/, // engines operation by operation
   /tests\/engine\/(?!operations|gradients).*_test\.ts$/, // engines
 ];
