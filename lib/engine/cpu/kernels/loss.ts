@@ -8,14 +8,6 @@ import { at, fma, largest, share, total, word } from "./simd";
 const STABLE: u32 = 1, FLOAT64: u32 = 2;
 
 /**
- * 2⁻¹⁰⁰: smaller gradients of cross-entropy become 0. They change no sum that a larger one is part of, and their products would be
- * subnormal numbers, with which processors are many times slower: late in training most logits have such gradients.
- */
-const LEAST: f32 = 7.888609052210118e-31;
-@inline function counting(x: f32): f32 { return abs(x) < LEAST ? 0 : x; }
-@inline function counting4(x: v128): v128 { return v128.andnot(x, f32x4.lt(f32x4.abs(x), f32x4.splat(LEAST))); }
-
-/**
  * Record: 0 hyper, 1 batch, 2 logits, 3 stats [examples, (loss, right)], 4 dlogits or 0, 5 examples, 6 C, 7 kind of loss, 8 whether it
  * takes the logits times the run's `LOGIT_SCALE`. Rows have C padded to a multiple of four with zeros; for the time of the sum those
  * logits are −∞.
@@ -71,8 +63,8 @@ function example(z: usize, d: usize, y: i32, m: v128, bytes: usize, n: i32, stab
   let rest = total(f32x4.add(s0, s1)), ey = exp1((zy - best) * scale), all = rest + ey;
   if (d) {
     let part = f32x4.splat(scale / (all * <f32>n));
-    for (o = 0; o < bytes; o += 16) v128.store(d + o, counting4(f32x4.mul(v128.load(d + o), part)));
-    store<f32>(d + (<usize>y << 2), counting((stable ? -rest / all : ey / all - 1) * scale / <f32>n));
+    for (o = 0; o < bytes; o += 16) v128.store(d + o, f32x4.mul(v128.load(d + o), part));
+    store<f32>(d + (<usize>y << 2), (stable ? -rest / all : ey / all - 1) * scale / <f32>n);
   }
   // With the label far below the best, Σ exp(z_j − z_y) overflows, and there the plain form has all its digits.
   return stable && (best - zy) * scale < 60 ? log1p(rest / ey) : best * scale + log1(all) - zy * scale;
@@ -84,7 +76,7 @@ function example64(z: usize, d: usize, y: i32, best: f32, C: i32, n: i32, scale:
   if (d) {
     for (let c = 0; c < ((C + 3) & ~3); c++) {
       let o = <usize>c << 2, p = c < C ? exp64(by * <f64>load<f32>(z + o) - top) / sum : 0;
-      store<f32>(d + o, counting(<f32>((c == y ? p - 1 : p) * by / <f64>n)));
+      store<f32>(d + o, <f32>((c == y ? p - 1 : p) * by / <f64>n));
     }
   }
   return <f32>(top + log64(sum) - zy);
