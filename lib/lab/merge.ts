@@ -8,7 +8,8 @@ import { inOneLine } from "../run/quote.ts";
 import { type Artifact, artifacts, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { enter, type Merged } from "./merge/enter.ts";
-import { type Pair, pair, type SourceRun } from "./merge/pair.ts";
+import { type Pair, pair } from "./merge/pair.ts";
+import type { RunRow } from "./schema.ts";
 import { withLab } from "./opening.ts";
 import type { Lab } from "./store.ts";
 import { assertWhole } from "./verify.ts";
@@ -85,7 +86,7 @@ interface Way {
 
 async function mergeInto(from: Lab, into: Lab, { say, touched, only }: Way): Promise<Merged> {
   checkRules(from, into);
-  const wanted = from.query<SourceRun>("SELECT * FROM runs ORDER BY id").filter(({ hash }) => only?.has(hash) ?? true);
+  const wanted = from.query<RunRow>("SELECT * FROM runs ORDER BY id").filter(({ hash }) => only?.has(hash) ?? true);
   const pairs = wanted.map((run) => pair(from, into, run));
   const differ = pairs.filter(({ differing }) => differing > 0);
   if (differ.length > 0) {

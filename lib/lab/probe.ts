@@ -44,18 +44,35 @@ export async function probe(
   { onRead, ...options }: ProbeOptions = {},
 ): Promise<Probe> {
   linearTask(spec); // says at once what it doesn't apply to
-  const inOrder = checkpoints.toSorted((x, y) => x.step - y.step), readings: Reading[] = [];
-  if (inOrder.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
   // Not at the top: TensorFlow.js takes a while to load, and most commands that load this file don't probe.
   const { activations } = await import("../reference/activations.ts");
-  // From the last, whose key frequencies are the run's.
-  for (const checkpoint of inOrder.reverse()) {
+  // The last one's key frequencies are the run's.
+  const readings = await readAll(checkpoints, onRead, async (checkpoint, last?: Reading) => {
+    return reading(spec, checkpoint, await activations(spec, checkpoint.params, options), last);
+  });
+  const { keys, neuronKeys } = readings.at(-1)!;
+  return { spec, rule: "logits", keys, neuronKeys, readings };
+}
+
+/**
+ * Reads checkpoints from the last to the first, each loaded when its turn comes.
+ * @param read gets, after the first time, what the last checkpoint gave.
+ * @returns what it gave of each, in the order of their steps.
+ * @throws Error where there is none.
+ */
+export async function readAll<T>(
+  checkpoints: readonly (Checkpoint | StoredCheckpoint)[],
+  onRead: ProbeOptions["onRead"],
+  read: (checkpoint: Checkpoint, last?: T) => Promise<T>,
+): Promise<T[]> {
+  if (checkpoints.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
+  const readings: T[] = [];
+  for (const checkpoint of checkpoints.toSorted((x, y) => y.step - x.step)) {
     const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;
-    readings.push(reading(spec, { step, params }, await activations(spec, params, options), readings[0]));
-    onRead?.(readings.length, inOrder.length);
+    readings.push(await read({ step, params }, readings[0]));
+    onRead?.(readings.length, checkpoints.length);
   }
-  const [{ keys, neuronKeys }] = readings;
-  return { spec, rule: "logits", keys, neuronKeys, readings: readings.reverse() };
+  return readings.reverse();
 }
 
 /** The same run with its neurons' key frequencies in the place of its logits': what takes a probe then shows what these do. */

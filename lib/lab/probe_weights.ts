@@ -3,7 +3,7 @@ import type { Checkpoint } from "../analysis/network/reading.ts";
 import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, type StoredCheckpoint } from "./probe.ts";
+import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint } from "./probe.ts";
 import type { Lab, StoredRun } from "./store.ts";
 
 /** A run as its weights show it. */
@@ -24,14 +24,11 @@ export async function probeWeights(
   checkpoints: readonly (Checkpoint | StoredCheckpoint)[],
   { onRead, ...options }: WeightOptions = {},
 ): Promise<WeightCourse> {
-  const inOrder = checkpoints.toSorted((x, y) => x.step - y.step), readings: WeightReading[] = [], examples = dataset(spec.data, spec.seed);
-  if (inOrder.length === 0) throw new Error("Cannot probe a run: it must have at least one checkpoint, there is none");
+  const examples = dataset(spec.data, spec.seed);
   const { pairLogits } = await import("../reference/activations.ts"); // as in `probe`
-  for (const checkpoint of inOrder) {
-    const { step } = checkpoint, params = "load" in checkpoint ? await checkpoint.load() : checkpoint.params;
-    readings.push(weightReading(spec, { step, params }, examples, await pairLogits(spec, params, examples, options)));
-    onRead?.(readings.length, inOrder.length);
-  }
+  const readings = await readAll(checkpoints, onRead, async (checkpoint) => {
+    return weightReading(spec, checkpoint, examples, await pairLogits(spec, checkpoint.params, examples, options));
+  });
   return { spec, readings };
 }
 

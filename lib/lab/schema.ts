@@ -5,6 +5,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { columnOf, ENTRIES, type Entry } from "../run/fields.ts";
 import { LATER_METRICS, METRICS } from "../run/metrics.ts";
+import type { Row } from "./connection.ts";
 import { VIEWS } from "./views.ts";
 
 /** Marks a database as this lab's: "Grok". */
@@ -22,6 +23,20 @@ export const columnsOf = (entries: readonly Entry[]) =>
       return { name, later: neutral !== undefined, sql: `${name.padEnd(14)} ${kind.column.padEnd(7)} AS (${value})` };
     });
 const COLUMNS = columnsOf(ENTRIES);
+
+/** A row of the table of runs, as far as its columns are stored and not derived from the spec. */
+export type RunRow = Row & {
+  readonly id: number;
+  readonly hash: string;
+  readonly spec: string;
+  readonly parameters: number;
+  readonly shape: string;
+  readonly status: string;
+  readonly step: number;
+  readonly session: number | null;
+  readonly thinned: number;
+  readonly error: string | null;
+};
 
 const TABLES = `
 -- What trained: a row for each different combination.

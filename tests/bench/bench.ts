@@ -11,6 +11,22 @@ import { type Ready, workOf } from "./protocol.ts";
 import { scaling, scalingTable } from "./scaling.ts";
 import { isMissing, reference, type Result, summarise, table } from "./table.ts";
 
+/** What is measured in place of the comparison, by flag. Imported there: what it needs of npm isn't on every machine that is measured. */
+const INSTEAD = {
+  lab: async (rounds: number, say: (line: string) => void) => {
+    const { labFigures, labTable } = await import("./lab.ts"), figures = await labFigures(rounds, say);
+    return { text: labTable(figures), figures };
+  },
+  attention: async (rounds: number, say: (line: string) => void) => {
+    const { attentionFigures, attentionTable } = await import("./attention.ts"), figures = await attentionFigures(rounds, say);
+    return { text: attentionTable(figures), figures: { figures } };
+  },
+  lesson: async (rounds: number, say: (line: string) => void) => {
+    const { lessonFigures, lessonTable } = await import("./lesson.ts"), figures = await lessonFigures(rounds, say);
+    return { text: lessonTable(figures), figures };
+  },
+};
+
 await runTraining(async (args) => {
   const chosen = options(args);
   if (chosen === "help") {
@@ -38,26 +54,11 @@ await runTraining(async (args) => {
     await writeWhole(chosen.json, JSON.stringify(document, null, 2) + "\n");
   };
 
-  // Imported where they are asked for: what they need of npm isn't on every machine that is measured.
-  if (chosen.lab) {
-    const { labFigures, labTable } = await import("./lab.ts");
-    const figures = await labFigures(chosen.rounds, (line) => console.error(line));
-    console.log(`\n${labTable(figures)}`);
-    await keep({ work: "lab", ...figures });
-    return 0;
-  }
-  if (chosen.attention) {
-    const { attentionFigures, attentionTable } = await import("./attention.ts");
-    const figures = await attentionFigures(chosen.rounds, (line) => console.error(line));
-    console.log(`\n${attentionTable(figures)}`);
-    await keep({ work: "attention", figures });
-    return 0;
-  }
-  if (chosen.lesson) {
-    const { lessonFigures, lessonTable } = await import("./lesson.ts");
-    const figures = await lessonFigures(chosen.rounds, (line) => console.error(line));
-    console.log(`\n${lessonTable(figures)}`);
-    await keep({ work: "lesson", ...figures });
+  for (const [work, measure] of Object.entries(INSTEAD)) {
+    if (!chosen[work as keyof typeof INSTEAD]) continue;
+    const { text, figures } = await measure(chosen.rounds, (line) => console.error(line));
+    console.log(`\n${text}`);
+    await keep({ work, ...figures });
     return 0;
   }
   if (chosen.scaling) {

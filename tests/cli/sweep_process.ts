@@ -1,8 +1,7 @@
 /** `deno task sweep` as a process, on a grid of six small runs. */
-import { ROOT } from "../../lib/cli/process.ts";
+import { type Ended, ended, ENGINE, start } from "./command.ts";
 
-/** What most people have, and nothing has to be compiled for it. */
-export const ENGINE = "cpu";
+export { type Ended, ended, ENGINE };
 
 /** Six runs of two shapes, a second or two of training in all, with batches that are drawn. */
 export const GRID = {
@@ -18,26 +17,8 @@ export const GRID = {
   },
 };
 
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 export const command = (...args: string[]) => commandIn({}, ...args);
-export const commandIn = (environment: Record<string, string>, ...args: string[]) =>
-  new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "lib/cli/sweep.ts", ...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...environment },
-    stdout: "piped",
-    stderr: "piped",
-  });
-
-export const ended = ({ code, stdout, stderr }: Deno.CommandOutput): Ended => {
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-};
+export const commandIn = (environment: Record<string, string>, ...args: string[]) => start("sweep", args, environment);
 
 /** The arguments that sweep the grid into a database. */
 export const into = (db: string, ...more: string[]) => ["--grid", `${db}.json`, "--db", db, "--engine", ENGINE, ...more];

@@ -7,23 +7,11 @@ import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
 import { isGone } from "../lock.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
+import type { RunRow } from "../schema.ts";
 import { verdictOf } from "../seals.ts";
 import { type Lab, type Row, type Rows, specFrom, type Value } from "../store.ts";
 import { sealed } from "./experiments.ts";
 import { type Finding, isFlag, isShare, isWhole } from "./finding.ts";
-
-export type RunRow = Row & {
-  readonly id: number;
-  readonly hash: string;
-  readonly spec: string;
-  readonly parameters: number;
-  readonly shape: string;
-  readonly status: string;
-  readonly step: number;
-  readonly session: number | null;
-  readonly thinned: number;
-  readonly error: string | null;
-};
 
 const COLUMNS = "id, hash, spec, parameters, shape, status, step, session, thinned, error";
 const STATUSES = ["waiting", "training", "stopped", "finished", "grokked", "failed"];

@@ -1,8 +1,9 @@
 /** What a merge enters into the target's tables: runs with their evaluations and files, who trained them, experiments. */
 import { type Artifact, artifacts, dropArtifact, enterArtifact } from "../artifacts.ts";
+import type { RunRow } from "../schema.ts";
 import { seal } from "../seals.ts";
 import type { Lab, Row, Rows, Value } from "../store.ts";
-import { type Pair, type SourceRun, target } from "./pair.ts";
+import { type Pair, target } from "./pair.ts";
 
 export interface Merged {
   /** Runs of the source: all, those that the target didn't have, and those of which the source had more. */
@@ -60,7 +61,7 @@ export function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, tou
 }
 
 /** How far a run is, its evaluations, milestones and phases, in place of what is there. @returns the evaluations. */
-function enterState(from: Lab, into: Lab, run: SourceRun, id: number): Rows {
+function enterState(from: Lab, into: Lab, run: RunRow, id: number): Rows {
   const status = run.session !== null || run.status === "training" ? "stopped" : run.status;
   into.run(
     "UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?",

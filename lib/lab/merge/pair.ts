@@ -4,25 +4,15 @@
  * adapters, and a mixture would be a run that nobody trained: one of the two is kept as a whole.
  */
 import { isGone } from "../lock.ts";
-import type { Lab, Row } from "../store.ts";
+import type { RunRow } from "../schema.ts";
+import type { Lab } from "../store.ts";
 
-export type SourceRun = Row & {
-  readonly id: number;
-  readonly hash: string;
-  readonly spec: string;
-  readonly parameters: number;
-  readonly shape: string;
-  readonly status: string;
-  readonly step: number;
-  readonly session: number | null;
-  readonly thinned: number;
-  readonly error: string | null;
-};
-export type TargetRun = Pick<SourceRun, "id" | "status" | "step" | "session" | "thinned">;
+/** What is asked of a run of the target. */
+export type TargetRun = Pick<RunRow, "id" | "status" | "step" | "session" | "thinned">;
 
 /** A run of the source beside the target's. */
 export interface Pair {
-  readonly run: SourceRun;
+  readonly run: RunRow;
   readonly known: TargetRun | undefined;
   /** Evaluations at the same steps that aren't the same bits. */
   readonly differing: number;
@@ -36,7 +26,7 @@ export interface Pair {
 export const target = (into: Lab, hash: string) =>
   into.query<TargetRun>("SELECT id, status, step, session, thinned FROM runs WHERE hash = ?", hash)[0] as TargetRun | undefined;
 
-export function pair(from: Lab, into: Lab, run: SourceRun): Pair {
+export function pair(from: Lab, into: Lab, run: RunRow): Pair {
   const known = target(into, run.hash);
   if (!known) return { run, known, differing: 0, verdict: "new" };
   const differing = differences(from, run.id, into, known.id);
