@@ -44,35 +44,54 @@ export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
 /**
- * Tests that run beside the rest, by what they start. Most wait for programs of their own, for a driver that compiles or for threads, so
- * that two cores have work to do only with several lanes.
+ * Groups of files, the longest first. A file belongs to the first group that fits. The files of a group run one after the other in one
+ * process, and several groups run at once: most wait for programs of their own, for a driver that compiles, or for threads.
  */
-const BESIDE = [
-  /notebook\/(?:notebooks?|delivery|trust)_test\.ts$/, // Jupyter
-  /(?:notebook\/browser|page\/(?:page|suite))_test\.ts$/, // a browser
-  /(?:cli\/(?:slurm|sweep|sweep_refusals|train|train_folder)|lab\/store|train\/kill)_test\.ts$/, // commands
-  /tests\/(?:engine\/(?:operations|gradients)|reference\/.*)_test\.ts$/, // engines operation by operation
-  /tests\/engine\/(?!operations|gradients).*_test\.ts$/, // engines
+const GROUPS = [
+  /cli\/slurm_test/, // waits for a cluster
+  /notebook\/notebooks_test/, // Jupyter
+  /notebook\/browser_test|tests\/page\//, // a browser
+  /tests\/(?:engine\/(?:operations|gradients)_test|reference\/)/,
+  /tests\/engine\//,
+  /cli\/(?:sweep|train)|train\/kill_test/, // commands
+  /tests\/(?:lab|fuzz)\//,
+  /tests\/(?:notebook|studies|figures)\//,
+  /./,
 ];
+const AT_ONCE = 4;
 
-/** The files in lanes: those of a lane run one after the other, so that nearly all tests on a GPU do. */
-export function lanes(files: readonly string[]): string[][] {
-  const rest = files.filter((file) => !BESIDE.some((lane) => lane.test(file)));
-  return [rest, ...BESIDE.map((lane) => files.filter((file) => lane.test(file)))].filter((lane) => lane.length > 0);
+export function groups(files: readonly string[]): string[][] {
+  const byGroup = Map.groupBy(files, (file) => GROUPS.findIndex((group) => group.test(file)));
+  return [...byGroup].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
-/** Runs the lanes side by side. What the first prints is shown as it comes, the others' after it. */
+/** Runs the groups. What they print is shown in their order: of the first that hasn't ended, as it comes. */
 async function runTests(files: readonly string[]): Promise<Count> {
-  const [first, ...others] = lanes(files);
-  const beside = others.map((lane) => {
-    const printed: Uint8Array[] = [];
-    return { printed, counted: runLane(lane, (chunk) => void printed.push(chunk)) };
-  });
-  const counts = [await runLane(first, (chunk) => void Deno.stdout.writeSync(chunk))];
-  for (const { printed, counted } of beside) {
-    counts.push(await counted);
-    for (const chunk of printed) Deno.stdout.writeSync(chunk);
+  const running = groups(files).map((group) => ({ group, printed: [] as Uint8Array[], counted: Promise.withResolvers<Count>() }));
+  let shown = 0;
+  const show = () => {
+    for (const chunk of running[shown]?.printed.splice(0) ?? []) Deno.stdout.writeSync(chunk);
+  };
+  const waiting = [...running];
+  const worker = async () => {
+    for (let next; (next = waiting.shift());) {
+      const { group, printed, counted } = next;
+      counted.resolve(
+        await runGroup(group, (chunk) => {
+          printed.push(chunk);
+          show();
+        }),
+      );
+    }
+  };
+  const workers = Array.from({ length: AT_ONCE }, worker);
+  const counts: Count[] = [];
+  for (const { counted } of running) {
+    show();
+    counts.push(await counted.promise);
+    shown++;
   }
+  await Promise.all(workers);
   return sum(counts);
 }
 
@@ -81,7 +100,7 @@ export const sum = (counts: readonly Count[]): Count => {
   return { passed: of("passed"), failed: of("failed"), skipped: of("skipped") };
 };
 
-async function runLane(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<Count> {
+async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<Count> {
   const colours = Deno.stdout.isTerminal() && !Deno.env.get("CI") && !Deno.env.get("NO_COLOR");
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", ...files], // types are checked by `deno task ok`

@@ -7,40 +7,68 @@ import { ROOT } from "../../lib/cli/process.ts";
 import { content, scratch } from "../lab/lab_files.ts";
 import { command, type Ended, ended, ENGINE, GRID, into, prepare, sweep } from "./sweep_process.ts";
 
-/** Several tests compare with the same sweep that nothing happened to. */
-let whole: Promise<ReturnType<typeof content>> | undefined;
-const uninterrupted = () =>
-  whole ??= scratch(async (path) => {
-    const { code, stdout, stderr } = await sweep(path("whole.db"));
+/** What a lab holds after a sweep that nothing happened to. */
+const uninterrupted = (grid?: object) =>
+  scratch(async (path) => {
+    const db = path("whole.db");
+    prepare(db, grid);
+    const { code, stdout, stderr } = ended(await command(...into(db)).output());
     assertEquals(code, 0, stderr);
-    assertMatch(stdout, /^night: 6 runs, grokked \d, never \d, running 0, waiting 0\n/);
-    return content(path("whole.db"));
+    assertMatch(stdout, /^night: 6 runs, grokked \d, (?:never \d, )?running 0, waiting 0\n/);
+    return content(db);
   });
+/** Several tests compare with it. */
+let kept: ReturnType<typeof uninterrupted> | undefined;
+const whole = () => kept ??= uninterrupted();
 
 /** Numbers in [0, 1) that are the same in every test: Park and Miller's generator. */
 function* random(seed: number) {
   for (let state = seed;;) yield (state = (state * 48271) % 2147483647) / 2147483647;
 }
 
-Deno.test("killed at twenty random moments and started again each time, a sweep ends as one that nothing happened to, bit for bit", () =>
+/**
+ * Kills a sweep so many milliseconds after its start, or after the first line that it prints: by then it trains. Returns its exit code, 137
+ * where it hadn't ended before, and what it printed as errors.
+ */
+async function killLater(
+  child: Deno.ChildProcess,
+  after: "start" | "line",
+  milliseconds: number,
+): Promise<{ code: number; stderr: string }> {
+  const stdout = new Response(child.stdout).text(), decoder = new TextDecoder();
+  let stderr = "", timer: ReturnType<typeof setTimeout> | undefined;
+  const begin = () => timer ??= setTimeout(() => child.kill("SIGKILL"), milliseconds);
+  if (after === "start") begin();
+  for await (const chunk of child.stderr) {
+    begin();
+    stderr += decoder.decode(chunk, { stream: true });
+  }
+  clearTimeout(timer);
+  await stdout;
+  return { code: (await child.status).code, stderr };
+}
+
+/** Trains so long that many kills find it at work, on a fast machine too. */
+const LONGER = { name: "night", ...GRID, grid: { ...GRID.grid, schedule: { steps: 2000, evalEvery: 50 } } };
+
+Deno.test("killed at twelve random moments and started again each time, a sweep ends as one that nothing happened to, bit for bit", () =>
   scratch(async (path) => {
-    const db = path("killed.db"), moments = random(20);
-    prepare(db);
+    const db = path("killed.db"), moments = random(12), random01 = () => moments.next().value!;
+    prepare(db, LONGER);
     let killed = 0;
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 12; i++) {
       const child = command(...into(db, "--save-every", "0.1s")).spawn();
-      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 500 * moments.next().value!);
-      const { code, stderr } = ended(await child.output());
-      clearTimeout(timer);
+      const { code, stderr } =
+        await (i % 4 === 0 ? killLater(child, "start", 400 * random01()) : killLater(child, "line", 150 * random01()));
       if (code === 0) break;
       assertEquals(code, 137, stderr);
       assert(!/error/.test(stderr), stderr);
       killed++;
     }
-    const { code, stderr } = await sweep(db);
+    const { code, stderr } = ended(await command(...into(db)).output());
     assertEquals(code, 0, stderr);
-    assert(killed >= 10, `killed ${killed} times`);
-    assertEquals(content(db), await uninterrupted());
+    assert(killed >= 8, `killed ${killed} times`);
+    assertEquals(content(db), await uninterrupted(LONGER));
     using lab = Lab.open(db);
     assertEquals(lab.query("SELECT count(*) AS open FROM sessions WHERE ended_at IS NULL"), [{ open: 0 }]);
     assertEquals(Array.from(Deno.readDirSync(lab.folder)).length, 6);
@@ -100,7 +128,7 @@ Deno.test("two sweeps on one database share the work, while a reader asks all th
       assertEquals(code, 0, stderr);
     }
     assert(reads > 5, `${reads} reads`);
-    assertEquals(content(db), await uninterrupted());
+    assertEquals(content(db), await whole());
     using lab = Lab.open(db, { readOnly: true });
     assertEquals(lab.query("SELECT count(*) AS n, count(DISTINCT run) AS runs FROM work"), [{ n: 6, runs: 6 }]);
   }));
@@ -150,7 +178,7 @@ Deno.test({
         errors[1],
         /^error: Cannot write --db's files .*lab\.files: must be a folder that can be written in, Read-only file system/,
       );
-      assertEquals(content(path("after.db")), await uninterrupted());
+      assertEquals(content(path("after.db")), await whole());
     });
   },
 });
@@ -169,7 +197,7 @@ Deno.test("a truncated checkpoint is said, its run begins anew, and nothing that
     const after = new Map(content(db).metrics.map((row) => [`${row.hash} ${row.step}`, row]));
     for (const row of before) assertEquals(after.get(`${row.hash} ${row.step}`), row);
     assertEquals((await sweep(db)).code, 0);
-    assertEquals({ ...content(db) }, await uninterrupted());
+    assertEquals({ ...content(db) }, await whole());
   }));
 
 Deno.test("a database that is corrupt, of something else, or of a newer version: one line, and the file is as it was", () =>

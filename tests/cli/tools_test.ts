@@ -5,7 +5,7 @@ import { options } from "../../lib/cli/lab.ts";
 import { script } from "../../lib/cli/ok.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { browser, ensure, lack, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
-import { count, countLine, lanes, sum, testFiles } from "../../lib/cli/test.ts";
+import { count, countLine, groups, sum, testFiles } from "../../lib/cli/test.ts";
 import { V8_FLAGS } from "../../lib/engine/cpu/flags.ts";
 import type { AdapterInfo } from "../../lib/engine/webgpu/adapter.ts";
 import { chooseEngine } from "../../lib/train/engines.ts";
@@ -286,24 +286,12 @@ Deno.test("Jupyter is told of root and of a missing screen", () => {
   assertEquals(options([], { root: false, screen: true }), ["notebook"]);
 });
 
-Deno.test("tests that wait for other programs run beside the rest, and all are counted", () => {
-  const all = lanes(testFiles([])), [, jupyter, browser, commands, operations, engines] = all;
-  assertEquals(jupyter, testFiles(["notebook/delivery_test", "notebook/notebook_test", "notebooks_test", "notebook/trust_test"]));
-  assertEquals(browser, testFiles(["browser_test", "page/page_test", "page/suite_test"]));
-  assertEquals(
-    commands,
-    testFiles([
-      "cli/slurm_test",
-      "cli/sweep_test",
-      "cli/sweep_refusals_test",
-      "cli/train_test",
-      "cli/train_folder_test",
-      "lab/store_test",
-      "kill_test",
-    ]),
-  );
-  assertEquals([...operations, ...engines].sort(), testFiles(["tests/engine/", "tests/reference/"]));
-  assertEquals(all.flat().sort(), testFiles([])); // each in one of them
-  assertEquals(lanes(["tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"]]);
+Deno.test("every test file belongs to one group, the longest come first, and all are counted", () => {
+  const all = groups(testFiles([]));
+  assertEquals(all.slice(0, 2), [testFiles(["cli/slurm_test"]), testFiles(["notebooks_test"])]);
+  assertEquals(all.flat().sort(), testFiles([]));
+  assertEquals(groups(["tests/cli/flags_test.ts", "tests/notebook/notebooks_test.ts"]), [["tests/notebook/notebooks_test.ts"], [
+    "tests/cli/flags_test.ts",
+  ]]);
   assertEquals(sum([{ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }]), { passed: 4, failed: 1, skipped: 2 });
 });
