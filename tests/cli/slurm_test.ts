@@ -3,9 +3,9 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { requestGpuAdapter } from "../../lib/engine/webgpu/gpu.ts";
 import { exists } from "../../lib/cli/files.ts";
 import { ROOT } from "../../lib/cli/process.ts";
+import { ENGINE } from "./command.ts";
 import { arrayScript, localScript, mergeScript, warning } from "../../lib/cli/scripts.ts";
 import { find, look, unmet } from "../../lib/cli/setup.ts";
 import { ranges } from "../../lib/cli/slurm.ts";
@@ -17,8 +17,6 @@ import { Lab } from "../../lib/lab/store.ts";
 import { content, scratch } from "../lab/lab_files.ts";
 import { type Cluster, processes, startCluster, until } from "./slurm_cluster.ts";
 
-/** The native engine where there is an adapter, as users have it; otherwise the portable one. */
-const ENGINE = await requestGpuAdapter() ? "webgpu" : "tfjs";
 const SLURM = unmet(["slurm"], await look(["slurm"])).length === 0;
 if (!SLURM) console.error("Slurm is not installed: the tests on a cluster are left out.");
 
@@ -30,7 +28,7 @@ const grid = (steps: number, seeds = "0..5") => ({
     data: { prime: [5, 7], trainFraction: 0.6, batch: 7 },
     model: { dModel: 8, heads: 2 },
     optim: { lr: 0.01 },
-    schedule: { steps, evalEvery: 50 },
+    schedule: { steps, evalEvery: 200 },
     seed: seeds,
   },
 });
@@ -111,8 +109,8 @@ Deno.test({
   ignore: !SLURM,
   fn: () =>
     onCluster(async (cluster, path) => {
-      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--time", "1m", "--engine", ENGINE, "--save-every", "0.5s"];
-      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(3000)));
+      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--time", "1m", "--engine", ENGINE, "--save-every", "0.2s"];
+      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(16_000)));
       const sent = await sweep(db, args, cluster.env);
       assertEquals(sent.code, 0, sent.stderr);
       assertMatch(sent.stdout, /^night: 12 runs, 4 tasks, 4 with runs left to do\n4 new tasks of 3 to 3 runs, /);
@@ -154,9 +152,9 @@ Deno.test({
   ignore: !SLURM,
   fn: () =>
     onCluster(async (cluster, path) => {
-      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--engine", ENGINE, "--save-every", "0.5s"];
-      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(6000)));
-      const began = await sweep(db, ["--engine", ENGINE, "--steps", "500"]);
+      const db = path("lab.db"), args = ["--slurm", "--tasks", "4", "--engine", ENGINE, "--save-every", "0.2s"];
+      await Deno.writeTextFile(`${db}.json`, JSON.stringify(grid(24_000)));
+      const began = await sweep(db, ["--engine", ENGINE, "--steps", "2000"]);
       assertEquals(began.code, 0, began.stderr);
 
       const node = (state: string) => cluster.slurm("scontrol", "update", `nodename=${cluster.node}`, `state=${state}`, "reason=test");
@@ -166,7 +164,7 @@ Deno.test({
       assertEquals(nowhere.stderr, 'error: Cannot submit: --partition must be one of main, urgent, current value is "fast"\n');
       const sent = await sweep(db, args, cluster.env);
       assertStringIncludes(sent.stdout, "Submitted 4 tasks as job 1: 0-3", sent.stderr);
-      assertMatch(await status(db, cluster), /8 % of the work .*\n6,000 of 72,000 updates\ntasks: 4 queued\n/);
+      assertMatch(await status(db, cluster), /8 % of the work .*\n24,000 of 288,000 updates\ntasks: 4 queued\n/);
       const twice = await sweep(db, args, cluster.env);
       assertStringIncludes(twice.stdout, "Nothing to submit: the 4 tasks in the queue have all that is left.", twice.stderr);
       await cluster.slurm("scancel", "1_3");
@@ -208,7 +206,7 @@ Deno.test({
       assertMatch(await status(db, cluster), /100 % of the work .*\n.*\ntasks: 4 done\n$/);
       await assertWhole(db, path);
       using lab = Lab.open(db, { readOnly: true });
-      assertEquals(lab.query("SELECT count(DISTINCT run) AS runs FROM work WHERE from_step = 0 AND to_step > 500"), [{ runs: 0 }]);
+      assertEquals(lab.query("SELECT count(DISTINCT run) AS runs FROM work WHERE from_step = 0 AND to_step > 2000"), [{ runs: 0 }]);
     }),
 });
 
