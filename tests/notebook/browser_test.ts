@@ -8,7 +8,6 @@ import type { Locator, Page } from "playwright-core";
 import { joined, notebookNames } from "../../lib/cli/notebooks.ts";
 import { duration } from "../../lib/cli/progress.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
-import { checksum } from "../../lib/run/files.ts";
 import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter.ts";
 import { book, committed, LESSON, shortfalls } from "./notebook_checks.ts";
 
@@ -17,56 +16,45 @@ const MOVING = /^Step ([\d,]+) of ([\d,]+): /;
 /** The step that a title says, and of how many; NaN where it says none. */
 const stepIn = (title: string) => (title.match(MOVING)?.slice(1) ?? []).map((number) => Number(number.replaceAll(",", "")));
 
-/** What was seen of a live figure: the steps in its title, and at some of them pictures of its curves and of the network from within. */
-interface Film {
-  readonly steps: number[];
-  readonly pictures: {
-    readonly curves: string;
-    readonly inside: string;
-    /** What the figure says of the network from within: at which step it is shown, and how far it is. */
-    readonly words: string;
-  }[];
+/** One look at a live figure. */
+interface Look {
+  readonly title: string;
+  /** What is drawn of the curves, and of the network from within. */
+  readonly curves: string;
+  readonly inside: string;
+  /** What the figure says of the network from within: at which step it is shown; empty where there is none yet. */
+  readonly words: string;
 }
 
-/** ms between two looks at the title of a moving figure. */
+/** ms between two looks at a moving figure. */
 const LOOK = 200;
 
-/** Between two pictures of it, which take a while, a curve grows by so much of the axis of steps: then it can be seen. */
-const GROWTH = 0.05;
-
-/** A picture of a part of a moving figure; `null` where the figure was replaced by its next state while it was taken. */
-const pictureOf = (part: Locator): Promise<Uint8Array | null> =>
-  part.screenshot().catch((error: Error) => {
-    if (/not attached/.test(error.message)) return null;
-    throw error;
+/** The figure below a cell as it stands, all of it at one moment: it is replaced while it moves. `null` where there is none. */
+const lookAt = (cell: Locator): Promise<Look | null> =>
+  cell.evaluate((element) => {
+    const figure = element.querySelector(".output_svg svg"), panels = [...figure?.querySelectorAll("svg") ?? []];
+    if (!figure || panels.length === 0) return null;
+    return {
+      title: figure.querySelector(":scope > title")?.textContent ?? "",
+      curves: panels[0].innerHTML,
+      inside: panels.at(-1)!.innerHTML,
+      words: figure.textContent!.replace(/\s+/g, " ").match(/inside\s?seed\s?\d+\s?at\s?step\s?[\d,]+/)?.[0] ?? "",
+    };
   });
 
-/** What the figure below a cell says of one network from within; empty where it shows none yet. */
-const wordsOf = async (cell: Locator): Promise<string> => {
-  const [svg] = await cell.locator(".output_svg svg").allTextContents();
-  return svg?.replace(/\s+/g, " ").match(/inside\s?seed\s?\d+\s?at\s?step\s?[\d,]+/)?.[0] ?? "";
-};
-
-/** Watches the figure below a cell until the cell has run. */
-async function film(cell: Locator): Promise<Film> {
-  const steps: number[] = [], pictures: Film["pictures"][number][] = [], panels = cell.locator(".output_svg svg svg");
-  const title = cell.locator(".output_svg svg > title").first(), prompt = cell.locator(".input_prompt");
-  const until = performance.now() + LONG;
-  for (let next = -Infinity; /\*/.test(await prompt.innerText()); await new Promise((resolve) => setTimeout(resolve, LOOK))) {
+/** Watches the figure below a cell until the cell has run: how it looked at each step that was seen, and the steps. */
+async function film(cell: Locator): Promise<{ readonly steps: number[]; readonly looks: Look[] }> {
+  const steps: number[] = [], looks: Look[] = [], prompt = cell.locator(".input_prompt"), until = performance.now() + LONG;
+  for (; /\*/.test(await prompt.innerText()); await new Promise((resolve) => setTimeout(resolve, LOOK))) {
     if (performance.now() > until) {
       throw new Error(`The cell must have run within ${duration(LONG / 1000)}, seen at steps ${steps.join(", ")}`);
     }
-    const [step, all] = await title.count() > 0 ? stepIn(await title.textContent() ?? "") : [];
-    if (step === undefined || step === steps.at(-1)) continue;
+    const look = await lookAt(cell), [step] = stepIn(look?.title ?? "");
+    if (!look || step === undefined || step === steps.at(-1)) continue;
     steps.push(step);
-    if (step < next) continue;
-    const words = await wordsOf(cell), curves = await pictureOf(panels.first()), inside = await pictureOf(panels.last());
-    // While these were taken, the network from within may have been replaced by its next state.
-    if (!curves || !inside || words !== await wordsOf(cell)) continue;
-    pictures.push({ curves: checksum(curves), inside: checksum(inside), words });
-    next = step + GROWTH * all;
+    looks.push(look);
   }
-  return { steps, pictures };
+  return { steps, looks };
 }
 
 /** Where a notebook's page has figures, and where it has tables. */
@@ -111,7 +99,7 @@ Deno.test({
       const notebook = await open(LESSON), { page } = notebook, cell = notebook.cell(watched);
       const began = performance.now();
       await notebook.restartAndRunAll();
-      const { steps, pictures } = await film(cell);
+      const { steps, looks } = await film(cell);
       await notebook.finished();
       console.log(
         `Run All took ${duration((performance.now() - began) / 1000)}; the first figure was seen at ${steps.length} steps from ${
@@ -124,14 +112,13 @@ Deno.test({
       assertEquals(shortfalls(LESSON, await notebook.save()), []);
       assert(steps.length >= 5 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
       assert(steps[0] < steps.at(-1)! / 2, `only seen from step ${steps[0]}`);
-      // However fast it trains: between two pictures the curves have grown, and the network from within changes with its words alone.
-      assert(pictures.length >= 2, `${pictures.length} pictures`);
-      assertEquals(new Set(pictures.map(({ curves }) => curves)).size, pictures.length, "different pictures of the curves");
-      const states = Map.groupBy(pictures.filter(({ words }) => words !== ""), ({ words }) => words);
+      // However fast it trains: the curves have grown from look to look, and the network from within changes with its words alone.
+      assertEquals(new Set(looks.map(({ curves }) => curves)).size, looks.length, "different curves at each step");
+      const states = Map.groupBy(looks.filter(({ words }) => words !== ""), ({ words }) => words);
       assert(states.size > 0, "the network from within was never seen");
-      const within = [...states.values()].map((pictures) => new Set(pictures.map(({ inside }) => inside)));
-      assert(within.every(({ size }) => size === 1), `one picture of the network at each of ${[...states.keys()].join("; ")}`);
-      assertEquals(new Set(within.flatMap((pictures) => [...pictures])).size, states.size, "different pictures of the network");
+      const within = [...states.values()].map((looks) => new Set(looks.map(({ inside }) => inside)));
+      assert(within.every(({ size }) => size === 1), `one drawing of the network at each of ${[...states.keys()].join("; ")}`);
+      assertEquals(new Set(within.flatMap((drawings) => [...drawings])).size, states.size, "different drawings of the network");
       const titles = await page.locator(".output_svg svg > title").allTextContents();
       assertEquals(titles.filter((title) => MOVING.test(title)), []);
       assertMatch(await cell.locator(".output_svg svg > title").first().textContent() ?? "", /^All 10 networks memorise/);
