@@ -207,7 +207,7 @@ function text(shown: Probed, probed: Probed): string {
     `Key frequencies at step ${readings.at(-1)!.step}: ${ending(probed, "by the logits")}, ${
       ending(byNeurons(probed), "by the neurons")
     }.\n` +
-    `Explained, restricted and excluded above go by those of the ${rule}. --help says what they are.\n` +
+    `The columns explained, restricted and excluded go by those of the ${rule}. --help says what they are.\n` +
     `${slingshotWords(shown)}\n`;
 }
 

@@ -87,9 +87,11 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const watches = watchesOf(places.map((place) => ({ x: at(place), runs: place.runs })), type), two = watches.length > 0;
   return compose({
     title: options.title ?? finding(places, label, say),
-    subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: watched so long, not grokked${single ? "" : "; bar: median"}${
-      grey.includes(true) ? "; grey: no network grokked in the steps watched" : ""
-    }.${single ? "" : " Seeds of one value stand side by side."}`,
+    subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: one that had not grokked by that step${
+      single ? "" : "; bar: median"
+    }${grey.includes(true) ? "; grey: no network grokked in the steps watched" : ""}.${
+      single ? "" : " Seeds of one value stand side by side."
+    }`,
     panels: [panel({
       height: HEIGHT,
       marginTop: TOP,

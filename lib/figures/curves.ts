@@ -62,12 +62,13 @@ export function howToRead(runs: readonly Curve[], task = about(runs).task): stri
   const one = runs.length === 1;
   const reading = one ? "One seed." : `Lines: median of ${runs.length} seeds; bands: the middle half of them.`;
   const ended = new Set(runs.map((run) => lastStep([run]))).size > 1 ? " A run that has ended keeps its last value." : "";
-  const upright = medianStep(runs.map((run) => run.memorisationStep)) === null
+  const grokked = medianStep(runs.map((run) => run.grokkingStep)) !== null;
+  const vertical = medianStep(runs.map((run) => run.memorisationStep)) === null
     ? ""
-    : ` Upright: ${one ? "when it" : "when half of them"} had memorised${
-      medianStep(runs.map((run) => run.grokkingStep)) === null ? "" : " and grokked"
-    }${beyond(runs)}.`;
-  return `${task ? `${task}. ` : ""}${reading}${upright}${ended}`;
+    : ` Vertical line${grokked ? "s" : ""}: when ${one ? "it" : "half of them"} had memorised${grokked ? " and grokked" : ""}${
+      beyond(runs)
+    }.`;
+  return `${task ? `${task}. ` : ""}${reading}${vertical}${ended}`;
 }
 
 /** ` (more than 99 % right)`, where every run grokked at its first evaluation above 99 %; empty for other rules. */

@@ -61,7 +61,7 @@ Deno.test("a run of the lab: its last checkpoint, by id, hash, and the first dig
     assertMatch(line, /^ *200 .* %/);
     const ending = "[12 ]+ \\(restricted [\\d.e-]+ +[\\d.]+ %, excluded [\\d.e-]+ +[\\d.]+ %\\)";
     assertMatch(both, new RegExp(`^Key frequencies at step 200: by the logits ${ending}, by the neurons ${ending}\\.$`));
-    assertMatch(note, /^Explained, restricted and excluded above go by those of the logits\. --help says/);
+    assertMatch(note, /^The columns explained, restricted and excluded go by those of the logits\. --help says/);
     assertEquals(spikes, "Slingshots (spikes of the training loss) in 21 evaluations: none.");
     assertMatch(table.stderr, /^Figure: .*one\.svg\n$/);
     assertMatch(Deno.readTextFileSync(figure), /^<svg [^]*Cosine similarity of the answers[^]*<\/svg>$/);

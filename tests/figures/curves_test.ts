@@ -317,12 +317,12 @@ Deno.test("the caption says what the upright lines mean, by the rule that the ru
   const said = (runs: readonly Curve[]) => howToRead(runs);
   assertMatch(
     said([run(0, 100, 200), run(1, 120, 400)]),
-    /Upright: when half of them had memorised and grokked \(more than 99 % right\)\./,
+    /Vertical lines: when half of them had memorised and grokked \(more than 99 % right\)\./,
   );
-  assertMatch(said([run(0, 100, null)]), /One seed\. Upright: when it had memorised\./);
+  assertMatch(said([run(0, 100, null)]), /One seed\. Vertical line: when it had memorised\./);
   const later = { ...run(0, 100, 200), grokkingStep: 300 }; // ten evaluations in a row, say
   assert(!said([later]).includes("99 %"), said([later]));
-  assert(!said([run(0, null, null)]).includes("Upright"));
+  assert(!said([run(0, null, null)]).includes("Vertical"));
 });
 
 Deno.test("a small picture of a figure is small, of few colours, and still the figure", () => {

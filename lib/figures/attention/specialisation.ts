@@ -82,7 +82,9 @@ export function specialisationByGroup(
   });
   return compose({
     title: title ?? groupFinding(groups, courses, measure),
-    subtitle: `${task ? `${task}. ` : ""}${NAMES[measure]}. ${howToRead(runs, queries, "the seeds")} Upright: median step of grokking.`,
+    subtitle: `${task ? `${task}. ` : ""}${NAMES[measure]}. ${
+      howToRead(runs, queries, "the seeds")
+    } Vertical line: median step of grokking.`,
     panels: range(L).map((layer) => {
       const lines = drawn.map((layers) => layers[layer]), edges = { memorised: null, transition: null, generalised: null };
       return linesPanel({ lines, x, label: `Layer ${layer}`, edges, i: layer, n: L, most, moments });

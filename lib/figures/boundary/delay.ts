@@ -45,7 +45,7 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
     title: title ?? finding(rows, surface),
     subtitle: [
       task ? `${task}.` : "",
-      "Dot: a seed that grokked; triangle: watched so long, not grokked; seeds of one value stand side by side. " +
+      "Dot: a seed that grokked; triangle: one that had not grokked by that step; seeds of one value stand side by side. " +
       "Line: mean within the steps watched; ring: the best.",
       `p, and how many times as long at least (95 %), allow for its having been chosen${rows.length > 1 ? "; p for all panels too" : ""}${
         rows.some((row) => row.floor === null || decides(row))

@@ -44,7 +44,7 @@ export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), t
     title: title ?? finding(places, primes),
     subtitle: `${
       task ? `${task}. ` : ""
-    }Dot: a seed that grokked; open triangle: watched so long, not grokked; line: medians of ${FEW} seeds or more. All axes are logarithmic.`,
+    }Dot: a seed that grokked; open triangle: one that had not grokked by that step; line: medians of ${FEW} seeds or more. All axes are logarithmic.`,
     panels: [
       [
         one(drawn, { x: width, label: "d_model", y: "Optimiser steps", scaled: false, size: [WIDTH / 2, LOW], right: 14 }),

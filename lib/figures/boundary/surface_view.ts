@@ -47,7 +47,7 @@ export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), ti
       task ? `${task}.` : "",
       `Dot: a setting's median step; the darker, the sooner. ${log ? "All axes are" : "Its axis is"} logarithmic.`,
       flags > 0
-        ? `Triangle, at ${flags} of ${flags + number("dot")} settings: watched so long, most have not grokked; the surface is grey ` +
+        ? `Triangle, at ${flags} of ${flags + number("dot")} settings: most seeds had not grokked by that step; the surface is grey ` +
           "there, since it lies at least so high."
         : "",
     ].filter((part) => part !== "").join(" "),
