@@ -53,7 +53,7 @@ const GROUPS = [
   /notebook\/browser_test|tests\/page\//, // a browser
   /tests\/(?:engine\/(?:operations|gradients)_test|reference\/)/,
   /tests\/engine\//,
-  /cli\/(?:sweep|train)|train\/kill_test/, // commands
+  /cli\/(?:sweep|tasks|train)|train\/kill_test/, // commands
   /tests\/(?:lab|fuzz)\//,
   /tests\/(?:notebook|studies|figures)\//,
   /./,
