@@ -8,7 +8,8 @@ import { type Artifact, artifacts, type Kind, type Made, pathOf, readArtifact } 
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
 import { phasesOf } from "./milestones.ts";
-import type { Lab, StoredRun } from "./store.ts";
+import type { Lab } from "./store.ts";
+import type { StoredRun } from "./stored.ts";
 
 /**
  * A run of the lab with its attention, the whole log or what a record has of it; `run` is its id, or its hash or the first digits of that.

@@ -2,7 +2,8 @@
 import { inOneLine } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
-import type { Lab, StoredRun } from "./store.ts";
+import type { Lab } from "./store.ts";
+import type { StoredRun } from "./stored.ts";
 
 /** A query for one row per experiment: how far it is. */
 export const OVERVIEW = `SELECT experiment, n_runs AS runs, n_runs - n_open AS done, n_grokked AS grokked, n_never AS never,

@@ -5,7 +5,8 @@ import type { ActivationOptions } from "../reference/activations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { loadWeights } from "../train/weights.ts";
 import { pathOf } from "./artifacts.ts";
-import { type Lab, type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./store.ts";
+import type { Lab } from "./store.ts";
+import { type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./stored.ts";
 
 export type { Checkpoint, Keys, Reading } from "../analysis/network/reading.ts";
 

@@ -4,7 +4,8 @@ import { type WeightReading, weightReading } from "../analysis/network/weight_me
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint } from "./probe.ts";
-import type { Lab, StoredRun } from "./store.ts";
+import type { Lab } from "./store.ts";
+import type { StoredRun } from "./stored.ts";
 
 /** A run as its weights show it. */
 export interface WeightCourse {

@@ -8,7 +8,8 @@ import type { Progress } from "../analysis/network/reading.ts";
 import { specHash } from "../run/spec.ts";
 import { quote } from "../run/quote.ts";
 import { type Course, type ProbeOptions, probeRuns } from "./probe.ts";
-import type { Lab, StoredRun } from "./store.ts";
+import type { Lab } from "./store.ts";
+import type { StoredRun } from "./stored.ts";
 
 /** What the table of a record is called in its folder. */
 export const READINGS = "readings.csv";

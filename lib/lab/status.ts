@@ -3,7 +3,8 @@ import { isGone } from "./lock.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
 import { costs } from "./shards.ts";
-import { type Lab, specOf } from "./store.ts";
+import type { Lab } from "./store.ts";
+import { specOf } from "./stored.ts";
 import { standing, type SweptRun } from "./sweep.ts";
 
 /** `never`: did all its steps and didn't grok. `elsewhere`: another process trains it. */

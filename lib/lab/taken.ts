@@ -6,7 +6,8 @@ import type { RunSpec } from "../run/spec.ts";
 import { isAtHand, keepTaken, takenIn, takenTensors, takes } from "../run/taken.ts";
 import { loadWeights } from "../train/weights.ts";
 import { artifacts, pathOf } from "./artifacts.ts";
-import { type Lab, specOf } from "./store.ts";
+import type { Lab } from "./store.ts";
+import { specOf } from "./stored.ts";
 
 /**
  * Brings what runs take over from others, where it isn't at hand: out of the stored states of these, or of where a run began that takes the

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Course, findRun, probeRuns } from "../lab/probe.ts";
 import { READINGS, withReadings } from "../lab/readings.ts";
 import type { Experiment } from "../lab/experiment.ts";
-import type { StoredRun } from "../lab/store.ts";
+import type { StoredRun } from "../lab/stored.ts";
 import { type NotebookSweep, RECORDED, stored } from "./sweep.ts";
 
 /**

@@ -9,7 +9,8 @@ import { isGone } from "../lock.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
 import type { RunRow } from "../schema.ts";
 import { verdictOf } from "../seals.ts";
-import { type Lab, type Row, type Rows, specFrom, type Value } from "../store.ts";
+import type { Lab, Row, Rows, Value } from "../store.ts";
+import { specFrom } from "../stored.ts";
 import { sealed } from "./experiments.ts";
 import { type Finding, isFlag, isShare, isWhole } from "./finding.ts";
 
