@@ -5,6 +5,7 @@ import { csvParseRows } from "d3-dsv";
 import { join } from "node:path";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
+import { withoutFolders } from "../../lib/lab/record/files.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
@@ -132,6 +133,16 @@ Deno.test("only runs that have ended, where that is asked: others and their sess
       "Cannot export later: at least one of its runs must have ended, none has",
     );
   }));
+
+Deno.test("a record names no folder of the machine that made it", () => {
+  for (
+    const [command, says] of [
+      ["deno task sweep --grid /home/ann/my/grid.json --db=/scratch/lab.db", "deno task sweep --grid grid.json --db=lab.db"],
+      ["deno task sweep --grid C:\\work\\grid.json --budget 8m", "deno task sweep --grid grid.json --budget 8m"],
+      ["deno task db export --experiment x --to data/recorded/x", "deno task db export --experiment x --to data/recorded/x"],
+    ]
+  ) assertEquals(withoutFolders(command), says);
+});
 
 Deno.test("the files say what was asked, what runs share and in what they differ", () =>
   scratch(async (path) => {

@@ -169,6 +169,10 @@ export function nested(fields: Iterable<readonly [string, Field]>, parts: Record
 /** Seconds, to a thousandth: clocks know no more. */
 export const milliseconds = (seconds: number) => Math.round(seconds * 1000) / 1000;
 
+/** A command without folders of the machine that it ran on: of an absolute path, the last name stays. */
+export const withoutFolders = (command: string): string =>
+  command.replaceAll(/(^|[\s='"])(?:[A-Za-z]:)?[\\/](?:[^\s'"]*[\\/])?([^\s'"\\/]+)/g, "$1$2");
+
 /** The text of each file of a record, by its name; without evaluations there is no `metrics.csv`, and without files no `artifacts.csv`. */
 export function recordedFiles(recorded: Recorded): Map<string, string> {
   const { name, question, rules, margin, keep, watch, kept, command, declared } = recorded;
@@ -198,9 +202,9 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
     metrics: { kept, what: KEPT[kept], evaluations: lines.length, precision },
     artifacts: files.length,
     provenance: {
-      ...{ command, declared },
+      ...{ command: withoutFolders(command), declared },
       sessions: recorded.sessions.map(({ name, command, started, ended, ...environment }) => ({
-        ...{ name, command, started, ended, wallSeconds: (Date.parse(ended) - Date.parse(started)) / 1000 },
+        ...{ name, command: withoutFolders(command), started, ended, wallSeconds: (Date.parse(ended) - Date.parse(started)) / 1000 },
         ...environment,
       })),
     },
