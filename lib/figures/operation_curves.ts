@@ -38,7 +38,7 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
     subtitle: `${task ? `${task}. ` : ""}Lines: medians over the seeds; bands: the middle half. Loss: ${
       lossOf(groups.flatMap(({ runs }) => runs)).words
     }. Dots above: the ` +
-      `step at which each seed groks; upright: their median.`,
+      `step at which each seed groks; vertical line: their median.`,
     panels: groups.map((group, i) => {
       const place = { first: i === 0, last: i === groups.length - 1, x };
       return [

@@ -60,7 +60,7 @@ export function trajectories(panels: readonly TrajectoryPanel[], options: Trajec
     title: title ?? finding(panels),
     subtitle: `${
       task ? `${task}. ` : ""
-    }Lines: medians over the seeds; bands: the middle half of them; upright: the median step of grokking.`,
+    }Lines: medians over the seeds; bands: the middle half of them; vertical line: the median step of grokking.`,
     panels: panels.map((each, i) => {
       const last = i === panels.length - 1;
       return trajectoryPanel(each, scale, {

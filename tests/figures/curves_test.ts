@@ -226,7 +226,7 @@ Deno.test("names stand between curves that part, and on the outer sides of curve
   const rise = (at: number) => line((step) => 1 / (1 + Math.exp((at - step) / 5)));
   const [train, validation] = placeNames(rise(100), rise(500), frame);
   assert(train.dy > 0 && validation.dy < 0, "inwards");
-  assert(train.step > 150 && train.step < 450 && Math.abs(frame.x(train.step) - 150) > 40, "in the middle, and off the upright line");
+  assert(train.step > 150 && train.step < 450 && Math.abs(frame.x(train.step) - 150) > 40, "in the middle, and off the vertical line");
   const together = placeNames(rise(300), rise(320), frame);
   assertEquals(together.map((place) => place.textAnchor), ["end", "start"]);
   // Beside a slope close to the right side, in a narrower panel too, a name stands on its left.
@@ -313,7 +313,7 @@ Deno.test("a loss that single precision rounds to 0 lies on a floor that says so
   assertMatch(small.join(), /10⁻¹²/);
 });
 
-Deno.test("the caption says what the upright lines mean, by the rule that the runs were judged by", () => {
+Deno.test("the caption says what the vertical lines mean, by the rule that the runs were judged by", () => {
   const said = (runs: readonly Curve[]) => howToRead(runs);
   assertMatch(
     said([run(0, 100, 200), run(1, 120, 400)]),

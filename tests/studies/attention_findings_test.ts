@@ -116,5 +116,5 @@ Deno.test("dates of each run by itself, with its lag both ways; a run that never
   const rows = runDatesOf([{ ...late, runs: late.runs.slice(0, 2) }, { ...never, runs: never.runs.slice(0, 1) }]);
   assertEquals(rows.map(({ name, seed }) => [name, seed]), [["late", 0], ["late", 1], ["never", 0]]);
   for (const { lag, lagUpTo } of rows.slice(0, 2)) assert(lag!.steps > 0 && lagUpTo!.steps < lag!.steps);
-  assertEquals([rows[2].grokking, rows[2].lag, rows[2].lagUpTo], [null, null, null]);
+  assertEquals([rows[2].accuracy, rows[2].grokking, rows[2].lag, rows[2].lagUpTo], [null, null, null, null]);
 });

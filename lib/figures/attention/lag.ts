@@ -31,7 +31,7 @@ export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptio
     title: title ?? lagFinding(summary),
     subtitle:
       `${task ? `${task}. ` : ""}Circle: memorised; diamond: half of attention's change since then; dot: half of validation accuracy's; ` +
-      `upright: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${speeds ? SPEEDS : ""}`,
+      `short line: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${speeds ? SPEEDS : ""}`,
     panels: [dumbbells(runs, dated, summary), ...speeds ? [correlogram(pairs, speeds, options)] : []],
   });
 }

@@ -207,6 +207,12 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
     };
   });
 
+/** A run with its moments; accuracy's halfway step only counts for runs that grok. */
+function dated(run: AttentionRun, options: DatingOptions = {}) {
+  const { seed, moments } = datedRun(run, options);
+  return { seed, moments: moments.grokking === null ? { ...moments, accuracy: null } : moments };
+}
+
 /** The moments of a run, and attention's lag: by its whole change, and by its change up to grokking only. */
 export interface RunDates extends Moments {
   readonly name: string;
@@ -219,8 +225,8 @@ export interface RunDates extends Moments {
 export const runDatesOf = (groups: readonly AttentionGroup[]): RunDates[] =>
   groups.flatMap(({ name, runs }) =>
     runs.map((run) => {
-      const { seed, moments } = datedRun(run);
-      return { name, seed, ...moments, lag: lagOf(moments), lagUpTo: lagOf(datedRun(run, { until: "grokking" }).moments) };
+      const { seed, moments } = dated(run);
+      return { name, seed, ...moments, lag: lagOf(moments), lagUpTo: lagOf(dated(run, { until: "grokking" }).moments) };
     })
   );
 
@@ -240,10 +246,7 @@ export interface Dates extends Partial<Omit<RankCorrelation, keyof Tested>>, Tes
 /** The dates of each group, including tasks that no run generalises, where attention changes without a jump of accuracy. */
 export function datesOf(groups: readonly AttentionGroup[], options: DatingOptions = {}): Dates[] {
   const found = groups.map(({ name, runs }) => {
-    // Accuracy's halfway step only counts for runs that grok.
-    const moments = runs.map((run) => datedRun(run, options).moments).map((each) =>
-      each.grokking === null ? { ...each, accuracy: null } : each
-    );
+    const moments = runs.map((run) => dated(run, options).moments);
     const both = moments.flatMap(({ attention, grokking }) => attention !== null && grokking !== null ? [{ attention, grokking }] : []);
     const middle = (moment: "attention" | "accuracy" | "grokking") => medianStep(moments.map((each) => each[moment]));
     return {
