@@ -57,8 +57,6 @@ export interface Kernels {
   replay(record: number, arena: number, thread: number, threads: number, scratch: number): number;
   tile(
     a: number,
-    lda: number,
-    step: number,
     rows: number,
     b: number,
     columns: number,
@@ -94,7 +92,7 @@ function measure(module: WebAssembly.Module): Measured {
       for (let time = 0; time < 8; time++) {
         for (let j = 0; j < n; j += tile) {
           for (let i = 0; i < rows; i += 6) {
-            kernels.tile(a + 4 * k * i, 4 * k, 4, 6, b, tile, k, c + 4 * (n * i + j), 4 * n, 0, 0, 0, scratch);
+            kernels.tile(a + 4 * k * i, 6, b, tile, k, c + 4 * (n * i + j), 4 * n, 0, 0, 0, scratch);
           }
         }
       }

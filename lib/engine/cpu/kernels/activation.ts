@@ -52,10 +52,13 @@ export function geluWithDerivative(x: usize, y: usize, n: i32, scratch: usize): 
 
 /** y = y ∘ the derivative at x. */
 export function multiplyGeluSlope(x: usize, y: usize, n: i32): void {
-  for (let end = x + (<usize>n << 2), d = y - x; x < end; x += 16) {
-    let a = v128.load(x);
-    v128.store(x + d, f32x4.mul(v128.load(x + d), slope(a, below(a))));
+  let end = x + (<usize>n << 2), d = y - x;
+  for (; x + 16 < end; x += 32) {
+    let a = v128.load(x), b = v128.load(x, 16);
+    let p = f32x4.mul(v128.load(x + d), slope(a, below(a))), q = f32x4.mul(v128.load(x + d, 16), slope(b, below(b)));
+    v128.store(x + d, p); v128.store(x + d, q, 16);
   }
+  if (x < end) { let a = v128.load(x); v128.store(x + d, f32x4.mul(v128.load(x + d), slope(a, below(a)))); }
 }
 export function multiplyReluSlope(x: usize, y: usize, n: i32): void {
   let zero = f32x4.splat(0);

@@ -2,7 +2,7 @@
  * Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short.
  */
 import { CHUNK, EVAL_EVERY, NOISY_PAIRS, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
-import { at, fma, total, word } from "./simd";
+import { at, fma, root, total, word } from "./simd";
 
 /** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */
 function sumOfStats(stats: usize, from: i32, to: i32): v128 {
@@ -55,7 +55,7 @@ export function length(x: usize, n: i32): f32 {
   let a = f32x4.splat(0), b = a, end = x + (<usize>n << 2);
   for (; x + 16 < end; x += 32) { let u = v128.load(x), v = v128.load(x, 16); a = fma(u, u, a); b = fma(v, v, b); }
   if (x < end) { let u = v128.load(x); a = fma(u, u, a); }
-  return sqrt<f32>(total(f32x4.add(a, b)));
+  return root(total(f32x4.add(a, b)));
 }
 
 /**

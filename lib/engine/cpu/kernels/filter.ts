@@ -1,6 +1,6 @@
 /** What becomes of the gradient before an update. The formulas are in `engine/op/update.ts`. */
 import { FILTER_ALPHA, FILTER_LAMBDA, ONE_MINUS_FILTER_ALPHA, STEP, STEPS } from "./hyper";
-import { at, fma, share, total, word } from "./simd";
+import { at, fma, root, share, total, word } from "./simd";
 
 /**
  * Record: 0 hyper, 1 state, 2 grads, 3 kept, 4 filtered, 5 P, 6 window, 0 for an average that decays. A run that has done its steps keeps
@@ -67,7 +67,7 @@ export function orthogonalGradient(r: usize, arena: usize, t: i32, nt: i32): voi
       left = fma(d, d, left);
     }
   }
-  let scale = f32x4.splat(sqrt<f32>(total(length)) / (sqrt<f32>(total(left)) + <f32>1e-30));
+  let scale = f32x4.splat(root(total(length)) / (root(total(left)) + <f32>1e-30));
   for (let i = 0; i < rows; i++) {
     for (let o = <usize>i * ld, end = o + bytes; o < end; o += 16) v128.store(out + o, f32x4.mul(scale, v128.load(out + o)));
   }

@@ -14,7 +14,7 @@ const BIAS = memory.data<i32>([127], 16);
 /** exp of x ≤ 88, to 1.4 units in the last place; results below the smallest normal number are 0. */
 @inline export function exp4(value: v128): v128 {
   let lowest = v128.load32_splat(EXP, 0), shift = v128.load32_splat(EXP, 8);
-  let x = f32x4.max(value, lowest);
+  let x = f32x4.pmax(value, lowest);
   // x = n ln 2 + r, ln 2 in two parts; adding 1.5 · 2²³ rounds n to a whole number and leaves it in the lowest bits.
   let t = fma(x, v128.load32_splat(EXP, 4), shift), n = f32x4.sub(t, shift);
   let r = fma(n, v128.load32_splat(EXP, 16), fma(n, v128.load32_splat(EXP, 12), x));
@@ -74,7 +74,7 @@ const ERF = memory.data<f32>([
 
 /** erf as x · P(x²) / Q(x²) on |x| ≤ 4, an odd rational minimax approximation; outside it is ±1. To 6 units in the last place. */
 @inline export function erf4(value: v128): v128 {
-  let x = f32x4.max(f32x4.min(value, v128.load32_splat(ERF, 0)), v128.load32_splat(ERF, 4));
+  let x = f32x4.pmax(f32x4.pmin(value, v128.load32_splat(ERF, 0)), v128.load32_splat(ERF, 4));
   let s = f32x4.mul(x, x);
   let p = fma(v128.load32_splat(ERF, 8), s, v128.load32_splat(ERF, 12));
   p = fma(p, s, v128.load32_splat(ERF, 16)); p = fma(p, s, v128.load32_splat(ERF, 20));

@@ -1,7 +1,7 @@
 /** Limits on norms after an update. A run that has done its steps rests. */
 import { length } from "./evaluation";
 import { ROW_NORM, STEP, STEPS } from "./hyper";
-import { at, fma, share, total, word } from "./simd";
+import { at, fma, root, share, total, word } from "./simd";
 
 /**
  * Record: 0 hyper, 1 state, 2 params, from the tensor's first float on, 3 rows, 4 columns, 5 bytes a row, 6 whether rows are clipped,
@@ -16,7 +16,7 @@ export function clipRows(r: usize, arena: usize, t: i32, nt: i32): void {
     for (let i = share(rows, t, nt, 1); i < end; i++) {
       let row = p + <usize>i * ld, sum = f32x4.splat(0);
       for (let o: usize = 0; o < bytes; o += 16) { let w = v128.load(row + o); sum = fma(w, w, sum); }
-      let norm = sqrt<f32>(total(sum));
+      let norm = root(total(sum));
       if (norm > most) scaleBy(row, bytes, f32x4.splat(most / norm));
     }
     return;

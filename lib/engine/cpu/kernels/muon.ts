@@ -1,6 +1,6 @@
 /** Muon's own operations; its products are products. The formulas are in `engine/op/update.ts`. */
 import { MOMENTUM, MUON_LR, ONE_MINUS_MOMENTUM, STEP, STEPS, WEIGHT_DECAY } from "./hyper";
-import { at, fma, real, share, total, word } from "./simd";
+import { at, fma, real, root, share, total, word } from "./simd";
 import { rate } from "./update";
 
 /**
@@ -20,7 +20,7 @@ export function muonStart(r: usize, arena: usize): void {
       sum = fma(way, way, sum);
     }
   }
-  let scale = f32x4.splat(1 / (sqrt<f32>(total(sum)) + real(r, 8)));
+  let scale = f32x4.splat(1 / (root(total(sum)) + real(r, 8)));
   for (let p = x; p < to; p += 16) v128.store(p, f32x4.mul(scale, v128.load(p)));
 }
 

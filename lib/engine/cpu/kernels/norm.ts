@@ -1,6 +1,6 @@
 /** LayerNorm and RMSNorm over the first D floats of a row, and back. The floats that pad a row to a multiple of four stay zero. */
 import { NORM_PARTS } from "./opcode";
-import { at, firstLanes, fma, share, total, word } from "./simd";
+import { at, firstLanes, fma, root, share, total, word } from "./simd";
 
 /** As in PyTorch. */
 const EPS: f32 = 1e-5;
@@ -40,7 +40,7 @@ function findStats(x: usize, stats: usize, D: i32, rows: i32, centred: bool): vo
       if (o == last) u = v128.and(u, mask);
       s0 = fma(u, u, s0);
     }
-    store<f32>(stats, mean); store<f32>(stats, 1 / sqrt<f32>(total(f32x4.add(s0, s1)) / <f32>D + EPS), 4);
+    store<f32>(stats, mean); store<f32>(stats, 1 / root(total(f32x4.add(s0, s1)) / <f32>D + EPS), 4);
     stats += 8; x += bytes;
   }
 }

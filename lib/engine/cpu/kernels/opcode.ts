@@ -79,7 +79,12 @@ export const BY_INDEX = 0;
 export const BY_A = 1;
 export const BY_B = 2;
 
+/**
+ * Rows that pass through all panels of a product before the next ones, a multiple of six: packed in strips they lie in the second cache. No
+ * bit depends on it.
+ */
+export const ROWS_OF_A_BLOCK = 48;
 /** Columns of the wider of the two tiles: packed panels have room for it. */
 export const WIDEST = 16;
-/** Bytes of a worker's scratch before the strips and panels of a weight gradient: one tile, and one stretch of an activation. */
+/** Bytes of a worker's scratch before strips and panels: one tile, and one stretch of an activation. */
 export const SCRATCH_HEAD = 8192;

@@ -3,19 +3,21 @@ import {
   gelu, geluWithDerivative, multiplyGeluSlope, multiplyReluSlope, multiplySquareSlope, relu, reluWithDerivative, square,
   squareWithDerivative,
 } from "./activation";
-import { AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE } from "./opcode";
+import {
+  AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE, ROWS_OF_A_BLOCK, SCRATCH_HEAD,
+} from "./opcode";
+import { packStrip, stripBytes } from "./pack";
 import { at, share, word } from "./simd";
 import { columnsOfTile, tile } from "./tile";
 
-/** Rows that pass through all panels before the next ones: six panels' worth of them lie in the second cache. No bit depends on it. */
-const ROWS_AT_ONCE: i32 = 48;
-
 /** x = x ∘ y. */
 function multiply(x: usize, y: usize, n: i32): void {
-  for (let end = x + (<usize>n << 2); x < end; x += 16) {
-    v128.store(x, f32x4.mul(v128.load(x), v128.load(y)));
-    y += 16;
+  let end = x + (<usize>n << 2), d = y - x;
+  for (; x + 16 < end; x += 32) {
+    let a = f32x4.mul(v128.load(x), v128.load(x + d)), b = f32x4.mul(v128.load(x, 16), v128.load(x + d, 16));
+    v128.store(x, a); v128.store(x, b, 16);
   }
+  if (x < end) v128.store(x, f32x4.mul(v128.load(x), v128.load(x + d)));
 }
 
 /**
@@ -27,15 +29,16 @@ export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize)
   let a = at(r, 0, arena), lda = <usize>word(r, 1), b = at(r, 2, arena), c = at(r, 3, arena), ldc = <usize>word(r, 4);
   let m = word(r, 5), n = word(r, 6), k = word(r, 7), bias = at(r, 8, arena), add = at(r, 9, arena), ldd = <usize>word(r, 10);
   let after = word(r, 11), other = at(r, 12, arena), ldw = <usize>word(r, 13), derivative = word(r, 14) != 0;
-  let width = columnsOfTile, panel = <usize>(width * k) << 2;
+  let width = columnsOfTile, panel = <usize>(width * k) << 2, strips = scratch + SCRATCH_HEAD, strip = stripBytes(k);
   let end = share(m, t + 1, nt, 6);
-  for (let from = share(m, t, nt, 6); from < end; from += ROWS_AT_ONCE) {
-    let to = min(from + ROWS_AT_ONCE, end), bp = b;
+  for (let from = share(m, t, nt, 6); from < end; from += ROWS_OF_A_BLOCK) {
+    let to = min(from + ROWS_OF_A_BLOCK, end), bp = b;
+    for (let i = from, s = strips; i < to; i += 6, s += strip) packStrip(a + <usize>i * lda, lda, to - i, k, s);
     for (let j = 0; j < n; j += width) {
       let o = <usize>j << 2, q = bias ? bias + o : 0;
-      for (let i = from; i < to; i += 6) {
+      for (let i = from, s = strips; i < to; i += 6, s += strip) {
         let row = <usize>i;
-        tile(a + row * lda, lda, 4, to - i, bp, n - j, k, c + row * ldc + o, ldc, q, add ? add + row * ldd + o : 0, ldd, scratch);
+        tile(s, to - i, bp, n - j, k, c + row * ldc + o, ldc, q, add ? add + row * ldd + o : 0, ldd, scratch);
       }
       bp += panel;
     }

@@ -16,6 +16,12 @@ import { HEADER } from "./opcode";
 /** a · b + c, rounded once where the processor can: on x86-64 with FMA3 and on ARM64. */
 @inline export function fma(a: v128, b: v128, c: v128): v128 { return f32x4.relaxed_madd(a, b, c); }
 
+/**
+ * The square root of one number by the instruction for vectors. V8 writes the one for a number in an encoding that waits for hundreds of
+ * cycles where 256-bit vectors were used before.
+ */
+@inline export function root(x: f32): f32 { return f32x4.extract_lane(f32x4.sqrt(f32x4.splat(x)), 0); }
+
 /** The sum of four lanes: (0 + 2) + (1 + 3). */
 @inline export function total(v: v128): f32 {
   let t = f32x4.add(v, swapHalves(v));
@@ -37,6 +43,7 @@ import { HEADER } from "./opcode";
 @inline export function zipHigh(a: v128, b: v128): v128 { return i8x16.shuffle(a, b, 8,9,10,11,24,25,26,27,12,13,14,15,28,29,30,31); }
 @inline export function lowHalves(a: v128, b: v128): v128 { return i8x16.shuffle(a, b, 0,1,2,3,4,5,6,7,16,17,18,19,20,21,22,23); }
 @inline export function highHalves(a: v128, b: v128): v128 { return i8x16.shuffle(a, b, 8,9,10,11,12,13,14,15,24,25,26,27,28,29,30,31); }
+@inline export function mixedHalves(a: v128, b: v128): v128 { return i8x16.shuffle(a, b, 0,1,2,3,4,5,6,7,24,25,26,27,28,29,30,31); }
 
 /** The sums of four vectors' lanes, one a lane. */
 @inline export function fourTotals(a: v128, b: v128, c: v128, d: v128): v128 {

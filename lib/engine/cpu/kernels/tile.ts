@@ -2,14 +2,10 @@
 import { fma } from "./simd";
 
 /**
- * c[6, 8] = (a · b + bias) + add, k in order, each product and sum rounded once. a is read by rows: `lda` bytes from row to row, `step`
- * from k to k; rows from `rows` on repeat the last one. b is a packed panel [k, 8]; bias one row of 8; add has rows of `ldd` bytes.
+ * c[6, 8] = (a · b + bias) + add, k in order, each product and sum rounded once. a is a packed strip [k, 6], b a packed panel [k, 8]; bias
+ * is one row of 8; add has rows of `ldd` bytes.
  */
-export function tile8(
-  a: usize, lda: usize, step: usize, rows: i32, b: usize, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize,
-): void {
-  let a1 = rows > 1 ? a + lda : a, a2 = rows > 2 ? a1 + lda : a1, a3 = rows > 3 ? a2 + lda : a2;
-  let a4 = rows > 4 ? a3 + lda : a3, a5 = rows > 5 ? a4 + lda : a4;
+export function tile8(a: usize, b: usize, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize): void {
   let zero = f32x4.splat(0), x: v128;
   let c00 = zero, c01 = zero;
   let c10 = zero, c11 = zero;
@@ -21,12 +17,12 @@ export function tile8(
   while (b < end) {
     let b0 = v128.load(b), b1 = v128.load(b, 16);
     x = v128.load32_splat(a); c00 = fma(x, b0, c00); c01 = fma(x, b1, c01);
-    x = v128.load32_splat(a1); c10 = fma(x, b0, c10); c11 = fma(x, b1, c11);
-    x = v128.load32_splat(a2); c20 = fma(x, b0, c20); c21 = fma(x, b1, c21);
-    x = v128.load32_splat(a3); c30 = fma(x, b0, c30); c31 = fma(x, b1, c31);
-    x = v128.load32_splat(a4); c40 = fma(x, b0, c40); c41 = fma(x, b1, c41);
-    x = v128.load32_splat(a5); c50 = fma(x, b0, c50); c51 = fma(x, b1, c51);
-    a += step; a1 += step; a2 += step; a3 += step; a4 += step; a5 += step; b += 32;
+    x = v128.load32_splat(a, 4); c10 = fma(x, b0, c10); c11 = fma(x, b1, c11);
+    x = v128.load32_splat(a, 8); c20 = fma(x, b0, c20); c21 = fma(x, b1, c21);
+    x = v128.load32_splat(a, 12); c30 = fma(x, b0, c30); c31 = fma(x, b1, c31);
+    x = v128.load32_splat(a, 16); c40 = fma(x, b0, c40); c41 = fma(x, b1, c41);
+    x = v128.load32_splat(a, 20); c50 = fma(x, b0, c50); c51 = fma(x, b1, c51);
+    a += 24; b += 32;
   }
   let q0 = v128.load(bias), q1 = v128.load(bias, 16);
   c00 = f32x4.add(f32x4.add(c00, q0), v128.load(add)); c01 = f32x4.add(f32x4.add(c01, q1), v128.load(add, 16));
@@ -49,11 +45,7 @@ export function tile8(
 }
 
 /** The same for 16 columns. */
-export function tile16(
-  a: usize, lda: usize, step: usize, rows: i32, b: usize, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize,
-): void {
-  let a1 = rows > 1 ? a + lda : a, a2 = rows > 2 ? a1 + lda : a1, a3 = rows > 3 ? a2 + lda : a2;
-  let a4 = rows > 4 ? a3 + lda : a3, a5 = rows > 5 ? a4 + lda : a4;
+export function tile16(a: usize, b: usize, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize): void {
   let zero = f32x4.splat(0), x: v128;
   let c00 = zero, c01 = zero, c02 = zero, c03 = zero;
   let c10 = zero, c11 = zero, c12 = zero, c13 = zero;
@@ -65,12 +57,12 @@ export function tile16(
   while (b < end) {
     let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     x = v128.load32_splat(a); c00 = fma(x, b0, c00); c01 = fma(x, b1, c01); c02 = fma(x, b2, c02); c03 = fma(x, b3, c03);
-    x = v128.load32_splat(a1); c10 = fma(x, b0, c10); c11 = fma(x, b1, c11); c12 = fma(x, b2, c12); c13 = fma(x, b3, c13);
-    x = v128.load32_splat(a2); c20 = fma(x, b0, c20); c21 = fma(x, b1, c21); c22 = fma(x, b2, c22); c23 = fma(x, b3, c23);
-    x = v128.load32_splat(a3); c30 = fma(x, b0, c30); c31 = fma(x, b1, c31); c32 = fma(x, b2, c32); c33 = fma(x, b3, c33);
-    x = v128.load32_splat(a4); c40 = fma(x, b0, c40); c41 = fma(x, b1, c41); c42 = fma(x, b2, c42); c43 = fma(x, b3, c43);
-    x = v128.load32_splat(a5); c50 = fma(x, b0, c50); c51 = fma(x, b1, c51); c52 = fma(x, b2, c52); c53 = fma(x, b3, c53);
-    a += step; a1 += step; a2 += step; a3 += step; a4 += step; a5 += step; b += 64;
+    x = v128.load32_splat(a, 4); c10 = fma(x, b0, c10); c11 = fma(x, b1, c11); c12 = fma(x, b2, c12); c13 = fma(x, b3, c13);
+    x = v128.load32_splat(a, 8); c20 = fma(x, b0, c20); c21 = fma(x, b1, c21); c22 = fma(x, b2, c22); c23 = fma(x, b3, c23);
+    x = v128.load32_splat(a, 12); c30 = fma(x, b0, c30); c31 = fma(x, b1, c31); c32 = fma(x, b2, c32); c33 = fma(x, b3, c33);
+    x = v128.load32_splat(a, 16); c40 = fma(x, b0, c40); c41 = fma(x, b1, c41); c42 = fma(x, b2, c42); c43 = fma(x, b3, c43);
+    x = v128.load32_splat(a, 20); c50 = fma(x, b0, c50); c51 = fma(x, b1, c51); c52 = fma(x, b2, c52); c53 = fma(x, b3, c53);
+    a += 24; b += 64;
   }
   let q0 = v128.load(bias), q1 = v128.load(bias, 16), q2 = v128.load(bias, 32), q3 = v128.load(bias, 48);
   c00 = f32x4.add(f32x4.add(c00, q0), v128.load(add)); c01 = f32x4.add(f32x4.add(c01, q1), v128.load(add, 16));
@@ -107,20 +99,19 @@ export const ZEROS: usize = memory.data(64, 16);
 
 /** One tile: c gets `rows` × `columns` of it, through `scratch` where that is less than a whole one. bias, add: 0 for none. */
 export function tile(
-  a: usize, lda: usize, step: usize, rows: i32, b: usize, columns: i32, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize,
-  scratch: usize,
+  a: usize, rows: i32, b: usize, columns: i32, k: i32, c: usize, ldc: usize, bias: usize, add: usize, ldd: usize, scratch: usize,
 ): void {
   let width = columnsOfTile;
   if (!bias) bias = ZEROS;
   if (!add) { add = ZEROS; ldd = 0; }
   if (rows >= 6 && columns >= width) {
-    if (width == 8) tile8(a, lda, step, 6, b, k, c, ldc, bias, add, ldd);
-    else tile16(a, lda, step, 6, b, k, c, ldc, bias, add, ldd);
+    if (width == 8) tile8(a, b, k, c, ldc, bias, add, ldd);
+    else tile16(a, b, k, c, ldc, bias, add, ldd);
     return;
   }
   let row = <usize>width << 2, n = <usize>min(columns, width) << 2;
-  if (width == 8) tile8(a, lda, step, rows, b, k, scratch, row, ZEROS, ZEROS, 0);
-  else tile16(a, lda, step, rows, b, k, scratch, row, ZEROS, ZEROS, 0);
+  if (width == 8) tile8(a, b, k, scratch, row, ZEROS, ZEROS, 0);
+  else tile16(a, b, k, scratch, row, ZEROS, ZEROS, 0);
   for (let i = 0; i < min(rows, 6); i++) {
     for (let o: usize = 0; o < n; o += 16) {
       let q = bias == ZEROS ? f32x4.splat(0) : v128.load(bias + o), d = ldd == 0 ? f32x4.splat(0) : v128.load(add + o);

@@ -5,7 +5,7 @@ import {
   STEP, STEPS, WARMUP, WEIGHT_DECAY,
 } from "./hyper";
 import { RULE_ADAM, RULE_ADAMW, RULE_LION, RULE_SGD, SCHEDULE_CONSTANT, SCHEDULE_LINEAR } from "./opcode";
-import { at, fma, share, word } from "./simd";
+import { at, fma, root, share, word } from "./simd";
 
 /** 1 − exp(x) for x ≤ 0, without losing small x. */
 function oneMinusExp(x: f32): f32 {
@@ -63,7 +63,7 @@ function adamw(r: usize, arena: usize, from: i32, to: i32, lr: f32, decay: f32, 
   let beta1 = v128.load32_splat(hyper, BETA1), rest1 = v128.load32_splat(hyper, ONE_MINUS_BETA1), eps = v128.load32_splat(hyper, EPS);
   let beta2 = v128.load32_splat(hyper, BETA2), rest2 = v128.load32_splat(hyper, ONE_MINUS_BETA2);
   let keep = f32x4.splat(1 - lr * decay), rate = f32x4.splat(-lr / oneMinusExp(next * load<f32>(hyper, LOG_BETA1)));
-  let scale = f32x4.splat(1 / sqrt<f32>(oneMinusExp(next * load<f32>(hyper, LOG_BETA2)))), pull = f32x4.splat(l2);
+  let scale = f32x4.splat(1 / root(oneMinusExp(next * load<f32>(hyper, LOG_BETA2)))), pull = f32x4.splat(l2);
   let end = <usize>to << 2;
   for (let o = <usize>from << 2; o < end; o += 16) {
     let d = v128.load(g + o);

@@ -2,14 +2,12 @@
  * dW = xᵀ · dy and, from the same pass over dy, db = Σ dy. The sum runs over rows, in stretches of a fixed length that are added in order.
  */
 import { ROWS_OF_A_SUM, SCRATCH_HEAD } from "./opcode";
-import { packPanels, panelsOf } from "./pack";
-import { at, share, word } from "./simd";
+import { packPanels, panelsOf, stripBytes } from "./pack";
+import { at, lowHalves, share, word } from "./simd";
 import { columnsOfTile, tile } from "./tile";
 
 /** Rows that are packed into all strips before the next ones: what a few rows touch stays in the first cache. No bit depends on it. */
 const ROWS_AT_ONCE: i32 = 8;
-/** Bytes from strip to strip: an odd number of cache lines, so that neighbours don't push each other out. */
-@inline function stripBytes(rows: i32): usize { return (((<usize>rows * 24 + 63) >> 6) | 1) << 6; }
 
 /** Strips `from` to `to`, six columns each, of x[rows, m]: out[strip][row][6], zero beyond m. */
 function packStrips(x: usize, ld: usize, rows: i32, m: i32, out: usize, from: i32, to: i32): void {
@@ -17,11 +15,16 @@ function packStrips(x: usize, ld: usize, rows: i32, m: i32, out: usize, from: i3
   for (let p = 0; p < rows; p += ROWS_AT_ONCE) {
     let count = <usize>min(ROWS_AT_ONCE, rows - p), src = x + <usize>p * ld + (<usize>(6 * from) << 2), dst = out + <usize>p * 24;
     for (let s = from; s < whole; s++) {
-      for (let i: usize = 0, u = src, v = dst; i < count; i++) {
-        v128.store(v, v128.load(u));
-        store<u64>(v, load<u64>(u, 16), 16);
-        u += ld; v += 24;
+      let u = src, v = dst, i: usize = 0;
+      for (; i + 1 < count; i += 2) {
+        let a = v128.load(u), b = v128.load64_zero(u, 16);
+        u += ld;
+        let c = v128.load(u), d = v128.load(u, 8);
+        u += ld;
+        v128.store(v, a); v128.store(v, lowHalves(b, c), 16); v128.store(v, d, 32);
+        v += 48;
       }
+      if (i < count) { v128.store(v, v128.load(u)); store<u64>(v, load<u64>(u, 16), 16); }
       src += 24; dst += bytes;
     }
     if (whole >= to) continue;
@@ -65,7 +68,7 @@ export function weightGradient(r: usize, arena: usize, t: i32, nt: i32, scratch:
       let a = xs, b = ys + <usize>(j - p0) * panel, column = dW + (<usize>(j * width) << 2);
       for (let s = s0; s < s1; s++) {
         let c = column + <usize>(6 * s) * ldw;
-        tile(a, 4, 24, m - 6 * s, b, n - j * width, k, c, ldw, 0, from > 0 ? c : 0, ldw, scratch);
+        tile(a, m - 6 * s, b, n - j * width, k, c, ldw, 0, from > 0 ? c : 0, ldw, scratch);
         a += strip;
       }
     }

@@ -12,6 +12,7 @@ import {
   PACK,
   PACK_TRANSPOSED,
   PRODUCT,
+  ROWS_OF_A_BLOCK,
   ROWS_OF_A_SUM,
   SCRATCH_HEAD,
   WEIGHT_GRADIENT,
@@ -22,6 +23,9 @@ import { type Matrix, reads, readsMatrix, type Record, writes, writesMatrix } fr
 
 /** Words of a matrix [k, n] in panels of the widest tile. */
 export const panelWords = (k: number, n: number) => k * WIDEST * Math.ceil(n / WIDEST);
+
+/** Bytes of a strip of six columns, at most. */
+const stripBytes = (k: number) => 24 * k + 128;
 
 /** The panels of w[k, n], or of the transpose of w[n, k]. */
 export const pack = (label: string, w: Matrix, k: number, n: number, transposed: boolean, panels: string): Record => ({
@@ -85,7 +89,7 @@ export function product(
       4 * (other?.stride ?? 0),
       after !== undefined && "derivative" in after && after.derivative ? 1 : 0,
     ],
-    scratch: SCRATCH_HEAD,
+    scratch: SCRATCH_HEAD + stripBytes(k) * ROWS_OF_A_BLOCK / 6,
     flop: 2 * m * n * k,
     bytes: 4 * (m * k + k * n + m * n),
   };
@@ -120,7 +124,7 @@ export function weightGradient(
       n,
       db ? writesMatrix(db, 1, n) : null,
     ],
-    scratch: SCRATCH_HEAD + 4 * n + 64 + (24 * k + 128) * Math.ceil(m / 6) + 4 * panelWords(k, n),
+    scratch: SCRATCH_HEAD + 4 * n + 64 + stripBytes(k) * Math.ceil(m / 6) + 4 * panelWords(k, n),
     flop: 2 * rows * m * n,
     bytes: 4 * (rows * (m + n) + m * n),
   };
