@@ -22,7 +22,7 @@ export const GRID_HELP = `A file of --grid, for example:
   }
   grid    every field of a run may be a list, which stands for all combinations; several grids in a list follow each other
   rule    what counts as grokked: first (above 99 % once) or sustained (ten times at 95 % or more) [first]
-  margin  a run ends once it has stayed grokked for so many updates; without it, all do all their steps
+  margin  a run ends so many updates after it has grokked; without it, all do all their steps
   keep    checkpoint or nothing: whether the last state of every run is kept [checkpoint]
   watch   {"attention": {}, "weights": {}} stores these too while runs train: attention logs, weights on the way`;
 

@@ -29,8 +29,8 @@ export interface Experiment {
   /** What counts as having grokked. Default: `first`. */
   readonly rule?: RuleName | NamedRule;
   /**
-   * A run may end once it has grokked and every evaluation of the last so many updates has passed the rule; `null`: every run does all its
-   * steps, so that what comes after grokking is seen too. Default: `null`.
+   * A run may end so many updates after its grokking step, so that all are watched equally long after it; `null`: every run does all its
+   * steps. Default: `null`.
    */
   readonly margin?: number | null;
   /**

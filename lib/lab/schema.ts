@@ -79,7 +79,7 @@ CREATE TABLE experiments (
   name        TEXT NOT NULL UNIQUE,
   question    TEXT,
   rule        TEXT NOT NULL REFERENCES rules,
-  margin      INTEGER,         -- updates for which a run must have stayed grokked to end early; NULL: runs do all their steps
+  margin      INTEGER,         -- updates after its grokking step after which a run may end; NULL: runs do all their steps
   keep        TEXT NOT NULL,   -- what is kept of the state of a run that has ended
   fixed       TEXT NOT NULL,   -- JSON: what all its runs share
   swept       TEXT NOT NULL,   -- JSON: the fields in which they differ, with their values

@@ -215,18 +215,17 @@ function storedRun(
       memorisation_step: number | null;
       grokking_step: number | null;
       last_step: number | null;
-      passing_since: number | null;
     }
   >(
-    `SELECT status, step, error, session, memorisation_step, grokking_step, last_step, passing_since
+    `SELECT status, step, error, session, memorisation_step, grokking_step, last_step
      FROM runs LEFT JOIN milestones ON run = id AND rule = ? WHERE id = ?`,
     namedRule(rule).name,
     id,
   );
-  const { step, grokking_step: grokkingStep, passing_since: since, last_step: last } = row;
-  const held = margin === 0 || (since !== null && last !== null && last - since >= margin!);
+  const { step, grokking_step: grokkingStep, last_step: last } = row;
+  const wentOn = margin === 0 || (grokkingStep !== null && last !== null && last - grokkingStep >= margin!);
   const early = margin !== null && grokkingStep !== null && row.session === null &&
-    ((row.status === "grokked" && held) || passedEnd(lab, id, spec, namedRule(rule), margin, held && row.status === "finished"));
+    ((row.status === "grokked" && wentOn) || passedEnd(lab, id, spec, namedRule(rule), margin, wentOn && row.status === "finished"));
   const done = row.status === "failed" || step >= spec.schedule.steps || early;
   // What has ended for fewer steps, or for a shorter margin, is for this experiment on its way.
   const onItsWay = !done && (row.status === "finished" || row.status === "grokked");
@@ -246,11 +245,11 @@ function passedEnd(lab: Lab, id: number, spec: RunSpec, rule: Rule, margin: numb
   const metrics = lab.metrics(id, Math.min(step, spec.schedule.steps));
   // Where `train` decides whether a run may end.
   const stride = Math.ceil(DECISION / spec.schedule.evalEvery) * spec.schedule.evalEvery;
-  let from: number | null = null, times = 0, grokked = false;
+  let from = 0, times = 0, grokked: number | null = null;
   return metrics.some((evaluation) => {
-    const passed = passes(evaluation, rule);
-    [from, times] = passed ? [from ?? evaluation.step, times + 1] : [null, 0];
-    grokked ||= times >= rule.times;
-    return grokked && evaluation.step % stride === 0 && (margin === 0 || (from !== null && evaluation.step - from >= margin));
+    times = passes(evaluation, rule) ? times + 1 : 0;
+    if (times === 1) from = evaluation.step;
+    if (times >= rule.times) grokked ??= from;
+    return grokked !== null && evaluation.step % stride === 0 && evaluation.step - grokked >= margin;
   });
 }

@@ -1,6 +1,6 @@
 /** One run as training sees it: where it begins, what each evaluation changes, and why it fails. */
 import { type AttentionOptions, type AttentionReading, keeper, type KeepOptions } from "../run/attention.ts";
-import { grokkingStep, memorisationStep, passes, passingSince, type Rule, RULES } from "../run/grokking.ts";
+import { grokkingStep, memorisationStep, type Rule, RULES } from "../run/grokking.ts";
 import { initialise, layout } from "../run/layout.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Evaluation, Metrics, Snapshot } from "../engine/engine.ts";
@@ -28,8 +28,6 @@ export interface Run {
   readonly gap?: Gap;
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
-  /** The step from which on every evaluation has passed the rule, none missing; `null` where the last one didn't. */
-  readonly passingSince: number | null;
   /** Present where the status is `failed`. */
   readonly error?: string;
   /** The last state; absent while it trains, where it failed or never began, and where snapshots aren't kept. */
@@ -60,8 +58,8 @@ export type State = Writable<Omit<Run, "metrics">> & { metrics: Metrics[] };
 interface Private {
   /** Which readings of its attention to keep. */
   readonly keep?: ReturnType<typeof keeper>;
-  /** Whether the rule has held, be it at a step that is unknown. */
-  grokked: boolean;
+  /** The first step from which the rule is known to have held: where a gap hides the grokking step, one after the gap. */
+  grokkedBy: number | null;
   /** Whether it began with weights that were given. */
   readonly given: boolean;
   /** What is wrong with these, if anything. */
@@ -75,12 +73,12 @@ export interface Watch {
   readonly attention?: AttentionOptions & KeepOptions;
 }
 
-/** Whether the run has grokked by its rule, also where a gap hides at which step. */
-export const hasGrokked = (run: State): boolean => privates.get(run)?.grokked === true;
+/** The step by which the run has grokked by its rule, also where a gap hides at which step; `null` where it hasn't. */
+export const grokkedBy = (run: State): number | null => privates.get(run)?.grokkedBy ?? null;
 
 /** A run that waits. */
 export const waiting = (spec: RunSpec, index: number): State => {
-  return { index, spec, status: "waiting", step: 0, metrics: [], memorisationStep: null, grokkingStep: null, passingSince: null };
+  return { index, spec, status: "waiting", step: 0, metrics: [], memorisationStep: null, grokkingStep: null };
 };
 
 /**
@@ -100,10 +98,9 @@ export function take(run: State, { from, history = [] }: Beginning, { rule = RUL
   const after = gap ? run.metrics.filter(({ step }) => step > gap.last) : run.metrics;
   run.memorisationStep = memorisationStep(before, rule.memorised);
   run.grokkingStep = grokkingStep(before, rule);
-  run.passingSince = passingSince(after, rule);
   privates.set(run, {
     ...attention && { keep: keeper(attention, run.metrics) },
-    grokked: run.grokkingStep !== null || grokkingStep(after, rule) !== null,
+    grokkedBy: run.grokkingStep ?? grokkingStep(after, rule),
     given: from instanceof Float32Array,
     fault: state ? faultOf(spec, state.params) : null,
   });
@@ -142,8 +139,7 @@ function enter(run: State, metrics: Metrics, { rule = RULES.first }: Watch): voi
   run.metrics.push(metrics);
   const known = gap ? run.metrics.slice(-rule.times).filter(({ step }) => step > gap.last) : run.metrics.slice(-rule.times);
   const held = grokkingStep(known, rule);
-  if (own && held !== null) own.grokked = true;
-  run.passingSince = passes(metrics, rule) ? run.passingSince ?? metrics.step : null;
+  if (own) own.grokkedBy ??= held;
   if (gap) return;
   run.memorisationStep ??= memorisationStep([metrics], rule.memorised);
   run.grokkingStep ??= held;

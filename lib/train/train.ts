@@ -9,7 +9,7 @@ import type { Rule } from "../run/grokking.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { Engine, Snapshot, Trainer, Watched } from "../engine/engine.ts";
 import { Pace } from "./pace.ts";
-import { type Beginning, hasGrokked, type News, record, type Run, type State, take, waiting } from "./run.ts";
+import { type Beginning, grokkedBy, type News, record, type Run, type State, take, waiting } from "./run.ts";
 
 export { type Beginning, type News, type Run, snapshotOf, type Status } from "./run.ts";
 
@@ -17,7 +17,7 @@ export interface TrainOptions {
   readonly engine: Engine;
   /** End a run at the first multiple of `DECISION` steps (rounded up to whole evaluations) at which it has grokked. Default: all steps. */
   readonly untilGrokked?: boolean;
-  /** With `untilGrokked`: a run must have grokked and every evaluation of the last so many updates must have passed. Default: 0. */
+  /** With `untilGrokked`: a run goes on for so many updates after its grokking step, to show whether it stays so. Default: 0. */
   readonly margin?: number;
   /** What counts as having grokked. Default: `RULES.first`. */
   readonly rule?: Rule;
@@ -243,11 +243,10 @@ async function stopAt(trainer: Trainer, row: number, run: State | null, { stops,
   if (run && run.error === undefined && stops?.(run.spec).includes(run.step)) await onStop?.(run, await trainer.snapshot(row));
 }
 
-/** Whether a run may end early here: it stands where that is decided, has grokked, and stayed so for the margin. */
+/** Whether a run may end early here: it stands where that is decided, has grokked, and gone on for the margin. */
 function grokked(run: State, { untilGrokked, margin = 0 }: TrainOptions): boolean {
-  const { spec, step, passingSince } = run;
-  if (!untilGrokked || !hasGrokked(run) || step % stride(spec) !== 0) return false;
-  return margin === 0 || (passingSince !== null && step - passingSince >= margin);
+  const { spec, step } = run, since = grokkedBy(run);
+  return untilGrokked === true && since !== null && step % stride(spec) === 0 && step - since >= margin;
 }
 
 const ended = (run: State, options: TrainOptions) =>

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { sweep, type SweepOptions } from "../../lib/lab/sweep.ts";
+import { sweep, type SweepOptions, type SweptRun } from "../../lib/lab/sweep.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import { type RunSpec, runSpec, specHash } from "../../lib/run/spec.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -94,16 +94,21 @@ Deno.test("more steps go on from the last state, also where the fewer ended betw
     ]);
   }));
 
-Deno.test("a run that has stayed grokked for the margin makes room; without a margin it goes on to its last step", () =>
+Deno.test("a run that has gone on for the margin after grokking makes room; without a margin it goes on to its last step", () =>
   scratch(async (path) => {
-    const early = await into(path("a.db"), experiment({ margin: 100 }));
-    assertEquals(early.map(({ status, step }) => `${status} ${step}`), Array(2).fill(["grokked 300", "grokked 300", "grokked 300"]).flat());
+    const ends = (runs: readonly SweptRun[]) => runs.map(({ status, step }) => `${status} ${step}`), at300 = Array(6).fill("grokked 300");
+    assertEquals(ends(await into(path("a.db"), experiment({ margin: 100 }))), at300);
+    // Whether it stays there makes no difference.
+    const dipping = fakeEngine({ groksAt, dips: (_, step) => step === 200 });
+    assertEquals(ends(await into(path("dips.db"), experiment({ margin: 100 }), { engine: dipping })), at300);
     const idle = fakeEngine();
     await into(path("a.db"), experiment({ margin: 90, name: "same" }), { engine: idle });
     assertEquals(idle.log, []);
     await into(path("a.db"), experiment({ name: "all the way".replaceAll(" ", "-") }));
     await into(path("whole.db"), experiment());
     assertEquals(content(path("a.db")).metrics, content(path("whole.db")).metrics);
+    await into(path("whole.db"), experiment({ margin: 100, name: "early" }), { engine: idle });
+    assertEquals(idle.log, [], "what has come past its end has all that is wanted");
   }));
 
 Deno.test("a run that experiments share is stored once, and each sees it by its own rule and as far as its own steps", () =>

@@ -11,7 +11,7 @@ import type { EngineWish, RunState, TrainMessage, TrainNews } from "../protocol.
 import { keptSteps } from "../settings.ts";
 import { Gate } from "../gate.ts";
 
-/** Networks that have grokked go on for so many updates, so that it is seen whether they stay. */
+/** Networks go on for so many updates after they have grokked, so that it is seen whether they stay there. */
 const MARGIN = 200;
 
 /** A thread for each processor but one, which draws; of two, both train. */

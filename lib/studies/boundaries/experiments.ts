@@ -1,7 +1,7 @@
 /**
  * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch, five seeds).
- * One step is one epoch. The one difference: published runs did all their epochs; here a run ends once it has grokked and stayed so for
- * `MARGIN` epochs, and no run is longer than the published ones.
+ * One step is one epoch. The one difference: published runs did all their epochs; here a run ends `MARGIN` epochs after it has
+ * grokked, and no run is longer than the published ones.
  */
 import { type Experiment, type Grid, grid } from "../../lab/experiment.ts";
 
