@@ -1,7 +1,7 @@
 /** Every experiment that `deno task sweep --experiment NAME` knows. */
 import type { Experiment } from "../lab/experiment.ts";
 import { ATTENTIONS } from "./attention/experiments.ts";
-import { BOUNDARIES, EXP1_JUMP } from "./boundaries/experiments.ts";
+import { BOUNDARIES, EXP1_JUMP, RATIO_P31 } from "./boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
@@ -19,6 +19,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...CAPACITIES,
   ...ATTENTIONS,
   ...BOUNDARIES,
+  RATIO_P31,
   EXP1_JUMP,
   REPRESENTATIONS,
   NANDA,

@@ -98,8 +98,21 @@ export const EXP1_JUMP: Experiment = {
   margin: 0,
 };
 
-/** The experiments that separate width and modulus, at weight decay 1: all published moduli. */
-export const ACROSS_MODULI: readonly Experiment[] = BOUNDARIES.filter(({ name }) => /^(ratio_p|prime53_|exp[2345]_(?!.*wd0))/.test(name));
+/**
+ * A modulus that nobody has published, at the ratios of the others: a test of what was found by looking at the published runs, that steps
+ * times p are a function of d / p.
+ */
+export const RATIO_P31: Experiment = boundaries("ratio_p31", "Modulo 31, which wasn't published: are steps × p what d / p foretells?", {
+  data: { prime: 31 },
+  schedule: { steps: 20_000 },
+  model: { dModel: [20, 28, 36, 44, 60, 76, 92, 124] },
+});
+
+/** The experiments that separate width and modulus, at weight decay 1: all published moduli, and one more. */
+export const ACROSS_MODULI: readonly Experiment[] = [
+  ...BOUNDARIES.filter(({ name }) => /^(ratio_p|prime53_|exp[2345]_(?!.*wd0))/.test(name)),
+  RATIO_P31,
+];
 
 /** The experiments for each of the study's questions. */
 export interface BoundaryStudy {
