@@ -65,12 +65,28 @@ export function groups(files: readonly string[]): string[][] {
   return [...byGroup].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
+/** The tests that run. They end with this process, whatever ends it. */
+const children = new Set<Deno.ChildProcess>();
+function stop(code: number): never {
+  for (const child of children) child.kill("SIGTERM");
+  Deno.exit(code);
+}
+
+/** Shows what was printed; where nobody reads it, there is nobody to test for. */
+function write(chunk: Uint8Array): void {
+  try {
+    Deno.stdout.writeSync(chunk);
+  } catch {
+    stop(1);
+  }
+}
+
 /** Runs the groups. What they print is shown in their order: of the first that hasn't ended, as it comes. */
 async function runTests(files: readonly string[]): Promise<Count> {
   const running = groups(files).map((group) => ({ group, printed: [] as Uint8Array[], counted: Promise.withResolvers<Count>() }));
   let shown = 0;
   const show = () => {
-    for (const chunk of running[shown]?.printed.splice(0) ?? []) Deno.stdout.writeSync(chunk);
+    for (const chunk of running[shown]?.printed.splice(0) ?? []) write(chunk);
   };
   const waiting = [...running];
   const worker = async () => {
@@ -108,15 +124,22 @@ async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => v
     env: colours ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
   }).spawn();
+  children.add(child);
   let tail = "";
   const decoder = new TextDecoder();
+  const faults = (async () => {
+    for await (const chunk of child.stderr) show(chunk);
+  })();
   for await (const chunk of child.stdout) {
     show(chunk);
     tail = (tail + decoder.decode(chunk, { stream: true })).slice(-65536);
   }
-  return count(tail, (await child.status).code);
+  await faults;
+  const { code } = await child.status;
+  children.delete(child);
+  return count(tail, code);
 }
 
 if (import.meta.main) {
@@ -124,9 +147,10 @@ if (import.meta.main) {
     console.log(HELP);
     Deno.exit(0);
   }
-  const files = testFiles(Deno.args);
-  if (files.length === 0) {
-    console.error(`Cannot run tests: no test file's path contains ${Deno.args.join(" or ")}, names must be parts of tests/…_test.ts`);
+  const files = testFiles(Deno.args), unknown = Deno.args.filter((name) => testFiles([name]).length === 0);
+  if (unknown.length > 0) {
+    const names = unknown.map((name) => `"${name}"`).join(" or ");
+    console.error(`Cannot run tests: no test file's path contains ${names}, names must be parts of tests/…_test.ts`);
     Deno.exit(1);
   }
   const missing = await ensure(["vulkan", "jupyter", "kernel"]);
@@ -135,6 +159,7 @@ if (import.meta.main) {
   for (const { file, need, left } of OPTIONAL) {
     if (files.includes(file) && (await ensure([need])).length > 0) console.error(left);
   }
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => stop(signal === "SIGTERM" ? 143 : 129));
   const counted = await runTests(files);
   console.log(countLine(counted));
   Deno.exit(counted.failed > 0 || counted.passed === 0 ? 1 : 0);
