@@ -68,7 +68,13 @@ export function groups(files: readonly string[]): string[][] {
 /** The tests that run. They end with this process, whatever ends it. */
 const children = new Set<Deno.ChildProcess>();
 function stop(code: number): never {
-  for (const child of children) child.kill("SIGTERM");
+  for (const child of children) {
+    try {
+      child.kill("SIGTERM");
+    } catch {
+      // It has ended, and something that it started still prints.
+    }
+  }
   Deno.exit(code);
 }
 
