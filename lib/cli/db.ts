@@ -1,4 +1,5 @@
 /** `deno task db`: queries and checks the lab's database, merges others into it, exports and imports results. */
+import { commandLine } from "../run/command.ts";
 import { quote } from "../run/quote.ts";
 import {
   type Call,
@@ -132,7 +133,7 @@ export async function main(args: string[]): Promise<number> {
   if (rest.length < least || rest.length > most) {
     throw new Error(`Cannot ${name}: must have ${what}, current value is ${rest.map((word) => quote(word)).join(" ") || "none"}`);
   }
-  const command = ["deno task db", ...args].join(" ");
+  const command = commandLine("deno task db", args);
   try {
     return await subcommand.run({ db: database(given.get("db") as string ?? LAB), given, words: rest, command });
   } catch (error) {

@@ -1,5 +1,6 @@
 /** The scripts that run the tasks of a sweep: on a cluster, or on one machine. They are plain bash, written to be read and changed. */
 import { join } from "node:path";
+import { quoted } from "../run/command.ts";
 
 /** What a task may take of the cluster; what isn't said is left to the cluster's defaults. */
 export interface Resources {
@@ -29,9 +30,6 @@ export interface ScriptOptions {
 
 /** What a task is called in all its files. */
 export const taskName = (index: number): string => String(index).padStart(4, "0");
-
-/** A word of a shell command. */
-export const quoted = (word: string): string => /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 const jobName = (experiment: string) => `grokbook-${experiment}`;
 

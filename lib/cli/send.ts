@@ -14,7 +14,8 @@ import { exists, here } from "./files.ts";
 import { type Flag, type Given, seconds, whole } from "./flags.ts";
 import { LAB, ROOT } from "./process.ts";
 import { percent, plural } from "./progress.ts";
-import { arrayScript, localScript, mergeScript, quoted, type Resources, type ScriptOptions } from "./scripts.ts";
+import { quoted } from "../run/command.ts";
+import { arrayScript, localScript, mergeScript, type Resources, type ScriptOptions } from "./scripts.ts";
 import { cancel, checkSlurm, hasSlurm, jobState, queuedTasks, ranges, submit } from "./slurm.ts";
 import { say, tell } from "./terminal.ts";
 import {

@@ -14,6 +14,7 @@ import { part, type Shard } from "../lab/shards.ts";
 import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
+import { commandLine } from "../run/command.ts";
 import { quote } from "../run/quote.ts";
 import { takenTensors } from "../run/taken.ts";
 import { dryRun } from "./dry_run.ts";
@@ -133,7 +134,7 @@ async function trainInto(lab: Lab, engine: Engine, request: Request, args: reado
         lab,
         engine,
         signal,
-        command: ["deno task sweep", ...args].join(" "),
+        command: commandLine("deno task sweep", args),
         say: (line) => {
           wrong = true;
           progress.line(`error: ${line}`);

@@ -5,7 +5,7 @@ import { csvParseRows } from "d3-dsv";
 import { join } from "node:path";
 import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
-import { withoutFolders } from "../../lib/lab/record/files.ts";
+import { commandLine, withoutFolders } from "../../lib/run/command.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
@@ -140,6 +140,10 @@ Deno.test("a record names no folder of the machine that made it", () => {
       ["deno task sweep --grid /home/ann/my/grid.json --db=/scratch/lab.db", "deno task sweep --grid grid.json --db=lab.db"],
       ["deno task sweep --grid C:\\work\\grid.json --budget 8m", "deno task sweep --grid grid.json --budget 8m"],
       ["deno task db export --experiment x --to data/recorded/x", "deno task db export --experiment x --to data/recorded/x"],
+      [commandLine("deno task sweep", ["--grid", "/home/ann/my work/it's.json"]), "deno task sweep --grid 'it'\\''s.json'"],
+      [commandLine("deno task sweep", ["--db=/my labs/a lab/lab.db"]), "deno task sweep --db=lab.db"],
+      [commandLine("deno task db", ["query", "SELECT 6 / 2", "--db", "/labs/"]), "deno task db query 'SELECT 6 / 2' --db labs"],
+      ["deno task sweep --grid 'my grid.json'", "deno task sweep --grid 'my grid.json'"],
     ]
   ) assertEquals(withoutFolders(command), says);
 });

@@ -23,6 +23,7 @@ import type { Row } from "../store.ts";
 import { THINNING } from "./thin.ts";
 import type { Watch } from "../watch.ts";
 import { swept } from "../../run/grid.ts";
+import { withoutFolders } from "../../run/command.ts";
 
 export const FILES = { experiment: "experiment.json", runs: "runs.csv", metrics: "metrics.csv", artifacts: "artifacts.csv" } as const;
 
@@ -168,10 +169,6 @@ export function nested(fields: Iterable<readonly [string, Field]>, parts: Record
 
 /** Seconds, to a thousandth: clocks know no more. */
 export const milliseconds = (seconds: number) => Math.round(seconds * 1000) / 1000;
-
-/** A command without folders of the machine that it ran on: of an absolute path, the last name stays. */
-export const withoutFolders = (command: string): string =>
-  command.replaceAll(/(^|[\s='"])(?:[A-Za-z]:)?[\\/](?:[^\s'"]*[\\/])?([^\s'"\\/]+)/g, "$1$2");
 
 /** The text of each file of a record, by its name; without evaluations there is no `metrics.csv`, and without files no `artifacts.csv`. */
 export function recordedFiles(recorded: Recorded): Map<string, string> {
