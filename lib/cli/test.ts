@@ -6,7 +6,8 @@ import { ensure } from "./setup.ts";
 const HELP = `deno task test [names…]
 
 Runs all tests, or those in files whose path contains one of the names. Installs a Vulkan driver, Jupyter and, for the tests
-that drive them, Chromium and Slurm where they are missing and it can. The last line is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
+that drive them, Chromium and Slurm where they are missing and it can. Failures are named once more at the end. The last line
+is "N passed, N failed"; exit code 1 when a test failed or none ran.`;
 
 /** Tests that are left out where what they drive can't be installed. */
 const OPTIONAL = [
@@ -22,18 +23,31 @@ export interface Count {
   readonly skipped: number;
 }
 
+/** What a process of tests came to. */
+interface Outcome {
+  readonly count: Count;
+  /** Where each failure is, as `deno test` names it. */
+  readonly failures: readonly string[];
+}
+
+// deno-lint-ignore no-control-regex
+const plain = (printed: string): string => printed.replaceAll(/\x1b\[[0-9;]*m/g, "");
+const summaries = (printed: string): string[] => plain(printed).match(/^(?:ok|FAILED) \| .*$/gm) ?? [];
+
 /**
  * Counts from what `deno test` printed: its last summary, `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. Where it failed
  * without counting a failure (a file that can't be loaded, a crash), that is one failure.
  */
 export function count(printed: string, exitCode: number): Count {
-  // deno-lint-ignore no-control-regex
-  const plain = printed.replaceAll(/\x1b\[[0-9;]*m/g, "");
-  const summary = plain.match(/^(?:ok|FAILED) \| .*$/gm)?.at(-1) ?? "";
+  const summary = summaries(printed).at(-1) ?? "";
   const number = (word: string) => Number(summary.match(new RegExp(`\\b(\\d+) ${word}\\b`))?.[1] ?? 0);
   const failed = number("failed");
   return { passed: number("passed"), failed: failed === 0 && exitCode !== 0 ? 1 : failed, skipped: number("ignored") };
 }
+
+/** The failures that `deno test` lists at its end, one line each: `name => ./tests/a_test.ts:1:6`. */
+export const failuresIn = (printed: string): string[] =>
+  plain(printed).split(/^ FAILURES *$/m).slice(1).at(-1)?.split(/^FAILED \|/m)[0].split("\n").filter((line) => line.trim() !== "") ?? [];
 
 /** The plain last line. */
 export const countLine = ({ passed, failed, skipped }: Count) =>
@@ -88,8 +102,8 @@ function write(chunk: Uint8Array): void {
 }
 
 /** Runs the groups. What they print is shown in their order: of the first that hasn't ended, as it comes. */
-async function runTests(files: readonly string[]): Promise<Count> {
-  const running = groups(files).map((group) => ({ group, printed: [] as Uint8Array[], counted: Promise.withResolvers<Count>() }));
+async function runTests(files: readonly string[]): Promise<Outcome> {
+  const running = groups(files).map((group) => ({ group, printed: [] as Uint8Array[], ended: Promise.withResolvers<Outcome>() }));
   let shown = 0;
   const show = () => {
     for (const chunk of running[shown]?.printed.splice(0) ?? []) write(chunk);
@@ -97,8 +111,8 @@ async function runTests(files: readonly string[]): Promise<Count> {
   const waiting = [...running];
   const worker = async () => {
     for (let next; (next = waiting.shift());) {
-      const { group, printed, counted } = next;
-      counted.resolve(
+      const { group, printed, ended } = next;
+      ended.resolve(
         await runGroup(group, (chunk) => {
           printed.push(chunk);
           show();
@@ -107,22 +121,43 @@ async function runTests(files: readonly string[]): Promise<Count> {
     }
   };
   const workers = Array.from({ length: AT_ONCE }, worker);
-  const counts: Count[] = [];
-  for (const { counted } of running) {
+  const outcomes: Outcome[] = [];
+  for (const { ended } of running) {
     show();
-    counts.push(await counted.promise);
+    outcomes.push(await ended.promise);
     shown++;
   }
   await Promise.all(workers);
-  return sum(counts);
+  return together(outcomes);
 }
+
+const together = (outcomes: readonly Outcome[]): Outcome => ({
+  count: sum(outcomes.map(({ count }) => count)),
+  failures: outcomes.flatMap(({ failures }) => failures),
+});
 
 export const sum = (counts: readonly Count[]): Count => {
   const of = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
   return { passed: of("passed"), failed: of("failed"), skipped: of("skipped") };
 };
 
-async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<Count> {
+/**
+ * Tests the files in one process. Where one of them can't be read, `deno test` runs none: then each is run by itself.
+ * @param show gets what is printed, as it comes.
+ */
+export async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<Outcome> {
+  const { printed, code } = await runFiles(files, show);
+  if (code !== 0 && summaries(printed).length === 0) {
+    if (files.length === 1) return { count: count(printed, code), failures: [`${files[0]} (couldn't be run to its end)`] };
+    const outcomes: Outcome[] = [];
+    for (const file of files) outcomes.push(await runGroup([file], show));
+    return together(outcomes);
+  }
+  return { count: count(printed, code), failures: code === 0 ? [] : failuresIn(printed) };
+}
+
+/** What `deno test` printed of the files, its last part at least, and its exit code. */
+async function runFiles(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<{ printed: string; code: number }> {
   const colours = Deno.stdout.isTerminal() && !Deno.env.get("CI") && !Deno.env.get("NO_COLOR");
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", ...files], // types are checked by `deno task ok`
@@ -145,7 +180,7 @@ async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => v
   await faults;
   const { code } = await child.status;
   children.delete(child);
-  return count(tail, code);
+  return { printed: tail, code };
 }
 
 if (import.meta.main) {
@@ -166,7 +201,8 @@ if (import.meta.main) {
     if (files.includes(file) && (await ensure([need])).length > 0) console.error(left);
   }
   for (const signal of ["SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => stop(signal === "SIGTERM" ? 143 : 129));
-  const counted = await runTests(files);
-  console.log(countLine(counted));
-  Deno.exit(counted.failed > 0 || counted.passed === 0 ? 1 : 0);
+  const { count, failures } = await runTests(files);
+  if (failures.length > 0) console.log(["\nFailed:", ...failures].join("\n  "));
+  console.log(countLine(count));
+  Deno.exit(count.failed > 0 || count.passed === 0 ? 1 : 0);
 }

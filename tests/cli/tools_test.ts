@@ -5,7 +5,7 @@ import { options } from "../../lib/cli/lab.ts";
 import { script } from "../../lib/cli/ok.ts";
 import { ROOT } from "../../lib/cli/process.ts";
 import { browser, ensure, lack, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
-import { count, countLine, groups, sum, testFiles } from "../../lib/cli/test.ts";
+import { count, countLine, groups, runGroup, sum, testFiles } from "../../lib/cli/test.ts";
 import { V8_FLAGS } from "../../lib/engine/cpu/flags.ts";
 import type { AdapterInfo } from "../../lib/engine/webgpu/adapter.ts";
 import { chooseEngine } from "../../lib/train/engines.ts";
@@ -243,17 +243,28 @@ Deno.test("the closing line counts what deno test printed", () => {
   assertEquals(line("ok | 5 passed | 0 failed | 2 filtered out (1s)\n", 0), "5 passed, 0 failed");
 });
 
-Deno.test("deno task test closes with the count of a real run", async () => {
+Deno.test("deno task test counts and names the failures of real runs, whatever a file of them is like", async () => {
   const folder = await Deno.makeTempDir();
+  const put = async (name: string, text: string) => {
+    await Deno.writeTextFile(`${folder}/${name}`, text);
+    return `${folder}/${name}`;
+  };
+  const tests =
+    `Deno.test("a", () => {}); Deno.test("b", () => { throw new Error("no"); }); Deno.test({ name: "c", ignore: true, fn() {} });`;
   try {
-    const own = `${folder}/one_test.ts`;
-    await Deno.writeTextFile(
-      own,
-      `Deno.test("a", () => {}); Deno.test("b", () => { throw new Error("no"); }); Deno.test({ name: "c", ignore: true, fn() {} });`,
-    );
-    const { stdout, code } = await new Deno.Command(Deno.execPath(), { args: ["test", "--no-check", own], env: { NO_COLOR: "1" } })
-      .output();
-    assertEquals(countLine(count(new TextDecoder().decode(stdout), code)), "1 passed, 1 failed, 1 skipped");
+    const mixed = await put("mixed_test.ts", tests), broken = await put("broken_test.ts", "const a = ;");
+    const stops = await put("stops_test.ts", `Deno.test("gone", () => Deno.kill(Deno.pid, "SIGKILL"));`);
+    const told = async (...files: string[]) => {
+      const { count, failures } = await runGroup(files, () => {});
+      return [countLine(count), ...failures.map((line) => line.match(/\w+_test\.ts.*/)![0])];
+    };
+    assertEquals(await told(mixed), ["1 passed, 1 failed, 1 skipped", "mixed_test.ts:1:32"]);
+    assertEquals(await told(mixed, broken), [
+      "1 passed, 2 failed, 1 skipped",
+      "mixed_test.ts:1:32",
+      "broken_test.ts (couldn't be run to its end)",
+    ]);
+    assertEquals(await told(stops), ["0 passed, 1 failed", "stops_test.ts (couldn't be run to its end)"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
