@@ -4,7 +4,7 @@ import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts"
 import type { RunSpec } from "../run/spec.ts";
 import { about } from "./runs.ts";
 import { shareWord } from "./settings.ts";
-import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, panel, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, panel, textWidth, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { type BoardRun, isOpen, type Outcome, outcome } from "../analysis/runs/run.ts";
 import { nameOf, valueOf } from "../analysis/runs/settings.ts";
@@ -82,6 +82,8 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     { ...TRAIN, name: "memorised", points: places.filter(({ memorised }) => memorised !== null), of: (place: Place) => place.memorised! },
     { ...VALIDATION, name: "grokked", points: places.filter(({ grokked }) => grokked !== null), of: (place: Place) => place.grokked! },
   ];
+  const room = (WIDTH - MARGIN.left - RIGHT) / places.length, words = places.map(({ runs }) => shareWord(runs));
+  const close = across === "columns" && words.some((word) => textWidth(word) > room - 8);
   const single = places.every(({ runs }) => runs.length === 1);
   const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ watched }) => watched)) >= (options.until ?? 0));
   const watches = watchesOf(places.map((place) => ({ x: at(place), runs: place.runs })), type), two = watches.length > 0;
@@ -153,7 +155,13 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
           fill: "white",
           ariaDescription: "not grokked",
         }),
-        Plot.text(places, { ...ABOVE, x: at, dy: two ? -21 : -8, text: ({ runs }) => shareWord(runs), fill: INK }),
+        Plot.text(places, {
+          ...ABOVE,
+          x: at,
+          dy: two ? -21 : -8,
+          text: (_: Place, i: number) => close ? words[i].replace(" of ", "/") : words[i],
+          fill: INK,
+        }),
         Plot.text(watches, { ...ABOVE, x: "x", dy: -6, text: "words", fill: FAINT, ariaDescription: "watched" }),
         Plot.text(["Grokked"], {
           frameAnchor: "top-right",

@@ -34,8 +34,6 @@ export interface StabilityOptions {
 /** A group and its row. */
 interface Row {
   readonly name: string;
-  /** The name in sentences: with its section, where other groups have the same name. */
-  readonly said: string;
   readonly y: number;
   readonly held: readonly Stability[];
   readonly never: number;
@@ -51,14 +49,12 @@ const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {
   const { task, title, threshold = 0.99 } = options;
   const heads: { name: string; y: number }[] = [], rows: Row[] = [];
-  const names = sections.flatMap(({ groups }) => groups.map(({ name }) => name));
   let y = 0;
   for (const { name: section, groups } of sections) {
     if (section !== "") heads.push({ name: section, y: y++ });
     for (const { name, runs } of groups) {
       const held = runs.filter((run) => run !== null);
-      const said = names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${section.toLowerCase()})`;
-      rows.push({ name, said, y: y++, held, never: runs.length - held.length });
+      rows.push({ name, y: y++, held, never: runs.length - held.length });
     }
   }
   if (!rows.some(({ held, never }) => held.length + never > 0)) {
@@ -149,7 +145,7 @@ const AT_END = { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16 } as co
 /** `3 of 5`, of the runs that grokked. */
 const dipped = ({ held }: Row) => (held.length === 0 ? "none grokked" : `${held.filter(({ dips }) => dips > 0).length} of ${held.length}`);
 
-/** The finding: how many networks dip, and in which groups most and least. */
+/** The finding: how many networks dip, and for how long. Which groups differ is for a test to say. */
 function finding(rows: readonly Row[], percent: string): string {
   const all = rows.flatMap(({ held }) => held), dips = all.filter((run) => run.dips > 0).length;
   if (all.length === 0) return "No network has grokked";
@@ -157,12 +153,8 @@ function finding(rows: readonly Row[], percent: string): string {
   const some = all.length === 1
     ? `The network that grokked ${dips === 1 ? "falls" : "does not fall"} ${again}`
     : `${dips === 0 ? "None" : count(dips)} of ${count(all.length)} networks that grokked fall${dips === 1 ? "s" : ""} ${again}`;
-  const ranked = rows.filter(({ held }) => held.length > 0).map(({ said, held }) => ({
-    name: said,
-    share: medianOf(held, (run) => run.timeBelow),
-  }))
-    .sort((a, b) => b.share - a.share);
-  const [most, least] = [ranked[0], ranked.at(-1)!], say = (share: number) => `${Number((100 * share).toPrecision(2))}\u00a0%`;
-  if (ranked.length < 2 || most.share === least.share) return some;
-  return `${some}: ${most.name} for ${say(most.share)} of the time since, ${least.name} for ${say(least.share)} (medians)`;
+  const shares = rows.filter(({ held }) => held.length > 0).map(({ held }) => medianOf(held, (run) => run.timeBelow));
+  const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => Number((100 * share).toPrecision(2)));
+  if (least === most) return some;
+  return `${some}; medians of the groups: for ${least} to ${most}\u00a0% of the time since`;
 }

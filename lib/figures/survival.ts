@@ -56,6 +56,9 @@ const STYLES = [
 /** The most groups that a panel can show distinctly. */
 export const MOST_GROUPS = STYLES.length;
 
+/** The name of the test between a panel's groups. */
+const TEST = "log-rank";
+
 /** The most groups with bands; more bands would cover each other. */
 const MOST_BANDS = 3;
 
@@ -80,7 +83,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
     if (groups.length === 0 || groups.length > MOST_GROUPS) fail(`groups of ${name}`, `from 1 to ${MOST_GROUPS}`, groups.length);
     for (const group of groups) if (group.times.length === 0) fail(`times of ${group.name}`, "at least one", 0);
   }
-  const { task, title, test = "log-rank", level = 0.95, columns = panels.length > 4 ? 2 : 1 } = options;
+  const { task, title, test = TEST, level = 0.95, columns = panels.length > 4 ? 2 : 1 } = options;
   const all = panels.flatMap(({ groups }) => groups.flatMap(({ times }) => times.map(({ time }) => time)));
   const scale = scaleOfSteps([], { from: Math.max(1, Math.min(...all) / 1.25), until: Math.max(...all), ...options });
   const words = panels.flatMap(({ groups }) => groups.map(({ name }) => name));
@@ -98,7 +101,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   });
   const rows = Array.from({ length: Math.ceil(drawn.length / columns) }, (_, r) => drawn.slice(r * columns, (r + 1) * columns));
   return compose({
-    title: title ?? finding(panels, tests, test),
+    title: title ?? timesFinding(panels, test),
     subtitle: `${task ? `${task}. ` : ""}Share of networks not yet grokked (Kaplan–Meier)${
       panels.some(({ groups }) => groups.length <= MOST_BANDS) ? `, with ${Number((100 * level).toPrecision(4))} % bands` : ""
     }. Dot: half have; tick: watched no longer.`,
@@ -216,21 +219,23 @@ function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: n
   return placed;
 }
 
-/** The finding: whether the groups differ, and which is sooner; or that there are too few runs to tell. */
-function finding(panels: readonly SurvivalPanel[], tests: readonly Tested[], test: string): string {
-  const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null),
+/** The finding: whether the groups of each panel differ, and which is sooner; or that there are too few runs to tell. */
+export function timesFinding(panels: readonly SurvivalPanel[], test = TEST): string {
+  const tested = corrected(panels.map((each) => ({ ...each, ...testOf(each) }))).filter(({ p }) => p !== null),
     differ = tested.filter(differs);
   const adjusted = tested.map(({ holm }) => holm!), means = `${test}${tested.length > 1 ? ", Holm-corrected" : ""}`;
+  const within = (times: readonly Observation[]) =>
+    `within ${watchedWord(times.map(({ time, event }) => ({ grokked: event ? time : null, known: time })))}`;
   const middle = ({ times }: SurvivalGroup) => {
-    const { time } = timeQuantile(kaplanMeier(times)),
-      followed = times.map(({ time, event }) => ({ grokked: event ? time : null, known: time }));
-    return time === null ? `fewer than half within ${watchedWord(followed)}` : `half by step ${count(time)}`;
+    const { time } = timeQuantile(kaplanMeier(times));
+    return time === null ? `fewer than half ${within(times)}` : `half by step ${count(time)}`;
   };
   if (tested.length === 0) {
-    const [{ groups: [only] }] = panels, n = only.times.length, grokked = only.times.filter(({ event }) => event).length;
-    return panels.length > 1
-      ? `Of ${count(panels.length)} panels none has groups to compare`
-      : `${grokked} of ${n} networks grok, ${middle(only)}`;
+    const groups = panels.flatMap(({ groups }) => groups), times = groups.flatMap(({ times }) => times);
+    const grokked = times.filter(({ event }) => event).length, share = `${grokked} of ${count(times.length)} networks grok`;
+    if (groups.length === 1) return `${share}, ${middle(groups[0])}`;
+    if (panels.every(({ groups }) => groups.length === 1)) return `Of ${count(panels.length)} panels none has groups to compare`;
+    return grokked === 0 ? `None of ${count(times.length)} networks groks ${within(times)}` : `${share}, too few or too alike to compare`;
   }
   if (panels.length === 1) {
     const [{ groups }] = panels, said = groups.map((group) => `${group.name}: ${middle(group)}`).join("; ");

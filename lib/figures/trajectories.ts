@@ -3,16 +3,18 @@
  * steps.
  */
 import * as Plot from "@observablehq/plot";
-import { followUp, medianBounds, watchedWord } from "../analysis/runs/follow_up.ts";
+import { type FollowUp, followUp } from "../analysis/runs/follow_up.ts";
+import type { Observation } from "../analysis/statistics/sample.ts";
 import { DASHES, type KeyEntry, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { placeNames } from "./labels.ts";
 import { about } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
+import { timesFinding } from "./survival.ts";
 import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { type Band, bands, thin } from "../analysis/runs/bands.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import type { Group } from "../analysis/runs/groups.ts";
-import { capital, count, list } from "../analysis/words.ts";
+import { count, list } from "../analysis/words.ts";
 
 export interface TrajectoryPanel {
   /** What its groups have in common: `Small`. */
@@ -150,27 +152,15 @@ function trajectoryPanel({ name, groups }: TrajectoryPanel, scale: StepScale, { 
   });
 }
 
-/** Medians with a smaller ratio than this are called "about as soon". */
-const NEAR = 1.1;
+const observed = ({ grokked, known }: FollowUp): Observation => ({ time: grokked ?? known, event: grokked !== null });
 
-/** The finding: which group of each panel groks first. */
+/** The finding: whether the groups of a panel grok at different steps, by a test; lines and bands alone don't say that. */
 function finding(panels: readonly TrajectoryPanel[]): string {
   const compared = panels.filter(({ groups }) => groups.length > 1);
   if (compared.length === 0) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
-  const ranked = compared.map(({ groups }) =>
-    groups.map((group) => ({ name: group.name, ...medianBounds(group.runs.map(followUp)) })).sort((a, b) => a.most - b.most || 0)
-  );
-  // Where an unfinished group may still turn out sooner, the panel is left out.
-  const known = ranked.filter(([{ most }, ...others]) => most < Infinity && others.every(({ least }) => least >= most));
-  const parts = known.map(([{ name, most }, ...others], i) => {
-    const rest = list(others.map(({ name }) => name)), near = others.at(-1)!.most < NEAR * most;
-    return `${name}${i === 0 ? " groks" : ""} ${near ? "about as soon as" : "before"} ${rest}`;
-  });
-  const few = ranked.filter(([{ most }]) => most === Infinity).flat().map(({ name }) => `of ${name}`);
-  const within = watchedWord(compared.flatMap(({ groups }) => groups.flatMap(({ runs }) => runs.map(followUp))));
-  if (parts.length + few.length === 0) return `Which of them groks sooner isn't known yet, within ${within}`;
-  return capital([
-    ...parts.length > 0 ? [`by medians, ${list(parts)}`] : [],
-    ...few.length > 0 ? [`fewer than half ${list(few)} grok within ${within}`] : [],
-  ].join("; "));
+  const timed = compared.map(({ name, groups }) => ({
+    name,
+    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) })),
+  })).filter(({ groups }) => groups.every(({ times }) => times.length > 0));
+  return timed.length > 0 ? timesFinding(timed) : "Which of them groks sooner isn't known yet";
 }

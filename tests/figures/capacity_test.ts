@@ -162,19 +162,27 @@ Deno.test("trajectories: both accuracies of every group, told apart by the dash;
   for (const word of ["deep", "4 of 4 grok", "median 340", "wide", "median 160", "training", "Small", "Large"]) {
     assert(texts(figure).includes(word), word);
   }
-  assertEquals(title(figure), "By medians, wide groks before deep and wide before deep");
+  assertEquals(title(figure), "Too few runs to compare times to grok in any of 2 panels (log-rank, Holm-corrected p ≥ 0.057)");
 });
 
-Deno.test("trajectories: near medians are called as soon, groups that don't grok are named", () => {
+Deno.test("trajectories: the title says what a test of the times carries, not what medians look like", () => {
   const never = additions(32, 1).map((run) => ({ ...run, grokkingStep: null }));
   const titled = (...pairs: [string, Known[]][][]) =>
     title(trajectories(pairs.map((pair, i) => ({ name: `P${i}`, groups: pair.map(([name, runs]) => ({ name, runs })) }))));
-  assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 4)]]), "By medians, a groks about as soon as b");
   assertEquals(
-    titled([["a", additions(32, 1)], ["b", additions(32, 1)]], [["c", never], ["d", never]]),
-    "By medians, a groks about as soon as b; fewer than half of c and of d grok within 1,000 steps",
+    titled([["a", additions(32, 1)], ["b", additions(32, 4)]]),
+    "Times to grok differ (log-rank p = 0.029). a: half by step 310; b: half by step 340",
   );
-  assertEquals(titled([["a", additions(32, 1)], ["b", never]]), "By medians, a groks before b");
+  assertEquals(
+    titled([["a", additions(32, 1)], ["b", additions(32, 4)]], [["c", never], ["d", never]]),
+    "Times to grok differ in 1 of 2 panels: P0 (a sooner) (log-rank p ≤ 0.029)",
+  );
+  assertEquals(
+    titled([["a", additions(32, 1)], ["b", never]]),
+    "Times to grok differ (log-rank p = 0.029). a: half by step 310; b: fewer than half within 1,000 steps",
+  );
+  assertEquals(titled([["c", never], ["d", never]]), "None of 8 networks groks within 1,000 steps");
+  assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 1)]]), "8 of 8 networks grok, too few or too alike to compare");
   assertEquals(titled([["a", additions(32, 1)]]), "P0: 4 of 4 grok, median 310");
   assertThrows(() => trajectories([]), Error, "panels must be at least one");
   assertThrows(() => trajectories([{ name: "Small", groups: [{ name: "a", runs: [] }] }]), Error, "runs of a must be at least one");
@@ -197,7 +205,7 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
   }
   assertEquals(
     title(figure),
-    "3 of 5 networks that grokked fall below 99 % again: 4×32×2 for 30 % of the time since, 1×64×2 for 0 % (medians)",
+    "3 of 5 networks that grokked fall below 99 % again; medians of the groups: for 0 to 30 % of the time since",
   );
   assertEquals(
     title(stabilityFigure([{ name: "", groups: [{ name: "a", runs: [held(0)] }] }])),
