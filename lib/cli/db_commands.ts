@@ -18,7 +18,7 @@ import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { ENGINE_FLAGS, engineRequest } from "./engine.ts";
 import { exists, here, prepareFile } from "./files.ts";
-import { choice, type Flag, type Given, numberOf } from "./flags.ts";
+import { choice, type Flag, type Given, numberOf, seedsOf } from "./flags.ts";
 import { stoppable } from "./main.ts";
 import { plural } from "./progress.ts";
 import { printable, say, tell } from "./terminal.ts";
@@ -174,11 +174,13 @@ export async function exportTo(call: Call): Promise<number> {
   const metrics = choice("metrics", call.given.get("metrics") as string ?? "thin", METRICS);
   const sent = SENT.filter((kind) => call.given.has(kind));
   using lab = await open(call, true);
-  const options = { metrics, files: sent, ended: call.given.has("ended"), command: call.command };
+  const networks = call.given.has("networks") ? seedsOf(needed(call, "networks"), "--networks:") : [];
+  const options = { metrics, files: sent, networks, ended: call.given.has("ended"), command: call.command };
   const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, options);
+  const kinds = [...sent, ...networks.length > 0 ? ["networks"] : []];
   const what = [
     plural(runs, "run"),
-    ...sent.length > 0 ? [`${plural(files, "file")} of ${sent.join(" and ")}`] : [],
+    ...kinds.length > 0 ? [`${plural(files, "file")} of ${kinds.join(" and ")}`] : [],
     plural(evaluations, "evaluation"),
   ];
   tell(`${what.slice(0, -1).join(", ")} and ${what.at(-1)} in ${to}, ${Math.ceil(bytes / 1024)} KiB`);

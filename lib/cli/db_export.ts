@@ -20,6 +20,7 @@ const TEXT_FLAGS: Readonly<Record<string, Flag>> = {
   "metrics": { value: "WHICH", help: "evaluations: all, thin (as many as a figure needs) or none [thin]" },
   "attention": { help: "attention logs too, as much of them as figures need: one file per run" },
   "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
+  "networks": { value: "SEEDS", help: "trained networks of these seeds too, for example 0 or 0..4: one file of weights per run" },
   "ended": { help: "only runs that have ended; otherwise all, as far as they are" },
 };
 

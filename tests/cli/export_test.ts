@@ -96,7 +96,7 @@ Deno.test("export: post-norm networks are refused unless told, and nothing is wr
     );
     await refused(/Cannot use --metrics with --hooked/, ...all, "--metrics", "all", "--to", path("x"));
     await refused(
-      /Cannot use --from without --hooked: must be one of --metrics, --attention, --weights, --ended$/,
+      /Cannot use --from without --hooked: must be one of --metrics, --attention, --weights, --networks, --ended$/,
       "--from",
       from,
       "--to",

@@ -82,7 +82,8 @@ Deno.test("the commands, one after the other, as their help says", () =>
       at("a.db", "final-info", "--experiment", "small", "--where", "d_model = 4"),
       at("a.db", "final-info", "--experiment", "small", "--out", path("final/info.json")),
       at("a.db", "export", "--experiment", "small", "--to", path("thin"), "--metrics", "none"),
-      at("a.db", "export", "--experiment", "small", "--to", path("logs"), "--attention"),
+      at("a.db", "export", "--experiment", "small", "--to", path("logs"), "--attention", "--networks", "0..2"),
+      at("a.db", "export", "--experiment", "small", "--to", path("refused"), "--networks", "two"),
       db(["--help"]),
       db(["merge", "--help"]),
     ]);
@@ -94,14 +95,15 @@ Deno.test("the commands, one after the other, as their help says", () =>
       ok("seed,state\n0,grokked\n1,never\n2,diverged\n"),
       ok('[\n  {"last":200}\n]\n'),
     ]);
-    const [overview, info, written, exported, logs, help, mergeHelp] = answers.slice(6);
+    const [overview, info, written, exported, logs, refused, help, mergeHelp] = answers.slice(6);
     assertMatch(overview.stdout, /^Tables\n {2}environments +id, [^]*\nViews\n {2}run_summary +experiment, [^]*\nExperiments\n/);
     assertStringIncludes(overview.stdout, LIST);
     assertEquals([info.code, JSON.parse(info.stdout).x_plus_y.final_info_dict.step_val_acc_99], [0, [50, 200, 200]]);
     assertEquals(written, ok(""));
     assertEquals(JSON.parse(Deno.readTextFileSync(path("final/info.json"))).x_plus_y.final_info_dict.step_val_acc_99.length, 6);
     assertMatch(exported.stdout, /^6 runs and 0 evaluations in .*thin, \d+ KiB\n$/);
-    assertMatch(logs.stdout, /^6 runs, 0 files of attention and 100 evaluations in .*logs, \d+ KiB\n$/);
+    assertMatch(logs.stdout, /^6 runs, 4 files of attention and networks and 100 evaluations in .*logs, \d+ KiB\n$/);
+    assertEquals(refused.stderr, 'error: Cannot read --networks: must be like 0,1,2 or 0..9, current value is "two"\n');
     assertMatch(
       JSON.parse(Deno.readTextFileSync(path("thin/experiment.json"))).provenance.command,
       /^deno task db export --experiment small --to /,

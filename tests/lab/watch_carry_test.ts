@@ -209,6 +209,28 @@ Deno.test("a record has the weights on the way, and gives them back; without the
     assertEquals(bytesOf(path("out")), bytesOf(path("logs")));
   }));
 
+Deno.test("a record has the trained networks of the seeds that were asked for, and gives them back", () =>
+  scratch(async (path) => {
+    await into(path("a.db"), watched({ watch: {} }));
+    const { files } = await record(path("a.db"), path("out"), { files: [], networks: [1] });
+    assertEquals([files, filesOf(path("out/weights")).length], [1, 1]);
+    assertEquals((await taken(path("b.db"), path("out"))).files, 1);
+    await isWhole(path("b.db"));
+    using lab = Lab.open(path("b.db"), { readOnly: true }), whole = Lab.open(path("a.db"), { readOnly: true });
+    const [{ id, hash, step }] = lab.query<{ id: number; hash: string; step: number }>(
+      "SELECT id, hash, step FROM runs WHERE id IN (SELECT run FROM artifacts)",
+    );
+    assertEquals(lab.spec(id, step).seed, 1);
+    const load = ({ checkpoints }: ReturnType<typeof findRun>) => checkpoints.at(-1)!.load();
+    const one = findRun(lab, id), same = findRun(whole, hash);
+    assertEquals([one.checkpoints.at(-1)!.step, await load(one)], [same.checkpoints.at(-1)!.step, await load(same)]);
+    // What was imported goes on as it came; what isn't asked for stays behind.
+    await record(path("b.db"), path("again"), { files: [], networks: [1, 2] });
+    assertEquals(bytesOf(path("again")), bytesOf(path("out")));
+    await record(path("b.db"), path("bare"), { files: [] });
+    assertEquals(filesOf(path("bare")), ["experiment.json", "metrics.csv", "runs.csv"]);
+  }));
+
 Deno.test("a record whose runs are further along, without files, takes none from a lab that has the same runs' beginnings", () =>
   scratch(async (path) => {
     const longer = runs().map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps: spec.schedule.steps + 100 } }));

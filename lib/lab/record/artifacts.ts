@@ -1,8 +1,9 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
+import { loadWeights, weightsFile } from "../../train/weights.ts";
 import { checksum, reason, remove, writeWhole, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
-import { specHash } from "../../run/spec.ts";
+import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
@@ -38,11 +39,16 @@ export interface RecordedFile {
   readonly data: Uint8Array;
 }
 
-/** A run, whether it takes tensors over from another, and the steps at which its phases begin. */
+/** A run, and what its record needs to know of it. */
 interface Phased {
   readonly id: number;
   readonly hash: string;
-  readonly takes: boolean;
+  readonly spec: RunSpec;
+  /** Updates done. */
+  readonly step: number;
+  /** Whether its trained network goes along. */
+  readonly network: boolean;
+  /** The steps at which its phases begin. */
   readonly edges: readonly number[];
 }
 
@@ -52,17 +58,21 @@ interface Phased {
  */
 export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say: (line: string) => void): Promise<RecordedFile[]> {
   const log = sent.includes("attention") ? artifacts(lab, run.id, "attention", "attention-thin").slice(-1) : [];
-  const goes = ({ step }: Artifact) => sent.includes("weights") || (run.takes && step === 0);
+  const takes = run.spec.model.taken !== "none";
+  const goes = ({ step }: Artifact) => sent.includes("weights") || (takes && step === 0) || (run.network && step === run.step);
   const weights = artifacts(lab, run.id, "weights").filter(goes), files: RecordedFile[] = [];
-  for (const stored of [...log, ...weights]) {
-    const what = stored.kind === "weights" ? `weights of run ${run.hash} at step ${stored.step} are` : `attention of run ${run.hash} is`;
+  const lacking = run.network && !weights.some(({ step }) => step === run.step);
+  const state = artifacts(lab, run.id, "checkpoint").filter(({ step }) => lacking && step === run.step);
+  for (const stored of [...log, ...weights, ...state]) {
+    const ofAttention = stored.kind.startsWith("attention");
+    const what = ofAttention ? `attention of run ${run.hash} is` : `weights of run ${run.hash} at step ${stored.step} are`;
     try {
-      files.push(
-        stored.kind === "attention" ? thinned(stored, run, await storedLog(lab, stored)) : {
-          entry: { ...stored, file: stored.kind === "weights" ? `weights/${run.hash}-${stored.step}.safetensors` : logName(run) },
+      if (stored.kind === "attention") files.push(thinned(stored, run, await storedLog(lab, stored)));
+      else if (stored.kind === "checkpoint") files.push(await networkOf(lab, run, stored));
+      else {files.push({
+          entry: { ...stored, file: ofAttention ? logName(run) : weightsName(run, stored.step) },
           data: await readArtifact(lab, stored),
-        },
-      );
+        });}
     } catch (error) {
       say(`The ${what} left out: ${reason(error)}`);
     }
@@ -71,6 +81,15 @@ export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say
 }
 
 const logName = ({ hash }: Phased) => `attention/${hash}.safetensors`;
+const weightsName = ({ hash }: Phased, step: number) => `weights/${hash}-${step}.safetensors`;
+
+/** The weights of a run's last state, without what else that holds. */
+async function networkOf(lab: Lab, run: Phased, stored: Artifact): Promise<RecordedFile> {
+  await readArtifact(lab, stored);
+  const { step } = stored, spec = { ...run.spec, schedule: { ...run.spec.schedule, steps: step } };
+  const data = weightsFile(spec, await loadWeights(pathOf(lab, stored.file), spec));
+  return { entry: { kind: "weights", step, file: weightsName(run, step), bytes: data.length, sha256: checksum(data) }, data };
+}
 
 function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFile {
   const data = attentionFile(thinLog(log, run.edges));

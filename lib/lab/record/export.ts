@@ -25,6 +25,8 @@ export interface RecordOptions {
   readonly metrics: Kept;
   /** Which files go along, where there are any. Default: none. */
   readonly files?: readonly Sent[];
+  /** The seeds whose runs' trained networks go along: their weights after the last update. Default: none. */
+  readonly networks?: readonly number[];
   /** Only runs that have ended. Default: all, as far as they are. */
   readonly ended?: boolean;
   /** How the record is made, as typed. */
@@ -43,12 +45,12 @@ export async function exportRecorded(
   lab: Lab,
   experiment: string,
   folder: string,
-  { metrics: kept, files: sent = [], ended = false, command, say = console.error }: RecordOptions,
+  { metrics: kept, files: sent = [], networks = [], ended = false, command, say = console.error }: RecordOptions,
 ): Promise<{ runs: number; evaluations: number; files: number; bytes: number }> {
   const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
     const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
-    return { ...rest, runs: await withFiles(lab, runs, sent, files, say) };
+    return { ...rest, runs: await withFiles(lab, runs, { sent, networks, say }, files) };
   });
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   const texts = recordedFiles(recorded);
@@ -68,21 +70,20 @@ export async function exportRecorded(
 async function withFiles(
   lab: Lab,
   runs: readonly RecordedRun[],
-  sent: readonly Sent[],
+  { sent, networks, say }: { sent: readonly Sent[]; networks: readonly number[]; say: (line: string) => void },
   files: RecordedFile[],
-  say: (line: string) => void,
 ): Promise<RecordedRun[]> {
   const all: RecordedRun[] = [];
   for (const run of runs) {
-    const takes = run.spec.model.taken !== "none";
-    if (!takes && sent.length === 0) {
+    const network = networks.includes(run.spec.seed);
+    if (run.spec.model.taken === "none" && !network && sent.length === 0) {
       all.push(run);
       continue;
     }
     const hash = specHash(run.spec), [{ id }] = lab.query<{ id: number }>("SELECT id FROM runs WHERE hash = ?", hash);
     const { memorisation_step, transition_step, grokking_step } = run.milestones[0];
     const edges = [memorisation_step, transition_step, grokking_step].filter((step) => typeof step === "number");
-    const own = await filesFor(lab, { id, hash, takes, edges }, sent, say);
+    const own = await filesFor(lab, { id, hash, spec: run.spec, step: run.step, network, edges }, sent, say);
     files.push(...own);
     all.push({ ...run, artifacts: own.map(({ entry }) => entry) });
   }
