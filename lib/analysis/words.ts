@@ -34,5 +34,19 @@ export const signed = (value: number, digits: number) => {
 export const between = ({ low, high }: { readonly low: number | null; readonly high: number | null }, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
+/** A factor, short: `3.5`, `24.1`; near 1 with one more digit, `1.04`. */
+export const factorShort = (factor: number): string =>
+  String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
+
+/** `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`. */
+export const factorBetween = ({ low, high }: { readonly low: number | null; readonly high: number | null }): string =>
+  low !== null && high !== null
+    ? `${factorShort(low)} to ${factorShort(high)}`
+    : low !== null
+    ? `above ${factorShort(low)}`
+    : high !== null
+    ? `below ${factorShort(high)}`
+    : "–";
+
 /** A p for a table: two significant digits, `< 0.001`, or a dash. */
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

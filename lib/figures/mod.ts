@@ -18,6 +18,7 @@ export { groupNormFigure } from "./group_norms.ts";
 export { grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "./curves.ts";
 export { dashboard } from "./dashboard.ts";
 export { differenceFigure } from "./differences.ts";
+export { ratioFigure } from "./ratios.ts";
 export { embeddingFigure, headFigure, insideFigure } from "./inside.ts";
 export { operationCurves } from "./operation_curves.ts";
 export { progressFigure } from "./progress.ts";

@@ -2,9 +2,8 @@
 import type { DataFrame } from "danfojs";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
-import type { Interval } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
-import { between, count, pShort, signed } from "../analysis/words.ts";
+import { between, count, factorBetween, factorShort, pShort, signed } from "../analysis/words.ts";
 
 /** How rows of each kind are worded. */
 const KINDS = {
@@ -22,14 +21,14 @@ const KINDS = {
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
   return frame(rows.map((row) => {
     const { digits, column, delta } = KINDS[row.kind], factor = row.kind === "times";
-    const interval = { "95 % interval": factor ? factors(row.interval) : between(row.interval, digits) };
+    const interval = { "95 % interval": factor ? factorBetween(row.interval) : between(row.interval, digits) };
     return {
       "": row.of,
       first: row.first,
       second: row.second,
       n: row.kind === "pairs" ? count(row.n[0]) : row.n.map(count).join(" v "),
       ...event ? { [event]: row.events.map(count).join(" v ") } : {},
-      ...column ? { [column]: row.size === null ? "–" : factor ? short(row.size) : signed(row.size, digits), ...interval } : {},
+      ...column ? { [column]: row.size === null ? "–" : factor ? factorShort(row.size) : signed(row.size, digits), ...interval } : {},
       ...delta ? { [delta]: signed(row.delta!, 2) } : {},
       ...column ? {} : interval,
       p: pShort(row.p),
@@ -38,19 +37,6 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
     };
   }));
 }
-
-/** A factor, short: `3.5`, `24.1`; near 1 with one more digit, `1.04`. */
-const short = (factor: number) => String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
-
-/** `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`. */
-const factors = ({ low, high }: Interval) =>
-  low !== null && high !== null
-    ? `${short(low)} to ${short(high)}`
-    : low !== null
-    ? `above ${short(low)}`
-    : high !== null
-    ? `below ${short(high)}`
-    : "–";
 
 export interface SentenceWords {
   /** For times, what happens: `grokking`; for values, what is compared: `time below 99 %`. */
@@ -89,8 +75,8 @@ function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }:
   }
   const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
     interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factors(interval);
-  if (size !== null) return `${takes} ${short(turn(size)!)} times as long (95 % interval ${bounds})`;
+  const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factorBetween(interval);
+  if (size !== null) return `${takes} ${factorShort(turn(size)!)} times as long (95 % interval ${bounds})`;
   return bounds === "–"
     ? "Nothing tells by how much"
     : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;

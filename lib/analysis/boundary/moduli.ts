@@ -4,7 +4,7 @@
  */
 import type { Contrast, ContrastRow } from "../statistics/contrasts.ts";
 import type { Interval, ObservedPair } from "../statistics/sample.ts";
-import { type BoardRun, outcome } from "../runs/run.ts";
+import { type BoardRun, oncePerSeed, outcome } from "../runs/run.ts";
 import { medianStep, timesTo } from "../runs/times.ts";
 
 /** Ratios d_model / p that were run at every modulus, to within a factor of `WITHIN`. */
@@ -30,7 +30,7 @@ export interface ModulusPlace {
 export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
   const groups = Map.groupBy(runs, ({ spec: { data, model } }) => `${data.prime} ${model.dModel}`);
   return [...groups.values()].map((group) => {
-    const once = [...new Map(group.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
+    const once = oncePerSeed(group);
     const { data: { prime }, model: { dModel } } = once[0].spec,
       open = once.map(outcome).some(({ grokked, active }) => grokked === null && active);
     return { prime, dModel, runs: once, median: open ? null : medianStep(once.map(({ grokkingStep }) => grokkingStep)) };

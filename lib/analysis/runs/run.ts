@@ -82,6 +82,10 @@ export function watchedUntil<T extends Curve>(run: T, until: number): T {
 /** The last step at which any of the runs was evaluated. */
 export const lastStep = (runs: readonly Curve[]) => Math.max(0, ...runs.map((run) => run.metrics.at(-1)?.step ?? 0));
 
+/** Of runs with the same seed the first, in the order of the runs. */
+export const oncePerSeed = <T extends { readonly spec: RunSpec }>(runs: readonly T[]): T[] =>
+  runs.filter(({ spec }, i) => runs.findIndex((other) => other.spec.seed === spec.seed) === i);
+
 /** Whether a run did all its steps, grokked and ended, or diverged. */
 export const hasEnded = ({ status, step, spec }: BoardRun) =>
   status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;

@@ -2,7 +2,6 @@
  * Results of the boundary study: comparisons of neighbouring settings, what delays the widest networks, and published results for the same
  * settings.
  */
-import { compareTimes } from "../../analysis/statistics/comparison.ts";
 import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
@@ -13,9 +12,9 @@ import { betweenModuli, betweenWidths, moduliPlaces } from "../../analysis/bound
 import { delayRows } from "../../analysis/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
-import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
+import { type BoardRun, oncePerSeed, outcome } from "../../analysis/runs/run.ts";
 import { nameOf } from "../../analysis/runs/settings.ts";
-import { capital, shortNumber } from "../../analysis/words.ts";
+import { capital, factorBetween, factorShort, shortNumber } from "../../analysis/words.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
@@ -88,13 +87,15 @@ export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
 }
 
 /** A setting with its published result and ours. */
-export interface BesidePublishedSetting extends Corrected {
+export interface BesidePublishedSetting {
   readonly prime: number;
   readonly dModel: number;
   readonly weightDecay: number;
   readonly published: Tally;
   /** Our runs; `n` is 0 without any. */
   readonly here: Tally;
+  /** Their times to grok: `a` of ours, `b` of the published ones. */
+  readonly pair: ObservedPair;
 }
 
 export interface Tally {
@@ -105,21 +106,27 @@ export interface Tally {
 }
 
 /**
- * Setting by setting, in the order of the published ones: whether the times to grok here differ from those published. A seed published in
- * several experiments counts once, from the first of them: its runs differ only by rounding. The test is `compareTimes`, corrected over all
- * settings.
+ * Setting by setting, in the order of the published ones: what was published and what came out here. A seed counts once, from the first of
+ * several experiments that have it: published twice, its runs differ only by rounding; here they are one run.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
   const ours = Map.groupBy(here, settingOf);
-  const rows = [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
-    const theirs = [...new Map(all.toReversed().map((run) => [run.spec.seed, run])).values()].reverse();
-    const own = ours.get(setting) ?? [], { model: { dModel }, data: { prime }, optim: { weightDecay } } = all[0].spec;
-    const pair = { a: timesTo("grokked", own), b: timesTo("grokked", theirs) };
-    const { p, least } = pair.a.length > 0 ? compareTimes([pair]) : { p: null, least: null };
-    return { prime, dModel, weightDecay, published: tally(theirs), here: tally(own), p, least };
+  return [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
+    const theirs = oncePerSeed(all), own = oncePerSeed(ours.get(setting) ?? []), { model, data, optim } = all[0].spec;
+    return {
+      ...{ prime: data.prime, dModel: model.dModel, weightDecay: optim.weightDecay, published: tally(theirs), here: tally(own) },
+      pair: { a: timesTo("grokked", own), b: timesTo("grokked", theirs) },
+    };
   });
-  return corrected(rows);
+}
+
+/** How the runs here compare with the published ones, all settings together, as a title. */
+export function againstPublished({ size, interval, verdict }: ContrastRow, settings: number): string {
+  const over = `over ${settings} setting${settings === 1 ? "" : "s"}`;
+  if (size === null) return `Networks here and published ones can't be compared yet, ${over}`;
+  const ratio = `${factorShort(size)} times as many steps as the published ones (${factorBetween(interval)})`;
+  return `Networks here take ${ratio}, ${over}${verdict === 0 ? ": not told apart" : ""}`;
 }
 
 const tally = (runs: readonly BoardRun[]): Tally => {
