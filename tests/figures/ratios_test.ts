@@ -17,7 +17,8 @@ const pairs = [
 const contrasts = pairs.map(({ of, a, b }) => ({ of, ...sides, strata: [{ a, b }] }));
 const [together] = contrastTimes([{ of: "All", ...sides, strata: pairs.map(({ a, b }) => ({ a, b })) }]);
 const options = { of: "Steps, here ÷ published", title: "A title" };
-const x = (mark: ReturnType<typeof shapes>[number]) => Number((mark.getAttribute("transform") ?? "").match(/\(([-\d.]+),/)?.[1] ?? mark.getAttribute("cx"));
+const x = (mark: ReturnType<typeof shapes>[number]) =>
+  Number((mark.getAttribute("transform") ?? "").match(/\(([-\d.]+),/)?.[1] ?? mark.getAttribute("cx"));
 
 Deno.test("ratios: a dot where there is a ratio, a bar where there is an interval, words in every row, all together below", () => {
   const rows = contrastTimes(contrasts), figure = ratioFigure(rows, { ...options, together });
