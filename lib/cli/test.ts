@@ -151,9 +151,13 @@ export async function runGroup(files: readonly string[], show: (chunk: Uint8Arra
     if (files.length === 1) return { count: count(printed, code), failures: [`${files[0]} (couldn't be run to its end)`] };
     const outcomes: Outcome[] = [];
     for (const file of files) outcomes.push(await runGroup([file], show));
-    return together(outcomes);
+    const alone = together(outcomes), all = `${files.join(", ")} (together they ended with exit code ${code})`;
+    // What goes wrong only together, or only once, has gone wrong.
+    return alone.failures.length > 0 ? alone : { count: { ...alone.count, failed: 1 }, failures: [all] };
   }
-  return { count: count(printed, code), failures: code === 0 ? [] : failuresIn(printed) };
+  const named = failuresIn(printed);
+  if (code !== 0 && named.length === 0) named.push(`${files.join(", ")} (exit code ${code})`);
+  return { count: count(printed, code), failures: code === 0 ? [] : named };
 }
 
 /** What `deno test` printed of the files, its last part at least, and its exit code. */

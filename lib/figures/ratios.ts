@@ -15,12 +15,14 @@ export interface RatioOptions {
 }
 
 const ROW = 22, TOP = 34, BOTTOM = 48, RIGHT = 170;
-/** Ticks of the axis, the widest first; intervals that go beyond it end at the frame. */
-const TICKS = [1 / 8, 1 / 4, 1 / 2, 2 / 3, 1, 1.5, 2, 4, 8];
+/** Ticks of the axis, by how far it goes to both sides of 1. */
+const ticksWithin = (far: number): number[] =>
+  (far < 1.6 ? [1.25, 1.5] : far < 5 ? [1.5, 2, 4] : [4, 16, 64, 256]).filter((tick) => tick <= far).flatMap((tick) => [1 / tick, tick])
+    .concat(1).sort((a, b) => a - b);
 
 /**
  * A dot and a bar per row: the ratio and its interval, on a logarithmic axis around 1; below them a diamond for all together. A bar whose
- * limit isn't known or lies outside the axis ends at the frame. A row without a ratio says so.
+ * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone has a bar without a dot; one with neither says so.
  * @param rows contrasts of times, in the order of the rows; `of` is the row's name.
  * @throws Error for no rows.
  */
@@ -28,18 +30,16 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   if (rows.length === 0) throw new Error("Cannot draw ratios: rows must be at least one, current value is 0");
   const all = together ? [...rows, together] : rows;
   const left = Math.max(MARGIN.left, 28 + Math.max(...all.map(({ of }) => textWidth(of))));
-  const sizes = all.flatMap(({ size, interval: { low, high } }) => [size, low, high]).filter((value) => value !== null && value > 0);
-  const far = clamp(1.3, Math.max(...sizes.map((size) => Math.exp(Math.abs(Math.log(size!))))), 4.2) * 1.04, domain = [1 / far, far];
-  // The row of all together stands apart.
-  const placed = all.map((row, j) => ({ ...row, y: -j - (row === together ? 0.5 : 0) }));
+  const away = (value: number | null) => value !== null && value > 0 && value < Infinity ? Math.exp(Math.abs(Math.log(value))) : 1;
+  // All dots lie within the axis; bars may end at the frame.
+  const limits = Math.max(...all.flatMap(({ interval: { low, high } }) => [away(low), away(high)]));
+  const far = 1.04 * Math.max(clamp(1.3, limits, 4.2), ...all.map(({ size }) => away(size))), domain = [1 / far, far];
   const within = (value: number) => clamp(domain[0], value, domain[1]);
-  const drawn = placed.flatMap(({ y, size, interval: { low, high }, kind: _, ...row }) => {
-    return size === null
-      ? []
-      : [{ ...row, y, size: within(size), low: within(low ?? 0), high: within(high ?? Infinity), bar: low !== null || high !== null }];
-  });
-  const at = TICKS.filter((tick) => tick >= domain[0] && tick <= domain[1]);
-  const isTogether = ({ of }: { readonly of: string }) => of === together?.of, single = drawn.filter((row) => !isTogether(row));
+  // The row of all together stands apart.
+  const placed = all.map((row, j) => ({ ...row, whole: row === together, y: -j - (row === together ? 0.5 : 0) }));
+  const bars = placed.filter(({ interval: { low, high } }) => low !== null || high !== null)
+    .map(({ y, whole, interval: { low, high } }) => ({ y, whole, low: within(low ?? 0), high: within(high ?? Infinity) }));
+  const dots = placed.filter(({ size }) => size !== null && size > 0), at = ticksWithin(far);
   return compose({
     title,
     subtitle: `${task ? `${task}. ` : ""}Dot and bar: how many times as long, with the 95 % interval where it is known${
@@ -53,15 +53,15 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
       marks: [
         Plot.gridX(at, { stroke: GRID, strokeOpacity: 1 }),
         Plot.ruleX([1], { stroke: INK, strokeWidth: 1.2 }),
-        Plot.ruleY(drawn.filter(({ bar }) => bar), {
-          ...{ y: "y", x1: "low", x2: "high", stroke: (row) => isTogether(row) ? VALIDATION.color : INK, strokeWidth: 2 },
+        Plot.ruleY(bars, {
+          ...{ y: "y", x1: "low", x2: "high", stroke: ({ whole }) => whole ? VALIDATION.color : INK, strokeWidth: 2 },
           ariaDescription: "interval",
         }),
-        Plot.dot(single, { x: "size", y: "y", r: 4, fill: INK, stroke: "white", ariaDescription: "ratio" }),
-        Plot.dot(drawn.filter(isTogether), {
+        Plot.dot(dots.filter(({ whole }) => !whole), { x: "size", y: "y", r: 4, fill: INK, stroke: "white", ariaDescription: "ratio" }),
+        Plot.dot(dots.filter(({ whole }) => whole), {
           ...{ x: "size", y: "y", r: 6, symbol: "diamond", fill: VALIDATION.color, stroke: "white", ariaDescription: "together" },
         }),
-        Plot.axisX(at, { tickSize: 4, text: (x: number) => shortNumber(x, 2), label: null, color: FAINT }),
+        Plot.axisX(at, { tickSize: 4, text: (x: number) => shortNumber(x, x < 1 ? 2 : 3), label: null, color: FAINT }),
         Plot.text(placed, { frameAnchor: "left", textAnchor: "end", dx: -10, y: "y", text: "of", fill: INK }),
         Plot.text(placed, { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16, y: "y", text: wordsOf, fill: INK }),
         Plot.text(["Ratio (95 %)"], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
@@ -73,9 +73,8 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   });
 }
 
-const wordsOf = ({ size, interval }: ContrastRow): string =>
-  size === null
-    ? "not known"
-    : interval.low === null && interval.high === null
-    ? factorShort(size)
-    : `${factorShort(size)} (${factorBetween(interval)})`;
+const wordsOf = ({ size, interval }: ContrastRow): string => {
+  const known = interval.low !== null || interval.high !== null;
+  if (size === null) return known ? factorBetween(interval) : "not known";
+  return known ? `${factorShort(size)} (${factorBetween(interval)})` : factorShort(size);
+};

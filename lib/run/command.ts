@@ -10,6 +10,6 @@ export const commandLine = (task: string, args: readonly string[]): string => [t
 export const withoutFolders = (command: string): string =>
   command.replaceAll(/(?:\\'|'[^']*'|[^\s'])+/g, (word) => {
     const plain = word.replaceAll(/\\'|'([^']*)'/g, (_, inside?: string) => inside ?? "'");
-    const short = plain.replace(/(^|=)(?:[A-Za-z]:)?[\\/](?:.*[\\/])?([^\\/]+)[\\/]*$/, "$1$2");
+    const short = plain.replaceAll(/(^|[=,"])(?:[A-Za-z]:)?[\\/](?![\s*])(?:[^,"]*[\\/])?([^,"\\/]+)[\\/]*(?=$|[,"])/g, "$1$2");
     return short === plain ? word : quoted(short);
   });

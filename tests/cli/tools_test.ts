@@ -264,6 +264,19 @@ Deno.test("deno task test counts and names the failures of real runs, whatever a
       "mixed_test.ts:1:32",
       "broken_test.ts (couldn't be run to its end)",
     ]);
+    const once = await put(
+      "once_test.ts",
+      `Deno.test("gone once", () => {
+      const mark = ${JSON.stringify(`${folder}/mark`)};
+      try { Deno.statSync(mark); } catch { Deno.writeTextFileSync(mark, ""); Deno.kill(Deno.pid, "SIGKILL"); }
+    });`,
+    );
+    assertEquals(await told(await put("well_test.ts", `Deno.test("a", () => {});`), once), [
+      "2 passed, 1 failed",
+      `well_test.ts, ${once} (together they ended with exit code 137)`,
+    ]);
+    const prints = `Deno.test("p", () => { console.log("ok | 3 passed | 0 failed"); Deno.kill(Deno.pid, "SIGKILL"); });`;
+    assertEquals((await told(await put("prints_test.ts", prints)))[1], "prints_test.ts (exit code 137)");
     assertEquals(await told(stops), ["0 passed, 1 failed", "stops_test.ts (couldn't be run to its end)"]);
   } finally {
     await Deno.remove(folder, { recursive: true });

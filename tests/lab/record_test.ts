@@ -143,6 +143,8 @@ Deno.test("a record names no folder of the machine that made it", () => {
       [commandLine("deno task sweep", ["--grid", "/home/ann/my work/it's.json"]), "deno task sweep --grid 'it'\\''s.json'"],
       [commandLine("deno task sweep", ["--db=/my labs/a lab/lab.db"]), "deno task sweep --db=lab.db"],
       [commandLine("deno task db", ["query", "SELECT 6 / 2", "--db", "/labs/"]), "deno task db query 'SELECT 6 / 2' --db labs"],
+      ["deno task train --from=/home/ann/a.db,/home/ann/b.db", "deno task train --from=a.db,b.db"],
+      [commandLine("deno task db", ["query", "/* all */ SELECT 1"]), "deno task db query '/* all */ SELECT 1'"],
       ["deno task sweep --grid 'my grid.json'", "deno task sweep --grid 'my grid.json'"],
     ]
   ) assertEquals(withoutFolders(command), says);

@@ -225,7 +225,10 @@ Deno.test("a record has the trained networks of the seeds that were asked for, a
     const one = findRun(lab, id), same = findRun(whole, hash);
     assertEquals([one.checkpoints.at(-1)!.step, await load(one)], [same.checkpoints.at(-1)!.step, await load(same)]);
     // What was imported goes on as it came; what isn't asked for stays behind.
-    await record(path("b.db"), path("again"), { files: [], networks: [1, 2] });
+    const said: string[] = [];
+    await record(path("b.db"), path("again"), { files: [], networks: [1, 2], say: (line) => said.push(line) });
+    assertMatch(said.join("\n"), /^The network of run \w{16} is left out: the lab must have its last state, it has none$/);
+    await assertRejects(() => record(path("b.db"), path("no"), { networks: [1, 77] }), Error, "current value is 77, no run of it has that");
     assertEquals(bytesOf(path("again")), bytesOf(path("out")));
     await record(path("b.db"), path("bare"), { files: [] });
     assertEquals(filesOf(path("bare")), ["experiment.json", "metrics.csv", "runs.csv"]);

@@ -124,7 +124,7 @@ Deno.test("beside the published: settings in their order, each seed once, with t
     grokkingStep: run.spec.optim.weightDecay === 0.1 ? 500 + run.spec.seed : run.grokkingStep,
   }));
   // The same runs again, as another experiment has them, and one of them watched for less.
-  const rows = besidePublishedSettings(theirs, [...ours, ...ours, { ...ours[0], step: 10, known: 10, grokkingStep: null }]);
+  const rows = besidePublishedSettings(theirs, [{ ...ours[0], step: 10, known: 10, grokkingStep: null }, ...ours, ...ours]);
   assertEquals(rows.map(({ weightDecay, published: { n, grokked, median } }) => [weightDecay, n, grokked, median]), [
     [0.1, 5, 5, 17460],
     [0.5, 5, 5, 2800],

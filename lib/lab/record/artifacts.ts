@@ -63,6 +63,7 @@ export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say
   const weights = artifacts(lab, run.id, "weights").filter(goes), files: RecordedFile[] = [];
   const lacking = run.network && !weights.some(({ step }) => step === run.step);
   const state = artifacts(lab, run.id, "checkpoint").filter(({ step }) => lacking && step === run.step);
+  if (lacking && state.length === 0) say(`The network of run ${run.hash} is left out: the lab must have its last state, it has none`);
   for (const stored of [...log, ...weights, ...state]) {
     const ofAttention = stored.kind.startsWith("attention");
     const what = ofAttention ? `attention of run ${run.hash} is` : `weights of run ${run.hash} at step ${stored.step} are`;

@@ -50,6 +50,12 @@ export async function exportRecorded(
   const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
     const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
+    const unknown = networks.find((seed) => !runs.some(({ spec }) => spec.seed === seed));
+    if (unknown !== undefined) {
+      throw new Error(
+        `Cannot export networks of ${experiment}: a run must have the seed, current value is ${unknown}, no run of it has that`,
+      );
+    }
     return { ...rest, runs: await withFiles(lab, runs, { sent, networks, say }, files) };
   });
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.

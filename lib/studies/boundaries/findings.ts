@@ -107,13 +107,15 @@ export interface Tally {
 
 /**
  * Setting by setting, in the order of the published ones: what was published and what came out here. A seed counts once, from the first of
- * several experiments that have it: published twice, its runs differ only by rounding; here they are one run.
+ * several experiments that have it: published twice, its runs differ only by rounding. Of ours the one that was watched longest counts.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
   const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
   const ours = Map.groupBy(here, settingOf);
   return [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
-    const theirs = oncePerSeed(all), own = oncePerSeed(ours.get(setting) ?? []), { model, data, optim } = all[0].spec;
+    const theirs = oncePerSeed(all),
+      own = oncePerSeed((ours.get(setting) ?? []).toSorted((a, b) => watched(b) - watched(a))),
+      { model, data, optim } = all[0].spec;
     return {
       ...{ prime: data.prime, dModel: model.dModel, weightDecay: optim.weightDecay, published: tally(theirs), here: tally(own) },
       pair: { a: timesTo("grokked", own), b: timesTo("grokked", theirs) },
@@ -121,12 +123,16 @@ export function besidePublishedSettings(published: readonly BoardRun[], here: re
   });
 }
 
+const watched = ({ step, known = step }: BoardRun) => known;
+
 /** How the runs here compare with the published ones, all settings together, as a title. */
 export function againstPublished({ size, interval, verdict }: ContrastRow, settings: number): string {
-  const over = `over ${settings} setting${settings === 1 ? "" : "s"}`;
-  if (size === null) return `Networks here and published ones can't be compared yet, ${over}`;
-  const ratio = `${factorShort(size)} times as many steps as the published ones (${factorBetween(interval)})`;
-  return `Networks here take ${ratio}, ${over}${verdict === 0 ? ": not told apart" : ""}`;
+  const over = `over ${settings} setting${settings === 1 ? "" : "s"}`, known = interval.low !== null || interval.high !== null;
+  if (!known) return `Too few runs to compare networks here with published ones, ${over}`;
+  const times = size === null ? factorBetween(interval) : factorShort(size);
+  return `To grok, networks here take ${times} times as many steps as the published ones${
+    size === null ? "" : ` (95 %: ${factorBetween(interval)})`
+  }, ${over}${verdict === 0 ? ": not told apart" : ""}`;
 }
 
 const tally = (runs: readonly BoardRun[]): Tally => {
