@@ -60,8 +60,8 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     />decay 10</,
     /Weight decay 0\.1: memorised at 100, not grokked by 3500\./,
     /Weight decay 0\.5: memorised at 110, grokked at 3070\./,
-    /Weight decay 1: memorised at 110, grokked at 1510\./,
-    /Weight decay 3: memorised at 150, grokked at 590\./,
+    /Weight decay 1: memorised at 110, grokked at 1570\./,
+    /Weight decay 3: memorised at 150, grokked at 530\./,
     /Weight decay 10: not memorised by 1000\./,
   ],
   "07_shortcuts.ipynb": [
