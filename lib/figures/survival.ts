@@ -101,7 +101,7 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
   });
   const rows = Array.from({ length: Math.ceil(drawn.length / columns) }, (_, r) => drawn.slice(r * columns, (r + 1) * columns));
   return compose({
-    title: title ?? timesFinding(panels, test),
+    title: title ?? timesFinding(panels, test, tests),
     subtitle: `${task ? `${task}. ` : ""}Share of networks not yet grokked (Kaplan–Meier)${
       panels.some(({ groups }) => groups.length <= MOST_BANDS) ? `, with ${Number((100 * level).toPrecision(4))} % bands` : ""
     }. Dot: half have; tick: watched no longer.`,
@@ -220,8 +220,8 @@ function ends(groups: readonly Drawn[], inner: number): (Drawn & { readonly y: n
 }
 
 /** The finding: whether the groups of each panel differ, and which is sooner; or that there are too few runs to tell. */
-export function timesFinding(panels: readonly SurvivalPanel[], test = TEST): string {
-  const tested = corrected(panels.map((each) => ({ ...each, ...testOf(each) }))).filter(({ p }) => p !== null),
+export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, tests = panels.map(testOf)): string {
+  const tested = corrected(panels.map((each, i) => ({ ...each, ...tests[i] }))).filter(({ p }) => p !== null),
     differ = tested.filter(differs);
   const adjusted = tested.map(({ holm }) => holm!), means = `${test}${tested.length > 1 ? ", Holm-corrected" : ""}`;
   const within = (times: readonly Observation[]) =>

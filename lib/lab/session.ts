@@ -11,7 +11,7 @@ import { reason } from "../run/files.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
-import { checkpointFile, loadCheckpoint, weightsFile } from "../train/weights.ts";
+import { checkpointFile, loadCheckpoint, weightsAt } from "../train/weights.ts";
 import { artifacts, isSessions, type Made, pathOf, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { enterEnvironment, environment } from "./environment.ts";
@@ -296,7 +296,9 @@ export class Session {
   }
 }
 
-/** Weights after so many updates, however many the run is to have. */
-const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Made => {
-  return { kind: "weights", step, data: weightsFile({ ...spec, schedule: { ...spec.schedule, steps: step } }, params) };
-};
+/** The weights of a run at a step, as a file of the lab. */
+const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Made => ({
+  kind: "weights",
+  step,
+  data: weightsAt(spec, step, params),
+});

@@ -18,6 +18,10 @@ export function weightsFile(spec: RunSpec, flat: Float32Array): Uint8Array {
   return encode({ metadata: { spec: stableJson(spec) }, tensors: named(spec, flat, "") });
 }
 
+/** The bytes of a file of weights after so many updates, however many the run is to have. */
+export const weightsAt = (spec: RunSpec, step: number, flat: Float32Array): Uint8Array =>
+  weightsFile({ ...spec, schedule: { ...spec.schedule, steps: step } }, flat);
+
 /**
  * Flat parameters f32[P] for the run's model from a file of weights or a checkpoint; padding is zero. What spec the file was made with
  * doesn't matter.

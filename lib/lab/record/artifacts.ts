@@ -1,6 +1,6 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
-import { loadWeights, weightsFile } from "../../train/weights.ts";
+import { loadWeights, weightsAt } from "../../train/weights.ts";
 import { checksum, reason, remove, writeWhole, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
@@ -68,12 +68,7 @@ export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say
     const ofAttention = stored.kind.startsWith("attention");
     const what = ofAttention ? `attention of run ${run.hash} is` : `weights of run ${run.hash} at step ${stored.step} are`;
     try {
-      if (stored.kind === "attention") files.push(thinned(stored, run, await storedLog(lab, stored)));
-      else if (stored.kind === "checkpoint") files.push(await networkOf(lab, run, stored));
-      else {files.push({
-          entry: { ...stored, file: ofAttention ? logName(run) : weightsName(run, stored.step) },
-          data: await readArtifact(lab, stored),
-        });}
+      files.push(await fileOf(lab, run, stored));
     } catch (error) {
       say(`The ${what} left out: ${reason(error)}`);
     }
@@ -84,12 +79,15 @@ export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say
 const logName = ({ hash }: Phased) => `attention/${hash}.safetensors`;
 const weightsName = ({ hash }: Phased, step: number) => `weights/${hash}-${step}.safetensors`;
 
-/** The weights of a run's last state, without what else that holds. */
-async function networkOf(lab: Lab, run: Phased, stored: Artifact): Promise<RecordedFile> {
-  await readArtifact(lab, stored);
-  const { step } = stored, spec = { ...run.spec, schedule: { ...run.spec.schedule, steps: step } };
-  const data = weightsFile(spec, await loadWeights(pathOf(lab, stored.file), spec));
-  return { entry: { kind: "weights", step, file: weightsName(run, step), bytes: data.length, sha256: checksum(data) }, data };
+/** What a record has of a file of the lab: a log thinned, of a state its weights alone, anything else as it is. */
+async function fileOf(lab: Lab, run: Phased, stored: Artifact): Promise<RecordedFile> {
+  if (stored.kind === "attention") return thinned(stored, run, await storedLog(lab, stored));
+  const data = await readArtifact(lab, stored), { step } = stored;
+  if (stored.kind === "attention-thin") return { entry: { ...stored, file: logName(run) }, data };
+  const file = weightsName(run, step);
+  if (stored.kind === "weights") return { entry: { ...stored, file }, data };
+  const weights = weightsAt(run.spec, step, await loadWeights(pathOf(lab, stored.file), run.spec));
+  return { entry: { kind: "weights", step, file, bytes: weights.length, sha256: checksum(weights) }, data: weights };
 }
 
 function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFile {
