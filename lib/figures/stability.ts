@@ -156,5 +156,5 @@ function finding(rows: readonly Row[], percent: string): string {
   const shares = rows.filter(({ held }) => held.length > 0).map(({ held }) => medianOf(held, (run) => run.timeBelow));
   const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => Number((100 * share).toPrecision(2)));
   if (least === most) return some;
-  return `${some}; medians of the groups: for ${least} to ${most}\u00a0% of the time since`;
+  return `${some}; by group, the median time below it is ${least} to ${most}\u00a0%`;
 }

@@ -205,7 +205,7 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
   }
   assertEquals(
     title(figure),
-    "3 of 5 networks that grokked fall below 99 % again; medians of the groups: for 0 to 30 % of the time since",
+    "3 of 5 networks that grokked fall below 99 % again; by group, the median time below it is 0 to 30 %",
   );
   assertEquals(
     title(stabilityFigure([{ name: "", groups: [{ name: "a", runs: [held(0)] }] }])),

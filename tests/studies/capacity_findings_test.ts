@@ -12,6 +12,8 @@ import {
   inStability,
   inTime,
   mostEnded,
+  pairGroups,
+  pairPanels,
   type StudiedRun,
 } from "../../lib/studies/capacity/findings.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
@@ -58,6 +60,19 @@ Deno.test("pairs: the deep one first; a question a bucket, or one an operation t
   assertEquals(contrastTimes(inTime("grokked", each)).map(({ n }) => n), Array(9).fill([5, 5]));
   const held = contrastValues(inStability(questions));
   assertEquals(held.map(({ n, size, verdict }) => [n, size, verdict]), Array(3).fill([[12, 15], 1, 1]));
+});
+
+Deno.test("a pair's runs, together and for each operation, where both of its networks were run", () => {
+  const [small] = STUDY_IN_SMALL.pairs, shapes = pairGroups(runs, small);
+  assertEquals(shapes.map(({ name, runs }) => [name, runs.length]), [["4×16×2", 15], ["1×32×4", 15]]);
+  assertEquals(pairPanels(runs, small).map(({ name, groups }) => [name, ...groups.map(({ runs }) => runs.length)]), [
+    ["x / y", 5, 5],
+    ["x − y", 5, 5],
+    ["x + y", 5, 5],
+  ]);
+  const oneSided = runs.filter(({ spec: { model, data } }) => data.operation !== "x_plus_y" || model.dModel === 16);
+  assertEquals(pairPanels(oneSided, small).map(({ name }) => name), ["x / y", "x − y"]);
+  assertEquals(pairGroups(oneSided.filter(({ spec: { model } }) => model.dModel === 16), small), []);
 });
 
 Deno.test("operations against addition; large networks against small ones", () => {

@@ -20,6 +20,7 @@ import {
   CAPACITY_OPERATIONS,
   IN_SMALL_PAIRS,
   MATCHED,
+  NAMED_PAIRS,
 } from "../../lib/studies/capacity/experiments.ts";
 import { PUBLISHED_CAPACITY } from "../../lib/studies/capacity/published.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
@@ -82,6 +83,10 @@ Deno.test("the baseline as far as its jump is the baseline, evaluated less often
 });
 
 Deno.test("parameter counts are the published ones", () => {
+  const apart = NAMED_PAIRS.map(({ deep, wide }) =>
+    KINDS.map(({ data }) => Number((counted(wide, data) / counted(deep, data)).toFixed(2)))
+  );
+  assertEquals(apart, [[1.05, 1.07], [1.99, 1.99], [2, 2]]);
   assertEquals([net(2, 128, 4), net(1, 128, 4), net(2, 256, 8)].map((model) => [counted(model), counted(model, S5)]), [
     [422_625, 428_536],
     [224_353, 230_264],

@@ -65,6 +65,19 @@ export function deepOrWide(runs: readonly StudiedRun[], pairs: readonly Capacity
   });
 }
 
+/** A pair's two networks by name, each with its runs; empty where one of them wasn't run. */
+export function pairGroups<Run extends StudiedRun>(runs: readonly Run[], { deep, wide }: CapacityPair) {
+  const groups = [deep, wide].map((network) => ({ name: architectureName(network), runs: runs.filter(isOf(network)) }));
+  return groups.every(({ runs }) => runs.length > 0) ? groups : [];
+}
+
+/** The same for each operation by itself, of those that both networks were run on. */
+export function pairPanels<Run extends StudiedRun>(runs: readonly Run[], pair: CapacityPair) {
+  return [...Map.groupBy(runs, ({ spec }) => spec.data.operation)]
+    .map(([operation, some]) => ({ name: OPERATIONS[operation].formula, groups: pairGroups(some, pair) }))
+    .filter(({ groups }) => groups.length > 0);
+}
+
 const FACTORS = [
   { field: "layers", of: "Depth", say: (n: number) => `${n} layer${n === 1 ? "" : "s"}` },
   { field: "dModel", of: "Width", say: (n: number) => `d_model ${n}` },
