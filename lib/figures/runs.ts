@@ -52,10 +52,15 @@ export function progress(runs: readonly Curve[], steps: number): string {
   return `Step ${count(lastStep(runs))} of ${count(steps)}: ${networks} ${memorised.length} memorised, ${grokked.length} grokked`;
 }
 
-/** The task of these runs, and the number of answers (classes); each only where all runs agree. */
+/**
+ * The task of these runs, and the number of answers (classes); each only where all runs agree. One operation with several moduli is one
+ * task: `x + y mod 23 to 97`.
+ */
 export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
-  const task = same(({ data }) => taskName(data.operation, data.prime));
+  const operation = same(({ data }) => data.operation), primes = [...new Set(runs.map(({ spec }) => spec.data.prime))];
+  const moduli = primes.length > 1 ? `${Math.min(...primes)} to ${Math.max(...primes)}` : primes[0];
+  const task = operation && taskName(operation, moduli);
   const share = same(({ data }) => data.trainFraction);
   const classes = same((spec) => sizes(spec).elements);
   const noise = same(({ data }) => data.labelNoise), percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;

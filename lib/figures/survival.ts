@@ -254,7 +254,7 @@ export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, test
   }
   if (differ.length === 0) return `In ${number} panels can times to grok be told apart (${means} ${sayP(Math.min(...adjusted), "≥")})`;
   const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));
-  const most = sayP(Math.max(...differ.map(({ holm }) => holm!)), "≤");
+  const most = sayP(Math.max(...differ.map(({ holm }) => holm!)), differ.length === 1 ? "=" : "≤");
   const named = differ.length < panels.length || differ.every(({ groups }) => groups.length === 2);
   return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
 }

@@ -156,11 +156,12 @@ const observed = ({ grokked, known }: FollowUp): Observation => ({ time: grokked
 
 /** The finding: whether the groups of a panel grok at different steps, by a test; lines and bands alone don't say that. */
 function finding(panels: readonly TrajectoryPanel[]): string {
-  const compared = panels.filter(({ groups }) => groups.length > 1);
-  if (compared.length === 0) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
-  const timed = compared.map(({ name, groups }) => ({
+  const alone = panels.every(({ groups }) => groups.length === 1);
+  if (alone) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
+  const timed = panels.map(({ name, groups }) => ({
     name,
-    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) })),
-  })).filter(({ groups }) => groups.every(({ times }) => times.length > 0));
-  return timed.length > 0 ? timesFinding(timed) : "Which of them groks sooner isn't known yet";
+    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) }))
+      .filter(({ times }) => times.length > 0),
+  }));
+  return timed.some(({ groups }) => groups.length > 1) ? timesFinding(timed) : "Which of them groks sooner isn't known yet";
 }

@@ -73,6 +73,9 @@ Deno.test("its scale: logarithmic over a wide range, columns where values would 
   assert(texts(at([0.01, 0.1, 1])).includes("Weight decay (logarithmic) →"));
   assert(texts(at([1, 2, 3])).includes("Weight decay →"));
   assert(texts(at([0, 0.1, 0.2, 5])).includes("Weight decay (not to scale) →"));
+  // Counts are written shorter where columns are narrow.
+  const many = texts(at(range(16).map((i) => i)));
+  assertEquals([many.filter((word) => word === "2/2").length, many.includes("2 of 2")], [16, false]);
   assert(texts(at([1])).includes("Weight decay →"));
   const waiting = at([1, 2], { status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
   assertEquals(marks(waiting, "grokked") + marks(waiting, "not grokked"), 0);
