@@ -292,7 +292,7 @@ Deno.test("moduli: steps against width and width over modulus, and times the mod
   const figure = moduliFigure(all, { task: "a + b" });
   assertEquals(marks(figure, "grokked", "not grokked"), [3 * 23, 3]);
   const words = texts(figure);
-  for (const word of ["p = 23", "p = 47", "d_model →", "d_model / p →", "Optimiser steps × p"]) {
+  for (const word of ["p = 23", "p = 47", "d_model →", "d_model / p →", "Optimiser steps × p, in thousands"]) {
     assert(words.some((text) => text.startsWith(word) || text.toLowerCase() === word), word);
   }
   assertMatch(

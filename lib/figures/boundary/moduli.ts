@@ -107,11 +107,7 @@ function one(places: readonly Drawn[], { x, label, y, scaled, size: [width, heig
     marks: [
       ...axes(
         { ticks: [], label: `${capital(label)} →` },
-        {
-          ticks: scaled ? [5e4, 1e5, 2e5, 5e5].filter((tick) => tick > up[0] && tick < up[1]) : ticks(...up, "log"),
-          format: count,
-          label: y,
-        },
+        { ticks: ticks(...up, "log"), format: (steps) => count(scaled ? steps / 1000 : steps), label: scaled ? `${y}, in thousands` : y },
         TOP,
       ),
       Plot.axisX(steppedTicks(across), { tickSize: 4, text: (tick: number) => shortNumber(tick), label: null, color: FAINT }),
