@@ -17,7 +17,8 @@ import { ensure, environment } from "./setup.ts";
 export const FLAGS: Record<string, Flag> = {
   check: { help: "leave the notebooks as they are" },
   record: {
-    help: "train again what they take from data/recorded, which can take hours, and record it; if stopped, the same command continues",
+    help:
+      "train again what they train themselves, which can take hours, and record it; what takes days, a sweep trains; if stopped, the same command continues",
   },
   budget: {
     value: "TIME",

@@ -150,17 +150,26 @@ export async function recorded(experiment: Experiment | string, options: Omit<No
   return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
 }
 
+type Stored = Pick<NotebookSweep, "db" | "recorded">;
+
 /**
  * The runs of some experiments, by `recorded`, with all their evaluations; a run that several experiments share comes once. @throws Error
  * where `recorded` does.
  */
-export async function recordedRuns(
-  experiments: readonly (Experiment | string)[],
-  options: Omit<NotebookSweep, "figure" | "x"> = {},
+export const recordedRuns = (experiments: readonly (Experiment | string)[], options: Omit<NotebookSweep, "figure" | "x"> = {}) =>
+  runsOf(experiments, (experiment) => recorded(experiment, options));
+
+/** The same by `stored`. */
+export const storedRuns = (experiments: readonly (Experiment | string)[], options: Stored = {}) =>
+  runsOf(experiments, (experiment) => stored(experiment, options));
+
+async function runsOf<T extends Experiment | string>(
+  experiments: readonly T[],
+  open: (experiment: T) => Promise<Lab>,
 ): Promise<StoredRun[]> {
   const runs = new Map<number, StoredRun>();
   for (const experiment of experiments) {
-    using lab = await recorded(experiment, options);
+    using lab = await open(experiment);
     for (const run of lab.runs(typeof experiment === "string" ? experiment : experiment.name)) runs.set(run.id, run);
   }
   return [...runs.values()];
@@ -171,7 +180,7 @@ export async function recordedRuns(
  * same question where it has been run. Trains nothing.
  * @throws Error where `recorded` does.
  */
-export async function done(experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<boolean> {
+export async function done(experiment: Experiment | string, options: Stored = {}): Promise<boolean> {
   const wanted = typeof experiment === "string" ? named(experiment) : experiment;
   using lab = await found(wanted, options);
   return left(lab, wanted).length === 0;
@@ -186,28 +195,16 @@ export async function firstDone(...choices: readonly (readonly Experiment[])[]):
   return choices.at(-1) ?? [];
 }
 
-/** The runs of the experiments that are `done`, by name. @throws Error where `recorded` does. */
-export async function recordedWhole(
-  experiments: readonly Experiment[],
-  options: Omit<NotebookSweep, "figure" | "x"> = {},
-): Promise<Record<string, readonly StoredRun[]>> {
-  const whole: Record<string, readonly StoredRun[]> = {};
-  for (const experiment of experiments) {
-    if (await done(experiment, options)) whole[experiment.name] = await recordedRuns([experiment], options);
-  }
-  return whole;
-}
-
 /**
  * The runs of an experiment that the lab and the record have; unlike `recorded`, it trains nothing even while notebooks record. For results
  * that take days to train, shown beside those that the notebook trains.
  * @returns the lab, open for reading.
  * @throws Error where `recorded` does.
  */
-export const stored = (experiment: Experiment | string, options: Pick<NotebookSweep, "db" | "recorded"> = {}): Promise<Lab> =>
+export const stored = (experiment: Experiment | string, options: Stored = {}): Promise<Lab> =>
   found(typeof experiment === "string" ? named(experiment) : experiment, options);
 
-async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Pick<NotebookSweep, "db" | "recorded">): Promise<Lab> {
+async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Stored): Promise<Lab> {
   checkExperiment(wanted);
   const lab = Lab.open(db);
   try {

@@ -1,10 +1,10 @@
 /** What the study of boundaries asks: neighbouring settings, the widest networks, and what was published. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
 import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
 import { publishedBoundaries, type PublishedRun } from "../../lib/studies/boundaries/published.ts";
-import { besidePublishedSettings, inOrder, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
+import { besidePublishedSettings, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
 import { moduliPlaces, powerOf, ratioClass } from "../../lib/analysis/boundary/moduli.ts";
 import { delayRows } from "../../lib/analysis/boundary/delay.ts";
@@ -59,26 +59,6 @@ Deno.test("experiment 1 as far as its jumps: seed 42 of each weight decay, watch
   for (const { optim: { weightDecay }, schedule: { steps, evalEvery } } of EXP1_JUMP.runs) {
     assertEquals([steps, evalEvery], [weightDecay === 10 ? 1000 : 3500, 10]);
   }
-});
-
-Deno.test("in order: what hasn't grokked is the latest, if it was watched as long as the others", async () => {
-  const runs = (await publishedBoundaries("exp1_weight_decay")).filter(({ spec: { seed, optim } }) =>
-    seed === 42 && optim.weightDecay < 10
-  );
-  const within = (steps: number) =>
-    runs.map((run) => ({
-      ...run,
-      step: Math.min(run.step, steps),
-      known: Math.min(run.known!, steps - 90),
-      grokkingStep: run.grokkingStep! > steps ? null : run.grokkingStep,
-    }));
-  for (const some of [runs, within(3500)]) {
-    const { n, rho, p } = inOrder(some, DECAY)!;
-    assertEquals([n, rho, p], [4, -1, 2 / 24]);
-  }
-  assertEquals(inOrder(runs.slice(0, 2), DECAY), null);
-  const short = within(3500).map((run) => (run.grokkingStep === null ? { ...run, known: 2000 } : run));
-  assertThrows(() => inOrder(short, DECAY), Error, "must be watched to step 2800, current value is 2000");
 });
 
 Deno.test("the widest against the best: they memorise later, too, and five seeds can tell", async () => {

@@ -1,7 +1,7 @@
 /** The study's questions, put to runs whose answers are known. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { contrastTimes, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
-import { CAPACITY_BASELINE_JUMP, CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../../lib/studies/capacity/experiments.ts";
+import { CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../../lib/studies/capacity/experiments.ts";
 import {
   besideBaselines,
   besidePublished,
@@ -11,7 +11,6 @@ import {
   deepOrWide,
   inStability,
   inTime,
-  mostEnded,
   pairGroups,
   pairPanels,
   type StudiedRun,
@@ -98,13 +97,10 @@ Deno.test("the full study's factors and pairs are in its grid and its pairs", ()
 
 Deno.test("beside the published numbers: n, medians, the interval for a mean of three, and what can't be said", () => {
   const [baseline] = CAPACITY_NAMED;
-  const named = {
-    [baseline.name]: baseline.runs.map((spec) => {
-      const at = new Map<string, number>([["x_div_y", 4300], ["x_minus_y", 3000], ["x_plus_y", 2600]]).get(spec.data.operation);
-      return ran(spec, 200, at === undefined ? null : at + 100 * (spec.seed - 2));
-    }),
-  };
-  const rows = besidePublished(named);
+  const rows = besidePublished(baseline.runs.map((spec) => {
+    const at = new Map<string, number>([["x_div_y", 4300], ["x_minus_y", 3000], ["x_plus_y", 2600]]).get(spec.data.operation);
+    return ran(spec, 200, at === undefined ? null : at + 100 * (spec.seed - 2));
+  }));
   assertEquals([rows[0].evalEvery, rows[4].evalEvery], [10, null]);
   assertEquals(rows.length, 12);
   const [division, subtraction, addition, permutation, other] = rows;
@@ -116,20 +112,6 @@ Deno.test("beside the published numbers: n, medians, the interval for a mean of 
   assertEquals([division.agrees, subtraction.agrees, addition.agrees], [true, false, true]);
   assertEquals([permutation.n, permutation.grokked, permutation.median, permutation.mean, permutation.agrees], [5, 0, null, 7500, null]);
   assertEquals([other.network, other.parameters, other.n, other.mean, other.agrees], ["1×128×4", "224k", 0, null, null]);
-});
-
-Deno.test("one network trained twice: of each operation the exact runs, where as many of them have ended", () => {
-  const [baseline] = CAPACITY_NAMED, jump = CAPACITY_BASELINE_JUMP.runs.map((spec) => ran(spec, 200, 3000));
-  const of = (seeds: number, operation: string) =>
-    baseline.runs.filter(({ seed, data }) => seed < seeds && data.operation === operation).map((spec) => ran(spec, 200, 3000));
-  const open = of(4, "x_minus_y").map((run) => ({ ...run, status: "stopped", step: 1000, grokkingStep: null }));
-  const chosen = mostEnded([...of(3, "x_plus_y"), ...of(2, "x_div_y"), ...of(2, "permutation"), ...open], jump);
-  const by = (operation: string) =>
-    chosen.filter(({ spec }) => spec.data.operation === operation).map(({ spec: { seed, schedule } }) => [seed, schedule.evalEvery]);
-  assertEquals(by("x_plus_y"), [[0, 10], [1, 10], [2, 10]]);
-  assertEquals(by("x_div_y"), [[0, 50], [1, 50], [2, 50]]);
-  assertEquals(by("x_minus_y"), [[0, 50], [1, 50], [2, 50]]);
-  assertEquals(by("permutation"), [[0, 10], [1, 10]]);
 });
 
 Deno.test("beside all published means of the baseline: the difference of the means with its interval, nothing where runs never grokked", () => {

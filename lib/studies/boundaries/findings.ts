@@ -4,7 +4,6 @@
  */
 import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
-import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
 import { followers, PART_ENTRIES, type RunSpec, valueAt } from "../../run/fields.ts";
@@ -12,7 +11,7 @@ import { betweenModuli, betweenWidths, moduliPlaces } from "../../analysis/bound
 import { delayRows } from "../../analysis/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
-import { type BoardRun, oncePerSeed, outcome } from "../../analysis/runs/run.ts";
+import { type BoardRun, oncePerSeed } from "../../analysis/runs/run.ts";
 import { nameOf } from "../../analysis/runs/settings.ts";
 import { capital, factorBetween, factorShort, shortNumber } from "../../analysis/words.ts";
 
@@ -47,21 +46,6 @@ export function neighbours(
       b: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === values[i])),
     })),
   }));
-}
-
-/**
- * Spearman's correlation of a setting and the grokking step, where there are too few runs to compare value by value. Runs that haven't
- * grokked count as the latest, so they must have been watched up to the latest grokking step. `null` for fewer than three runs.
- * @throws Error where such a run was watched for less.
- */
-export function inOrder(runs: readonly BoardRun[], axis: SurfaceAxis): RankCorrelation | null {
-  if (runs.length < 3) return null;
-  const latest = Math.max(0, ...runs.map(({ grokkingStep }) => grokkingStep ?? 0));
-  const short = runs.map(outcome).find(({ grokked, known }) => grokked === null && known < latest);
-  if (short) {
-    throw new Error(`Cannot order runs: one that hasn't grokked must be watched to step ${latest}, current value is ${short.known}`);
-  }
-  return rankCorrelation(runs.map(({ spec }) => valueAlong(spec, axis)), runs.map(({ grokkingStep }) => grokkingStep ?? latest + 1));
 }
 
 /** How much later the widest networks of a weight decay reach a moment than the fastest ones. */

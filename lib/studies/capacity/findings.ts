@@ -124,19 +124,6 @@ export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: Cap
   return [{ of: "Parameters", first: "large networks", second: "small ones", strata: strata(runs, side, ({ data }) => data.operation) }];
 }
 
-/**
- * For each operation, the finished runs of the first list if they are at least as many as those of the second, else those of the second.
- * For a network trained with two settings, the exact ones on few seeds and cheaper ones on more.
- */
-export function mostEnded<Run extends StudiedRun>(exact: readonly Run[], others: readonly Run[]): readonly Run[] {
-  const ended = (runs: readonly Run[]) => Map.groupBy(runs.filter(hasEnded), ({ spec }) => spec.data.operation);
-  const [first, second] = [ended(exact), ended(others)];
-  return [...new Set([...first.keys(), ...second.keys()])].flatMap((operation) => {
-    const a = first.get(operation) ?? [], b = second.get(operation) ?? [];
-    return a.length >= b.length ? a : b;
-  });
-}
-
 /** A published line, and our result for it. */
 export interface BesidePublished {
   readonly network: string;
@@ -159,15 +146,16 @@ export interface BesidePublished {
   readonly agrees: boolean | null;
 }
 
-/** Every published line with our runs of the same network on the same task; `named` gives the runs of each experiment by its name. */
-export function besidePublished(named: Readonly<Record<string, readonly StudiedRun[]>>): BesidePublished[] {
+/** Every published line with those of our runs that are of the same network and operation. */
+export function besidePublished(ours: readonly StudiedRun[]): BesidePublished[] {
   return PUBLISHED_CAPACITY.map(({ experiment, operation, parameters, grokkingStep: published }) => {
-    const runs = (named[experiment] ?? []).filter((run) => run.spec.data.operation === operation && hasEnded(run));
+    const network = networkOf(experiment), isIts = isOf(network);
+    const runs = ours.filter((run) => isIts(run) && run.spec.data.operation === operation && hasEnded(run));
     const times = timesTo("grokked", runs), values = times.map(({ time }) => time), all = times.every(({ event }) => event);
     const predicted = all && values.length > 1 ? meanPrediction(values, PUBLISHED_SEEDS) : null;
     const known = predicted !== null && predicted.low !== null && predicted.high !== null;
     return {
-      network: networkOf(experiment),
+      network: architectureName(network),
       parameters: parameters === null ? "" : shortCount(parameters),
       operation: OPERATIONS[operation].formula,
       published,
@@ -205,8 +193,9 @@ export interface BesideBaselines {
   readonly high: number | null;
 }
 
-/** Our runs of the baseline's network compared with all published means of three. */
-export function besideBaselines(runs: readonly StudiedRun[]): BesideBaselines[] {
+/** Those of our runs that are of the baseline's network, compared with all published means of three. */
+export function besideBaselines(ours: readonly StudiedRun[]): BesideBaselines[] {
+  const runs = ours.filter(isOf(networkOf("capacity_baseline")));
   return (Object.entries(PUBLISHED_BASELINES) as [OperationName, readonly number[]][]).map(([operation, means]) => {
     const own = runs.filter(({ spec }) => spec.data.operation === operation).filter(hasEnded), times = timesTo("grokked", own);
     const values = times.map(({ time }) => time), all = values.length > 1 && times.every(({ event }) => event);
@@ -226,4 +215,4 @@ export function besideBaselines(runs: readonly StudiedRun[]): BesideBaselines[] 
   });
 }
 
-const networkOf = (experiment: string) => architectureName(architectureOf(CAPACITY_NAMED.find(({ name }) => name === experiment)!.runs[0]));
+const networkOf = (experiment: string) => architectureOf(CAPACITY_NAMED.find(({ name }) => name === experiment)!.runs[0]);
