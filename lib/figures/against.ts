@@ -75,7 +75,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     return runs.map((run, s) => ({ ...run, x: between(cores[i], share(s), type) }));
   });
   const begun = seeds.filter(({ watched }) => watched > 0);
-  const steps = begun.flatMap(({ grokked, memorised, watched }) => [watched, ...[grokked, memorised].filter((step) => step !== null)]);
+  const steps = begun.flatMap(({ grokked, memorised, watched }) => [grokked ?? watched, ...memorised === null ? [] : [memorised]]);
   const domain = [Math.max(1, Math.min(...steps, Infinity) / 1.25), Math.max(...steps, 10) * 1.25];
   const at = ({ value }: Place) => xOf(value);
   const lines = [

@@ -53,6 +53,9 @@ Deno.test("steps against a knob: a dot a seed that grokked, a triangle for each 
   // By when, said once for the two neighbours that were watched equally long; and that seeds are spread along the axis.
   assertEquals(said.filter((word) => word === "by 3,000").length, 1);
   assert(said.join(" ").includes("Seeds of one value stand side by side."));
+  // Steps after grokking, which aren't drawn, don't lengthen the axis.
+  const half = texts(grokkingAgainst(runs.filter(({ spec }) => spec.data.trainFraction === 0.5), { field: "data.trainFraction" }));
+  assertEquals(["100", "200", "500", "1,000", "2,000"].filter((tick) => half.includes(tick)), ["100", "200", "500"]);
 });
 
 Deno.test("a value that was watched for less than such networks are known to take isn't grey", () => {
