@@ -88,7 +88,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ watched }) => watched)) >= (options.until ?? 0));
   const watches = watchesOf(places.map((place) => ({ x: at(place), runs: place.runs })), type), two = watches.length > 0;
   return compose({
-    title: options.title ?? finding(places, label, say),
+    title: options.title ?? finding(places, label, say, options.until),
     subtitle: `${task ? `${task}. ` : ""}Dot: a seed that grokked; triangle: one that had not grokked by that step${
       single ? "" : "; bar: median"
     }${grey.includes(true) ? "; grey: no network grokked in the steps watched" : ""}.${
@@ -242,11 +242,11 @@ function between([low, high]: readonly [number, number], share: number, type: "l
 
 /**
  * The finding: the values at which networks grok, and where they grok soonest. A value without any grokked network counts as one that
- * doesn't grok only if all its runs were watched as long as any other; else the finding says how long they were watched.
+ * doesn't grok only if all its runs were watched as long as any other, and to `until`; else the finding says how long they were watched.
  */
-function finding(places: readonly Place[], label: string, sayValue: (value: number) => string): string {
+function finding(places: readonly Place[], label: string, sayValue: (value: number) => string, until = 0): string {
   const runs = places.flatMap((place) => place.runs),
-    longest = Math.max(...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
+    longest = Math.max(until, ...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
   const groks = ({ runs }: Place) => runs.some(({ grokked }) => grokked !== null);
   const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)),
     known = places.filter((place) => !short.includes(place));

@@ -5,7 +5,7 @@ import { guessing, lossName } from "../run/losses.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
-import { count } from "../analysis/words.ts";
+import { count, list } from "../analysis/words.ts";
 
 /**
  * The finding of these runs in one sentence, the title of their figure. Runs that diverged before grokking are only counted, at its end.
@@ -52,14 +52,18 @@ export function progress(runs: readonly Curve[], steps: number): string {
   return `Step ${count(lastStep(runs))} of ${count(steps)}: ${networks} ${memorised.length} memorised, ${grokked.length} grokked`;
 }
 
+/** The most moduli that a subtitle lists. */
+const MOST_NAMED = 4;
+
 /**
  * The task of these runs, and the number of answers (classes); each only where all runs agree. One operation with several moduli is one
- * task: `x + y mod 23 to 97`.
+ * task: `x + y mod 23 and 97`, `x + y mod 23 to 97` for more than four.
  */
 export function about(runs: readonly Curve[]): { task?: string; classes?: number } {
   const same = <T>(of: (spec: RunSpec) => T) => (new Set(runs.map(({ spec }) => of(spec))).size === 1 ? of(runs[0].spec) : undefined);
-  const operation = same(({ data }) => data.operation), primes = [...new Set(runs.map(({ spec }) => spec.data.prime))];
-  const moduli = primes.length > 1 ? `${Math.min(...primes)} to ${Math.max(...primes)}` : primes[0];
+  const operation = same(({ data }) => data.operation);
+  const primes = [...new Set(runs.map(({ spec }) => spec.data.prime))].sort((a, b) => a - b);
+  const moduli = primes.length > MOST_NAMED ? `${primes[0]} to ${primes.at(-1)}` : list(primes.map(String));
   const task = operation && taskName(operation, moduli);
   const share = same(({ data }) => data.trainFraction);
   const classes = same((spec) => sizes(spec).elements);

@@ -145,6 +145,9 @@ const AT_END = { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16 } as co
 /** `3 of 5`, of the runs that grokked. */
 const dipped = ({ held }: Row) => (held.length === 0 ? "none grokked" : `${held.filter(({ dips }) => dips > 0).length} of ${held.length}`);
 
+/** A median of fewer networks is no finding. */
+const FEW = 3;
+
 /** The finding: how many networks dip, and for how long. Which groups differ is for a test to say. */
 function finding(rows: readonly Row[], percent: string): string {
   const all = rows.flatMap(({ held }) => held), dips = all.filter((run) => run.dips > 0).length;
@@ -153,8 +156,8 @@ function finding(rows: readonly Row[], percent: string): string {
   const some = all.length === 1
     ? `The network that grokked ${dips === 1 ? "falls" : "does not fall"} ${again}`
     : `${dips === 0 ? "None" : count(dips)} of ${count(all.length)} networks that grokked fall${dips === 1 ? "s" : ""} ${again}`;
-  const shares = rows.filter(({ held }) => held.length > 0).map(({ held }) => medianOf(held, (run) => run.timeBelow));
+  const shares = rows.filter(({ held }) => held.length >= FEW).map(({ held }) => medianOf(held, (run) => run.timeBelow));
   const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => Number((100 * share).toPrecision(2)));
-  if (least === most) return some;
-  return `${some}; by group, the median time below it is ${least} to ${most}\u00a0%`;
+  if (shares.length < 2 || least === most) return some;
+  return `${some}; groups' median times below it: ${least} to ${most}\u00a0% of the steps since`;
 }

@@ -23,13 +23,13 @@ export interface SurvivalPanel {
   readonly name: string;
   /** At most `MOST_GROUPS`. */
   readonly groups: readonly SurvivalGroup[];
-  /**
-   * The p of the caller's own test between the groups, for example one stratified by operation. Default: that of the log-rank test in its
-   * permutation form.
-   */
-  readonly p?: number;
-  /** The smallest possible `p`. Default: 0. */
-  readonly least?: number;
+  /** The caller's own test between the groups, for example one stratified by operation. Default: the log-rank test by permutation. */
+  readonly tested?: TestedPanel;
+}
+
+export interface TestedPanel extends Tested {
+  /** Of two groups, the name of the one that is sooner by this test. */
+  readonly sooner?: string;
 }
 
 export interface SurvivalOptions extends StepOptions {
@@ -110,8 +110,8 @@ export function survivalCurves(panels: readonly SurvivalPanel[], options: Surviv
 }
 
 /** The test of a panel's groups, up to the step to which all were watched; `null` for p where there is nothing to compare. */
-function testOf({ groups, p, least }: SurvivalPanel): Tested {
-  if (p !== undefined) return { p, least: least ?? 0 };
+function testOf({ groups, tested }: SurvivalPanel): TestedPanel {
+  if (tested) return tested;
   if (groups.length < 2) return { p: null, least: null };
   const times = watchedAlike(groups.map((group) => group.times));
   return logRank(times).df > 0 ? logRankPermuted(times) : { p: null, least: null };
@@ -246,17 +246,20 @@ export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, test
       : "Too few runs to compare times to grok";
     return `${what} (${means} ${sayP(adjusted[0])}). ${said}`;
   }
-  const number = differ.length === panels.length ? `all ${count(panels.length)}` : `${differ.length || "none"} of ${count(panels.length)}`;
+  const n = tested.length, all = n === panels.length ? `${count(n)} panels` : `${count(n)} panels tested`, one = "the panel tested";
+  const sayAll = (ps: readonly number[], is: "≥" | "≤") =>
+    `(${means} ${sayP(is === "≥" ? Math.min(...ps) : Math.max(...ps), ps.length === 1 ? "=" : is)})`;
   if (!tested.some(decides)) {
-    return `Too few runs to compare times to grok in any of ${count(tested.length)} panels (${means} ${
-      sayP(Math.min(...tested.map(({ floor }) => floor!)), "≥")
-    })`;
+    const floors = sayAll(tested.map(({ floor }) => floor!), "≥");
+    return `Too few runs to compare times to grok in ${n === 1 ? one : `any of ${all}`} ${floors}`;
   }
-  if (differ.length === 0) return `In ${number} panels can times to grok be told apart (${means} ${sayP(Math.min(...adjusted), "≥")})`;
-  const where = differ.map(({ name, groups }) => (groups.length === 2 ? `${name} (${sooner(groups)} sooner)` : name));
-  const most = sayP(Math.max(...differ.map(({ holm }) => holm!)), differ.length === 1 ? "=" : "≤");
+  if (differ.length === 0) {
+    return `${n === 1 ? `In ${one} times to grok can't` : `In none of ${all} can times to grok`} be told apart ${sayAll(adjusted, "≥")}`;
+  }
+  const where = differ.map(({ name, groups, sooner = soonerOf(groups) }) => (groups.length === 2 ? `${name} (${sooner} sooner)` : name));
+  const number = n === 1 ? one : `${differ.length === n ? "all" : `${differ.length} of`} ${all}`;
   const named = differ.length < panels.length || differ.every(({ groups }) => groups.length === 2);
-  return `Times to grok differ in ${number} panels${named ? `: ${together(where)}` : ""} (${means} ${most})`;
+  return `Times to grok differ in ${number}${named ? `: ${together(where)}` : ""} ${sayAll(differ.map(({ holm }) => holm!), "≤")}`;
 }
 
 /** A list of names, with a common beginning only once. */
@@ -267,7 +270,7 @@ function together(names: readonly string[]): string {
 }
 
 /** Of two groups, the one with more events than expected. */
-function sooner(groups: readonly SurvivalGroup[]): string {
+function soonerOf(groups: readonly SurvivalGroup[]): string {
   const { observed, expected } = logRank(watchedAlike(groups.map(({ times }) => times)));
   return groups[observed[0] > expected[0] ? 0 : 1].name;
 }

@@ -160,8 +160,7 @@ function finding(panels: readonly TrajectoryPanel[]): string {
   if (alone) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
   const timed = panels.map(({ name, groups }) => ({
     name,
-    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) }))
-      .filter(({ times }) => times.length > 0),
-  }));
+    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) })),
+  })).map((panel) => panel.groups.every(({ times }) => times.length > 0) ? panel : { ...panel, groups: [] }); // nothing known of one: no test
   return timed.some(({ groups }) => groups.length > 1) ? timesFinding(timed) : "Which of them groks sooner isn't known yet";
 }

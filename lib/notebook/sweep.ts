@@ -153,13 +153,13 @@ export async function recorded(experiment: Experiment | string, options: Omit<No
 type Stored = Pick<NotebookSweep, "db" | "recorded">;
 
 /**
- * The runs of some experiments, by `recorded`, with all their evaluations; a run that several experiments share comes once. @throws Error
- * where `recorded` does.
+ * The runs of some experiments, by `recorded`, with all their evaluations. A run that several experiments share comes once, as that one has
+ * it which watches it longest, the first of several. @throws Error where `recorded` does.
  */
 export const recordedRuns = (experiments: readonly (Experiment | string)[], options: Omit<NotebookSweep, "figure" | "x"> = {}) =>
   runsOf(experiments, (experiment) => recorded(experiment, options));
 
-/** The same by `stored`. */
+/** The same runs by `stored`, which trains nothing. @throws Error where `stored` does. */
 export const storedRuns = (experiments: readonly (Experiment | string)[], options: Stored = {}) =>
   runsOf(experiments, (experiment) => stored(experiment, options));
 
@@ -170,7 +170,9 @@ async function runsOf<T extends Experiment | string>(
   const runs = new Map<number, StoredRun>();
   for (const experiment of experiments) {
     using lab = await open(experiment);
-    for (const run of lab.runs(typeof experiment === "string" ? experiment : experiment.name)) runs.set(run.id, run);
+    for (const run of lab.runs(typeof experiment === "string" ? experiment : experiment.name)) {
+      if (run.step > (runs.get(run.id)?.step ?? -1)) runs.set(run.id, run);
+    }
   }
   return [...runs.values()];
 }

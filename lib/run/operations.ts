@@ -99,7 +99,7 @@ export function pairCount(operation: OperationName, p: number): number {
   return "withoutZero" in OPERATIONS[operation] ? n * (n - 1) : n * n;
 }
 
-/** What an operation is called with its modulus, or its moduli in words: `x + y mod 97`, `x + y mod 23 to 97`, `a · b in S5`. */
+/** What an operation is called with its modulus, or its moduli in words: `x + y mod 97`, `x + y mod 23 and 97`, `a · b in S5`. */
 export const taskName = (operation: OperationName, p: number | string): string =>
   OPERATIONS[operation].formula + (OPERATIONS[operation].elements === "mod p" ? ` mod ${p}` : "");
 

@@ -61,6 +61,10 @@ Deno.test("steps against a knob: a dot a seed that grokked, a triangle for each 
 Deno.test("a value that was watched for less than such networks are known to take isn't grey", () => {
   const at = (until: number) => marks(grokkingAgainst(runs, { field: "data.trainFraction", until }), "none grokked");
   assertEquals([at(STEPS), at(STEPS + 1)], [2, 0]);
+  // What such networks are known to take is what the title compares with.
+  const titled = (until?: number) => grokkingAgainst(runs, { field: "data.trainFraction", until }).title;
+  assertMatch(titled(), /^Networks grok from train fraction 0\.4 on/);
+  assertMatch(titled(9000), /; train fraction 0\.2 and 0\.3 watched for 3,000 of 9,000 steps$/);
   // Nor is one that was stopped on the way.
   const stopped = runs.map((run) => run.spec.data.trainFraction === 0.2 ? { ...run, status: "stopped", step: 500 } : run);
   const figure = grokkingAgainst(stopped, { field: "data.trainFraction" });

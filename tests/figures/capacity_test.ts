@@ -55,9 +55,16 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
   const figure = survivalCurves([{ name: "Small", groups: [early, late] }, same]);
   assertMatch(title(figure), /^Times to grok differ in 1 of 2 panels: Small \(early sooner\) \(log-rank, Holm-corrected p = 0\.00\d+\)$/);
   assertEquals(marks(figure, "survival", "median"), [4, 4]);
-  const none = survivalCurves([same, { ...same, name: "Large", p: 0.04 }], { test: "stratified" });
+  const none = survivalCurves([same, { ...same, name: "Large", tested: { p: 0.04, least: 0.001 } }], { test: "stratified" });
   assertMatch(title(none), /^In none of 2 panels can times to grok be told apart \(stratified, Holm-corrected p ≥ 0\.08\)$/);
   assert(texts(none).includes("stratified p = 0.04"));
+  // Within operations another group may be sooner than over all runs.
+  const within = { ...same, tested: { p: 0.001, least: 0.0001, sooner: "b" } };
+  assertMatch(title(survivalCurves([within, same])), /^Times to grok differ in 1 of 2 panels: Medium \(b sooner\)/);
+  assertMatch(
+    title(survivalCurves([within, { ...same, tested: { p: null, least: null } }])),
+    /^Times to grok differ in the panel tested: Medium/,
+  );
   const both = survivalCurves(["Small", "Large"].map((name) => ({ name, groups: [early, late] })));
   assertMatch(title(both), /^Times to grok differ in all 2 panels: Small \(early sooner\) and Large \(early sooner\)/);
 });
@@ -175,14 +182,21 @@ Deno.test("trajectories: the title says what a test of the times carries, not wh
   );
   assertEquals(
     titled([["a", additions(32, 1)], ["b", additions(32, 4)]], [["c", never], ["d", never]]),
-    "Times to grok differ in 1 of 2 panels: P0 (a sooner) (log-rank p = 0.029)",
+    "Times to grok differ in the panel tested: P0 (a sooner) (log-rank p = 0.029)",
   );
   assertEquals(
     titled([["a", additions(32, 1)], ["b", never]]),
     "Times to grok differ (log-rank p = 0.029). a: half by step 310; b: fewer than half within 1,000 steps",
   );
-  // A panel with one group is a panel, too.
-  assertMatch(titled([["a", additions(32, 1)], ["b", additions(32, 4)]], [["c", never]]), /^Times to grok differ in 1 of 2 panels: P0/);
+  // Panels with one group aren't tested, nor are those with a group that hasn't begun.
+  const [a, b]: [string, Known[]][] = [["a", additions(32, 1)], ["b", additions(32, 4)]];
+  const waiting: [string, Known[]] = ["c", never.map((run) => ({ ...run, metrics: [] }))];
+  assertEquals(titled([a, b], [["c", never]]), "Times to grok differ in the panel tested: P0 (a sooner) (log-rank p = 0.029)");
+  assertMatch(
+    titled([a, b], [a, b], [a, b, waiting]),
+    /^Too few runs to compare times to grok in any of 2 panels tested \(.* p.≥ 0\.057\)$/,
+  );
+  assertEquals(titled([a, b, waiting], [a]), "Which of them groks sooner isn't known yet");
   assertEquals(titled([["c", never], ["d", never]]), "None of 8 networks groks within 1,000 steps");
   assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 1)]]), "8 of 8 networks grok, too few or too alike to compare");
   assertEquals(titled([["a", additions(32, 1)]]), "P0: 4 of 4 grok, median 310");
@@ -195,25 +209,26 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
   const sections = [
     {
       name: "Small",
-      groups: [{ name: "1×64×2", runs: [held(0), held(0), null] }, { name: "4×32×2", runs: [held(0.5), held(0.3), held(0.1)] }],
+      groups: [{ name: "1×64×2", runs: [held(0), held(0), held(0), null] }, { name: "4×32×2", runs: [held(0.5), held(0.3), held(0.1)] }],
     },
-    { name: "Large", groups: [{ name: "1×256×2", runs: [null, null] }] },
+    { name: "Large", groups: [{ name: "1×256×2", runs: [null, null] }, { name: "2×256×2", runs: [held(0.9)] }] },
   ];
   const figure = stabilityFigure(sections);
-  assertEquals(marks(figure, "run", "median"), [2 * 5, 2 * 2]);
+  assertEquals(marks(figure, "run", "median"), [2 * 7, 2 * 3]);
   const said = texts(figure);
-  for (const word of ["Small", "Large", "0 of 2", "3 of 3", "none grokked", "Time below 99 %", "Deepest dip"]) {
+  for (const word of ["Small", "Large", "0 of 3", "3 of 3", "none grokked", "Time below 99 %", "Deepest dip"]) {
     assert(said.includes(word), word);
   }
   assertEquals(
     title(figure),
-    "3 of 5 networks that grokked fall below 99 % again; by group, the median time below it is 0 to 30 %",
+    "4 of 7 networks that grokked fall below 99 % again; groups' median times below it: 0 to 30 % of the steps since",
   );
   assertEquals(
     title(stabilityFigure([{ name: "", groups: [{ name: "a", runs: [held(0)] }] }])),
     "The network that grokked does not fall below 99 % again",
   );
-  assertEquals(title(stabilityFigure(sections.slice(1))), "No network has grokked");
+  const none = [{ name: "Large", groups: sections[1].groups.slice(0, 1) }];
+  assertEquals(title(stabilityFigure(none)), "No network has grokked");
   assertThrows(() => stabilityFigure([{ name: "", groups: [] }]), Error, "there must be at least one run, current value is 0");
 });
 

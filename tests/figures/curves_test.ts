@@ -151,7 +151,7 @@ Deno.test("a figure says what was learned, where all runs agree on it", () => {
   assertEquals(of(third), { task: "x + y mod 113, trained on 30 % of all pairs", classes: 113 });
   assertEquals(of(third, half), { task: "x + y mod 113", classes: 113 });
   assertEquals(of({ data: { operation: "permutation" } }).task, "a · b in S5, trained on 30 % of all pairs");
-  assertEquals(of(third, { preset: "boundaries" }), { task: "x + y mod 97 to 113" });
+  assertEquals(of(third, { preset: "boundaries" }), { task: "x + y mod 97 and 113" });
   assertEquals(of(third, { data: { operation: "x_minus_y" } }).task, undefined);
   assertEquals(of(), {});
 });

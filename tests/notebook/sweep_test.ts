@@ -117,6 +117,8 @@ Deno.test("stored trains nothing, while all is recorded anew either", () =>
         name,
       );
       assertEquals([open, all], [others.length, others.length + 1]);
+      const begun = (await storedRuns([name], { db: path("lab.db"), recorded: false })).filter(({ step }) => step > 0);
+      assertEquals(begun.map(({ spec }) => spec), [first]);
     } finally {
       Deno.env.delete(RECORD);
       Deno.env.delete(BUDGET);
@@ -131,10 +133,15 @@ Deno.test("done tells whether all of an experiment is there, in the lab or the r
     assertEquals(await done(small, { db, recorded: folder }), true);
     assertEquals(await done(small, { db: path("other.db"), recorded: false }), false);
     assertEquals(await done(small, { db, recorded: false }), true);
-    // Of several experiments, a run that they share comes once; what nobody trained is there, but hasn't begun.
+    // Of several experiments, a run that they share comes once, from the one that watches it longest; what nobody trained is there, but hasn't begun.
     const more = { ...small, name: "more", runs: runs(3) };
     const some = await storedRuns([small, more], { db: path("some.db"), recorded: folder });
-    assertEquals(some.map(({ spec, step, grokkingStep }) => [spec.seed, step, grokkingStep]), [[0, 200, 200], [1, 200, 200], [2, 0, null]]);
+    const told = (runs: typeof some) => runs.map(({ spec, step, grokkingStep }) => [spec.seed, step, grokkingStep]);
+    assertEquals(told(some), [[0, 200, 200], [1, 200, 200], [2, 0, null]]);
+    const brief = { ...small, name: "brief", runs: small.runs.map((run) => ({ ...run, schedule: { ...run.schedule, steps: 100 } })) };
+    for (const order of [[small, brief], [brief, small]]) {
+      assertEquals(told(await storedRuns(order, { db: path("some.db"), recorded: folder })), [[0, 200, 200], [1, 200, 200]]);
+    }
   }));
 
 Deno.test("recording trains anew what has a name, and leaves its results to be kept; a hypothesis of one's own stays one's own", () =>

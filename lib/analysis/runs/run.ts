@@ -86,6 +86,8 @@ export const lastStep = (runs: readonly Curve[]) => Math.max(0, ...runs.map((run
 export const oncePerSeed = <T extends { readonly spec: RunSpec }>(runs: readonly T[]): T[] =>
   runs.filter(({ spec }, i) => runs.findIndex((other) => other.spec.seed === spec.seed) === i);
 
-/** Whether a run did all its steps, grokked and ended, or diverged. */
-export const hasEnded = ({ status, step, spec }: BoardRun) =>
-  status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;
+/**
+ * Whether a run did all its steps, grokked and ended, or diverged. One that did all steps of a shorter experiment has not ended here, though
+ * it is called finished.
+ */
+export const hasEnded = ({ status, step, spec }: BoardRun) => status === "grokked" || status === "failed" || step >= spec.schedule.steps;

@@ -6,7 +6,7 @@ import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanDifference, meanPrediction } from "../../analysis/statistics/compare.ts";
 import type { Stability } from "../../run/grokking.ts";
 import { type OperationName, OPERATIONS } from "../../run/operations.ts";
-import type { RunSpec } from "../../run/spec.ts";
+import { type RunSpec, specHash } from "../../run/spec.ts";
 import { type Architecture, architectureName, architectureOf, type Bucket, bucketing, shortCount } from "./architectures.ts";
 import { CAPACITY_NAMED, type CapacityPair, type CapacityStudy } from "./experiments.ts";
 import { PUBLISHED_BASELINES, PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
@@ -65,17 +65,18 @@ export function deepOrWide(runs: readonly StudiedRun[], pairs: readonly Capacity
   });
 }
 
-/** A pair's two networks by name, each with its runs; empty where one of them wasn't run. */
-export function pairGroups<Run extends StudiedRun>(runs: readonly Run[], { deep, wide }: CapacityPair) {
-  const groups = [deep, wide].map((network) => ({ name: architectureName(network), runs: runs.filter(isOf(network)) }));
-  return groups.every(({ runs }) => runs.length > 0) ? groups : [];
+/** A pair's two networks by name, each with its runs of one operation; of those operations that both were run on. */
+export function pairPanels<Run extends StudiedRun>(runs: readonly Run[], { deep, wide }: CapacityPair) {
+  return [...Map.groupBy(runs, ({ spec }) => spec.data.operation)].map(([operation, some]) => ({
+    name: OPERATIONS[operation].formula,
+    groups: [deep, wide].map((network) => ({ name: architectureName(network), runs: some.filter(isOf(network)) })),
+  })).filter(({ groups }) => groups.every(({ runs }) => runs.length > 0));
 }
 
-/** The same for each operation by itself, of those that both networks were run on. */
-export function pairPanels<Run extends StudiedRun>(runs: readonly Run[], pair: CapacityPair) {
-  return [...Map.groupBy(runs, ({ spec }) => spec.data.operation)]
-    .map(([operation, some]) => ({ name: OPERATIONS[operation].formula, groups: pairGroups(some, pair) }))
-    .filter(({ groups }) => groups.length > 0);
+/** The same with all these operations together; empty where there is none. */
+export function pairGroups<Run extends StudiedRun>(runs: readonly Run[], pair: CapacityPair) {
+  const panels = pairPanels(runs, pair);
+  return (panels[0]?.groups ?? []).map(({ name }, side) => ({ name, runs: panels.flatMap(({ groups }) => groups[side].runs) }));
 }
 
 const FACTORS = [
@@ -124,6 +125,12 @@ export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: Cap
   return [{ of: "Parameters", first: "large networks", second: "small ones", strata: strata(runs, side, ({ data }) => data.operation) }];
 }
 
+/** The named experiments: their network, and whether a run is one of theirs. */
+const NAMED = new Map(CAPACITY_NAMED.map(({ name, runs }) => {
+  const hashes = new Set(runs.map(specHash)), has = ({ spec }: StudiedRun) => hashes.has(specHash(spec));
+  return [name, { network: architectureName(architectureOf(runs[0])), has }];
+}));
+
 /** A published line, and our result for it. */
 export interface BesidePublished {
   readonly network: string;
@@ -134,8 +141,6 @@ export interface BesidePublished {
   /** Our finished runs, and how many of them grokked. */
   readonly n: number;
   readonly grokked: number;
-  /** Updates between evaluations: a grokking step is up to this much later than the actual crossing of the threshold. */
-  readonly evalEvery: number | null;
   readonly median: number | null;
   /** As the template computes it: runs that never grokked count as their last step. */
   readonly mean: number | null;
@@ -146,22 +151,21 @@ export interface BesidePublished {
   readonly agrees: boolean | null;
 }
 
-/** Every published line with those of our runs that are of the same network and operation. */
+/** Every published line with our runs of its experiment and operation that have ended. */
 export function besidePublished(ours: readonly StudiedRun[]): BesidePublished[] {
   return PUBLISHED_CAPACITY.map(({ experiment, operation, parameters, grokkingStep: published }) => {
-    const network = networkOf(experiment), isIts = isOf(network);
-    const runs = ours.filter((run) => isIts(run) && run.spec.data.operation === operation && hasEnded(run));
+    const named = NAMED.get(experiment)!;
+    const runs = ours.filter((run) => named.has(run) && run.spec.data.operation === operation && hasEnded(run));
     const times = timesTo("grokked", runs), values = times.map(({ time }) => time), all = times.every(({ event }) => event);
     const predicted = all && values.length > 1 ? meanPrediction(values, PUBLISHED_SEEDS) : null;
     const known = predicted !== null && predicted.low !== null && predicted.high !== null;
     return {
-      network: architectureName(network),
+      network: named.network,
       parameters: parameters === null ? "" : shortCount(parameters),
       operation: OPERATIONS[operation].formula,
       published,
       n: runs.length,
       grokked: times.filter(({ event }) => event).length,
-      evalEvery: runs[0]?.spec.schedule.evalEvery ?? null,
       median: runs.length === 0 ? null : medianStep(times.map(({ time, event }) => event ? time : null)),
       mean: values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0) / values.length,
       low: predicted?.low ?? null,
@@ -193,9 +197,9 @@ export interface BesideBaselines {
   readonly high: number | null;
 }
 
-/** Those of our runs that are of the baseline's network, compared with all published means of three. */
+/** Our runs of the baseline that have ended, compared with all published means of three. */
 export function besideBaselines(ours: readonly StudiedRun[]): BesideBaselines[] {
-  const runs = ours.filter(isOf(networkOf("capacity_baseline")));
+  const runs = ours.filter(NAMED.get("capacity_baseline")!.has);
   return (Object.entries(PUBLISHED_BASELINES) as [OperationName, readonly number[]][]).map(([operation, means]) => {
     const own = runs.filter(({ spec }) => spec.data.operation === operation).filter(hasEnded), times = timesTo("grokked", own);
     const values = times.map(({ time }) => time), all = values.length > 1 && times.every(({ event }) => event);
@@ -214,5 +218,3 @@ export function besideBaselines(ours: readonly StudiedRun[]): BesideBaselines[] 
     };
   });
 }
-
-const networkOf = (experiment: string) => architectureOf(CAPACITY_NAMED.find(({ name }) => name === experiment)!.runs[0]);

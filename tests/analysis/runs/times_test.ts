@@ -20,12 +20,32 @@ Deno.test("times to memorising, to grokking, and between; what never did is cens
     // A rule of ten evaluations in a row tells of no grokking in the last nine; what diverged would never have.
     { ...ran(spec, 100, null), known: 2820 },
     { ...ran(spec, 100, null), status: "failed", step: 200 },
+    // What did all steps of a shorter experiment was watched for no more than those.
+    { ...ran(spec, 100, null), step: 1000, known: 910 },
   ];
   const event = (time: number, until = 3000) => ({ time, event: true, until }),
     never = (time: number, until = time) => ({ time, event: false, until });
-  assertEquals(timesTo("memorised", some), [event(100), event(100), never(3000), event(500), event(100, 200), event(100), event(100)]);
-  assertEquals(timesTo("grokked", some), [event(400), never(3000), never(3000), event(400), never(200), never(2820), never(3000)]);
-  assertEquals(timesTo("delay", some), [event(300, 2900), never(2900), event(0, 2500), never(100), never(2720), never(2900)]);
+  assertEquals(timesTo("memorised", some), [
+    event(100),
+    event(100),
+    never(3000),
+    event(500),
+    event(100, 200),
+    event(100),
+    event(100),
+    event(100, 1000),
+  ]);
+  assertEquals(timesTo("grokked", some), [
+    event(400),
+    never(3000),
+    never(3000),
+    event(400),
+    never(200),
+    never(2820),
+    never(3000),
+    never(910),
+  ]);
+  assertEquals(timesTo("delay", some), [event(300, 2900), never(2900), event(0, 2500), never(100), never(2720), never(2900), never(810)]);
 });
 
 Deno.test("times of a run that ended because it had grokked: it would have been watched to the end of its steps, but for a rule's last evaluations", () => {
