@@ -214,7 +214,8 @@ function placesOf(runs: readonly BoardRun[], of: (spec: RunSpec) => Value, field
   });
   if (groups.size === 0) throw new Error(`Cannot draw steps against ${field}: there must be at least one run, current value is 0`);
   return [...groups].sort(([a], [b]) => a - b).map(([value, group]) => {
-    const runs = group.map(outcome).sort((a, b) => a.seed - b.seed);
+    // A rule of several evaluations in a row can't judge the last ones: a run is shown as far as it is known not to have grokked.
+    const runs = group.map(outcome).map((run) => ({ ...run, watched: Math.min(run.watched, run.known) })).sort((a, b) => a.seed - b.seed);
     const median = (of: (run: Outcome) => number | null) => medianStep(runs.map(of));
     return { value, runs, grokked: median((run) => run.grokked), memorised: median((run) => run.memorised) };
   });

@@ -62,9 +62,12 @@ Deno.test("a value that was watched for less than such networks are known to tak
   const at = (until: number) => marks(grokkingAgainst(runs, { field: "data.trainFraction", until }), "none grokked");
   assertEquals([at(STEPS), at(STEPS + 1)], [2, 0]);
   // What such networks are known to take is what the title compares with.
-  const titled = (until?: number) => grokkingAgainst(runs, { field: "data.trainFraction", until }).title;
-  assertMatch(titled(), /^Networks grok from train fraction 0\.4 on/);
+  const titled = (until: number) => grokkingAgainst(runs, { field: "data.trainFraction", until }).title;
+  assertMatch(titled(STEPS), /^Networks grok from train fraction 0\.4 on/);
   assertMatch(titled(9000), /; train fraction 0\.2 and 0\.3 watched for 3,000 of 9,000 steps$/);
+  // Labels say up to where it is known that none grokked.
+  const sustained = grokkingAgainst(runs.map((run) => ({ ...run, known: STEPS - 900 })), { field: "data.trainFraction" });
+  assert(texts(sustained).includes("by 2,100"));
   // Nor is one that was stopped on the way.
   const stopped = runs.map((run) => run.spec.data.trainFraction === 0.2 ? { ...run, status: "stopped", step: 500 } : run);
   const figure = grokkingAgainst(stopped, { field: "data.trainFraction" });
