@@ -246,7 +246,8 @@ export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, test
       : "Too few runs to compare times to grok";
     return `${what} (${means} ${sayP(adjusted[0])}). ${said}`;
   }
-  const n = tested.length, all = n === panels.length ? `${count(n)} panels` : `${count(n)} panels tested`, one = "the panel tested";
+  const n = panels.filter(({ groups }) => groups.length > 1).length, one = "the panel that compares groups";
+  const all = n === panels.length ? `${count(n)} panels` : `${count(n)} panels that compare groups`;
   const sayAll = (ps: readonly number[], is: "≥" | "≤") =>
     `(${means} ${sayP(is === "≥" ? Math.min(...ps) : Math.max(...ps), ps.length === 1 ? "=" : is)})`;
   if (!tested.some(decides)) {

@@ -63,7 +63,7 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
   assertMatch(title(survivalCurves([within, same])), /^Times to grok differ in 1 of 2 panels: Medium \(b sooner\)/);
   assertMatch(
     title(survivalCurves([within, { ...same, tested: { p: null, least: null } }])),
-    /^Times to grok differ in the panel tested: Medium/,
+    /^Times to grok differ in 1 of 2 panels: Medium/,
   );
   const both = survivalCurves(["Small", "Large"].map((name) => ({ name, groups: [early, late] })));
   assertMatch(title(both), /^Times to grok differ in all 2 panels: Small \(early sooner\) and Large \(early sooner\)/);
@@ -182,7 +182,7 @@ Deno.test("trajectories: the title says what a test of the times carries, not wh
   );
   assertEquals(
     titled([["a", additions(32, 1)], ["b", additions(32, 4)]], [["c", never], ["d", never]]),
-    "Times to grok differ in the panel tested: P0 (a sooner) (log-rank p = 0.029)",
+    "Times to grok differ in 1 of 2 panels: P0 (a sooner) (log-rank p = 0.029)",
   );
   assertEquals(
     titled([["a", additions(32, 1)], ["b", never]]),
@@ -191,10 +191,13 @@ Deno.test("trajectories: the title says what a test of the times carries, not wh
   // Panels with one group aren't tested, nor are those with a group that hasn't begun.
   const [a, b]: [string, Known[]][] = [["a", additions(32, 1)], ["b", additions(32, 4)]];
   const waiting: [string, Known[]] = ["c", never.map((run) => ({ ...run, metrics: [] }))];
-  assertEquals(titled([a, b], [["c", never]]), "Times to grok differ in the panel tested: P0 (a sooner) (log-rank p = 0.029)");
+  assertEquals(
+    titled([a, b], [["c", never]]),
+    "Times to grok differ in the panel that compares groups: P0 (a sooner) (log-rank p = 0.029)",
+  );
   assertMatch(
     titled([a, b], [a, b], [a, b, waiting]),
-    /^Too few runs to compare times to grok in any of 2 panels tested \(.* p.≥ 0\.057\)$/,
+    /^Too few runs to compare times to grok in any of 2 panels that compare groups \(.* p.≥ 0\.057\)$/,
   );
   assertEquals(titled([a, b, waiting], [a]), "Which of them groks sooner isn't known yet");
   assertEquals(titled([["c", never], ["d", never]]), "None of 8 networks groks within 1,000 steps");
