@@ -37,7 +37,7 @@ interface Shared {
   readonly x?: "log" | "linear" | "columns";
   /**
    * The step by which such networks grok elsewhere, such as in a publication: a value whose networks were watched for less isn't marked
-   * grey, since they may still grok.
+   * grey, since they may still grok; the title says how long they were watched.
    */
   readonly until?: number;
   readonly task?: string;
@@ -56,7 +56,7 @@ interface Place {
 const TOP = 56, RIGHT = 92, HEIGHT = 400;
 
 /**
- * A dot at each seed's grokking step; an open triangle at the last step watched of a seed that hasn't grokked; bars at the medians. Where
+ * A dot at each seed's grokking step; an open triangle at the last step up to which a seed is known not to have grokked; bars at the medians. Where
  * no network grokked, the figure says by which step, and the column is grey.
  * @throws Error where a run's field isn't a number.
  */

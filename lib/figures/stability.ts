@@ -39,10 +39,13 @@ interface Row {
   readonly never: number;
 }
 
+/** Fewer networks have no median here. */
+const FEW = 3;
+
 const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 
 /**
- * One row per group, one dot per run that grokked, a bar at the median. Left: the share of evaluations after grokking that lie below the
+ * One row per group, one dot per run that grokked, a bar at the median of three or more. Left: the share of evaluations after grokking that lie below the
  * threshold; right: how far below it the lowest lies. At the end of a row, how many of the grokked runs dipped at all.
  * @throws Error where there is no run.
  */
@@ -70,7 +73,9 @@ export function stabilityFigure(sections: readonly StabilitySection[], options: 
   return compose({
     title: title ?? finding(rows, percent),
     subtitle:
-      `${task ? `${task}. ` : ""}One dot per network that grokked, from then on; bar: median. Left: the share of its evaluations with a ` +
+      `${
+        task ? `${task}. ` : ""
+      }One dot per network that grokked, from then on; bar: median of ${FEW} or more. Left: the share of its evaluations with a ` +
       `validation accuracy below ${percent}. Right: how far below that the lowest was, in percentage points.`,
     panels: [drawn],
   });
@@ -91,7 +96,7 @@ function strip(rows: readonly Row[], lines: number, of: (run: Stability) => numb
   const most = Math.max(0.01, ...rows.flatMap(({ held }) => held.map(of)));
   // Runs of a row are drawn slightly apart, so that equal values don't hide each other.
   const dots = rows.flatMap(({ y, held }) => held.map((run, i) => ({ y: y + 0.56 * ((i * 0.618) % 1 - 0.5), x: of(run) })));
-  const medians = rows.filter(({ held }) => held.length > 0).map(({ y, held }) => ({ y, x: medianOf(held, of) }));
+  const medians = rows.filter(({ held }) => held.length >= FEW).map(({ y, held }) => ({ y, x: medianOf(held, of) }));
   const all = ticks(0, 100 * most, "linear"), marks = all.length > 5 ? all.filter((_, i) => i % 2 === 0) : all;
   const beside = { frameAnchor: "left", textAnchor: "start", dx: 16 - place.marginLeft, text: "name", y: "y" } as const;
   return panel({
@@ -144,9 +149,6 @@ const AT_END = { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16 } as co
 
 /** `3 of 5`, of the runs that grokked. */
 const dipped = ({ held }: Row) => (held.length === 0 ? "none grokked" : `${held.filter(({ dips }) => dips > 0).length} of ${held.length}`);
-
-/** A median of fewer networks is no finding. */
-const FEW = 3;
 
 /** The finding: how many networks dip, and for how long. Which groups differ is for a test to say. */
 function finding(rows: readonly Row[], percent: string): string {

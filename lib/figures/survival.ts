@@ -238,9 +238,9 @@ export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, test
     return grokked === 0 ? `None of ${count(times.length)} networks groks ${within(times)}` : `${share}, too few or too alike to compare`;
   }
   if (panels.length === 1) {
-    const [{ groups }] = panels, said = groups.map((group) => `${group.name}: ${middle(group)}`).join("; ");
+    const [{ groups }] = panels, [{ sooner }] = tested, said = groups.map((group) => `${group.name}: ${middle(group)}`).join("; ");
     const what = differ.length > 0
-      ? "Times to grok differ"
+      ? `Times to grok differ${sooner ? `, ${sooner} sooner` : ""}`
       : tested.some(decides)
       ? "Times to grok can't be told apart"
       : "Too few runs to compare times to grok";

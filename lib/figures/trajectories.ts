@@ -158,9 +158,16 @@ const observed = ({ grokked, known }: FollowUp): Observation => ({ time: grokked
 function finding(panels: readonly TrajectoryPanel[]): string {
   const alone = panels.every(({ groups }) => groups.length === 1);
   if (alone) return list(panels.map(({ name, groups: [group] }) => `${name || group.name}: ${saying(group).join(", ")}`));
-  const timed = panels.map(({ name, groups }) => ({
-    name,
-    groups: groups.map(({ name, runs }) => ({ name, times: runs.map(followUp).filter(({ known }) => known > 0).map(observed) })),
-  })).map((panel) => panel.groups.every(({ times }) => times.length > 0) ? panel : { ...panel, groups: [] }); // nothing known of one: no test
-  return timed.some(({ groups }) => groups.length > 1) ? timesFinding(timed) : "Which of them groks sooner isn't known yet";
+  const timed = panels.map(({ name, groups }) => {
+    const times = groups.map(({ name, runs }) => ({
+      name,
+      times: runs.map(followUp).filter(({ known }) => known > 0).map(observed),
+    }));
+    const begun = times.filter(({ times }) => times.length > 0);
+    // Nothing is known of one: no test.
+    return { name, groups: begun, ...begun.length < groups.length ? { tested: { p: null, least: null } } : {} };
+  });
+  return timed.some(({ groups, tested }) => groups.length > 1 && !tested)
+    ? timesFinding(timed)
+    : "Which of them groks sooner isn't known yet";
 }

@@ -154,7 +154,7 @@ type Stored = Pick<NotebookSweep, "db" | "recorded">;
 
 /**
  * The runs of some experiments, by `recorded`, with all their evaluations. A run that several experiments share comes once, as that one has
- * it which watches it longest, the first of several. @throws Error where `recorded` does.
+ * it which watches it longest, of several the one that plans most steps. @throws Error where `recorded` does.
  */
 export const recordedRuns = (experiments: readonly (Experiment | string)[], options: Omit<NotebookSweep, "figure" | "x"> = {}) =>
   runsOf(experiments, (experiment) => recorded(experiment, options));
@@ -167,15 +167,25 @@ async function runsOf<T extends Experiment | string>(
   experiments: readonly T[],
   open: (experiment: T) => Promise<Lab>,
 ): Promise<StoredRun[]> {
-  const runs = new Map<number, StoredRun>();
-  for (const experiment of experiments) {
-    using lab = await open(experiment);
-    for (const run of lab.runs(typeof experiment === "string" ? experiment : experiment.name)) {
-      if (run.step > (runs.get(run.id)?.step ?? -1)) runs.set(run.id, run);
+  const runs = new Map<number, StoredRun>(), labs: { readonly lab: Lab; readonly name: string }[] = [];
+  try {
+    // All before any is read: opening one may bring in runs that another has, too.
+    for (const experiment of experiments) {
+      labs.push({ lab: await open(experiment), name: typeof experiment === "string" ? experiment : experiment.name });
     }
+    for (const run of labs.flatMap(({ lab, name }) => lab.runs(name))) {
+      const other = runs.get(run.id);
+      if (!other || longer(run, other)) runs.set(run.id, run);
+    }
+  } finally {
+    for (const { lab } of labs) lab.close();
   }
   return [...runs.values()];
 }
+
+/** Whether a run was watched longer than in another view of it, or as long with more steps planned. */
+const longer = (run: StoredRun, other: StoredRun) =>
+  run.step > other.step || (run.step === other.step && run.spec.schedule.steps > other.spec.schedule.steps);
 
 /**
  * Whether every run of an experiment is done, in the lab or the record: so that a notebook can choose the larger of two experiments on the

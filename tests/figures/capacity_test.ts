@@ -65,6 +65,7 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
     title(survivalCurves([within, { ...same, tested: { p: null, least: null } }])),
     /^Times to grok differ in 1 of 2 panels: Medium/,
   );
+  assertMatch(title(survivalCurves([within])), /^Times to grok differ, b sooner \(log-rank p = 0\.001\)\. a: half by/);
   const both = survivalCurves(["Small", "Large"].map((name) => ({ name, groups: [early, late] })));
   assertMatch(title(both), /^Times to grok differ in all 2 panels: Small \(early sooner\) and Large \(early sooner\)/);
 });
@@ -197,8 +198,9 @@ Deno.test("trajectories: the title says what a test of the times carries, not wh
   );
   assertMatch(
     titled([a, b], [a, b], [a, b, waiting]),
-    /^Too few runs to compare times to grok in any of 2 panels that compare groups \(.* p.≥ 0\.057\)$/,
+    /^Too few runs to compare times to grok in any of 3 panels \(.* p.≥ 0\.057\)$/,
   );
+  assertMatch(titled([["c", never], ["d", never]], [a, b, waiting]), /^8 of 16 networks grok/);
   assertEquals(titled([a, b, waiting], [a]), "Which of them groks sooner isn't known yet");
   assertEquals(titled([["c", never], ["d", never]]), "None of 8 networks groks within 1,000 steps");
   assertEquals(titled([["a", additions(32, 1)], ["b", additions(32, 1)]]), "8 of 8 networks grok, too few or too alike to compare");
@@ -217,7 +219,7 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
     { name: "Large", groups: [{ name: "1×256×2", runs: [null, null] }, { name: "2×256×2", runs: [held(0.9)] }] },
   ];
   const figure = stabilityFigure(sections);
-  assertEquals(marks(figure, "run", "median"), [2 * 7, 2 * 3]);
+  assertEquals(marks(figure, "run", "median"), [2 * 7, 2 * 2]);
   const said = texts(figure);
   for (const word of ["Small", "Large", "0 of 3", "3 of 3", "none grokked", "Time below 99 %", "Deepest dip"]) {
     assert(said.includes(word), word);

@@ -152,6 +152,9 @@ Deno.test("a figure says what was learned, where all runs agree on it", () => {
   assertEquals(of(third, half), { task: "x + y mod 113", classes: 113 });
   assertEquals(of({ data: { operation: "permutation" } }).task, "a · b in S5, trained on 30 % of all pairs");
   assertEquals(of(third, { preset: "boundaries" }), { task: "x + y mod 97 and 113" });
+  const moduli = (...primes: number[]) => of(...primes.map((prime): RunInput => ({ data: { prime, trainFraction: 0.3 } }))).task;
+  assertEquals(moduli(47, 23, 97, 59), "x + y mod 23, 47, 59 and 97, trained on 30 % of all pairs");
+  assertEquals(moduli(47, 23, 97, 59, 53), "x + y mod 23 to 97, trained on 30 % of all pairs");
   assertEquals(of(third, { data: { operation: "x_minus_y" } }).task, undefined);
   assertEquals(of(), {});
 });

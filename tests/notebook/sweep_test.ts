@@ -139,8 +139,11 @@ Deno.test("done tells whether all of an experiment is there, in the lab or the r
     const told = (runs: typeof some) => runs.map(({ spec, step, grokkingStep }) => [spec.seed, step, grokkingStep]);
     assertEquals(told(some), [[0, 200, 200], [1, 200, 200], [2, 0, null]]);
     const brief = { ...small, name: "brief", runs: small.runs.map((run) => ({ ...run, schedule: { ...run.schedule, steps: 100 } })) };
-    for (const order of [[small, brief], [brief, small]]) {
-      assertEquals(told(await storedRuns(order, { db: path("some.db"), recorded: folder })), [[0, 200, 200], [1, 200, 200]]);
+    const long = { ...small, name: "long", runs: small.runs.map((run) => ({ ...run, schedule: { ...run.schedule, steps: 9000 } })) };
+    for (const order of [[small, brief, long], [long, brief, small]]) {
+      const shared = await storedRuns(order, { db: path(`${order[0].name}.db`), recorded: folder });
+      assertEquals(told(shared), [[0, 200, 200], [1, 200, 200]]);
+      assertEquals(shared.map(({ spec }) => spec.schedule.steps), [9000, 9000]);
     }
   }));
 

@@ -13,6 +13,7 @@ import {
 } from "../../lib/studies/capacity/architectures.ts";
 import {
   CAPACITY,
+  CAPACITY_BASELINE_JUMP,
   CAPACITY_IN_SMALL,
   CAPACITY_MATCHED,
   CAPACITY_NAMED,
@@ -69,6 +70,15 @@ Deno.test("the named runs are the seeds', and the grid's but for the large pair"
   assertEquals(shared, [20, 20, 20, 20, 20, 0, 0, 60]);
   for (const { name } of [CAPACITY, ...CAPACITY_NAMED, CAPACITY_MATCHED, CAPACITY_IN_SMALL]) {
     assert(EXPERIMENTS.some((each) => each.name === name), name);
+  }
+});
+
+Deno.test("the baseline as far as its jump is the baseline, evaluated less often", () => {
+  const baseline = new Map(CAPACITY_NAMED[0].runs.map((run) => [specHash(run), run]));
+  assertEquals(CAPACITY_BASELINE_JUMP.margin, 0);
+  for (const run of CAPACITY_BASELINE_JUMP.runs) {
+    const same = baseline.get(specHash({ ...run, schedule: { ...run.schedule, evalEvery: 10 } }))!;
+    assertEquals([run.schedule, same.schedule], [{ steps: 7500, evalEvery: 50 }, { steps: 7500, evalEvery: 10 }]);
   }
 });
 

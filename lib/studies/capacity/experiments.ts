@@ -68,6 +68,23 @@ export const CAPACITY_NAMED: readonly Experiment[] = [
 ];
 
 /**
+ * The baseline up to its jump, for a machine without a GPU: as many seeds as were published, evaluated every 50 updates instead of every
+ * 10; each run ends once it has grokked. Its grokking steps are those of `capacity_baseline` rounded up to the next 50; it says nothing
+ * about stability. Without the permutations, which don't grok.
+ */
+export const CAPACITY_BASELINE_JUMP: Experiment = {
+  name: "capacity_baseline_jump",
+  question: "The template's own network, 2×128×4, modulo 97: when does it jump?",
+  margin: 0,
+  runs: grid({
+    data: { operation: ["x_div_y", "x_minus_y", "x_plus_y"] },
+    model: net(2, 128, 4),
+    schedule: { evalEvery: 50 },
+    seed: range(3),
+  }),
+};
+
+/**
  * In each bucket the first of `matchedPairs`: four layers against one layer of twice the width, parameter counts within 2 % both modulo 97
  * and for S5, heads 32 wide as in the template. The search: 1, 2 or 4 layers, widths in steps of 64 up to 512, feed-forward widths in steps
  * of 8.
@@ -140,4 +157,4 @@ export const STUDY_IN_SMALL: CapacityStudy = {
   extremes: { layers: [1, 4], dModel: [16, 64], heads: [2, 4] },
 };
 
-export const CAPACITIES: readonly Experiment[] = [CAPACITY, ...CAPACITY_NAMED, CAPACITY_MATCHED, CAPACITY_IN_SMALL];
+export const CAPACITIES: readonly Experiment[] = [CAPACITY, ...CAPACITY_NAMED, CAPACITY_BASELINE_JUMP, CAPACITY_MATCHED, CAPACITY_IN_SMALL];
