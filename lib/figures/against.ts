@@ -56,8 +56,8 @@ interface Place {
 const TOP = 56, RIGHT = 92, HEIGHT = 400;
 
 /**
- * A dot at each seed's grokking step; an open triangle at the last step up to which a seed is known not to have grokked; bars at the medians. Where
- * no network grokked, the figure says by which step, and the column is grey.
+ * A dot at each seed's grokking step; an open triangle at the last step up to which a seed is known not to have grokked; bars at the
+ * medians. Where no network grokked, the figure says by which step, and the column is grey.
  * @throws Error where a run's field isn't a number.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {

@@ -116,7 +116,7 @@ export function structurePanel(runs: readonly ProgressRun[], x: StepScale, heigh
     ticks: [0, 0.5, 1],
     format: (share: number) => `${Math.round(100 * share)} %`,
   };
-  const label = "Share explained: logits by the key frequencies, neurons by one frequency each, similarity by distance";
+  const label = "Share explained: of logits and neurons by frequencies, of similarity by distance";
   return linesPanel({ lines, x, y, label, height, top: MARGIN.close, moments: medianMoments(runs, x), named: false });
 }
 

@@ -45,8 +45,8 @@ const FEW = 3;
 const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
 
 /**
- * One row per group, one dot per run that grokked, a bar at the median of three or more. Left: the share of evaluations after grokking that lie below the
- * threshold; right: how far below it the lowest lies. At the end of a row, how many of the grokked runs dipped at all.
+ * One row per group, one dot per run that grokked, a bar at the median of three or more. Left: the share of evaluations after grokking
+ * that lie below the threshold; right: how far below it the lowest lies. At the end of a row, how many of the grokked runs dipped at all.
  * @throws Error where there is no run.
  */
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {

@@ -33,7 +33,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /yes: none groks/,
     /Networks grok at every parameter count, soonest with 205k, around step 1,410/,
     /Times to grok differ in 1 of 3 panels: Large \(4×64×2 sooner\)/,
-    /Times to grok differ, 1×128×4\ssooner \(log-rank within operations p.<.0\.001\)\. 4×64×2: half by step 5,550; 1×128×4: half\sby\sstep\s3,450/,
+    /Times to grok differ, 1×128×4\ssooner \(log-rank within operations p.{1,8}0\.001\)\. 4×64×2: half by step 5,550; 1×128×4: half\sby\sstep\s3,450/,
     /later with 1×128×4 than with 4×64×2\. With 1×128×4 it takes 1\.64 times as long \(95 % interval 1\.31 to 2\)/,
     /later with 4×64×2 than with 1×128×4\. With 4×64×2 it takes 1\.44 times as long \(95 % interval 1\.14 to 1\.74\)/,
     /\d+ of \d+ networks that grokked fall\sbelow\s99\s%\sagain/,

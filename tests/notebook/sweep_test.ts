@@ -133,7 +133,8 @@ Deno.test("done tells whether all of an experiment is there, in the lab or the r
     assertEquals(await done(small, { db, recorded: folder }), true);
     assertEquals(await done(small, { db: path("other.db"), recorded: false }), false);
     assertEquals(await done(small, { db, recorded: false }), true);
-    // Of several experiments, a run that they share comes once, from the one that watches it longest; what nobody trained is there, but hasn't begun.
+    // Of several experiments, a run that they share comes once, from the one that watches it longest; what nobody trained is there, but
+    // hasn't begun.
     const more = { ...small, name: "more", runs: runs(3) };
     const some = await storedRuns([small, more], { db: path("some.db"), recorded: folder });
     const told = (runs: typeof some) => runs.map(({ spec, step, grokkingStep }) => [spec.seed, step, grokkingStep]);

@@ -87,7 +87,7 @@ export const oncePerSeed = <T extends { readonly spec: RunSpec }>(runs: readonly
   runs.filter(({ spec }, i) => runs.findIndex((other) => other.spec.seed === spec.seed) === i);
 
 /**
- * Whether a run did all its steps, grokked and ended, or diverged. One that did all steps of a shorter experiment has not ended here, though
- * it is called finished.
+ * Whether a run did all its steps, grokked and ended, or diverged. One that did all steps of a shorter experiment has not ended here,
+ * though it is called finished.
  */
 export const hasEnded = ({ status, step, spec }: BoardRun) => status === "grokked" || status === "failed" || step >= spec.schedule.steps;
