@@ -38,7 +38,8 @@ const lookAt = (cell: Locator): Promise<Look | null> =>
       title: figure.querySelector(":scope > title")?.textContent ?? "",
       curves: panels[0].innerHTML,
       inside: panels.at(-1)!.innerHTML,
-      words: figure.textContent!.replace(/\s+/g, " ").match(/inside\s?seed\s?\d+\s?at\s?step\s?[\d,]+/)?.[0] ?? "",
+      // Without spaces: where a line breaks in between, there is none.
+      words: figure.textContent!.replace(/\s+/g, "").match(/insideseed\d+atstep[\d,]+/)?.[0] ?? "",
     };
   });
 
