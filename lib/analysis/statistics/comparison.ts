@@ -113,7 +113,9 @@ function interval(accepted: (log: number) => boolean, centre: number, far: numbe
     // Where 0 is rejected and lies on this side of the estimate, the limit lies between the two.
     if (!one && way * centre < 0) {
       for (let log = 0; Math.abs(log) < Math.min(Math.abs(centre), 2 * far); log -= way * step) {
-        if (accepted(log - way * step)) return edge(accepted, log - way * step, log);
+        // Not beyond the estimate, which may be nearer to 0 than a step.
+        const next = -way * Math.min(Math.abs(log) + step, Math.abs(centre));
+        if (accepted(next)) return edge(accepted, next, log);
       }
       return Number.isFinite(centre) ? centre : -way * far;
     }

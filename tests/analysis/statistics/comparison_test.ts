@@ -76,6 +76,20 @@ Deno.test("the interval leaves out 1 where p is below its level, and only there"
   assert(told > 2 && told < 22, `${told}`);
 });
 
+Deno.test("a small and certain effect beside a wide range of times: the limit nearer to 1 isn't the estimate", () => {
+  // Far apart as the strata are, a step of the search goes beyond the estimate.
+  const strata = [100, 10_000].map((size) => ({
+    a: complete([1.02, 1.03, 1.04, 1.06, 1.08].map((x) => size * x)),
+    b: complete([0.98, 0.99, 1, 1.01, 1.025].map((x) => size * x)),
+  }));
+  for (const [some, way] of [[strata, 1], [strata.map(({ a, b }) => ({ a: b, b: a })), -1]] as const) {
+    const { p, ratio, low, high } = compareTimes(some), [near, other] = way > 0 ? [low!, high!] : [high!, low!];
+    assert(p! < 0.01 && (near - 1) * way > 0 && (ratio! - near) * way > 0.01 && (other - ratio!) * way > 0.01, `${low} ${ratio} ${high}`);
+    const at = (by: number) => compareTimes(some.map(({ a, b }) => stretched({ a, b }, by))).p!;
+    assert(at(near * 1.002 ** way) >= 0.05 && at(near / 1.002 ** way) < 0.05, `at ${near}`);
+  }
+});
+
 Deno.test("a group without an event has a bound on one side; a group watched briefly tells no more than that", () => {
   const late = compareTimes([{ a: [1, 2, 3, 4, 5].map(() => never(3000)), b: complete([500, 520, 540, 560, 580]) }]);
   assertEquals([late.events, late.ratio, late.high, late.sign], [[0, 5], null, null, 1]);
