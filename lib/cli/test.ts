@@ -148,7 +148,7 @@ export const sum = (counts: readonly Count[]): Count => {
 export async function runGroup(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<Outcome> {
   const { printed, code } = await runFiles(files, show);
   if (code !== 0 && summaries(printed).length === 0) {
-    if (files.length === 1) return { count: count(printed, code), failures: [`${files[0]} (couldn't be run to its end)`] };
+    if (files.length === 1) return { count: count(printed, code), failures: [unfinished(files, code)] };
     const outcomes: Outcome[] = [];
     for (const file of files) outcomes.push(await runGroup([file], show));
     const alone = together(outcomes), all = `${files.join(", ")} (together they ended with exit code ${code})`;
@@ -156,9 +156,13 @@ export async function runGroup(files: readonly string[], show: (chunk: Uint8Arra
     return alone.failures.length > 0 ? alone : { count: { ...alone.count, failed: 1 }, failures: [all] };
   }
   const named = failuresIn(printed);
-  if (code !== 0 && named.length === 0) named.push(`${files.join(", ")} (exit code ${code})`);
+  if (code !== 0 && named.length === 0) named.push(unfinished(files, code));
   return { count: count(printed, code), failures: code === 0 ? [] : named };
 }
+
+/** Says the same whether or not a test printed a line like a summary: what a killed process printed last arrives only by chance. */
+const unfinished = (files: readonly string[], code: number): string =>
+  `${files.join(", ")} (couldn't be run to ${files.length === 1 ? "its" : "their"} end: exit code ${code})`;
 
 /** What `deno test` printed of the files, its last part at least, and its exit code. */
 async function runFiles(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<{ printed: string; code: number }> {

@@ -262,7 +262,7 @@ Deno.test("deno task test counts and names the failures of real runs, whatever a
     assertEquals(await told(mixed, broken), [
       "1 passed, 2 failed, 1 skipped",
       "mixed_test.ts:1:32",
-      "broken_test.ts (couldn't be run to its end)",
+      "broken_test.ts (couldn't be run to its end: exit code 1)",
     ]);
     const once = await put(
       "once_test.ts",
@@ -276,8 +276,8 @@ Deno.test("deno task test counts and names the failures of real runs, whatever a
       `well_test.ts, ${once} (together they ended with exit code 137)`,
     ]);
     const prints = `Deno.test("p", () => { console.log("ok | 3 passed | 0 failed"); Deno.kill(Deno.pid, "SIGKILL"); });`;
-    assertEquals((await told(await put("prints_test.ts", prints)))[1], "prints_test.ts (exit code 137)");
-    assertEquals(await told(stops), ["0 passed, 1 failed", "stops_test.ts (couldn't be run to its end)"]);
+    assertEquals((await told(await put("prints_test.ts", prints)))[1], "prints_test.ts (couldn't be run to its end: exit code 137)");
+    assertEquals(await told(stops), ["0 passed, 1 failed", "stops_test.ts (couldn't be run to its end: exit code 137)"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
