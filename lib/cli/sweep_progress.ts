@@ -1,5 +1,5 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
-import { hasEnded, isOver, type Progress, progressOf } from "../lab/status.ts";
+import { isOver, isStored, type Progress, progressOf } from "../lab/status.ts";
 import type { SweptRun } from "../lab/sweep.ts";
 import { groupKey, type News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -60,7 +60,7 @@ export class SweepProgress extends Display {
   /** In a log: says once how a run ended. */
   #tell(run: SweptRun): void {
     const { spec, step, memorisationStep, grokkingStep, error } = run;
-    if (!hasEnded(run) || this.#told.has(spec)) return;
+    if (!isStored(run) || this.#told.has(spec)) return;
     this.#told.add(spec);
     const { seed, model, data, optim } = spec;
     const what = `${data.operation} p ${data.prime} L ${model.layers} d ${model.dModel} wd ${optim.weightDecay} seed ${seed}`;

@@ -10,9 +10,10 @@ import { standing, type SweptRun } from "./sweep.ts";
 /** `never`: did all its steps and didn't grok. `elsewhere`: another process trains it. */
 export type State = "grokked" | "never" | "diverged" | "running" | "elsewhere" | "waiting";
 
-export const hasEnded = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
+/** Whether the end of a run is stored. */
+export const isStored = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
 /** Whether there is nothing left to do of a run. It may have done its last step and not be stored yet. */
-export const isOver = (run: SweptRun) => hasEnded(run) || run.step >= run.spec.schedule.steps;
+export const isOver = (run: SweptRun) => isStored(run) || run.step >= run.spec.schedule.steps;
 
 export function stateOf(run: SweptRun): State {
   const { status, grokkingStep } = run;

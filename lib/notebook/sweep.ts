@@ -76,7 +76,7 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
  */
 export async function sweep(experiment: Experiment | string, options: NotebookSweep = {}): Promise<Lab> {
   const { engine: given, figure = sweepBoard, onProgress, x, exactly = false } = options;
-  const wanted = typeof experiment === "string" ? named(experiment) : experiment;
+  const wanted = asExperiment(experiment);
   const folder = EXPERIMENTS.some(({ name }) => name === wanted.name) ? Deno.env.get(RECORD) : undefined;
   const { db = LAB, recorded = RECORDED } = folder ? { db: join(folder, "lab.db"), recorded: false as const } : options;
   checkExperiment(wanted);
@@ -147,7 +147,7 @@ async function leave(lab: Lab, experiment: Experiment, folder: string): Promise<
 export async function recorded(experiment: Experiment | string, options: Omit<NotebookSweep, "figure" | "x"> = {}): Promise<Lab> {
   // While recording, there is no earlier record to read.
   if (Deno.env.get(RECORD)) return await sweep(experiment, { ...options, figure: null });
-  return await found(typeof experiment === "string" ? named(experiment) : experiment, options);
+  return await found(asExperiment(experiment), options);
 }
 
 type Stored = Pick<NotebookSweep, "db" | "recorded">;
@@ -163,16 +163,14 @@ export const recordedRuns = (experiments: readonly (Experiment | string)[], opti
 export const storedRuns = (experiments: readonly (Experiment | string)[], options: Stored = {}) =>
   runsOf(experiments, (experiment) => stored(experiment, options));
 
-async function runsOf<T extends Experiment | string>(
-  experiments: readonly T[],
-  open: (experiment: T) => Promise<Lab>,
+async function runsOf(
+  experiments: readonly (Experiment | string)[],
+  open: (experiment: Experiment) => Promise<Lab>,
 ): Promise<StoredRun[]> {
   const runs = new Map<number, StoredRun>(), labs: { readonly lab: Lab; readonly name: string }[] = [];
   try {
     // All before any is read: opening one may bring in runs that another has, too.
-    for (const experiment of experiments) {
-      labs.push({ lab: await open(experiment), name: typeof experiment === "string" ? experiment : experiment.name });
-    }
+    for (const experiment of experiments.map(asExperiment)) labs.push({ lab: await open(experiment), name: experiment.name });
     for (const run of labs.flatMap(({ lab, name }) => lab.runs(name))) {
       const other = runs.get(run.id);
       if (!other || longer(run, other)) runs.set(run.id, run);
@@ -193,7 +191,7 @@ const longer = (run: StoredRun, other: StoredRun) =>
  * @throws Error where `recorded` does.
  */
 export async function done(experiment: Experiment | string, options: Stored = {}): Promise<boolean> {
-  const wanted = typeof experiment === "string" ? named(experiment) : experiment;
+  const wanted = asExperiment(experiment);
   using lab = await found(wanted, options);
   return left(lab, wanted).length === 0;
 }
@@ -213,8 +211,7 @@ export async function firstDone(...choices: readonly (readonly Experiment[])[]):
  * @returns the lab, open for reading.
  * @throws Error where `recorded` does.
  */
-export const stored = (experiment: Experiment | string, options: Stored = {}): Promise<Lab> =>
-  found(typeof experiment === "string" ? named(experiment) : experiment, options);
+export const stored = (experiment: Experiment | string, options: Stored = {}): Promise<Lab> => found(asExperiment(experiment), options);
 
 async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Stored): Promise<Lab> {
   checkExperiment(wanted);
@@ -228,11 +225,12 @@ async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Stor
   return Lab.open(db, { readOnly: true });
 }
 
-function named(name: string): Experiment {
-  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+function asExperiment(experiment: Experiment | string): Experiment {
+  if (typeof experiment !== "string") return experiment;
+  const found = EXPERIMENTS.find(({ name }) => name === experiment);
   if (found) return found;
-  const names = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
-  throw new Error(`Cannot sweep: the experiment must be one of ${names}, current value is ${JSON.stringify(name)}`);
+  const names = EXPERIMENTS.map(({ name }) => name).join(", ");
+  throw new Error(`Cannot sweep: the experiment must be one of ${names}, current value is ${JSON.stringify(experiment)}`);
 }
 
 /** Imports the record of an experiment into the lab, where there is one and the lab lacks some of it. */
