@@ -16,8 +16,10 @@ export interface PlaneOptions {
   readonly title?: string;
 }
 
-/** The most panels in a row. */
+/** The most panels in a row; five, too, where they are all. */
 const ACROSS = 4;
+/** A panel that is no wider, in pixels, has room for two ticks. */
+const NARROW = 170;
 /** Evaluations in the running median, so that a dip of one or two doesn't show in the path. */
 const SMOOTH = 5;
 
@@ -30,7 +32,9 @@ export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOp
   for (const { name, runs } of groups) {
     if (runs.length === 0) throw new Error(`Cannot draw accuracies: runs of ${name} must be at least one, current value is 0`);
   }
-  const across = Math.min(ACROSS, groups.length), left = 54, width = groups.length === 1 ? 420 : (WIDTH - left + 16) / across;
+  const across = groups.length === 5 ? 5 : Math.min(ACROSS, groups.length),
+    left = 54,
+    width = groups.length === 1 ? 420 : (WIDTH - left + 16) / across;
   return compose({
     title: title ?? planeFinding(groups),
     subtitle: `${
@@ -53,7 +57,7 @@ interface Place {
 }
 
 function square({ name, runs }: Group, { color, text }: typeof KINDS[number], { width, left, named }: Place): Panel {
-  const right = 10, top = 46, bottom = 44, ticks = width > 300 ? [0, 0.25, 0.5, 0.75, 1] : [0, 0.5, 1];
+  const right = 10, top = 46, bottom = 44, ticks = width > 300 ? [0, 0.25, 0.5, 0.75, 1] : width > NARROW ? [0, 0.5, 1] : [0, 1];
   const at = (run: Curve, step: number | null) => step === null ? [] : run.metrics.filter((row) => row.step === step);
   const { classes } = about(runs), grokked = runs.filter(({ grokkingStep }) => grokkingStep !== null).length;
   const side = width - left - right, lines = runs.flatMap((each, run) => way(each, 1 / side).map((place) => ({ run, ...place })));
@@ -121,6 +125,6 @@ export function planeFinding(groups: readonly Group[]): string {
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
   const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(followUp)));
   if (some.length === 0) return `No network memorises ${list(none)} within ${within}`;
-  const rest = none.length > 0 ? `; ${list(none)} ${none.length === 1 ? "is" : "are"} not memorised within ${within}` : "";
+  const rest = none.length > 0 ? `; no network of ${list(none)} memorises within ${within}` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
 }

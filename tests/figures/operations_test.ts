@@ -80,7 +80,7 @@ Deno.test("the plane says which operations are never memorised", () => {
   assertEquals(planeFinding([none]), "No network memorises random within 2,000 steps");
   assertEquals(
     planeFinding([GROUPS[1], none]),
-    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; random is not memorised within 2,000 steps",
+    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; no network of random memorises within 2,000 steps",
   );
   assertEquals(accuracyPlane([none, ...GROUPS, GROUPS[0]], { title: "Mine" }).title, "Mine");
   assertThrows(() => accuracyPlane([]), Error, "Cannot draw accuracies: groups must be at least one");

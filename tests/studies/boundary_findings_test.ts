@@ -3,8 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
 import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
-import { publishedBoundaries, type PublishedRun } from "../../lib/studies/boundaries/published.ts";
+import { publishedAccuracies, publishedBoundaries, type PublishedRun } from "../../lib/studies/boundaries/published.ts";
 import { besidePublishedSettings, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
+import { memorisationStep as memorised, passes, RULES } from "../../lib/run/grokking.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
 import { moduliPlaces, powerOf, ratioClass } from "../../lib/analysis/boundary/moduli.ts";
 import { delayRows } from "../../lib/analysis/boundary/delay.ts";
@@ -22,6 +23,16 @@ Deno.test("the published runs are those of the experiments: the same settings, a
   }
   assertEquals([...new Set(published.map(({ experiment }) => experiment))].sort(), BOUNDARIES.map(({ name }) => name).sort());
   assert(published.every(({ memorisationStep, grokkingStep, step }) => (memorisationStep ?? 0) <= step && (grokkingStep ?? 0) <= step));
+});
+
+Deno.test("the published accuracies are those of experiment 1: they memorise and grok where the published milestones say", async () => {
+  const runs = await publishedAccuracies();
+  assertEquals(runs.map(({ spec }) => specHash(spec)), (await publishedBoundaries("exp1_weight_decay")).map(({ spec }) => specHash(spec)));
+  for (const { metrics, memorisationStep, grokkingStep, step } of runs) {
+    assertEquals([memorised(metrics), step], [memorisationStep, (grokkingStep ?? 4500) + 500]);
+    assert(grokkingStep === null || passes(metrics.find((row) => row.step === grokkingStep)!, RULES.sustained));
+    assert(metrics.every(({ step }, i) => i === 0 || step > metrics[i - 1].step));
+  }
 });
 
 Deno.test("neighbours: more weight decay groks sooner, as published, and ten times as much as 1 never", async () => {

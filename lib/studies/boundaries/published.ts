@@ -6,10 +6,12 @@
 // @ts-types="@types/d3-dsv"
 import { csvParse } from "d3-dsv";
 import { fileURLToPath } from "node:url";
+import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { runSpec } from "../../run/spec.ts";
-import type { BoardRun } from "../../analysis/runs/run.ts";
+import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
 
-const TABLE = fileURLToPath(new URL("../../../data/published/grokking_boundaries.csv", import.meta.url));
+const fileOf = (name: string) => fileURLToPath(new URL(`../../../data/published/${name}.csv`, import.meta.url));
+const TABLE = fileOf("grokking_boundaries"), ACCURACIES = fileOf("grokking_boundaries_accuracies");
 
 /** Epochs: its rule needs ten evaluations in a row, ten epochs apart, and dates the first. */
 const LOOKAHEAD = 90;
@@ -41,4 +43,20 @@ export async function publishedBoundaries(...experiments: readonly string[]): Pr
       memorisationStep: number(row.memorisation_step),
       grokkingStep: number(row.grokking_step),
     }));
+}
+
+/**
+ * The published runs of experiment 1 with their accuracies, up to 500 epochs after grokking, at weight decay 10 up to 5,000: as long as those
+ * here are watched. As in the records here, of each run at most 150 evaluations (`THINNING`); all metrics but the accuracies are NaN.
+ * @throws Error where a table can't be read.
+ */
+export async function publishedAccuracies(): Promise<(PublishedRun & Curve)[]> {
+  const key = (decay: number, seed: number) => `${decay} ${seed}`, none = Object.fromEntries(METRIC_NAMES.map((name) => [name, NaN]));
+  const rows = Map.groupBy(csvParse(await Deno.readTextFile(ACCURACIES)), (row) => key(Number(row.weight_decay), Number(row.seed)));
+  return (await publishedBoundaries("exp1_weight_decay")).map((run) => {
+    const metrics = rows.get(key(run.spec.optim.weightDecay, run.spec.seed))!.map((row) =>
+      ({ ...none, step: Number(row.step), trainAcc: Number(row.train_acc), valAcc: Number(row.val_acc) }) as Metrics
+    );
+    return { ...run, step: metrics.at(-1)!.step, known: metrics.at(-1)!.step - LOOKAHEAD, metrics };
+  });
 }
