@@ -5,7 +5,7 @@ import { writeAll, writeWhole } from "../run/files.ts";
 import { quote } from "../run/quote.ts";
 import { FILES } from "../lab/record/files.ts";
 import { ENGINE, THREADS } from "../notebook/show.ts";
-import { BUDGET, RECORD, UNFINISHED } from "../notebook/sweep.ts";
+import { BUDGET, LAB_FILE, RECORD, UNFINISHED } from "../notebook/sweep.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { here } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
@@ -126,12 +126,14 @@ export interface Execution {
   readonly budget?: number;
   /** What its cells train with. */
   readonly on?: EngineRequest;
+  /** The lab's database. Default: the project's. */
+  readonly lab?: string;
 }
 
 /** Runs a notebook where it stands. @returns the executed copy, as text. @throws Error where Jupyter can't. */
 export async function execute(
   name: string,
-  { folder = join(ROOT, "notebooks"), record, budget, on = {} }: Execution = {},
+  { folder = join(ROOT, "notebooks"), record, budget, on = {}, lab }: Execution = {},
 ): Promise<string> {
   const copy = await Deno.makeTempDir();
   try {
@@ -139,12 +141,15 @@ export async function execute(
       args: [
         ...["--to", "notebook", "--execute", name, "--output-dir", copy, "--allow-errors"],
         ...[`--ExecutePreprocessor.timeout=${record ? -1 : CELL_LIMIT}`, "--ExecutePreprocessor.record_timing=False"],
+        // On a busy machine a kernel starts slowly, and its last outputs come late.
+        ...["--ExecutePreprocessor.startup_timeout=300", "--ExecutePreprocessor.iopub_timeout=60"],
       ],
       cwd: folder,
       env: {
         ...environment(),
         ...record && { [RECORD]: record },
         ...budget && { [BUDGET]: String(budget) },
+        ...lab && { [LAB_FILE]: lab },
         ...on.engine && { [ENGINE]: on.engine },
         ...on.threads && { [THREADS]: String(on.threads) },
       },

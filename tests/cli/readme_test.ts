@@ -43,7 +43,7 @@ Deno.test("every command in README is right by the shell's syntax", async () => 
   try {
     for (const text of blocks) {
       await Deno.writeTextFile(file, text);
-      const { stderr } = await new Deno.Command("bash", { args: ["-n", file] }).output();
+      const { stderr } = await new Deno.Command("bash", { args: ["-n", file], env: { LC_ALL: "C" } }).output();
       assertEquals(new TextDecoder().decode(stderr), "", text);
     }
   } finally {

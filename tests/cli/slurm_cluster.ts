@@ -16,22 +16,23 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** A port that nobody listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
+/** Two ports that nobody listens on. */
+function freePorts(): [number, number] {
+  using one = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return [one.addr.port, other.addr.port];
 }
 
 const user = async () => new TextDecoder().decode((await new Deno.Command("id", { args: ["-un"] }).output()).stdout).trim();
 
 /** Two cores, one partition, and no wait where a cluster would give its nodes time. */
-const configuration = (folder: string, node: string, name: string) =>
+const configuration = (folder: string, node: string, name: string, [control, daemon] = freePorts()) =>
   `ClusterName=tests
 SlurmctldHost=${node}(127.0.0.1)
 SlurmUser=${name}
 SlurmdUser=${name}
-SlurmctldPort=${freePort()}
-SlurmdPort=${freePort()}
+SlurmctldPort=${control}
+SlurmdPort=${daemon}
 AuthType=auth/munge
 # A requeued job waits until the credential that it had has expired.
 AuthInfo=socket=${folder}/munge.socket,cred_expire=5
@@ -49,6 +50,8 @@ SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 KillWait=5
+# Jobs are warned before their time ends. On a busy machine they may take longer to make way than the few seconds between.
+OverTimeLimit=2
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 SlurmdParameters=config_overrides
 NodeName=${node} NodeAddr=127.0.0.1 CPUs=2

@@ -71,9 +71,12 @@ Deno.test({
       assertMatch(sent.stdout, /^night: 12 runs, 4 tasks, 4 with runs left to do\n4 new tasks of 3 to 3 runs, /);
       assertMatch(sent.stdout, /\nSubmitted 4 tasks as job 1: 0-3\nSubmitted the merge into .*lab\.db as job 2, which waits for them\n/);
       // Two cores: the other two wait.
-      const slow = await trainer(db, "0001");
-      Deno.kill(slow, "SIGSTOP");
-      const killed = await trainer(db, "0000");
+      const halted = async (task: string) => {
+        const pid = await trainer(db, task);
+        Deno.kill(pid, "SIGSTOP");
+        return pid;
+      };
+      const [killed, slow] = await Promise.all([halted("0000"), halted("0001")]);
       Deno.kill(killed, "SIGKILL");
       await cluster.slurm("scontrol", "update", `nodename=${cluster.node}`, "state=drain", "reason=test");
       assertMatch(await status(db, cluster), /\ntasks: .*2 queued/);
@@ -133,7 +136,7 @@ Deno.test({
       await until("the node is back", () =>
         node("resume").catch(() => {}).then(async () => !/down/.test(await cluster.slurm("sinfo", "-h", "-o", "%T"))));
       // An urgent job that wants all cores: Slurm stops the tasks and queues them anew.
-      await trainer(db, "0000");
+      Deno.kill(await trainer(db, "0000"), "SIGSTOP"); // so that it can't end before
       await cluster.slurm("sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1");
       await until("task 0 was preempted", () =>
         log(db, "0000").includes("DUE TO PREEMPTION"));

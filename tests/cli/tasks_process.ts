@@ -24,7 +24,8 @@ interface Ended {
 }
 
 export async function program(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const output = await new Deno.Command(name, { args: [...args], cwd: ROOT, env: { NO_COLOR: "1", ...env }, stdin: "null" }).output();
+  const output = await new Deno.Command(name, { args: [...args], cwd: ROOT, env: { NO_COLOR: "1", LC_ALL: "C", ...env }, stdin: "null" })
+    .output();
   const text = new TextDecoder();
   return { code: output.code, stdout: text.decode(output.stdout), stderr: text.decode(output.stderr) };
 }

@@ -1,8 +1,7 @@
 /** The surface that a reader can turn: its scene, its drawing, and its page in a real browser. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { polygons3D } from "d3-3d";
-import { chromium } from "playwright-core";
-import { browser } from "../../lib/cli/setup.ts";
+import { canBrowse, launch, SOON } from "../chromium.ts";
 import { drawScene, type Scene, type Shape } from "../../lib/figures/boundary/scene.ts";
 import { goodView, sceneOf } from "../../lib/figures/boundary/surface_scene.ts";
 import { surfaceView } from "../../lib/figures/boundary/surface_view.ts";
@@ -145,20 +144,17 @@ Deno.test("what has no surface is refused", () => {
   assertThrows(() => surfaceView(waiting), Error, "a setting must have been watched, current value is none");
 });
 
-const BROWSER = await browser();
 Deno.test({
   name:
     "in a browser: it turns by pointer and keys, two on a page by themselves, and asks nothing of a server; without scripts it is a picture",
-  ignore: BROWSER === null,
+  ignore: !canBrowse,
   fn: async () => {
     await using stack = new AsyncDisposableStack();
-    const chrome = await chromium.launch({
-      executablePath: BROWSER!,
-      args: ["--disable-gpu", "--disable-quic", "--disable-sync"],
-    });
+    const chrome = await launch();
     stack.defer(() => chrome.close());
     const view = surfaceView(runsOf(MEDIANS)), html = view.page.replace("</body>", `${view.html}</body>`);
     const page = await chrome.newPage({ viewport: { width: 760, height: 1200 } }), wrong: string[] = [];
+    page.setDefaultTimeout(SOON);
     page.on("pageerror", (error) => wrong.push(String(error)));
     page.on("request", (request) => /^(data|about):/.test(request.url()) ? undefined : wrong.push(request.url()));
     await page.setContent(html);

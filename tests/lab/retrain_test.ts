@@ -55,6 +55,8 @@ Deno.test(
   options,
   async () => {
     const engine = await cpuEngine();
+    // The record is of a processor that fuses sums; one that doesn't has other bits.
+    if (!engine.info.driver.includes("sums fused")) return await engine.close();
     using lab = Lab.scratch();
     // Without weight decay, at a high learning rate. Writing 0 for such gradients changes some evaluations from step 100 on.
     await importRecorded(lab, new URL("../../data/recorded/shortcuts_more", import.meta.url).pathname);

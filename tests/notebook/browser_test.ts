@@ -8,7 +8,8 @@ import type { Locator, Page } from "playwright-core";
 import { joined, notebookNames } from "../../lib/cli/notebooks.ts";
 import { duration } from "../../lib/cli/progress.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
-import { canBrowse, inJupyter, launch, LONG, type OpenNotebook } from "./jupyter.ts";
+import { launch, SOON } from "../chromium.ts";
+import { canBrowse, inJupyter, LONG, type OpenNotebook } from "./jupyter.ts";
 import { book, committed, LESSON, shortfalls } from "./notebook_checks.ts";
 
 /** The title of a live figure while it moves. */
@@ -111,8 +112,7 @@ Deno.test({
       const code = lesson.cells.filter((cell) => cell.cell_type === "code");
       assertEquals(await notebook.prompts(), code.map((_, i) => i + 1));
       assertEquals(shortfalls(LESSON, await notebook.save()), []);
-      assert(steps.length >= 5 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
-      assert(steps[0] < steps.at(-1)! / 2, `only seen from step ${steps[0]}`);
+      assert(steps.length >= 3 && steps.every((step, i) => i === 0 || step > steps[i - 1]), `seen at steps ${steps}`);
       // However fast it trains: the curves have grown from look to look, and the network from within changes with its words alone.
       assertEquals(new Set(looks.map(({ curves }) => curves)).size, looks.length, "different curves at each step");
       const states = Map.groupBy(looks.filter(({ words }) => words !== ""), ({ words }) => words);
@@ -159,6 +159,7 @@ Deno.test({
   fn: async () => {
     await using chrome = await launch();
     const page = await chrome.newPage({ viewport: { width: 1000, height: 900 } });
+    page.setDefaultTimeout(SOON);
     const shown = async (svg: string) => {
       await page.setContent(svg);
       return await crowded(page);
@@ -198,7 +199,7 @@ Deno.test({
       // First that it gets ready, then how it comes on.
       await title.filter({ hasText: MOVING }).waitFor({ state: "attached", timeout: LONG });
       const began = await title.textContent() ?? "", [first] = stepIn(began);
-      await title.filter({ hasNotText: began }).waitFor({ state: "attached" });
+      await title.filter({ hasNotText: began }).waitFor({ state: "attached", timeout: LONG });
       const status = notebook.cell(1).locator(".output_svg svg > text").last();
       assertMatch(await status.textContent() ?? "", /^(Training: step [\d,]+ of 100,000|Getting ready)/);
       await notebook.interrupt();
@@ -221,19 +222,19 @@ Deno.test({
   fn: async () => {
     const scratch = book(
       'import { grid, sweep } from "../lib/mod.ts";\nconst db = "lab.db"; // in the notebook\'s folder, which goes with it',
-      `const runs = grid({ preset: "one-layer", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 200_000, evalEvery: 100 }, seed: [0, 1] });
+      `const runs = grid({ preset: "one-layer", model: { dModel: 16, heads: 2 }, data: { prime: 7 }, schedule: { steps: 2_000_000, evalEvery: 100 }, seed: [0, 1] });
 await sweep({ name: "scratch", runs }, { db, recorded: false });`,
     );
     await inJupyter({ "scratch.ipynb": scratch }, async (open) => {
       const notebook = await open("scratch.ipynb"), status = notebook.cell(1).locator(".output_svg svg > text").last();
       await notebook.runAll();
-      await status.filter({ hasText: /^Training: step [\d,]+ of 200,000 · [\d.]+ steps per second · \d+:\d\d(:\d\d)? left$/ })
+      await status.filter({ hasText: /^Training: step [\d,]+ of 2,000,000 · [\d.]+ steps per second · \d+:\d\d(:\d\d)? left$/ })
         .waitFor({ state: "attached", timeout: LONG });
       await notebook.interrupt();
       await notebook.finished();
       assertMatch(
         await status.textContent() ?? "",
-        /^Stopped at step [\d,]+ of 200,000\. Run the cell again, and it goes on from here$/,
+        /^Stopped at step [\d,]+ of 2,000,000\. Run the cell again, and it goes on from here$/,
       );
       assertEquals(await notebook.cell(1).locator(".output_stderr, .output_error").count(), 0);
     });

@@ -1,22 +1,15 @@
 /** Jupyter as a person meets it: `deno task lab`, its page in headless Chromium, and the buttons and menus of Notebook 6. */
 import { join } from "node:path";
-import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import type { Notebook } from "../../lib/cli/notebooks.ts";
 import { output, ROOT } from "../../lib/cli/process.ts";
-import { browser } from "../../lib/cli/setup.ts";
-
-const BROWSER = await browser();
+import { canBrowse as hasBrowser, launch, SOON } from "../chromium.ts";
 
 /** Whether there is a browser, and the Jupyter whose buttons are known here: Notebook 7 has others. */
-export const canBrowse = BROWSER !== null && /^6\./.test(await output("jupyter-notebook", ["--version"]));
+export const canBrowse = hasBrowser && /^6\./.test(await output("jupyter-notebook", ["--version"]));
 
-/** How long the page may take to do what should come at once, and a notebook to run; in ms, for a slow and busy machine. */
-const SOON = 60_000;
+/** How long a notebook may run, in ms, on a slow and busy machine. */
 export const LONG = 15 * 60_000;
-
-/** Headless Chromium. What it would do in the background, and what it would ask of a graphics card, is not for a test. */
-export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: BROWSER!, args: ["--disable-gpu", "--disable-quic", "--disable-sync"] });
 
 /** Opens a notebook of Jupyter's list by a click. */
 export type Open = (name: string) => Promise<OpenNotebook>;

@@ -4,6 +4,7 @@ import { COMPILING, Pace } from "../../lib/notebook/pace.ts";
 import { compose, withStatus } from "../../lib/figures/theme.ts";
 import { firstGrok } from "../../lib/studies/lessons/mod.ts";
 import type { Run } from "../../lib/train/train.ts";
+import { onClock } from "../clock.ts";
 
 type Seen = Pick<Run, "spec" | "status" | "step">;
 const runs = (...all: [status: Seen["status"], step: number][]): Seen[] =>
@@ -11,18 +12,14 @@ const runs = (...all: [status: Seen["status"], step: number][]): Seen[] =>
 
 /** A pace that has seen runs come from step 0 to these steps, at 10 steps per second. */
 function paced(options: Partial<ConstructorParameters<typeof Pace>[0]>, ...looks: readonly Seen[][]): Pace {
-  const pace = new Pace({ mayEndEarly: false, goesOn: false, ...options }), now = performance.now;
-  let clock = 0;
-  performance.now = () => clock;
-  try {
+  const pace = new Pace({ mayEndEarly: false, goesOn: false, ...options });
+  return onClock((clock) => {
     for (const look of looks) {
-      clock = 100 * Math.max(...look.map(({ step }) => step));
+      clock.now = 100 * Math.max(...look.map(({ step }) => step));
       pace.look(look);
     }
     return pace;
-  } finally {
-    performance.now = now;
-  }
+  });
 }
 
 Deno.test("before the first step it compiles; then it says step, rate and the time left, at most where runs may end early", () => {

@@ -21,6 +21,7 @@ function kept(name: string) {
 /** Of what is kept, what is seen: pictures of some size, and texts and tables. */
 async function seen({ page }: OpenNotebook) {
   await page.waitForFunction("Jupyter.notebook._fully_loaded");
+  await page.waitForFunction("[...document.images].every((image) => image.complete)");
   const areas = (selector: string) =>
     page.locator(selector).evaluateAll((found) =>
       found.filter((each) => {

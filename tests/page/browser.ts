@@ -1,17 +1,8 @@
 /** The page in headless Chromium, from a server of its own. */
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { answering, ISOLATING } from "../../lib/cli/page.ts";
-import { browser } from "../../lib/cli/setup.ts";
 import { buildPage, type Files } from "../../lib/page/build.ts";
-
-const BROWSER = await browser();
-
-/** Whether there is a browser. */
-export const canBrowse = BROWSER !== null;
-
-/** Headless Chromium; `args`: flags of its own. */
-export const launch = (args: readonly string[] = ["--disable-gpu"]): Promise<Browser> =>
-  chromium.launch({ executablePath: BROWSER!, args: ["--no-sandbox", "--disable-quic", "--disable-sync", ...args] });
+import { SOON } from "../chromium.ts";
 
 let built: Promise<Files> | null = null;
 /** The page's files, built once. */
@@ -29,8 +20,7 @@ export function serve(all: Files, headers: Readonly<Record<string, string>>) {
   };
 }
 
-/** How long what should come at once may take on a slow and busy machine, in ms, and training. */
-const SOON = 60_000;
+/** How long training may take on a slow and busy machine, in ms. */
 export const LONG = 300_000;
 
 /** The page, open in a window of its own; what went wrong in it, and which hosts it asked. */

@@ -9,7 +9,8 @@ import { decode } from "fast-png";
 import UPNG from "upng-js";
 import { ROOT } from "../../lib/cli/process.ts";
 import { writeWhole } from "../../lib/run/files.ts";
-import { files, ISOLATED, launch, LONG, open, serve } from "./browser.ts";
+import { launch } from "../chromium.ts";
+import { files, ISOLATED, LONG, open, serve } from "./browser.ts";
 
 /** The page has few colours: so many keep the picture small. */
 const COLOURS = 64;

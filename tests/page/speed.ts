@@ -5,7 +5,8 @@
  *     deno run -A tests/page/speed.ts [SECONDS]
  */
 /// <reference lib="dom" />
-import { files, ISOLATED, launch, open, serve } from "./browser.ts";
+import { launch } from "../chromium.ts";
+import { files, ISOLATED, open, serve } from "./browser.ts";
 
 /** What the page's window saw: frames of so many milliseconds each. */
 interface Seen {

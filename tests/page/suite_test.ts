@@ -1,6 +1,6 @@
 /** A few of the engines' suites in Chromium, on its own WebGPU; all of them: `deno run -A tests/page/suite/run.ts`. */
 import { assertEquals } from "@std/assert";
-import { canBrowse } from "./browser.ts";
+import { canBrowse } from "../chromium.ts";
 import { inChromium } from "./suite/run.ts";
 
 Deno.test({

@@ -99,12 +99,16 @@ const GROWTH = 32 * 2 ** 20;
 
 test("a hundred updates and their evaluations leave the process as large as it was", async () => {
   for (const input of [{}, { model: { mask: "none", tokens: "a b", pooling: "mean" }, data: { batch: "full" } }] satisfies RunInput[]) {
-    const trainer = await engine.open([run(5, { ...input, schedule: { steps: 300 } })], { attention: {} });
+    const trainer = await engine.open([run(5, { ...input, schedule: { steps: 400 } })], { attention: {} });
     await advance(trainer, 20);
-    const before = Deno.memoryUsage().rss;
-    await advance(trainer, 100);
-    const grown = Deno.memoryUsage().rss - before;
-    assert(grown < GROWTH, `${(grown / 2 ** 20).toFixed(1)} MiB`);
+    // Whoever keeps memory does so every time; what the collector or the allocator happen to hold doesn't come twice.
+    let least = Infinity;
+    for (let round = 0; round < 3 && least >= GROWTH; round++) {
+      const before = Deno.memoryUsage().rss;
+      await advance(trainer, 100);
+      least = Math.min(least, Deno.memoryUsage().rss - before);
+    }
+    assert(least < GROWTH, `${(least / 2 ** 20).toFixed(1)} MiB`);
     trainer.dispose();
   }
 });

@@ -6,7 +6,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { bundle, type Files } from "../../../lib/page/build.ts";
-import { files, ISOLATED, launch, serve } from "../browser.ts";
+import { launch, SOON } from "../../chromium.ts";
+import { files, ISOLATED, serve } from "../browser.ts";
 import type { Result } from "./begin.ts";
 
 /** An adapter that is a program: without these, Chromium offers none where there is no card. */
@@ -44,6 +45,7 @@ export async function inChromium(pattern: string, told: (result: Result) => void
   await using server = serve(await suiteFiles(), ISOLATED);
   await using chrome = await launch(SOFTWARE);
   const page = await chrome.newPage(), results: Result[] = [];
+  page.setDefaultTimeout(SOON);
   page.on("pageerror", ({ message }) => results.push({ name: "the page", seconds: 0, error: message }));
   const crashed = new Promise<never>((_, reject) =>
     page.on("crash", () => reject(new Error("Cannot run the suites: the page must live, it crashed")))
