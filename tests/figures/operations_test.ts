@@ -2,7 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { accuracyPlane, planeFinding } from "../../lib/figures/accuracy_plane.ts";
 import { operationCurves, operationFinding } from "../../lib/figures/operation_curves.ts";
-import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
+import { type Figure, TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { runSpec } from "../../lib/run/spec.ts";
 import { shapes, texts } from "./figure_parts.ts";
 import type { Curve } from "../../lib/analysis/runs/run.ts";
@@ -82,7 +82,9 @@ Deno.test("the plane says which operations are never memorised", () => {
     planeFinding([GROUPS[1], none]),
     "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; no network of random memorises within 2,000 steps",
   );
-  assertEquals(accuracyPlane([none, ...GROUPS, GROUPS[0]], { title: "Mine" }).title, "Mine");
+  const five = [none, ...GROUPS, GROUPS[0]], rows = (figure: Figure) => texts(figure).filter((text) => text === "↑ validation").length;
+  assertEquals([five, [...five, none], GROUPS].map((groups) => rows(accuracyPlane(groups))), [1, 2, 1], "five fit into a row");
+  assertEquals(accuracyPlane(five, { title: "Mine" }).title, "Mine");
   assertThrows(() => accuracyPlane([]), Error, "Cannot draw accuracies: groups must be at least one");
   assertThrows(() => accuracyPlane([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");
 });
