@@ -162,7 +162,7 @@ export async function runGroup(files: readonly string[], show: (chunk: Uint8Arra
 
 /** Says the same whether or not a test printed a line like a summary: what a killed process printed last arrives only by chance. */
 const unfinished = (files: readonly string[], code: number): string =>
-  `${files.join(", ")} (couldn't be run to ${files.length === 1 ? "its" : "their"} end: exit code ${code})`;
+  `${files.length === 1 ? "" : "one of "}${files.join(", ")} (couldn't be run to its end: exit code ${code})`;
 
 /** What `deno test` printed of the files, its last part at least, and its exit code. */
 async function runFiles(files: readonly string[], show: (chunk: Uint8Array) => void): Promise<{ printed: string; code: number }> {

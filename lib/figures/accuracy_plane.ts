@@ -16,10 +16,10 @@ export interface PlaneOptions {
   readonly title?: string;
 }
 
-/** The most panels in a row; five, too, where they are all. */
+/** The most panels in a row; but five panels share one. */
 const ACROSS = 4;
-/** A panel that is no wider, in pixels, has room for two ticks. */
-const NARROW = 170;
+/** A square that is no wider, in pixels, has room for two ticks. */
+const NARROW = 120;
 /** Evaluations in the running median, so that a dip of one or two doesn't show in the path. */
 const SMOOTH = 5;
 
@@ -39,7 +39,7 @@ export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOp
     title: title ?? planeFinding(groups),
     subtitle: `${
       task ? `${task}. ` : ""
-    }One line per run, each point the median of ${SMOOTH} evaluations in a row. Circle: memorised; dot: grokked.`,
+    }One line per run, each point the median of ${SMOOTH} recorded evaluations in a row. Circle: memorised; dot: grokked.`,
     panels: range(Math.ceil(groups.length / across)).map((row) =>
       groups.slice(row * across, (row + 1) * across).map((group, column) => {
         const named = column === 0, i = row * across + column;
@@ -57,10 +57,11 @@ interface Place {
 }
 
 function square({ name, runs }: Group, { color, text }: typeof KINDS[number], { width, left, named }: Place): Panel {
-  const right = 10, top = 46, bottom = 44, ticks = width > 300 ? [0, 0.25, 0.5, 0.75, 1] : width > NARROW ? [0, 0.5, 1] : [0, 1];
+  const right = 10, top = 46, bottom = 44, side = width - left - right;
+  const ticks = side > 250 ? [0, 0.25, 0.5, 0.75, 1] : side > NARROW ? [0, 0.5, 1] : [0, 1];
   const at = (run: Curve, step: number | null) => step === null ? [] : run.metrics.filter((row) => row.step === step);
   const { classes } = about(runs), grokked = runs.filter(({ grokkingStep }) => grokkingStep !== null).length;
-  const side = width - left - right, lines = runs.flatMap((each, run) => way(each, 1 / side).map((place) => ({ run, ...place })));
+  const lines = runs.flatMap((each, run) => way(each, 1 / side).map((place) => ({ run, ...place })));
   const x = "trainAcc", y = "valAcc", head = { frameAnchor: "top-left", lineAnchor: "top", textAnchor: "start" } as const;
   return panel({
     ...{ width, height: width - left - right + top + bottom, marginLeft: left, marginRight: right, marginTop: top, marginBottom: bottom },
@@ -125,6 +126,6 @@ export function planeFinding(groups: readonly Group[]): string {
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
   const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(followUp)));
   if (some.length === 0) return `No network memorises ${list(none)} within ${within}`;
-  const rest = none.length > 0 ? `; no network of ${list(none)} memorises within ${within}` : "";
+  const rest = none.length > 0 ? `; of ${list(none)}, no network memorises within ${within}` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;
 }

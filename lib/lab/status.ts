@@ -10,7 +10,7 @@ import { standing, type SweptRun } from "./sweep.ts";
 /** `never`: did all its steps and didn't grok. `elsewhere`: another process trains it. */
 export type State = "grokked" | "never" | "diverged" | "running" | "elsewhere" | "waiting";
 
-/** Whether the end of a run is stored. */
+/** Whether the lab has it that a run ended. */
 export const isStored = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
 /** Whether there is nothing left to do of a run. It may have done its last step and not be stored yet. */
 export const isOver = (run: SweptRun) => isStored(run) || run.step >= run.spec.schedule.steps;

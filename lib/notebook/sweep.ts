@@ -27,8 +27,8 @@ import type { BoardRun } from "../analysis/runs/run.ts";
 
 const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 /** Environment variable: the database that notebooks use in place of the project's lab. Tests set it, so that they see records alone. */
-export const LAB_FILE = "GROKBOOK_LAB";
-const LAB = Deno.env.get(LAB_FILE) ?? join(DATA, "lab.db");
+export const LAB_FILE = "GROKBOOK_NOTEBOOK_LAB";
+const LAB = Deno.env.get(LAB_FILE) || join(DATA, "lab.db");
 /** The folder of records, each experiment in a folder of its name. */
 export const RECORDED = join(DATA, "recorded");
 

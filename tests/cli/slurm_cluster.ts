@@ -50,7 +50,7 @@ SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 KillWait=5
-# Jobs are warned before their time ends. On a busy machine they may take longer to make way than the few seconds between.
+# A job is warned some seconds before its time ends. That these are enough on a busy machine isn't for these tests to say.
 OverTimeLimit=2
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 SlurmdParameters=config_overrides

@@ -73,9 +73,12 @@ Deno.test({
     // It plays for a second and a half, which a busy machine may not see in time: so the page itself keeps what its button was called.
     const button = page.getByRole("button", { name: "Play" }).nth(1);
     const called = await button.evaluateHandle((element) => {
-      const called: (string | null)[] = [];
-      new MutationObserver(() => called.push(element.getAttribute("aria-label"))).observe(element, { attributes: true });
-      return called;
+      const names: (string | null)[] = [];
+      const { MutationObserver } = globalThis as unknown as {
+        MutationObserver: new (look: () => void) => { observe(element: unknown, options: object): void };
+      };
+      new MutationObserver(() => names.push(element.getAttribute("aria-label"))).observe(element, { attributes: true });
+      return names;
     });
     await button.focus();
     await page.keyboard.press("Enter");

@@ -80,10 +80,13 @@ Deno.test("the plane says which operations are never memorised", () => {
   assertEquals(planeFinding([none]), "No network memorises random within 2,000 steps");
   assertEquals(
     planeFinding([GROUPS[1], none]),
-    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; no network of random memorises within 2,000 steps",
+    "When networks have memorised, validation accuracy is 50 % for x\u00a0+\u00a0y; of random, no network memorises within 2,000 steps",
   );
   const five = [none, ...GROUPS, GROUPS[0]], rows = (figure: Figure) => texts(figure).filter((text) => text === "↑ validation").length;
   assertEquals([five, [...five, none], GROUPS].map((groups) => rows(accuracyPlane(groups))), [1, 2, 1], "five fit into a row");
+  const halves = (groups: typeof five) => texts(accuracyPlane(groups)).filter((text) => text === "50 %").length;
+  // Upwards none of five; with four, along each of them, and upwards.
+  assertEquals([halves(five), halves(five.slice(1))], [0, 5]);
   assertEquals(accuracyPlane(five, { title: "Mine" }).title, "Mine");
   assertThrows(() => accuracyPlane([]), Error, "Cannot draw accuracies: groups must be at least one");
   assertThrows(() => accuracyPlane([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");

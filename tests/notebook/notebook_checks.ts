@@ -62,7 +62,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /from which half of the networks grok is lowest, below\s0\.792, at weight\sdecay\s1, and highest, 1\.36, at\s3; at 10 none does/,
     />decay 10</,
     /Networks grok at each weight decay 0\.5, 1 and 3, soonest with 3, around step 510; weight decay 0\.1 and 10 watched for 3,410 to 4,910/,
-    /2 % for\sdecay\s0\.5, 4 % for\sdecay\s1 and 11 % for\sdecay\s3; no network of\sdecay\s10\smemorises within 5,000 steps/,
+    /2 % for\sdecay\s0\.5, 4 % for\sdecay\s1 and 11 % for\sdecay\s3; of\sdecay\s10, no network memorises within 5,000 steps/,
     /later with 10 than with 3\. With 10 it takes more than 9\.3 times as long/,
     /later with 0\.5 than with 1\. With 0\.5 it takes 1\.95 times as long \(95 % interval 1\.73 to 2\.5\)/,
     /later with 1 than with 3\. With 1 it takes 2\.8 times as long \(95 % interval 2\.3 to 3\.3\)/,

@@ -31,7 +31,7 @@ Deno.test("the published accuracies are those of experiment 1: they memorise and
   for (const { metrics, memorisationStep, grokkingStep, step } of runs) {
     assertEquals([memorised(metrics), step], [memorisationStep, (grokkingStep ?? 4500) + 500]);
     assert(grokkingStep === null || passes(metrics.find((row) => row.step === grokkingStep)!, RULES.sustained));
-    assert(metrics.every(({ step }, i) => i === 0 || step > metrics[i - 1].step));
+    assert(metrics.every((row, i) => i === 0 || row.step > metrics[i - 1].step));
   }
 });
 

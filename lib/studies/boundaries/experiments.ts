@@ -84,9 +84,9 @@ export const BOUNDARIES: readonly Experiment[] = [
 ];
 
 /**
- * The first experiment up to its jumps, for a machine without a GPU: seed 42 at each weight decay, bit for bit the same runs, but each ends
- * once it has grokked, and after at most 3500 of the 50,000 epochs (1000 at weight decay 10, where no published network even memorised). It
- * says nothing about later epochs.
+ * The first experiment up to its jumps, for a machine without a GPU: seed 42 at each weight decay, on one engine bit for bit the same runs,
+ * but each ends once it has grokked, and after at most 3500 of the 50,000 epochs (1000 at weight decay 10, where no published network even
+ * memorised). It says nothing about later epochs.
  */
 export const EXP1_JUMP: Experiment = {
   ...boundaries(

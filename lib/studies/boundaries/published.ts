@@ -46,15 +46,17 @@ export async function publishedBoundaries(...experiments: readonly string[]): Pr
 }
 
 /**
- * The published runs of experiment 1 with their accuracies, up to 500 epochs after grokking, at weight decay 10 up to 5,000: as long as those
- * here are watched. As in the records here, of each run at most 150 evaluations (`THINNING`); all metrics but the accuracies are NaN.
- * @throws Error where a table can't be read.
+ * The published runs of experiment 1 with their accuracies, up to 500 epochs after grokking, at weight decay 10 up to 5,000: as long as
+ * those here are watched. Of the published evaluations, every ten epochs, the table has those that `thinned` of lib/lab/record would keep:
+ * at most 150 of each run. All metrics but the accuracies are NaN. @throws Error where a table can't be read, and where it lacks a run.
  */
 export async function publishedAccuracies(): Promise<(PublishedRun & Curve)[]> {
   const key = (decay: number, seed: number) => `${decay} ${seed}`, none = Object.fromEntries(METRIC_NAMES.map((name) => [name, NaN]));
   const rows = Map.groupBy(csvParse(await Deno.readTextFile(ACCURACIES)), (row) => key(Number(row.weight_decay), Number(row.seed)));
   return (await publishedBoundaries("exp1_weight_decay")).map((run) => {
-    const metrics = rows.get(key(run.spec.optim.weightDecay, run.spec.seed))!.map((row) =>
+    const { optim: { weightDecay }, seed } = run.spec, known = rows.get(key(weightDecay, seed));
+    if (!known) throw new Error(`Cannot read ${ACCURACIES}: it must have weight decay ${weightDecay} with seed ${seed}, there is none`);
+    const metrics = known.map((row) =>
       ({ ...none, step: Number(row.step), trainAcc: Number(row.train_acc), valAcc: Number(row.val_acc) }) as Metrics
     );
     return { ...run, step: metrics.at(-1)!.step, known: metrics.at(-1)!.step - LOOKAHEAD, metrics };
