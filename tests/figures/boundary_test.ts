@@ -8,7 +8,7 @@ import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../../lib/figures/boundary/cell_survival.ts";
 import { criticalFigure } from "../../lib/figures/boundary/critical.ts";
 import { delayFigure } from "../../lib/figures/boundary/delay.ts";
-import { moduliFigure } from "../../lib/figures/boundary/moduli.ts";
+import { moduliColors, moduliFigure } from "../../lib/figures/boundary/moduli.ts";
 import { scaleOfSteps, stepAxis } from "../../lib/figures/scale.ts";
 import { shadesOf } from "../../lib/figures/shades.ts";
 import { stretches, surfaceFinding } from "../../lib/figures/boundary/surface.ts";
@@ -299,6 +299,7 @@ Deno.test("moduli: steps against width and width over modulus, and times the mod
     title(figure),
     /^At equal d_model \/ p, networks grok sooner modulo 47 than modulo 23, in 0\.\d+ times the steps; times p, the two aren't told apart$/,
   );
+  assertEquals([2, 6, 20].map((n) => new Set(moduliColors(n)).size), [2, 6, 20], "no two moduli in one colour");
   assertThrows(
     () => moduliFigure(all.filter(({ spec }) => spec.data.prime === 23)),
     Error,

@@ -18,6 +18,11 @@ export interface ModuliOptions {
 
 /** From the smallest modulus to the largest; they differ in lightness too. */
 const COLORS = ["#f0a202", "#d55e00", "#b0388c", "#5b3f9e", "#10316b"];
+/** So many colours along these, mixed where there are more. */
+export function moduliColors(n: number): string[] {
+  const { apply } = Plot.scale({ color: { type: "linear", domain: COLORS.map((_, i) => i / (COLORS.length - 1)), range: COLORS } })!;
+  return Array.from({ length: n }, (_, i) => apply(n > 1 ? i / (n - 1) : 0));
+}
 /** Medians of fewer seeds aren't drawn. */
 const FEW = 3;
 const TOP = 46, LOW = 268, HIGH = 330;
@@ -36,7 +41,7 @@ interface Drawn extends ModulusPlace {
 export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title }: ModuliOptions = {}): Figure {
   const places = moduliPlaces(runs), primes = [...new Set(places.map(({ prime }) => prime))];
   if (primes.length < 2) throw new Error(`Cannot draw moduli: there must be at least two, current value is ${primes.length}`);
-  const color = (prime: number) => COLORS[Math.round(primes.indexOf(prime) / (primes.length - 1) * (COLORS.length - 1))];
+  const colors = moduliColors(primes.length), color = (prime: number) => colors[primes.indexOf(prime)];
   const drawn = places.map((place): Drawn => ({ ...place, color: color(place.prime), outcomes: place.runs.map(outcome) }));
   const width = ({ dModel }: ModulusPlace) => dModel, ratio = ({ dModel, prime }: ModulusPlace) => dModel / prime;
   const key = primes.map((prime) => ({ name: `p = ${prime}`, color: color(prime) }));
