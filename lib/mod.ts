@@ -59,7 +59,7 @@ export { type Cell, frame, grokkingFrame } from "./notebook/frames.ts";
 export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
 
 // Comparing runs.
-export { type BoardRun, hasEnded } from "./analysis/runs/run.ts";
+export { type BoardRun, type Curve, hasEnded } from "./analysis/runs/run.ts";
 export { groupsBy, oneAtATime } from "./analysis/runs/groups.ts";
 export { slingshots } from "./analysis/runs/slingshots.ts";
 export { medianStep, timesTo } from "./analysis/runs/times.ts";
