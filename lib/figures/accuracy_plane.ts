@@ -16,8 +16,8 @@ export interface PlaneOptions {
   readonly title?: string;
 }
 
-/** The most panels in a row; but five panels share one. */
-const ACROSS = 4;
+/** The most panels in a row. Where there are more, rows are as equally long as can be. */
+const ACROSS = 5;
 /** A square that is no wider, in pixels, has room for two ticks. */
 const NARROW = 120;
 /** Evaluations in the running median, so that a dip of one or two doesn't show in the path. */
@@ -32,7 +32,7 @@ export function accuracyPlane(groups: readonly Group[], { task, title }: PlaneOp
   for (const { name, runs } of groups) {
     if (runs.length === 0) throw new Error(`Cannot draw accuracies: runs of ${name} must be at least one, current value is 0`);
   }
-  const across = groups.length === 5 ? 5 : Math.min(ACROSS, groups.length),
+  const across = Math.ceil(groups.length / Math.ceil(groups.length / ACROSS)),
     left = 54,
     width = groups.length === 1 ? 420 : (WIDTH - left + 16) / across;
   return compose({

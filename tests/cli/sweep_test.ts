@@ -48,7 +48,7 @@ async function killLater(
   return { code: (await child.status).code, stderr };
 }
 
-/** Trains so long that several kills find it at work, on a fast machine too. */
+/** Trains so long that many kills find it at work, on a fast machine too. */
 const LONGER = { name: "night", ...GRID, grid: { ...GRID.grid, schedule: { steps: 3000, evalEvery: 50 } } };
 
 Deno.test("killed at twelve random moments and started again each time, a sweep ends as one that nothing happened to, bit for bit", () =>
@@ -67,7 +67,7 @@ Deno.test("killed at twelve random moments and started again each time, a sweep 
     }
     const { code, stderr } = ended(await command(...into(db)).output());
     assertEquals(code, 0, stderr);
-    assert(killed >= 4, `killed ${killed} times`);
+    assert(killed >= 8, `killed ${killed} times`);
     assertEquals(content(db), await uninterrupted(LONGER));
     using lab = Lab.open(db);
     assertEquals(lab.query("SELECT count(*) AS open FROM sessions WHERE ended_at IS NULL"), [{ open: 0 }]);
@@ -238,14 +238,16 @@ Deno.test("the time given is kept, and the same command goes on; Ctrl-C stops cl
     const db = path("time.db"),
       long = { name: "night", ...GRID, margin: null, grid: { ...GRID.grid, schedule: { steps: 1_000_000, evalEvery: 10 } } };
     prepare(db, long);
-    const began = performance.now(),
-      budgeted = async (budget: string) => {
-        const { code, stdout, stderr } = ended(await command(...into(db, "--budget", budget)).output());
-        assertEquals(code, 0, stderr);
-        assertStringIncludes(stdout, "The same command goes on.");
-      };
+    const budgeted = async (budget: string) => {
+      const { code, stdout, stderr } = ended(await command(...into(db, "--budget", budget)).output());
+      assertEquals(code, 0, stderr);
+      assertStringIncludes(stdout, "The same command goes on.");
+    };
     await budgeted("6s");
-    assert(performance.now() - began < 50_000, "six seconds and what starting and storing take on a busy machine, not a minute");
+    // Beginning at the lab: how long a program takes to start is not the sweep's.
+    using lab = Lab.open(db, { readOnly: true });
+    const [{ took }] = lab.query<{ took: number }>("SELECT 86400 * (julianday(ended_at) - julianday(started_at)) AS took FROM sessions");
+    assert(took < 9, `the sweep ended late, after ${took} s`);
     const step = () => {
       using lab = Lab.open(db, { readOnly: true });
       assertEquals(lab.query("SELECT count(*) AS n FROM runs WHERE session IS NOT NULL"), [{ n: 0 }]);
