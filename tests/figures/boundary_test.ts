@@ -299,7 +299,13 @@ Deno.test("moduli: steps against width and width over modulus, and times the mod
     title(figure),
     /^At equal d_model \/ p, networks grok sooner modulo 47 than modulo 23, in 0\.\d+ times the steps; times p, the two aren't told apart$/,
   );
-  assertEquals([2, 6, 20].map((n) => new Set(moduliColors(n)).size), [2, 6, 20], "no two moduli in one colour");
+  assertEquals([2, 6, 20].map((n) => new Set(moduliColors(range(n)).values()).size), [2, 6, 20], "no two moduli in one colour");
+  const colors = moduliColors([23, 31, 47, 97]);
+  assertEquals(
+    new Set(shapes(moduliFigure(all, { among: [97, 31] }), "median").map((line) => line.getAttribute("stroke"))),
+    new Set([colors.get(23), colors.get(47)]),
+    "a modulus has one colour in all figures of these moduli",
+  );
   assertThrows(
     () => moduliFigure(all.filter(({ spec }) => spec.data.prime === 23)),
     Error,

@@ -36,7 +36,7 @@ Deno.test("a run in training counts as far as its evaluations go; its session's 
     await own.claim(id, 200, () => true);
     own.record(id, metrics(50));
     own.flush(true);
-    lab.run("UPDATE sessions SET started_at = ?, seen_at = ?", "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:10.000Z");
+    lab.run("UPDATE sessions SET started_at = ?, seen_at = ?", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:10.000Z");
     const { states, updates, work, workers: [worker] } = labStatus(lab, experiment);
     assertEquals([states.running, states.waiting, updates], [1, 5, { done: 50, of: 1200 }]);
     assertEquals(work.done, 50 * updateCost(spec));

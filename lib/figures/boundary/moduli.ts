@@ -14,14 +14,17 @@ export interface ModuliOptions {
   readonly task?: string;
   /** Replaces the finding as the title. */
   readonly title?: string;
+  /** The moduli that share the colours, those of other figures beside this one as well. Default: the runs' own. */
+  readonly among?: readonly number[];
 }
 
 /** From the smallest modulus to the largest; they differ in lightness too. */
 const COLORS = ["#f0a202", "#d55e00", "#b0388c", "#5b3f9e", "#10316b"];
-/** So many colours along these, mixed where there are more. */
-export function moduliColors(n: number): string[] {
+/** A colour for each modulus: evenly along these by rank, mixed where there are more. */
+export function moduliColors(moduli: readonly number[]): Map<number, string> {
   const { apply } = Plot.scale({ color: { type: "linear", domain: COLORS.map((_, i) => i / (COLORS.length - 1)), range: COLORS } })!;
-  return Array.from({ length: n }, (_, i) => apply(n > 1 ? i / (n - 1) : 0));
+  const ranked = [...new Set(moduli)].sort((a, b) => a - b);
+  return new Map(ranked.map((prime, i) => [prime, apply(ranked.length > 1 ? i / (ranked.length - 1) : 0)]));
 }
 /** Medians of fewer seeds aren't drawn. */
 const FEW = 3;
@@ -38,10 +41,10 @@ interface Drawn extends ModulusPlace {
  * seeds, lines connect medians, open triangles mark the last step watched of runs that haven't grokked.
  * @throws Error where there are fewer than two moduli.
  */
-export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title }: ModuliOptions = {}): Figure {
+export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title, among = [] }: ModuliOptions = {}): Figure {
   const places = moduliPlaces(runs), primes = [...new Set(places.map(({ prime }) => prime))];
   if (primes.length < 2) throw new Error(`Cannot draw moduli: there must be at least two, current value is ${primes.length}`);
-  const colors = moduliColors(primes.length), color = (prime: number) => colors[primes.indexOf(prime)];
+  const colors = moduliColors([...primes, ...among]), color = (prime: number) => colors.get(prime)!;
   const drawn = places.map((place): Drawn => ({ ...place, color: color(place.prime), outcomes: place.runs.map(outcome) }));
   const width = ({ dModel }: ModulusPlace) => dModel, ratio = ({ dModel, prime }: ModulusPlace) => dModel / prime;
   const key = primes.map((prime) => ({ name: `p = ${prime}`, color: color(prime) }));
