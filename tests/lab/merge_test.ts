@@ -98,8 +98,7 @@ Deno.test("the parts of a sweep, merged, are the sweep", () =>
     };
     assertEquals(described("merged.db"), described("whole.db"));
     // Who trained what: a session a shard, on one kind of machine.
-    const sql =
-      `SELECT count(DISTINCT session) AS sessions, count(DISTINCT engine || adapter || processor) AS machines, count(*) AS work,
+    const sql = `SELECT count(DISTINCT session) AS sessions, count(DISTINCT engine || adapter || processor) AS machines, count(*) AS work,
         min(to_step) AS least
       FROM work JOIN sessions s ON s.id = session JOIN environments e ON e.id = environment WHERE ended_at IS NOT NULL`;
     assertEquals(ask(path("merged.db"), sql), [{ sessions: 3, machines: 1, work: 6, least: 200 }]);
