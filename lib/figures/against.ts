@@ -1,6 +1,6 @@
 /** Grokking steps against a numeric setting: the range of values at which networks grok, and where they stop doing so. */
 import * as Plot from "@observablehq/plot";
-import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
+import { soonest, soonestWord, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { about } from "./runs.ts";
 import { shareWord } from "./settings.ts";
@@ -242,7 +242,7 @@ function between([low, high]: readonly [number, number], share: number, type: "l
 }
 
 /**
- * The finding: the values at which networks grok, and where they grok soonest. A value without any grokked network counts as one that
+ * The finding: the values at which networks grok, and that of the earliest median. A value without any grokked network counts as one that
  * doesn't grok only if all its runs were watched as long as any other, and to `until`; else the finding says how long they were watched.
  */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string, until = 0): string {
@@ -252,8 +252,8 @@ function finding(places: readonly Place[], label: string, sayValue: (value: numb
   const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)),
     known = places.filter((place) => !short.includes(place));
   const say = (some: readonly Place[]) => list(some.map(({ value }) => sayValue(value)));
-  const brief = short.flatMap((place) => place.runs), of = watchedFor(brief)[0] < longest ? ` of ${count(longest)} steps` : " steps so far";
-  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief).replace(/ steps$/, "")}${of}`;
+  const brief = short.flatMap((place) => place.runs), than = watchedFor(brief)[0] < longest ? "only" : "so far";
+  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief)} ${than}`;
   const first = known.findIndex(groks), last = known.findLastIndex(groks);
   if (first < 0) {
     return short.length === 0
@@ -280,9 +280,9 @@ function finding(places: readonly Place[], label: string, sayValue: (value: numb
       : `Networks grok ${where}, nowhere more than ${most}${open}`;
   }
   const [i] = best.at.map((k) => known.indexOf(places[k])), alone = best.at.length === 1;
-  const there = alone && ((below && i === first) || (above && i === last));
-  const when = there
-    ? (first === last && below && above ? "" : "and soonest there, ")
-    : `soonest with ${say(best.at.map((k) => places[k]))}, `;
-  return `Networks grok ${where}, ${when}around step ${count(best.step)}${open}`;
+  const there = alone && ((below && i === first) || (above && i === last)) ? "there" : `with ${say(best.at.map((k) => places[k]))}`;
+  const when = first === last && below && above
+    ? `around step ${count(best.step)}`
+    : `${soonestWord(places.map(({ runs }) => runs))} ${there}: step ${count(best.step)}`;
+  return `Networks grok ${where}, ${when}${open}`;
 }

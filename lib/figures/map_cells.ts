@@ -129,12 +129,10 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   if (none === n) return `No network groks at ${n === 1 ? "this setting" : `any of ${settings(n)}`}${rest}`;
   const least = Math.min(...done.map(({ median }) => median ?? Infinity)), best = done.filter(({ median }) => median === least);
   // Unfinished cells may turn out sooner.
-  const of = rest === "" ? "" : " of these";
+  const of = rest === "" ? "" : " so far", word = done.every(({ runs }) => runs === 1) ? "earliest" : "earliest median";
   const soonest = best.length > 0 && best.length <= 3 && n > 1
-    ? `, soonest${of} with ${list(best.map(place))}, around\u00a0step\u00a0${count(least)}`
+    ? `, ${word}${of} with ${list(best.map(place))}: step\u00a0${count(least)}`
     : "";
-  const where = all === n
-    ? `Every network groks at ${n === 1 ? "this setting" : `all ${settings(n)}`}`
-    : `Every network groks at ${count(all)} of ${settings(n)}${none === 0 ? "" : `, none at ${count(none)}`}`;
-  return `${where}${soonest}${rest}`;
+  const where = `Every network groks at ${all < n ? `${count(all)} of ${settings(n)}` : n === 1 ? "this setting" : `all ${settings(n)}`}`;
+  return `${where}${soonest}${none === 0 ? "" : `; none at ${count(none)}`}${rest}`;
 }

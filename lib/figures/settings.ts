@@ -1,4 +1,4 @@
-import { soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
+import { soonest, soonestWord, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { Setting } from "../analysis/runs/settings.ts";
 import { isOpen, type Outcome, type State } from "../analysis/runs/run.ts";
 import { grokkingQuantile, medianStep } from "../analysis/runs/times.ts";
@@ -49,14 +49,16 @@ function boardFinding(settings: readonly Setting[]): string {
   if (grokked === 0) {
     return `${n === 1 ? "The network does not grok" : `None of ${count(n)} networks groks`} within ${watchedWord(runs)}${rest}`;
   }
-  const at = runs.length === settings.length ? "at" : "around", steps = (step: number) => `${at}\u00a0step\u00a0${count(step)}`;
   const groks = `${networks} grok${n === 1 || (grokked === 1 && n > 1) ? "s" : ""}`, best = soonest(settings.map(({ runs }) => runs));
   const ranked = settings.map(({ name, runs }) => ({ name, runs, median: medianStep(runs.map((run) => run.grokked)) }));
   if (ranked.every(({ median }) => median === null)) {
     return `${groks}; at no setting more than half of them, within ${watchedWord(runs)}${rest}`;
   }
-  if (ranked.length === 1) return `${groks}, ${steps(ranked[0].median!)}${rest}`;
-  const first = best ? `, soonest with ${list(best.at.map((i) => ranked[i].name))}, ${steps(best.step)}` : "";
+  if (ranked.length === 1) return `${groks}, ${n === 1 ? "at" : "around"}\u00a0step\u00a0${count(ranked[0].median!)}${rest}`;
+  const at = (step: number) => `step\u00a0${count(step)}`;
+  const first = best
+    ? `, ${soonestWord(settings.map(({ runs }) => runs))} with ${list(best.at.map((i) => ranked[i].name))}: ${at(best.step)}`
+    : "";
   const none = ranked.filter(({ runs }) => runs.every((run) => run.grokked === null)), longest = watchedFor(runs)[1];
   // Where such runs were watched for less than others, the sentence says for how long.
   const within = none.length > 0 && watchedFor(none.flatMap(({ runs }) => runs))[0] < longest
@@ -69,7 +71,7 @@ function boardFinding(settings: readonly Setting[]): string {
     : none.length > 1
     ? `; at ${count(none.length)} of ${count(ranked.length)} settings none does${within}`
     : best && latest < Infinity && latest > best.step && worst.length <= 60
-    ? `, last with ${worst}, ${steps(latest)}`
+    ? `, latest with ${worst}: ${at(latest)}`
     : "";
   return `${groks}${first}${last}${rest}`;
 }

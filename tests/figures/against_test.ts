@@ -44,7 +44,7 @@ const texts = ({ svg }: Figure) =>
 Deno.test("steps against a knob: a dot a seed that grokked, a triangle for each that did not, grey where none did", () => {
   const figure = grokkingAgainst(runs, { field: "data.trainFraction" });
   assertEquals(["grokked", "not grokked", "none grokked", "median"].map((mark) => marks(figure, mark)), [5, 7, 2, 2]);
-  assertEquals(figure.title, "Networks grok from train fraction 0.4 on, soonest with 0.5, around step 500");
+  assertEquals(figure.title, "Networks grok from train fraction 0.4 on, earliest median with 0.5: step 500");
   const said = texts(figure);
   for (const word of ["0 of 3", "2 of 3", "3 of 3", "0.2", "0.3", "0.4", "0.5", "Train fraction →", "memorised"]) {
     assert(said.includes(word), word);
@@ -64,7 +64,7 @@ Deno.test("a value that was watched for less than such networks are known to tak
   // What such networks are known to take is what the title compares with.
   const titled = (until: number) => grokkingAgainst(runs, { field: "data.trainFraction", until }).title;
   assertMatch(titled(STEPS), /^Networks grok from train fraction 0\.4 on/);
-  assertMatch(titled(9000), /; train fraction 0\.2 and 0\.3 watched for 3,000 of 9,000 steps$/);
+  assertMatch(titled(9000), /; train fraction 0\.2 and 0\.3 watched for 3,000 steps only$/);
   // Labels say up to where it is known that none grokked.
   const sustained = grokkingAgainst(runs.map((run) => ({ ...run, known: STEPS - 900 })), { field: "data.trainFraction" });
   assert(texts(sustained).includes("by 2,100"));
@@ -103,9 +103,9 @@ Deno.test("the finding says from where, up to where, and how soon", () => {
       { field: "optim.weightDecay" },
     ).title;
   assertEquals(title({ 1: null, 2: 400, 3: null }), "Networks grok with weight decay 2 only, around step 400");
-  assertEquals(title({ 1: 300, 2: 400, 3: null }), "Networks grok up to weight decay 2, soonest with 1, around step 300");
-  assertEquals(title({ 1: 300, 2: 200, 3: null }), "Networks grok up to weight decay 2, and soonest there, around step 200");
-  assertEquals(title({ 1: 300, 2: 200 }), "Networks grok at every weight decay, soonest with 2, around step 200");
+  assertEquals(title({ 1: 300, 2: 400, 3: null }), "Networks grok up to weight decay 2, earliest with 1: step 300");
+  assertEquals(title({ 1: 300, 2: 200, 3: null }), "Networks grok up to weight decay 2, earliest there: step 200");
+  assertEquals(title({ 1: 300, 2: 200 }), "Networks grok at every weight decay, earliest with 2: step 200");
 });
 
 Deno.test("the finding takes no run that was stopped early for one that doesn't grok, and ties for no first", () => {
@@ -123,28 +123,28 @@ Deno.test("the finding takes no run that was stopped early for one that doesn't 
   // The largest was stopped at 1,180 of 3,000: nothing says that networks grok up to the one below.
   assertEquals(
     title({ 1: [900, STEPS], 2: [600, STEPS], 3: [null, 1180] }),
-    "Networks grok at each weight decay 1 and 2, soonest with 2, around step 600; weight decay 3 watched for 1,180 of 3,000 steps",
+    "Networks grok at each weight decay 1 and 2, earliest with 2: step 600; weight decay 3 watched for 1,180 steps only",
   );
   // Nor where it has ended, having fewer steps to do than the others.
   assertEquals(
     title({ 1: [900, STEPS], 2: [600, STEPS], 3: [null, 1180, "finished"] }),
-    "Networks grok at each weight decay 1 and 2, soonest with 2, around step 600; weight decay 3 watched for 1,180 of 3,000 steps",
+    "Networks grok at each weight decay 1 and 2, earliest with 2: step 600; weight decay 3 watched for 1,180 steps only",
   );
   // Stopped before the others' median, it may be the soonest.
   assertEquals(
     title({ 1: [900, STEPS], 2: [null, STEPS], 3: [null, 500] }),
-    "Networks grok up to weight decay 1; weight decay 3 watched for 500 of 3,000 steps",
+    "Networks grok up to weight decay 1; weight decay 3 watched for 500 steps only",
   );
   assertEquals(
     title({ 1: [600, STEPS], 2: [600, STEPS], 3: [900, STEPS] }),
-    "Networks grok at every weight decay, soonest with 1 and 2, around step 600",
+    "Networks grok at every weight decay, earliest with 1 and 2: step 600",
   );
   // The others ended as soon as they had grokked: still, one that was stopped may yet.
   assertEquals(
     title({ 1: [900, 900], 2: [null, 1180] }),
-    "Networks grok at weight decay 1, soonest with 1, around step 900; weight decay 2 watched for 1,180 steps so far",
+    "Networks grok at weight decay 1, earliest with 1: step 900; weight decay 2 watched for 1,180 steps so far",
   );
-  assertEquals(title({ 1: [null, STEPS], 2: [null, 400] }), "No network has grokked yet; weight decay 2 watched for 400 of 3,000 steps");
+  assertEquals(title({ 1: [null, STEPS], 2: [null, 400] }), "No network has grokked yet; weight decay 2 watched for 400 steps only");
 });
 
 Deno.test("several knobs below each other, and which of them decide", () => {

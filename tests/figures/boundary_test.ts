@@ -47,6 +47,14 @@ Deno.test("the surface: a cell a pair of values, what most of its runs do, and u
   const { median, grokked, runs: n, watched, asked } = cells[2][0];
   assertEquals([median, grokked, n, watched, asked], [480, 5, 5, STEPS, true]);
   assertEquals(cells.map((row) => stretches(row, say.x)), ["from 1.98 on", "from 1.24 on", "everywhere"]);
+  const pattern = (bits: string) => stretches([...bits].map((bit, i) => ({ ...cells[0][i], groks: bit === "1" })), say.x);
+  assertEquals(["101100", "110011", "010001", "011100", "010101"].map(pattern), [
+    "at 0.742 and from 1.24 to 1.48",
+    "up to 0.99 and from 1.98 on",
+    "at 0.99 and at 4",
+    "from 0.99 to 1.48 only",
+    "in 3 separate stretches",
+  ]);
 });
 
 Deno.test("a majority is known before all runs are done, half is none, and one that diverged hasn't grokked", () => {

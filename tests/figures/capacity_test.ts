@@ -143,7 +143,7 @@ Deno.test("the map of one operation says where networks grok; open cells are hat
   const one = capacities.filter(({ spec }) => spec.data.operation === "x_plus_y");
   assertEquals(
     title(capacityMap(one)),
-    "Every network groks at all 8 settings, soonest with x + y · 1×64×2 and x + y · 1×64×4, around step 160",
+    "Every network groks at all 8 settings, earliest median with x + y · 1×64×2 and x + y · 1×64×4: step 160",
   );
   const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
   const open = capacityMap(waiting);
@@ -241,5 +241,5 @@ Deno.test("steps against what is counted of a run, in words of one's own", () =>
   const say = (n: number) => `${Math.round(n / 1000)}k`;
   const figure = grokkingAgainst(additions(32, 1).concat(additions(64, 4)), { of: parameterCount, label: "parameter count", say });
   assert(texts(figure).includes("19k") && texts(figure).includes("213k"), texts(figure).join());
-  assertEquals(title(figure), "Networks grok at every parameter count, soonest with 213k, around step 190");
+  assertEquals(title(figure), "Networks grok at every parameter count, earliest median with 213k: step 190");
 });

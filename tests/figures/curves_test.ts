@@ -267,9 +267,9 @@ Deno.test("a long title breaks where it pauses, or else in the middle, and never
     "Too few networks memorise to be",
     "compared, 2 of 5 with dropout and one without",
   ]);
-  assertEquals(lines("Networks grok from train fraction 0.35 on, soonest with 0.7, around step 120"), [
+  assertEquals(lines("Networks grok from train fraction 0.35 on, earliest median with 0.7: step 120"), [
     "Networks grok from train fraction 0.35 on,",
-    "soonest with 0.7, around step 120",
+    "earliest median with 0.7: step 120",
   ]);
 });
 

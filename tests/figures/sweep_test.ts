@@ -131,14 +131,14 @@ Deno.test("the title says how far a sweep is while it goes on, and what it found
     "1 of 15 runs has grokked so far; 12 waiting, 1 ended without, 1 diverged",
   );
   assertEquals(titled(first(15, { ...groks(300), status: "training", step: 900 })), "15 of 15 runs have grokked; 15 train on");
-  assertEquals(titled(finished), "8 of 15 networks grok, soonest with weight decay 1, around step 500; with weight decay 0.1 none does");
+  assertEquals(titled(finished), "8 of 15 networks grok, earliest median with weight decay 1: step 500; with weight decay 0.1 none does");
   assertEquals(
     titled(first(5, groks(300), never)),
-    "5 of 15 networks grok, soonest with weight decay 1, around step 300; at 2 of 3 settings none does",
+    "5 of 15 networks grok, earliest median with weight decay 1: step 300; at 2 of 3 settings none does",
   );
   assertEquals(
     titled(first(5, groks(300), groks(400))),
-    "All 15 networks grok, soonest with weight decay 1, around step 300, last with weight decay 0.1 and weight decay 0.5, around step 400",
+    "All 15 networks grok, earliest median with weight decay 1: step 300, latest with weight decay 0.1 and weight decay 0.5: step 400",
   );
   assertEquals(titled(first(0, waits, never)), "None of 15 networks groks within 2,000 steps");
   assertEquals(titled(first(14, never, fails)), "None of 15 networks groks within 2,000 steps; 1 diverged");
@@ -258,7 +258,7 @@ Deno.test("a map of success: the share by colour, the median as text, never and 
   assertEquals(marks(map, "not done"), 0);
   assertEquals(
     map.title.replaceAll("\u00a0", " "),
-    "Every network groks at 1 of 4 settings, none at 1, soonest with weight decay 1 · d_model / p 1.24, around step 1,200",
+    "Every network groks at 1 of 4 settings, earliest median with weight decay 1 · d_model / p 1.24: step 1,200; none at 1",
   );
 
   const open = successMap([...cells, row(3, 0.7423, 2, 900, 3), row(3, 1.2371, 0, null, 5)], { x: "ratio", y: "weight_decay" });

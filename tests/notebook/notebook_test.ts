@@ -140,7 +140,7 @@ Deno.test("sweep shows the whole of an experiment in one figure that moves, keep
     const onProgress = (_: unknown, runs: readonly { readonly status: string }[]) =>
       void seen.push(runs.map(({ status }) => status).join(" "));
     const lab = await sweep(widths, { db, engine, onProgress, figure: first.figure });
-    const found = "2 of 4 networks grok, soonest with d_model 8, around step 200; with d_model 4 none does";
+    const found = "2 of 4 networks grok, earliest median with d_model 8: step 200; with d_model 4 none does";
     assertEquals([first.titles[0], first.titles.at(-1)], ["None of 4 runs has begun", found]);
     assert(seen.includes("training training waiting waiting"), seen[0]);
     assertEquals(lab.query("SELECT state, count(*) AS n FROM run_summary GROUP BY state"), [{ state: "grokked", n: 2 }, {

@@ -27,7 +27,15 @@ Deno.test("norms: scales and weight decays against 1, within strata, at the widt
     ["Weight decay", "3", "1", [40, 40], [30, 30], 0],
   ]);
   const [cell] = norms.normsAtGrokking(runs.filter(({ spec }) => spec.model.dModel === 32));
-  assertEquals(cell, { scale: 0.5, decay: 0.3, n: 10, grokked: 10, start: 1, atGrokking: 2 });
+  assertEquals(cell, {
+    ...{ scale: 0.5, decay: 0.3, n: 10, memorised: 10, grokked: 10, step: 50 + 45 + 300, start: 1, atGrokking: 2, range: [2, 2] },
+  });
+  assertEquals(contrastTimes(norms.byDecayAtScales(runs)).map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]), [
+    ["Weight decay at initial scale 0.5", "0.3", "1", [10, 10], 1],
+    ["Weight decay at initial scale 1", "0.3", "1", [10, 10], 1],
+    ["Weight decay at initial scale 2", "0.3", "1", [10, 10], 1],
+    ["Weight decay at initial scale 4", "0.3", "1", [10, 10], 0],
+  ]);
 });
 
 Deno.test("norms: held against free, and held scales against each other", () => {

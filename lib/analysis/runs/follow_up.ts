@@ -43,6 +43,10 @@ export function soonest(groups: readonly (readonly FollowUp[])[]): { readonly at
   return Number.isFinite(step) && medians.every(({ least }, i) => at.includes(i) || least >= step) ? { at, step } : null;
 }
 
+/** What `soonest` compares, for titles: it is an order of these runs' medians, and no test of whether they differ. */
+export const soonestWord = (groups: readonly (readonly unknown[])[]): string =>
+  groups.every((runs) => runs.length <= 1) ? "earliest" : "earliest median";
+
 /**
  * The least and the most steps that runs which haven't grokked were watched for; where all have grokked, both are the most that any run was
  * watched for.

@@ -2,8 +2,8 @@ import { count, list } from "../../analysis/words.ts";
 import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 
 /**
- * The values of x at which most networks grok, in one row: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`, `everywhere`, `nowhere`, or
- * `in 2 separate stretches`.
+ * The values of x at which most networks grok, in one row: `from 1.03 on`, `up to 2`, `from 1.03 to 2 only`, `at 0.5 and from 2 on`,
+ * `everywhere`, `nowhere`, or `in 3 separate stretches`.
  */
 export function stretches(row: readonly SurfaceCell[], say: (x: number) => string): string {
   const known = row.filter(({ groks }) => groks !== null);
@@ -12,12 +12,17 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
     i,
   ) => (groks && !known[i - 1]?.groks ? [{ from: i, to: known.findIndex((c, k) => k > i && !c.groks) }] : []));
   if (runs.length === 0) return "nowhere";
-  if (runs.length > 1) return `in ${runs.length} separate stretches`;
-  const [{ from, to }] = runs, last = to < 0 ? known.length - 1 : to - 1;
-  if (from === 0 && to < 0) return "everywhere";
-  if (to < 0) return `from ${say(known[from].x)} on`;
-  if (from === 0) return `up to ${say(known[last].x)}`;
-  return from === last ? `at ${say(known[from].x)} only` : `from ${say(known[from].x)} to ${say(known[last].x)} only`;
+  if (runs.length > 2) return `in ${runs.length} separate stretches`;
+  const words = runs.map(({ from, to }) => {
+    const last = to < 0 ? known.length - 1 : to - 1;
+    if (from === 0 && to < 0) return "everywhere";
+    if (from === last && runs.length > 1) return `at ${say(known[from].x)}`;
+    if (to < 0) return `from ${say(known[from].x)} on`;
+    if (from === 0) return `up to ${say(known[last].x)}`;
+    const only = runs.length > 1 ? "" : " only";
+    return from === last ? `at ${say(known[from].x)}${only}` : `from ${say(known[from].x)} to ${say(known[last].x)}${only}`;
+  });
+  return words.join(" and ");
 }
 
 /**
@@ -58,7 +63,7 @@ export function surfaceFinding(surface: Surface): string {
   const least = cells[0][0].x;
   const froms = at.flatMap(({ y, where }) => {
     if (where === "everywhere") return [{ y, from: least, words: `${say.x(least)} or less` }];
-    return where.startsWith("from") && where.endsWith("on") ? [{ y, from: Number(where.split(" ")[1]), words: where.split(" ")[1] }] : [];
+    return /^from \S+ on$/.test(where) ? [{ y, from: Number(where.split(" ")[1]), words: where.split(" ")[1] }] : [];
   });
   if (froms.length < 2) return `Where most networks grok along ${bound(names.x)} depends on ${bound(names.y)}${rest}`;
   const sorted = froms.toSorted((a, b) => a.from - b.from);

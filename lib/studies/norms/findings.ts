@@ -1,8 +1,8 @@
 /** Contrasts of grokking steps for the study of norms. */
 // @ts-types="@types/d3-array"
-import { median } from "d3-array";
+import { max, median, min } from "d3-array";
 import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
-import { timesTo } from "../../analysis/runs/times.ts";
+import { medianStep, timesTo } from "../../analysis/runs/times.ts";
 import type { Contrast } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type RunSpec, runSpec } from "../../run/spec.ts";
@@ -43,6 +43,14 @@ export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
       const at = (value: number) => grokked(some.filter(({ spec }) => spec.optim.weightDecay === value));
       return { a: at(decay), b: at(1) };
     }),
+  }));
+}
+
+/** Weight decay 0.3 against 1 at each initial scale by itself: pooled, opposite effects would cancel. */
+export function byDecayAtScales(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  return SCALES.map((scale) => ({
+    ...byDecay(runs.filter(({ spec }) => spec.model.initScale === scale)).find(({ first }) => first === "0.3")!,
+    of: `Weight decay at initial scale ${scale}`,
   }));
 }
 
@@ -97,16 +105,19 @@ export function controls(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
 const middle = (values: readonly number[]) => median(values) ?? null;
 
 /**
- * The norm of all weights at step 0 (median over all runs of a cell) and at the grokking step (median over those that grok); `null` without
- * any.
+ * A cell: how many memorise and grok, their median grokking step; the norm of all weights at step 0 (median over all runs) and at the
+ * grokking step (median, least and largest over those that grok). `null` without any.
  */
 export interface NormRow {
   readonly scale: number;
   readonly decay: number;
   readonly n: number;
+  readonly memorised: number;
   readonly grokked: number;
+  readonly step: number | null;
   readonly start: number | null;
   readonly atGrokking: number | null;
+  readonly range: readonly [least: number | null, largest: number | null];
 }
 
 /** One row per initial scale and weight decay, in that order. */
@@ -115,10 +126,14 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   return [...cells.values()].map((some) => {
     const { model, optim } = some[0].spec, done = some.filter(({ grokkingStep }) => grokkingStep !== null);
     const norm = (run: SeenRun, step: number | null) => run.metrics.find((each) => each.step === step)?.weightNorm ?? [];
+    const norms = done.flatMap((run) => norm(run, run.grokkingStep));
     return {
       ...{ scale: model.initScale, decay: optim.weightDecay, n: some.length, grokked: done.length },
+      memorised: some.filter(({ memorisationStep }) => memorisationStep !== null).length,
+      step: medianStep(some.map(({ grokkingStep }) => grokkingStep)),
       start: middle(some.flatMap((run) => norm(run, 0))),
-      atGrokking: middle(done.flatMap((run) => norm(run, run.grokkingStep))),
+      atGrokking: middle(norms),
+      range: [min(norms) ?? null, max(norms) ?? null],
     };
   }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
 }
