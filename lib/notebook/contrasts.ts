@@ -49,11 +49,11 @@ export interface SentenceWords {
 
 /**
  * One sentence per contrast, in a Markdown list: which group is later, or has more, if the test shows it; by how much, with interval, n,
- * test and p, uncorrected and after Holm's correction over all rows. Where the corrected p could not be below 0.05, the sentence says so
+ * test and p, uncorrected and after Holm's correction over all rows that it was made with. Where the corrected p could not be below 0.05, the sentence says so
  * instead.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
-  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words, rows)}).`)
+  rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words)}).`)
     .join("\n");
 
 /** The names of the two groups; where the test shows a difference, the one with more (or later) comes first. */
@@ -82,12 +82,8 @@ function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }:
     : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
 }
 
-function numbersOf(
-  { kind, n, events, watched, p, holm, floor }: ContrastRow,
-  { event = "do" }: SentenceWords,
-  rows: readonly ContrastRow[],
-): string {
-  const tests = rows.filter((row) => row.p !== null).length, runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
+function numbersOf({ kind, n, events, watched, p, holm, floor, tests }: ContrastRow, { event = "do" }: SentenceWords): string {
+  const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
   const had = watched === null
     ? ""
     : `, of which ${events.map(count).join(" and ")} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;

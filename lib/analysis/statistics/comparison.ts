@@ -3,7 +3,7 @@
  * the first group takes, with an interval and a p from the same test.
  */
 import type { Tested } from "./multiple.ts";
-import { logRankScores, type PermutationOptions, permuter } from "./permutation.ts";
+import { logRankScores, type Pair, type PermutationOptions, permuter } from "./permutation.ts";
 import {
   checkSample,
   critical,
@@ -48,7 +48,9 @@ export interface TimeComparison extends Interval, Tested {
  * which the second group's times must be multiplied so that the test sees no difference. Its interval holds all factors that the test
  * doesn't reject at 1 − level. So p lies below 1 − level exactly where the interval excludes 1. A limit is `null` where nothing on that
  * side is rejected, as the upper one where no run of the first group had the event.
- * @throws Error where no stratum has both groups, for times that are negative or not finite, for fewer than 100 draws, and for a level
+ *
+ * Where observations have units, whole units are assigned to the groups, one way for all strata. They should have equally many runs.
+ * @throws Error where no stratum has both groups, for a unit in both groups, for observations of which only some have a unit, for times that are negative or not finite, for fewer than 100 draws, and for a level
  * outside (0, 1).
  */
 export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
@@ -56,11 +58,10 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
-  const seen = both.map(({ a, b }) => alike(a, b)),
-    sizes = seen.map(({ a, b }) => [a.length, b.length] as const),
-    test = permuter(sizes, options);
+  const seen = both.map(({ a, b }) => evenly(alike(a, b))),
+    test = permuter(scoresOf(seen).map(({ a, b }) => [a.length, b.length]), options);
   /** The test with the second group's times multiplied by exp(log). */
-  const at = (log: number) => test(seen.map(({ a, b }) => logRankScores(alike(a, b.map(stretched(Math.exp(log)))))));
+  const at = (log: number) => test(scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log)))))));
   const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
     seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
@@ -81,6 +82,28 @@ const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPa
   const [first, second] = watchedAlike([a, b]);
   return { a: first, b: second };
 };
+
+/** With one `until` for all where all have one: else multiplying the times of one group would leave other runs out each time. */
+function evenly({ a, b }: ObservedPair): ObservedPair {
+  const least = Math.min(...[...a, ...b].map(({ until }) => until ?? -Infinity));
+  const even = ({ until: _, ...each }: Observation): Observation => least < 0 ? each : { ...each, until: least };
+  return { a: a.map(even), b: b.map(even) };
+}
+
+/** The scores of each stratum's runs; where they have units, of whole units over all strata. */
+function scoresOf(pairs: readonly ObservedPair[]): Pair[] {
+  const scores = pairs.map(logRankScores), units = pairs.flatMap(({ a, b }) => [...a, ...b].map(({ unit }) => unit));
+  if (units.every((unit) => unit === undefined)) return scores;
+  const [a, b] = (["a", "b"] as const).map((side) => {
+    const sums = new Map<string | undefined, number>();
+    pairs.forEach((pair, s) => pair[side].forEach(({ unit }, i) => sums.set(unit, (sums.get(unit) ?? 0) + scores[s][side][i])));
+    return sums;
+  });
+  must("compare times", "units", !a.has(undefined) && !b.has(undefined), "must be of all observations or of none", "some");
+  const shared = [...a.keys()].find((unit) => b.has(unit));
+  must("compare times", "a unit", shared === undefined, "must be in one group only", shared);
+  return [{ a: [...a.values()], b: [...b.values()] }];
+}
 
 /** Bisection steps: to less than a thousandth of a factor. */
 const HALVINGS = 16;

@@ -115,5 +115,5 @@ export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }:
 const both = ({ strata }: Contrast<{ readonly a: readonly unknown[]; readonly b: readonly unknown[] }>) =>
   strata.some(({ a, b }) => a.length > 0 && b.length > 0);
 
-const judged = (rows: readonly (Omit<ContrastRow, "holm" | "floor" | "verdict"> & { readonly sign: number })[]): ContrastRow[] =>
+const judged = (rows: readonly (Omit<ContrastRow, "holm" | "floor" | "tests" | "verdict"> & { readonly sign: number })[]): ContrastRow[] =>
   corrected(rows).map(({ sign, ...row }) => ({ ...row, verdict: (differs(row) ? sign : 0) as -1 | 0 | 1 }));

@@ -15,6 +15,8 @@ export interface Corrected {
   readonly holm: number | null;
   /** The smallest possible `holm`. At `LEVEL` or above, the test can't show a difference. */
   readonly floor: number | null;
+  /** How many tests it is a correction over. */
+  readonly tests: number;
 }
 
 /**
@@ -43,7 +45,7 @@ export function corrected<Row extends Tested>(rows: readonly Row[]): (Row & Corr
     adjusted = holm(tested.map(({ p }) => p!)),
     floors = holm(tested.map(({ least }) => least ?? 0));
   const of = new Map(tested.map((row, i) => [row, { holm: adjusted[i], floor: floors[i] }]));
-  return rows.map((row) => ({ ...row, ...of.get(row) ?? { holm: null, floor: null } }));
+  return rows.map((row) => ({ ...row, tests: tested.length, ...of.get(row) ?? { holm: null, floor: null } }));
 }
 
 /** Whether a test shows a difference. */

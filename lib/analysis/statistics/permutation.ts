@@ -51,7 +51,7 @@ export function permutationTest(strata: readonly Pair[], options: PermutationOpt
  * The same test for many sets of scores of the same runs: random arrangements are drawn only once, so p-values of different scores are
  * comparable.
  * @param sizes runs of each group in each stratum, both above 0.
- * @throws Error for fewer than 100 draws; the returned function throws one for a score that isn't finite.
+ * @throws Error for fewer than 100 draws; the returned function throws one for a score that isn't finite, and for other sizes.
  */
 export function permuter(
   sizes: readonly (readonly [number, number])[],
@@ -63,6 +63,14 @@ export function permuter(
   const drawn = exact ? [] : drawDeals(sizes, draws, new Random(seed, "resample"));
   return (strata) => {
     const decks = strata.map(({ a, b }) => ({ scores: [...a, ...b], taken: a.length }));
+    const same = decks.length === sizes.length && sizes.every(([a, b], s) => decks[s].taken === a && decks[s].scores.length === a + b);
+    must(
+      action,
+      "the groups' sizes",
+      same,
+      `must be ${JSON.stringify(sizes)}`,
+      JSON.stringify(strata.map(({ a, b }) => [a.length, b.length])),
+    );
     for (const x of decks.flatMap(({ scores }) => scores)) must(action, "a score", Number.isFinite(x), "must be finite", x);
     const average = total(decks.map(({ scores, taken }) => total(scores) * taken / scores.length));
     const statistic = total(strata.flatMap(({ a }) => a)) - average;

@@ -14,6 +14,11 @@ export interface Observation {
   readonly event: boolean;
   /** How long it would have been watched without the event, at least `time`. Default: for a censored observation its time, else unknown. */
   readonly until?: number;
+  /**
+   * What a test assigns to a group as a whole: the runs of one unit stay together. For groups that differ in what all runs of a unit share,
+   * as large and small networks do. Default: every run is its own.
+   */
+  readonly unit?: string;
 }
 
 /** Two groups of runs that may be censored. */
@@ -56,6 +61,7 @@ export function watchedAlike<Samples extends readonly (readonly Observation[])[]
   const alike = samples.map((sample) =>
     sample.filter(({ until = horizon }) => horizon === Infinity || until >= horizon).map((each): Observation =>
       horizon === Infinity ? each : {
+        ...each,
         ...each.time > horizon ? { time: horizon, event: false } : { time: each.time, event: each.event },
         ...each.until === undefined ? {} : { until: horizon },
       }
@@ -78,10 +84,10 @@ export function horizonOf(samples: readonly (readonly Observation[])[]): number 
 }
 
 /** Multiplies an observation's `time` and `until` by a factor. */
-export const stretched = (by: number) => ({ time, event, until }: Observation): Observation => ({
-  time: time * by,
-  event,
-  ...until === undefined ? {} : { until: until * by },
+export const stretched = (by: number) => (each: Observation): Observation => ({
+  ...each,
+  time: each.time * by,
+  ...each.until === undefined ? {} : { until: each.until * by },
 });
 
 /** @throws Error unless the sample isn't empty and all times are finite and at least `least`. */

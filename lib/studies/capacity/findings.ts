@@ -34,13 +34,17 @@ function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec
 }
 
 /** Two groups of runs to compare, before a quantity is chosen. */
-export type Question = Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }>;
+export interface Question extends Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }> {
+  /** What a test assigns to a group as a whole, by its name. Default: every run. */
+  readonly unit?: (run: StudiedRun) => string;
+}
 
 export const inTime = (moment: Moment, questions: readonly Question[]): Contrast<ObservedPair>[] =>
-  questions.map((question) => ({
-    ...question,
-    strata: question.strata.map(({ a, b }) => ({ a: timesTo(moment, a), b: timesTo(moment, b) })),
-  }));
+  questions.map(({ unit, ...question }) => {
+    const times = (runs: readonly StudiedRun[]) =>
+      unit ? runs.flatMap((run) => timesTo(moment, [run]).map((each) => ({ ...each, unit: unit(run) }))) : timesTo(moment, runs);
+    return { ...question, strata: question.strata.map(({ a, b }) => ({ a: times(a), b: times(b) })) };
+  });
 
 /** The same questions about stability: the share of evaluations below the threshold after grokking. */
 export const inStability = (questions: readonly Question[]): Contrast<Values>[] =>
@@ -118,11 +122,18 @@ export function byOperation(runs: readonly StudiedRun[]): Question[] {
   }));
 }
 
-/** Large against small networks, by the buckets of the grid, with the operations as strata. */
+/**
+ * Large against small networks, by the buckets of the grid, with the operations as strata. Whole architectures are large or small, so a
+ * test assigns whole architectures.
+ */
 export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: CapacityStudy): Question[] {
   const bucketOf = bucketing(grid.runs);
   const side: Side = ({ spec }) => ({ large: "a", medium: null, small: "b" } as const)[bucketOf(spec)];
-  return [{ of: "Parameters", first: "large networks", second: "small ones", strata: strata(runs, side, ({ data }) => data.operation) }];
+  return [{
+    ...{ of: "Parameters", first: "large networks", second: "small ones" },
+    strata: strata(runs, side, ({ data }) => data.operation),
+    unit: ({ spec }) => architectureName(architectureOf(spec)),
+  }];
 }
 
 /** The named experiments: their network, and whether a run is one of theirs. */

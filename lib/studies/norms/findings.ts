@@ -133,7 +133,7 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
       step: medianStep(some.map(({ grokkingStep }) => grokkingStep)),
       start: middle(some.flatMap((run) => norm(run, 0))),
       atGrokking: middle(norms),
-      range: [min(norms) ?? null, max(norms) ?? null],
+      range: [min(norms) ?? null, max(norms) ?? null] as const,
     };
   }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
 }

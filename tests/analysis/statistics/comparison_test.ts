@@ -1,7 +1,9 @@
 /** Times of two groups within strata: p by enumeration, the interval by the same test, and no more than all were watched for. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { compareTimes } from "../../../lib/analysis/statistics/comparison.ts";
+import { permuter } from "../../../lib/analysis/statistics/permutation.ts";
 import { complete, type Observation, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
+import { Random } from "../../../lib/run/random.ts";
 
 /** Watched so long without the event. */
 const never = (time: number): Observation => ({ time, event: false });
@@ -102,6 +104,39 @@ Deno.test("a group without an event has a bound on one side; a group watched bri
   const whole = { a: complete([10, 20, 30, 40]), b: complete([20, 30, 40, 50]) };
   assertEquals(compareTimes([whole, stopped]).p, compareTimes([whole]).p);
   assertEquals(compareTimes([whole, stopped]).watched, [50, 427]);
+});
+
+Deno.test("runs that would have been watched for unequal times, all with their event: no factor leaves any of them out", () => {
+  const random = new Random(3, "resample");
+  const draw = () => Array.from({ length: 10 }, (_, i) => ({ time: 300 + random.below(1800), event: true, until: i === 0 ? 2150 : 2800 }));
+  const strata = [0, 1].map(() => ({ a: draw(), b: draw() }));
+  const even = (until: number) => (each: Observation) => ({ ...each, until });
+  const same = strata.map(({ a, b }) => ({ a: a.map(even(2150)), b: b.map(even(2150)) }));
+  const { p, low, high, exact } = compareTimes(strata);
+  assert(!exact && low! < 1 && high! > 1);
+  assertEquals([p, low, high], [compareTimes(same).p, compareTimes(same).low, compareTimes(same).high]);
+  assertThrows(
+    () => permuter([[3, 3]])([{ a: [1, 2], b: [3, 4] }]),
+    Error,
+    "Cannot permute: the groups' sizes must be [[3,3]], current value is [[2,2]]",
+  );
+});
+
+Deno.test("units are assigned as a whole: many runs of few units don't make a difference certain", () => {
+  const group = (names: readonly string[], from: number) =>
+    names.flatMap((unit, u) => [0, 1, 2, 3].map((k) => ({ time: from + 10 * u + k, event: true, unit })));
+  const strata = [100, 200].map((from) => ({ a: group(["d", "e", "f"], 2 * from), b: group(["a", "b", "c"], from) }));
+  const { p, least, exact, ratio, low, high, n } = compareTimes(strata);
+  assertEquals([n, exact, p, least], [[24, 24], true, 0.1, 0.1]);
+  assert(low === null && high === null && Math.abs(ratio! - 2) < 0.3, `${low} ${ratio} ${high}`);
+  const alone = strata.map(({ a, b }) => ({
+    a: a.map(({ time, event }) => ({ time, event })),
+    b: b.map(({ time, event }) => ({ time, event })),
+  }));
+  assert(compareTimes(alone).p! < 0.001);
+  const mixed = [{ a: strata[0].a, b: alone[0].b }], both = [{ a: strata[0].a, b: strata[0].a }];
+  assertThrows(() => compareTimes(mixed), Error, "Cannot compare times: units must be of all observations or of none");
+  assertThrows(() => compareTimes(both), Error, "Cannot compare times: a unit must be in one group only, current value is d");
 });
 
 Deno.test("equal times but for follow-up are told apart no more often than the level says", () => {
