@@ -47,7 +47,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,
     /The first layer develops position-specific patterns early \| yes \|/,
     /Of 18 borders, attention changes by more than it drifts at 0, by less at \d/,
-    /\*\*Nowhere before the jump\.\*\* By all of its change: not before on x \/ y and x − y, after on x \+ y\./,
+    /\*\*Of all heads together, nowhere before the jump\.\*\* By all of its change: not before on x \/ y and x − y, after on x \+ y\./,
   ],
   "05_boundaries.ipynb": [
     /the runs here and the published ones not told apart\. With the runs here it takes 1\.05 times as long/,

@@ -42,7 +42,11 @@ Deno.test("levels: even attention at the start, one key at the end; of a layer, 
 
 Deno.test("change and wandering: none, straight there, and there by a way round", () => {
   const straight = made({ lag: 0 });
-  assertEquals([changeOf(never.runs[0]) < NEAR, changeOf(straight) > 0.5, wanderOf(never.runs[0])], [true, true, null]);
+  assertEquals([changeOf(never.runs[0])! < NEAR, changeOf(straight)! > 0.5, wanderOf(never.runs[0])], [true, true, null]);
+  // Heads turn to their keys after memorising; where that comes when they have turned, nothing is left to change.
+  assertAlmostEquals(changeOf(straight, "memorised")!, changeOf(straight)!, 0.05);
+  assert(changeOf(made({ lag: 0, memorises: 1900 }), "memorised")! < NEAR);
+  assertEquals(changeOf(made({ memorises: 1e6 }), "memorised"), null);
   const edges = { first: 0, memorised: 100, transition: 400, generalised: 800, last: 2000 };
   // Every second reading in the transition is of another pattern: one key, which is no key that the heads turn to in the end.
   const [first] = straight.readings, other = Array.from(first.mean, (_, at) => Number(at % 4 === 2));

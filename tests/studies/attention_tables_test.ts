@@ -44,7 +44,7 @@ Deno.test("lags: what they come to, for each way of dating", () => {
   const reaching = { ...late, name: "reaching", verdict: "not before" as const };
   assertEquals(
     lagAnswer({ "By all of it": [late, reaching] }),
-    "**Nowhere before the jump.** By all of it: after on late, not before on reaching.",
+    "**Of all heads together, nowhere before the jump.** By all of it: after on late, not before on reaching.",
   );
   assertEquals(
     lagAnswer({ "By all of it": [late, early], "Up to grokking": [early, never] }),

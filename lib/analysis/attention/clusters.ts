@@ -144,7 +144,7 @@ export interface ChoiceOptions extends ClusterOptions {
   readonly from?: number;
   readonly to?: number;
   /**
-   * The most points to choose k on: of more, this many are drawn with the seed; all points are then sorted into k clusters. Default: 2000.
+   * The most points to choose k on: of more, this many are drawn with the seed; all points are then sorted into k clusters. Default: 6000.
    */
   readonly sample?: number;
 }
@@ -162,7 +162,7 @@ export interface Choice extends Clustering {
  * one cluster. Values of k above the number of different points are not tried.
  * @throws Error where that leaves no k, for options out of range, and where `kMeans` does.
  */
-export function chooseClusters(points: Points, { from = 2, to = 8, sample = 2000, ...options }: ChoiceOptions = {}): Choice {
+export function chooseClusters(points: Points, { from = 2, to = 8, sample = 6000, ...options }: ChoiceOptions = {}): Choice {
   const action = "choose the number of clusters", n = points.length;
   must(action, "the least k", Number.isInteger(from) && from >= 2 && from <= to, `must be a whole number from 2 to ${to}`, from);
   must(action, "sample", Number.isInteger(sample) && sample >= 2, "must be a whole number from 2 on", sample);

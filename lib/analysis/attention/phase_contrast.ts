@@ -22,11 +22,16 @@ export interface Separation {
  */
 export function phaseSeparation(course: Course, first: Window, second: Window): Separation | null {
   const border = decades(second.from), end = second.to === null ? course.steps.at(-1)! + 1 : second.to;
-  const length = Math.min(border - decades(first.from), decades(end) - border) / 2;
-  const edge = (i: number) => (i === 0 ? second.from : stepAt(border + i * length));
+  const before = border - decades(first.from), after = decades(end) - border, length = Math.min(before, after) / 2;
+  const edge = (i: number) => {
+    // Exactly there, where rounding could leave out the reading at a phase's own first step.
+    if (i === -2 && before <= after) return first.from;
+    if (i === 2 && after <= before) return end;
+    return i === 0 ? second.from : stepAt(border + i * length);
+  };
   const stretches = [-2, -1, 0, 1].map((i): Window => ({ from: edge(i), to: edge(i + 1) }));
   if (!(length > 0) || !stretches.every(({ from, to }) => course.steps.some((step) => step >= from && step < to!))) return null;
   const patterns = stretches.map((stretch) => meanPattern(course, stretch));
-  const [before, between, after] = [0, 1, 2].map((i) => patternDistance(patterns[i], patterns[i + 1], course.T));
-  return { between, within: (before + after) / 2 };
+  const [left, between, right] = [0, 1, 2].map((i) => patternDistance(patterns[i], patterns[i + 1], course.T));
+  return { between, within: (left + right) / 2 };
 }

@@ -56,7 +56,7 @@ export function rankCorrelation(
     const of = (side: readonly number[]) => ranks(Array.from(places, (i) => side[i]));
     return correlation(of(x), of(y)) ?? 0; // a resample of one repeated pair has no correlation
   };
-  return { n, rho, p: share(Math.abs(rho)), least, ...bootstrap([n], drawn, { resamples: 2000, ...options }) };
+  return { n, rho, p: share(Math.abs(rho)), least, ...bootstrap([n], drawn, { resamples: 20_000, ...options }) };
 }
 
 /** All orders of 0 … n − 1. */

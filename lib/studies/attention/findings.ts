@@ -46,12 +46,12 @@ export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Insta
 const readOut = (run: AttentionRun) => courseOf(run.readings, sizesOf([run]), { queries: readQueries(run.spec) });
 
 /**
- * How far the attention at the queries that the output head reads has moved, from the first reading to the last moments: `patternDistance`,
- * 0 … 1.
+ * How far the attention at the queries that the output head reads has moved, from a moment to the last ones: `patternDistance`, 0 … 1;
+ * `null` where the run doesn't come to that moment.
  */
-export function changeOf(run: AttentionRun): number {
-  const course = readOut(run);
-  return patternDistance(meanPattern(course, windowAt(run, "start")!), meanPattern(course, windowAt(run, "end")!), course.T);
+export function changeOf(run: AttentionRun, since: Instant = "start"): number | null {
+  const course = readOut(run), from = windowAt(run, since);
+  return from && patternDistance(meanPattern(course, from), meanPattern(course, windowAt(run, "end")!), course.T);
 }
 
 /** How many evenly spaced moments a transition is resampled at. */

@@ -74,7 +74,7 @@ export function lagAnswer(ways: Readonly<Record<string, readonly GroupLag[]>>): 
   const answer = before.length > 0
     ? `**Before the jump on ${list(before)}.**`
     : open.length === 0
-    ? "**Nowhere before the jump.**"
+    ? "**Of all heads together, nowhere before the jump.**"
     : `**Nowhere shown to change before the jump; open on ${list(open)}.**`;
   return [answer, ...said].join(" ");
 }

@@ -123,6 +123,15 @@ Deno.test("phases: a jump at the border lies between them, a drift within as muc
   assertEquals(phaseSeparation(drawn(jump(0.4)), { from: stepAt(1.17), to: stepAt(1.2) }, SECOND), null);
 });
 
+Deno.test("phases: the reading at the first step of the shorter phase counts, whatever rounding makes of that step", () => {
+  assert(stepAt(Math.log10(1 + 380)) > 380, "else another step is needed here");
+  const steps = [380, 700, 1000, 2000, 3000], patterns = [0.1, 0.3, 0.6, 0.6, 0.6].map((weight) => [weight, 1 - weight]);
+  const course: Course = { steps, patterns, T: 2 };
+  const { between, within } = phaseSeparation(course, { from: 380, to: 900 }, { from: 900, to: null })!;
+  assertAlmostEquals(between, patternDistance(patterns[1], patterns[2], 2), 1e-9);
+  assertAlmostEquals(within, patternDistance(patterns[0], patterns[1], 2) / 2, 1e-9);
+});
+
 Deno.test("phases: a jump in every run is told from none and from drift", () => {
   /** How often eight runs are taken for different, of forty times. */
   const taken = (of: (at: number) => number) =>
