@@ -7,7 +7,7 @@ import { publishedAccuracies, publishedBoundaries, type PublishedRun } from "../
 import { besidePublishedSettings, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
 import { memorisationStep as memorised, passes, RULES } from "../../lib/run/grokking.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
-import { moduliPlaces, powerOf, ratioClass } from "../../lib/analysis/boundary/moduli.ts";
+import { betweenModuli, moduliPlaces, powerOf } from "../../lib/analysis/boundary/moduli.ts";
 import { delayRows } from "../../lib/analysis/boundary/delay.ts";
 import { DECAY } from "../../lib/analysis/boundary/surface.ts";
 
@@ -167,7 +167,7 @@ Deno.test("moduli: independently, the median of steps × p within a class of d /
   }
 });
 
-Deno.test("moduli: a seed counts once, an open run leaves the median open, and a ratio that no class is near to is none", () => {
+Deno.test("moduli: a seed counts once, an open run leaves the median open; each width is compared with the nearest ratio, within 5 %", () => {
   const places = moduliPlaces(atDecayOne),
     of = (prime: number, dModel: number) => places.find((place) => place.prime === prime && place.dModel === dModel)!;
   assertEquals([of(97, 128).runs.length, of(97, 128).median, of(23, 16).median], [5, 1340, null]);
@@ -175,7 +175,13 @@ Deno.test("moduli: a seed counts once, an open run leaves the median open, and a
     of(97, 128).runs.map((run, i) => (i > 0 ? run : { ...run, status: "training" as const, grokkingStep: null })),
   );
   assertEquals(waiting.map(({ median }) => median), [null]);
-  assertEquals([0.33, 0.68, 0.99, 1.74, 4, 8].map(ratioClass), [null, 0.72, 1, 1.97, 4, null]);
+  // 128 / 97 is 1.32 and 120 / 97 1.24: the second is nearer to 28 / 23 = 1.22, the first to 32 / 23 = 1.39, by 5.4 %.
+  const some = [of(23, 28), of(23, 32), of(97, 120), of(97, 128)].map((place, i) => ({ ...place, runs: place.runs.slice(0, i + 1) }));
+  const [{ first, second, strata }] = betweenModuli(some, "ratio");
+  assertEquals([first, second, strata.map(({ a, b }) => [a.length, b.length])], ["p 97", "p 23", [[3, 1]]]);
+  const [scaled] = betweenModuli(some, "ratio", true), [plain] = strata;
+  assertEquals(scaled.strata[0].a.map(({ time, until }) => [time, until]), plain.a.map(({ time, until }) => [97 * time, 97 * until!]));
+  assertEquals(betweenModuli(some, "width")[0].strata, []);
   assertEquals(powerOf({ size: 0.5, interval: { low: 0.25, high: null } }, 94, 47), { power: -1, low: -2, high: null });
   assertEquals(powerOf({ size: 2, interval: { low: null, high: 4 } }, 47, 94), { power: -1, low: -2, high: null });
 });

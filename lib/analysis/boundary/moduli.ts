@@ -3,19 +3,18 @@
  * d_model, in steps and in steps × p: which of d_model / p, d_model and p decides when they grok?
  */
 import type { Contrast, ContrastRow } from "../statistics/contrasts.ts";
-import type { Interval, ObservedPair } from "../statistics/sample.ts";
+import { type Interval, type ObservedPair, stretched } from "../statistics/sample.ts";
 import { type BoardRun, oncePerSeed, outcome } from "../runs/run.ts";
 import { medianStep, timesTo } from "../runs/times.ts";
 
-/** Ratios d_model / p that were run at every modulus, to within a factor of `WITHIN`. */
-const RATIOS = [0.72, 1, 1.22, 1.45, 1.97, 2.46, 2.97, 4];
-const WITHIN = 1.16;
+/**
+ * How far apart two ratios d_model / p may lie that count as equal, as a factor. Widths are multiples of the number of heads, so that few
+ * ratios are quite equal; where grokking steps fall steeply with the ratio, a wide margin would itself make a difference.
+ */
+const WITHIN = 1.05;
 
-/** The nearest of `RATIOS`, if at most 16 % away; else `null`. */
-export function ratioClass(ratio: number): number | null {
-  const away = (of: number) => Math.abs(Math.log(ratio / of)), near = RATIOS.reduce((a, b) => away(b) < away(a) ? b : a);
-  return away(near) <= Math.log(WITHIN) ? near : null;
-}
+/** How far apart the ratios d_model / p of two places are, in logarithms. */
+const apart = (a: ModulusPlace, b: ModulusPlace) => Math.abs(Math.log(a.dModel / a.prime / (b.dModel / b.prime)));
 
 /** The runs of one modulus at one width; they differ in their seed alone. */
 export interface ModulusPlace {
@@ -40,29 +39,33 @@ export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
 /** What stays equal while the modulus changes. */
 export type Held = "ratio" | "width";
 
+/** The places of two moduli that are compared: the nearest first, each once, as long as what is held is equal. */
+function matched(first: readonly ModulusPlace[], second: readonly ModulusPlace[], held: Held): [ModulusPlace, ModulusPlace][] {
+  const equal = (a: ModulusPlace, b: ModulusPlace) => held === "width" ? a.dModel === b.dModel : apart(a, b) <= Math.log(WITHIN);
+  const near = first.flatMap((a) => second.filter((b) => equal(a, b)).map((b): [ModulusPlace, ModulusPlace] => [a, b]));
+  const taken = new Set<ModulusPlace>();
+  return near.sort(([a, b], [c, d]) => apart(a, b) - apart(c, d)).filter(([a, b]) => {
+    const free = !taken.has(a) && !taken.has(b);
+    if (free) taken.add(a).add(b);
+    return free;
+  }).sort(([a], [b]) => a.dModel - b.dModel);
+}
+
 /**
- * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 16 %) or at equal d_model. With
- * `scaled`, times are steps × p: equal times then mean that steps are inversely proportional to the modulus.
+ * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 5 %: each width with the
+ * nearest) or at equal d_model. With `scaled`, times are steps × p: equal times then mean that steps are inversely proportional to the
+ * modulus.
  */
 export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
-  const primes = [...new Set(places.map(({ prime }) => prime))],
-    at = ({ dModel, prime }: ModulusPlace) => held === "width" ? dModel : ratioClass(dModel / prime);
-  const strata = [...new Set(places.map(at))].filter((value) => value !== null).sort((a, b) => a - b);
-  const times = (prime: number, value: number) => {
-    const some = places.filter((place) => place.prime === prime && at(place) === value), factor = scaled ? prime : 1;
-    const stretched = (step: number) => step * factor;
-    return timesTo("grokked", some.flatMap(({ runs }) => runs)).map(({ time, event, until }) => ({
-      ...{ time: stretched(time), event },
-      ...until === undefined ? {} : { until: stretched(until) },
-    }));
-  };
+  const primes = [...new Set(places.map(({ prime }) => prime))], of = (prime: number) => places.filter((place) => place.prime === prime);
+  const times = ({ prime, runs }: ModulusPlace) => timesTo("grokked", runs).map(stretched(scaled ? prime : 1));
   const pairs = primes.slice(1).map((prime, i) => [prime, primes[i]] as const);
   if (primes.length > 2) pairs.push([primes[primes.length - 1], primes[0]]);
   return pairs.map(([first, second]) => ({
     of: `${scaled ? "Steps × p at" : "At"} equal ${held === "width" ? "d_model" : "d_model / p"}`,
     first: `p ${first}`,
     second: `p ${second}`,
-    strata: strata.map((value) => ({ a: times(first, value), b: times(second, value) })),
+    strata: matched(of(first), of(second), held).map(([a, b]) => ({ a: times(a), b: times(b) })),
   }));
 }
 
