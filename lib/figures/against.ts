@@ -252,8 +252,8 @@ function finding(places: readonly Place[], label: string, sayValue: (value: numb
   const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)),
     known = places.filter((place) => !short.includes(place));
   const say = (some: readonly Place[]) => list(some.map(({ value }) => sayValue(value)));
-  const brief = short.flatMap((place) => place.runs), than = watchedFor(brief)[0] < longest ? "only" : "so far";
-  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief)} ${than}`;
+  const brief = short.flatMap((place) => place.runs), word = watchedFor(brief)[0] < longest ? "only" : "so far";
+  const open = short.length === 0 ? "" : `; ${label} ${say(short)} watched for ${watchedWord(brief)} ${word}`;
   const first = known.findIndex(groks), last = known.findLastIndex(groks);
   if (first < 0) {
     return short.length === 0

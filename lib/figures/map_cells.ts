@@ -131,8 +131,8 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   // Unfinished cells may turn out sooner.
   const of = rest === "" ? "" : " so far", word = done.every(({ runs }) => runs === 1) ? "earliest" : "earliest median";
   const soonest = best.length > 0 && best.length <= 3 && n > 1
-    ? `, ${word}${of} with ${list(best.map(place))}: step\u00a0${count(least)}`
+    ? `${all < n ? ";" : ","} ${word}${of} with ${list(best.map(place))}: step\u00a0${count(least)}`
     : "";
   const where = `Every network groks at ${all < n ? `${count(all)} of ${settings(n)}` : n === 1 ? "this setting" : `all ${settings(n)}`}`;
-  return `${where}${soonest}${none === 0 ? "" : `; none at ${count(none)}`}${rest}`;
+  return `${where}${none === 0 ? "" : `, none at ${count(none)}`}${soonest}${rest}`;
 }

@@ -82,11 +82,13 @@ function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }:
     : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
 }
 
-function numbersOf({ kind, n, events, watched, p, holm, floor, tests }: ContrastRow, { event = "do" }: SentenceWords): string {
-  const runs = kind === "pairs" ? count(n[0]) : n.map(count).join(" and ");
-  const had = watched === null
-    ? ""
-    : `, of which ${events.map(count).join(" and ")} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
+/** The numbers, in the order in which the sentence names the groups. */
+function numbersOf({ kind, verdict, watched, p, holm, floor, tests, ...row }: ContrastRow, { event = "do" }: SentenceWords): string {
+  const inOrder = ([first, second]: readonly [number, number]) =>
+    (verdict < 0 ? [second, first] : [first, second]).map(count).join(" and ");
+  const units = row.units ? `, dealt as ${inOrder(row.units)} whole units` : "", events = inOrder(row.events);
+  const runs = kind === "pairs" ? count(row.n[0]) : `${inOrder(row.n)}${units}`;
+  const had = watched === null ? "" : `, of which ${events} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
   const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
   const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
   return `n = ${runs}${had}; ${KINDS[kind].test}, ${pWord(p)}${corrected}${possible}`;

@@ -157,12 +157,12 @@ Deno.test("what the heat map finds, in words", () => {
       0.3,
       1,
     ]),
-    "The d_model / p from which most networks grok is lowest, 1.48, at weight decay 0.1, and highest, 2.23, at 1",
+    "The d_model / p from which most networks grok is lower at weight decay 0.1 (1.48) than at 1 (2.23)",
   );
   // Where most grok everywhere, the border may lie below the map.
   assertEquals(
     found((r, d) => d === 1 || (d === 0.1 && r > 1.4) || (d === 10 && r > 1.1), [72, 96, 120, 144, 192], [0.01, 0.1, 1, 10]),
-    "The d_model / p from which most networks grok is lowest, 0.742 or less, at weight decay 1, and highest, 1.48, at 0.1; nowhere at 0.01",
+    "The d_model / p from which most networks grok is lower at weight decay 1 (0.742 or less) than at 0.1 (1.48); nowhere at 0.01",
   );
   const open = runs.map((run, i): BoardRun => (i < 5 ? { ...run, status: "training", step: 10 } : run));
   assertMatch(surfaceFinding(surfaceOf(open)), /; 1 setting not done$/);

@@ -258,7 +258,7 @@ Deno.test("a map of success: the share by colour, the median as text, never and 
   assertEquals(marks(map, "not done"), 0);
   assertEquals(
     map.title.replaceAll("\u00a0", " "),
-    "Every network groks at 1 of 4 settings, earliest median with weight decay 1 · d_model / p 1.24: step 1,200; none at 1",
+    "Every network groks at 1 of 4 settings, none at 1; earliest median with weight decay 1 · d_model / p 1.24: step 1,200",
   );
 
   const open = successMap([...cells, row(3, 0.7423, 2, 900, 3), row(3, 1.2371, 0, null, 5)], { x: "ratio", y: "weight_decay" });

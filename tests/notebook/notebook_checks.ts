@@ -59,7 +59,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Networks grok up to weight decay 3, earliest median there: step 490/,
     /from which half of the networks grok is 0\.858 at\sweight\sdecay\s0\.01; at 0\.1 and 1 all do/,
     /Excess capacity delays grokking with weight\sdecay\s0\.01, 0\.1 and\s1: at\sd_model\s\/\sp\s16 it takes 1\.9 to 3 times as long as at the best/,
-    /from which half of the networks grok is lower at weight\sdecay\s1, below\s0\.792, than at\s3, 1\.36; at 10 none does/,
+    /from which half of the networks grok is lower at weight\sdecay\s1 \(below\s0\.792\) than at\s3 \(1\.36\); at 10 none does/,
     />decay 10</,
     /Networks grok at each weight decay 0\.5, 1 and 3, earliest median with 3: step 510; weight decay 0\.1 and 10 watched for 3,410 to 4,910/,
     /2 % for\sdecay\s0\.5, 4 % for\sdecay\s1 and 11 % for\sdecay\s3; of\sdecay\s10, no network memorises within 5,000 steps/,

@@ -156,7 +156,7 @@ Deno.test("moduli, published: steps at equal width over modulus fall as 1 / p; n
   assert(low! < power! && power! < high! && low! <= -1 && high! >= -1.01 && high! < -0.9, JSON.stringify({ power, low, high }));
 });
 
-Deno.test("moduli: independently, the median of steps × p within a class of d / p varies by less than a quarter, that of steps by more than three times", () => {
+Deno.test("moduli: independently, the median of steps × p near one d / p varies by less than a quarter, that of steps by more than three times", () => {
   const places = moduliPlaces(atDecayOne).filter(({ runs, median }) => runs.length === 5 && median !== null);
   for (const ratio of [1.97, 2.46, 2.97]) {
     const some = places.filter(({ prime, dModel }) => Math.abs(Math.log(dModel / prime / ratio)) < 0.05);

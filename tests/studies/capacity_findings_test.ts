@@ -1,6 +1,7 @@
 /** The study's questions, put to runs whose answers are known. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { contrastTimes, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
+import { choose } from "../../lib/analysis/statistics/sample.ts";
 import { CAPACITY_NAMED, FULL_STUDY, STUDY_IN_SMALL } from "../../lib/studies/capacity/experiments.ts";
 import {
   besideBaselines,
@@ -80,7 +81,16 @@ Deno.test("operations against addition; large networks against small ones", () =
   assertEquals(rows.map(({ first, second, verdict }) => [first, second, verdict]), [["x / y", "x + y", 1], ["x − y", "x + y", 0]]);
   const [size] = contrastTimes(inTime("grokked", bySize(runs, STUDY_IN_SMALL)));
   assertEquals([size.first, size.second], ["large networks", "small ones"]);
-  assert(size.n[0] > 0 && size.n[1] > 0);
+  // Whole architectures are dealt, all of those that are large or small: the smallest p is that of some of their deals.
+  const [large, little] = size.units!;
+  assertEquals([size.n, large + little], [[15 * large, 15 * little], 13]);
+  const deals = size.least! * choose(13, large);
+  assert(deals >= 1 - 1e-9 && Math.abs(deals - Math.round(deals)) < 1e-9, `${deals}`);
+  assertThrows(
+    () => inStability(bySize(runs, STUDY_IN_SMALL)),
+    Error,
+    "Cannot compare the stability of Parameters: its unit must be the run",
+  );
 });
 
 Deno.test("the full study's factors and pairs are in its grid and its pairs", () => {

@@ -25,6 +25,8 @@ export interface ComparisonOptions extends PermutationOptions {
 export interface TimeComparison extends Interval, Tested {
   /** Runs of each group that were watched up to the horizon of their stratum, over all strata. */
   readonly n: readonly [number, number];
+  /** Where observations have units: how many units of each group. */
+  readonly units: readonly [number, number] | null;
   /** How many of them had the event by then. */
   readonly events: readonly [number, number];
   /** Strata in which both groups have runs; only these count. */
@@ -67,7 +69,9 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
   const [n, events] = [false, true].map((event) => sides.map((of) => total(of, event)) as [number, number]);
   const horizons = both.map(({ a, b }) => Math.min(horizonOf([a, b]), Math.max(...[...a, ...b].map(({ time }) => time))));
-  const shared = { n, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
+  const hasUnits = seen.some(({ a }) => a.some(({ unit }) => unit !== undefined)), [dealt] = scoresOf(seen);
+  const units = hasUnits ? [dealt.a.length, dealt.b.length] as const : null;
+  const shared = { n, units, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
   const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1;
   const times = seen.flatMap(({ a, b }) => [...a, ...b].map(({ time }) => time)).filter((time) => time > 0);
@@ -83,7 +87,10 @@ const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPa
   return { a: first, b: second };
 };
 
-/** With one `until` for all where all have one: else multiplying the times of one group would leave other runs out each time. */
+/**
+ * With one `until` for all where all have one: else multiplying the times of one group would leave other runs out each time. Where only
+ * some have one, none keeps it.
+ */
 function evenly({ a, b }: ObservedPair): ObservedPair {
   const least = Math.min(...[...a, ...b].map(({ until }) => until ?? -Infinity));
   const even = ({ until: _, ...each }: Observation): Observation => least < 0 ? each : { ...each, until: least };

@@ -31,6 +31,8 @@ export interface ContrastRow extends Tested, Corrected {
   readonly second: string;
   /** Runs of each group. */
   readonly n: readonly [number, number];
+  /** Where observations have units: how many of each group. */
+  readonly units?: readonly [number, number];
   /** For times: how many of them had the event while all were watched. Else `n`. */
   readonly events: readonly [number, number];
   /**
@@ -56,8 +58,23 @@ export interface ContrastRow extends Tested, Corrected {
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
-      const { n, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
-      return { kind: "times", of, first, second, n, events, size, interval: { low, high }, watched, delta: null, p, least, sign };
+      const { n, units, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
+      return {
+        kind: "times",
+        of,
+        first,
+        second,
+        n,
+        ...units ? { units } : {},
+        events,
+        size,
+        interval: { low, high },
+        watched,
+        delta: null,
+        p,
+        least,
+        sign,
+      };
     }),
   );
 }

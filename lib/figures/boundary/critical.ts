@@ -178,5 +178,5 @@ function finding(rows: readonly CriticalRow[], surface: Surface): string {
   const ends = lowest === last && highest === first ? "falls" : lowest === first && highest === last ? "rises" : null;
   return ends
     ? `${what} ${ends} from ${first.words} at ${at(first.y, true)} to ${last.words} at ${at(last.y)}${others}`
-    : `${what} is lower at ${at(lowest.y, true)}, ${lowest.words}, than at ${at(highest.y)}, ${highest.words}${others}`;
+    : `${what} is lower at ${at(lowest.y, true)} (${lowest.words}) than at ${at(highest.y)} (${highest.words})${others}`;
 }

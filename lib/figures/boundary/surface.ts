@@ -74,7 +74,7 @@ export function surfaceFinding(surface: Surface): string {
     ? `is ${lowest.words} throughout`
     : verb
     ? `${verb} from ${a.words} at ${decay}${a.y} to ${b.words} at ${b.y}`
-    : `is lowest, ${bound(lowest.words)}, at ${decay}${lowest.y}, and highest, ${highest.words}, at ${highest.y}`;
+    : `is lower at ${decay}${lowest.y} (${bound(lowest.words)}) than at ${highest.y} (${highest.words})`;
   const nowhere = at.filter(({ where }) => where === "nowhere").map(({ y }) => y);
   return `The ${bound(names.x)} from which most networks grok ${numbers}${
     nowhere.length > 0 ? `; nowhere at ${list(nowhere)}` : ""

@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-array"
 import { deviation, mean } from "d3-array";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
-import type { ObservedPair } from "../../analysis/statistics/sample.ts";
+import { must, type ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanDifference, meanPrediction } from "../../analysis/statistics/compare.ts";
 import type { Stability } from "../../run/grokking.ts";
 import { type OperationName, OPERATIONS } from "../../run/operations.ts";
@@ -35,7 +35,7 @@ function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec
 
 /** Two groups of runs to compare, before a quantity is chosen. */
 export interface Question extends Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }> {
-  /** What a test assigns to a group as a whole, by its name. Default: every run. */
+  /** The name of what a test assigns to a group as a whole. Default: every run is assigned by itself. */
   readonly unit?: (run: StudiedRun) => string;
 }
 
@@ -46,9 +46,15 @@ export const inTime = (moment: Moment, questions: readonly Question[]): Contrast
     return { ...question, strata: question.strata.map(({ a, b }) => ({ a: times(a), b: times(b) })) };
   });
 
-/** The same questions about stability: the share of evaluations below the threshold after grokking. */
+/**
+ * The same questions about stability: the share of evaluations below the threshold after grokking.
+ * @throws Error for a question with units, which the test of values doesn't have.
+ */
 export const inStability = (questions: readonly Question[]): Contrast<Values>[] =>
-  questions.map((question) => ({ ...question, strata: question.strata.map(({ a, b }) => ({ a: timesBelow(a), b: timesBelow(b) })) }));
+  questions.map(({ unit, ...question }) => {
+    must(`compare the stability of ${question.of}`, "its unit", unit === undefined, "must be the run", "another");
+    return { ...question, strata: question.strata.map(({ a, b }) => ({ a: timesBelow(a), b: timesBelow(b) })) };
+  });
 
 const isOf = (architecture: Architecture) => ({ spec }: StudiedRun) =>
   architectureName(architectureOf(spec)) === architectureName(architecture);

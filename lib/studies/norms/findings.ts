@@ -48,10 +48,10 @@ export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
 
 /** Weight decay 0.3 against 1 at each initial scale by itself: pooled, opposite effects would cancel. */
 export function byDecayAtScales(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
-  return SCALES.map((scale) => ({
-    ...byDecay(runs.filter(({ spec }) => spec.model.initScale === scale)).find(({ first }) => first === "0.3")!,
-    of: `Weight decay at initial scale ${scale}`,
-  }));
+  return SCALES.flatMap((scale) =>
+    byDecay(runs.filter(({ spec }) => spec.model.initScale === scale)).filter(({ first }) => first === "0.3")
+      .map((each) => ({ ...each, of: `Weight decay at initial scale ${scale}` }))
+  );
 }
 
 /** Whether a run's weight norm is held at its initial value. */

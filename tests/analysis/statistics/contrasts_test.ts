@@ -1,5 +1,5 @@
 /** Contrasts as rows and sentences: corrected together, pointing the way the test does, and silent where nothing can be said. */
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../../../lib/analysis/statistics/contrasts.ts";
 import { complete, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
 import { claimTable, contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
@@ -88,6 +88,17 @@ Deno.test("sentences carry size, interval, n, test and p, and how long all were 
       "log-rank test by permutation, nothing to test).",
     ],
   );
+});
+
+Deno.test("numbers stand in the order in which a sentence names the groups; units are said", () => {
+  const late = [500, 520, 540, 560],
+    rows = contrastTimes([about("Width", { a: complete([100, 120, 140, 160, 170, 180]), b: complete(late) })]);
+  const says = (some: typeof rows) => contrastSentences(some, { what: "grokking", event: "grok" });
+  assertMatch(says(rows), /later with 1 layer than with 4 layers\. With 1 layer .+ \(n = 4 and 6, of which 4 and 6 grok by step 560;/);
+  const units = (times: readonly number[], name: string) => complete(times).map((each, i) => ({ ...each, unit: `${name} ${i >> 1}` }));
+  const dealt = contrastTimes([about("Width", { a: units([100, 120, 140, 160, 170, 180], "a"), b: units(late, "b") })]);
+  assertEquals(dealt[0].units, [3, 2]);
+  assertMatch(says(dealt), /\(n = 6 and 4, dealt as 3 and 2 whole units, of which 6 and 4 grok/);
 });
 
 Deno.test("where so few runs can't tell groups apart, that is said, and nothing is concluded", () => {
