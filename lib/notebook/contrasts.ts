@@ -49,8 +49,8 @@ export interface SentenceWords {
 
 /**
  * One sentence per contrast, in a Markdown list: which group is later, or has more, if the test shows it; by how much, with interval, n,
- * test and p, uncorrected and after Holm's correction over all rows that it was made with. Where the corrected p could not be below 0.05, the sentence says so
- * instead.
+ * test and p, uncorrected and after Holm's correction over all rows that it was made with. Where the corrected p could not be below 0.05,
+ * the sentence says so instead.
  */
 export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceWords): string =>
   rows.map((row) => `- **${row.of}**, ${words.what}: ${verdictOf(row, words)}. ${sizeOf(row, words)} (${numbersOf(row, words)}).`)

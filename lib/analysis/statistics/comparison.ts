@@ -52,8 +52,8 @@ export interface TimeComparison extends Interval, Tested {
  * side is rejected, as the upper one where no run of the first group had the event.
  *
  * Where observations have units, whole units are assigned to the groups, one way for all strata. They should have equally many runs.
- * @throws Error where no stratum has both groups, for a unit in both groups, for observations of which only some have a unit, for times that are negative or not finite, for fewer than 100 draws, and for a level
- * outside (0, 1).
+ * @throws Error where no stratum has both groups, for a unit in both groups, for observations of which only some have a unit, for times
+ * that are negative or not finite, for fewer than 100 draws, and for a level outside (0, 1).
  */
 export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
   const action = "compare times", both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
