@@ -61,7 +61,8 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
   const seen = both.map(({ a, b }) => evenly(alike(a, b))),
-    test = permuter(scoresOf(seen).map(({ a, b }) => [a.length, b.length]), options);
+    sizes = scoresOf(seen).map(({ a, b }) => [a.length, b.length] as const),
+    test = permuter(sizes, options);
   /** The test with the second group's times multiplied by exp(log). */
   const at = (log: number) => test(scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log)))))));
   const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
@@ -69,8 +70,7 @@ export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ..
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
   const [n, events] = [false, true].map((event) => sides.map((of) => total(of, event)) as [number, number]);
   const horizons = both.map(({ a, b }) => Math.min(horizonOf([a, b]), Math.max(...[...a, ...b].map(({ time }) => time))));
-  const hasUnits = seen.some(({ a }) => a.some(({ unit }) => unit !== undefined)), [dealt] = scoresOf(seen);
-  const units = hasUnits ? [dealt.a.length, dealt.b.length] as const : null;
+  const units = seen.some(({ a }) => a.some(({ unit }) => unit !== undefined)) ? sizes[0] : null;
   const shared = { n, units, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
   const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1;
