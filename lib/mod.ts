@@ -56,7 +56,7 @@ export { beside, engine, ifAny, interruptible, live, show, watch, type WatchOpti
 export { storedReadings } from "./notebook/readings.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, stored, storedRuns, sweep } from "./notebook/sweep.ts";
 export { type Cell, frame, grokkingFrame } from "./notebook/frames.ts";
-export { type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
+export { bothTests, type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
 
 // Comparing runs.
 export { type BoardRun, type Curve, hasEnded } from "./analysis/runs/run.ts";

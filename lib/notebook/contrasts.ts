@@ -1,5 +1,6 @@
 /** Contrasts in the cells of a notebook: as a dataframe with one row each, and as one sentence each. */
 import type { DataFrame } from "danfojs";
+import type { TimeTest } from "../analysis/statistics/comparison.ts";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
 import { frame } from "./frames.ts";
@@ -7,7 +8,7 @@ import { between, count, factorBetween, factorShort, pShort, signed } from "../a
 
 /** How rows of each kind are worded. */
 const KINDS = {
-  times: { digits: 2, column: "times as long", delta: null, size: null, test: "log-rank test by permutation" },
+  times: { digits: 2, column: "times as long", delta: null, size: null, test: "by permutation" },
   values: { digits: 2, column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
   pairs: { digits: 2, column: "difference", delta: "rank-biserial r", size: "Difference", test: "sign-flip test" },
 } as const;
@@ -36,6 +37,42 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
       least: pShort(row.floor),
     };
   }));
+}
+
+/** The name of a test of times, and in the head of a column. */
+const TIME_TESTS: Record<TimeTest, string> = { "log-rank": "log-rank test", gehan: "Gehan's test" };
+const SHORT: Record<TimeTest, string> = { "log-rank": "log-rank", gehan: "Gehan" };
+
+/** Contrasts of times by both tests, in the same order, each list corrected by itself. */
+export interface TestedTwice {
+  /** The first column's entry: `grokking`. */
+  readonly what: string;
+  readonly logRank: readonly ContrastRow[];
+  readonly gehan: readonly ContrastRow[];
+}
+
+/**
+ * One row per contrast: the factor with its 95 % interval and the corrected p by each test, and which of them tells the groups apart. For
+ * the question whether an answer depends on the test; a reader who may choose has tested twice.
+ */
+export function bothTests(families: readonly TestedTwice[]): DataFrame {
+  return frame(families.flatMap(({ what, logRank, gehan }) =>
+    logRank.map((row, i) => {
+      const both = [row, gehan[i]], told = both.filter(({ verdict }) => verdict !== 0);
+      const columns = both.map(({ test, size, interval, holm }) => ({
+        [`times as long, ${SHORT[test!]}`]: `${size === null ? "–" : factorShort(size)} (${factorBetween(interval)})`,
+        [`p, Holm, ${SHORT[test!]}`]: pShort(holm),
+      }));
+      return {
+        "": what,
+        of: row.of,
+        first: row.first,
+        second: row.second,
+        ...Object.assign({}, ...columns),
+        "told apart": told.length === 2 ? "by both" : told.length === 1 ? `by ${SHORT[told[0].test!]} alone` : "by none",
+      };
+    })
+  ));
 }
 
 export interface SentenceWords {
@@ -91,7 +128,8 @@ function numbersOf({ kind, verdict, watched, p, holm, floor, tests, ...row }: Co
   const had = watched === null ? "" : `, of which ${events} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
   const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
   const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
-  return `n = ${runs}${had}; ${KINDS[kind].test}, ${pWord(p)}${corrected}${possible}`;
+  const name = kind === "times" ? `${TIME_TESTS[row.test!]} ${KINDS.times.test}` : KINDS[kind].test;
+  return `n = ${runs}${had}; ${name}, ${pWord(p)}${corrected}${possible}`;
 }
 
 /** A published claim, and the contrasts that test it. */

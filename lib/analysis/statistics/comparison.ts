@@ -3,7 +3,7 @@
  * the first group takes, with an interval and a p from the same test.
  */
 import type { Tested } from "./multiple.ts";
-import { logRankScores, type Pair, type PermutationOptions, permuter } from "./permutation.ts";
+import { gehanScores, logRankScores, type Pair, type PermutationOptions, permuter } from "./permutation.ts";
 import {
   checkSample,
   critical,
@@ -16,9 +16,19 @@ import {
   watchedAlike,
 } from "./sample.ts";
 
+/**
+ * What a test of times counts. `log-rank`: at each event, the runs still at risk; it has the most power where one group's hazard is a
+ * multiple of the other's, and late runs weigh the most. `gehan`: the pairs of runs of which the order is known (Gehan 1965, Biometrika),
+ * without censoring the Wilcoxon rank-sum test; early and late runs weigh alike, and the ratio is then the median over all pairs of runs
+ * (Hodges & Lehmann 1963, Ann. Math. Stat.). Where one group's times are spread more widely, in proportion, the two ratios differ.
+ */
+export type TimeTest = "log-rank" | "gehan";
+
 export interface ComparisonOptions extends PermutationOptions {
   /** Level of the interval. Default: 0.95. */
   readonly level?: number;
+  /** Default: `log-rank`. */
+  readonly test?: TimeTest;
 }
 
 /** The first group compared with the second; the interval is that of `ratio`. */
@@ -45,7 +55,7 @@ export interface TimeComparison extends Interval, Tested {
  * Compares the groups `a` and `b` of each stratum. Only runs of the same stratum are compared, and only up to a horizon to which all of
  * them were watched (`watchedAlike`); strata in which one group is empty are left out.
  *
- * The test is the two-sided stratified log-rank test in its permutation form, which holds even for five runs against five. The ratio is
+ * The test is two-sided, stratified, and in its permutation form, which holds even for five runs against five. The ratio is
  * that of the accelerated-failure-time model (Louis 1981, Biometrika; Wei & Gail 1983, JASA; Tsiatis 1990, Ann. Statist.): the factor by
  * which the second group's times must be multiplied so that the test sees no difference. Its interval holds all factors that the test
  * doesn't reject at 1 − level. So p lies below 1 − level exactly where the interval excludes 1. A limit is `null` where nothing on that
@@ -55,16 +65,19 @@ export interface TimeComparison extends Interval, Tested {
  * @throws Error where no stratum has both groups, for a unit in both groups, for observations of which only some have a unit, for times
  * that are negative or not finite, for fewer than 100 draws, and for a level outside (0, 1).
  */
-export function compareTimes(strata: readonly ObservedPair[], { level = 0.95, ...options }: ComparisonOptions = {}): TimeComparison {
+export function compareTimes(
+  strata: readonly ObservedPair[],
+  { level = 0.95, test: which = "log-rank", ...options }: ComparisonOptions = {},
+): TimeComparison {
   const action = "compare times", both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
   const seen = both.map(({ a, b }) => evenly(alike(a, b))),
-    sizes = scoresOf(seen).map(({ a, b }) => [a.length, b.length] as const),
+    sizes = scoresOf(seen, which).map(({ a, b }) => [a.length, b.length] as const),
     test = permuter(sizes, options);
   /** The test with the second group's times multiplied by exp(log). */
-  const at = (log: number) => test(scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log)))))));
+  const at = (log: number) => test(scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log))))), which));
   const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
     seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
@@ -97,9 +110,10 @@ function evenly({ a, b }: ObservedPair): ObservedPair {
   return { a: a.map(even), b: b.map(even) };
 }
 
-/** The scores of each stratum's runs; where they have units, of whole units over all strata. */
-function scoresOf(pairs: readonly ObservedPair[]): Pair[] {
-  const scores = pairs.map(logRankScores), units = pairs.flatMap(({ a, b }) => [...a, ...b].map(({ unit }) => unit));
+/** The scores of each stratum's runs, larger for earlier ones; where they have units, of whole units over all strata. */
+function scoresOf(pairs: readonly ObservedPair[], test: TimeTest): Pair[] {
+  const scores = pairs.map(test === "gehan" ? earlierByGehan : logRankScores),
+    units = pairs.flatMap(({ a, b }) => [...a, ...b].map(({ unit }) => unit));
   if (units.every((unit) => unit === undefined)) return scores;
   const [a, b] = (["a", "b"] as const).map((side) => {
     const sums = new Map<string | undefined, number>();
@@ -110,6 +124,11 @@ function scoresOf(pairs: readonly ObservedPair[]): Pair[] {
   const shared = [...a.keys()].find((unit) => b.has(unit));
   must("compare times", "a unit", shared === undefined, "must be in one group only", shared);
   return [{ a: [...a.values()], b: [...b.values()] }];
+}
+
+function earlierByGehan(pair: ObservedPair): Pair {
+  const { a, b } = gehanScores(pair);
+  return { a: a.map((later) => -later), b: b.map((later) => -later) };
 }
 
 /** Bisection steps: to less than a thousandth of a factor. */

@@ -1,6 +1,6 @@
 /** Several comparisons as the rows of a table, each with its size, interval, n and test; the tests are corrected together. */
 import { type BootstrapOptions, stratifiedDelta } from "./compare.ts";
-import { compareTimes, type ComparisonOptions } from "./comparison.ts";
+import { compareTimes, type ComparisonOptions, type TimeTest } from "./comparison.ts";
 import { type Corrected, corrected, differs, type Tested } from "./multiple.ts";
 import { pseudomedian, rankBiserial, signFlipTest } from "./paired.ts";
 import { gehanScores, permutationTest } from "./permutation.ts";
@@ -26,6 +26,8 @@ export interface Values {
 export interface ContrastRow extends Tested, Corrected {
   /** `times`: times to an event, of two groups of runs. `values`: values of two groups. `pairs`: two values of each run. */
   readonly kind: "times" | "values" | "pairs";
+  /** For times the test; for the others, which have one each, `null`. */
+  readonly test: TimeTest | null;
   readonly of: string;
   readonly first: string;
   readonly second: string;
@@ -61,6 +63,7 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
       const { n, units, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
       return {
         kind: "times",
+        test: options.test ?? "log-rank",
         of,
         first,
         second,
@@ -93,6 +96,7 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
       const n = [count(({ a }) => a), count(({ b }) => b)] as const, interval = { low, high };
       return {
         kind: "values",
+        test: null,
         of,
         first,
         second,
@@ -124,7 +128,8 @@ export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }:
       const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i]));
       const { shift: size, ...interval } = pseudomedian(differences, level), { p, least, statistic } = signFlipTest(differences);
       const n = [differences.length, differences.length] as const, delta = rankBiserial(differences);
-      return { kind: "pairs", of, first, second, n, events: n, size, interval, watched: null, delta, p, least, sign: Math.sign(statistic) };
+      const shared = { of, first, second, n, events: n, size, interval, watched: null, delta, p, least };
+      return { kind: "pairs", test: null, ...shared, sign: Math.sign(statistic) };
     }),
   );
 }

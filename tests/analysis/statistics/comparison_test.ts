@@ -1,7 +1,7 @@
 /** Times of two groups within strata: p by enumeration, the interval by the same test, and no more than all were watched for. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { compareTimes } from "../../../lib/analysis/statistics/comparison.ts";
-import { permuter } from "../../../lib/analysis/statistics/permutation.ts";
+import { gehanScores, permutationTest, permuter } from "../../../lib/analysis/statistics/permutation.ts";
 import { complete, type Observation, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
 import { Random } from "../../../lib/run/random.ts";
 
@@ -10,6 +10,9 @@ const never = (time: number): Observation => ({ time, event: false });
 
 /** Sums of a handful of numbers in another order. */
 const ROUNDING = 1e-12;
+
+/** What bisection leaves of a factor's logarithm. */
+const FACTOR = 1e-3;
 
 /** All ways to choose k of the places 0 … n − 1. */
 const subsets = (n: number, k: number, from = 0): number[][] =>
@@ -60,6 +63,43 @@ Deno.test("one stratum: p is that of all deals, the interval holds the factors t
   const turned = compareTimes([{ a: pair.b, b: pair.a }]);
   assertEquals([turned.sign, turned.p], [-1, p]);
   assertAlmostEquals(turned.low! * high!, 1, 0.02);
+});
+
+Deno.test("Gehan's test without censoring: the ratio is the median over all pairs, the limits are those of the rank-sum test", () => {
+  const a = [100, 141, 153, 190, 260], b = [60, 80, 90, 103, 120];
+  const { ratio, low, high, p } = compareTimes([{ a: complete(a), b: complete(b) }], { test: "gehan" });
+  // Of five against five, a rank sum at most 2 pairs from either end has p below 0.05: 2 × 4 of 252.
+  const ratios = a.flatMap((x) => b.map((y) => x / y)).sort((x, y) => x - y);
+  for (const [value, expected] of [[ratio!, ratios[12]], [low!, ratios[2]], [high!, ratios[22]]]) {
+    assertAlmostEquals(Math.log(value), Math.log(expected), FACTOR);
+  }
+  assertEquals(p, permutationTest([gehanScores({ a: complete(a), b: complete(b) })]).p);
+});
+
+Deno.test("Gehan's test with censoring, strata and units: p is that of its scores, and the interval goes with it", () => {
+  const strata = [
+    { a: [...complete([100, 141, 153]), never(200), never(200)], b: complete([60, 80, 90, 103, 120]) },
+    { a: [...complete([1000, 1500]), never(2000)], b: [...complete([700, 1100]), never(2000)] },
+  ];
+  const { p, sign, ratio, low, high } = compareTimes(strata, { test: "gehan" });
+  assertEquals([p, sign], [permutationTest(strata.map(gehanScores)).p, 1]);
+  assertEquals(p! < 0.05, low! > 1);
+  assert(low! < ratio! && (high === null || ratio! < high));
+  // Turned over, and by whole units.
+  assertEquals(compareTimes(strata.map(({ a, b }) => ({ a: b, b: a })), { test: "gehan" }).sign, -1);
+  const dealt = compareTimes(
+    strata.map(({ a, b }) => ({ a: a.map((x, i) => ({ ...x, unit: `a${i}` })), b: b.map((x, i) => ({ ...x, unit: `b${i}` })) })),
+    { test: "gehan" },
+  );
+  assertEquals([dealt.units, dealt.sign], [[5, 5], 1]);
+});
+
+Deno.test("times of one median, spread differently: the log-rank test finds a factor where Gehan's finds none", () => {
+  // Symmetric on a logarithmic scale, one group with twice the spread.
+  const spread = (by: number) => complete([-3, -2, -1, 0, 1, 2, 3].map((x) => 1000 * Math.exp(0.2 * by * x)));
+  const pair = { a: spread(2), b: spread(1) }, gehan = compareTimes([pair], { test: "gehan" }), logRank = compareTimes([pair]);
+  assertAlmostEquals(Math.log(gehan.ratio!), 0, FACTOR);
+  assert(logRank.ratio! > 1.1, `${logRank.ratio}`);
 });
 
 Deno.test("the interval leaves out 1 where p is below its level, and only there", () => {

@@ -2,7 +2,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { type Contrast, contrastPairs, contrastTimes, contrastValues, type Values } from "../../../lib/analysis/statistics/contrasts.ts";
 import { complete, type ObservedPair } from "../../../lib/analysis/statistics/sample.ts";
-import { claimTable, contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
+import { factorBetween, factorShort } from "../../../lib/analysis/words.ts";
+import { bothTests, claimTable, contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
 
 const late = [500, 520, 540, 560, 580],
   soon = [100, 120, 140, 160, 180],
@@ -36,6 +37,20 @@ Deno.test("times: the later one is said, by Holm over all that were tested; what
   assertAlmostEquals(depth.size!, 3.5, 0.01);
   assertAlmostEquals(width.size!, 1 / 3.5, 0.01);
   assert(depth.interval.low! > 1 && width.interval.high! < 1);
+});
+
+Deno.test("times by both tests: one row per contrast says which test tells the groups apart, and a sentence names its test", () => {
+  const some = times.slice(0, 3), gehan = contrastTimes(some, { test: "gehan" });
+  const table = bothTests([{ what: "grokking", logRank: contrastTimes(some), gehan }]),
+    column = (name: string) => table.column(name).values;
+  assertEquals(["", "of", "told apart"].map(column), [
+    ["grokking", "grokking", "grokking"],
+    ["Depth", "Width", "Heads"],
+    ["by both", "by both", "by none"],
+  ]);
+  const [depth] = gehan;
+  assertEquals(column("times as long, Gehan")[0], `${factorShort(depth.size!)} (${factorBetween(depth.interval)})`);
+  assert(contrastSentences([depth], { what: "grokking", event: "grok" }).includes("; Gehan's test by permutation, p"));
 });
 
 Deno.test("values: Cliff's delta within strata, by the rank-sum test", () => {
