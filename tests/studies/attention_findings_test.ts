@@ -1,5 +1,5 @@
 /** What the study of attention asks, of runs whose heads do what is known: even attention, until each head of layer l turns to a key. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { evenly } from "../../lib/analysis/attention/change.ts";
 import { contrastPairs, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
 import {
@@ -14,9 +14,11 @@ import {
   phaseSteps,
   runDatesOf,
   wanderOf,
+  watchedMultiple,
   withinRuns,
 } from "../../lib/studies/attention/findings.ts";
 import { made, several } from "./attention_runs.ts";
+import type { AttentionRun } from "../../lib/analysis/attention/runs.ts";
 import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
 
 /** Readings near a moment aren't quite before or after the turn. */
@@ -114,6 +116,25 @@ Deno.test("dates: attention's and grokking's, together over seeds; a task that n
 Deno.test("lags, group by group", () => {
   const [first, second, third] = lagsOf([late, same, never]);
   assertEquals([first.name, first.verdict, first.n, second.verdict, third.n, third.never], ["late", "after", 8, "with", 0, 8]);
+});
+
+Deno.test("dates up to one multiple of the grokking step don't depend on how long a run was watched", () => {
+  // Attention turns so late that at 1.5 times the grokking step it is on its way: followed for longer, it has made more of its way.
+  const long = made({ lag: 0.3, until: 8000 }), grokkingStep = long.grokkingStep!;
+  const watchedTo = (last: number) => ({
+    ...long,
+    metrics: long.metrics.filter(({ step }) => step <= last),
+    readings: long.readings.filter(({ step }) => step <= last),
+  });
+  const brief = watchedTo(2000);
+  const behind = (run: AttentionRun, until: number | "end") => decadesBehind(run, { until })!;
+  const multiple = Math.floor(100 * brief.readings.at(-1)!.step / grokkingStep) / 100;
+  assertEquals([watchedMultiple([{ name: "", runs: [long, brief] }]), watchedMultiple([never])], [multiple, null]);
+  assertEquals(behind(long, 1.5), behind(brief, 1.5));
+  assert(behind(long, 1.5) < behind(long, "end") - 0.02, `${behind(long, 1.5)} and ${behind(long, "end")}`);
+  assertEquals(behind(long, 1.5), behind(watchedTo(1.5 * grokkingStep), "end"));
+  assertEquals([decadesBehind(brief, { until: multiple + 0.02 }), lagsOf([never], { until: 2 })[0].never], [null, 8]);
+  assertThrows(() => decadesBehind(brief, { until: 0.5 }), Error, "Cannot date attention's change: until must be at least 1");
 });
 
 Deno.test("dates of each run by itself, with its lag both ways; a run that never groks has no lag", () => {

@@ -8,30 +8,13 @@ import { noiseOf } from "../statistics/noise.ts";
 import { patternDistance, rowCount } from "./distances.ts";
 import { must } from "../statistics/sample.ts";
 import { decades, stepAt } from "../statistics/decades.ts";
+import { someWithin, type Window } from "./windows.ts";
 
 /** Patterns at ascending steps, [n]. Each pattern is [rows, T] and has the same rows: those of one head, or of all heads of a run. */
 export interface Course {
   readonly steps: readonly number[];
   readonly patterns: readonly ArrayLike<number>[];
   readonly T: number;
-}
-
-/** The readings with `from` ≤ step < `to`; where `to` is `null`, all from `from` on. A phase is such a window. */
-export interface Window {
-  readonly from: number;
-  readonly to: number | null;
-}
-
-/** The window that begins at a step and is `width` decades long (0.05 decades: 12 % more steps). */
-export const justAfter = (step: number, width = 0.05): Window => ({ from: step, to: stepAt(decades(step) + width) });
-
-/**
- * The window of the last `width` decades of some readings.
- * @throws Error where there are no readings.
- */
-export function lastMoments(steps: readonly number[], width = 0.05): Window {
-  must("find the last readings", "the number of readings", steps.length > 0, "must be at least 1", steps.length);
-  return { from: stepAt(decades(steps[steps.length - 1]) - width), to: null };
 }
 
 /**
@@ -119,33 +102,16 @@ export function evenly(course: Course, from: number, to: number, n: number): Cou
 }
 
 /**
- * The indices of the readings within a window.
- * @throws Error where there are none.
- */
-function within(action: string, steps: readonly number[], { from, to }: Window): number[] {
-  const places = steps.flatMap((step, i) => step >= from && (to === null || step < to) ? [i] : []);
-  must(action, "the number of readings", places.length > 0, `from step ${from} to ${to ?? "the end"} must be at least 1`, 0);
-  return places;
-}
-
-/**
  * The mean pattern over the readings within a window, [rows, T].
  * @throws Error where there are none.
  */
 export function meanPattern(course: Course, window: Window): Float64Array {
   check("average patterns", course, 1);
-  const places = within("average patterns", course.steps, window), sum = new Float64Array(course.patterns[0].length);
-  for (const i of places) sum.forEach((_, at) => sum[at] += course.patterns[i][at]);
-  return sum.map((x) => x / places.length);
-}
-
-/**
- * The mean of a value, such as the validation accuracy, over the readings within a window.
- * @throws Error where there are none.
- */
-export function meanLevel(steps: readonly number[], values: ArrayLike<number>, window: Window): number {
-  const places = within("average a level", steps, window);
-  return places.reduce((sum, i) => sum + values[i], 0) / places.length;
+  const mean = new Float64Array(course.patterns[0].length);
+  for (const { place, weight } of someWithin("average patterns", course.steps, window)) {
+    mean.forEach((_, at) => mean[at] += weight * course.patterns[place][at]);
+  }
+  return mean;
 }
 
 /**

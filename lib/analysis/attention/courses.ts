@@ -5,6 +5,7 @@ import { type LayerMeasures, specialisation } from "./specialisation.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf } from "./runs.ts";
 import { type Phase, phases } from "../../run/phases.ts";
 import { type Course, courseOf, meanPattern } from "./change.ts";
+import { isWithin } from "./windows.ts";
 
 /** The measures of a layer that can be drawn; all run from 0 to 1. */
 export type LayerMeasure = Exclude<keyof LayerMeasures, "layer" | "heads">;
@@ -43,11 +44,11 @@ export interface PhasePattern extends Phase {
   readonly mean: Float64Array;
 }
 
-/** The phases of a run with at least one reading of its attention, each with the mean pattern of its readings, all weighted equally. */
+/** The phases of a run with at least one reading of its attention, each with the mean pattern of its readings (`meanPattern`). */
 export function phasePatterns(run: AttentionRun): PhasePattern[] {
   const course: Course = courseOf(run.readings, sizesOf([run]));
   return phases(edgesOf(run)).flatMap((phase) => {
-    const readings = course.steps.filter((step) => step >= phase.from && (phase.to === null || step < phase.to)).length;
+    const readings = course.steps.filter((step) => isWithin(step, phase)).length;
     return readings > 0 ? [{ ...phase, readings, mean: meanPattern(course, phase) }] : [];
   });
 }

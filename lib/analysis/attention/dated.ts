@@ -3,7 +3,9 @@ import type { Moments } from "./lag.ts";
 import type { SignalPair } from "../statistics/cross_correlation.ts";
 import type { Selection } from "./patterns.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf } from "./runs.ts";
-import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "./change.ts";
+import { must } from "../statistics/sample.ts";
+import { changeBetween, courseOf, halfwayStep } from "./change.ts";
+import { justAfter, lastMoments, meanLevel } from "./windows.ts";
 
 /**
  * A run with its moments, and with its two signals; `signals` is `null` where attention doesn't change, or was read fewer than three times.
@@ -18,22 +20,28 @@ export interface DatingOptions {
   /** Which attention. Default: that of the queries which the output head reads, all heads together. */
   readonly selection?: Selection;
   /**
-   * Where attention's change ends: `end`, in the last readings, so that change after grokking counts, and the result depends on how long
-   * the run was watched; `grokking`, just after grokking, as for accuracy (for runs that don't grok, in the last readings). Default: `end`.
+   * Where attention's change ends. `end`: in the last readings, so that change after grokking counts, and the result depends on how long
+   * the run was watched. A number: in the last readings up to this multiple of the grokking step, so that runs that grok at different
+   * steps are followed alike; a run that was watched for less has no date. `grokking`: just after grokking, as for accuracy. Runs that
+   * don't grok: in the last readings. Default: `end`.
    */
-  readonly until?: "end" | "grokking";
+  readonly until?: "end" | "grokking" | number;
 }
 
 /**
  * When a run's attention has made half of its change, from just after memorising (for a run that never memorised, from its first reading)
  * to the end that `until` names; and when validation accuracy has made half of its own, from then to grokking. The two signals are
  * `progressBetween` of the attention and the validation accuracy.
+ * @throws Error for a multiple of the grokking step below 1.
  */
 export function datedRun(
   run: AttentionRun,
   { selection = { queries: readQueries(run.spec) }, until = "end" }: DatingOptions = {},
 ): DatedRun {
-  const { memorised, generalised } = edgesOf(run), course = courseOf(run.readings, sizesOf([run]), selection), { steps } = course;
+  must("date attention's change", "until", typeof until !== "number" || until >= 1, "must be at least 1, once the grokking step", until);
+  const { memorised, generalised } = edgesOf(run), last = typeof until === "number" && generalised !== null ? until * generalised : null;
+  const followed = last === null ? run.readings : run.readings.filter(({ step }) => step <= last);
+  const course = courseOf(followed, sizesOf([run]), selection), { steps } = course;
   // The last reading may come before the last evaluation.
   const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
   const since = Math.min(memorised ?? steps[0], steps.at(-1)!);
@@ -48,7 +56,7 @@ export function datedRun(
     moments: {
       memorisation: memorised,
       grokking: generalised,
-      attention: change.halfway,
+      attention: last === null || last <= run.readings.at(-1)!.step ? change.halfway : null,
       accuracy: halfwayStep(seen, accuracies, from, to, { since }),
     },
     signals: change.progress && steps.filter((step) => step >= since).length >= 3

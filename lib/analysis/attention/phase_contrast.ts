@@ -1,5 +1,6 @@
 /** Whether attention changes more between two phases of training than it drifts within them. */
-import { type Course, meanPattern, type Window } from "./change.ts";
+import { type Course, meanPattern } from "./change.ts";
+import { isWithin, type Window } from "./windows.ts";
 import { patternDistance } from "./distances.ts";
 import { decades, stepAt } from "../statistics/decades.ts";
 
@@ -30,7 +31,7 @@ export function phaseSeparation(course: Course, first: Window, second: Window): 
     return i === 0 ? second.from : stepAt(border + i * length);
   };
   const stretches = [-2, -1, 0, 1].map((i): Window => ({ from: edge(i), to: edge(i + 1) }));
-  if (!(length > 0) || !stretches.every(({ from, to }) => course.steps.some((step) => step >= from && step < to!))) return null;
+  if (!(length > 0) || !stretches.every((stretch) => course.steps.some((step) => isWithin(step, stretch)))) return null;
   const patterns = stretches.map((stretch) => meanPattern(course, stretch));
   const [left, between, right] = [0, 1, 2].map((i) => patternDistance(patterns[i], patterns[i + 1], course.T));
   return { between, within: (left + right) / 2 };

@@ -1,5 +1,6 @@
 /** Results of the attention study: levels of a measure at a moment, comparisons of operations and layers, phases, and lags. */
-import { courseOf, evenly, justAfter, lastMoments, meanPattern, pathOf, type Window } from "../../analysis/attention/change.ts";
+import { courseOf, evenly, meanPattern, pathOf } from "../../analysis/attention/change.ts";
+import { justAfter, lastMoments, sharesWithin, type Window } from "../../analysis/attention/windows.ts";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { jensenShannonDistance, patternDistance, wasserstein } from "../../analysis/attention/distances.ts";
 import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
@@ -36,11 +37,15 @@ export function levelOf(run: AttentionRun, measure: LayerMeasure, instant: Insta
   const window = windowAt(run, instant);
   if (!window) return null;
   const { mask } = run.spec.model, sizes = sizesOf([run]), queries = readQueries(run.spec);
-  const values = run.readings.filter(({ step }) => step >= window.from && (window.to === null || step < window.to)).flatMap((reading) => {
-    const layers = specialisation(reading, sizes, { mask, queries });
-    return (layer === undefined ? layers : [layers[layer]]).flatMap((each) => each[measure] ?? []);
+  const values = sharesWithin(run.readings.map(({ step }) => step), window).flatMap(({ place, weight }) => {
+    const layers = specialisation(run.readings[place], sizes, { mask, queries });
+    return (layer === undefined ? layers : [layers[layer]]).flatMap((each) => {
+      const value = each[measure];
+      return value === null ? [] : [{ value, weight }];
+    });
   });
-  return values.length > 0 ? values.reduce((sum, x) => sum + x, 0) / values.length : null;
+  const whole = values.reduce((sum, { weight }) => sum + weight, 0);
+  return whole > 0 ? values.reduce((sum, { value, weight }) => sum + weight * value, 0) / whole : null;
 }
 
 const readOut = (run: AttentionRun) => courseOf(run.readings, sizesOf([run]), { queries: readQueries(run.spec) });
@@ -143,6 +148,7 @@ export interface PhaseDistance extends Corrected {
   readonly p: number;
   /**
    * Wasserstein-1 distance between the heads' entropies, pooled over all readings of all runs, in shares of the largest possible entropy.
+   * Each run counts the same, its readings as in `sharesWithin`.
    */
   readonly entropy: number;
 }
@@ -162,25 +168,43 @@ export function phaseDistances(groups: readonly AttentionGroup[], clusters: read
         ...{ name, from: PHASES[before], to: PHASES[after], n: both.length },
         occupancy: jensenShannonDistance(mean(0), mean(1)),
         ...signFlipTest(both.map(([a, b]) => b.shares.map((share, c) => share - a.shares[c]))),
-        entropy: wasserstein(both.flatMap(([a]) => a.entropies), both.flatMap(([, b]) => b.entropies)),
+        entropy: entropyDistance(both.flatMap(([a]) => a.entropies), both.flatMap(([, b]) => b.entropies)),
       }];
     });
   });
   return corrected(found);
 }
 
-/** For each phase, the share of a run's heads in each cluster, and the entropies of all its heads; `null` for a phase without a reading. */
+type Weighed = readonly { readonly entropy: number; readonly weight: number }[];
+
+function entropyDistance(...sides: readonly [Weighed, Weighed]): number {
+  const [a, b] = sides.map((side) => side.map(({ entropy }) => entropy)), [of, by] = sides.map((side) => side.map(({ weight }) => weight));
+  return wasserstein(a, b, of, by);
+}
+
+/**
+ * For each phase, the share of a run's heads in each cluster, and the entropies of all its heads with their weights; readings count as in
+ * `sharesWithin`. `null` for a phase without a reading.
+ */
 function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }: PatternClusters) {
   const { mask } = run.spec.model, sizes = sizesOf([run]), known = phases(edgesOf(run));
-  const steps = new Map(run.readings.map((reading) => [reading.step, reading]));
-  const own = points.flatMap((point, i) => point.run === r ? [{ ...point, cluster: assigned[i] }] : []);
+  const steps = run.readings.map(({ step }) => step);
+  const own = Map.groupBy(points.flatMap((point, i) => point.run === r ? [{ ...point, cluster: assigned[i] }] : []), ({ step }) => step);
   return PHASES.map((name) => {
     const phase = known.find((each) => each.name === name);
-    const within = phase ? own.filter(({ step }) => step >= phase.from && (phase.to === null || step < phase.to)) : [];
-    if (within.length === 0) return null;
-    const shares = Array.from({ length: k }, (_, c) => within.filter(({ cluster }) => cluster === c).length / within.length);
-    const entropies = [...new Set(within.map(({ step }) => step))].flatMap((step) =>
-      specialisation(steps.get(step)!, sizes, { mask, queries }).flatMap(({ heads }) => heads.map(({ entropy }) => entropy))
+    const readings = phase ? sharesWithin(steps, phase) : [];
+    if (readings.length === 0) return null;
+    const sums = new Array<number>(k).fill(0);
+    for (const { place, weight } of readings) {
+      const heads = own.get(steps[place])!;
+      for (const { cluster } of heads) sums[cluster] += weight / heads.length;
+    }
+    // Weights add up to 1 but for rounding, which is no change from phase to phase.
+    const shares = sums.map((sum) => Math.round(1e12 * sum) / 1e12);
+    const entropies = readings.flatMap(({ place, weight }) =>
+      specialisation(run.readings[place], sizes, { mask, queries }).flatMap(({ heads }) =>
+        heads.map(({ entropy }) => ({ entropy, weight }))
+      )
     );
     return { shares, entropies };
   });
@@ -206,6 +230,20 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
       speeds: signals.length > 1 ? speedLag(signals, options) : null,
     };
   });
+
+/**
+ * Up to which multiple of its grokking step every run that grokked was watched, rounded down to hundredths; `null` where none grokked. For
+ * `until`.
+ */
+export function watchedMultiple(groups: readonly AttentionGroup[]): number | null {
+  const multiples = groups.flatMap(({ runs }) =>
+    runs.flatMap((run) => {
+      const { generalised } = edgesOf(run);
+      return generalised === null ? [] : run.readings.at(-1)!.step / generalised;
+    })
+  );
+  return multiples.length > 0 ? Math.floor(100 * Math.min(...multiples)) / 100 : null;
+}
 
 /** A run with its moments; accuracy's halfway step only counts for runs that grok. */
 function dated(run: AttentionRun, options: DatingOptions = {}) {

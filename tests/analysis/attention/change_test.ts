@@ -5,13 +5,11 @@ import {
   type Course,
   courseOf,
   halfwayStep,
-  justAfter,
-  lastMoments,
-  meanLevel,
   meanPattern,
   pathOf,
   progressBetween,
 } from "../../../lib/analysis/attention/change.ts";
+import { justAfter, lastMoments, meanLevel, sharesWithin } from "../../../lib/analysis/attention/windows.ts";
 import { Random } from "../../../lib/run/random.ts";
 import { close, EXACT } from "../../close.ts";
 import { decades, stepAt } from "../../../lib/analysis/statistics/decades.ts";
@@ -53,11 +51,25 @@ Deno.test("change: progress is the share of the way, outside 0 … 1 too, whatev
   assertEquals(progressBetween({ steps: [1], patterns: [START], T: 3 }, START, START), null);
 });
 
-Deno.test("change: windows are half open, like phases; means are of the readings within", () => {
-  const steps = [10, 20, 30, 40], of = { steps, patterns: [[1, 0], [0.5, 0.5], [0, 1], [0, 1]], T: 2 };
-  close(meanPattern(of, { from: 10, to: 30 }), [0.75, 0.25]);
-  close(meanPattern(of, { from: 30, to: null }), [0, 1]);
-  assertEquals(meanLevel(steps, [1, 2, 3, 9], { from: 20, to: 40 }), 2.5);
+Deno.test("change: windows are half open, like phases; means are of the readings within, each for the time it stands for", () => {
+  // 1, 1.5, 2 and 4 decades.
+  const steps = [1, 1.5, 2, 4].map(stepAt), of = { steps, patterns: [[1, 0], [0.5, 0.5], [0, 1], [0, 1]], T: 2 };
+  const shares = (from: number, to: number | null) => sharesWithin(steps, { from: stepAt(from), to: to === null ? null : stepAt(to) });
+  // From 1 to 1.25 nearest to the first, from there to 1.75 to the second.
+  const first = shares(1, 1.75);
+  assertEquals(first.map(({ place }) => place), [0, 1]);
+  close(first.map(({ weight }) => weight), [1 / 3, 2 / 3]);
+  close(meanPattern(of, { from: steps[0], to: stepAt(1.75) }), [2 / 3, 1 / 3]);
+  // To the last reading; a window may begin before its first one, but what lies nearer to one outside doesn't count for it.
+  close(shares(1.6, null).map(({ weight }) => weight), [(3 - 1.75) / 2.25, 1 / 2.25]);
+  close(shares(1.5, 1.9).map(({ weight }) => weight), [1]);
+  close(meanPattern(of, { from: steps[2], to: null }), [0, 1]);
+  // The last reading alone, where the window has no length.
+  assertEquals(shares(4, null), [{ place: 3, weight: 1 }]);
+  close([meanLevel(steps, [1, 2, 3, 9], { from: steps[1], to: steps[3] })], [(2 * 0.25 + 3 * 1.25 + 0 * 9) / 1.5]);
+  // Readings crowded into one moment weigh no more than one there.
+  const crowd = [1, 1.98, 1.99, 2, 2.01, 2.02, 3].map(stepAt), dip = [1, 0, 0, 0, 0, 0, 1];
+  close([meanLevel(crowd, dip, { from: crowd[0], to: null })], [(0.49 + 0.49) / 2]);
   const { from, to } = justAfter(99, 1), last = lastMoments([5, 999], 1);
   close([from, to!, last.from], [99, 999, 99]);
   assertEquals(

@@ -1,6 +1,7 @@
 /** Lags between two changes: cross-correlation against NumPy and known shifts, verdicts on runs made for each of them. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { changeBetween, courseOf, halfwayStep, justAfter, lastMoments, meanLevel } from "../../../lib/analysis/attention/change.ts";
+import { changeBetween, courseOf, halfwayStep } from "../../../lib/analysis/attention/change.ts";
+import { justAfter, lastMoments, meanLevel } from "../../../lib/analysis/attention/windows.ts";
 import { crossCorrelation, type Signal, type SignalPair, speedLag, speedsOf } from "../../../lib/analysis/statistics/cross_correlation.ts";
 import { lagOf, lagOverRuns, type Moments } from "../../../lib/analysis/attention/lag.ts";
 import { pseudomedian, signFlipTest } from "../../../lib/analysis/statistics/paired.ts";
