@@ -80,6 +80,8 @@ export interface SentenceWords {
   readonly what: string;
   /** The event as a verb: `grok`. Times only. */
   readonly event?: string;
+  /** The unit of times: `steps × p`. Default: `steps`. */
+  readonly unit?: string;
   /** The preposition before a group's name: more `with` 4 layers, more `in` layer 1. Default: `with`. */
   readonly where?: string;
 }
@@ -96,14 +98,17 @@ export const contrastSentences = (rows: readonly ContrastRow[], words: SentenceW
 /** The names of the two groups; where the test shows a difference, the one with more (or later) comes first. */
 const sides = ({ first, second, verdict }: ContrastRow) => verdict < 0 ? [second, first] : [first, second];
 
-function verdictOf(row: ContrastRow, { where = "with" }: SentenceWords): string {
-  const [most, least] = sides(row);
-  if (row.verdict !== 0) return `${row.kind === "times" ? "later" : "more"} ${where} ${most} than ${where} ${least}`;
+function verdictOf(row: ContrastRow, { where = "with", unit = "steps" }: SentenceWords): string {
+  const [most, least] = sides(row), word = row.kind !== "times" ? "more" : unit === "steps" ? "later" : `more ${unit}`;
+  if (row.verdict !== 0) return `${word} ${where} ${most} than ${where} ${least}`;
   return row.p === null || decides(row) ? `${most} and ${least} not told apart` : `too few runs to tell ${most} and ${least} apart`;
 }
 
 /** By how much the group that comes first in the sentence is later, or has more. */
-function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }: ContrastRow, { where = "with" }: SentenceWords): string {
+function sizeOf(
+  { kind, size, interval: { low, high }, verdict, first, second }: ContrastRow,
+  { where = "with", unit = "steps" }: SentenceWords,
+): string {
   const turned = verdict < 0, { digits, size: name } = KINDS[kind];
   if (kind !== "times") {
     const turn = (x: number | null) => x !== null && turned ? -x : x,
@@ -112,20 +117,26 @@ function sizeOf({ kind, size, interval: { low, high }, verdict, first, second }:
   }
   const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
     interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`, bounds = factorBetween(interval);
-  if (size !== null) return `${takes} ${factorShort(turn(size)!)} times as long (95 % interval ${bounds})`;
+  const asLong = unit === "steps" ? "times as long" : `times as many ${unit}`,
+    takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`,
+    bounds = factorBetween(interval);
+  if (size !== null) return `${takes} ${factorShort(turn(size)!)} ${asLong} (95 % interval ${bounds})`;
   return bounds === "–"
     ? "Nothing tells by how much"
-    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times as long (95 %)`;
+    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} ${asLong} (95 %)`;
 }
 
 /** The numbers, in the order in which the sentence names the groups. */
-function numbersOf({ kind, verdict, watched, p, holm, floor, tests, ...row }: ContrastRow, { event = "do" }: SentenceWords): string {
+function numbersOf(
+  { kind, verdict, watched, p, holm, floor, tests, ...row }: ContrastRow,
+  { event = "do", unit = "steps" }: SentenceWords,
+): string {
   const inOrder = ([first, second]: readonly [number, number]) =>
     (verdict < 0 ? [second, first] : [first, second]).map(count).join(" and ");
   const units = row.units ? `, dealt as ${inOrder(row.units)} whole units` : "", events = inOrder(row.events);
   const runs = kind === "pairs" ? count(row.n[0]) : `${inOrder(row.n)}${units}`;
-  const had = watched === null ? "" : `, of which ${events} ${event} by step ${[...new Set(watched)].map(count).join(" to ")}`;
+  const ends = watched && [...new Set(watched)].map(count).join(" to ");
+  const had = ends === null ? "" : `, of which ${events} ${event} by ${unit === "steps" ? `step ${ends}` : `${ends} ${unit}`}`;
   const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
   const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
   const name = kind === "times" ? `${TIME_TESTS[row.test!]} ${KINDS.times.test}` : KINDS[kind].test;

@@ -57,7 +57,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /To grok, networks here take 1\.04 times as many steps as the published ones \(95 %: 1\.01 to 1\.07\), over 37 settings/,
     /later with 23 than with 47\. With 23 it takes 1\.94 times as long \(95 % interval 1\.46 to 2\.2\)/,
     /Networks grok at every d_model, earliest median with 256: step 1,070/,
-    /With p 47 it takes 0\.922 times as long \(95 % interval 0\.778 to 1\.04\)/,
+    /With p 47 it takes 0\.922 times as many steps × p \(95 % interval 0\.778 to 1\.04\)/,
     /With p 31 it takes 1\.12 times as long \(95 % interval 1\.02 to 1\.18\)/,
     /Networks grok up to weight decay 3, earliest median there: step 490/,
     /from which half of the networks grok is 0\.858 at\sweight\sdecay\s0\.01; at 0\.1 and 1 all do/,

@@ -128,17 +128,19 @@ const tally = (runs: readonly BoardRun[]): Tally => {
 export interface ModuliClaim {
   readonly claim: string;
   readonly rows: readonly ContrastRow[];
+  /** The unit of the rows' times. */
+  readonly unit: "steps" | "steps × p";
 }
 
 /** Claims about which of d_model / p, d_model and p decides when networks grok, in steps and in steps × p. */
 export function moduliClaims(runs: readonly BoardRun[]): ModuliClaim[] {
   const places = moduliPlaces(runs);
-  const claims: [string, Contrast<ObservedPair>[]][] = [
+  const claims: [string, Contrast<ObservedPair>[], ModuliClaim["unit"]?][] = [
     ["The ratio alone decides: at equal d_model / p all moduli take equally long", betweenModuli(places, "ratio")],
     ["The width alone decides: at equal d_model all moduli take equally long", betweenModuli(places, "width")],
     ["The modulus alone decides: at each p all widths take equally long", betweenWidths(places)],
-    ["Steps × p depend on d_model / p alone", betweenModuli(places, "ratio", true)],
-    ["Steps × p depend on d_model alone", betweenModuli(places, "width", true)],
+    ["Steps × p depend on d_model / p alone", betweenModuli(places, "ratio", true), "steps × p"],
+    ["Steps × p depend on d_model alone", betweenModuli(places, "width", true), "steps × p"],
   ];
-  return claims.map(([claim, contrasts]) => ({ claim, rows: contrastTimes(contrasts) }));
+  return claims.map(([claim, contrasts, unit = "steps"]) => ({ claim, rows: contrastTimes(contrasts), unit }));
 }

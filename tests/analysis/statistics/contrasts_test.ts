@@ -132,6 +132,15 @@ Deno.test("where so few runs can't tell groups apart, that is said, and nothing 
   assert(claimTable([{ claim: "Depth delays", expects: 1, rows: [depth, ...few], words }]).includes("| in part |"));
 });
 
+Deno.test("a sentence says what its times are counted in", () => {
+  const sentence = contrastSentences(contrastTimes(times.slice(0, 1)), { what: "grokking", event: "grok", unit: "steps × p" });
+  assertMatch(
+    sentence,
+    /grokking: more steps × p with 4 layers than with 1 layer\. With 4 layers it takes 3\.5 times as many steps × p \(/,
+  );
+  assertMatch(sentence, /of which 5 and 5 grok by 580 steps × p;/);
+});
+
 Deno.test("the table has what the sentences have", () => {
   const table = contrastFrame(contrastTimes(times), "grok");
   assertEquals(table.columns, ["", "first", "second", "n", "grok", "times as long", "95 % interval", "p", "p, Holm", "least"]);
