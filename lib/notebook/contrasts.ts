@@ -3,6 +3,7 @@ import type { DataFrame } from "danfojs";
 import type { TimeTest } from "../analysis/statistics/comparison.ts";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
+import { must } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
 import { between, count, factorBetween, factorShort, pShort, signed } from "../analysis/words.ts";
 
@@ -43,7 +44,7 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
 const TIME_TESTS: Record<TimeTest, string> = { "log-rank": "log-rank test", gehan: "Gehan's test" };
 const SHORT: Record<TimeTest, string> = { "log-rank": "log-rank", gehan: "Gehan" };
 
-/** Contrasts of times by both tests, in the same order, each list corrected by itself. */
+/** The same contrasts of times by both tests, in the same order, each list corrected by itself. */
 export interface TestedTwice {
   /** The first column's entry: `grokking`. */
   readonly what: string;
@@ -54,11 +55,14 @@ export interface TestedTwice {
 /**
  * One row per contrast: the factor with its 95 % interval and the corrected p by each test, and which of them tells the groups apart. For
  * the question whether an answer depends on the test; a reader who may choose has tested twice.
+ * @throws Error where the two lists aren't of the same contrasts.
  */
 export function bothTests(families: readonly TestedTwice[]): DataFrame {
-  return frame(families.flatMap(({ what, logRank, gehan }) =>
-    logRank.map((row, i) => {
-      const both = [row, gehan[i]], told = both.filter(({ verdict }) => verdict !== 0);
+  return frame(families.flatMap(({ what, logRank, gehan }) => {
+    const named = (rows: readonly ContrastRow[]) => rows.map(({ of, first, second }) => `${of}: ${first}, ${second}`).join("; ");
+    must(`show ${what} by both tests`, "Gehan's contrasts", named(gehan) === named(logRank), `must be ${named(logRank)}`, named(gehan));
+    return logRank.map((row, i) => {
+      const both = [row, gehan[i]];
       const columns = both.map(({ test, size, interval, holm }) => ({
         [`times as long, ${SHORT[test!]}`]: `${size === null ? "–" : factorShort(size)} (${factorBetween(interval)})`,
         [`p, Holm, ${SHORT[test!]}`]: pShort(holm),
@@ -69,10 +73,18 @@ export function bothTests(families: readonly TestedTwice[]): DataFrame {
         first: row.first,
         second: row.second,
         ...Object.assign({}, ...columns),
-        "told apart": told.length === 2 ? "by both" : told.length === 1 ? `by ${SHORT[told[0].test!]} alone` : "by none",
+        "told apart": toldBy(both),
       };
-    })
-  ));
+    });
+  }));
+}
+
+function toldBy(both: readonly ContrastRow[]): string {
+  const told = both.filter(({ verdict }) => verdict !== 0);
+  if (told.length === 1) return `by ${SHORT[told[0].test!]} alone`;
+  if (told.length === 2) return told[0].verdict === told[1].verdict ? "by both" : "by both, the opposite way";
+  if (both.every(({ p }) => p === null)) return "nothing to test";
+  return both.some(decides) ? "by none" : "too few runs";
 }
 
 export interface SentenceWords {

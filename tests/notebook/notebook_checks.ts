@@ -46,7 +46,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   "04_attention_phases.ipynb": [
     /shift \+141 % of the wait \(95 % interval \+67 % to \+219 %, n\s=\s6\)/,
     /Up to 1\.44 times the grokking step: undecided on x \/ y and x − y, not before on x \+ y\./,
-    /Up to 1\.44 times the grokking step<\/strong>, decades behind accuracy: x \+ y and x − y not told apart/,
+    /Up to grokking<\/strong>, decades behind accuracy: x \+ y and x − y not told apart/,
     /Attention is half-way later than accuracy in \d+ of \d+ runs by all of its change, in \d+ of \d+ by that up to grokking/,
     /\*\*x \+ y\*\*: Attention changes after validation accuracy: shift \+35 % of the wait \(95 % interval \+17 % to \+51 %, n\s=\s10\)/,
     /\*\*x \+ y\*\*: Attention does not change before validation accuracy, but with it or after it: shift \+16 % of the wait/,

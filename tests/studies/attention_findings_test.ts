@@ -133,6 +133,16 @@ Deno.test("dates up to one multiple of the grokking step don't depend on how lon
   assertEquals(behind(long, 1.5), behind(brief, 1.5));
   assert(behind(long, 1.5) < behind(long, "end") - 0.02, `${behind(long, 1.5)} and ${behind(long, "end")}`);
   assertEquals(behind(long, 1.5), behind(watchedTo(1.5 * grokkingStep), "end"));
+  // The run that sets the multiple keeps its date, though 1.1 × 3000 is more than 3300; 2300 / 1000 isn't rounded down to 2.29.
+  const grokked = (generalised: number, until: number): AttentionRun[] => {
+    return [{ ...made({ until }), edges: { first: 0, memorised: 100, transition: null, generalised, last: until } }];
+  };
+  const edge = grokked(3000, 3300), multiples = [edge, grokked(1000, 2300)].map((runs) => watchedMultiple([{ name: "", runs }]));
+  assertEquals([multiples, behind(edge[0], 1.1) !== null], [[1.1, 2.3], true]);
+  // Read no longer than before grokking: no date, and no multiple.
+  const unread = grokked(3000, 3300).map((run) => ({ ...run, readings: run.readings.filter(({ step }) => step < 3000) }));
+  const [{ n, undated }] = lagsOf([{ name: "", runs: unread }], { until: 1 });
+  assertEquals([watchedMultiple([{ name: "", runs: unread }]), n, undated], [null, 0, 1]);
   assertEquals([decadesBehind(brief, { until: multiple + 0.02 }), lagsOf([never], { until: 2 })[0].never], [null, 8]);
   assertThrows(() => decadesBehind(brief, { until: 0.5 }), Error, "Cannot date attention's change: until must be at least 1");
 });

@@ -22,8 +22,9 @@ export interface DatingOptions {
   /**
    * Where attention's change ends. `end`: in the last readings, so that change after grokking counts, and the result depends on how long
    * the run was watched. A number: in the last readings up to this multiple of the grokking step, so that runs that grok at different
-   * steps are followed alike; a run that was watched for less has no date. `grokking`: just after grokking, as for accuracy. Runs that
-   * don't grok: in the last readings. Default: `end`.
+   * steps are followed for equally many decades after it; a run that was watched for less has no date. `grokking`: in the readings just
+   * after grokking (`justAfter`; the multiple 1.12 ends there, too), as for accuracy. Runs that don't grok: in the last readings. Default:
+   * `end`.
    */
   readonly until?: "end" | "grokking" | number;
 }
@@ -40,7 +41,10 @@ export function datedRun(
 ): DatedRun {
   must("date attention's change", "until", typeof until !== "number" || until >= 1, "must be at least 1, once the grokking step", until);
   const { memorised, generalised } = edgesOf(run), last = typeof until === "number" && generalised !== null ? until * generalised : null;
-  const followed = last === null ? run.readings : run.readings.filter(({ step }) => step <= last);
+  // A multiple that was worked out from the last reading may lie beyond it by rounding.
+  const upTo = last === null ? [] : run.readings.filter(({ step }) => step <= last * (1 + 1e-9));
+  const long = last === null || (upTo.length > 0 && last <= run.readings.at(-1)!.step * (1 + 1e-9)),
+    followed = last !== null && long ? upTo : run.readings;
   const course = courseOf(followed, sizesOf([run]), selection), { steps } = course;
   // The last reading may come before the last evaluation.
   const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
@@ -56,10 +60,10 @@ export function datedRun(
     moments: {
       memorisation: memorised,
       grokking: generalised,
-      attention: last === null || last <= run.readings.at(-1)!.step ? change.halfway : null,
+      attention: long ? change.halfway : null,
       accuracy: halfwayStep(seen, accuracies, from, to, { since }),
     },
-    signals: change.progress && steps.filter((step) => step >= since).length >= 3
+    signals: long && change.progress && steps.filter((step) => step >= since).length >= 3
       ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
       : null,
   };

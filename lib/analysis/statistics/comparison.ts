@@ -17,10 +17,10 @@ import {
 } from "./sample.ts";
 
 /**
- * What a test of times counts. `log-rank`: at each event, the runs still at risk; it has the most power where one group's hazard is a
- * multiple of the other's, and late runs weigh the most. `gehan`: the pairs of runs of which the order is known (Gehan 1965, Biometrika),
- * without censoring the Wilcoxon rank-sum test; early and late runs weigh alike, and the ratio is then the median over all pairs of runs
- * (Hodges & Lehmann 1963, Ann. Math. Stat.). Where one group's times are spread more widely, in proportion, the two ratios differ.
+ * What a test of times counts. `log-rank`: events against those expected at equal hazards; it has the most power where one group's hazard
+ * is a multiple of the other's, and its scores are largest for late runs. `gehan`: pairs of runs of which the order is known (Gehan 1965,
+ * Biometrika), without censoring the Wilcoxon rank-sum test; scores are evenly spaced, and the ratio is then the median over all pairs of
+ * runs (Hodges & Lehmann 1963, Ann. Math. Stat.). Where one group's times are spread more widely, in proportion, the two ratios differ.
  */
 export type TimeTest = "log-rank" | "gehan";
 

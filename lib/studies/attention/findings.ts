@@ -232,17 +232,18 @@ export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions
   });
 
 /**
- * Up to which multiple of its grokking step every run that grokked was watched, rounded down to hundredths; `null` where none grokked. For
- * `until`.
+ * Up to which multiple of its grokking step the attention of every run that grokked was read, rounded down to hundredths; `null` where none
+ * grokked. For `until`. A run whose last reading comes before its grokking step doesn't count: it has no date, whatever the multiple.
  */
 export function watchedMultiple(groups: readonly AttentionGroup[]): number | null {
   const multiples = groups.flatMap(({ runs }) =>
     runs.flatMap((run) => {
-      const { generalised } = edgesOf(run);
-      return generalised === null ? [] : run.readings.at(-1)!.step / generalised;
+      const { generalised } = edgesOf(run), last = run.readings.at(-1)?.step ?? 0;
+      return generalised === null || last < generalised ? [] : last / generalised;
     })
   );
-  return multiples.length > 0 ? Math.floor(100 * Math.min(...multiples)) / 100 : null;
+  // Without the tiny part, 100 × 2.3 would be rounded down to 229.
+  return multiples.length > 0 ? Math.floor(100 * Math.min(...multiples) + 1e-9) / 100 : null;
 }
 
 /** A run with its moments; accuracy's halfway step only counts for runs that grok. */

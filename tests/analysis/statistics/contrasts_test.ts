@@ -53,6 +53,27 @@ Deno.test("times by both tests: one row per contrast says which test tells the g
   assert(contrastSentences([depth], { what: "grokking", event: "grok" }).includes("; Gehan's test by permutation, p"));
 });
 
+Deno.test("times by both tests: opposite ways, nothing to test, too few runs; other contrasts are refused", () => {
+  const told = (...contrasts: Contrast<ObservedPair>[]) => {
+    const [logRank, gehan] = [contrastTimes(contrasts), contrastTimes(contrasts, { test: "gehan" })];
+    return bothTests([{ what: "", logRank, gehan }]).column("told apart").values;
+  };
+  const range = (n: number, from: number, by: number) => Array.from({ length: n }, (_, i) => from + by * i);
+  // Most are earlier, and the others later than all.
+  const crossing = { a: complete([...range(88, 100, 1), ...range(62, 5000, 1)]), b: complete(range(150, 1000, 10)) };
+  assertEquals(told(about("Crossing", crossing)), ["by both, the opposite way"]);
+  assertEquals(told(times[3]), ["nothing to test"]);
+  assertEquals(told(about("Few", { a: complete([5, 6]), b: complete([1, 2]) })), ["too few runs"]);
+  const [depth, width] = contrastTimes(times.slice(0, 2));
+  for (const gehan of [[depth], [width, depth], [depth, width, width]]) {
+    assertThrows(
+      () => bothTests([{ what: "grokking", logRank: [depth, width], gehan }]),
+      Error,
+      "Cannot show grokking by both tests: Gehan's contrasts must be Depth: 4 layers, 1 layer; Width: 4 layers, 1 layer, current value is",
+    );
+  }
+});
+
 Deno.test("values: Cliff's delta within strata, by the rank-sum test", () => {
   const values: Contrast<Values>[] = [about("Depth", { a: [0.5, 0.6, 0.7], b: [0, 0, 0.1] }, { a: [0.4, 0.3, 0.2], b: [0, 0, 0] })];
   const [row] = contrastValues([...values, about("Nobody", { a: [], b: [1] })]);
