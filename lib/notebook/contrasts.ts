@@ -129,13 +129,16 @@ function sizeOf(
   }
   const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
     interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const asLong = unit === "steps" ? "times as long" : `times as many ${unit}`,
+  const asLong = unit === "steps" ? "as long" : `as many ${unit}`,
     takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`,
     bounds = factorBetween(interval);
-  if (size !== null) return `${takes} ${factorShort(turn(size)!)} ${asLong} (95 % interval ${bounds})`;
+  if (size !== null) {
+    const factor = factorShort(turn(size)!);
+    return `${takes} ${factor === "1" ? "about" : `${factor} times`} ${asLong} (95 % interval ${bounds})`;
+  }
   return bounds === "–"
     ? "Nothing tells by how much"
-    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} ${asLong} (95 %)`;
+    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times ${asLong} (95 %)`;
 }
 
 /** The numbers, in the order in which the sentence names the groups. */

@@ -59,5 +59,7 @@ Deno.test("the title of ratios states the interval, and whether the two are told
     new RegExp(`^${took}[\\d.]+ times as many steps as the published ones \\(95 %: [\\d.]+ to [\\d.]+\\), over 1 setting$`),
   );
   assertMatch(never, new RegExp(`^${took}above [\\d.]+ times as many steps as the published ones, over 1 setting$`));
+  const [row] = contrastTimes(contrasts);
+  assertMatch(againstPublished({ ...row, size: 1.001 }, 2), /take about as many steps as the published ones \(95 %: .+\), over 2 settings/);
   assertEquals([one, none], Array(2).fill("Too few runs to compare networks here with published ones, over 1 setting"));
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { Notebook } from "../../lib/cli/notebooks.ts";
 import { output, ROOT } from "../../lib/cli/process.ts";
+import { LAB_FILE } from "../../lib/notebook/sweep.ts";
 import { canBrowse as hasBrowser, launch, SOON } from "../chromium.ts";
 
 /** Whether there is a browser, and the Jupyter whose buttons are known here: Notebook 7 has others. */
@@ -35,7 +36,7 @@ export interface LabOptions {
   readonly stranger?: boolean;
 }
 
-/** Starts `deno task lab` in a copy of the project. */
+/** Starts `deno task lab` in a copy of the project. Notebooks find a lab that is new, whatever the project's holds. */
 export async function inLab(
   { project, folder, args = [], stranger = false }: LabOptions,
   use: (open: Open) => Promise<void>,
@@ -46,7 +47,12 @@ export async function inLab(
   const lab = new Deno.Command(Deno.execPath(), {
     args: ["task", "lab", "--no-browser", ...args],
     cwd: project,
-    env: { NO_COLOR: "1", JUPYTER_CONFIG_DIR: settings, ...stranger && { JUPYTER_DATA_DIR: settings } },
+    env: {
+      NO_COLOR: "1",
+      [LAB_FILE]: join(settings, "lab.db"),
+      JUPYTER_CONFIG_DIR: settings,
+      ...stranger && { JUPYTER_DATA_DIR: settings },
+    },
     stdin: "null",
     stdout: "null",
     stderr: "piped",

@@ -29,6 +29,13 @@ export interface DatingOptions {
   readonly until?: "end" | "grokking" | number;
 }
 
+/** The readings up to step `last`; `null` where the run was watched for less. */
+function readUpTo({ readings }: AttentionRun, last: number) {
+  const end = readings.at(-1)!.step, rounding = 1 + 1e-9; // a multiple that was worked out from the last reading may lie beyond it
+  const upTo = readings.filter(({ step }) => step <= last * rounding);
+  return upTo.length > 0 && last <= end * rounding ? upTo : null;
+}
+
 /**
  * When a run's attention has made half of its change, from just after memorising (for a run that never memorised, from its first reading)
  * to the end that `until` names; and when validation accuracy has made half of its own, from then to grokking. The two signals are
@@ -40,12 +47,9 @@ export function datedRun(
   { selection = { queries: readQueries(run.spec) }, until = "end" }: DatingOptions = {},
 ): DatedRun {
   must("date attention's change", "until", typeof until !== "number" || until >= 1, "must be at least 1, once the grokking step", until);
-  const { memorised, generalised } = edgesOf(run), last = typeof until === "number" && generalised !== null ? until * generalised : null;
-  // A multiple that was worked out from the last reading may lie beyond it by rounding.
-  const upTo = last === null ? [] : run.readings.filter(({ step }) => step <= last * (1 + 1e-9));
-  const long = last === null || (upTo.length > 0 && last <= run.readings.at(-1)!.step * (1 + 1e-9)),
-    followed = last !== null && long ? upTo : run.readings;
-  const course = courseOf(followed, sizesOf([run]), selection), { steps } = course;
+  const { memorised, generalised } = edgesOf(run);
+  const followed = typeof until === "number" && generalised !== null ? readUpTo(run, until * generalised) : run.readings;
+  const course = courseOf(followed ?? run.readings, sizesOf([run]), selection), { steps } = course;
   // The last reading may come before the last evaluation.
   const reading = (edge: number) => steps.find((step) => step >= edge) ?? steps.at(-1)!;
   const since = Math.min(memorised ?? steps[0], steps.at(-1)!);
@@ -60,10 +64,10 @@ export function datedRun(
     moments: {
       memorisation: memorised,
       grokking: generalised,
-      attention: long ? change.halfway : null,
+      attention: followed ? change.halfway : null,
       accuracy: halfwayStep(seen, accuracies, from, to, { since }),
     },
-    signals: long && change.progress && steps.filter((step) => step >= since).length >= 3
+    signals: followed && change.progress && steps.filter((step) => step >= since).length >= 3
       ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
       : null,
   };

@@ -113,8 +113,8 @@ const watched = ({ step, known = step }: BoardRun) => known;
 export function againstPublished({ size, interval, verdict }: ContrastRow, settings: number): string {
   const over = `over ${settings} setting${settings === 1 ? "" : "s"}`, known = interval.low !== null || interval.high !== null;
   if (!known) return `Too few runs to compare networks here with published ones, ${over}`;
-  const times = size === null ? factorBetween(interval) : factorShort(size);
-  return `To grok, networks here take ${times} times as many steps as the published ones${
+  const factor = size === null ? factorBetween(interval) : factorShort(size), times = factor === "1" ? "about" : `${factor} times`;
+  return `To grok, networks here take ${times} as many steps as the published ones${
     size === null ? "" : ` (95 %: ${factorBetween(interval)})`
   }, ${over}${verdict === 0 ? ": not told apart" : ""}`;
 }

@@ -137,6 +137,14 @@ Deno.test("numbers stand in the order in which a sentence names the groups; unit
   assertMatch(says(dealt), /\(n = 6 and 4, dealt as 3 and 2 whole units, of which 6 and 4 grok/);
 });
 
+Deno.test("a factor that is written as 1 reads as about as long", () => {
+  const same = contrastTimes([about("Depth", { a: complete(mixed), b: complete(mixed) })]);
+  assertEquals(factorShort(same[0].size!), "1");
+  const says = (unit?: string) => contrastSentences(same, { what: "grokking", event: "grok", unit });
+  assertMatch(says(), /it takes about as long \(95 % interval/);
+  assertMatch(says("steps × p"), /it takes about as many steps × p \(95 % interval/);
+});
+
 Deno.test("where so few runs can't tell groups apart, that is said, and nothing is concluded", () => {
   const few = contrastTimes([about("Depth", { a: complete([500, 520, 540]), b: complete([100, 120, 140]) })]);
   assertEquals([few[0].verdict, few[0].floor], [0, 2 / 20]);
