@@ -12,6 +12,8 @@ export interface BenchDocument<Result = unknown> {
     readonly nvidia: string | null;
     readonly commit: string;
   };
+  /** The version of each peer and what it computes on, by name; only comparisons have them. */
+  readonly peers?: Readonly<Record<string, { readonly version: string; readonly device: string }>>;
   readonly results: readonly Result[];
 }
 

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales } from "./map_cells.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, openWords } from "./map_cells.ts";
 import { clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, type Panel, panel, WIDTH } from "./theme.ts";
 import { type Tally, tally } from "../analysis/runs/tally.ts";
@@ -90,7 +90,7 @@ export function capacityMap(runs: readonly BoardRun[], { title, task }: Capacity
     title: title ?? finding(cells),
     subtitle: `${task ? `${task}. ` : ""}In a cell: the median step of grokking${
       holdsTwo(width, height) ? ", and how many seeds grok" : ""
-    }.${cellWords(cells)}${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
+    }.${cellWords(cells)}${openWords(cells)}`,
     panels: drawn,
   });
 }

@@ -87,12 +87,14 @@ export function planePanel(matrix: Matrix, k: number, share: number, whole = "th
   const reach = 1.2 * Math.max(1e-9, ...points.flatMap(({ x, y }) => [Math.abs(x), Math.abs(y)]));
   const order = inOrder(k, p).map((a) => ({ a, ...points[a] }));
   const circle = isCircle(order), pixels = (PLANE - 20) / (2 * reach);
-  // Each label lies on the outer side of its dot, and is left out where it would cover another.
+  // Each label lies on the outer side of its dot, and is left out where it would cover another one; off a circle, also where it would cover
+  // a dot.
   const places = order.filter((_, i) => i % Math.ceil(p / 16) === 0).map(({ a, x, y }) => {
     const far = 11 / Math.max(1e-9, Math.hypot(x, y));
     return { a, x, y, dx: far * x, dy: -far * y };
   });
-  const named = apart(places, (place) => ({ x: place.x * pixels + place.dx, y: place.dy - place.y * pixels }));
+  const dots = circle ? [] : order.map(({ x, y }) => ({ x: x * pixels, y: -y * pixels }));
+  const named = apart(places, (place) => ({ x: place.x * pixels + place.dx, y: place.dy - place.y * pixels }), dots);
   return panel({
     ...{ width: PLANE, height: HEIGHT, marginLeft: 6, marginRight: 14, marginTop: MARGIN.close, marginBottom: 44 },
     x: { domain: [-reach, reach], axis: null },
@@ -139,12 +141,19 @@ export function isCircle(order: readonly { readonly x: number; readonly y: numbe
 /** The size of a label, in pixels. */
 const NAME = { width: 16, height: 12 };
 
-/** The labels that don't cover an earlier one. */
-function apart<T>(names: readonly T[], at: (name: T) => { readonly x: number; readonly y: number }): T[] {
-  const kept: { readonly x: number; readonly y: number }[] = [];
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The labels that cover neither an earlier one nor any of these dots, all in pixels. */
+function apart<T>(names: readonly T[], at: (name: T) => Point, dots: readonly Point[]): T[] {
+  const kept: Point[] = [];
+  const beyond = (other: Point, { x, y }: Point, part: number) =>
+    Math.abs(other.x - x) >= part * NAME.width || Math.abs(other.y - y) >= part * NAME.height;
   return names.filter((name) => {
-    const { x, y } = at(name), free = kept.every((other) => Math.abs(other.x - x) >= NAME.width || Math.abs(other.y - y) >= NAME.height);
-    if (free) kept.push({ x, y });
+    const here = at(name), free = kept.every((other) => beyond(other, here, 1)) && dots.every((dot) => beyond(dot, here, 0.5));
+    if (free) kept.push(here);
     return free;
   });
 }

@@ -26,8 +26,8 @@ export interface Fill {
 }
 
 /**
- * The cells, `width` × `height` pixels each: the median step, how many grok where that fits, `none` where no run grokked, hatched with
- * unfinished runs. By default, the colour is the share that grok.
+ * The cells, `width` × `height` pixels each: the median step, how many grok of those that have begun where that fits, `none` where no run
+ * grokked, hatched with unfinished runs. By default, the colour is the share that grok.
  */
 export function cellMarks<Cell extends Tally>(
   cells: readonly Placed<Cell>[],
@@ -51,7 +51,7 @@ export function cellMarks<Cell extends Tally>(
     words((cell) => one && !never(cell) ? medianOf(cell) : "", { fontWeight: 600, dy, fontSize, fill: INK }),
     words((cell) => one && never(cell) ? "none" : "", { dy, fontSize, fill: VALIDATION.text }),
     Plot.dot(one ? [] : cells.filter(never), { x: ({ i }) => i + 0.5, y: "j", ...TRIANGLE(Math.min(4, width / 4)) }),
-    words(({ runs, grokked, open }) => two && open < runs ? `${grokked} of ${runs}` : "", { dy: 9, fontSize: 11, fill: INK }),
+    words(({ begun, grokked, open, runs }) => two && open < runs ? `${grokked} of ${begun}` : "", { dy: 9, fontSize: 11, fill: INK }),
   ];
 }
 
@@ -63,6 +63,12 @@ export const BOX = {
   y2: ({ j }: { j: number }) => j + 0.5,
   inset: 0.75,
 };
+
+/** A sentence on cells with unfinished runs; empty where there is none. */
+export function openWords(cells: readonly Tally[]): string {
+  if (cells.every(({ open }) => open === 0)) return "";
+  return ` Hatched: not all runs are done${cells.some(({ begun, runs }) => begun > 0 && begun < runs) ? "; those begun are counted" : ""}.`;
+}
 
 /** A sentence on the text in cells without a median; empty where there is no such cell. */
 export function cellWords(cells: readonly Tally[]): string {

@@ -40,7 +40,7 @@ export function progressFigure(runs: readonly ProgressRun[], { task = about(runs
       }${reading} Restricted loss: of the key frequencies' part of the logits alone, on all pairs. Excluded loss: of ` +
       `the logits without it, on the pairs that train. Key frequencies: those of the ${
         runs[0].rule === "neurons" ? "neurons at the run's" : "run's"
-      } last checkpoint.${zeroWords(runs)}`,
+      } last checkpoint. Shares in the title are interpolated between checkpoints.${zeroWords(runs)}`,
     panels: [
       measuredLossPanel(runs, x),
       structurePanel(runs, x),
@@ -63,21 +63,32 @@ const atMoments = (run: ProgressRun): Progress[] => {
 
 const isWhole = (reading: Progress): reading is Reading => "similarity" in reading;
 
+/**
+ * The share of the logits that the key frequencies explain at a moment. Between two readings it is interpolated along the steps, since they
+ * may lie thousands of steps apart; after the last one, and before the first, nothing is known.
+ */
+function explainedAt(run: ProgressRun, step: number | null): number | null {
+  const after = readingAt(run, step), before = run.readings.findLast((each) => step !== null && each.step <= step);
+  if (!after || !before) return null;
+  const part = after === before ? 0 : (step! - before.step) / (after.step - before.step);
+  return before.explained + part * (after.explained - before.explained);
+}
+
 /** The finding: the share of the logits that the key frequencies explain at each moment. */
 export function progressFinding(runs: readonly ProgressRun[]): string {
   const [{ keys }] = runs, one = runs.length === 1, last = runs.map(({ readings }) => readings.at(-1)!);
-  const median = (readings: readonly (Progress | undefined)[]) => {
-    const shares = readings.flatMap((reading) => reading ? [reading.explained] : []).sort((a, b) => a - b);
+  const median = (found: readonly (number | null)[]) => {
+    const shares = found.filter((share) => share !== null);
     // Only where more than half of the runs have a value.
     return shares.length > runs.length / 2 ? `${Math.round(100 * medianOf(shares)!)} %` : null;
   };
   const moments = [
     [
-      median(runs.map((run) => readingAt(run, run.memorisationStep))),
+      median(runs.map((run) => explainedAt(run, run.memorisationStep))),
       one ? "when the network has memorised" : "when networks have memorised",
     ],
-    [median(runs.map((run) => readingAt(run, run.grokkingStep))), one ? "when it groks" : "when they grok"],
-    [median(last), `at step ${count(Math.max(...last.map(({ step }) => step)))}`],
+    [median(runs.map((run) => explainedAt(run, run.grokkingStep))), one ? "when it groks" : "when they grok"],
+    [median(last.map(({ explained }) => explained)), `at step ${count(Math.max(...last.map(({ step }) => step)))}`],
   ].flatMap(([share, when]) => share ? [[share, when]] : []);
   const words = moments.map(([share, when], i) => `${share}${i === 0 ? " of the logits" : ""} ${when}`).join(", ");
   return `${one ? keyWords(keys) : "The key frequencies"} ${one && keys.length === 1 ? "explains" : "explain"} ${words}`;

@@ -265,7 +265,7 @@ function pairPanel(
             x: [and],
             y: [of],
             dx: side * (13 * Math.sqrt(share) + 4),
-            dy: of > 0.9 * h ? -12 : 0,
+            dy: of > 0.9 * h ? -24 : 0,
             textAnchor: side > 0 ? "start" : "end",
           },
           ...{ fontSize: 10.5, fill: INK, ...HALO },

@@ -1,7 +1,7 @@
 /** Where networks grok: the share that do over two settings, and when, from rows like those of the lab's view `phase_boundary`. */
 import * as Plot from "@observablehq/plot";
 import { columnOf, ENTRIES } from "../run/fields.ts";
-import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales } from "./map_cells.ts";
+import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, openWords } from "./map_cells.ts";
 import { clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
 import type { Tally } from "../analysis/runs/tally.ts";
@@ -48,7 +48,7 @@ export function successMap(rows: readonly MapRow[], options: MapOptions): Figure
     title: options.title ?? finding(cells, options),
     subtitle: `${task ? `${task}. ` : ""}In a cell: the median step of grokking${
       holdsTwo(width, height) ? ", and how many runs grok" : ""
-    }.${cellWords(cells)}${cells.some(({ open }) => open > 0) ? " Hatched: not all runs are done." : ""}`,
+    }.${cellWords(cells)}${openWords(cells)}`,
     panels: [panel({
       height: top + bottom + height * lines,
       marginTop: top,
@@ -93,7 +93,9 @@ function cellsOf(rows: readonly MapRow[], { x, y }: MapOptions): Cell[] {
     seen.add(name);
     const [runs, grokked, median, percent] = COUNTS.map((column) => row[column] as number | null);
     const open = Number(row.n_open ?? (percent === null ? runs : 0));
-    return { x: place[0], y: place[1], runs: runs!, grokked: grokked!, median, share: percent === null ? null : percent / 100, open };
+    // Rows don't say how many have begun: all count.
+    const counts = { runs: runs!, begun: runs!, grokked: grokked!, open };
+    return { x: place[0], y: place[1], ...counts, median, share: percent === null ? null : percent / 100 };
   });
 }
 

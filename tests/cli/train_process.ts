@@ -31,3 +31,6 @@ export async function folder<T>(work: (path: (name: string) => string) => Promis
 }
 
 export const filesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
+
+/** The cells of a CSV, row by row, without its header. */
+export const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));

@@ -148,6 +148,10 @@ Deno.test("the map of one operation says where networks grok; open cells are hat
   const waiting = one.map((run, i) => (i === 0 ? { ...run, status: "waiting", step: 0, grokkingStep: null } : run));
   const open = capacityMap(waiting);
   assertEquals([marks(open, "not done"), /; 1 setting not done$/.test(title(open))], [[1], true]);
+  // Counts, median and colour are of those that have begun; the other one may change nothing of them.
+  const cell = texts(open).filter((word) => word === "1 of 1" || word === "1 of 2");
+  assertEquals([cell, texts(open).join(" ").includes("Hatched: not all runs are done; those begun are counted.")], [["1 of 1"], true]);
+  assertEquals(shapes(open, "share", "rect").map((share) => share.getAttribute("fill-opacity")), Array(8).fill("0.78"));
   const twice = [...one, ...runsOf({ model: { layers: 1, dModel: 32, heads: 2 }, optim: { lr: 0.5 } }, () => null)];
   assertThrows(() => capacityMap(twice), Error, "must differ in their seed alone, current value is 2 settings");
   assertThrows(() => capacityMap([]), Error, "at least one run");

@@ -1,6 +1,8 @@
-/** What several tests of the lab need: a scratch folder, and a lab's content without what differs from one start to the next. */
+/** What several tests of the lab need: a scratch folder, a lab's content without what differs from one start to the next, and its check. */
+import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { Lab, type Row } from "../../lib/lab/store.ts";
+import { verify } from "../../lib/lab/verify.ts";
 
 /** Calls the work with the paths of files in a new folder, which is gone afterwards. */
 export async function scratch<T>(work: (path: (name: string) => string) => T | Promise<T>): Promise<T> {
@@ -32,4 +34,10 @@ export function content(path: string): Record<string, Row[]> {
       ORDER BY name, hash`),
     rules: lab.query("SELECT * FROM rules ORDER BY name"),
   };
+}
+
+/** Verify finds nothing wrong with it. */
+export async function isWhole(path: string): Promise<void> {
+  using lab = Lab.open(path, { readOnly: true });
+  assertEquals((await verify(lab)).findings, []);
 }

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { basename, join } from "node:path";
 import { writeWhole } from "../../lib/run/files.ts";
-import { type Experiment, grid, range } from "../../lib/lab/experiment.ts";
+import { type Experiment, range } from "../../lib/lab/experiment.ts";
 import { merge, type Merged } from "../../lib/lab/merge.ts";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab, type Row } from "../../lib/lab/store.ts";
@@ -11,18 +11,9 @@ import { sweep, type SweepOptions } from "../../lib/lab/sweep.ts";
 import { verify } from "../../lib/lab/verify.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
 import { fakeEngine } from "../fake_engine.ts";
-import { content, scratch } from "./lab_files.ts";
+import { content, isWhole, scratch } from "./lab_files.ts";
+import { runs, small } from "./small_lab.ts";
 
-/** Very small runs of two shapes. */
-const runs = (steps = 200, seeds = range(3)) =>
-  grid({
-    preset: "one-layer",
-    model: { dModel: [4, 8], heads: 1, dMlp: 4 },
-    data: { prime: 5, trainFraction: 0.5 },
-    schedule: { steps, evalEvery: 10 },
-    seed: seeds,
-  });
-const small = (more: Partial<Experiment> = {}): Experiment => ({ name: "small", question: "Does it?", runs: runs(), ...more });
 /** One run. */
 const alone = (steps: number, more: Partial<Experiment> = {}) => small({ runs: runs(steps, [0]).slice(0, 1), ...more });
 
@@ -71,11 +62,6 @@ const ask = <T extends Row>(path: string, sql: string): T[] => {
   using lab = Lab.open(path, { readOnly: true });
   return lab.query<T>(sql);
 };
-
-async function isWhole(path: string): Promise<void> {
-  using lab = Lab.open(path, { readOnly: true });
-  assertEquals((await verify(lab)).findings, []);
-}
 
 Deno.test("the parts of a sweep, merged, are the sweep", () =>
   scratch(async (path) => {

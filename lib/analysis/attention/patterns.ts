@@ -111,10 +111,17 @@ function nameRow(weights: readonly number[], query: number, tokens: readonly str
   return `to ${pair.map((key) => key === query ? "itself" : tokens[key]).join(" and ")}`;
 }
 
-/** The names of several patterns, such as centroids; equal names are numbered: `to a (1)`, `to a (2)`. */
+/**
+ * The names of several patterns, such as centroids. Equal names say which key gets most, where that tells the patterns apart (`to both
+ * operands, more to a`); else they are numbered: `to a (1)`, `to a (2)`.
+ */
 export function namePatterns(patterns: readonly ArrayLike<number>[], options: NameOptions): string[] {
-  const names = patterns.map((pattern) => namePattern(pattern, options));
-  return names.map((name, i) =>
-    names.filter((other) => other === name).length === 1 ? name : `${name} (${names.slice(0, i + 1).filter((x) => x === name).length})`
-  );
+  const names = patterns.map((pattern) => namePattern(pattern, options)), { tokens } = options;
+  const leans = patterns.map((pattern) => Array.from(pattern, (_, key) => key).sort((x, y) => pattern[y] - pattern[x])[0]);
+  return names.map((name, i) => {
+    const alike = [...names.keys()].filter((k) => names[k] === name);
+    if (alike.length === 1) return name;
+    const apart = patterns[i].length === tokens.length && new Set(alike.map((k) => leans[k])).size === alike.length;
+    return apart ? `${name}, more to ${tokens[leans[i]]}` : `${name} (${alike.indexOf(i) + 1})`;
+  });
 }

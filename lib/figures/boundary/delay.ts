@@ -10,7 +10,7 @@ import { DOT, TRIANGLE } from "../sweep_marks.ts";
 import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
 import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
 import { DECAY, RATIO, type Surface, type SurfaceAxes, surfaceOf, valueAlong } from "../../analysis/boundary/surface.ts";
-import { capital, count, list } from "../../analysis/words.ts";
+import { capital, count, factorShort, list } from "../../analysis/words.ts";
 import { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
 
 export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
@@ -111,11 +111,13 @@ function drawn(
 /** `At 16: 1.4 times the best (at least 1.1), +400 steps, p = 0.01` */
 function armWord({ largest, holm }: DelayRow, say: (x: number) => string): string {
   if (largest === null) return "the largest is the best";
-  const { difference, ratio, x, atLeast } = largest, bound = atLeast === null ? "" : ` (at least ${digits(atLeast)})`;
-  return `At ${say(x)}: ${digits(ratio)} times the best${bound}, ${signed(difference)} steps, ${pWord(holm)}`.replaceAll("p ", "p\u00a0");
+  const { difference, ratio, x, atLeast } = largest, bound = atLeast === null ? "" : ` (at least ${factorShort(atLeast)})`;
+  return `At ${say(x)}: ${factorShort(ratio)} times the best${bound}, ${signed(difference)} steps, ${pWord(holm)}`.replaceAll(
+    "p ",
+    "p\u00a0",
+  );
 }
 const signed = (steps: number) => `${steps < 0 ? "−" : "+"}${count(Math.abs(steps))}`;
-const digits = (factor: number) => String(Number(factor.toPrecision(2)));
 
 /** The finding: where the largest value takes longer than the best, where that isn't shown, and where so few seeds can't show it. */
 function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
@@ -123,20 +125,22 @@ function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
   const shown = rows.filter(differs), not = rows.filter((row) => !shown.includes(row));
   const at = (some: readonly DelayRow[], first: boolean) => `${first ? bound(`${names.y} `) : ""}${list(some.map(({ y }) => say.y(y)))}`;
   if (shown.length === 0) {
-    return rows.every(({ largest }) => largest === null)
-      ? `Mean waits are shortest at the largest ${bound(names.x)}, with ${at(rows, true)}`
-      : !rows.some(decides)
-      ? `Too few seeds to show that excess capacity delays grokking, with ${at(rows, true)}`
-      : `Excess capacity is not shown to delay grokking, with ${at(rows, true)}`;
+    if (rows.every(({ largest }) => largest === null)) {
+      return `Mean waits are shortest at the largest ${bound(names.x)}, with ${at(rows, true)}`;
+    }
+    const longer = `networks at the largest ${bound(names.x)} take longer than at the best`;
+    return rows.some(decides)
+      ? `It is not shown that ${longer}, with ${at(rows, true)}`
+      : `Too few seeds to show that ${longer}, with ${at(rows, true)}`;
   }
   const largest = shown.map((row) => row.largest!), rest = not.length > 0 ? `; not shown with ${at(not, false)}` : "";
   const ends = [...new Set(largest.map(({ x }) => say.x(x)))],
-    where = `at ${ends.length === 1 ? "" : "the largest "}${names.x} ${ends.length === 1 ? ends[0] : ""}`;
-  const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map(digits);
+    where = bound(ends.length === 1 ? `${names.x} ${ends[0]}` : `the largest ${names.x}`);
+  const ratios = largest.map(({ ratio }) => ratio).sort((a, b) => a - b).map(factorShort);
   const range = ratios[0] === ratios[ratios.length - 1] ? ratios[0] : `${ratios[0]} to ${ratios[ratios.length - 1]}`;
   // The rank test may show a difference although the ratio of means is at most 1.
   const much = ratios.every((ratio) => Number(ratio) > 1)
-    ? `it takes ${range} times as long as at the best`
-    : "it takes longer than at the best";
-  return `Excess capacity delays grokking with ${at(shown, true)}: ${bound(where.trim())} ${much}${rest}`;
+    ? `take ${range} times as long to grok at ${where} as at the best`
+    : `take longer to grok at ${where} than at the best`;
+  return `With ${at(shown, true)}, networks ${much}${rest}`;
 }

@@ -1,6 +1,6 @@
 /** The phase boundary: when networks grok over two settings, and the line beyond which most don't. */
 import * as Plot from "@observablehq/plot";
-import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales } from "../map_cells.ts";
+import { BOX, cellMarks, cellWords, holdsTwo, key, mapScales, openWords } from "../map_cells.ts";
 import { about } from "../runs.ts";
 import { shadesOf } from "../shades.ts";
 import { surfaceFinding } from "./surface.ts";
@@ -46,7 +46,7 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
       taken.length > 0
         ? "Not trained: a dot where the cells around it say that most would grok, a triangle where they say that most wouldn't."
         : "",
-      asked.some(({ open }) => open > 0) ? "Hatched: not all runs are done." : "",
+      openWords(asked).trim(),
     ].filter((part) => part !== "").join(" "),
     panels: [panel({
       height: TOP + BOTTOM + height * ys.length,

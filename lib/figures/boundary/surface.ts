@@ -1,4 +1,5 @@
 import { count, list } from "../../analysis/words.ts";
+import { criticalRowsOf } from "../../analysis/boundary/critical.ts";
 import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
 
 /**
@@ -25,6 +26,12 @@ export function stretches(row: readonly SurfaceCell[], say: (x: number) => strin
   return words.join(" and ");
 }
 
+/** In how many cells of a row most networks grok: `in 3 of 6 cells (no trend)`. */
+function counted(row: readonly SurfaceCell[]): string {
+  const known = row.filter(({ groks }) => groks !== null), yes = known.filter(({ groks }) => groks).length;
+  return yes === 0 ? "nowhere" : yes === known.length ? "everywhere" : `in ${yes} of ${known.length} cells (no trend)`;
+}
+
 /**
  * `; watched for 20,000 to 200,000 steps`, where rows with networks that haven't grokked were watched for different numbers of steps; else
  * empty.
@@ -36,7 +43,13 @@ export function watchedUnequally({ cells }: Pick<Surface, "cells">): string {
   return rows.length > 1 && least < most ? `; watched for ${count(least)} to ${count(most)} steps` : "";
 }
 
-/** The finding: where most networks grok. */
+/** The level of the test that success changes along a row. */
+const LEVEL = 0.95;
+
+/**
+ * The finding: where most networks grok. Of a row along which no change is shown (`criticalRowsOf`), only in how many cells most do: which
+ * cells these are would be other ones with other seeds.
+ */
 export function surfaceFinding(surface: Surface): string {
   const { cells, names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
@@ -47,7 +60,8 @@ export function surfaceFinding(surface: Surface): string {
   const n = rows.flat().length, yes = rows.flat().filter(({ groks }) => groks).length;
   if (yes === 0) return `At none of ${n} settings do most networks grok${rest}`;
   if (yes === n) return `At all ${n} settings most networks grok${rest}`;
-  const at = rows.map((row) => ({ y: say.y(row[0].y), where: stretches(row, say.x) }));
+  const flat = new Set(criticalRowsOf(surface, LEVEL).filter(({ course }) => course === "level" || course === "few").map(({ y }) => y));
+  const at = rows.map((row) => ({ y: say.y(row[0].y), where: flat.has(row[0].y) ? counted(row) : stretches(row, say.x) }));
   const groups = [...Map.groupBy(at, ({ where }) => where)].map(([where, some]) => ({ where, ys: some.map(({ y }) => y) }));
   const order = (where: string) => (where === "nowhere" ? 2 : where === "everywhere" ? 0 : 1);
   groups.sort((a, b) => order(a.where) - order(b.where));
@@ -65,7 +79,7 @@ export function surfaceFinding(surface: Surface): string {
     if (where === "everywhere") return [{ y, from: least, words: `${say.x(least)} or less` }];
     return /^from \S+ on$/.test(where) ? [{ y, from: Number(where.split(" ")[1]), words: where.split(" ")[1] }] : [];
   });
-  if (froms.length < 2) return `Where most networks grok along ${bound(names.x)} depends on ${bound(names.y)}${rest}`;
+  if (froms.length < 2) return `At ${yes} of ${n} settings most networks grok${rest}`;
   const sorted = froms.toSorted((a, b) => a.from - b.from);
   const [lowest, highest] = [sorted[0], sorted[sorted.length - 1]], [first, last] = [froms[0].y, froms[froms.length - 1].y];
   const verb = lowest.y === last && highest.y === first ? "falls" : lowest.y === first && highest.y === last ? "rises" : null;

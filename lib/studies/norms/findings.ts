@@ -74,7 +74,7 @@ export function byHeldScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[]
   return scales.slice(1).map(([scale, some], i) => ({
     of: "Held norm",
     first: `initial scale ${scale}`,
-    second: String(scales[i][0]),
+    second: `initial scale ${scales[i][0]}`,
     strata: [{ a: grokked(some), b: grokked(scales[i][1]) }],
   }));
 }
@@ -138,12 +138,13 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
 }
 
-/** How a control's runs ended: how many memorised and grokked, and the medians of their last accuracies, in %. */
+/** How a control's runs ended: how many memorised, at which median step, how many grokked, and the medians of their last accuracies, in %. */
 export const endOfControls = (groups: readonly { readonly name: string; readonly runs: readonly SeenRun[] }[]) =>
   groups.map(({ name, runs }) => {
     const last = (of: "trainAcc" | "valAcc") => middle(runs.map(({ metrics }) => 100 * metrics.at(-1)![of]));
     return {
       ...{ name, n: runs.length, memorised: runs.filter(({ memorisationStep }) => memorisationStep !== null).length },
+      memorisedAt: medianStep(runs.map(({ memorisationStep }) => memorisationStep)),
       ...{ grokked: runs.filter(({ grokkingStep }) => grokkingStep !== null).length, trainAcc: last("trainAcc"), valAcc: last("valAcc") },
     };
   });

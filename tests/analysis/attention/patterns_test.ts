@@ -63,6 +63,12 @@ Deno.test("patterns: several queries are named together where they agree, and ea
   assertEquals(namePattern([0.5, 0.5, 0, 0], { tokens: TOKENS, mask: "none", queries: [1] }), "to a and itself");
   assertEquals(namePattern([0.1, 0.9, 0.9, 0.1], { tokens: ["a", "b"], mask: "none", queries: [0, 1] }), "a: to b, b: to a");
   assertEquals(namePatterns([[0.9, 0.1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0]], DECODER), ["to a (1)", "to b", "to a (2)"]);
+  const both = [[0.5, 0, 0.4, 0.1], [0.4, 0, 0.5, 0.1]];
+  assertEquals(namePatterns(both, DECODER), ["to both operands, more to a", "to both operands, more to b"]);
+  assertEquals(namePatterns([...both, [0.45, 0, 0.44, 0.11]], DECODER), [1, 2, 3].map((i) => `to both operands (${i})`));
+  // Of several queries each has a row of its own.
+  const rows = both.map((row) => [...row, ...row]);
+  assertEquals(namePatterns(rows, { ...DECODER, queries: [2, 3] }), ["to both operands (1)", "to both operands (2)"]);
   assertEquals(
     assertThrows(() => namePattern(eye, DECODER), Error).message,
     "Cannot name a pattern: its rows must be 1, one a query, current value is 4",

@@ -35,6 +35,6 @@ Deno.test("of the five recorded runs of the demo, one's training loss rises elev
   const found = [...parseMetrics(text)].map(([seed, metrics]) => [seed, slingshots(metrics)] as const);
   assertEquals(found.map(([seed, spikes]) => [seed, spikes.length]), [[0, 0], [1, 1], [2, 0], [3, 0], [4, 0]]);
   const [{ from, peak, to, height }] = found[1][1];
-  assertEquals([from, peak, to], [400, 400, 500]);
-  assertAlmostEquals(height, 11.237, 1e-3);
+  assertEquals([from, peak, to], [420, 420, 540]);
+  assertAlmostEquals(height, 11.649, 1e-3);
 });

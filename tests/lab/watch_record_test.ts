@@ -1,58 +1,18 @@
-/** What was stored of runs while they trained goes where they go: into another lab, into a record and back; and phases with them. */
+/** What was stored of runs while they trained goes into a record, thinned or whole, and comes back from it. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { loadAttention } from "../../lib/train/attention_file.ts";
-import { phaseEdges } from "../../lib/run/phases.ts";
 import { attentionRun } from "../../lib/lab/attention.ts";
-import type { Experiment } from "../../lib/lab/experiment.ts";
-import { merge, type Merged } from "../../lib/lab/merge.ts";
 import { phasesOf } from "../../lib/lab/milestones.ts";
-import { exportRecorded } from "../../lib/lab/record/export.ts";
-import { importRecorded } from "../../lib/lab/record/import.ts";
 import { MOST_READINGS, thinLog } from "../../lib/lab/record/artifacts.ts";
-import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { findRun } from "../../lib/lab/probe.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { sweep } from "../../lib/lab/sweep.ts";
-import { recompute } from "../../lib/lab/recompute.ts";
-import { verify } from "../../lib/lab/verify.ts";
-import type { Watch } from "../../lib/lab/watch.ts";
 import { sweep as notebookSweep } from "../../lib/notebook/sweep.ts";
-import type { RunSpec } from "../../lib/run/spec.ts";
-import { fakeEngine, type FakeOptions } from "../fake_engine.ts";
-import { content, scratch } from "./lab_files.ts";
+import { fakeEngine } from "../fake_engine.ts";
+import { content, isWhole, scratch } from "./lab_files.ts";
 import { watchedRuns as runs } from "./small_lab.ts";
+import { into, record, taken, watch, watched } from "./watched_lab.ts";
 
-const watch: Watch = { attention: { pairs: 6, full: 2 }, weights: { perDecade: 4 } };
-const watched = (more: Partial<Experiment> = {}): Experiment => ({ name: "watched", runs: runs(), watch, ...more });
-/** Seed s groks at step 105 + 40 · s; seed 2 never. */
-const groksAt = ({ seed }: RunSpec) => seed === 2 ? Infinity : 105 + 40 * seed;
-
-const into = async (path: string, given: Experiment, fake: FakeOptions = {}) => {
-  using lab = Lab.open(path);
-  return await sweep(given, { lab, engine: fakeEngine({ groksAt, ...fake }) });
-};
-const isWhole = async (path: string) => {
-  using lab = Lab.open(path, { readOnly: true });
-  assertEquals((await verify(lab)).findings, []);
-};
-const merged = async (from: string, to: string): Promise<{ said: string[]; result: Merged }> => {
-  using a = Lab.open(from, { readOnly: true }), b = Lab.open(to);
-  const said: string[] = [];
-  return { said, result: await merge(a, b, (line) => said.push(line)) };
-};
-const record = async (path: string, folder: string, more: Partial<Parameters<typeof exportRecorded>[3]> = {}) => {
-  using lab = Lab.open(path);
-  return await exportRecorded(lab, "watched", folder, { metrics: "thin", files: ["attention"], command: "test", ...more });
-};
-const taken = async (path: string, folder: string) => {
-  using lab = Lab.open(path);
-  return await importRecorded(lab, folder);
-};
-const steps = async (path: string, run = 1) => {
-  using lab = Lab.open(path, { readOnly: true });
-  return (await attentionRun(lab, run)).readings.map(({ step }) => step);
-};
 const filesOf = (folder: string): string[] => [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted();
 const bytesOf = (folder: string): Record<string, Uint8Array | Record<string, Uint8Array>> =>
   Object.fromEntries(
@@ -61,53 +21,6 @@ const bytesOf = (folder: string): Record<string, Uint8Array | Record<string, Uin
       return [name, Deno.statSync(path).isDirectory ? bytesOf(path) as Record<string, Uint8Array> : Deno.readFileSync(path)];
     }),
   );
-
-Deno.test("merge: logs and weights come with their runs, those further along in place of those before, and nothing of them is lost", () =>
-  scratch(async (path) => {
-    await into(path("long.db"), watched());
-    await into(path("short.db"), watched({ runs: runs(100) }));
-    const { artifacts } = content(path("long.db"));
-    assertEquals((await merged(path("long.db"), path("short.db"))).said, []);
-    await merged(path("long.db"), path("empty.db"));
-    for (const name of ["short.db", "empty.db"]) {
-      assertEquals(content(path(name)).artifacts, artifacts);
-      await isWhole(path(name));
-      assertEquals((await merged(path("long.db"), path(name))).result.files, 0);
-    }
-    // Trained without, a run gets them from a lab that has them.
-    await into(path("bare.db"), watched({ watch: {} }));
-    assertEquals((await merged(path("long.db"), path("bare.db"))).result.files, artifacts.length - 3);
-    assertEquals(content(path("bare.db")).artifacts, artifacts);
-
-    // The source was watched from step 100 on only, the target up to there: together they are the whole.
-    await into(path("late.db"), watched({ watch: {}, runs: runs(100) }));
-    await into(path("late.db"), watched());
-    await into(path("early.db"), watched({ runs: runs(100) }));
-    assert((await steps(path("late.db")))[0] > 100);
-    assertEquals((await merged(path("late.db"), path("early.db"))).said, []);
-    assertEquals(content(path("early.db")).artifacts, artifacts);
-    await isWhole(path("early.db"));
-
-    // Of another probe set, it is left out, and the one that was there stays.
-    await into(path("other.db"), watched({ runs: runs(100).slice(0, 1), watch: { attention: { pairs: 5 } } }));
-    const before = await steps(path("other.db")), { said } = await merged(path("long.db"), path("other.db"));
-    assertEquals([said.length, await steps(path("other.db"))], [1, before]);
-    assertMatch(said[0], /the attention of run \w{16} at step 450 is left out: both logs must be of one probe set, they are of two$/);
-  }));
-
-Deno.test("verify finds a log or weights that are broken", () =>
-  scratch(async (path) => {
-    await into(path("a.db"), watched());
-    using lab = Lab.open(path("a.db"));
-    for (const kind of ["attention", "weights"]) {
-      const [{ file }] = lab.query<{ file: string }>("SELECT file FROM artifacts WHERE kind = ?", kind), at = join(lab.folder, file);
-      const bytes = Deno.readFileSync(at);
-      Deno.truncateSync(at, 10);
-      assertMatch((await verify(lab)).findings.map(({ text }) => text).join("\n"), new RegExp(`^.*, the ${kind} of run .* it has 10$`));
-      Deno.writeFileSync(at, bytes);
-    }
-    assertEquals((await verify(lab)).findings, []);
-  }));
 
 Deno.test("a thinned log has the readings at the edges, the first and the last, in full, and others evenly between them", () =>
   scratch(async (path) => {
@@ -289,94 +202,4 @@ Deno.test("a notebook takes the logs of a record also where all of its runs are 
     await record(path("a.db"), path("recorded/watched"));
     using lab = await notebookSweep(watched(), options);
     assertEquals([on.log, lab.query("SELECT kind, count(*) AS n FROM artifacts")], [[], [{ kind: "attention-thin", n: 3 }]]);
-  }));
-
-Deno.test("phases are stored with milestones, by each rule, and asked for as an experiment sees them", () =>
-  scratch(async (path) => {
-    await into(path("a.db"), watched({ rule: "sustained" }), { dips: ({ seed }, step) => seed === 1 && step === 200 });
-    using lab = Lab.open(path("a.db"));
-    for (const rule of lab.rules()) {
-      for (const { id, metrics } of lab.runs("watched")) assertEquals(phasesOf(lab, id, rule.name), phaseEdges(metrics, rule));
-    }
-    const transitions = (name: string) =>
-      lab.query("SELECT transition_step AS at FROM run_summary WHERE experiment = ? ORDER BY run", name);
-    assertEquals(transitions("watched"), [{ at: 110 }, { at: 150 }, { at: null }]);
-    lab.declare(watched({ name: "short", runs: runs(140) }));
-    assertEquals(transitions("short"), [{ at: 110 }, { at: null }, { at: null }]);
-    lab.run("UPDATE phases SET transition_step = 130 WHERE run = 1 AND rule = 'first'");
-    assertMatch(
-      (await verify(lab)).findings.map(({ text }) => text).join(),
-      /^run \w{16} by rule first: transition_step must be 110, it is 130$/,
-    );
-    assertEquals(recompute(lab).changed, 1);
-    await isWhole(path("a.db"));
-  }));
-
-Deno.test("a lab of the version before opens with all that it has, gets its phases, and a sweep of that version may go on in it", () =>
-  scratch(async (path) => {
-    await into(path("a.db"), watched());
-    const before = content(path("a.db"));
-    const asBefore = () => {
-      using lab = Lab.open(path("a.db"));
-      const views = lab.query<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY rowid DESC");
-      for (const { name } of views) lab.run(`DROP VIEW ${name}`);
-      lab.run("DROP TRIGGER unsealed");
-      lab.run("DROP TABLE seals");
-      lab.run("DROP TABLE phases");
-      lab.run("ALTER TABLE experiments DROP COLUMN watch");
-      lab.run("PRAGMA user_version = 2");
-    };
-    // For reading and for writing.
-    for (const readOnly of [true, false]) {
-      asBefore();
-      {
-        using lab = Lab.open(path("a.db"), { readOnly });
-        assertEquals(lab.query("PRAGMA user_version"), [{ user_version: MIGRATIONS.length }]);
-        assertEquals(lab.query("SELECT count(*) AS n, count(transition_step) AS seen FROM run_summary"), [{ n: 3, seen: 2 }]);
-      }
-      assertEquals(content(path("a.db")), before);
-      await isWhole(path("a.db"));
-    }
-    // What version 2 writes, as it writes it.
-    using lab = Lab.open(path("a.db"));
-    const [row] = lab.query("SELECT * FROM milestones WHERE run = 1 AND rule = 'first'");
-    lab.run("DELETE FROM metrics WHERE run = 1 AND step > 400");
-    lab.run(`INSERT OR REPLACE INTO milestones VALUES (?${", ?".repeat(10)})`, ...Object.values({ ...row, last_step: 400 }));
-    lab.run("INSERT INTO artifacts VALUES (1, 'checkpoint', 400, 'there.safetensors', 1, 'x')");
-    Lab.open(path("a.db")).close();
-    assertEquals(phasesOf(lab, 1), { first: 0, memorised: 20, transition: 110, generalised: 110, last: 400 });
-  }));
-
-Deno.test("a record of the version before is read; what it doesn't say of a run with a part of its evaluations is unknown, and stays so", () =>
-  scratch(async (path) => {
-    await into(path("a.db"), watched({ runs: runs(2000) }));
-    await record(path("a.db"), path("out"), { files: [] });
-    const edit = (name: string, change: (text: string) => string) =>
-      Deno.writeTextFileSync(path(`out/${name}`), change(Deno.readTextFileSync(path(`out/${name}`))));
-    edit("experiment.json", (text) => {
-      const { watch: _, artifacts: __, sha256: ___, ...header } = JSON.parse(text);
-      return `${JSON.stringify({ ...header, version: 1 }, null, 2)}\n`;
-    });
-    edit("runs.csv", (text) => {
-      const rows = text.trimEnd().split("\n").map((line) => line.split(",")),
-        columns = rows[0].map((name, i) => /transition_step$/.test(name) ? i : -1);
-      return `${rows.map((row) => row.filter((_, i) => !columns.includes(i)).join()).join("\n")}\n`;
-    });
-    assertEquals((await taken(path("b.db"), path("out"))).entered, 3);
-    using b = Lab.open(path("b.db"));
-    assertEquals([b.query("SELECT thinned FROM runs LIMIT 1"), phasesOf(b, 1), b.query("SELECT * FROM phases")], [
-      [{ thinned: 1 }],
-      null,
-      [],
-    ]);
-    await isWhole(path("b.db"));
-    await record(path("b.db"), path("again"));
-    assertEquals(Deno.readTextFileSync(path("again/runs.csv")).match(/,unknown/g)!.length, 6);
-    assertEquals((await taken(path("c.db"), path("again"))).entered, 3);
-    using c = Lab.open(path("c.db"));
-    assertEquals(c.query("SELECT * FROM phases"), []);
-    // With all of them, they follow.
-    await record(path("a.db"), path("all"), { files: [], metrics: "all" });
-    await taken(path("c.db"), path("all"));
-    assertEquals(c.query("SELECT count(*) AS n FROM phases"), [{ n: 6 }]);
   }));

@@ -1,0 +1,92 @@
+/** What figures of curves say: findings as titles and how these break, what was learned, and what vertical lines mean. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { howToRead } from "../../lib/figures/curves.ts";
+import { about, finding, progress } from "../../lib/figures/runs.ts";
+import { groupFinding } from "../../lib/figures/steps.ts";
+import { compose } from "../../lib/figures/theme.ts";
+import { type RunInput, runSpec } from "../../lib/run/spec.ts";
+import type { Curve } from "../../lib/analysis/runs/run.ts";
+import { mixed, run, ten } from "./made_curves.ts";
+
+Deno.test("titles state what the runs show", () => {
+  assertEquals(finding(ten), "All 10 networks memorise around step 145 but generalise only around step 2,900");
+  assertEquals(finding(mixed), "All 10 networks memorise around step 145; 6 of 10 generalise within 5,000 steps");
+  assertEquals(
+    finding(ten.map((_, seed) => run(seed, 100, null))),
+    "All 10 networks memorise around step 100; none generalises within 5,000 steps",
+  );
+  assertEquals(finding([run(0, null, null, 200)]), "The network has not memorised within 200 steps");
+  assertEquals(finding([run(0, null, null, 200), run(1, null, null, 200)]), "None of 2 networks has memorised within 200 steps");
+  const failed = { ...run(2, 100, null, 0), status: "failed" };
+  assertEquals(finding([failed]), "The network diverged before grokking");
+  assertEquals(finding([failed, failed]), "All 2 networks diverged before grokking");
+  assertEquals(finding([run(0, null, null, 200), failed]), "The network has not memorised within 200 steps; 1 more diverged");
+  assertEquals(finding([{ ...run(0, 100, 4000), status: "failed" }]), finding([run(0, 100, 4000)]));
+  assertEquals(finding([run(0, 300, 400)]), "The network generalises as it memorises: steps 300 and 400");
+  assertEquals(finding([run(0, 100, 4000)]), "The network memorises around step 100 but generalises only around step 4,000");
+  assertEquals(progress(mixed, 9000), "Step 5,000 of 9,000: of 10 networks 10 memorised, 6 grokked");
+  const groups = [{ name: "0", runs: ten.map((_, seed) => run(seed, 100, null)) }, { name: "1", runs: ten }, { name: "3", runs: mixed }];
+  assertEquals(
+    groupFinding(groups, "Weight decay"),
+    "With weight decay 1, networks grok around step 2,900; with 0, none does within 5,000 steps",
+  );
+  assertEquals(
+    groupFinding(groups.slice(0, 1), "Weight decay"),
+    "At no weight decay does more than half of the networks grok within 5,000 steps",
+  );
+});
+
+Deno.test("a long title breaks where it pauses, or else in the middle, and never between a noun and its number", () => {
+  const lines = (title: string) =>
+    [...compose({ title, subtitle: "", panels: [] }).svg.matchAll(/<text [^>]*font-weight="700"[^>]*>([^<]+)</g)].map(([, line]) => line);
+  assertEquals(lines("Step 1,240 of 3,000: of 10 networks 10 memorised, 3 grokked"), [
+    "Step 1,240 of 3,000: of 10 networks 10 memorised, 3 grokked",
+  ]);
+  assertEquals(lines("All 10 networks memorise around step 100 but generalise only around step 630"), [
+    "All 10 networks memorise around step 100",
+    "but generalise only around step 630",
+  ]);
+  assertEquals(lines("All 4 networks memorise around step 110; none generalises within 240 steps"), [
+    "All 4 networks memorise around step 110;",
+    "none generalises within 240 steps",
+  ]);
+  assertEquals(lines("All 5 networks memorise around step 160; 2 of 5 generalise within 2,000 steps"), [
+    "All 5 networks memorise around step 160;",
+    "2 of 5 generalise within 2,000 steps",
+  ]);
+  assertEquals(lines("Too few networks memorise to be compared, 2 of 5 with dropout and one without"), [
+    "Too few networks memorise to be",
+    "compared, 2 of 5 with dropout and one without",
+  ]);
+  assertEquals(lines("Networks grok from train fraction 0.35 on, earliest median with 0.7: step 120"), [
+    "Networks grok from train fraction 0.35 on,",
+    "earliest median with 0.7: step 120",
+  ]);
+});
+
+Deno.test("a figure says what was learned, where all runs agree on it", () => {
+  const of = (...inputs: RunInput[]) =>
+    about(inputs.map((input) => ({ ...run(0, null, null), spec: runSpec({ preset: "one-layer", ...input }) })));
+  const [third, half]: RunInput[] = [0.3, 0.5].map((trainFraction) => ({ data: { trainFraction } }));
+  assertEquals(of(third), { task: "x + y mod 113, trained on 30 % of all pairs", classes: 113 });
+  assertEquals(of(third, half), { task: "x + y mod 113", classes: 113 });
+  assertEquals(of({ data: { operation: "permutation" } }).task, "a · b in S5, trained on 30 % of all pairs");
+  assertEquals(of(third, { preset: "boundaries" }), { task: "x + y mod 97 and 113" });
+  const moduli = (...primes: number[]) => of(...primes.map((prime): RunInput => ({ data: { prime, trainFraction: 0.3 } }))).task;
+  assertEquals(moduli(47, 23, 97, 59), "x + y mod 23, 47, 59 and 97, trained on 30 % of all pairs");
+  assertEquals(moduli(47, 23, 97, 59, 53), "x + y mod 23 to 97, trained on 30 % of all pairs");
+  assertEquals(of(third, { data: { operation: "x_minus_y" } }).task, undefined);
+  assertEquals(of(), {});
+});
+
+Deno.test("the caption says what the vertical lines mean, by the rule that the runs were judged by", () => {
+  const said = (runs: readonly Curve[]) => howToRead(runs);
+  assertMatch(
+    said([run(0, 100, 200), run(1, 120, 400)]),
+    /Vertical lines: when half of them had memorised and grokked \(more than 99 % right\)\./,
+  );
+  assertMatch(said([run(0, 100, null)]), /One seed\. Vertical line: when it had memorised\./);
+  const later = { ...run(0, 100, 200), grokkingStep: 300 }; // ten evaluations in a row, say
+  assert(!said([later]).includes("99 %"), said([later]));
+  assert(!said([run(0, null, null)]).includes("Vertical"));
+});
