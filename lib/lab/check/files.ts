@@ -7,6 +7,7 @@ import { loadAttention } from "../../train/attention_file.ts";
 import { loadCheckpoint, loadWeights } from "../../train/weights.ts";
 import { type Artifact, isKind, pathOf, readArtifact } from "../artifacts.ts";
 import { isGone } from "../lock.ts";
+import { strayState } from "../states.ts";
 import type { Lab } from "../store.ts";
 import { type Finding, isWhole } from "./finding.ts";
 
@@ -23,6 +24,16 @@ export const entries = (lab: Lab): Finding[] =>
       text: `${inOneLine(file)}, of run ${inOneLine(hash)}, must have a step and bytes from 0, it has ${quote([step, bytes])}`,
     }]
   );
+
+/** States from which their runs can't go on. No damage to what else is stored, so that it may be merged, and leaves them behind. */
+export const states = (lab: Lab): Finding[] =>
+  runFiles(lab).filter(({ kind }) => kind === "checkpoint").flatMap(({ run, hash, step, file }) => {
+    const { thinned } = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", run)[0];
+    // Of a run that began anew, whose session was killed, the state of before is no finding: the next one replaces it.
+    if (thinned === 0) return [];
+    const text = `${join(lab.folder, file)}, the checkpoint of run ${hash} at step ${step}: ${strayState(lab, run, { step })}`;
+    return [{ about: "files", text: inOneLine(`${text}; a sweep that goes on with the run begins it anew`, 1000) }];
+  });
 
 export async function files(lab: Lab, stored: readonly RunFile[]): Promise<Finding[]> {
   const found: Finding[] = [];
