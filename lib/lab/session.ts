@@ -97,8 +97,9 @@ export class Session {
   }
 
   /**
-   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or
-   * what is stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
+   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where it can't
+   * go on from that one, which is said: what is stored is damaged, or the state isn't of the evaluations that are stored; `null` where it
+   * isn't open any more: another session has it, or has done it.
    */
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;

@@ -1,7 +1,9 @@
 /** Results that take the place of others, out of a lab or a record, with all evaluations or a part: what stays, what goes, what goes on. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { attentionRun } from "../../lib/lab/attention.ts";
 import type { Experiment } from "../../lib/lab/experiment.ts";
 import { merge } from "../../lib/lab/merge.ts";
+import { MOST_READINGS } from "../../lib/lab/record/artifacts.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { seal } from "../../lib/lab/seals.ts";
@@ -162,7 +164,7 @@ Deno.test("as far, all evaluations win over a part, whichever way they are merge
 
 Deno.test("a merge and an import leave the same: logs and weights of the beginning stay, those of the part come, the state goes", () =>
   scratch(async (path) => {
-    const watch = { attention: { pairs: 6, full: 2 }, weights: { perDecade: 4 } };
+    const watch = { attention: { pairs: 6, full: 2, perDecade: 1000 }, weights: { perDecade: 4 } };
     await train(path("long.db"), one(2000, { watch }));
     for (const name of ["by merge", "by import"]) await train(path(`${name}.db`), one(100, { watch }));
     const own = files(path("by merge.db")).filter((file) => !file.startsWith("checkpoint"));
@@ -175,6 +177,17 @@ Deno.test("a merge and an import leave the same: logs and weights of the beginni
     assertEquals(steps(path("by merge.db")).filter((step) => step <= 100), every10(100));
     assertEquals(results(path("by import.db")), results(path("by merge.db")));
     for (const name of ["by merge", "by import"]) assertEquals(await findings(path(`${name}.db`)), []);
+    // Gone on with, which begins it anew, it is as if nothing had been imported.
+    assertEquals(await train(path("by merge.db"), one(2010, { watch })), []);
+    await train(path("whole.db"), one(2010, { watch }));
+    assertEquals(results(path("by merge.db")), results(path("whole.db")));
+
+    // The whole log, which comes with all evaluations, is read and not the record's part of it.
+    assertEquals(await merged(path("long.db"), path("imported.db")), []);
+    assertEquals([state(path("imported.db")), files(path("imported.db")).includes("checkpoint 2000")], ["finished 2000 0", true]);
+    using whole = Lab.open(path("long.db"), { readOnly: true }), lab = Lab.open(path("imported.db"), { readOnly: true });
+    const [log, read] = await Promise.all([attentionRun(whole, 1), attentionRun(lab, 1)]);
+    assertEquals([log.readings.length > MOST_READINGS, read.readings], [true, log.readings]);
   }));
 
 Deno.test("all evaluations, further along and without a state: the one that was there stays where its experiment keeps states", () =>

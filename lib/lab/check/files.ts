@@ -25,15 +25,17 @@ export const entries = (lab: Lab): Finding[] =>
     }]
   );
 
-/** States from which their runs can't go on. No damage to what else is stored, so that it may be merged, and leaves them behind. */
-export const states = (lab: Lab): Finding[] =>
-  runFiles(lab).filter(({ kind }) => kind === "checkpoint").flatMap(({ run, hash, step, file }) => {
-    const { thinned } = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", run)[0];
-    // Of a run that began anew, whose session was killed, the state of before is no finding: the next one replaces it.
-    if (thinned === 0) return [];
-    const text = `${join(lab.folder, file)}, the checkpoint of run ${hash} at step ${step}: ${strayState(lab, run, { step })}`;
-    return [{ about: "files", text: inOneLine(`${text}; a sweep that goes on with the run begins it anew`, 1000) }];
+/**
+ * States beside a part of the evaluations, from which their runs can't go on. What else is stored is right, so that it may be merged, which
+ * leaves them behind. A state further on than its run is none: a run that began anew and was killed has it until the next is stored.
+ */
+export function states(lab: Lab): Finding[] {
+  const thinned = new Set(lab.query<{ id: number }>("SELECT id FROM runs WHERE thinned = 1").map(({ id }) => id));
+  return runFiles(lab).filter(({ kind, run }) => kind === "checkpoint" && thinned.has(run)).map(({ run, hash, step, file }) => {
+    const what = `${join(lab.folder, file)}, the checkpoint of run ${hash} at step ${step}: ${strayState(lab, run, { step })}`;
+    return { about: "files", text: inOneLine(`${what}; a sweep that goes on with the run begins it anew`, 1000) };
   });
+}
 
 export async function files(lab: Lab, stored: readonly RunFile[]): Promise<Finding[]> {
   const found: Finding[] = [];

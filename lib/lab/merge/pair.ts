@@ -1,7 +1,8 @@
 /**
  * A run of one lab beside the same run of another: which has more of it. A run that both have is the same run: its spec says so. Where
- * their evaluations are the same bits, one is the other's beginning, and the longer stays. Where they aren't, they come from different
- * adapters, and a mixture would be a run that nobody trained: one of the two is kept as a whole.
+ * their evaluations are the same bits, one is the other's beginning, and the longer stays; of two as long, the one with all evaluations.
+ * Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is kept as a
+ * whole.
  */
 import { isGone } from "../lock.ts";
 import { compared, isOneTraining } from "../results.ts";
