@@ -17,7 +17,7 @@ import { quote } from "../run/quote.ts";
 import { openEngine } from "../train/engines.ts";
 import { answer, type Format, schema, stdout } from "./db_query.ts";
 import { ENGINE_FLAGS, engineRequest } from "./engine.ts";
-import { exists, here, prepareFile } from "./files.ts";
+import { here, labMustBeThere, prepareFile } from "./files.ts";
 import { choice, type Flag, type Given, numberOf, seedsOf } from "./flags.ts";
 import { stoppable } from "./main.ts";
 import { plural } from "./progress.ts";
@@ -35,7 +35,7 @@ export interface Call {
 
 /** The database of a call, which has to be there. */
 export async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
-  if (!await exists(db)) throw new Error(`Cannot open ${here(db)}: it must be there, there is none; deno task sweep makes one`);
+  await labMustBeThere(db);
   return Lab.open(db, { readOnly });
 }
 

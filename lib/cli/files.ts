@@ -152,6 +152,15 @@ export function here(path: string): string {
   return near.startsWith("..") ? path : near;
 }
 
+/** Fails, with what makes one, unless there is a lab's database. */
+export async function labMustBeThere(db: string): Promise<void> {
+  if (await exists(db)) return;
+  throw new Error(
+    `Cannot open ${here(db)}: it must be there, there is none; deno task db import data/recorded/NAME makes one of recorded results in ` +
+      `seconds, deno task sweep trains one`,
+  );
+}
+
 /** Whether there is anything at the path. */
 export const exists = async (path: string) => await stat(path) !== null;
 

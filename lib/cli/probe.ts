@@ -14,7 +14,7 @@ import type { StoredRun } from "../lab/stored.ts";
 import { quote } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import { Closed, stdout } from "./db_query.ts";
-import { exists, here, prepareFile } from "./files.ts";
+import { here, labMustBeThere, prepareFile } from "./files.ts";
 import { type Flag, flagHelp, type Given, parse } from "./flags.ts";
 import { run } from "./main.ts";
 import { LAB } from "./process.ts";
@@ -89,7 +89,7 @@ export async function main(args: string[]): Promise<number> {
   if (file !== undefined && !/\.(svg|png)$/.test(file)) {
     throw new Error(`Cannot write --figure ${file}: its name must end in .svg or .png, current value is ${quote(file)}`);
   }
-  await mustBeThere(path);
+  await labMustBeThere(path);
   if (file !== undefined) await prepareFile("--figure", file);
   using lab = Lab.open(path, { readOnly: true });
   const { figure, text } = await (given.has("weights") ? weightsOf : frequenciesOf)(lab, given, rule);
@@ -131,7 +131,7 @@ async function ofExperiment(given: Given, path: string): Promise<number> {
     const are = others.map((flag) => `--${flag}`).join(" and ") || "none";
     throw new Error(`Cannot use --experiment: must stand with --csv and without --run, --by, --figure and --json, current value is ${are}`);
   }
-  await mustBeThere(path);
+  await labMustBeThere(path);
   using lab = Lab.open(path, { readOnly: true });
   const name = given.get("experiment") as string, options = { onRead: told };
   const hashed = (run: StoredRun & WeightCourse) => ({ hash: specHash(run.spec), readings: run.readings });
@@ -141,10 +141,6 @@ async function ofExperiment(given: Given, path: string): Promise<number> {
       : await experimentReadings(lab, name, options),
   );
   return 0;
-}
-
-async function mustBeThere(path: string): Promise<void> {
-  if (!await exists(path)) throw new Error(`Cannot open ${here(path)}: it must be there, there is none; deno task sweep makes one`);
 }
 
 /** To stdout, as far as someone reads it. */

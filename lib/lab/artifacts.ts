@@ -45,6 +45,10 @@ export function artifacts(lab: Lab, run: number, ...kinds: Kind[]): Artifact[] {
   return kinds.length === 0 ? stored : stored.filter(({ kind }) => (kinds as string[]).includes(kind));
 }
 
+/** A run's attention log that reaches furthest: the whole one, where a record's part of it reaches no further. */
+export const lastLog = (lab: Lab, run: number): Artifact | undefined =>
+  artifacts(lab, run, "attention", "attention-thin").toSorted((a, b) => a.step - b.step || (a.kind < b.kind ? 1 : -1)).at(-1);
+
 export function enterArtifact(lab: Lab, run: number, { kind, step, file, bytes, sha256 }: Artifact): void {
   lab.run("INSERT INTO artifacts (run, kind, step, file, bytes, sha256) VALUES (?, ?, ?, ?, ?, ?)", run, kind, step, file, bytes, sha256);
 }

@@ -4,7 +4,7 @@ import type { PhaseEdges } from "../run/phases.ts";
 import { attentionFile, type AttentionLog, loadAttention } from "../train/attention_file.ts";
 import { reason } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
-import { type Artifact, artifacts, type Kind, type Made, pathOf, readArtifact } from "./artifacts.ts";
+import { type Artifact, artifacts, type Kind, lastLog, type Made, pathOf, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
 import { phasesOf } from "./milestones.ts";
@@ -17,7 +17,7 @@ import type { StoredRun } from "./stored.ts";
  */
 export async function attentionRun(lab: Lab, run: number | string): Promise<CheckpointedRun & AttentionLog> {
   const found = findRun(lab, run), { id, hash } = found;
-  const stored = artifacts(lab, id, "attention-thin", "attention").at(-1);
+  const stored = lastLog(lab, id);
   if (!stored) {
     throw new Error(
       `Cannot read the attention of run ${id} (${hash}): it must have a log in ${lab.folder}, there is none; watch "attention" stores one`,
@@ -34,7 +34,7 @@ export async function attentionRun(lab: Lab, run: number | string): Promise<Chec
 export async function attentionRuns(lab: Lab, experiment: string): Promise<(StoredRun & AttentionLog & { readonly edges?: PhaseEdges })[]> {
   const all = await Promise.all(
     lab.runs(experiment).map(async (run) => {
-      const stored = artifacts(lab, run.id, "attention-thin", "attention").at(-1), edges = phasesOf(lab, run.id);
+      const stored = lastLog(lab, run.id), edges = phasesOf(lab, run.id);
       return stored ? [{ ...run, ...await storedLog(lab, stored), spec: run.spec, ...edges ? { edges } : {} }] : [];
     }),
   );

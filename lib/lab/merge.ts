@@ -11,6 +11,7 @@ import { enter, type Merged } from "./merge/enter.ts";
 import { type Pair, pair } from "./merge/pair.ts";
 import type { RunRow } from "./schema.ts";
 import { withLab } from "./opening.ts";
+import { strayState } from "./states.ts";
 import type { Lab } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
@@ -130,15 +131,17 @@ async function copyFiles(
   { say, touched }: { readonly say: (line: string) => void; readonly touched: string[] },
 ): Promise<Map<number, Artifact[]>> {
   const files = new Map<number, Artifact[]>();
-  for (const { run, known, differing, verdict } of pairs) {
+  for (const { run, known, one, verdict } of pairs) {
     if (verdict === "less" || verdict === "busy") continue;
     const there = known ? artifacts(into, known.id) : [];
     const lacks = ({ kind, step }: Artifact) => verdict !== "same" || !there.some((each) => each.kind === kind && each.step === step);
     for (const artifact of artifacts(from, run.id).filter(lacks)) {
       let data;
       try {
+        const stray = artifact.kind === "checkpoint" ? strayState(from, run.id, artifact) : null;
+        if (stray !== null) throw new Error(stray);
         data = await readArtifact(from, artifact);
-        const log = differing === 0 && artifact.kind === "attention" ? there.findLast(({ kind }) => kind === "attention") : undefined;
+        const log = one && artifact.kind === "attention" ? there.findLast(({ kind }) => kind === "attention") : undefined;
         if (log) data = await joinedLogs(from, artifact, into, log) ?? data;
       } catch (error) {
         say(

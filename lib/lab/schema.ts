@@ -38,6 +38,9 @@ export type RunRow = Row & {
   readonly error: string | null;
 };
 
+/** Whether a run has ended by itself, for the steps that it was asked for. */
+export const isDone = ({ status }: Pick<RunRow, "status">): boolean => status === "finished" || status === "grokked" || status === "failed";
+
 const TABLES = `
 -- What trained: a row for each different combination.
 CREATE TABLE environments (

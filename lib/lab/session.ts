@@ -7,18 +7,18 @@
  * replaced by equal ones.
  */
 import type { AttentionReading } from "../run/attention.ts";
-import { reason } from "../run/files.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
-import { checkpointFile, loadCheckpoint, weightsAt } from "../train/weights.ts";
-import { artifacts, isSessions, type Made, pathOf, readArtifact, removeUnknown, storeFiles } from "./artifacts.ts";
+import { checkpointFile, weightsAt } from "../train/weights.ts";
+import { artifacts, isSessions, type Made, removeUnknown, storeFiles } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { enterEnvironment, environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
 import { runFindings } from "./check/runs.ts";
 import { seal } from "./seals.ts";
+import { lastState } from "./states.ts";
 import type { Lab } from "./store.ts";
 
 export interface SessionOptions {
@@ -97,8 +97,9 @@ export class Session {
   }
 
   /**
-   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where its file or
-   * what is stored of it is damaged, which is said; `null` where it isn't open any more: another session has it, or has done it.
+   * Takes a run for this session. @returns where it begins: at its last state, or from its seed where there is none, or where it can't
+   * go on from that one, which is said: what is stored is damaged, or the state isn't of the evaluations that are stored; `null` where it
+   * isn't open any more: another session has it, or has done it.
    */
   async claim(run: number, steps: number, isOpen: () => boolean, { watch = {} }: Stored = {}): Promise<Beginning | null> {
     const lab = this.#lab;
@@ -112,7 +113,7 @@ export class Session {
       return before ?? null;
     });
     if (free === null) return null;
-    const from = await this.#state(run, steps, damage), step = from?.step ?? 0;
+    const from = await lastState(lab, run, steps, { damage, say: this.#say }), step = from?.step ?? 0;
     if (from) lab.write(() => this.#begin(run, step));
     this.#claims.set(run, { from: step, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
@@ -139,26 +140,6 @@ export class Session {
     if (!claim?.before) return;
     this.#begin(run, 0);
     this.#claims.set(run, { ...claim, before: null });
-  }
-
-  /** The last state that is stored of a run, if any, and if nothing is known to be damaged. */
-  async #state(run: number, steps: number, damage?: string): Promise<Snapshot | null> {
-    const stored = artifacts(this.#lab, run, "checkpoint").at(-1);
-    if (!stored) return null;
-    try {
-      if (damage !== undefined) throw new Error(damage);
-      await readArtifact(this.#lab, stored);
-      const snapshot = await loadCheckpoint(pathOf(this.#lab, stored.file));
-      return { ...snapshot, spec: this.#lab.spec(run, steps) };
-    } catch (error) {
-      this.#say(
-        `Cannot take up run ${this.#hash(run)} at step ${stored.step}: ${
-          reason(error)
-        }. It begins anew; what is stored of it stays until it ` +
-          `is computed again`,
-      );
-      return null;
-    }
   }
 
   #hash(run: number): string {

@@ -189,8 +189,7 @@ export class Lab extends Connection {
 
   /** Stores evaluations of a run; one that is there is replaced. */
   putMetrics(run: number, metrics: readonly Metrics[]): void {
-    // SQLite takes NaN for NULL.
-    this.putEvaluations(run, metrics.map((row) => [run, ...METRIC_NAMES.map((name) => row[name])]));
+    this.putEvaluations(run, rowsOf(run, metrics));
   }
 
   /** The same for rows as `evaluations` gives them, of any lab. */
@@ -263,6 +262,10 @@ type Stored<T> = { readonly [K in keyof T]-?: T[K] extends boolean ? number : Ex
 /** Evaluations that one statement stores, which is twice as fast as one by one. */
 const TOGETHER = 50;
 const VALUES = Array.from({ length: TOGETHER + 1 }, (_, rows) => Array(rows).fill(`(?${", ?".repeat(METRIC_NAMES.length)})`).join(", "));
+
+/** Evaluations as rows of `evaluations`, but for NaN, which SQLite takes for NULL. */
+export const rowsOf = (run: number, metrics: readonly Metrics[]): Rows =>
+  metrics.map((row) => [run, ...METRIC_NAMES.map((name) => row[name])]);
 
 /** An evaluation of a row of `evaluations`. Written out, which is several times as fast as a loop over names: there may be millions. */
 function metricsOf(row: readonly SQLOutputValue[]): Metrics {

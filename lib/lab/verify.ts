@@ -3,7 +3,7 @@ import { reason } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
 import { derived, integrity, references, structures } from "./check/database.ts";
 import { experiments, rules, sessions } from "./check/experiments.ts";
-import { entries, files, type RunFile, runFiles } from "./check/files.ts";
+import { entries, files, type RunFile, runFiles, states } from "./check/files.ts";
 import type { Finding } from "./check/finding.ts";
 import { runs, training } from "./check/runs.ts";
 import type { Lab } from "./store.ts";
@@ -29,16 +29,17 @@ export async function verify(lab: Lab): Promise<Verified> {
 /** What the database says by itself, as it is at one moment. */
 function readable(lab: Lab): Omit<Verified, "files"> & { readonly stored: readonly RunFile[] } {
   const findings = databaseFindings(lab);
-  let found = { runs: 0, evaluations: 0, stored: [] as readonly RunFile[] };
+  let found = { runs: 0, evaluations: 0, stored: [] as readonly RunFile[] }, stray: readonly Finding[] = [];
   const unread = guarded("database", () => {
     const [counts] = lab.query<{ runs: number; evaluations: number }>(
       "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM metrics) AS evaluations",
     );
     found = { ...counts, stored: runFiles(lab) };
+    stray = states(lab);
     return [];
   });
   // Of other findings, it is what follows.
-  return { findings: findings.length > 0 ? findings : unread, ...found };
+  return { findings: [...findings.length > 0 ? findings : unread, ...stray], ...found };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What is set on the page: where it comes from (a link, a preset, the controls), and the runs that it stands for. Pure. */
-import { elementCount, type OperationName, OPERATIONS } from "../run/operations.ts";
+import { type OperationName, OPERATIONS } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { firstGrok } from "../studies/lessons/first_grok.ts";
@@ -149,11 +149,4 @@ export function nearestPrime(p: number): number {
     for (const n of [p - away, p + away]) if (n >= 3 && n <= MOST.prime && isPrime(n)) return n;
   }
   return FIRST.prime;
-}
-
-/** The setting in a line. */
-export function inWords({ operation, prime, share }: Settings): string {
-  return `${OPERATIONS[operation].formula} modulo ${prime}, from ${Math.round(100 * share)} % of all ${
-    elementCount(operation, prime) ** 2
-  } pairs`;
 }

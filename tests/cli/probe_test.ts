@@ -181,7 +181,10 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
       [a, /^Cannot do without --run: must have a value, there is none$/],
       [["--run", "1", "--csv", "--json", ...a], /^Cannot use --csv and --json together: must be one of them$/],
       [["--run", "1", "--figure", path("out.pdf"), ...a], /^Cannot write --figure .*out\.pdf: its name must end in \.svg or \.png/],
-      [["--run", "1", "--db", path("none.db")], /^Cannot open .*none\.db: it must be there, there is none; deno task sweep makes one$/],
+      [
+        ["--run", "1", "--db", path("none.db")],
+        /^Cannot open .*none\.db: it must be there, there is none; deno task db import data\/recorded\/NAME makes one of recorded results in seconds, deno task sweep trains one$/,
+      ],
       [
         ["--run", "99", ...a],
         /^Cannot find run 99 in .*a\.db: it must be the id or the hash \(or its first digits\) of one run, none of its 6 runs is$/,

@@ -174,7 +174,7 @@ Deno.test("bad input: one line, exit code 1, nothing on stdout, nothing written"
       [["query", "--db"], /^Cannot read --db: must have a value, there is none$/],
       [
         ["query", "SELECT 1", "--db", path("none.db")],
-        /^Cannot open .*none\.db: it must be there, there is none; deno task sweep makes one$/,
+        /^Cannot open .*none\.db: it must be there, there is none; deno task db import data\/recorded\/NAME makes one of recorded results in seconds, deno task sweep trains one$/,
       ],
       [["query", "SELECT 1", "--db", path("text.db")], /^Cannot open .*text\.db: file is not a database$/],
       [["query", "SELECT 1", "--db", path("folder.db")], /^Cannot open .*folder\.db: it must be a file, it is a folder$/],

@@ -7,6 +7,7 @@ import { loadAttention } from "../../train/attention_file.ts";
 import { loadCheckpoint, loadWeights } from "../../train/weights.ts";
 import { type Artifact, isKind, pathOf, readArtifact } from "../artifacts.ts";
 import { isGone } from "../lock.ts";
+import { strayState } from "../states.ts";
 import type { Lab } from "../store.ts";
 import { type Finding, isWhole } from "./finding.ts";
 
@@ -23,6 +24,18 @@ export const entries = (lab: Lab): Finding[] =>
       text: `${inOneLine(file)}, of run ${inOneLine(hash)}, must have a step and bytes from 0, it has ${quote([step, bytes])}`,
     }]
   );
+
+/**
+ * States beside a part of the evaluations, from which their runs can't go on. What else is stored is right, so that it may be merged, which
+ * leaves them behind. A state further on than its run is none: a run that began anew and was killed has it until the next is stored.
+ */
+export function states(lab: Lab): Finding[] {
+  const thinned = new Set(lab.query<{ id: number }>("SELECT id FROM runs WHERE thinned = 1").map(({ id }) => id));
+  return runFiles(lab).filter(({ kind, run }) => kind === "checkpoint" && thinned.has(run)).map(({ run, hash, step, file }) => {
+    const what = `${join(lab.folder, file)}, the checkpoint of run ${hash} at step ${step}: ${strayState(lab, run, { step })}`;
+    return { about: "files", text: inOneLine(`${what}; a sweep that goes on with the run begins it anew`, 1000) };
+  });
+}
 
 export async function files(lab: Lab, stored: readonly RunFile[]): Promise<Finding[]> {
   const found: Finding[] = [];

@@ -7,7 +7,7 @@ import type { Accuracies } from "../../run/grokking.ts";
 import type { NamedRule } from "../experiment.ts";
 import { isGone } from "../lock.ts";
 import { milestoneRow, phaseRow } from "../milestones.ts";
-import type { RunRow } from "../schema.ts";
+import { isDone, type RunRow } from "../schema.ts";
 import { verdictOf } from "../seals.ts";
 import type { Lab, Row, Rows, Value } from "../store.ts";
 import { specFrom } from "../stored.ts";
@@ -16,7 +16,6 @@ import { type Finding, isFlag, isShare, isWhole } from "./finding.ts";
 
 const COLUMNS = "id, hash, spec, parameters, shape, status, step, session, thinned, error";
 const STATUSES = ["waiting", "training", "stopped", "finished", "grokked", "failed"];
-const isDone = ({ status }: RunRow) => status === "finished" || status === "grokked" || status === "failed";
 
 /** Runs whose session is gone: the next sweep frees them, so that this is no damage. */
 export function training(lab: Lab): Finding[] {

@@ -1,5 +1,6 @@
 /** What a merge enters into the target's tables: runs with their evaluations and files, who trained them, experiments. */
-import { type Artifact, artifacts, dropArtifact, enterArtifact } from "../artifacts.ts";
+import { type Artifact, enterArtifact } from "../artifacts.ts";
+import { enterResults, type Results } from "../results.ts";
 import type { RunRow } from "../schema.ts";
 import { seal } from "../seals.ts";
 import type { Lab, Row, Rows, Value } from "../store.ts";
@@ -27,59 +28,48 @@ export function enter(from: Lab, into: Lab, pairs: readonly Pair[], { files, tou
   const sessions = enterSessions(from, into), ids = new Map<Value, number>();
   const merged = { runs: pairs.length, entered: 0, further: 0, evaluations: 0, files: 0, left: 0 };
   for (const each of pairs) {
-    const { run, known, differing } = each, now = target(into, run.hash);
+    const { run, known } = each, now = target(into, run.hash);
     const id = now?.id ?? insert(into, "runs", pick(run, ["hash", "spec", "parameters", "shape"])).id;
     ids.set(run.id, id);
     // Since it was read, a session may have claimed it.
     const verdict = JSON.stringify(now) === JSON.stringify(known) || each.verdict === "less" ? each.verdict : "busy";
-    if (verdict === "busy") merged.left++;
-    else enterWork(from, into, { ...each, verdict }, id, sessions);
-    if (verdict === "less") seal(into, "run", id);
-    if (verdict === "busy" || verdict === "less") continue;
-    if (verdict === "new") merged.entered++;
-    if (verdict === "further") merged.further++;
-    const evaluations = verdict === "same" ? undefined : enterState(from, into, run, id);
-    merged.evaluations += evaluations?.length ?? 0;
-    const taken = files.get(run.id) ?? [];
-    merged.files += taken.length;
-    if (verdict === "further") {
-      // Files of a training with other bits, or of an earlier step.
-      for (const stored of artifacts(into, id)) {
-        const { kind, step, file } = stored;
-        // Weights at other steps belong to the same training.
-        if (differing === 0 && !taken.some((each) => each.kind === kind && (kind !== "weights" || each.step === step))) continue;
-        dropArtifact(into, id, stored);
-        touched.push(file);
-      }
+    if (verdict === "busy") {
+      merged.left++;
+      continue;
     }
-    for (const artifact of taken) enterArtifact(into, id, artifact);
-    seal(into, "run", id, evaluations);
+    const taken = files.get(run.id) ?? [];
+    let stored: Rows | undefined;
+    if (verdict === "new" || verdict === "further") {
+      merged[verdict === "new" ? "entered" : "further"]++;
+      const evaluations = from.evaluations(run.id), entered = enterResults(into, id, resultsOf(from, into, run, id, evaluations, taken));
+      touched.push(...entered.dropped.map(({ file }) => file));
+      merged.evaluations += evaluations.length;
+      stored = entered.evaluations;
+    }
+    if (verdict === "same") { for (const artifact of taken) enterArtifact(into, id, artifact); }
+    merged.files += taken.length;
+    enterWork(from, into, { ...each, verdict }, id, sessions);
+    seal(into, "run", id, stored);
   }
   enterExperiments(from, into, ids);
   into.completeMilestones();
   return merged;
 }
 
-/** How far a run is, its evaluations, milestones and phases, in place of what is there. @returns the evaluations. */
-function enterState(from: Lab, into: Lab, run: RunRow, id: number): Rows {
-  const status = run.session !== null || run.status === "training" ? "stopped" : run.status;
-  into.run(
-    "UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?",
-    ...[status, run.step, run.thinned, run.error, id],
-  );
-  for (const table of ["metrics", "milestones", "phases"]) into.run(`DELETE FROM ${table} WHERE run = ?`, id);
-  for (const table of ["milestones", "phases"]) {
-    for (const row of from.query(`SELECT * FROM ${table} WHERE run = ?`, run.id)) insert(into, table, { ...row, run: id });
-  }
-  const evaluations = from.evaluations(run.id);
-  into.putEvaluations(id, evaluations);
-  return evaluations;
+/** What the source has of a run, for the target. */
+function resultsOf(from: Lab, into: Lab, run: RunRow, id: number, evaluations: Rows, files: readonly Artifact[]): Results {
+  const { step, error, thinned } = run, status = run.session !== null || run.status === "training" ? "stopped" : run.status;
+  const moments = () => {
+    for (const table of ["milestones", "phases"]) {
+      for (const row of from.query(`SELECT * FROM ${table} WHERE run = ?`, run.id)) insert(into, table, { ...row, run: id });
+    }
+  };
+  return { status, step, error, thinned, evaluations, files, moments };
 }
 
 /** Who trained a run; of one in two ways, only who went the one that stays. */
 function enterWork(from: Lab, into: Lab, { run, verdict, differing }: Pair, id: number, sessions: ReadonlyMap<Value, number>): void {
   if (differing > 0 && verdict !== "further") return;
-  if (differing > 0) into.run("DELETE FROM work WHERE run = ?", id);
   for (const { session, from_step, to_step, seconds } of from.query("SELECT * FROM work WHERE run = ?", run.id)) {
     into.run(
       "INSERT INTO work VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_step = excluded.to_step, seconds = excluded.seconds WHERE excluded.to_step > to_step",

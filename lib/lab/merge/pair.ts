@@ -1,10 +1,12 @@
 /**
  * A run of one lab beside the same run of another: which has more of it. A run that both have is the same run: its spec says so. Where
- * their evaluations are the same bits, one is the other's beginning, and the longer stays. Where they aren't, they come from different
- * adapters, and a mixture would be a run that nobody trained: one of the two is kept as a whole.
+ * their evaluations are the same bits, one is the other's beginning, and the longer stays; of two as long, the one with all evaluations.
+ * Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is kept as a
+ * whole.
  */
 import { isGone } from "../lock.ts";
-import type { RunRow } from "../schema.ts";
+import { compared, isOneTraining } from "../results.ts";
+import { isDone, type RunRow } from "../schema.ts";
 import type { Lab } from "../store.ts";
 
 /** What is asked of a run of the target. */
@@ -16,6 +18,8 @@ export interface Pair {
   readonly known: TargetRun | undefined;
   /** Evaluations at the same steps that aren't the same bits. */
   readonly differing: number;
+  /** Whether evaluations show that both are of one training. */
+  readonly one: boolean;
   /**
    * `further`: the source has more of it; `same`: just as much; `less`, also where the target's stays for another reason; `busy`: it trains
    * there.
@@ -28,27 +32,21 @@ export const target = (into: Lab, hash: string) =>
 
 export function pair(from: Lab, into: Lab, run: RunRow): Pair {
   const known = target(into, run.hash);
-  if (!known) return { run, known, differing: 0, verdict: "new" };
-  const differing = differences(from, run.id, into, known.id);
-  const rank = ({ status, step, thinned }: TargetRun) => {
-    const done = Number(["finished", "grokked", "failed"].includes(status)), whole = 1 - thinned;
-    return differing === 0 ? [step, done, whole] : [done, step, whole];
+  if (!known) return { run, known, differing: 0, one: false, verdict: "new" };
+  const there = into.evaluations(known.id), bare = there.length === 0;
+  const how = bare ? { same: 0, differing: 0 } : compared(there, from.evaluations(run.id)), { differing } = how;
+  const rank = (run: TargetRun) => {
+    const { step, thinned } = run, done = Number(isDone(run)), whole = 1 - thinned;
+    // Of one training as far, all evaluations say more than that it was to end there.
+    return differing === 0 ? [step, whole, done] : [done, step, whole];
   };
-  const here = rank(run), there = rank(known), at = here.findIndex((value, i) => value !== there[i]);
-  const more = at !== -1 && here[at] > there[at];
-  const verdict = isBusy(into, known) ? "busy" : more ? "further" : differing === 0 && run.step === known.step ? "same" : "less";
-  return { run, known, differing, verdict };
-}
-
-/** How many evaluations of a run both have that aren't the same bits. */
-function differences(from: Lab, source: number, into: Lab, known: number): number {
-  // The first column is the run's id, which is each lab's own; the second is the step.
-  const there = new Map(into.evaluations(known).map((row) => [row[1], row]));
-  if (there.size === 0) return 0;
-  return from.evaluations(source).filter((row) => {
-    const other = there.get(row[1]);
-    return other?.some((value, i) => i > 0 && !Object.is(value, row[i]));
-  }).length;
+  const ours = rank(run), theirs = rank(known), at = ours.findIndex((value, i) => value !== theirs[i]);
+  const more = at !== -1 && ours[at] > theirs[at];
+  // Without evaluations on either side, both are what was recorded.
+  const neither = bare && from.query("SELECT 1 FROM metrics WHERE run = ? LIMIT 1", run.id).length === 0;
+  const one = isOneTraining(how), same = run.step === known.step && (one || neither);
+  const verdict = isBusy(into, known) ? "busy" : more ? "further" : same ? "same" : "less";
+  return { run, known, differing, one, verdict };
 }
 
 /** Whether a session whose process runs has it. */

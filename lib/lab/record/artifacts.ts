@@ -5,7 +5,7 @@ import { checksum, reason, remove, writeWhole, type Writing } from "../../run/fi
 import { inside } from "../../run/inside.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
-import { type Artifact, artifacts, enterArtifact, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
+import { type Artifact, artifacts, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import type { RecordedRun } from "./files.ts";
 import type { Lab } from "../store.ts";
@@ -57,7 +57,7 @@ interface Phased {
  * train it again. One that is broken is left out, which is said; one that came from a record goes on as it came.
  */
 export async function filesFor(lab: Lab, run: Phased, sent: readonly Sent[], say: (line: string) => void): Promise<RecordedFile[]> {
-  const log = sent.includes("attention") ? artifacts(lab, run.id, "attention", "attention-thin").slice(-1) : [];
+  const last = lastLog(lab, run.id), log = last && sent.includes("attention") ? [last] : [];
   const takes = run.spec.model.taken !== "none";
   const goes = ({ step }: Artifact) => sent.includes("weights") || (takes && step === 0) || (run.network && step === run.step);
   const weights = artifacts(lab, run.id, "weights").filter(goes), files: RecordedFile[] = [];
@@ -138,13 +138,6 @@ export async function bringFiles(
     }
   }
   return brought;
-}
-
-/** Whether the lab has evaluations of a run, and those at steps that the record has too are the record's, bit for bit. */
-export function agrees(lab: Lab, id: number, { metrics }: RecordedRun): boolean {
-  const recorded = new Map(metrics.map((row) => [row.step, row]));
-  const both = lab.metrics(id).filter(({ step }) => recorded.has(step));
-  return both.length > 0 && both.every((row) => sameBits(row, recorded.get(row.step)!));
 }
 
 const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));

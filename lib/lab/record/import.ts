@@ -1,14 +1,15 @@
 /** Results that came as the small text files of an experiment, entered into the lab. */
 import { reason } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
-import { type Artifact, artifacts, dropArtifact, readChecked, removeUnknown } from "../artifacts.ts";
+import { type Artifact, readChecked, removeUnknown } from "../artifacts.ts";
 import { enterEnvironment } from "../environment.ts";
 import type { Experiment } from "../experiment.ts";
 import { recordedPhases } from "../milestones.ts";
+import { enterResults } from "../results.ts";
 import { seal } from "../seals.ts";
-import { Lab } from "../store.ts";
+import { Lab, rowsOf } from "../store.ts";
 import { databaseFindings } from "../verify.ts";
-import { agrees, bringFiles, enterFiles } from "./artifacts.ts";
+import { bringFiles, enterFiles } from "./artifacts.ts";
 import { type Declared, watchOf } from "./export.ts";
 import { MILESTONES, type Recorded, type RecordedRun, type RecordedSession } from "./files.ts";
 import { readRecorded } from "./read.ts";
@@ -81,12 +82,11 @@ export async function enterRecord(lab: Lab, { folder, recorded }: ReadRecord): P
     const { entered, files } = lab.write(() => {
       const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
       for (const [i, run] of recorded.runs.entries()) {
-        const own = brought.get(run) ?? [], before = artifacts(lab, ids[i]);
-        if (enterRun(lab, recorded, run, ids[i], own)) {
-          counts.entered++;
-          touched.push(...before.map(({ file }) => file));
-        }
-        counts.files += enterFiles(lab, ids[i], run, own);
+        const own = brought.get(run) ?? [], dropped = enterRun(lab, recorded, run, ids[i], own);
+        counts.files += dropped ? own.length : enterFiles(lab, ids[i], run, own);
+        if (!dropped) continue;
+        counts.entered++;
+        touched.push(...dropped.map(({ file }) => file));
       }
       return counts;
     });
@@ -125,12 +125,17 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
 }
 
 /**
- * Enters what came of a run, unless the lab has as much. Where the lab has the beginning of the same training, its evaluations stay, and so
- * do its weights and its attention log, unless the record brings such; its last state is no longer the last.
- * @param brought the record's files of the run.
- * @returns whether it did.
+ * Enters what came of a run, unless the lab has as much.
+ * @param files the record's of the run.
+ * @returns the lab's files that it takes the place of; `null` where it doesn't.
  */
-function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id: number, brought: readonly Artifact[]): boolean {
+function enterRun(
+  lab: Lab,
+  { sessions, rules }: Recorded,
+  run: RecordedRun,
+  id: number,
+  files: readonly Artifact[],
+): readonly Artifact[] | null {
   const { status, step, error, metrics, work } = run;
   const [has] = lab.query<{ status: string; session: number | null; thinned: number; seen: number; evaluations: number }>(
     `SELECT status, session, thinned, max(step, coalesce(max(at), 0), coalesce((SELECT max(last_step) FROM milestones WHERE run = id), 0)) AS seen,
@@ -140,27 +145,22 @@ function enterRun(lab: Lab, { sessions, rules }: Recorded, run: RecordedRun, id:
   );
   const seen = Math.max(step, Number(run.milestones[0].last_step));
   const more = has.status === "waiting" || seen > has.seen || (seen === has.seen && has.thinned === 1 && metrics.length > has.evaluations);
-  if (status === "waiting" || has.session !== null || !more) return false;
-  // A state belongs to the evaluations that led to it.
-  const sameWay = agrees(lab, id, run), brings = (attention: boolean) => brought.some(({ kind }) => (kind !== "weights") === attention);
-  for (const stored of artifacts(lab, id)) {
-    const keeps = sameWay && stored.kind !== "checkpoint" && (stored.kind === "weights" || !brings(true));
-    if (!keeps) dropArtifact(lab, id, stored);
-  }
-  for (const table of [...sameWay ? [] : ["metrics"], "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, id);
-  lab.run("UPDATE runs SET status = ?, step = ?, error = ?, thinned = ? WHERE id = ?", status, step, error, Number(run.thinned), id);
-  lab.putMetrics(id, metrics);
-  if (!run.thinned) lab.putMilestones(id, metrics);
-  for (const [i, { name }] of run.thinned ? rules.entries() : []) {
-    const row = run.milestones[i];
-    lab.putRow("milestones", id, name, Object.fromEntries(MILESTONES.map((column) => [column, row[column]])));
-    lab.putRow("phases", id, name, recordedPhases(row));
-  }
+  if (status === "waiting" || has.session !== null || !more) return null;
+  const moments = () => {
+    if (!run.thinned) return lab.putMilestones(id, metrics);
+    for (const [i, { name }] of rules.entries()) {
+      const row = run.milestones[i];
+      lab.putRow("milestones", id, name, Object.fromEntries(MILESTONES.map((column) => [column, row[column]])));
+      lab.putRow("phases", id, name, recordedPhases(row));
+    }
+  };
+  const evaluations = rowsOf(id, metrics), thinned = Number(run.thinned);
+  const { dropped } = enterResults(lab, id, { status, step, error, thinned, evaluations, files, moments });
   for (const { session, from, to, seconds } of work) {
     lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);
   }
   seal(lab, "run", id);
-  return true;
+  return dropped;
 }
 
 /** The id of a session, which is entered where it isn't there. */

@@ -1,5 +1,5 @@
 /** Methods that are claimed to shorten the wait, as changes of one run, each with learning rates and weight decays to tune over. */
-import type { RunInput, RunSpec } from "../../run/spec.ts";
+import type { RunInput } from "../../run/spec.ts";
 
 type OptimInput = NonNullable<RunInput["optim"]>;
 
@@ -142,6 +142,3 @@ export const SETTING = {
   schedule: { steps: 1000, evalEvery: 10 },
 } as const satisfies Omit<RunInput, "optim" | "seed">;
 export const TASK = "x + y modulo 31, one layer 32 wide, 60 % of the pairs, 1,000 updates";
-
-/** Identifies a method and cell: the `optim` part of a spec, whatever its seed. */
-export const optimKey = ({ optim }: RunSpec): string => JSON.stringify(optim);
