@@ -1,6 +1,7 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
-import { isOver, isStored, type Progress, progressOf } from "../lab/status.ts";
-import type { SweptRun } from "../lab/sweep.ts";
+import { hasEnded } from "../analysis/runs/run.ts";
+import { isStored, type Progress, progressOf } from "../lab/status.ts";
+import type { SweptRun } from "../lab/standing.ts";
 import { groupKey, type News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import { bar, Display, duration, figure, Meter, percent, plural, range, type Screen } from "./progress.ts";
@@ -35,7 +36,7 @@ export class SweepProgress extends Display {
 
   update(news: readonly News[], runs: readonly SweptRun[]): void {
     if (this.#runs.length === 0) {
-      for (const run of runs.filter(isOver)) this.#told.add(run.spec);
+      for (const run of runs.filter(hasEnded)) this.#told.add(run.spec);
       this.#flops = Float64Array.from(runs, ({ spec }) => this.#flop(spec));
     }
     this.#runs = runs;
@@ -82,8 +83,8 @@ export class SweepProgress extends Display {
     let done = 0, left = 0;
     for (const [i, run] of this.#runs.entries()) {
       const { spec, step } = run, flop = this.#flops[i];
-      done += flop * (isOver(run) ? spec.schedule.steps : step);
-      if (!isOver(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
+      done += flop * (hasEnded(run) ? spec.schedule.steps : step);
+      if (!hasEnded(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
     }
     const { work } = this.#meter.recent;
     const time = left === 0 || work === 0 ? "" : `${this.options.mayEndEarly ? "at most " : ""}${duration(left / work)} left`;

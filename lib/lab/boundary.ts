@@ -7,7 +7,8 @@ import { entryAt, valueAt } from "../run/fields.ts";
 import { inOneLine } from "../run/quote.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
-import { standing, sweep, type SweepOptions } from "./sweep.ts";
+import { standing } from "./standing.ts";
+import { sweep, type SweepOptions } from "./sweep.ts";
 
 /** The settings that span the map, as dotted fields that are numbers: `model.dModel`, `optim.weightDecay`. */
 export interface Axes {
