@@ -41,6 +41,14 @@ export interface SweepOptions {
  * @throws what the engine, the disk or a callback throws; what was stored stays.
  */
 export async function sweep(experiment: Experiment, options: SweepOptions): Promise<readonly SweptRun[]> {
+  return (await counted(experiment, options)).runs;
+}
+
+/** The same, with how many runs it began or tried to. */
+export async function counted(
+  experiment: Experiment,
+  options: SweepOptions,
+): Promise<{ readonly runs: readonly SweptRun[]; readonly tried: number }> {
   const { lab, engine, command = "sweep", say, limit = Infinity } = options;
   const blocks = lab.entering(experiment), ids: number[] = [...blocks.next().value ?? []];
   const session = await Session.open(lab, { info: engine.info, command, ...say && { say } });
@@ -82,7 +90,7 @@ export async function sweep(experiment: Experiment, options: SweepOptions): Prom
       i >= ids.length || (tried.has(i) && runs[i].status !== "elsewhere") ? runs[i] : standingOf(lab, experiment, spec, ids[i]).run
     );
     session.close();
-    return now;
+    return { runs: now, tried: tried.size };
   } catch (error) {
     try {
       blocks.return([]);

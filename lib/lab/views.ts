@@ -14,7 +14,10 @@ CREATE VIEW run_summary AS${
   FROM members m JOIN experiments e ON e.id = m.experiment JOIN rules u ON u.name = e.rule`)
 },
 seen AS (
-  SELECT t.*, CASE WHEN p.transition_step <= t.max_steps THEN p.transition_step END AS transition_step,
+  SELECT t.*,
+    -- Where the rule itself dates it, it is seen with the grokking step.
+    CASE WHEN p.transition_step <= t.max_steps AND (t.grokking_step IS NOT NULL OR p.transition_step IS NOT p.generalised_step)
+      THEN p.transition_step END AS transition_step,
     (SELECT max(step) FROM metrics WHERE run = t.run AND step <= t.max_steps) AS final_step,
     -- Of the processor engine, the driver alone says all that bits depend on.
     (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions q ON q.id = w.session JOIN environments v ON v.id = q.environment
