@@ -1,9 +1,10 @@
 /** How far a task is, in a small file that it keeps up to date: to be read from other machines, which must not open its database. */
 import { hostname } from "node:os";
 import { writeWhole } from "../run/files.ts";
-import { isOver, type Progress, progressOf, type Rate } from "../lab/status.ts";
+import { hasEnded } from "../analysis/runs/run.ts";
+import { type Progress, progressOf, type Rate } from "../lab/status.ts";
 import { costs } from "../lab/shards.ts";
-import type { SweptRun } from "../lab/sweep.ts";
+import type { SweptRun } from "../lab/standing.ts";
 import { Meter } from "./progress.ts";
 
 export interface TaskStatus extends Progress {
@@ -40,7 +41,7 @@ export class StatusFile {
   /** Writes how it ended. */
   async end(runs: readonly SweptRun[]): Promise<void> {
     this.#runs = runs;
-    await this.#write(runs.every(isOver) ? "done" : "stopped");
+    await this.#write(runs.every(hasEnded) ? "done" : "stopped");
   }
 
   async fail(error: string): Promise<void> {

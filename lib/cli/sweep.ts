@@ -126,7 +126,8 @@ async function trainInto(lab: Lab, engine: Engine, request: Request, args: reado
   const { experiment, db, budget, limit } = request;
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
-  await file?.update(standing(lab, experiment).map(({ run }) => run));
+  // Of a boundary's grid only what is wanted of it counts.
+  if (!request.boundary) await file?.update(standing(lab, experiment).map(({ run }) => run));
   let wrong = false, map: BoundaryMap | undefined;
   const { result: runs, code } = await stoppable(async (signal) => {
     try {

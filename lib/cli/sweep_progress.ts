@@ -1,6 +1,7 @@
 /** A sweep as it is seen in a terminal: a small block that changes in place; in a log, plain lines now and then. */
-import { isOver, isStored, type Progress, progressOf } from "../lab/status.ts";
-import type { SweptRun } from "../lab/sweep.ts";
+import { hasEnded } from "../analysis/runs/run.ts";
+import { isStored, type Progress, progressOf } from "../lab/status.ts";
+import type { SweptRun } from "../lab/standing.ts";
 import { groupKey, type News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import { bar, Display, duration, figure, Meter, percent, plural, range, type Screen } from "./progress.ts";
@@ -25,7 +26,7 @@ export class SweepProgress extends Display {
   readonly #told = new Set<SweptRun["spec"]>();
   #runs: readonly SweptRun[] = [];
   /** Work in an update of each run. */
-  #flops = new Float64Array();
+  readonly #flops = new Map<SweptRun["spec"], number>();
   #drawn = -Infinity;
 
   constructor(readonly engine: Engine, readonly options: SweepProgressOptions) {
@@ -34,10 +35,9 @@ export class SweepProgress extends Display {
   }
 
   update(news: readonly News[], runs: readonly SweptRun[]): void {
-    if (this.#runs.length === 0) {
-      for (const run of runs.filter(isOver)) this.#told.add(run.spec);
-      this.#flops = Float64Array.from(runs, ({ spec }) => this.#flop(spec));
-    }
+    if (this.#runs.length === 0) { for (const run of runs.filter(hasEnded)) this.#told.add(run.spec); }
+    // A boundary's next round brings more of them.
+    if (runs.length > this.#flops.size) { for (const { spec } of runs) this.#flop(spec); }
     this.#runs = runs;
     this.#meter.look(runs);
     for (const { run, metrics } of news) this.#accuracy.set(run.spec, metrics.valAcc);
@@ -71,19 +71,22 @@ export class SweepProgress extends Display {
 
   /** Work in an update of a run. */
   #flop(spec: SweptRun["spec"]): number {
+    let flop = this.#flops.get(spec);
+    if (flop !== undefined) return flop;
     const key = groupKey(spec);
-    let flop = this.#cost.get(key);
-    if (flop === undefined) this.#cost.set(key, flop = this.engine.cost(spec).flop);
+    flop = this.#cost.get(key) ?? this.engine.cost(spec).flop;
+    this.#cost.set(key, flop);
+    this.#flops.set(spec, flop);
     return flop;
   }
 
   /** Share of the work that is done, and the time that the rest takes at the speed of the last seconds. */
   #share(): { readonly share: number; readonly left: string } {
     let done = 0, left = 0;
-    for (const [i, run] of this.#runs.entries()) {
-      const { spec, step } = run, flop = this.#flops[i];
-      done += flop * (isOver(run) ? spec.schedule.steps : step);
-      if (!isOver(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
+    for (const run of this.#runs) {
+      const { spec, step } = run, flop = this.#flop(spec);
+      done += flop * (hasEnded(run) ? spec.schedule.steps : step);
+      if (!hasEnded(run) && run.status !== "elsewhere") left += flop * (spec.schedule.steps - step);
     }
     const { work } = this.#meter.recent;
     const time = left === 0 || work === 0 ? "" : `${this.options.mayEndEarly ? "at most " : ""}${duration(left / work)} left`;

@@ -6,8 +6,8 @@ import { reason } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
 import { type Artifact, artifacts, type Kind, lastLog, type Made, pathOf, readArtifact } from "./artifacts.ts";
 import type { Experiment } from "./experiment.ts";
+import { edgesWithin, ruleOf, within } from "./cut.ts";
 import { type CheckpointedRun, findRun } from "./probe.ts";
-import { phasesOf } from "./milestones.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
 
@@ -28,16 +28,18 @@ export async function attentionRun(lab: Lab, run: number | string): Promise<Chec
 }
 
 /**
- * The runs of an experiment that have a log, with it and the edges of their phases, in its order.
+ * The runs of an experiment that have a log, with it and the edges of their phases, in its order, all of it as the experiment sees it: by
+ * its rule, whichever that is, so that a run's phase `generalised` begins at its grokking step; and no further than its steps.
  * @throws Error in one line where there is no such experiment, or a log is broken.
  */
 export async function attentionRuns(lab: Lab, experiment: string): Promise<(StoredRun & AttentionLog & { readonly edges?: PhaseEdges })[]> {
-  const all = await Promise.all(
-    lab.runs(experiment).map(async (run) => {
-      const stored = lastLog(lab, run.id), edges = phasesOf(lab, run.id);
-      return stored ? [{ ...run, ...await storedLog(lab, stored), spec: run.spec, ...edges ? { edges } : {} }] : [];
-    }),
-  );
+  const runs = lab.runs(experiment), rule = ruleOf(lab, experiment);
+  const all = await Promise.all(runs.map(async (run) => {
+    const stored = lastLog(lab, run.id);
+    if (!stored) return [];
+    const log = await storedLog(lab, stored), readings = within(run.spec, log.readings), edges = edgesWithin(lab, run, rule);
+    return readings.length === 0 ? [] : [{ ...run, ...log, readings, spec: run.spec, ...edges && { edges } }];
+  }));
   return all.flat();
 }
 

@@ -7,7 +7,8 @@ import { entryAt, valueAt } from "../run/fields.ts";
 import { inOneLine } from "../run/quote.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
 import type { Experiment } from "./experiment.ts";
-import { standing, sweep, type SweepOptions } from "./sweep.ts";
+import { standing, type SweptRun } from "./standing.ts";
+import { counted, type SweepOptions } from "./sweep.ts";
 
 /** The settings that span the map, as dotted fields that are numbers: `model.dModel`, `optim.weightDecay`. */
 export interface Axes {
@@ -117,9 +118,12 @@ export function knownMap(lab: SweepOptions["lab"], experiment: Experiment, axes:
   return boundaryMap(experiment.runs, axes, answers, precision);
 }
 
+/** `limit` holds for all rounds together. */
 export interface BoundaryOptions extends SweepOptions {
   readonly axes: Axes;
   readonly precision?: Precision;
+  /** After every piece of work, as of `sweep`: the runs of the rounds up to now, in the order in which they were wanted. */
+  readonly onProgress?: NonNullable<SweepOptions["onProgress"]>;
   /** Before each round: what is known, and wanted next. */
   readonly onRound?: (map: BoundaryMap) => void;
 }
@@ -132,18 +136,30 @@ export interface BoundaryOptions extends SweepOptions {
  */
 export async function sweepBoundary(
   experiment: Experiment,
-  { axes, precision, onRound, ...options }: BoundaryOptions,
+  { axes, precision, onRound, limit = Infinity, onProgress, ...options }: BoundaryOptions,
 ): Promise<BoundaryMap> {
-  while (true) {
-    const map = knownMap(options.lab, experiment, axes, precision);
+  // In the order in which they were wanted first: a run may be wanted again where it was not trained.
+  const swept = new Map<RunSpec, SweptRun>();
+  const enter = (runs: readonly SweptRun[]) => {
+    for (const run of runs) swept.set(run.spec, run);
+    return [...swept.values()];
+  };
+  let left = limit, map = knownMap(options.lab, experiment, axes, precision);
+  while (map.wanted.length > 0 && left > 0) {
     const runs = map.wanted;
-    if (runs.length === 0) return map;
     onRound?.(map);
-    await sweep({ ...experiment, runs }, options);
-    const next = knownMap(options.lab, experiment, axes, precision);
+    const { runs: ended, tried } = await counted({ ...experiment, runs }, {
+      ...options,
+      ...onProgress && { onProgress: (news, now) => onProgress(news, enter(now)) },
+      ...left < Infinity && { limit: left },
+    });
+    enter(ended);
+    left -= tried;
+    map = knownMap(options.lab, experiment, axes, precision);
     // Stopped, out of time, or refused by the engine: another round would change nothing.
-    if (next.wanted.length > 0 && runs.every((run) => next.wanted.includes(run)) || options.signal?.aborted) return next;
+    if (runs.every((run) => map.wanted.includes(run)) || options.signal?.aborted) return map;
   }
+  return map;
 }
 
 /** What a boundary would have cost, had it been asked for alone. */

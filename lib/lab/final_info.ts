@@ -2,6 +2,7 @@
  * An experiment's results as the AI-Scientist's grokking template writes them (`final_info.json`), so that what reads its files reads ours,
  * and beside its figures, whose conventions are its own, figures that count what never grokked as what it is.
  */
+import { medianBounds } from "../analysis/runs/follow_up.ts";
 import { OPERATIONS } from "../run/operations.ts";
 import type { Lab } from "./store.ts";
 
@@ -12,6 +13,8 @@ const KEYS = ["parameter_count", "final_train_loss", "final_val_loss", "final_tr
 type Figures = Readonly<Record<(typeof KEYS)[number], number | null>>;
 type Ended = Figures & {
   readonly grokking_step: number | null;
+  /** Where its experiment ended it, by its own rule, before it had a grokking step by the template's; `null` where it didn't. */
+  readonly censored_at: number | null;
   readonly max_steps: number;
   readonly diverged: number;
   readonly setting: string;
@@ -29,7 +32,8 @@ const CONVENTIONS = {
     "published in them. They are not this project's own.",
   step_val_acc_99:
     "The first evaluation with a validation accuracy above 0.99. A run that has none enters with the number of its updates, as in " +
-    "the template: the means are too small wherever there are such runs.",
+    "the template: the means are too small wherever there are such runs. One that its experiment ended early, by a rule of its own, before " +
+    "it had one, enters with the updates that it was to have: how far its mean is off, and in which direction, isn't known then.",
   stderrs: "The standard deviation of the population divided by n, as in the template, and not by the square root of n: too small.",
   final:
     "The last evaluation, on the whole train and validation sets. The template has one sampled snapshot: the mean over the last 10 training " +
@@ -37,8 +41,11 @@ const CONVENTIONS = {
   diverged: "A run whose loss stopped being a number enters with its last finite evaluation, and as one that never grokked.",
   null: "Not known for every run that enters.",
   honest:
-    "n_never: runs without a step_val_acc_99 within their updates; n_diverged of them broke off. The median counts them as later than all " +
-    "others, and is null where half or more of the runs are such. The restricted mean counts every run with at most restricted_to updates. " +
+    "n_never: runs that were watched to the end without a step_val_acc_99; n_diverged of them broke off. n_censored: runs without one that " +
+    "their experiment ended early, because they had grokked by its own rule: theirs would come later, if at all. The median counts those that " +
+    "never had one as later than all others, and is null where half or more of the runs are such, or where the censored ones could change " +
+    "it. The restricted mean counts every run with at most restricted_to updates, for which all of them were watched: where runs are " +
+    "censored, no more than the earliest of these had. " +
     "Standard errors: the standard deviation of the sample divided by the square root of n; null for a single run. settings: in how many ways the " +
     "runs differ beside their seed; if more than 1, these are figures over different settings.",
 } as const;
@@ -79,12 +86,11 @@ export function finalInfo(lab: Lab, experiment: string, { where = "1" }: FinalIn
 /** The runs of an experiment, by seed: grokking by the template's rule, whatever the experiment's is; ended as the experiment sees it. */
 const select = (lab: Lab, experiment: string, where: string) =>
   lab.query<Selected>(
-    `SELECT s.operation, s.max_steps, m.grokking_step, json_remove(r.spec, '$.seed') AS setting, r.status = 'failed' AS diverged,
-       r.step >= s.max_steps OR r.status = 'failed' OR (e.margin IS NOT NULL AND r.status = 'grokked' AND s.grokked) AS ended,
+    `SELECT s.operation, s.max_steps, m.grokking_step, json_remove(r.spec, '$.seed') AS setting, s.status = 'failed' AS diverged, s.ended,
+       CASE WHEN m.grokking_step IS NULL AND s.status = 'grokked' THEN s.watched_until END AS censored_at,
        s.parameters AS parameter_count, s.final_train_loss, s.final_val_loss, s.final_train_acc, s.final_val_acc,
        coalesce(m.grokking_step, s.max_steps) AS step_val_acc_99
      FROM (SELECT * FROM run_summary WHERE experiment = ? AND (${where}\n)) s
-     JOIN experiments e ON e.name = s.experiment
      JOIN runs r ON r.id = s.run
      LEFT JOIN milestones m ON m.run = s.run AND m.rule = 'first' AND m.grokking_step <= s.max_steps
      ORDER BY s.seed, s.hash`,
@@ -105,14 +111,17 @@ function cell(runs: readonly Ended[]): object {
 
 function honest(runs: readonly Ended[]): object {
   const steps = runs.map((run) => run.grokking_step), n = runs.length;
-  const until = Math.min(...runs.map((run) => run.max_steps));
+  const censored = runs.flatMap((run) => run.censored_at ?? []);
+  const until = Math.min(...runs.map((run) => run.max_steps), ...censored);
   const restricted = steps.map((step) => Math.min(step ?? Infinity, until));
-  const grokked = steps.filter((step) => step !== null).length;
+  const grokked = steps.filter((step) => step !== null).length, never = n - grokked - censored.length;
+  const { least, most } = medianBounds(runs.map((run) => ({ grokked: run.grokking_step, known: run.censored_at ?? Infinity })));
   const error = (values: readonly (number | null)[]) => n < 2 ? null : known(values, (all) => deviation(all, n - 1) / Math.sqrt(n));
   return {
-    ...{ n, n_grokked: grokked, n_never: n - grokked, n_diverged: runs.filter((run) => run.diverged && run.grokking_step === null).length },
+    ...{ n, n_grokked: grokked, n_never: never, n_diverged: runs.filter((run) => run.diverged && run.grokking_step === null).length },
+    n_censored: censored.length,
     settings: new Set(runs.map(({ setting }) => setting)).size,
-    median_grokking_step: median(steps),
+    median_grokking_step: least === most && Number.isFinite(most) ? most : null,
     restricted_mean_step: mean(restricted),
     restricted_to: until,
     standard_errors: {
@@ -131,11 +140,4 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 function deviation(values: readonly number[], n: number): number {
   const centre = mean(values);
   return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / n);
-}
-
-/** What is `null` counts as larger than all; so does the median where it lies there. */
-function median(values: readonly (number | null)[]): number | null {
-  const sorted = values.map((value) => value ?? Infinity).sort((a, b) => a - b), n = sorted.length;
-  const middle = (sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2;
-  return Number.isFinite(middle) ? middle : null;
 }

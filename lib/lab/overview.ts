@@ -1,9 +1,6 @@
-/** What commands and notebooks show of a lab: its experiments, its tables, and how far the runs of an experiment are. */
+/** What commands and notebooks show of a lab: its experiments and its tables. */
 import { inOneLine } from "../run/quote.ts";
-import { specHash } from "../run/spec.ts";
-import type { Experiment } from "./experiment.ts";
 import type { Lab } from "./store.ts";
-import type { StoredRun } from "./stored.ts";
 
 /** A query for one row per experiment: how far it is. */
 export const OVERVIEW = `SELECT experiment, n_runs AS runs, n_runs - n_open AS done, n_grokked AS grokked, n_never AS never,
@@ -35,21 +32,3 @@ export const relations = (lab: Lab): Relation[] =>
     `SELECT s.name, s.type, group_concat(c.name, ', ' ORDER BY c.cid) AS columns FROM sqlite_schema s, pragma_table_xinfo(s.name) c
      WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite_%' GROUP BY s.name ORDER BY s.type, s.rowid`,
   );
-
-/** How far a run is, as the experiment sees it, without its evaluations. */
-export type Standing = Pick<StoredRun, "spec" | "status" | "step" | "memorisationStep" | "grokkingStep" | "known">;
-
-/** How far the runs of an experiment are that the lab has, in the experiment's order; each must have been declared. */
-export function standingOf(lab: Lab, experiment: Experiment): Standing[] {
-  const rows = lab.query<
-    { hash: string; status: string; step: number; known: number; memorisation_step: number | null; grokking_step: number | null }
-  >(
-    "SELECT hash, status, watched_until AS step, known_until AS known, memorisation_step, grokking_step FROM run_summary WHERE experiment = ?",
-    experiment.name,
-  );
-  const known = new Map(rows.map((row) => [row.hash, row]));
-  return experiment.runs.map((spec) => {
-    const { memorisation_step: memorisationStep, grokking_step: grokkingStep, hash: _, ...row } = known.get(specHash(spec))!;
-    return { spec, ...row, memorisationStep, grokkingStep };
-  });
-}

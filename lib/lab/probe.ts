@@ -5,6 +5,7 @@ import type { ActivationOptions } from "../reference/activations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { loadWeights } from "../train/weights.ts";
 import { pathOf } from "./artifacts.ts";
+import { within } from "./cut.ts";
 import type { Lab } from "./store.ts";
 import { type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./stored.ts";
 
@@ -113,12 +114,16 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
     `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1`,
     id,
   );
+  return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints: checkpointsOf(lab, id, spec) };
+}
+
+/** All checkpoints of a run, in the order of their steps. */
+export function checkpointsOf(lab: Lab, run: number, spec: RunSpec): StoredCheckpoint[] {
   const files = lab.query<{ step: number; file: string }>(
     `SELECT step, min(file) AS file FROM artifacts WHERE run = ? AND kind IN (${KINDS}) GROUP BY step ORDER BY step`,
-    id,
+    run,
   );
-  const checkpoints = files.map(({ step, file }) => ({ step, load: () => loadWeights(pathOf(lab, file), spec) }));
-  return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints };
+  return files.map(({ step, file }) => ({ step, load: () => loadWeights(pathOf(lab, file), spec) }));
 }
 
 /**
@@ -140,13 +145,13 @@ export function findCheckpoints(lab: Lab, idOrHash: number | string): Checkpoint
 }
 
 /**
- * The runs of an experiment that have checkpoints, probed at all of them, in its order.
+ * The runs of an experiment that have checkpoints within its steps, probed at all of these, in its order.
  * @throws Error where there is no such experiment, a checkpoint is broken, or its operation is none that a probe can read.
  */
 export async function probeRuns(lab: Lab, experiment: string, options: ProbeOptions = {}): Promise<(StoredRun & Probe)[]> {
   const all: (StoredRun & Probe)[] = [];
   for (const run of lab.runs(experiment)) {
-    const { checkpoints } = findRun(lab, run.id);
+    const checkpoints = within(run.spec, checkpointsOf(lab, run.id, run.spec));
     if (checkpoints.length > 0) all.push({ ...await probe(run.spec, checkpoints, options), ...run });
   }
   return all;

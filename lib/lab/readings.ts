@@ -7,6 +7,7 @@ import { csvFormatRow, csvParseRows } from "d3-dsv";
 import type { Progress } from "../analysis/network/reading.ts";
 import { specHash } from "../run/spec.ts";
 import { quote } from "../run/quote.ts";
+import { within } from "./cut.ts";
 import { type Course, type ProbeOptions, probeRuns } from "./probe.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
@@ -76,7 +77,7 @@ export async function experimentReadings(lab: Lab, experiment: string, options: 
 }
 
 /**
- * The runs of an experiment with what a table says of them, those that it has nothing of left out.
+ * The runs of an experiment with what a table says of them within its steps, those that it has nothing of left out.
  * @throws Error in one line with the table's line, the requirement and the current value.
  */
 export function withReadings(lab: Lab, experiment: string, table: string): (StoredRun & Course)[] {
@@ -89,7 +90,8 @@ export function withReadings(lab: Lab, experiment: string, table: string): (Stor
   });
   const byRun = Map.groupBy(read, ({ hash }) => hash);
   return lab.runs(experiment).flatMap((run) => {
-    const readings = (byRun.get(specHash(run.spec)) ?? []).map(({ reading }) => reading).sort((a, b) => a.step - b.step);
+    const all = (byRun.get(specHash(run.spec)) ?? []).map(({ reading }) => reading);
+    const readings = within(run.spec, all).sort((a, b) => a.step - b.step);
     const last = readings.at(-1);
     return last ? [{ ...run, rule: "logits" as const, keys: last.keys, neuronKeys: last.neuronKeys, readings }] : [];
   });

@@ -215,6 +215,7 @@ export const MIGRATIONS: readonly string[] = [
   "-- Views only: what is known until when, and cells that mix nothing.",
   SEALS,
   "-- Views only: the processor engine's bits depend on no number of threads.",
+  "-- Views only: how a run stands in an experiment, and whether it has ended there.",
 ];
 
 /** The tables, indices and triggers that a database of this version doesn't have yet. */

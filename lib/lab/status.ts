@@ -1,26 +1,23 @@
 /** How far a sweep is: its runs by state, the share of the work that is done, its speed, and which processes have stopped reporting. */
+import { hasEnded, outcome } from "../analysis/runs/run.ts";
 import { isGone } from "./lock.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Left } from "./forecast.ts";
 import { costs } from "./shards.ts";
 import type { Lab } from "./store.ts";
 import { specOf } from "./stored.ts";
-import { standing, type SweptRun } from "./sweep.ts";
+import { standing, type SweptRun } from "./standing.ts";
 
 /** `never`: did all its steps and didn't grok. `elsewhere`: another process trains it. */
 export type State = "grokked" | "never" | "diverged" | "running" | "elsewhere" | "waiting";
 
 /** Whether the lab has it that a run ended. */
 export const isStored = ({ status }: SweptRun) => status === "finished" || status === "grokked" || status === "failed";
-/** Whether there is nothing left to do of a run. It may have done its last step and not be stored yet. */
-export const isOver = (run: SweptRun) => isStored(run) || run.step >= run.spec.schedule.steps;
 
 export function stateOf(run: SweptRun): State {
-  const { status, grokkingStep } = run;
+  const { status } = run, { state } = outcome(run);
   if (status === "training") return "running";
-  if (grokkingStep !== null) return "grokked";
-  if (status === "failed") return "diverged";
-  if (isOver(run)) return "never";
+  if (state === "grokked" || state === "never" || state === "diverged") return state;
   return status === "elsewhere" ? "elsewhere" : "waiting";
 }
 
@@ -49,7 +46,7 @@ export function progressOf(runs: readonly SweptRun[], cost: (spec: SweptRun["spe
   const states = { grokked: 0, never: 0, diverged: 0, running: 0, elsewhere: 0, waiting: 0 };
   const updates = { done: 0, of: 0 }, work = { done: 0, of: 0 };
   for (const run of runs) {
-    const { steps } = run.spec.schedule, done = isOver(run) ? steps : run.step, flop = cost(run.spec);
+    const { steps } = run.spec.schedule, done = hasEnded(run) ? steps : run.step, flop = cost(run.spec);
     states[stateOf(run)]++;
     updates.done += done;
     updates.of += steps;
@@ -93,9 +90,11 @@ export const isSilent = (seenAt: string, now = Date.now()): boolean => now - Dat
 /** How far an experiment's runs are in a lab, and who trains them. */
 export function labStatus(lab: Lab, experiment: Experiment): Progress & { readonly workers: readonly Worker[] } {
   const trained = inTraining(lab);
-  const runs = standing(lab, experiment).map(({ run, hash }): SweptRun => {
+  const runs = standing(lab, experiment).map(({ run, hash, ended }): SweptRun => {
     const now = trained.get(hash);
-    return !now ? run : now.gone ? { ...run, status: "stopped" } : { ...run, status: "training", step: now.step };
+    // One that goes on for another experiment may be over for this one.
+    if (!now || ended) return run;
+    return now.gone ? { ...run, status: "stopped" } : { ...run, status: "training", step: Math.min(now.step, run.spec.schedule.steps) };
   });
   return { ...progressOf(runs), workers: workersOf(lab) };
 }

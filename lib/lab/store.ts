@@ -238,10 +238,13 @@ export class Lab extends Connection {
     if (without.length > 0) this.write(() => without.forEach(({ id }) => this.putMilestones(id)));
   }
 
-  /** An experiment's runs with all their evaluations, by its rule, as figures take them. @throws Error where there is none of this name. */
+  /**
+   * An experiment's runs as it sees them (`run_summary`), with all their evaluations within its steps, as figures take them.
+   * @throws Error where there is none of this name.
+   */
   runs(experiment: string): StoredRun[] {
-    const rows = this.query<MomentRow & { run: number; max_steps: number; status: string }>(
-      `SELECT run, max_steps, status, ${MOMENTS} FROM run_summary WHERE experiment = ? ORDER BY run`,
+    const rows = this.query<MomentRow & { run: number; max_steps: number; status: string; watched_until: number }>(
+      `SELECT run, max_steps, status, watched_until, ${MOMENTS} FROM run_summary WHERE experiment = ? ORDER BY run`,
       experiment,
     );
     if (rows.length === 0) {
@@ -250,9 +253,8 @@ export class Lab extends Connection {
         `Cannot find experiment ${experiment} in ${this.path}: it must be one of ${names.join(", ") || "those in it, there are none"}`,
       );
     }
-    return rows.map(({ run, max_steps, status, ...row }) => {
-      const metrics = this.metrics(run, max_steps);
-      return { id: run, spec: this.spec(run, max_steps), status, step: metrics.at(-1)?.step ?? 0, metrics, ...moments(row) };
+    return rows.map(({ run, max_steps, status, watched_until: step, ...row }) => {
+      return { id: run, spec: this.spec(run, max_steps), status, step, metrics: this.metrics(run, max_steps), ...moments(row) };
     });
   }
 }

@@ -4,11 +4,13 @@ import type { Stability } from "../run/grokking.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import { type RunInput, type RunSpec, runSpec, specHash } from "../run/spec.ts";
 
-/** A run as the lab holds it; figures take it for a curve. */
+/** A run of the lab as an experiment sees it; figures take it for a curve. */
 export interface StoredRun {
   readonly id: number;
   readonly spec: RunSpec;
+  /** As `standingSql` has it. */
   readonly status: string;
+  /** The last step that was seen of it, also where its evaluations aren't there. */
   readonly step: number;
   readonly metrics: readonly Metrics[];
   readonly memorisationStep: number | null;

@@ -1,55 +1,48 @@
 /** The views of the lab's database: runs as experiments see them, and the cells of maps. */
 import { followers } from "../run/fields.ts";
+import { standingSql } from "./standing_sql.ts";
 
 /**
- * A run, as an experiment sees it: by its rule, and no further than its steps. `state` is `grokked`, `never` (watched to the end),
- * `diverged` (its loss stopped being a number) or `open` (not there yet). A rule of ten evaluations in a row dates the first of them, and
- * so can't tell of the last nine: `known_until` is the step up to which it is known whether a run had grokked, the one at which its time is
- * censored.
+ * A run, as an experiment sees it: by its rule and margin, and no further than its steps; what the columns mean: `standingSql`. A rule of
+ * ten evaluations in a row dates the first of them, and so can't tell of the last nine: `known_until` is the step up to which it is known
+ * whether a run had grokked, the one at which its time is censored.
  */
 const RUN_SUMMARY = `
-CREATE VIEW run_summary AS
-WITH seen AS (
-  SELECT e.name AS experiment, e.rule AS rule, m.steps AS max_steps, r.*, (u.times - 1) * r.eval_every AS lookahead,
-    CASE WHEN s.memorisation_step <= m.steps THEN s.memorisation_step END AS memorisation_step,
-    CASE WHEN s.grokking_step + (u.times - 1) * r.eval_every <= m.steps THEN s.grokking_step END AS grokking_step,
-    -- Of all evaluations; what came after the experiment's steps isn't its business.
-    CASE WHEN s.last_step <= m.steps THEN s.dips END AS dips,
-    CASE WHEN s.last_step <= m.steps THEN s.dip_depth END AS dip_depth,
-    CASE WHEN s.last_step <= m.steps THEN s.time_below END AS time_below,
-    CASE WHEN p.transition_step <= m.steps THEN p.transition_step END AS transition_step,
-    min(coalesce(s.last_step, 0), m.steps) AS watched_until,
-    (SELECT max(step) FROM metrics WHERE run = r.id AND step <= m.steps) AS final_step,
+CREATE VIEW run_summary AS${
+  standingSql(`
+  SELECT e.name AS experiment, e.rule, u.times, e.margin, m.steps AS max_steps, m.run
+  FROM members m JOIN experiments e ON e.id = m.experiment JOIN rules u ON u.name = e.rule`)
+},
+seen AS (
+  SELECT t.*,
+    -- Where the rule itself dates it, it is seen with the grokking step.
+    CASE WHEN p.transition_step <= t.max_steps AND (t.grokking_step IS NOT NULL OR p.transition_step IS NOT p.generalised_step)
+      THEN p.transition_step END AS transition_step,
+    (SELECT max(step) FROM metrics WHERE run = t.run AND step <= t.max_steps) AS final_step,
     -- Of the processor engine, the driver alone says all that bits depend on.
-    (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions t ON t.id = w.session JOIN environments v ON v.id = t.environment
-      WHERE w.run = r.id) AS n_adapters
-  FROM members m
-  JOIN experiments e ON e.id = m.experiment
-  JOIN rules u ON u.name = e.rule
-  JOIN runs r ON r.id = m.run
-  LEFT JOIN milestones s ON s.run = r.id AND s.rule = e.rule
-  LEFT JOIN phases p ON p.run = r.id AND p.rule = e.rule
+    (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions q ON q.id = w.session JOIN environments v ON v.id = q.environment
+      WHERE w.run = t.run) AS n_adapters
+  FROM standing t LEFT JOIN phases p ON p.run = t.run AND p.rule = t.rule
 )
 SELECT
-  experiment, id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
-  status,
-  CASE WHEN grokking_step IS NOT NULL THEN 'grokked' WHEN status = 'failed' THEN 'diverged' WHEN seen.step >= max_steps THEN 'never' ELSE 'open' END AS state,
+  experiment, r.id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
+  seen.status, state, ended,
   grokking_step IS NOT NULL AS grokked,
   grokking_step IS NULL AS censored,
   memorisation_step,
   transition_step,  -- NULL also where it isn't known: then the run has no row in phases
   grokking_step,
   grokking_step - memorisation_step AS delay,
-  watched_until, max(0, watched_until - lookahead) AS known_until, max_steps, rule,
+  watched_until, known_until, max_steps, seen.rule,
   dips, dip_depth, time_below,
   f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,
   f.weight_norm AS final_weight_norm,
   -- All that could make a difference besides d_model, p, weight decay and the seed: JSON.
-  json_remove(seen.spec, ${
+  json_remove(r.spec, ${
   ["seed", "schedule", "data.prime", "optim.weightDecay", "model.dModel", ...followers("width")].map((path) => `'$.${path}'`)
 }) AS setting,
   n_adapters  -- on how many different ones it was trained: where more than one, no single machine repeats its bits
-FROM seen LEFT JOIN metrics f ON f.run = seen.id AND f.step = seen.final_step;
+FROM seen JOIN runs r ON r.id = seen.run LEFT JOIN metrics f ON f.run = seen.run AND f.step = seen.final_step;
 `;
 
 /**

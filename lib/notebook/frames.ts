@@ -2,7 +2,6 @@
 import { escapeMarkup } from "../figures/markup.ts";
 import { DataFrame, NDframe, Series } from "danfojs";
 import type { SQLInputValue } from "node:sqlite";
-import { milestones } from "../run/grokking.ts";
 import { isPlain } from "../run/check.ts";
 import { quote } from "../run/quote.ts";
 import { Lab } from "../lab/store.ts";
@@ -76,13 +75,13 @@ function freeNames(columns: readonly string[]): string[] {
 const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFrame()));
 
 /**
- * A dataframe with one row per run: the columns that `more` gives, the seed, the memorisation and grokking steps, the grokking delay
- * between them, and the last evaluated step.
+ * A dataframe with one row per run: the columns that `more` gives, the seed, the memorisation and grokking steps by the rule that the run
+ * was watched by, the grokking delay between them, and the last evaluated step.
  */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
-  return frame(runs.map(({ spec, metrics }) => {
-    const { memorisationStep: memorised, grokkingStep: grokked, delay, lastStep } = milestones(metrics);
-    return { ...more(spec), seed: spec.seed, memorised, grokked, delay, "watched until": lastStep };
+  return frame(runs.map(({ spec, metrics, memorisationStep: memorised, grokkingStep: grokked }) => {
+    const delay = memorised === null || grokked === null ? null : grokked - memorised;
+    return { ...more(spec), seed: spec.seed, memorised, grokked, delay, "watched until": metrics.at(-1)?.step ?? null };
   }));
 }
 

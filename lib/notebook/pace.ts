@@ -1,4 +1,5 @@
 /** The status line above a live figure's title: the progress of training, its speed, the time left, and whether it was stopped. */
+import { hasEnded } from "../analysis/runs/run.ts";
 import { count } from "../analysis/words.ts";
 import { duration, figure, Meter } from "../train/meter.ts";
 import type { Run } from "../train/train.ts";
@@ -13,8 +14,6 @@ type Seen = Pick<Run, "spec" | "status" | "step">;
 export const OPENING = "Getting ready: looking for a graphics card, or starting the processor's threads";
 export const COMPILING = "Getting ready: compiling the network's kernels. The first time takes longest";
 
-const isOver = ({ status, step, spec }: Seen) =>
-  status === "finished" || status === "grokked" || status === "failed" || step >= spec.schedule.steps;
 const furthest = (runs: readonly Seen[]) => Math.max(0, ...runs.map(({ step }) => step));
 const longest = (runs: readonly Seen[]) => Math.max(0, ...runs.map(({ spec }) => spec.schedule.steps));
 
@@ -49,11 +48,11 @@ export class Pace {
   training(runs: readonly Seen[]): string {
     const active = runs.filter(({ status }) => status === "training"), { steps, work } = this.#meter.recent;
     if (furthest(active) === 0 && steps === 0) return COMPILING;
-    const left = runs.filter((run) => !isOver(run) && run.status !== "elsewhere")
+    const left = runs.filter((run) => !hasEnded(run) && run.status !== "elsewhere")
       .reduce((sum, { spec, step }) => sum + this.#work(spec) * (spec.schedule.steps - step), 0);
     return [
       `Training: step ${count(furthest(active))} of ${count(longest(active))}`,
-      ...runs.length > active.length ? [`${runs.filter(isOver).length} of ${runs.length} networks done`] : [],
+      ...runs.length > active.length ? [`${runs.filter(hasEnded).length} of ${runs.length} networks done`] : [],
       ...steps > 0 ? [`${figure(steps)} steps per second`] : [],
       ...work > 0 ? [`${this.options.mayEndEarly ? "at most " : ""}${duration(left / work)} left`] : [],
     ].join(" · ");
@@ -61,7 +60,7 @@ export class Pace {
 
   /** The status line once training has ended: that it was stopped, or `undefined` where all runs are done. */
   ended(runs: readonly Seen[]): string | undefined {
-    const open = runs.filter((run) => !isOver(run));
+    const open = runs.filter((run) => !hasEnded(run));
     if (open.length === 0) return undefined;
     const done = runs.length - open.length, step = `step ${count(furthest(open))} of ${count(longest(open))}`;
     return `Stopped at ${step}${done > 0 ? `; ${done} of ${runs.length} networks done` : ""}. ${

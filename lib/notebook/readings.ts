@@ -1,6 +1,7 @@
 /** Probe readings of an experiment's runs, for notebooks: from a record, or computed from the weights in the lab. */
 import { join } from "node:path";
-import { type Course, findRun, probeRuns } from "../lab/probe.ts";
+import { within } from "../lab/cut.ts";
+import { checkpointsOf, type Course, probeRuns } from "../lab/probe.ts";
 import { READINGS, withReadings } from "../lab/readings.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import type { StoredRun } from "../lab/stored.ts";
@@ -19,7 +20,7 @@ export async function storedReadings(
   using lab = await stored(experiment, { recorded, ...options });
   const table = recorded === false ? null : await tableIn(join(recorded, name)),
     told = table === null ? [] : withReadings(lab, name, table);
-  const weighed = lab.runs(name).filter(({ id }) => findRun(lab, id).checkpoints.length > 0);
+  const weighed = lab.runs(name).filter(({ id, spec }) => within(spec, checkpointsOf(lab, id, spec)).length > 0);
   return told.length >= weighed.length ? told : await probeRuns(lab, name);
 }
 

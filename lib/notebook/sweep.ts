@@ -15,10 +15,9 @@ import { importRecorded } from "../lab/record/import.ts";
 import { SENT } from "../lab/record/artifacts.ts";
 import { writeWhole } from "../run/files.ts";
 import { FILES } from "../lab/record/files.ts";
-import { standingOf } from "../lab/overview.ts";
 import { Lab } from "../lab/store.ts";
 import type { StoredRun } from "../lab/stored.ts";
-import { left, sweep as sweepLab, type SweptRun } from "../lab/sweep.ts";
+import { left, standing, sweep as sweepLab, type SweptRun } from "../lab/sweep.ts";
 import { COMPILING, Pace } from "./pace.ts";
 import { engine, interruptible, live } from "./show.ts";
 import type { News } from "../train/train.ts";
@@ -86,7 +85,7 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
     lab.declare(wanted, { exactly });
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
-    await moving?.update(standingOf(lab, wanted), left(lab, wanted).length > 0 ? COMPILING : undefined);
+    await moving?.update(standing(lab, wanted).map(({ run }) => run), left(lab, wanted).length > 0 ? COMPILING : undefined);
     if (left(lab, wanted).length > 0) {
       const on = given ?? await engine(),
         pace = new Pace({

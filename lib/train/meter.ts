@@ -16,8 +16,8 @@ interface Mark {
 
 /** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
 export class Meter {
-  /** The steps of those in training; of the others `null`. */
-  #last: (number | null)[] = [];
+  /** What was in each place, and its step if it was in training. More runs may come; another run in a place begins anew. */
+  #last: { readonly spec: Seen["spec"]; readonly step: number | null }[] = [];
   #marks: Mark[] = [];
 
   /** `weight`: the work in an update of a run, where runs differ in it. */
@@ -28,8 +28,8 @@ export class Meter {
     const moved = { steps: 0, runSteps: 0, work: 0 };
     for (const [i, run] of runs.entries()) {
       // A run begins, when taken up again, at a later step; that isn't work done here.
-      const n = run.step - (this.#last[i] ?? run.step);
-      this.#last[i] = run.status === "training" ? run.step : null;
+      const last = this.#last[i], n = last?.spec === run.spec ? run.step - (last.step ?? run.step) : 0;
+      this.#last[i] = { spec: run.spec, step: run.status === "training" ? run.step : null };
       if (n === 0) continue;
       moved.steps = Math.max(moved.steps, n);
       moved.runSteps += n;

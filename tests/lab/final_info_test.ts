@@ -72,7 +72,7 @@ Deno.test("final info: means, the template's stderr, lists by seed, and honest f
     assertEquals(Object.keys(info.stderrs), Object.keys(info.final_info_dict).map((key) => `${key}_stderr`));
     const { standard_errors, ...honest } = info.honest;
     assertEquals(honest, {
-      ...{ n: 4, n_grokked: 3, n_never: 1, n_diverged: 0, settings: 1 },
+      ...{ n: 4, n_grokked: 3, n_never: 1, n_diverged: 0, n_censored: 0, settings: 1 },
       ...{ median_grokking_step: 80, restricted_mean_step: 102.5, restricted_to: 200 },
     });
     assertAlmostEquals(standard_errors.final_train_loss, Math.sqrt(5 / 3) / 2, ROUNDING);

@@ -2,8 +2,9 @@
 import type { RunSpec } from "../../run/spec.ts";
 import type { Metrics } from "../../run/metrics.ts";
 
-/** A run as the board of its sweep needs it; sweeps and the lab provide such runs. */
+/** A run as the board of its sweep needs it; sweeps and the lab provide such runs, as their experiment sees them. */
 export interface BoardRun extends Omit<Curve, "metrics"> {
+  /** `grokked` where its experiment ended it because it had grokked; one that another ended so is `stopped`. */
   readonly status: string;
   /** Updates done. */
   readonly step: number;
@@ -42,7 +43,7 @@ export function outcome({ spec, status, step, known = step, memorisationStep, gr
   const grokked = within(grokkingStep), active = status === "training" || status === "elsewhere";
   const state = grokked !== null
     ? "grokked"
-    : status === "failed"
+    : status === "failed" && step <= steps
     ? "diverged"
     : step >= steps
     ? "never"
@@ -87,7 +88,8 @@ export const oncePerSeed = <T extends { readonly spec: RunSpec }>(runs: readonly
   runs.filter(({ spec }, i) => runs.findIndex((other) => other.spec.seed === spec.seed) === i);
 
 /**
- * Whether a run did all its steps, grokked and ended, or diverged. One that did all steps of a shorter experiment has not ended here,
- * though it is called finished.
+ * Whether a run did all its steps, grokked and was ended for that, or diverged. One that did all steps of a shorter experiment has not
+ * ended here, though it is called finished.
  */
-export const hasEnded = ({ status, step, spec }: BoardRun) => status === "grokked" || status === "failed" || step >= spec.schedule.steps;
+export const hasEnded = ({ status, step, spec }: Pick<BoardRun, "status" | "step" | "spec">) =>
+  status === "grokked" || status === "failed" || step >= spec.schedule.steps;

@@ -37,7 +37,8 @@ export type Moment = "memorised" | "grokked" | "delay";
 /**
  * Times until a moment, in steps, censored where a run was watched without it. A run that hasn't ended is censored at its last step:
  * leaving it out would keep only the runs that grokked early. `until` is how long a run was watched, or would have been: for one that ended
- * because it grokked, all its planned steps. Only runs that memorised have a delay; it is 0 for those that grokked first. Runs that haven't
+ * because it grokked, all its planned steps; but to memorising, for one that ended so without having memorised, its last step, for that end
+ * says much about when it would have. Only runs that memorised have a delay; it is 0 for those that grokked first. Runs that haven't
  * begun, or weren't watched long enough to judge, have no time.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {
@@ -49,7 +50,10 @@ export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[
       const time = Math.max(0, (step ?? last) - from);
       return { time, event: step !== null, until: Math.max(time, until - from) };
     };
-    if (moment === "memorised") return [observed(memorised, state === "diverged" ? known : watched, all)];
+    if (moment === "memorised") {
+      const endedByGrokking = memorised === null && run.status === "grokked";
+      return [observed(memorised, state === "diverged" ? known : watched, endedByGrokking ? watched : all)];
+    }
     if (grokked === null && known <= 0) return [];
     if (moment === "grokked") return [observed(grokked, known, state === "diverged" ? steps : all - blind)];
     return memorised === null ? [] : [observed(grokked, known, state === "diverged" ? steps : all - blind, memorised)];

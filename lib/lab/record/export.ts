@@ -113,11 +113,8 @@ function record(lab: Lab, experiment: string, { metrics: kept, ended, command }:
   const stored = lab.rules(), own = stored.find(({ name }) => name === row.rule)!;
   const rules: Recorded["rules"] = [own, ...stored.filter((rule) => rule !== own && Object.hasOwn(RULES, rule.name))];
   const members = lab.query<{ run: number; steps: number; ended: number }>(
-    // Where nothing ends a run early, one that another experiment ended has steps left.
-    `SELECT run, steps, step >= steps OR status = 'failed' OR (status = 'grokked' AND ? IS NOT NULL) AS ended
-     FROM members JOIN runs ON runs.id = run WHERE experiment = ?`,
-    row.margin,
-    row.id,
+    "SELECT run, max_steps AS steps, ended FROM run_summary WHERE experiment = ? ORDER BY run",
+    experiment,
   ).filter((member) => !ended || member.ended === 1);
   if (members.length === 0) throw new Error(`Cannot export ${experiment}: at least one of its runs must have ended, none has`);
   const sessions = lab.query<Row & { id: number; software: number }>(
