@@ -22,7 +22,8 @@ const ticksWithin = (far: number): number[] =>
 
 /**
  * A dot and a bar per row: the ratio and its interval, on a logarithmic axis around 1; below them a diamond for all together. A bar whose
- * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone has a bar without a dot; one with neither says so.
+ * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone, or with the ratio 0 or infinity, has a bar without a
+ * dot; one with neither says so.
  * @param rows contrasts of times, in the order of the rows; `of` is the row's name.
  * @throws Error for no rows.
  */
@@ -39,7 +40,7 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   const placed = all.map((row, j) => ({ ...row, whole: row === together, y: -j - (row === together ? 0.5 : 0) }));
   const bars = placed.filter(({ interval: { low, high } }) => low !== null || high !== null)
     .map(({ y, whole, interval: { low, high } }) => ({ y, whole, low: within(low ?? 0), high: within(high ?? Infinity) }));
-  const dots = placed.filter(({ size }) => size !== null && size > 0), at = ticksWithin(far);
+  const dots = placed.filter(({ size }) => size !== null && size > 0 && size < Infinity), at = ticksWithin(far);
   return compose({
     title,
     subtitle: `${task ? `${task}. ` : ""}Dot and bar: how many times as long, with the 95 % interval where it is known${

@@ -127,14 +127,16 @@ function sizeOf(
       interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
     return `${name} ${signed(turn(size)!, digits)} (95 % interval ${between(interval, digits)})`;
   }
-  const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
-    interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const asLong = unit === "steps" ? "as long" : `as many ${unit}`,
-    takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`,
-    bounds = factorBetween(interval);
-  if (size !== null) {
-    const factor = factorShort(turn(size)!);
-    return `${takes} ${factor === "1" ? "about" : `${factor} times`} ${asLong} (95 % interval ${bounds})`;
+  // Where times of 0 leave no other factor, the group that has them is said to take 0 times as long, not the other infinitely many times.
+  const factor = size ?? (high === 0 ? 0 : low === Infinity ? Infinity : null),
+    over = factor === 0 || factor === Infinity ? factor === Infinity : turned,
+    turn = (x: number | null) => x !== null && over ? 1 / x : x,
+    bounds = factorBetween(over ? { low: turn(high), high: turn(low) } : { low, high }),
+    asLong = unit === "steps" ? "as long" : `as many ${unit}`,
+    takes = `${where[0].toUpperCase()}${where.slice(1)} ${over ? second : first} it takes`;
+  if (factor !== null) {
+    const times = factorShort(turn(factor)!);
+    return `${takes} ${times === "1" ? "about" : `${times} times`} ${asLong} (95 % interval ${bounds})`;
   }
   return bounds === "–"
     ? "Nothing tells by how much"
