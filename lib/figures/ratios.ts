@@ -22,8 +22,8 @@ const ticksWithin = (far: number): number[] =>
 
 /**
  * A dot and a bar per row: the ratio and its interval, on a logarithmic axis around 1; below them a diamond for all together. A bar whose
- * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone, or with a ratio of 0 or infinity, has a bar without
- * a dot; one with neither says so.
+ * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone, or with a ratio of 0 or infinity, has a bar
+ * without a dot; one with neither says so.
  * @param rows contrasts of times, in the order of the rows; `of` is the row's name.
  * @throws Error for no rows.
  */

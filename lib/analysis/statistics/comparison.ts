@@ -77,7 +77,7 @@ export function compareTimes(
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
-  const seen = both.map(({ a, b }) => evenly(alike(a, b))),
+  const seen = both.map(({ a, b }) => alike(a, b)),
     sizes = scoresOf(seen, which).map(({ a, b }) => [a.length, b.length] as const),
     test = permuter(sizes, options);
   /** The test with the second group's times multiplied by exp(log). */
@@ -107,16 +107,6 @@ const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPa
   const [first, second] = watchedAlike([a, b]);
   return { a: first, b: second };
 };
-
-/**
- * With one `until` for all where all have one: else multiplying the times of one group would leave other runs out each time. Where only
- * some have one, none keeps it.
- */
-function evenly({ a, b }: ObservedPair): ObservedPair {
-  const least = Math.min(...[...a, ...b].map(({ until }) => until ?? -Infinity));
-  const even = ({ until: _, ...each }: Observation): Observation => least < 0 ? each : { ...each, until: least };
-  return { a: a.map(even), b: b.map(even) };
-}
 
 /** The scores of each stratum's runs, larger for earlier ones; where they have units, of whole units over all strata. */
 function scoresOf(pairs: readonly ObservedPair[], test: TimeTest): Pair[] {

@@ -115,7 +115,7 @@ function armWord({ largest, holm }: DelayRow, say: (x: number) => string): strin
   return `At ${say(x)}: ${digits(ratio)} times the best${bound}, ${signed(difference)} steps, ${pWord(holm)}`.replaceAll("p ", "p\u00a0");
 }
 const signed = (steps: number) => `${steps < 0 ? "−" : "+"}${count(Math.abs(steps))}`;
-const digits = (factor: number) => String(Number(factor.toPrecision(2)));
+const digits = (factor: number) => factor === Infinity ? "∞" : String(Number(factor.toPrecision(2)));
 
 /** The finding: where the largest value takes longer than the best, where that isn't shown, and where so few seeds can't show it. */
 function finding(rows: readonly DelayRow[], { names, say }: Surface): string {
