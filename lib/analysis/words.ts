@@ -18,6 +18,9 @@ export function wordsOf(values: readonly number[]): (value: number) => string {
 /** A share, 0 … 1, in whole percent: `12 %`. */
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
+/** The level of an interval: `95 %`, `97.5 %`. */
+export const levelWord = (level: number) => `${shortNumber(100 * level)} %`;
+
 /** A name with non-breaking spaces, so that no title breaks inside it: `x − y`. */
 export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
 
