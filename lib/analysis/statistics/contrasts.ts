@@ -100,7 +100,7 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], { level =
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
       const pairs = strata.filter(({ a, b }) => a.length > 0 && b.length > 0).map(({ a, b }) => ({ a: complete(a), b: complete(b) }));
-      const { delta, low, high } = stratifiedDelta(pairs, { level }), { p, least } = permutationTest(pairs.map(gehanScores), drawn);
+      const { delta, low, high } = stratifiedDelta(pairs, level), { p, least } = permutationTest(pairs.map(gehanScores), drawn);
       const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
       const n = [count(({ a }) => a), count(({ b }) => b)] as const, interval = { low, high };
       return {
