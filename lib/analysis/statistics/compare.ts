@@ -60,8 +60,8 @@ export interface Dominance extends Limits {
  * Stat. Med.), which is published, held it in 91 to 94 %, and the percentile bootstrap in 27 to 92 %. Where one group has three times the
  * spread of the other, ours held it in 93 %, for single designs in 85 % or more.
  *
- * Pairs that censoring hides count as ties, so θ is that of what was observed, nearer to a half than that of the times. The interval then
- * errs on the wide side: it held θ in 95 % or more.
+ * Pairs that censoring hides count as ties, so θ is that of what was observed, nearer to a half than that of the times. Then, and where
+ * the strata's θ differ, the interval errs on the wide side: it held θ in 95 % or more.
  * @throws Error for no strata, an empty sample, and a level outside (0, 1).
  */
 export function stratifiedDelta(strata: readonly ObservedPair[], level = 0.95): Dominance {

@@ -46,8 +46,8 @@ Deno.test("lags: five runs have an interval at 90 %, and it is called that", () 
 Deno.test("the seed and the number of draws of a contrast are those of its test", () => {
   const many = (from: number) => Array.from({ length: 12 }, (_, i) => from + (i * 7919) % 97);
   const contrast = [{ ...names, strata: [{ a: many(10), b: many(0).toReversed() }] }];
-  for (const  of of[contrastValues, contrastPairs]) {
-    const p = (seed: number) => of(contrast, { seed, draws: 200, enumerate: 0 })[0].p!;
+  for (const rows of [contrastValues, contrastPairs]) {
+    const p = (seed: number) => rows(contrast, { seed, draws: 200, enumerate: 0 })[0].p!;
     assertEquals(p(1), p(1));
     // Of 200 draws and the observed one.
     assert(Math.abs(p(1) * 201 - Math.round(p(1) * 201)) < 1e-9);
