@@ -18,6 +18,9 @@ export function wordsOf(values: readonly number[]): (value: number) => string {
 /** A share, 0 … 1, in whole percent: `12 %`. */
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
+/** The level of an interval: `95 %`, `97.5 %`. */
+export const levelWord = (level: number) => `${shortNumber(100 * level)} %`;
+
 /** A name with non-breaking spaces, so that no title breaks inside it: `x − y`. */
 export const tight = (name: string) => name.replaceAll(" ", "\u00a0");
 
@@ -34,19 +37,21 @@ export const signed = (value: number, digits: number) => {
 export const between = ({ low, high }: { readonly low: number | null; readonly high: number | null }, digits: number) =>
   low === null || high === null ? "–" : `${signed(low, digits)} to ${signed(high, digits)}`;
 
-/** A factor, short: `3.5`, `24.1`; near 1 with one more digit, `1.04`. */
+/** A factor, short: `3.5`, `24.1`; near 1 with one more digit, `1.04`; `0` and `∞` where times of 0 leave no other. */
 export const factorShort = (factor: number): string =>
-  String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
+  factor === Infinity ? "∞" : String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
 
-/** `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`. */
-export const factorBetween = ({ low, high }: { readonly low: number | null; readonly high: number | null }): string =>
-  low !== null && high !== null
-    ? `${factorShort(low)} to ${factorShort(high)}`
-    : low !== null
-    ? `above ${factorShort(low)}`
-    : high !== null
-    ? `below ${factorShort(high)}`
-    : "–";
+/**
+ * `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`, also where the other is infinite; `0` or `∞` for one with no
+ * other factor; a dash for one that holds all factors.
+ */
+export function factorBetween({ low, high }: { readonly low: number | null; readonly high: number | null }): string {
+  if (high === 0) return "0";
+  if (low === Infinity) return "∞";
+  const most = high === Infinity ? null : high;
+  if (low !== null && most !== null) return `${factorShort(low)} to ${factorShort(most)}`;
+  return most !== null ? `below ${factorShort(most)}` : low !== null && low > 0 ? `above ${factorShort(low)}` : "–";
+}
 
 /** A p for a table: two significant digits, `< 0.001`, or a dash. */
 export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

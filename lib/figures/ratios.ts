@@ -1,7 +1,7 @@
 /** How many times as long one group takes as another, setting by setting, with intervals: a forest plot. */
 import * as Plot from "@observablehq/plot";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
-import { factorBetween, factorShort, shortNumber } from "../analysis/words.ts";
+import { factorBetween, factorShort, levelWord, shortNumber } from "../analysis/words.ts";
 import { clamp, HEAD } from "./sweep_marks.ts";
 import { compose, FAINT, type Figure, GRID, INK, MARGIN, panel, textWidth, VALIDATION } from "./theme.ts";
 
@@ -22,13 +22,15 @@ const ticksWithin = (far: number): number[] =>
 
 /**
  * A dot and a bar per row: the ratio and its interval, on a logarithmic axis around 1; below them a diamond for all together. A bar whose
- * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone has a bar without a dot; one with neither says so.
+ * limit isn't known or lies outside the axis ends at the frame. A row with a limit alone, or with a ratio of 0 or infinity, has a bar
+ * without a dot; one with neither says so.
  * @param rows contrasts of times, in the order of the rows; `of` is the row's name.
- * @throws Error for no rows.
+ * @throws Error for no rows, and for intervals of different levels.
  */
 export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, title }: RatioOptions): Figure {
   if (rows.length === 0) throw new Error("Cannot draw ratios: rows must be at least one, current value is 0");
-  const all = together ? [...rows, together] : rows;
+  const all = together ? [...rows, together] : rows, levels = [...new Set(all.map(({ level }) => levelWord(level)))];
+  if (levels.length > 1) throw new Error(`Cannot draw ratios: the intervals' level must be one for all rows, current value is ${levels}`);
   const left = Math.max(MARGIN.left, 28 + Math.max(...all.map(({ of }) => textWidth(of))));
   const away = (value: number | null) => value !== null && value > 0 && value < Infinity ? Math.exp(Math.abs(Math.log(value))) : 1;
   // All dots lie within the axis; bars may end at the frame.
@@ -39,10 +41,10 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   const placed = all.map((row, j) => ({ ...row, whole: row === together, y: -j - (row === together ? 0.5 : 0) }));
   const bars = placed.filter(({ interval: { low, high } }) => low !== null || high !== null)
     .map(({ y, whole, interval: { low, high } }) => ({ y, whole, low: within(low ?? 0), high: within(high ?? Infinity) }));
-  const dots = placed.filter(({ size }) => size !== null && size > 0), at = ticksWithin(far);
+  const dots = placed.filter(({ size }) => size !== null && size > 0 && size < Infinity), at = ticksWithin(far);
   return compose({
     title,
-    subtitle: `${task ? `${task}. ` : ""}Dot and bar: how many times as long, with the 95 % interval where it is known${
+    subtitle: `${task ? `${task}. ` : ""}Dot and bar: how many times as long, with the ${levels[0]} interval where it is known${
       together ? "; diamond: all settings together, each compared within itself" : ""
     }.`,
     panels: [panel({
@@ -64,7 +66,7 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
         Plot.axisX(at, { tickSize: 4, text: (x: number) => shortNumber(x, x < 1 ? 2 : 3), label: null, color: FAINT }),
         Plot.text(placed, { frameAnchor: "left", textAnchor: "end", dx: -10, y: "y", text: "of", fill: INK }),
         Plot.text(placed, { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16, y: "y", text: wordsOf, fill: INK }),
-        Plot.text(["Ratio (95 %)"], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
+        Plot.text([`Ratio (${levels[0]})`], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
         Plot.text([`${of} (logarithmic) →`], {
           ...{ frameAnchor: "bottom-right", dy: 40, lineAnchor: "bottom", textAnchor: "end", fill: FAINT },
         }),

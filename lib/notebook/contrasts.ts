@@ -5,7 +5,7 @@ import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
 import { must } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
-import { between, count, factorBetween, factorShort, pShort, signed } from "../analysis/words.ts";
+import { between, count, factorBetween, factorShort, levelWord, pShort, signed } from "../analysis/words.ts";
 
 /** How rows of each kind are worded. */
 const KINDS = {
@@ -19,11 +19,14 @@ const KINDS = {
  * times how many times as long the first group takes; for values Cliff's delta; for pairs the difference, in the values' unit, and the
  * rank-biserial correlation. "Least" is the smallest possible corrected p with so few runs: where it isn't below 0.05, the test can't show
  * a difference.
+ * @throws Error for intervals of different levels.
  */
 export function contrastFrame(rows: readonly ContrastRow[], event?: string): DataFrame {
+  const levels = new Set(rows.map(({ level }) => level));
+  must("show contrasts", "the intervals' levels", levels.size <= 1, "must be one for all rows", [...levels].join(", "));
   return frame(rows.map((row) => {
     const { digits, column, delta } = KINDS[row.kind], factor = row.kind === "times";
-    const interval = { "95 % interval": factor ? factorBetween(row.interval) : between(row.interval, digits) };
+    const interval = { [`${levelWord(row.level)} interval`]: factor ? factorBetween(row.interval) : between(row.interval, digits) };
     return {
       "": row.of,
       first: row.first,
@@ -53,7 +56,7 @@ export interface TestedTwice {
 }
 
 /**
- * One row per contrast: the factor with its 95 % interval and the corrected p by each test, and which of them tells the groups apart. For
+ * One row per contrast: the factor with its interval and the corrected p by each test, and which of them tells the groups apart. For
  * the question whether an answer depends on the test; a reader who may choose has tested twice.
  * @throws Error where the two lists aren't of the same contrasts.
  */
@@ -118,27 +121,29 @@ function verdictOf(row: ContrastRow, { where = "with", unit = "steps" }: Sentenc
 
 /** By how much the group that comes first in the sentence is later, or has more. */
 function sizeOf(
-  { kind, size, interval: { low, high }, verdict, first, second }: ContrastRow,
+  { kind, size, interval: { low, high }, level, verdict, first, second }: ContrastRow,
   { where = "with", unit = "steps" }: SentenceWords,
 ): string {
-  const turned = verdict < 0, { digits, size: name } = KINDS[kind];
+  const turned = verdict < 0, { digits, size: name } = KINDS[kind], sure = levelWord(level);
   if (kind !== "times") {
     const turn = (x: number | null) => x !== null && turned ? -x : x,
       interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-    return `${name} ${signed(turn(size)!, digits)} (95 % interval ${between(interval, digits)})`;
+    return `${name} ${signed(turn(size)!, digits)} (${sure} interval ${between(interval, digits)})`;
   }
-  const turn = (x: number | null) => x !== null && turned ? 1 / x : x,
-    interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
-  const asLong = unit === "steps" ? "as long" : `as many ${unit}`,
-    takes = `${where[0].toUpperCase()}${where.slice(1)} ${turned ? second : first} it takes`,
-    bounds = factorBetween(interval);
-  if (size !== null) {
-    const factor = factorShort(turn(size)!);
-    return `${takes} ${factor === "1" ? "about" : `${factor} times`} ${asLong} (95 % interval ${bounds})`;
+  // Where times of 0 leave no other factor, the group that has them is said to take 0 times as long, not the other infinitely many times.
+  const factor = size ?? (high === 0 ? 0 : low === Infinity ? Infinity : null),
+    over = factor === 0 || factor === Infinity ? factor === Infinity : turned,
+    turn = (x: number | null) => x !== null && over ? 1 / x : x,
+    bounds = factorBetween(over ? { low: turn(high), high: turn(low) } : { low, high }),
+    asLong = unit === "steps" ? "as long" : `as many ${unit}`,
+    takes = `${where[0].toUpperCase()}${where.slice(1)} ${over ? second : first} it takes`;
+  if (factor !== null) {
+    const times = factorShort(turn(factor)!);
+    return `${takes} ${times === "1" ? "about" : `${times} times`} ${asLong} (${sure} interval ${bounds})`;
   }
   return bounds === "–"
     ? "Nothing tells by how much"
-    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times ${asLong} (95 %)`;
+    : `${takes} ${bounds.replace(/^above/, "more than").replace(/^below/, "less than")} times ${asLong} (${sure})`;
 }
 
 /** The numbers, in the order in which the sentence names the groups. */

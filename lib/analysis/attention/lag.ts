@@ -1,9 +1,8 @@
-import type { BootstrapOptions } from "../statistics/compare.ts";
 import { pseudomedian, rankBiserial, signFlipTest } from "../statistics/paired.ts";
 import type { PermutationOptions } from "../statistics/permutation.ts";
 import { type Interval, must } from "../statistics/sample.ts";
 import { decades } from "../statistics/decades.ts";
-import { count, percent } from "../words.ts";
+import { count, levelWord, percent } from "../words.ts";
 
 /** The moments of a run, in steps; `null` for one that wasn't seen. */
 export interface Moments {
@@ -40,7 +39,9 @@ export type Verdict = "before" | "not after" | "with" | "not before" | "after" |
  */
 export const MARGINS = { relative: 0.1, decades: 0.05, steps: undefined } as const satisfies Record<keyof Lag, number | undefined>;
 
-export interface LagOptions extends BootstrapOptions, PermutationOptions {
+export interface LagOptions extends PermutationOptions {
+  /** Level of the lag's interval. Default: 0.95. */
+  readonly level?: number;
   /** The unit of the lags. Default: `relative`. */
   readonly scale?: keyof Lag;
   /** Lags of at most this size, in that unit, count as none. Default: `MARGINS`; required for `steps`. */
@@ -65,6 +66,8 @@ export interface LagSummary extends Interval {
   readonly lags: readonly number[];
   /** The lags' pseudomedian; `null` where there are none. Its interval needs 6 runs for 95 %, 5 for 90 %. */
   readonly shift: number | null;
+  /** The interval's level. */
+  readonly level: number;
   /** `rankBiserial` of the lags, −1 (attention first in every run) … 1; `null` where there are none. */
   readonly rankBiserial: number | null;
   /** p of the two-sided sign-flip test that the lags lie symmetrically around 0; `null` where there are none. */
@@ -80,12 +83,12 @@ export interface LagSummary extends Interval {
  * lag; they are only counted.
  * @throws Error for a margin that is missing or negative, and for options out of range.
  */
-export function lagOverRuns(moments: readonly Moments[], { scale = "relative", ...options }: LagOptions = {}): LagSummary {
+export function lagOverRuns(moments: readonly Moments[], { scale = "relative", level = 0.95, ...options }: LagOptions = {}): LagSummary {
   const margin = options.margin ?? MARGINS[scale] ?? NaN;
   must(`judge a lag in ${scale}`, "margin", margin >= 0 && Number.isFinite(margin), "must be given, a number from 0", options.margin);
   const lags = moments.flatMap((run) => lagOf(run)?.[scale] ?? []), n = lags.length;
   const never = moments.filter(({ grokking }) => grokking === null).length;
-  const counts = { scale, margin, runs: moments.length, never, undated: moments.length - never - n, n, lags };
+  const counts = { scale, margin, runs: moments.length, never, undated: moments.length - never - n, n, lags, level };
   if (n === 0) {
     return {
       ...counts,
@@ -98,7 +101,7 @@ export function lagOverRuns(moments: readonly Moments[], { scale = "relative", .
       least: null,
     };
   }
-  const { shift, low, high } = pseudomedian(lags, options.level), { p, least } = signFlipTest(lags, options);
+  const { shift, low, high } = pseudomedian(lags, level), { p, least } = signFlipTest(lags, options);
   return {
     ...counts,
     verdict: verdictOf(low, high, margin),
@@ -127,12 +130,12 @@ export const signedLag = (lag: number, scale: keyof Lag) => {
 };
 
 /** The verdict as a sentence, with the shift, its interval and n. */
-export function lagFinding({ verdict, scale, shift, low, high, n }: LagSummary): string {
+export function lagFinding({ verdict, scale, shift, low, high, level, n }: LagSummary): string {
   if (shift === null) return "No run dates a change of attention against validation accuracy";
   const unit = { relative: " of the wait", decades: " decades", steps: " steps" }[scale];
   const interval = low === null || high === null
     ? "too few for an interval"
-    : `95 % interval ${signedLag(low, scale)} to ${signedLag(high, scale)}`;
+    : `${levelWord(level)} interval ${signedLag(low, scale)} to ${signedLag(high, scale)}`;
   const says = {
     before: "Attention changes before validation accuracy:",
     "not after": "Attention does not change after validation accuracy, but before it or with it:",

@@ -98,7 +98,9 @@ export interface Power extends Interval {
  * the modulus takes half as long.
  */
 export function powerOf({ size, interval: { low, high } }: Pick<ContrastRow, "size" | "interval">, prime: number, other: number): Power {
-  const [power, ...limits] = [size, low, high].map((factor) => factor === null ? null : Math.log(factor) / Math.log(prime / other));
+  // No power makes a factor of 0 or infinity.
+  const finite = (factor: number | null): factor is number => factor !== null && factor > 0 && factor < Infinity;
+  const [power, ...limits] = [size, low, high].map((factor) => finite(factor) ? Math.log(factor) / Math.log(prime / other) : null);
   const [least, most] = prime > other ? limits : limits.reverse();
   return { power, low: least, high: most };
 }

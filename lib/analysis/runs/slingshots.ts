@@ -24,8 +24,8 @@ export interface SlingshotOptions {
 /**
  * The spikes of the training loss, by step. One begins at an evaluation whose loss is `factor` times the median of the `window` before it,
  * or more. It is over at the first one that is halfway back on a logarithmic scale: at most √(peak · median). A loss that isn't back within
- * `window` evaluations doesn't count: it has moved to another level, or the run ended first. Spikes shorter than the time between
- * evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The slingshot mechanism" (arXiv
+ * `window` evaluations doesn't count: it has moved to another level, or the run ended first, as it does where the loss is infinite or NaN:
+ * that run has diverged. Spikes shorter than the time between evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The slingshot mechanism" (arXiv
  * 2206.04817, 2022); the thresholds are ours.
  * @throws Error unless factor > 1 and window is a positive whole number.
  */
@@ -36,7 +36,8 @@ export function slingshots(metrics: readonly Pick<Metrics, "step" | "trainLoss">
   };
   if (!(factor > 1)) fail("factor", "above 1", factor);
   if (!(Number.isInteger(window) && window > 0)) fail("window", "a whole number from 1", window);
-  const losses = metrics.map(({ trainLoss }) => Math.max(floor, trainLoss));
+  const diverged = metrics.findIndex(({ trainLoss }) => !Number.isFinite(trainLoss));
+  const losses = metrics.slice(0, diverged < 0 ? metrics.length : diverged).map(({ trainLoss }) => Math.max(floor, trainLoss));
   for (let at = window; at < losses.length; at++) {
     const before = median(losses.slice(at - window, at))!;
     if (losses[at] < factor * before) continue;

@@ -2,6 +2,7 @@
  * Two groups of runs compared by the time of an event, within strata whose runs have all else in common: one effect, how many times as long
  * the first group takes, with an interval and a p from the same test.
  */
+import { factorsOf, type Reach } from "./factors.ts";
 import type { Tested } from "./multiple.ts";
 import { gehanScores, logRankScores, type Pair, type PermutationOptions, permuter } from "./permutation.ts";
 import {
@@ -43,7 +44,10 @@ export interface TimeComparison extends Interval, Tested {
   readonly strata: number;
   /** The smallest and the largest horizon of the strata, in the unit of the sample. */
   readonly watched: readonly [number, number];
-  /** How many times as long the first group takes; `null` where a group has no event, so that the ratio is unbounded on one side. */
+  /**
+   * How many times as long the first group takes. 0 where so many of its times are 0 that no factor is small enough, Infinity where so many
+   * of the second's are; `null` where a group has no event, so that the ratio is unbounded on one side, and where all times are 0.
+   */
   readonly ratio: number | null;
   /** 1 where the first group takes longer, −1 where the second does, 0 where neither does. */
   readonly sign: -1 | 0 | 1;
@@ -59,7 +63,7 @@ export interface TimeComparison extends Interval, Tested {
  * that of the accelerated-failure-time model (Louis 1981, Biometrika; Wei & Gail 1983, JASA; Tsiatis 1990, Ann. Statist.): the factor by
  * which the second group's times must be multiplied so that the test sees no difference. Its interval holds all factors that the test
  * doesn't reject at 1 − level. So p lies below 1 − level exactly where the interval excludes 1. A limit is `null` where nothing on that
- * side is rejected, as the upper one where no run of the first group had the event.
+ * side is rejected, as the upper one where no run of the first group had the event; 0 or Infinity where no other factor fits (`factorsOf`).
  *
  * Where observations have units, whole units are assigned to the groups, one way for all strata. They should have equally many runs.
  * @throws Error where no stratum has both groups, for a unit in both groups, for observations of which only some have a unit, for times
@@ -73,7 +77,7 @@ export function compareTimes(
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
-  const seen = both.map(({ a, b }) => evenly(alike(a, b))),
+  const seen = both.map(({ a, b }) => alike(a, b)),
     sizes = scoresOf(seen, which).map(({ a, b }) => [a.length, b.length] as const),
     test = permuter(sizes, options);
   /** The test with the second group's times multiplied by exp(log). */
@@ -86,29 +90,23 @@ export function compareTimes(
   const units = seen.some(({ a }) => a.some(({ unit }) => unit !== undefined)) ? sizes[0] : null;
   const shared = { n, units, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
-  const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1;
-  const times = seen.flatMap(({ a, b }) => [...a, ...b].map(({ time }) => time)).filter((time) => time > 0);
-  const far = 0.1 + Math.log(Math.max(...times) / Math.min(...times));
-  const centre = events[0] > 0 && events[1] > 0 ? crossing((log) => at(log).statistic, far) : events[0] > 0 ? -Infinity : Infinity;
-  const limits = interval((log) => at(log).p >= 1 - level, centre, far);
-  const [ratio, low, high] = [centre, ...limits].map((log) => Number.isFinite(log) ? Math.exp(log) : null);
-  return { ...shared, ratio, low, high, sign, p, least, exact };
+  const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1, reach = reachOf(seen);
+  const factors = reach === null ? { ratio: null, low: null, high: null } : factorsOf(at, 1 - level, reach, events);
+  return { ...shared, ...factors, sign, p, least, exact };
+}
+
+/** How far factors change the order of the pairs' times and of how long they were watched; `null` where all times are 0. */
+function reachOf(pairs: readonly ObservedPair[]): Reach | null {
+  const all = pairs.flatMap(({ a, b }) => [...a, ...b]), times = all.map(({ time }) => time).filter((time) => time > 0);
+  if (times.length === 0) return null;
+  const last = Math.max(...times), far = 0.1 + Math.log(last / Math.min(...times));
+  return { far, beyond: far + Math.log(Math.max(last, ...all.map(({ until }) => until ?? 0)) / last) };
 }
 
 const alike = (a: readonly Observation[], b: readonly Observation[]): ObservedPair => {
   const [first, second] = watchedAlike([a, b]);
   return { a: first, b: second };
 };
-
-/**
- * With one `until` for all where all have one: else multiplying the times of one group would leave other runs out each time. Where only
- * some have one, none keeps it.
- */
-function evenly({ a, b }: ObservedPair): ObservedPair {
-  const least = Math.min(...[...a, ...b].map(({ until }) => until ?? -Infinity));
-  const even = ({ until: _, ...each }: Observation): Observation => least < 0 ? each : { ...each, until: least };
-  return { a: a.map(even), b: b.map(even) };
-}
 
 /** The scores of each stratum's runs, larger for earlier ones; where they have units, of whole units over all strata. */
 function scoresOf(pairs: readonly ObservedPair[], test: TimeTest): Pair[] {
@@ -129,51 +127,4 @@ function scoresOf(pairs: readonly ObservedPair[], test: TimeTest): Pair[] {
 function earlierByGehan(pair: ObservedPair): Pair {
   const { a, b } = gehanScores(pair);
   return { a: a.map((later) => -later), b: b.map((later) => -later) };
-}
-
-/** Bisection steps: to less than a thousandth of a factor. */
-const HALVINGS = 16;
-
-/** The boundary of a condition that holds at `inside` and not at `outside`, by bisection. */
-function edge(holds: (x: number) => boolean, inside: number, outside: number): number {
-  for (let i = 0; i < HALVINGS; i++) {
-    const middle = (inside + outside) / 2;
-    if (holds(middle)) inside = middle;
-    else outside = middle;
-  }
-  return inside;
-}
-
-/** Where the statistic changes its sign as the second group's times are multiplied; where it is 0 over a range, the middle of it. */
-function crossing(statistic: (log: number) => number, far: number): number {
-  return (edge((log) => statistic(log) >= 0, far, -far) + edge((log) => statistic(log) > 0, far, -far)) / 2;
-}
-
-/** Points tried between the estimate and the range of the data. */
-const PLACES = 48;
-
-/**
- * The limits of the accepted factors (logarithms), ±Infinity where there is none, searched from the estimate outwards. Where the factor 1
- * (log 0) is rejected it stays outside the interval, else inside, even where p isn't monotone in between.
- */
-function interval(accepted: (log: number) => boolean, centre: number, far: number): [number, number] {
-  const one = accepted(0), step = far / PLACES;
-  const limit = (way: -1 | 1) => {
-    // Where 0 is rejected and lies on this side of the estimate, the limit lies between the two.
-    if (!one && way * centre < 0) {
-      for (let log = 0; Math.abs(log) < Math.min(Math.abs(centre), 2 * far); log -= way * step) {
-        // Not beyond the estimate, which may be nearer to 0 than a step.
-        const next = -way * Math.min(Math.abs(log) + step, Math.abs(centre));
-        if (accepted(next)) return edge(accepted, next, log);
-      }
-      return Number.isFinite(centre) ? centre : -way * far;
-    }
-    const from = one ? (way * centre < 0 || !Number.isFinite(centre) ? 0 : centre) : centre;
-    if (!Number.isFinite(from) || (way * centre === Infinity)) return way * Infinity;
-    for (let log = from; way * log < far + 1e-9; log += way * step) {
-      if (!accepted(log + way * step)) return edge(accepted, log, log + way * step);
-    }
-    return way * Infinity;
-  };
-  return [limit(-1), limit(1)];
 }

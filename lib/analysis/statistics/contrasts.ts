@@ -1,9 +1,9 @@
 /** Several comparisons as the rows of a table, each with its size, interval, n and test; the tests are corrected together. */
-import { type BootstrapOptions, stratifiedDelta } from "./compare.ts";
+import { stratifiedDelta } from "./compare.ts";
 import { compareTimes, type ComparisonOptions, type TimeTest } from "./comparison.ts";
 import { type Corrected, corrected, differs, type Tested } from "./multiple.ts";
 import { pseudomedian, rankBiserial, signFlipTest } from "./paired.ts";
-import { gehanScores, permutationTest } from "./permutation.ts";
+import { gehanScores, type PermutationOptions, permutationTest } from "./permutation.ts";
 import { complete, type Interval, must, type ObservedPair } from "./sample.ts";
 
 /** What is compared: the runs of `first` with those of `second`, within strata that have all else in common. */
@@ -44,6 +44,8 @@ export interface ContrastRow extends Tested, Corrected {
   readonly size: number | null;
   /** The interval of `size`, not corrected for the other rows. */
   readonly interval: Interval;
+  /** The interval's level: 0.95. */
+  readonly level: number;
   /** For times: the smallest and the largest step, over the strata, up to which all runs were watched. Else `null`. */
   readonly watched: readonly [number, number] | null;
   /** For values Cliff's delta, for pairs the matched-pairs rank-biserial correlation, both −1 … 1; for times `null`. */
@@ -52,18 +54,24 @@ export interface ContrastRow extends Tested, Corrected {
   readonly verdict: -1 | 0 | 1;
 }
 
+export interface ValuesOptions extends PermutationOptions {
+  /** Level of the interval. Default: 0.95. */
+  readonly level?: number;
+}
+
 /**
  * Times to an event: how many times as long the first group takes, its interval, and the test that goes with it (`compareTimes`). A
  * contrast without both groups is left out.
  * @throws Error where `compareTimes` does.
  */
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
+  const { level = 0.95, test = "log-rank" } = options;
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
       const { n, units, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);
       return {
         kind: "times",
-        test: options.test ?? "log-rank",
+        test,
         of,
         first,
         second,
@@ -72,6 +80,7 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
         events,
         size,
         interval: { low, high },
+        level,
         watched,
         delta: null,
         p,
@@ -87,11 +96,11 @@ export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], opti
  * left out.
  * @throws Error where `stratifiedDelta` does.
  */
-export function contrastValues(contrasts: readonly Contrast<Values>[], options: BootstrapOptions = {}): ContrastRow[] {
+export function contrastValues(contrasts: readonly Contrast<Values>[], { level = 0.95, ...drawn }: ValuesOptions = {}): ContrastRow[] {
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
       const pairs = strata.filter(({ a, b }) => a.length > 0 && b.length > 0).map(({ a, b }) => ({ a: complete(a), b: complete(b) }));
-      const { delta, low, high } = stratifiedDelta(pairs, options), { p, least } = permutationTest(pairs.map(gehanScores));
+      const { delta, low, high } = stratifiedDelta(pairs, level), { p, least } = permutationTest(pairs.map(gehanScores), drawn);
       const count = (of: (pair: ObservedPair) => readonly unknown[]) => pairs.reduce((sum, pair) => sum + of(pair).length, 0);
       const n = [count(({ a }) => a), count(({ b }) => b)] as const, interval = { low, high };
       return {
@@ -104,6 +113,7 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
         events: n,
         size: delta,
         interval,
+        level,
         watched: null,
         delta,
         p,
@@ -119,16 +129,16 @@ export function contrastValues(contrasts: readonly Contrast<Values>[], options: 
  * left out.
  * @throws Error where the two sides have different numbers of values.
  */
-export function contrastPairs(contrasts: readonly Contrast<Values>[], { level }: BootstrapOptions = {}): ContrastRow[] {
+export function contrastPairs(contrasts: readonly Contrast<Values>[], { level = 0.95, ...drawn }: ValuesOptions = {}): ContrastRow[] {
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
       for (const { a, b } of strata) {
         must(`compare ${of} within runs`, "the second's length", b.length === a.length, `must be ${a.length}`, b.length);
       }
       const differences = strata.flatMap(({ a, b }) => a.map((x, i) => x - b[i]));
-      const { shift: size, ...interval } = pseudomedian(differences, level), { p, least, statistic } = signFlipTest(differences);
+      const { shift: size, ...interval } = pseudomedian(differences, level), { p, least, statistic } = signFlipTest(differences, drawn);
       const n = [differences.length, differences.length] as const, delta = rankBiserial(differences);
-      const shared = { of, first, second, n, events: n, size, interval, watched: null, delta, p, least };
+      const shared = { of, first, second, n, events: n, size, interval, level, watched: null, delta, p, least };
       return { kind: "pairs", test: null, ...shared, sign: Math.sign(statistic) };
     }),
   );

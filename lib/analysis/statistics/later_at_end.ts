@@ -22,7 +22,8 @@ export interface LaterAtEnd {
   readonly least: number;
   /**
    * Lower bound, at the level, of how many times as late the end is: divided by this, its times are just no longer shown to be later.
-   * `null` where the samples are too small to show anything.
+   * Infinity where no factor is large enough, as too many of the others' times are 0; `null` where the samples are too small to show
+   * anything.
    */
   readonly atLeast: number | null;
 }
@@ -106,8 +107,8 @@ function dealsOf(runs: number, draws: number, random: Random): Uint16Array[] {
 }
 
 /**
- * The factor up to which the end is shown to be later; below 1 where it isn't shown to be later itself. `null` where even the largest
- * possible factor shows nothing.
+ * The factor up to which the end is shown to be later; below 1 where it isn't shown to be later itself, Infinity where no factor is large
+ * enough. `null` where even the largest possible factor shows nothing.
  */
 function atLeast(shown: (log: number) => boolean, all: readonly Observation[]): number | null {
   const times = all.map(({ time }) => time).filter((time) => time > 0);
@@ -115,6 +116,7 @@ function atLeast(shown: (log: number) => boolean, all: readonly Observation[]): 
   const far = 0.1 + Math.log(Math.max(...times) / Math.min(...times));
   let [low, high] = shown(0) ? [0, far] : [-far, 0];
   if (low < 0 && !shown(low)) return null;
+  if (low === 0 && shown(far)) return Infinity;
   for (let i = 0; i < HALVINGS; i++) {
     const middle = (low + high) / 2;
     if (shown(middle)) low = middle;

@@ -53,19 +53,22 @@ export function order(a: Observation, b: Observation): -1 | 0 | 1 {
  * would be exchanged with runs that were watched for long. Events after the common horizon become censored there. Where every run has
  * `until`, the horizon is the one that keeps the most runs × time with at least one run in every sample; runs that would have been watched
  * for less are left out, with or without an event. Else it is the earliest censored time.
+ *
+ * The runs that are left have one `until` for all, or none: else a test that multiplies one sample's times by several factors, and calls
+ * this for each, would leave out other runs each time.
  */
 export function watchedAlike<Samples extends readonly (readonly Observation[])[]>(
   samples: Samples,
 ): { [K in keyof Samples]: Observation[] } {
   const horizon = horizonOf(samples);
-  const alike = samples.map((sample) =>
-    sample.filter(({ until = horizon }) => horizon === Infinity || until >= horizon).map((each): Observation =>
-      horizon === Infinity ? each : {
-        ...each,
-        ...each.time > horizon ? { time: horizon, event: false } : { time: each.time, event: each.event },
-        ...each.until === undefined ? {} : { until: horizon },
-      }
-    )
+  const kept = samples.map((sample) => sample.filter(({ until = horizon }) => horizon === Infinity || until >= horizon));
+  const untils = kept.flat().map(({ until }) => until ?? null), least = Math.min(horizon, ...untils.filter((until) => until !== null));
+  const alike = kept.map((sample) =>
+    sample.map(({ until: _, ...each }): Observation => ({
+      ...each,
+      ...each.time > horizon ? { time: horizon, event: false } : {},
+      ...untils.includes(null) ? {} : { until: least },
+    }))
   );
   return alike as { [K in keyof Samples]: Observation[] };
 }

@@ -20,10 +20,11 @@ export interface Arm extends Tested {
   readonly events: readonly [number, number];
   /** Mean time until the event or until tau at the end, minus that at the best value. */
   readonly difference: number;
-  /** The mean at the end divided by that at the best value. */
+  /** The mean at the end divided by that at the best value; 1 where both are the same, 0 among them. */
   readonly ratio: number;
   /**
-   * Lower bound of how many times as long the end takes as the fastest value, by the test of `p`; `null` where the samples are too small.
+   * Lower bound of how many times as long the end takes as the fastest value, by the test of `p`; Infinity where times of 0 at the other
+   * values leave no factor, `null` where the samples are too small.
    */
   readonly atLeast: number | null;
   /** p of the test that the end takes no longer than any other value. */
@@ -83,7 +84,7 @@ export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: Lat
       n: [means[end].n, means[best].n],
       events: [means[end].events, means[best].events],
       difference: means[end].mean - means[best].mean,
-      ratio: means[end].mean / means[best].mean,
+      ratio: means[end].mean === means[best].mean ? 1 : means[end].mean / means[best].mean,
       ...laterAtEnd(samples[end], others, { level, ...drawn }),
     };
   };

@@ -10,10 +10,13 @@ import { about } from "../runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
 import { axes, compose, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
 import type { AttentionRun } from "../../analysis/attention/runs.ts";
-import { percent } from "../../analysis/words.ts";
+import type { BootstrapOptions } from "../../analysis/statistics/compare.ts";
+import { levelWord, percent } from "../../analysis/words.ts";
 import { type DatedRun, datedRun, type DatingOptions } from "../../analysis/attention/dated.ts";
 
-export interface LagFigureOptions extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale"> {
+/** `resamples` are those of the speeds' band and lag. */
+export interface LagFigureOptions
+  extends DatingOptions, Pick<AttentionFigureOptions, "task" | "title">, Omit<LagOptions, "scale">, BootstrapOptions {
   readonly scale?: "relative" | "decades";
 }
 
@@ -31,12 +34,13 @@ export function lagFigure(runs: readonly AttentionRun[], options: LagFigureOptio
     title: title ?? lagFinding(summary),
     subtitle:
       `${task ? `${task}. ` : ""}Circle: memorised; diamond: half of attention's change since then; dot: half of validation accuracy's; ` +
-      `short line: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${speeds ? SPEEDS : ""}`,
+      `short line: grokked. Grey: ${near(summary)}, counts as “with”.${leftOut(summary)}${
+        speeds ? ` Below: correlation of the two speeds, mean and ${levelWord(summary.level)} bootstrap band over runs.` : ""
+      }`,
     panels: [dumbbells(runs, dated, summary), ...speeds ? [correlogram(pairs, speeds, options)] : []],
   });
 }
 
-const SPEEDS = " Below: correlation of the two speeds, mean and 95 % bootstrap band over runs.";
 const ATTENTION = KINDS[0];
 
 const near = ({ scale, margin }: LagSummary) => scale === "relative" ? `± ${percent(margin)} of the wait` : `± ${margin} decades`;
@@ -116,7 +120,7 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
   });
 }
 
-function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: LagOptions): Panel {
+function correlogram(pairs: readonly SignalPair[], speeds: SpeedLag, options: BootstrapOptions): Panel {
   const band = correlationBand(pairs, speeds, options), top = 52, most = band.at(-1)!.lag, peak = speeds.low !== null ? [speeds] : [];
   const low = Math.min(0, ...band.map(({ low }) => low)), high = Math.max(0.1, ...band.map(({ high }) => high));
   const domain = [low - 0.05, high + 0.12 * (high - low)] as const, steps = [-1, -0.5, 0, 0.5, 1].map((share) => share * most);

@@ -6,6 +6,7 @@ import { jensenShannonDistance, patternDistance, wasserstein } from "../../analy
 import { type Lag, lagOf, type LagOptions, lagOverRuns, type LagSummary, type Moments } from "../../analysis/attention/lag.ts";
 import { type Corrected, corrected, type Tested } from "../../analysis/statistics/multiple.ts";
 import { signFlipTest } from "../../analysis/statistics/paired.ts";
+import type { BootstrapOptions } from "../../analysis/statistics/compare.ts";
 import { type SpeedLag, speedLag } from "../../analysis/statistics/cross_correlation.ts";
 import { type RankCorrelation, rankCorrelation } from "../../analysis/statistics/rank_correlation.ts";
 import { phaseSeparation } from "../../analysis/attention/phase_contrast.ts";
@@ -220,7 +221,7 @@ export interface GroupLag extends LagSummary {
 }
 
 /** The lag over the runs of each group. */
-export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions & LagOptions = {}): GroupLag[] =>
+export const lagsOf = (groups: readonly AttentionGroup[], options: DatingOptions & LagOptions & BootstrapOptions = {}): GroupLag[] =>
   groups.map(({ name, runs }) => {
     const dated = runs.map((run) => datedRun(run, options)), grokked = dated.filter(({ moments }) => moments.grokking !== null);
     const signals = grokked.flatMap(({ signals }) => signals ?? []);

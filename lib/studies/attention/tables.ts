@@ -2,7 +2,7 @@
 import { pWord } from "../../analysis/statistics/multiple.ts";
 import type { Lag, LagSummary, Verdict } from "../../analysis/attention/lag.ts";
 import type { Dates, GroupLag, PhaseDistance, RunDates } from "./findings.ts";
-import { between, list, pShort, signed } from "../../analysis/words.ts";
+import { between, levelWord, list, pShort, signed } from "../../analysis/words.ts";
 import { lagFinding } from "../../analysis/attention/lag.ts";
 
 /** A row of a table: values by column name. */
@@ -21,7 +21,7 @@ const plus = (decades: number) => `${decades > 0.005 ? "+" : ""}${signed(decades
 /** One row per group; lags in percent of the grokking delay, in decades, or in steps. */
 export function lagTable(rows: readonly GroupLag[]): Row[] {
   return rows.map((row) => {
-    const { name, scale, runs, never, n, shift, low, high, rankBiserial, p, verdict } = row;
+    const { name, scale, runs, never, n, shift, low, high, level, rankBiserial, p, verdict } = row;
     const [times, digits, unit] =
       ({ relative: [100, 0, ", % of the wait"], decades: [1, 3, ", decades"], steps: [1, 0, ", steps"] } as const)[scale];
     const scaled = (value: number | null) => value === null ? null : times * value;
@@ -31,7 +31,7 @@ export function lagTable(rows: readonly GroupLag[]): Row[] {
       grokked: runs - never,
       n,
       [`shift${unit}`]: shift === null ? "–" : signed(times * shift, digits),
-      "95 % interval": between({ low: scaled(low), high: scaled(high) }, digits),
+      [`${levelWord(level)} interval`]: between({ low: scaled(low), high: scaled(high) }, digits),
       "attention first in": firstIn(row),
       "rank-biserial r": rankBiserial === null ? "–" : signed(rankBiserial, 2),
       p: pShort(p),

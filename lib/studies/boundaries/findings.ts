@@ -13,7 +13,7 @@ import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/bound
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
 import { type BoardRun, oncePerSeed } from "../../analysis/runs/run.ts";
 import { nameOf } from "../../analysis/runs/settings.ts";
-import { capital, factorBetween, factorShort, shortNumber } from "../../analysis/words.ts";
+import { capital, factorBetween, factorShort, levelWord, shortNumber } from "../../analysis/words.ts";
 
 const label = (axis: SurfaceAxis) => axis.label ?? nameOf(axis.field);
 
@@ -110,12 +110,12 @@ export function besidePublishedSettings(published: readonly BoardRun[], here: re
 const watched = ({ step, known = step }: BoardRun) => known;
 
 /** How the runs here compare with the published ones, all settings together, as a title. */
-export function againstPublished({ size, interval, verdict }: ContrastRow, settings: number): string {
+export function againstPublished({ size, interval, level, verdict }: ContrastRow, settings: number): string {
   const over = `over ${settings} setting${settings === 1 ? "" : "s"}`, known = interval.low !== null || interval.high !== null;
   if (!known) return `Too few runs to compare networks here with published ones, ${over}`;
   const factor = size === null ? factorBetween(interval) : factorShort(size), times = factor === "1" ? "about" : `${factor} times`;
   return `To grok, networks here take ${times} as many steps as the published ones${
-    size === null ? "" : ` (95 %: ${factorBetween(interval)})`
+    size === null ? "" : ` (${levelWord(level)}: ${factorBetween(interval)})`
   }, ${over}${verdict === 0 ? ": not told apart" : ""}`;
 }
 
