@@ -47,7 +47,9 @@ ending AS (
   FROM cut
 ),
 ended AS (
-  SELECT *, broke AND coalesce(early >= trained, TRUE) AS diverged, coalesce(early <= done - broke, FALSE) AS ended_early
+  SELECT *, broke AND coalesce(early >= trained, TRUE) AS diverged,
+    -- Or it ended so elsewhere, when it had gone on for as long as is wanted here.
+    coalesce(early <= done - broke OR stored_status = 'grokked' AND done - grokking_step >= margin, FALSE) AS ended_early
   FROM ending
 ),
 standing AS (

@@ -28,6 +28,11 @@ export interface Run {
   readonly gap?: Gap;
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /**
+   * Present where the rule asks for several evaluations in a row: up to which step it is known whether the run grokked. Of the last
+   * evaluations the rule can't tell yet.
+   */
+  readonly known?: number;
   /** Present where the status is `failed`. */
   readonly error?: string;
   /** The last state; absent while it trains, where it failed or never began, and where snapshots aren't kept. */
@@ -98,6 +103,7 @@ export function take(run: State, { from, history = [] }: Beginning, { rule = RUL
   const after = gap ? run.metrics.filter(({ step }) => step > gap.last) : run.metrics;
   run.memorisationStep = memorisationStep(before, rule.memorised);
   run.grokkingStep = grokkingStep(before, rule);
+  judge(run, rule);
   privates.set(run, {
     ...attention && { keep: keeper(attention, run.metrics) },
     grokkedBy: run.grokkingStep ?? grokkingStep(after, rule),
@@ -134,11 +140,17 @@ export function record(evaluations: readonly Evaluation[], rows: Readonly<Record
   return news;
 }
 
+/** Notes up to which evaluation a rule of several in a row can judge the run. */
+function judge(run: State, { times }: Rule): void {
+  if (times > 1) run.known = run.metrics.at(-times)?.step ?? 0;
+}
+
 function enter(run: State, metrics: Metrics, { rule = RULES.first }: Watch): void {
   const { gap } = run, own = privates.get(run);
   run.metrics.push(metrics);
-  const known = gap ? run.metrics.slice(-rule.times).filter(({ step }) => step > gap.last) : run.metrics.slice(-rule.times);
-  const held = grokkingStep(known, rule);
+  judge(run, rule);
+  const last = gap ? run.metrics.slice(-rule.times).filter(({ step }) => step > gap.last) : run.metrics.slice(-rule.times);
+  const held = grokkingStep(last, rule);
   if (own) own.grokkedBy ??= held;
   if (gap) return;
   run.memorisationStep ??= memorisationStep([metrics], rule.memorised);

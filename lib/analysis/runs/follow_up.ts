@@ -10,10 +10,12 @@ export interface FollowUp {
   readonly known: number;
 }
 
-/** The follow-up of a run, from its evaluations. */
-export const followUp = (
-  { grokkingStep, metrics }: { readonly grokkingStep: number | null; readonly metrics: readonly { readonly step: number }[] },
-): FollowUp => ({ grokked: grokkingStep, known: metrics.at(-1)?.step ?? 0 });
+/** The follow-up of a run: up to its last evaluation, and no further than its rule can judge. */
+export const followUp = ({ grokkingStep, known = Infinity, metrics }: {
+  readonly grokkingStep: number | null;
+  readonly known?: number;
+  readonly metrics: readonly { readonly step: number }[];
+}): FollowUp => ({ grokked: grokkingStep, known: Math.min(known, metrics.at(-1)?.step ?? 0) });
 
 /**
  * The smallest and the largest median grokking step that is possible however long the runs are watched; `most` is Infinity where half of

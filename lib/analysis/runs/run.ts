@@ -8,11 +8,6 @@ export interface BoardRun extends Omit<Curve, "metrics"> {
   readonly status: string;
   /** Updates done. */
   readonly step: number;
-  /**
-   * The step up to which it is known whether the run grokked. Default: `step`. A rule that needs several evaluations in a row can't judge
-   * the last ones.
-   */
-  readonly known?: number;
 }
 
 /**
@@ -69,15 +64,29 @@ export interface Curve {
   /** In steps; `null` where that was not seen. */
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
+  /**
+   * The step up to which it is known whether the run grokked. Default: that of the last evaluation. A rule that needs several evaluations
+   * in a row can't judge the last ones.
+   */
+  readonly known?: number;
   /** `failed` where its loss became NaN or infinite. */
   readonly status?: string;
 }
 
 /** The run as it looked at a step, without anything later. */
 export function watchedUntil<T extends Curve>(run: T, until: number): T {
-  const seen = (step: number | null) => (step !== null && step <= until ? step : null);
-  const metrics = run.metrics.filter(({ step }) => step <= until);
-  return { ...run, metrics, memorisationStep: seen(run.memorisationStep), grokkingStep: seen(run.grokkingStep) };
+  const metrics = run.metrics.filter(({ step }) => step <= until),
+    [last, whole] = [metrics, run.metrics].map((some) => some.at(-1)?.step ?? 0);
+  // How far a rule looks ahead before it says that a run grokked.
+  const ahead = Math.max(0, whole - (run.known ?? whole));
+  const seen = (step: number | null, ahead = 0) => (step !== null && step + ahead <= until ? step : null);
+  return {
+    ...run,
+    metrics,
+    memorisationStep: seen(run.memorisationStep),
+    grokkingStep: seen(run.grokkingStep, ahead),
+    ...run.known === undefined ? {} : { known: Math.max(0, last - ahead) },
+  };
 }
 
 /** The last step at which any of the runs was evaluated. */

@@ -25,8 +25,8 @@ export interface SlingshotOptions {
  * The spikes of the training loss, by step. One begins at an evaluation whose loss is `factor` times the median of the `window` before it,
  * or more. It is over at the first one that is halfway back on a logarithmic scale: at most √(peak · median). A loss that isn't back within
  * `window` evaluations doesn't count: it has moved to another level, or the run ended first, as it does where the loss is infinite or NaN:
- * that run has diverged. Spikes shorter than the time between evaluations are missed, so compare runs that are evaluated equally often. After Thilak et al., "The slingshot mechanism" (arXiv
- * 2206.04817, 2022); the thresholds are ours.
+ * that run has diverged. Spikes shorter than the time between evaluations are missed, so compare runs that are evaluated equally often.
+ * After Thilak et al., "The slingshot mechanism" (arXiv 2206.04817, 2022); the thresholds are ours.
  * @throws Error unless factor > 1 and window is a positive whole number.
  */
 export function slingshots(metrics: readonly Pick<Metrics, "step" | "trainLoss">[], options: SlingshotOptions = {}): Slingshot[] {
