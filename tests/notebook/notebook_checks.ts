@@ -100,7 +100,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /7 of 11 networks grok, earliest median with weight\sdecay\s1/,
     /The key frequencies explain 38 % of the logits when networks have memorised, 9\d % when they grok/,
     /The key frequencies explain 1\d % of the logits when networks have memorised, 1\d % at step 1,500/,
-    />0\.87<.{0,60}>0\.98<.{0,60}>0\.4</,
+    />0\.87<.{0,60}>0\.94<.{0,60}>1</,
   ],
 };
 
