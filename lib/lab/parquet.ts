@@ -52,7 +52,13 @@ const METRICS = EVALUATION.split(", ").map((name): Column => ({ name, type: name
 
 const TYPES: Readonly<Record<string, Type>> = { TEXT: "STRING", INTEGER: "INT64", REAL: "DOUBLE", ANY: "STRING", BLOB: "STRING" };
 /** What a view computes has no type in SQLite: these, and whole numbers. */
-const COMPUTED: Readonly<Record<string, Type>> = { state: "STRING", setting: "STRING", dip_depth: "DOUBLE", time_below: "DOUBLE" };
+const COMPUTED: Readonly<Record<string, Type>> = {
+  state: "STRING",
+  status: "STRING",
+  setting: "STRING",
+  dip_depth: "DOUBLE",
+  time_below: "DOUBLE",
+};
 
 const typesOf = (lab: Lab, table: string): Column[] =>
   lab.query<{ name: string; type: string }>("SELECT name, type FROM pragma_table_xinfo(?) ORDER BY cid", table)

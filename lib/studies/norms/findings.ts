@@ -138,7 +138,9 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
 }
 
-/** How a control's runs ended: how many memorised, at which median step, how many grokked, and the medians of their last accuracies, in %. */
+/**
+ * How a control's runs ended: how many memorised and grokked, the median memorisation step, and the medians of their last accuracies, in %.
+ */
 export const endOfControls = (groups: readonly { readonly name: string; readonly runs: readonly SeenRun[] }[]) =>
   groups.map(({ name, runs }) => {
     const last = (of: "trainAcc" | "valAcc") => middle(runs.map(({ metrics }) => 100 * metrics.at(-1)![of]));
