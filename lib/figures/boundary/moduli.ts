@@ -19,7 +19,7 @@ export interface ModuliOptions {
 }
 
 /** From the smallest modulus to the largest; they differ in lightness too. */
-const COLORS = ["#f0a202", "#d55e00", "#b0388c", "#5b3f9e", "#10316b"];
+const COLORS = ["#f0a202", "#d55e00", "#b8327f", "#7b3fae", "#1f6fb2", "#0f2d5c"];
 /** A colour for each modulus: evenly along these by rank, mixed where there are more. */
 export function moduliColors(moduli: readonly number[]): Map<number, string> {
   const { apply } = Plot.scale({ color: { type: "linear", domain: COLORS.map((_, i) => i / (COLORS.length - 1)), range: COLORS } })!;
