@@ -2,7 +2,7 @@
 // @ts-types="@types/d3-array"
 import { median, range } from "d3-array";
 import * as Plot from "@observablehq/plot";
-import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
+import { memorisationFollowUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { KINDS } from "./attention/shared.ts";
 import { about } from "./runs.ts";
 import { compose, FAINT, type Figure, INK, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
@@ -124,7 +124,7 @@ export function planeFinding(groups: readonly Group[]): string {
   });
   const some = known.flatMap(({ name, share }) => (share === null ? [] : [`${percent(share)} for ${tight(name)}`]));
   const none = known.flatMap(({ name, share }) => (share === null ? [tight(name)] : []));
-  const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(followUp)));
+  const within = watchedWord(groups.filter((_, i) => known[i].share === null).flatMap(({ runs }) => runs.map(memorisationFollowUp)));
   if (some.length === 0) return `No network memorises ${list(none)} within ${within}`;
   const rest = none.length > 0 ? `; of ${list(none)}, no network memorises within ${within}` : "";
   return `When networks have memorised, validation accuracy is ${list(some)}${rest}`;

@@ -1,5 +1,5 @@
 /** Findings, tasks and losses of runs in words, for the titles and subtitles of figures. */
-import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
+import { followUp, memorisationFollowUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { taskName } from "../run/operations.ts";
 import { guessing, lossName } from "../run/losses.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
@@ -42,8 +42,7 @@ function shown(runs: readonly Curve[]): string {
 }
 
 /** How long runs that haven't memorised were watched. */
-const lasted = (runs: readonly Curve[]) =>
-  watchedWord(runs.map(({ memorisationStep, metrics }) => followUp({ grokkingStep: memorisationStep, metrics })));
+const lasted = (runs: readonly Curve[]) => watchedWord(runs.map(memorisationFollowUp));
 
 /** The progress of unfinished runs, the title of their figure until they end. */
 export function progress(runs: readonly Curve[], steps: number): string {

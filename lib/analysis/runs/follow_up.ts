@@ -17,6 +17,12 @@ export const followUp = ({ grokkingStep, known = Infinity, metrics }: {
   readonly metrics: readonly { readonly step: number }[];
 }): FollowUp => ({ grokked: grokkingStep, known: Math.min(known, metrics.at(-1)?.step ?? 0) });
 
+/** The same for memorising, which every evaluation tells by itself. */
+export const memorisationFollowUp = ({ memorisationStep, metrics }: {
+  readonly memorisationStep: number | null;
+  readonly metrics: readonly { readonly step: number }[];
+}): FollowUp => followUp({ grokkingStep: memorisationStep, metrics });
+
 /**
  * The smallest and the largest median grokking step that is possible however long the runs are watched; `most` is Infinity where half of
  * them haven't grokked.

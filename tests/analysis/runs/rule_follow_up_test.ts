@@ -1,6 +1,6 @@
 /** Rules that ask for ten evaluations in a row can't judge the last nine: no conclusion uses these. */
 import { assert, assertEquals } from "@std/assert";
-import { followUp, soonest, watchedWord } from "../../../lib/analysis/runs/follow_up.ts";
+import { followUp, memorisationFollowUp, soonest, watchedWord } from "../../../lib/analysis/runs/follow_up.ts";
 import { type Curve, watchedUntil } from "../../../lib/analysis/runs/run.ts";
 import { grokkingStep, RULES } from "../../../lib/run/grokking.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
@@ -30,6 +30,8 @@ Deno.test("a run is followed up to nine evaluations before its last; its grokkin
   const { known: _, ...first } = run;
   assertEquals(followUp({ ...first, grokkingStep: grokkingStep(run.metrics) }).known, 400);
   assertEquals(watchedWord([followUp(trained(500, 400))]), "310 steps");
+  // Each evaluation by itself tells whether a run has memorised.
+  assertEquals(memorisationFollowUp({ ...run, memorisationStep: null }), { grokked: null, known: 400 });
 });
 
 Deno.test("no group is the soonest while another may turn out to have grokked before it", () => {
