@@ -56,9 +56,9 @@ export interface Dominance extends Limits {
  * Interval: for one stratum that of `superiorityInterval`. For several, the same with θ̂ over all pairs, one θ for all strata, and the
  * variance Σ wₛ² Vₛ(θ), where wₛ is a stratum's share of the pairs. Adding up Newcombe's variances like this is our own, not published. In
  * simulations of 1 to 4 strata with 2 to 5 runs a side and θ from 0.5 to 0.98, 95 % intervals held θ in 93 to 96 % of data without ties,
- * averaged over designs, and in 88 % or more for each; with ties in 90 % or more. Limits of the strata combined by MOVER (Zou & Donner 2008,
- * Stat. Med.), which is published, held it in 91 to 94 %, and the percentile bootstrap in 27 to 92 %. Where one group has three times the
- * spread of the other, ours held it in 93 %, for single designs in 84 % or more.
+ * averaged over designs, and in 88 % or more for each; with ties in 90 % or more. Limits of the strata combined by MOVER (Zou & Donner
+ * 2008, Stat. Med.), which is published, held it in 91 to 94 %, and the percentile bootstrap in 27 to 92 %. Where one group has three times
+ * the spread of the other, ours held it in 93 %, for single designs in 84 % or more.
  *
  * Pairs that censoring hides count as ties, so θ is that of what was observed, nearer to a half than that of the times. Then, and where
  * the strata's θ differ, the interval errs on the wide side: it held θ in 95 % or more.
