@@ -5,6 +5,7 @@ import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { must, type ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanDifference, meanPrediction } from "../../analysis/statistics/compare.ts";
 import type { Stability } from "../../run/grokking.ts";
+import { parameterCount } from "../../run/layout.ts";
 import { type OperationName, OPERATIONS } from "../../run/operations.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import { type Architecture, architectureName, architectureOf, type Bucket, bucketing, shortCount } from "./architectures.ts";
@@ -145,12 +146,14 @@ export function bySize(runs: readonly StudiedRun[], { experiments: [grid] }: Cap
 /** The named experiments: their network, and whether a run is one of theirs. */
 const NAMED = new Map(CAPACITY_NAMED.map(({ name, runs }) => {
   const hashes = new Set(runs.map(specHash)), has = ({ spec }: StudiedRun) => hashes.has(specHash(spec));
-  return [name, { network: architectureName(architectureOf(runs[0])), has }];
+  const sizes = new Map(runs.map((spec) => [spec.data.operation, parameterCount(spec)]));
+  return [name, { network: architectureName(architectureOf(runs[0])), has, sizes }];
 }));
 
 /** A published line, and our result for it. */
 export interface BesidePublished {
   readonly network: string;
+  /** As published; where no count was, the network's own. */
   readonly parameters: string;
   readonly operation: string;
   /** Mean grokking step of three runs, where a run that never grokked counts as 7500. */
@@ -178,7 +181,7 @@ export function besidePublished(ours: readonly StudiedRun[]): BesidePublished[] 
     const known = predicted !== null && predicted.low !== null && predicted.high !== null;
     return {
       network: named.network,
-      parameters: parameters === null ? "" : shortCount(parameters),
+      parameters: shortCount(parameters ?? named.sizes.get(operation)!),
       operation: OPERATIONS[operation].formula,
       published,
       n: runs.length,
