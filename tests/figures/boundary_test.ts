@@ -162,6 +162,10 @@ Deno.test("what the heat map finds, in words", () => {
     found((r, d) => d === 1 || (d === 0.1 && r > 1.4) || (d === 10 && r > 1.1), [72, 96, 120, 144, 192], [0.01, 0.1, 1, 10]),
     "The d_model / p from which most networks grok is lower at weight decay 1 (0.742 or less) than at 0.1 (1.48); nowhere at 0.01",
   );
+  assertEquals(
+    found((r, d) => d >= 3 && r > d / 4 || (d === 0.1 && (r > 1.9 || r < 0.8)) || d === 1, [72, 96, 120, 144, 192], [0.01, 0.1, 1, 3, 6]),
+    "The d_model / p from which most networks grok rises from 0.742 or less at weight decay 1 to 1.98 at 6; no single one at 0.1; nowhere at 0.01",
+  );
   // Along weight decay 0.1 no change is shown: only how many cells have a majority is said.
   const counts = (grok: readonly number[]) =>
     runsOf((

@@ -94,7 +94,8 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
   // Other machines are recorded beside this one.
   "90_speed.ipynb": [
-    /\*\*boundaries\*\*, 4704 examples per update, R = 1\. llvmpipe/,
+    /\*\*boundaries\*\*, 4704 examples per update, R = 1\./,
+    />torch-eager<.{0,60}>2\.13\.0\+cpu<.{0,80}BLAS MKL</,
   ],
   "06_representations.ipynb": [
     /7 of 11 networks grok, earliest median with weight\sdecay\s1/,

@@ -91,7 +91,7 @@ export function surfaceFinding(surface: Surface): string {
     : `is lower at ${decay}${lowest.y} (${bound(lowest.words)}) than at ${highest.y} (${highest.words})`;
   const nowhere = at.filter(({ where }) => where === "nowhere").map(({ y }) => y);
   const mixed = at.filter(({ y }) => !nowhere.includes(y) && !froms.some((row) => row.y === y)).map(({ y }) => y);
-  return `The ${bound(names.x)} from which most networks grok ${numbers}${mixed.length > 0 ? `; no such value at ${list(mixed)}` : ""}${
+  return `The ${bound(names.x)} from which most networks grok ${numbers}${mixed.length > 0 ? `; no single one at ${list(mixed)}` : ""}${
     nowhere.length > 0 ? `; nowhere at ${list(nowhere)}` : ""
   }${rest}`;
 }
