@@ -38,7 +38,7 @@ function shown(runs: readonly Curve[]): string {
   if (grokked === 0) {
     return `${networks} memorise${s}${when}; ${n === 1 ? "it does not generalise" : "none generalises"} ${within}`;
   }
-  return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise ${within}`;
+  return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise${grokked === 1 ? "s" : ""} ${within}`;
 }
 
 /** How long runs that haven't memorised were watched. */

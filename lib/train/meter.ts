@@ -16,7 +16,7 @@ interface Mark {
 
 /** How fast training goes, from what has been seen of it. The clock starts at the first look, so starting up is left out. */
 export class Meter {
-  /** What was in each place, and its step if it was in training. More runs may come; another run in a place begins anew. */
+  /** What was in each place, and its step if it was in training. More runs may come; another spec object in a place is another run. */
   #last: { readonly spec: Seen["spec"]; readonly step: number | null }[] = [];
   #marks: Mark[] = [];
 

@@ -7,8 +7,10 @@ import type { Run } from "../../lib/train/train.ts";
 import { onClock } from "../clock.ts";
 
 type Seen = Pick<Run, "spec" | "status" | "step">;
+/** A run keeps its spec from one look to the next: by it a meter knows the run again. */
+const SPECS = [0, 1, 2].map((seed) => firstGrok({ seed, schedule: { steps: 3000, evalEvery: 20 } }));
 const runs = (...all: [status: Seen["status"], step: number][]): Seen[] =>
-  all.map(([status, step], seed) => ({ spec: firstGrok({ seed, schedule: { steps: 3000, evalEvery: 20 } }), status, step }));
+  all.map(([status, step], seed) => ({ spec: SPECS[seed], status, step }));
 
 /** A pace that has seen runs come from step 0 to these steps, at 10 steps per second. */
 function paced(options: Partial<ConstructorParameters<typeof Pace>[0]>, ...looks: readonly Seen[][]): Pace {

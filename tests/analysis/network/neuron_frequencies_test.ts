@@ -23,22 +23,22 @@ Deno.test("every frequency that explains most of some neuron, those of the most 
 });
 
 /**
- * Seed 4 groks with two frequencies, of which the weaker holds 3.8 % of its logits: less than the 5 % that the rule over the logits leaves
- * out. 18 of its 64 neurons follow it, and without it neighbouring answers can't be told apart.
+ * Seed 5 groks with three frequencies, of which the weakest holds 1.8 % of its logits: less than the 5 % that the rule over the logits
+ * leaves out. 4 of its 64 neurons follow it, and with it the loss of the circles alone is a hundred-thousandth.
  */
-Deno.test("the recorded seed 4: one frequency by the logits, two by the neurons, and only these are the network", async () => {
-  const spec = REPRESENTATIONS.runs.find(({ seed, optim }) => seed === 4 && optim.weightDecay === 1)!;
+Deno.test("the recorded seed 5: two frequencies by the logits, three by the neurons, and only these are the network", async () => {
+  const spec = REPRESENTATIONS.runs.find(({ seed, optim }) => seed === 5 && optim.weightDecay === 1)!;
   const folder = new URL("../../../data/recorded/representations/weights/", import.meta.url);
   const file = [...Deno.readDirSync(folder)].map(({ name }) => name).find((name) => name.startsWith(`${specHash(spec)}-1500.`))!;
   const params = await loadWeights(new URL(file, folder).pathname, spec), found = await probe(spec, [{ step: 1500, params }]);
-  const [{ restricted, excluded, logits, byNeurons: neurons }] = found.readings;
-  assertEquals([found.keys, found.neuronKeys], [[22], [22, 7]]);
-  assert(logits[6] > 0.03 && logits[6] < 0.05);
-  assert(restricted.acc < 0.5 && neurons.restricted.acc > 0.999 && neurons.restricted.loss < 0.01);
+  const [{ restricted, excluded, logits, byNeurons: neurons, whole }] = found.readings;
+  assertEquals([found.keys, found.neuronKeys], [[5, 14], [5, 14, 7]]);
+  assert(logits[6] > 0.01 && logits[6] < 0.03);
+  assert(restricted.loss > 100 * whole.valLoss && neurons.restricted.loss < whole.valLoss && neurons.restricted.acc > 0.999);
   assert(excluded.trainLoss < neurons.excluded.trainLoss && neurons.excluded.trainAcc < 0.03);
 
-  const paper = byNeurons(found), curve = { metrics: [], memorisationStep: 100, grokkingStep: 380 };
-  assertEquals([paper.keys, paper.readings[0].restricted, paper.rule], [[22, 7], neurons.restricted, "neurons"]);
+  const paper = byNeurons(found), curve = { metrics: [], memorisationStep: 100, grokkingStep: 580 };
+  assertEquals([paper.keys, paper.readings[0].restricted, paper.rule], [[5, 14, 7], neurons.restricted, "neurons"]);
   assert(progressFigure([{ ...paper, ...curve }]).svg.includes("neurons at the run"));
   assert(representationFigure(paper).svg.includes("key frequencies of the neurons in colour"));
   assert(!representationFigure(found).svg.includes("of the neurons in colour"));
