@@ -5,7 +5,7 @@
 import { METRIC_NAMES } from "../run/metrics.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact } from "./artifacts.ts";
 import { isDone, type RunRow } from "./schema.ts";
-import type { Lab, Rows } from "./store.ts";
+import type { Lab, Row, Rows } from "./store.ts";
 
 /** Results of a run that take the place of those in the lab. */
 export interface Results extends Pick<RunRow, "status" | "step" | "error" | "thinned"> {
@@ -40,6 +40,10 @@ export function compared(there: Rows, here: Rows): Compared {
 /** Whether both are of one training, as far as evaluations can tell. Where there are none at the same steps, that isn't known. */
 export const isOneTraining = ({ same, differing }: Compared): boolean => same > 0 && differing === 0;
 
+/** The tables of what follows from evaluations by a rule, and a row of them. */
+const JUDGED = ["milestones", "phases"] as const;
+type Judged = Row & { readonly run: number; readonly rule: string };
+
 /**
  * Enters results of a run, whose seal must be made anew afterwards.
  * @returns all evaluations that are stored now, and the files that were dropped.
@@ -56,16 +60,24 @@ export function enterResults(
   // Who trained what isn't there any more.
   if (how.differing > 0) lab.run("DELETE FROM work WHERE run = ?", run);
 
-  const { status, step, error, thinned } = results, comes = new Set(results.evaluations.map((row) => row[1]));
+  const { status, error, thinned } = results, comes = new Set(results.evaluations.map((row) => row[1]));
   const [{ every }] = lab.query<{ every: number }>("SELECT eval_every AS every FROM runs WHERE id = ?", run);
   const kept = one ? stored.filter(([, at]) => !comes.has(at) && isDue(Number(at), every, results)) : [];
-  for (const table of ["metrics", "milestones", "phases"]) lab.run(`DELETE FROM ${table} WHERE run = ?`, run);
+  const judged = one && thinned === 1 ? JUDGED.map((table) => lab.query<Judged>(`SELECT * FROM ${table} WHERE run = ?`, run)) : [];
+  const step = Math.max(results.step, one && !isDone(results) ? artifacts(lab, run, "checkpoint").at(-1)?.step ?? 0 : 0);
+  for (const table of ["metrics", ...JUDGED]) lab.run(`DELETE FROM ${table} WHERE run = ?`, run);
   lab.run("UPDATE runs SET status = ?, step = ?, thinned = ?, error = ?, session = NULL WHERE id = ?", status, step, thinned, error, run);
   lab.putEvaluations(run, results.evaluations);
   lab.putEvaluations(run, kept);
   // Those of a part are of all that there were, which can't be computed anew.
   if (kept.length > 0 && thinned === 0) lab.putMilestones(run);
   else results.moments();
+  // By a rule that the results weren't judged by, what was known stays true up to where the lab's own evaluations went.
+  for (const [i, rows] of judged.entries()) {
+    for (const { run: _, rule, ...row } of rows) {
+      if (lab.query(`SELECT 1 FROM ${JUDGED[i]} WHERE run = ? AND rule = ?`, run, rule).length === 0) lab.putRow(JUDGED[i], run, rule, row);
+    }
+  }
   return { evaluations: kept.length > 0 ? lab.evaluations(run) : results.evaluations, dropped };
 }
 

@@ -114,6 +114,7 @@ export class Session {
     });
     if (free === null) return null;
     const from = await lastState(lab, run, steps, { damage, say: this.#say }), step = from?.step ?? 0;
+    if (!from && this.#keepsMore(run, steps, free)) return null;
     if (from) lab.write(() => this.#begin(run, step));
     this.#claims.set(run, { from: step, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
@@ -123,6 +124,28 @@ export class Session {
       if (log || !from) this.#logs.set(run, log ?? []);
     }
     return from ? { from, history } : {};
+  }
+
+  /** Whether fewer steps would take the place of more: of a run that begins anew, and of which there is a part of the evaluations. */
+  #keepsMore(run: number, steps: number, before: Before): boolean {
+    const lab = this.#lab,
+      [{ hash, thinned }] = lab.query<{ hash: string; thinned: number }>("SELECT hash, thinned FROM runs WHERE id = ?", run);
+    if (thinned === 0 || before.step <= steps) return false;
+    this.#giveBack(run, before);
+    this.#say(
+      `Cannot train run ${hash} to step ${steps}: of steps up to ${before.step} the lab has a part of the evaluations, which don't say how it ` +
+        `stands by this rule; ask for at least ${before.step} steps, or use another lab (--db)`,
+    );
+    return true;
+  }
+
+  /** Releases a run of which nothing has been stored since it was claimed. */
+  #giveBack(run: number, { status, error }: Before): void {
+    const lab = this.#lab;
+    lab.write(() => {
+      lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", status, error, run);
+      if (status !== "waiting") seal(lab, "run", run);
+    });
   }
 
   /** Enters that a run goes on from a step, in place of how far it was. */
@@ -188,10 +211,7 @@ export class Session {
     const before = this.#claims.get(id)?.before;
     if (run.status === "stopped" && before && step === 0) {
       // It was not trained: the engine refused it, for example.
-      lab.write(() => {
-        lab.run("UPDATE runs SET session = NULL, status = ?, error = ? WHERE id = ?", before.status, before.error, id);
-        if (before.status !== "waiting") seal(lab, "run", id);
-      });
+      this.#giveBack(id, before);
       this.#claims.delete(id);
       this.#logs.delete(id);
       return;

@@ -30,7 +30,10 @@ cut AS (
     -- Where a run may end early: at multiples of this.
     r.eval_every * ((${DECISION - 1} + r.eval_every) / r.eval_every) AS stride,
     CASE WHEN s.memorisation_step <= a.max_steps THEN s.memorisation_step END AS memorisation_step,
-    CASE WHEN s.grokking_step + (a.times - 1) * r.eval_every <= a.max_steps THEN s.grokking_step END AS grokking_step,
+    -- Of several evaluations in a row the last may be the one at the end, closer to the others.
+    CASE WHEN s.last_step <= a.max_steps OR s.grokking_step + (a.times - 1) * r.eval_every <= a.max_steps THEN s.grokking_step END
+      AS grokking_step,
+    s.last_step,
     -- One that broke off later had all of the steps.
     CASE WHEN r.status = 'failed' AND r.step > a.max_steps THEN a.max_steps ELSE min(coalesce(s.last_step, 0), a.max_steps) END
       AS watched_until,
@@ -42,7 +45,10 @@ cut AS (
 ),
 -- The first step at which the experiment would end it because it has grokked; NULL where it never would.
 ending AS (
-  SELECT *, max(0, watched_until - lookahead) AS known_until, CASE WHEN judged THEN min(trained, max_steps) ELSE 0 END AS done,
+  SELECT *, max(0, watched_until - lookahead) AS known_until, 
+    -- A part of the evaluations may have been judged by this rule before longer results came.
+    CASE WHEN NOT judged THEN 0 WHEN thinned AND NOT broke THEN min(trained, last_step, max_steps) ELSE min(trained, max_steps) END AS done,
+   
     (grokking_step + max(margin, lookahead) + stride - 1) / stride * stride AS early
   FROM cut
 ),
