@@ -155,9 +155,17 @@ let opened: Promise<Engine> | undefined;
  * @param options the number of threads of the `cpu` engine; by default one per processor.
  */
 export function engine(name?: EngineName, options: NativeOptions = {}): Promise<Engine> {
-  if (name !== undefined || options.threads !== undefined) return opened = openEngine(name, options);
+  const isAsked = name !== undefined || options.threads !== undefined;
+  if (opened && !isAsked) return opened;
+  const opening = opened = isAsked ? openEngine(name, options) : openEngine(...fromEnvironment());
+  // One that couldn't be opened is tried again next time.
+  opening.catch(() => opened === opening && (opened = undefined));
+  return opening;
+}
+
+function fromEnvironment(): Parameters<typeof openEngine> {
   const threads = Deno.env.get(THREADS);
-  return opened ??= openEngine(Deno.env.get(ENGINE) as EngineName | undefined, threads === undefined ? {} : { threads: Number(threads) });
+  return [Deno.env.get(ENGINE) as EngineName | undefined, threads === undefined ? {} : { threads: Number(threads) }];
 }
 
 export interface WatchOptions extends Pick<TrainOptions, "untilGrokked" | "rule" | "begin">, Pick<CurveOptions, "x"> {
@@ -184,9 +192,11 @@ const LOOK = 1;
 /**
  * Trains runs and shows their progress in a live figure. The interrupt button stops them; the runs are then returned as far as they came.
  * @returns the runs with all their evaluations, in the order given.
+ * @throws Error in one line where there are no runs, or the engine can't be opened.
  */
 export async function watch(specs: readonly RunSpec[], options: WatchOptions = {}): Promise<readonly Run[]> {
   const { engine: given, figure = learningCurves, x, inside: looks = false, ...training } = options;
+  if (specs.length === 0) throw new Error("Cannot watch: there must be at least one run, current value is 0");
   const steps = Math.max(...specs.map((spec) => spec.schedule.steps));
   const curves = x ? { x } : {};
   const axis = { from: Math.min(...specs.map((spec) => spec.schedule.evalEvery)), until: steps };
