@@ -1,6 +1,6 @@
 /** The table of all pairs, right and wrong, and one of them asked: what the network answers, and how sure it is. */
 /// <reference lib="dom" />
-import { OPERATIONS } from "../run/operations.ts";
+import { type OperationName, OPERATIONS } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { found, made, write } from "./elements.ts";
 import type { Look } from "./protocol.ts";
@@ -23,6 +23,13 @@ const rgb = (hex: string) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2
 /** A probability that is no certainty isn't written as one. */
 const percent = (share: number) =>
   share > 0.995 ? (share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`) : `${Math.round(100 * share)} %`;
+
+/** An operation with numbers in place of its letters; between two numbers stands the sign of a product, `12·40²`. */
+export function asked(operation: OperationName, a: number, b: number): string {
+  const { formula } = OPERATIONS[operation];
+  if (operation === "random") return `(${a}, ${b})`;
+  return formula.replaceAll(/([xy][²³]?)(?=[xy])/g, "$1·").replaceAll("x", String(a)).replaceAll("y", String(b));
+}
 
 export class Answers {
   a = 12;
@@ -106,19 +113,16 @@ export class Answers {
   #reply(): void {
     if (!this.#look || !this.#spec) return;
     const { sets, targets, answers, probabilities, logits } = this.#look, C = this.#C, pair = this.a * C + this.b;
-    const mark = found("mark"), { formula } = OPERATIONS[this.#spec.data.operation];
+    const mark = found("mark");
     mark.hidden = false;
     mark.style.cssText = `left:${100 * this.b / C}%;top:${100 * this.a / C}%;width:${100 / C}%;height:${100 / C}%`;
-    const asked = formula === "random labels"
-      ? `(${this.a}, ${this.b})`
-      : formula.replaceAll("x", String(this.a)).replaceAll("y", String(this.b));
     const target = targets[pair], right = answers[pair] === target;
     const verdict = sets[pair] === 2
       ? made("span", {}, "There is no answer to this one.")
       : made("span", { class: right ? "right" : "wrong" }, right ? "Right. " : `Wrong: it is ${target}. `);
     const seen = ["It never saw this pair.", "It trains on this pair.", ""][sets[pair]];
     found("reply").replaceChildren(
-      made("span", { class: "sum" }, `${asked} → ${answers[pair]}`),
+      made("span", { class: "sum" }, `${asked(this.#spec.data.operation, this.a, this.b)} → ${answers[pair]}`),
       made("span", { class: "faint" }, `with ${percent(probabilities[pair])}`),
       made("br"),
       verdict,

@@ -3,7 +3,7 @@
 import { OPERATIONS } from "../run/operations.ts";
 import { found, made, write } from "./elements.ts";
 import type { EngineWish } from "./protocol.ts";
-import { checked, FIRST, MOST, nearestPrime, OFFERED, PRESETS, type Settings } from "./settings.ts";
+import { checked, FIRST, MOST, nearestPrime, OFFERED, pairsOf, PRESETS, type Settings } from "./settings.ts";
 
 type Name = Exclude<keyof Settings, "operation">;
 
@@ -24,14 +24,14 @@ const CONTROLS: readonly Control[] = [
     label: "Modulus p",
     expect: "The hours on the clock. A larger one has more sums to learn from, and takes longer.",
     values: range(5, MOST.prime),
-    say: (p) => `${p}: ${(p * p).toLocaleString("en")} pairs`,
+    say: (p, settings) => `${p}: ${pairsOf(settings).all.toLocaleString("en")} pairs`,
   },
   {
     name: "share",
     label: "Share that trains",
     expect: "Less makes the wait longer. Below about a third, the rule is never found; at four fifths, there is hardly a wait.",
     values: range(10, 90, 5).map((percent) => percent / 100),
-    say: (share, { prime }) => `${Math.round(100 * share)} %: ${Math.floor(share * prime * prime).toLocaleString("en")} pairs`,
+    say: (share, settings) => `${Math.round(100 * share)} %: ${pairsOf(settings).training.toLocaleString("en")} pairs`,
   },
   {
     name: "width",

@@ -7,7 +7,7 @@ import type { LiveRun } from "./training.ts";
 
 /** The setting of a run that ends at a step, as `deno task train --config` reads it. It has all fields, so that no preset counts. */
 export function settingFile(spec: RunSpec, step: number): string {
-  return `${JSON.stringify({ ...spec, schedule: { ...spec.schedule, steps: Math.max(1, step) } }, null, 2)}\n`;
+  return `${JSON.stringify({ ...spec, schedule: { ...spec.schedule, steps: step } }, null, 2)}\n`;
 }
 
 /** The evaluations of all runs, as `deno task train --metrics` writes them. */
@@ -15,7 +15,7 @@ export const curvesFile = (runs: readonly LiveRun[]): string => metricsCsv(runs.
 
 /** The weights of a run at a step: safetensors with TransformerLens names, the spec in the metadata. */
 export const weightsAt = (spec: RunSpec, { step, params }: SavedState): Uint8Array =>
-  weightsFile(runSpec({ ...spec, schedule: { ...spec.schedule, steps: Math.max(1, step) } }), params);
+  weightsFile(runSpec({ ...spec, schedule: { ...spec.schedule, steps: step } }), params);
 
 /** The command that trains the same run to the same bits. */
 export const commandFor = (setting: string): string => `deno task train --config ${setting} --engine cpu --save weights`;

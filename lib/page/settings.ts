@@ -1,5 +1,5 @@
 /** What is set on the page: where it comes from (a link, a preset, the controls), and the runs that it stands for. Pure. */
-import { type OperationName, OPERATIONS } from "../run/operations.ts";
+import { type OperationName, OPERATIONS, pairCount, trainCount } from "../run/operations.ts";
 import { quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { firstGrok } from "../studies/lessons/first_grok.ts";
@@ -84,6 +84,12 @@ export function specsOf({ operation, prime, share, width, decay, rate, networks,
       schedule: { steps, evalEvery: EVERY },
       seed: seed + i,
     }));
+}
+
+/** How many pairs a setting has, and how many of them train; also of one that can't be trained. */
+export function pairsOf({ operation, prime, share }: Settings): { readonly all: number; readonly training: number } {
+  const all = pairCount(operation, prime);
+  return { all, training: trainCount(share, all) };
 }
 
 /** Steps at which a network is kept, so that it can be looked into later: often at first, about fifty in all. */

@@ -5,11 +5,23 @@ import * as hereFiles from "../../lib/run/files.ts";
 import * as there from "../../lib/page/browser/machine.ts";
 import * as thereFiles from "../../lib/page/browser/files.ts";
 import { browserName } from "../../lib/page/browser/name.ts";
+import { asked } from "../../lib/page/answers.ts";
 import { settingFile, weightsAt } from "../../lib/page/exports.ts";
 import { Gate } from "../../lib/page/gate.ts";
-import { checked, FIRST, fragmentOf, keptSteps, nearestPrime, PRESETS, settingsIn, specsOf } from "../../lib/page/settings.ts";
+import {
+  checked,
+  FIRST,
+  fragmentOf,
+  keptSteps,
+  nearestPrime,
+  OFFERED,
+  pairsOf,
+  PRESETS,
+  settingsIn,
+  specsOf,
+} from "../../lib/page/settings.ts";
 import { initialise } from "../../lib/run/layout.ts";
-import { runSpec, specHash } from "../../lib/run/spec.ts";
+import { runSpec, sizes, specHash } from "../../lib/run/spec.ts";
 
 Deno.test("page: every preset can be trained, and its link gives it back", () => {
   for (const { settings } of PRESETS) assertEquals(settingsIn(fragmentOf(settings)), checked(settings));
@@ -38,6 +50,34 @@ Deno.test("page: links that can't be used say why", () => {
   assertEquals([nearestPrime(48), nearestPrime(90), nearestPrime(4)], [47, 89, 3]);
 });
 
+Deno.test("page: as many pairs are named as the runs have, at every share and for every operation", () => {
+  for (const operation of OFFERED) {
+    for (const prime of [47, 89]) {
+      for (const share of [0.1, 0.35, 0.5, 0.7, 0.9]) {
+        const settings = { ...FIRST, operation, prime, share }, { pairs, trainPairs } = sizes(specsOf(settings)[0]);
+        assertEquals(pairsOf(settings), { all: pairs, training: trainPairs });
+      }
+    }
+  }
+  assertEquals(pairsOf({ ...FIRST, operation: "x_div_y" }), { all: 2162, training: 1081 });
+  assertEquals([0.35, 0.7].map((share) => pairsOf({ ...FIRST, prime: 90, share }).training), [2835, 5670]);
+  assertEquals(pairsOf({ ...FIRST, operation: "x_div_y", prime: 48 }).all, 48 * 47, "one that is refused");
+});
+
+Deno.test("page: a pair is asked about with both numbers whole, in every operation", () => {
+  for (const operation of OFFERED) {
+    const text = asked(operation, 12, 40);
+    assert(text.match(/\d+/g)!.every((number) => number === "12" || number === "40") && !/[xy]/.test(text), text);
+  }
+  assertEquals(["x_plus_y", "x_mul_y", "x2_plus_xy_plus_y2", "x3_plus_xy2_plus_y", "random"].map((name) => asked(name as never, 12, 40)), [
+    "12 + 40",
+    "12 · 40",
+    "12² + 12·40 + 40²",
+    "12³ + 12·40² + 40",
+    "(12, 40)",
+  ]);
+});
+
 Deno.test("page: networks are kept at the beginning and the end, at evaluations, about fifty in all", () => {
   for (const { settings } of PRESETS) {
     const [spec] = specsOf(settings), steps = keptSteps(spec);
@@ -48,11 +88,15 @@ Deno.test("page: networks are kept at the beginning and the end, at evaluations,
 });
 
 Deno.test("page: an exported setting is the same run, whatever the presets become", () => {
-  const [spec] = specsOf(FIRST), file = JSON.parse(settingFile(spec, 120));
-  assertEquals(runSpec(file), { ...spec, schedule: { ...spec.schedule, steps: 120 } });
-  assertEquals(specHash(runSpec(file)), specHash(spec));
-  const weights = weightsAt(spec, { index: 0, step: 120, params: initialise(spec) });
-  assert(new TextDecoder().decode(weights.subarray(0, 4000)).includes("blocks.0.attn.W_Q"));
+  const [spec] = specsOf(FIRST);
+  for (const step of [0, 120]) {
+    const file = JSON.parse(settingFile(spec, step));
+    assertEquals(runSpec(file), { ...spec, schedule: { ...spec.schedule, steps: step } });
+    assertEquals(specHash(runSpec(file)), specHash(spec));
+    const weights = new TextDecoder().decode(weightsAt(spec, { index: 0, step, params: initialise(spec) }).subarray(0, 4000));
+    assert(weights.includes("blocks.0.attn.W_Q"));
+    assertEquals(weights.match(/steps\W+(\d+)/)?.[1], String(step));
+  }
 });
 
 Deno.test("page: what stands in for the machine and for files has the same functions", () => {
