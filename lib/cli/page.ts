@@ -36,7 +36,7 @@ export const ISOLATING = {
 
 /** Answers requests from the page's files; `headers`: besides the type. */
 export const answering = (files: Files, headers: Readonly<Record<string, string>> = ISOLATING) => (request: Request): Response => {
-  const name = decodeURIComponent(new URL(request.url).pathname).replace(/^\//, "") || "index.html", bytes = files.get(name);
+  const name = new URL(request.url).pathname.slice(1) || "index.html", bytes = files.get(name);
   if (!bytes) return new Response("There is no such file on this page.\n", { status: 404 });
   const type = TYPES[name.split(".").at(-1)!] ?? "application/octet-stream";
   return new Response(bytes, { headers: { "Content-Type": type, "Cache-Control": "no-cache", ...headers } });

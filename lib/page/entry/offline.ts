@@ -18,23 +18,22 @@ interface Fetching extends Event {
 const worker = globalThis as unknown as {
   addEventListener(type: "install" | "activate", listener: (event: Lifetime) => void): void;
   addEventListener(type: "fetch", listener: (event: Fetching) => void): void;
-  skipWaiting(): Promise<void>;
+  readonly registration: { readonly scope: string };
   clients: { claim(): Promise<void> };
 };
 
-const NAME = `grokbook-${VERSION}`;
+/** The caches of this page, all versions: an address may have other builds of it beside this one, in other folders. */
+const OWN = `grokbook ${worker.registration.scope} `, NAME = OWN + VERSION;
 
 worker.addEventListener("install", (event) => {
-  const keep = async () => {
-    await (await caches.open(NAME)).addAll(["./", ...FILES].map((file) => new Request(file, { cache: "reload" })));
-    await worker.skipWaiting();
-  };
+  // A newer version takes over when no page of the older one is open: these load the rest of their files later.
+  const keep = async () => await (await caches.open(NAME)).addAll(["./", ...FILES].map((file) => new Request(file, { cache: "reload" })));
   event.waitUntil(keep());
 });
 
 worker.addEventListener("activate", (event) => {
   const clear = async () => {
-    for (const name of await caches.keys()) if (name.startsWith("grokbook-") && name !== NAME) await caches.delete(name);
+    for (const name of await caches.keys()) if (name.startsWith(OWN) && name !== NAME) await caches.delete(name);
     await worker.clients.claim();
   };
   event.waitUntil(clear());
