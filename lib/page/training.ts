@@ -100,6 +100,11 @@ export class Training {
     this.changed("phase");
   }
 
+  #setEngine(engine: NonNullable<Training["engine"]>): void {
+    this.engine = engine;
+    this.changed("engine");
+  }
+
   #fail(message: string): void {
     this.failure = message;
     this.#set("failed");
@@ -108,8 +113,13 @@ export class Training {
   #tell(message: TrainMessage): void {
     if (!this.#worker) {
       this.#worker = new Worker(new URL("./train.js", import.meta.url), { type: "module" });
-      this.#worker.onmessage = ({ data }: MessageEvent<TrainNews & { id: number }>) => data.id === this.#id && this.#hear(data);
+      this.#worker.onmessage = ({ data }: MessageEvent<TrainNews & { id: number }>) => {
+        if (data.id === this.#id) this.#hear(data);
+        // An engine that was opened beforehand is there, whatever has been set meanwhile.
+        else if (data.tells === "engine" && !this.engine) this.#setEngine(data);
+      };
       this.#worker.onerror = ({ message }) => {
+        this.#worker?.terminate();
         this.#worker = null;
         this.#fail(message || "Cannot train: the page's script must load, it didn't");
       };
@@ -120,8 +130,7 @@ export class Training {
   #hear(news: TrainNews): void {
     switch (news.tells) {
       case "engine":
-        this.engine = news;
-        this.changed("engine");
+        this.#setEngine(news);
         if (this.phase === "starting") this.#set(this.#stepping ? "paused" : "training");
         return;
       case "progress":

@@ -7,6 +7,7 @@ import { specHash } from "../../run/spec.ts";
 import { duration } from "../../train/meter.ts";
 import { reason } from "../browser/files.ts";
 import { sharesMemory } from "../browser/machine.ts";
+import { Announcer } from "../announcer.ts";
 import { Controls } from "../controls.ts";
 import { Curves } from "../curves.ts";
 import { found, made, write } from "../elements.ts";
@@ -35,7 +36,7 @@ function notice(text: string, ways: Readonly<Record<string, () => void>>): void 
   found("notice").hidden = false;
 }
 
-const training = new Training(changed), curves = new Curves(training);
+const training = new Training(changed), curves = new Curves(training), announcer = new Announcer(found("heard"));
 const inside = new Inside(training, (message) => notice(message, { "Go on": () => {} }), showCommand);
 /** The setting that is trained, or would be. */
 let current: Settings = FIRST;
@@ -94,7 +95,8 @@ function changed(change: Change): void {
   showTransport();
   curves.draw();
   inside.words();
-  announce();
+  if (training.phase === "idle" || training.phase === "starting") announcer.reset();
+  announcer.tell(training.runs);
   if (change === "phase" && training.phase === "idle") inside.reset();
   if (training.failure !== null && training.phase === "failed") {
     notice(training.failure, { "Try again": () => train(current), "Use the first setting": () => controls.set(FIRST) });
@@ -125,22 +127,6 @@ function showEngine(): void {
     text = info.engine === "webgpu" ? `WebGPU: ${info.adapter.trim()}` : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}`;
   write(found("engine"), text);
   found("engine").title = `Trains on ${text}, because ${why}.`;
-}
-
-/** Tells screen readers of every network that has memorised or grokked, once. */
-const told = new Set<string>();
-function announce(): void {
-  if (training.phase === "idle" || training.phase === "starting") told.clear();
-  const once = (text: string) => {
-    if (told.has(text)) return;
-    told.add(text);
-    write(found("heard"), text);
-  };
-  for (const { spec, memorisationStep, grokkingStep, error } of training.runs) {
-    if (memorisationStep !== null) once(`Seed ${spec.seed} has memorised at step ${memorisationStep}.`);
-    if (grokkingStep !== null) once(`Seed ${spec.seed} has grokked at step ${grokkingStep}.`);
-    if (error !== undefined) once(error);
-  }
 }
 
 /** The name of a file of the network that is looked at. */

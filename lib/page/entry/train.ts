@@ -5,11 +5,12 @@ import type { Engine } from "../../engine/engine.ts";
 import { requireFeatures } from "../../engine/cpu/threads.ts";
 import { requestGpuAdapter } from "../../engine/webgpu/gpu.ts";
 import { type Run, train } from "../../train/train.ts";
-import { type RunSpec, runSpec } from "../../run/spec.ts";
+import { runSpec } from "../../run/spec.ts";
 import { reason } from "../browser/files.ts";
 import type { EngineWish, RunState, TrainMessage, TrainNews } from "../protocol.ts";
 import { keptSteps } from "../settings.ts";
-import { Gate } from "../gate.ts";
+import type { Gate } from "../gate.ts";
+import { OneAtATime } from "../one_at_a_time.ts";
 
 /** Networks go on for so many updates after they have grokked, so that it is seen whether they stay there. */
 const MARGIN = 200;
@@ -62,22 +63,11 @@ async function cpu(): Promise<Opened> {
   return { engine: await cpuEngine(threads), threads, why };
 }
 
-const gate = new Gate();
-let stopping = new AbortController();
-let training: Promise<void> = Promise.resolve();
+const trainings = new OneAtATime();
 
 const stateOf = ({ index, status, step, memorisationStep, grokkingStep, error }: Run): RunState => {
   return { index, status, step, memorisationStep, grokkingStep, ...error !== undefined && { error } };
 };
-
-async function start({ id, specs, engine: wish, paused }: TrainMessage & { does: "train" }): Promise<void> {
-  stopping.abort();
-  gate.open();
-  await training;
-  const controller = stopping = new AbortController();
-  if (paused) gate.close();
-  training = work(specs.map((spec) => runSpec(spec)), wish, controller.signal, telling(id));
-}
 
 /** This worker, which tells the window. */
 const scope = globalThis as unknown as { postMessage(news: TrainNews & { id: number }, transfer: Transferable[]): void };
@@ -92,9 +82,10 @@ async function prepare(wish: EngineWish, tell: Tell): Promise<Opened> {
   return { engine, threads, why };
 }
 
-async function work(specs: readonly RunSpec[], wish: EngineWish, signal: AbortSignal, tell: Tell): Promise<void> {
+async function work({ id, specs: given, engine: wish }: TrainMessage & { does: "train" }, signal: AbortSignal, gate: Gate): Promise<void> {
+  const tell = telling(id);
   try {
-    const { engine } = await prepare(wish, tell);
+    const specs = given.map((spec) => runSpec(spec)), { engine } = await prepare(wish, tell);
     if (signal.aborted) return;
     const keep = (run: Run, params: Float32Array<ArrayBuffer>, step: number) => {
       const copy = params.slice();
@@ -117,13 +108,10 @@ async function work(specs: readonly RunSpec[], wish: EngineWish, signal: AbortSi
 }
 
 globalThis.addEventListener("message", ({ data }: MessageEvent<TrainMessage>) => {
-  if (data.does === "train") void start(data);
+  if (data.does === "train") trainings.start((signal, gate) => work(data, signal, gate), data.paused);
   else if (data.does === "prepare") void prepare(data.engine, telling(data.id)).catch(() => {}); // whoever starts is told why
-  else if (data.does === "pause") gate.close();
-  else if (data.does === "resume") gate.open();
-  else if (data.does === "step") gate.once();
-  else {
-    stopping.abort();
-    gate.open();
-  }
+  else if (data.does === "pause") trainings.gate.close();
+  else if (data.does === "resume") trainings.gate.open();
+  else if (data.does === "step") trainings.gate.once();
+  else trainings.stop();
 });
