@@ -2,7 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { soonest, soonestWord, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { about } from "./runs.ts";
+import { about, notYet } from "./runs.ts";
+import { plannedSteps, SCALE_WORDS } from "./scale.ts";
 import { shareWord } from "./settings.ts";
 import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, panel, textWidth, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { medianStep } from "../analysis/runs/times.ts";
@@ -58,7 +59,7 @@ const TOP = 56, RIGHT = 92, HEIGHT = 400;
 /**
  * A dot at each seed's grokking step; an open triangle at the last step up to which a seed is known not to have grokked; bars at the
  * medians. Where no network grokked, the figure says by which step, and the column is grey.
- * @throws Error where a run's field isn't a number.
+ * @throws Error where a run's field isn't a number, and where a logarithmic axis is asked for and a value isn't positive.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {
   const { task = about(runs.map((run) => ({ ...run, metrics: [] }))).task, say = (value) => shortNumber(value) } = options;
@@ -66,7 +67,11 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     ? [options.label, options.of]
     : [options.label ?? nameOf(options.field), (spec: RunSpec) => valueOf(spec, options.field)];
   const places = placesOf(runs, of, "of" in options ? label : options.field), values = places.map(({ value }) => value);
-  const across = options.x ?? scaleFor(values), type = across === "log" ? "log" : "linear";
+  const across = options.x ?? scaleFor(values);
+  if (across === "log" && values[0] <= 0) {
+    throw new Error(`Cannot draw steps against ${label} on a logarithmic axis: a value must be positive, current value is ${values[0]}`);
+  }
+  const type = across === "log" ? "log" : "linear";
   const xOf = across === "columns" ? (value: number) => values.indexOf(value) : (value: number) => value;
   const cells = cellsOf(values.map(xOf), type), cores = cells.map((cell, i) => core(cell, xOf(values[i]), type));
   const seeds = places.flatMap(({ runs }, i) => {
@@ -74,9 +79,11 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     const share = (s: number) => 0.5 + (runs.length > 1 ? 0.4 * (s / (runs.length - 1) - 0.5) : 0);
     return runs.map((run, s) => ({ ...run, x: between(cores[i], share(s), type) }));
   });
-  const begun = seeds.filter(({ watched }) => watched > 0);
-  const steps = begun.flatMap(({ grokked, memorised, watched }) => [grokked ?? watched, ...memorised === null ? [] : [memorised]]);
-  const domain = [Math.max(1, Math.min(...steps, Infinity) / 1.25), Math.max(...steps, 10) * 1.25];
+  const begun = seeds.filter(({ judged }) => judged > 0);
+  const steps = begun.length > 0
+    ? begun.flatMap(({ grokked, memorised, judged }) => [grokked ?? judged, ...memorised === null ? [] : [memorised]])
+    : plannedSteps(runs);
+  const domain = [Math.max(1, Math.min(...steps) / 1.25), Math.max(...steps, 10) * 1.25];
   const at = ({ value }: Place) => xOf(value);
   const lines = [
     { ...TRAIN, name: "memorised", points: places.filter(({ memorised }) => memorised !== null), of: (place: Place) => place.memorised! },
@@ -85,7 +92,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const room = (WIDTH - MARGIN.left - RIGHT) / places.length, words = places.map(({ runs }) => shareWord(runs));
   const close = across === "columns" && words.some((word) => textWidth(word) > room - 8);
   const single = places.every(({ runs }) => runs.length === 1);
-  const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ watched }) => watched)) >= (options.until ?? 0));
+  const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ judged }) => judged)) >= (options.until ?? 0));
   const watches = watchesOf(places.map((place) => ({ x: at(place), runs: place.runs })), type), two = watches.length > 0;
   return compose({
     title: options.title ?? finding(places, label, say, options.until),
@@ -103,7 +110,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
       marks: [
         Plot.rect(cells.filter((_, i) => grey[i]), { x1: "0", x2: "1", fill: "#efefef", ariaDescription: "none grokked" }),
         ...axes(
-          { ticks: [], label: `${capital(label)}${WORDS[across]} →` },
+          { ticks: [], label: `${capital(label)}${SCALE_WORDS[across]} →` },
           { ticks: ticks(domain[0], domain[1], "log"), format: count, label: "Optimiser steps (logarithmic)" },
           TOP,
         ),
@@ -147,7 +154,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
         }),
         Plot.dot(begun.filter(({ grokked }) => grokked === null), {
           x: "x",
-          y: "watched",
+          y: "judged",
           symbol: "triangle",
           r: 4.5,
           stroke: VALIDATION.color,
@@ -185,16 +192,14 @@ const noneOf = (runs: readonly Outcome[]) => runs.length > 0 && runs.every(({ st
 function watchesOf(places: readonly { readonly x: number; readonly runs: readonly Outcome[] }[], type: "log" | "linear") {
   const groups: { words: string; from: number; to: number; last: number }[] = [];
   places.forEach(({ x, runs }, i) => {
-    if (runs.length === 0 || runs.some(({ grokked, active, watched }) => grokked !== null || active || watched === 0)) return;
-    const all = runs.map(({ watched }) => watched), [least, most] = [Math.min(...all), Math.max(...all)];
+    if (runs.length === 0 || runs.some(({ grokked, active, judged }) => grokked !== null || active || judged === 0)) return;
+    const all = runs.map(({ judged }) => judged), [least, most] = [Math.min(...all), Math.max(...all)];
     const words = `by ${least === most ? count(most) : `${count(least)}–${count(most)}`}`, before = groups.at(-1);
     if (before?.last === i - 1 && before.words === words) Object.assign(before, { to: x, last: i });
     else groups.push({ words, from: x, to: x, last: i });
   });
   return groups.map(({ words, from, to }) => ({ words, x: type === "log" ? Math.sqrt(from * to) : (from + to) / 2 }));
 }
-
-const WORDS = { log: " (logarithmic)", linear: "", columns: " (not to scale)" } as const;
 
 /** Pixels that a column needs for its label. */
 const COLUMN = 46;
@@ -214,8 +219,7 @@ function placesOf(runs: readonly BoardRun[], of: (spec: RunSpec) => Value, field
   });
   if (groups.size === 0) throw new Error(`Cannot draw steps against ${field}: there must be at least one run, current value is 0`);
   return [...groups].sort(([a], [b]) => a - b).map(([value, group]) => {
-    // A rule of several evaluations in a row can't judge the last ones: a run is shown as far as it is known not to have grokked.
-    const runs = group.map(outcome).map((run) => ({ ...run, watched: Math.min(run.watched, run.known) })).sort((a, b) => a.seed - b.seed);
+    const runs = group.map(outcome).sort((a, b) => a.seed - b.seed);
     const median = (of: (run: Outcome) => number | null) => medianStep(runs.map(of));
     return { value, runs, grokked: median((run) => run.grokked), memorised: median((run) => run.memorised) };
   });
@@ -246,8 +250,9 @@ function between([low, high]: readonly [number, number], share: number, type: "l
  * doesn't grok only if all its runs were watched as long as any other, and to `until`; else the finding says how long they were watched.
  */
 function finding(places: readonly Place[], label: string, sayValue: (value: number) => string, until = 0): string {
-  const runs = places.flatMap((place) => place.runs),
-    longest = Math.max(until, ...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
+  const runs = places.flatMap((place) => place.runs), unknown = notYet(runs);
+  if (unknown) return unknown;
+  const longest = Math.max(until, ...runs.map(({ grokked, known }) => Math.max(grokked ?? 0, known)));
   const groks = ({ runs }: Place) => runs.some(({ grokked }) => grokked !== null);
   const short = places.filter((place) => !groks(place) && (place.runs.some(isOpen) || watchedFor(place.runs)[0] < longest)),
     known = places.filter((place) => !short.includes(place));

@@ -10,7 +10,7 @@ import { compose, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, tex
 import { type Band, bands, thin } from "../analysis/runs/bands.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
-import { count } from "../analysis/words.ts";
+import { count, shortNumber } from "../analysis/words.ts";
 
 export interface CurveOptions extends StepOptions {
   /** The task, for the subtitle. Default: from the runs' specs. */
@@ -177,12 +177,16 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
   });
 }
 
+/** The least range of the axis of norms, as a share of the largest norm: a held norm changes by rounding alone, which stays flat. */
+const LEAST_NORMS = 0.05;
+
 /** The Euclidean norm of all weights over steps: median and quartiles over the seeds. */
 export function weightNormPanel(runs: readonly Curve[], x: StepScale, height = 150): Panel {
   const drawn = thin(bands(runs, "weightNorm").filter((band) => band.step >= x.domain[0]), x.pixel);
   const values = drawn.flatMap((band) => [band.low, band.high]);
   const [low, high] = values.length > 0 ? [Math.min(...values), Math.max(...values)] : [0, 1];
-  const domain = [Math.max(0, low - 0.1 * (high - low)), high + 0.1 * (high - low) + 1e-6] as const;
+  const spare = Math.max(0.1 * (high - low), (LEAST_NORMS * high - (high - low)) / 2);
+  const domain = [Math.max(0, low - spare), high + spare + 1e-6] as const;
   return theme.panel({
     height,
     marginTop: MARGIN.close,
@@ -193,7 +197,7 @@ export function weightNormPanel(runs: readonly Curve[], x: StepScale, height = 1
         stepAxis(x),
         {
           ticks: theme.ticks(...domain, "linear").filter((_, i, all) => all.length < 6 || i % 2 === 0),
-          format: (norm) => String(Number(norm.toPrecision(3))),
+          format: (norm) => shortNumber(norm),
           label: "Norm of all weights",
         },
         MARGIN.close,

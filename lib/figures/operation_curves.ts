@@ -40,12 +40,14 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
     }. Dots above: the ` +
       `step at which each seed groks; vertical line: their median.`,
     panels: groups.map((group, i) => {
-      const place = { first: i === 0, last: i === groups.length - 1, x };
+      const place = { first: i === 0, last: i === groups.length - 1, x }, { classes } = about(group.runs), { guess } = lossOf(group.runs);
+      const left = { ...place, left: MARGIN.left, width: WIDTH / 2 + 8, strip: true }, shares = classes && 1 / classes;
+      const right = { ...place, left: 46, width: WIDTH / 2 - 8, strip: false };
       return [
-        half(group, drawn[i].acc, { ...place, left: MARGIN.left, width: WIDTH / 2 + 8, strip: true, label: `${group.name}: accuracy` }, {
+        half(group, drawn[i].acc, { ...left, label: `${group.name}: accuracy`, guess: shares }, {
           ...{ type: "linear", domain: [0, 1.03], ticks: [0, 0.5, 1], format: percent },
         }),
-        half(group, drawn[i].loss, { ...place, left: 46, width: WIDTH / 2 - 8, strip: false, label: "Loss" }, y),
+        half(group, drawn[i].loss, { ...right, label: "Loss", guess: guess?.value }, y),
       ];
     }),
   });
@@ -60,6 +62,8 @@ interface Half {
   /** Whether the seeds' grokking steps are drawn above. */
   readonly strip: boolean;
   readonly label: string;
+  /** The value at random guessing, where all runs of the group have the same. */
+  readonly guess: number | undefined;
 }
 
 type Scale = {
@@ -70,8 +74,7 @@ type Scale = {
 };
 
 function half({ runs }: Group, [train, validation]: readonly (readonly Band[])[], place: Half, y: Scale): Panel {
-  const { first, last, x, left, width, strip, label } = place, top = 40, bottom = last ? MARGIN.bottom : 26, right = 14;
-  const { classes } = about(runs), guess = classes ? [y.type === "log" ? Math.log(classes) : 1 / classes] : [];
+  const { first, last, x, left, width, strip, label, guess } = place, top = 40, bottom = last ? MARGIN.bottom : 26, right = 14;
   const at = (step: number) => Math.max(step, x.domain[0]), median = medianStep(runs.map(({ grokkingStep }) => grokkingStep));
   const pixel = (step: number) => left + (width - left - right) * (x.pixel(step) - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right);
   const names = first && strip
@@ -89,7 +92,7 @@ function half({ runs }: Group, [train, validation]: readonly (readonly Band[])[]
     y: { type: y.type, domain: y.domain, clamp: true },
     marks: [
       ...axes({ ...axis, ticks: few(axis.ticks) }, { ticks: y.ticks, format: y.format, label }, top),
-      ...guess.length > 0 ? [Plot.ruleY(guess, { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" })] : [],
+      ...guess !== undefined ? [Plot.ruleY([guess], { stroke: FAINT, strokeDasharray: "1.5 3", ariaDescription: "guessing" })] : [],
       ...median === null ? [] : [Plot.ruleX([at(median)], { stroke: VALIDATION.color, ariaDescription: "median grokked" })],
       ...curve(TRAIN, train),
       ...curve(VALIDATION, validation),

@@ -3,9 +3,17 @@ import { followUp, memorisationFollowUp, watchedWord } from "../analysis/runs/fo
 import { taskName } from "../run/operations.ts";
 import { guessing, lossName } from "../run/losses.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
-import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { type Curve, lastStep, type Outcome } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { count, list } from "../analysis/words.ts";
+
+const NOTHING = "Nothing has been trained yet";
+
+/** The title of runs none of which can be judged yet; `null` where one can. */
+export function notYet(runs: readonly Outcome[]): string | null {
+  if (runs.some(({ judged }) => judged > 0)) return null;
+  return runs.every(({ watched }) => watched === 0) ? NOTHING : "No network has been trained for long enough to judge";
+}
 
 /**
  * The finding of these runs in one sentence, the title of their figure. Runs that diverged before grokking are only counted, at its end.
@@ -18,7 +26,7 @@ export function finding(all: readonly Curve[]): string {
 }
 
 function shown(runs: readonly Curve[]): string {
-  if (runs.every(({ metrics }) => metrics.length === 0)) return "Nothing has been trained yet";
+  if (runs.every(({ metrics }) => metrics.length === 0)) return NOTHING;
   const n = runs.length;
   const memorised = runs.filter((run) => run.memorisationStep !== null).length,
     grokked = runs.filter((run) => run.grokkingStep !== null).length;

@@ -21,6 +21,13 @@ export interface StepScale {
   readonly width: number;
 }
 
+/** What an axis's name says of its scale; in `columns`, values are evenly spaced. */
+export const SCALE_WORDS = { log: " (logarithmic)", linear: "", columns: " (not to scale)" } as const;
+
+/** The first evaluation and the last step that each run plans: the steps of an axis as long as no run has begun. */
+export const plannedSteps = (runs: readonly Pick<Curve, "spec">[]): number[] =>
+  runs.flatMap(({ spec: { schedule } }) => [schedule.evalEvery, Math.max(schedule.evalEvery, schedule.steps)]);
+
 /** The axis of steps for these runs; a linear axis begins at 0. */
 export function scaleOfSteps(
   runs: readonly Curve[],
@@ -52,10 +59,11 @@ function readable(steps: readonly number[], scale: StepScale, inner: number): re
 }
 
 /**
- * Those of some ascending values whose labels don't touch on a logarithmic axis: more than `apart` from each other, in natural logarithms.
+ * Those of some ascending values whose labels don't touch: more than `apart` from each other. `place` is a value's place on the axis, by
+ * default its natural logarithm.
  */
-export function spaced(values: readonly number[], apart: number): number[] {
+export function spaced(values: readonly number[], apart: number, place: (value: number) => number = Math.log): number[] {
   const kept: number[] = [];
-  for (const value of values) if (kept.length === 0 || Math.log(value / kept[kept.length - 1]) > apart) kept.push(value);
+  for (const value of values) if (kept.length === 0 || place(value) - place(kept[kept.length - 1]) > apart) kept.push(value);
   return kept;
 }

@@ -20,12 +20,12 @@ const NOT_SEEN = {
   ariaDescription: "not grokked",
 } as const;
 
-/** One row: the run's memorisation and grokking steps, and the last step watched. */
+/** One row: the run's memorisation and grokking steps, and the step up to which it is known whether it grokked. */
 export interface StripRow {
   readonly seed: number;
   readonly memorised: number | null;
   readonly grokked: number | null;
-  readonly watched: number;
+  readonly known: number;
 }
 
 /** Rows by grokking step; runs not seen to grok come last. */
@@ -36,7 +36,7 @@ export function stripRows(runs: readonly Curve[]): StripRow[] {
       seed: run.spec.seed,
       memorised: run.memorisationStep,
       grokked: run.grokkingStep,
-      watched: run.metrics.at(-1)?.step ?? 0,
+      known: followUp(run).known,
     }))
     .sort((a, b) => late(a) - late(b) || a.seed - b.seed);
 }
@@ -51,11 +51,14 @@ interface StepsOptions extends StepOptions {
   readonly title?: string;
 }
 
-/** One row per seed: a circle where it memorised, a dot where it grokked, an open triangle where it hadn't when training ended. */
+/**
+ * One row per seed: a circle where it memorised, a dot where it grokked, an open triangle at the last step by which it is known not to
+ * have.
+ */
 export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}): Figure {
   return compose({
     title: options.title ?? finding(runs),
-    subtitle: `${taskOf(runs, options)}One row per seed. Circle: memorised; dot: grokked; open triangle: not grokked when training ended.`,
+    subtitle: `${taskOf(runs, options)}One row per seed. Circle: memorised; dot: grokked; open triangle: not grokked by that step.`,
     panels: [stepsPanel(runs, scaleOfSteps(runs, options))],
   });
 }
@@ -76,14 +79,14 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
     marks: [
       ...axes(stepAxis(scale), { ticks: rows.map((_, i) => i), format: (i) => String(rows[i].seed), label: "Seed" }, MARGIN.close),
       Plot.ruleY(grokked, { x1: start, x2: (row) => at(row.grokked!), y, stroke: FAINT, strokeWidth: 1.2 }),
-      Plot.ruleY(censored, { x1: start, x2: (row) => at(row.watched), y, stroke: FAINT, strokeWidth: 1.2, strokeDasharray: "2 3" }),
+      Plot.ruleY(censored, { x1: start, x2: (row) => at(row.known), y, stroke: FAINT, strokeWidth: 1.2, strokeDasharray: "2 3" }),
       Plot.dot(memorised, { x: start, y, r: 4, stroke: TRAIN.color, strokeWidth: 1.8, fill: "white", ariaDescription: "memorised" }),
       Plot.dot(grokked, { x: (row) => at(row.grokked!), y, r: 5, fill: VALIDATION.color, ariaDescription: "grokked" }),
-      Plot.dot(censored, { x: (row) => at(row.watched), y, ...NOT_SEEN }),
+      Plot.dot(censored, { x: (row) => at(row.known), y, ...NOT_SEEN }),
       Plot.text(rows, {
-        x: (row) => at(row.grokked ?? row.watched),
+        x: (row) => at(row.grokked ?? row.known),
         y,
-        text: (row) => row.grokked === null ? `> ${count(row.watched)}` : count(row.grokked),
+        text: (row) => row.grokked === null ? `> ${count(row.known)}` : count(row.grokked),
         textAnchor: "start",
         dx: 10,
         fill: VALIDATION.text,
@@ -169,7 +172,7 @@ function groupsPanel(
         strokeWidth: 0.8,
         ariaDescription: "grokked",
       }),
-      Plot.dot(rows.filter((row) => row.grokked === null), { x: (row) => at(row.watched), y: "y", ...NOT_SEEN }),
+      Plot.dot(rows.filter((row) => row.grokked === null), { x: (row) => at(row.known), y: "y", ...NOT_SEEN }),
       Plot.text(shares, { x: scale.domain[1], y: (_, i) => i, text: (share: string) => share, ...end }),
       Plot.text(first ? ["Grokked"] : [], { frameAnchor: "top-right", dy: 4 - MARGIN.close, lineAnchor: "top", ...end }),
     ],

@@ -160,7 +160,7 @@ function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readon
         ariaDescription: "memorised",
       }),
       Plot.dot(of("grokked"), { x: ({ grokked }) => at(grokked!), y: "y", ...DOT(r) }),
-      Plot.dot(of("never"), { x: ({ watched }) => at(watched), y: "y", ...TRIANGLE(r) }),
+      Plot.dot(of("never"), { x: ({ judged }) => at(judged), y: "y", ...TRIANGLE(r) }),
       Plot.dot(of("diverged"), { x: ({ watched }) => at(watched), y: "y", ...CROSS(r) }),
       ...named ? results(settings, right) : [],
     ],

@@ -128,10 +128,16 @@ export const textWidth = (text: string, size: number = SIZE.text, bold = false) 
 /** How many characters longer a line may be so that the break comes after a comma, colon or semicolon. */
 const PAUSE = 15;
 
+/** Where lines may break: not between a word and a number, before %, and within "2 of 5". */
+const BREAK = /(?<=[;:]) | (?![\d%])(?!(?<=\d )of \d)/;
+
 /** Breaks a text into as few lines as possible; a title of two lines is broken after punctuation or near the middle. */
 function wrap(text: string, size: number, title: boolean, width: number): string[] {
-  const words = text.split(/(?<=[;:]) | (?![\d%])(?!(?<=\d )of \d)/); // no break between a word and a number, before %, and within "2 of 5"
   const fits = (line: string) => textWidth(line, size, title) <= width;
+  // What would still be longer than a line is broken after commas, and else after as many characters as fit.
+  const most = new RegExp(`.{1,${Math.floor(width / textWidth(" ", size, title))}}`, "gsu");
+  const words = text.split(BREAK).flatMap((word) => fits(word) ? [word] : word.split(/(?<=,) /))
+    .flatMap((word) => fits(word) ? [word] : word.match(most)!);
   const lines: string[] = [];
   for (const word of words) {
     const longer = `${lines.at(-1)} ${word}`;
@@ -141,7 +147,7 @@ function wrap(text: string, size: number, title: boolean, width: number): string
   if (!title || lines.length !== 2) return lines;
   const pairs = words.slice(1).map((_, i) => [words.slice(0, i + 1), words.slice(i + 1)].map((part) => part.join(" ")));
   const cost = ([first, second]: string[]) => Math.max(first.length, second.length) + (/[,;:]$/.test(first) ? 0 : PAUSE);
-  return pairs.filter((pair) => pair.every(fits)).sort((a, b) => cost(a) - cost(b))[0];
+  return [...pairs.filter((pair) => pair.every(fits)), lines].sort((a, b) => cost(a) - cost(b))[0];
 }
 
 /** Rounds numbers within tags to hundredths of a pixel, so that they are the same on every machine; text stays unchanged. */

@@ -87,10 +87,24 @@ Deno.test("its scale: logarithmic over a wide range, columns where values would 
   const many = texts(at(range(16).map((i) => i)));
   assertEquals([many.filter((word) => word === "2/2").length, many.includes("2 of 2")], [16, false]);
   assert(texts(at([1])).includes("Weight decay →"));
-  const waiting = at([1, 2], { status: "waiting", step: 0, memorisationStep: null, grokkingStep: null });
-  assertEquals(marks(waiting, "grokked") + marks(waiting, "not grokked"), 0);
+  const none = { status: "waiting", memorisationStep: null, grokkingStep: null }, waiting = at([1, 2], { ...none, step: 0 });
+  assertEquals([waiting.title, marks(waiting, "grokked") + marks(waiting, "not grokked")], ["Nothing has been trained yet", 0]);
+  assert(!/NaN|Infinity/.test(waiting.svg));
+  // The axis holds the steps that are planned.
+  for (const tick of ["100", "1,000"]) assert(texts(waiting).includes(tick), tick);
+  const short = at([1, 2], { ...none, status: "training", step: 20, known: 0 });
+  assertEquals(short.title, "No network has been trained for long enough to judge");
   assertMatch(at([1, 2], { grokkingStep: null }).title, /^No network groks within 3,000 steps, at whatever weight decay$/);
   assertEquals(marks(at([1, 2], { grokkingStep: null }), "none grokked"), 2);
+  assertThrows(
+    () =>
+      grokkingAgainst(grid({ optim: { weightDecay: [0, 1] } }).map((spec) => ({ ...runs[0], spec })), {
+        field: "optim.weightDecay",
+        x: "log",
+      }),
+    Error,
+    "Cannot draw steps against weight decay on a logarithmic axis: a value must be positive, current value is 0",
+  );
   assertThrows(() => grokkingAgainst(runs, { field: "data.operation" }), Error, "it must be a number in all runs, current value is");
   assertThrows(() => grokkingAgainst([], { field: "data.prime" }), Error, "at least one run");
 });

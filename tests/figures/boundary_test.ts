@@ -1,41 +1,19 @@
-/**
- * The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, delay, survival cell by
- * cell.
- */
+/** The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, survival cell by cell. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../../lib/figures/boundary/cell_survival.ts";
 import { criticalFigure } from "../../lib/figures/boundary/critical.ts";
-import { delayFigure } from "../../lib/figures/boundary/delay.ts";
 import { shadesOf } from "../../lib/figures/shades.ts";
 import { stretches, surfaceFinding } from "../../lib/figures/boundary/surface.ts";
 import { boundaryMap, replay } from "../../lib/lab/boundary.ts";
-import { grid, range } from "../../lib/lab/experiment.ts";
+import { range } from "../../lib/lab/experiment.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
 import { marks, shapes, texts, title } from "./figure_parts.ts";
+import { DECAYS, DIMS, runs, runsOf, STEPS } from "./made_boundaries.ts";
 import { criticalRows } from "../../lib/analysis/boundary/critical.ts";
-import { delayRows } from "../../lib/analysis/boundary/delay.ts";
 import type { BoardRun } from "../../lib/analysis/runs/run.ts";
 import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
-
-const STEPS = 20_000, DIMS = [72, 96, 120, 144, 192, 388], DECAYS = [0.01, 0.1, 1];
-/** Runs of a map that grok when `at` says, if they do. */
-const runsOf = (at: (ratio: number, decay: number, seed: number) => number | null, dims = DIMS, decays = DECAYS, seeds = 5): BoardRun[] =>
-  grid({
-    preset: "boundaries",
-    model: { dModel: dims },
-    optim: { weightDecay: decays },
-    schedule: { steps: STEPS },
-    seed: range(seeds),
-  }).map((spec) => {
-    const grokkingStep = at(spec.model.dModel / spec.data.prime, spec.optim.weightDecay, spec.seed);
-    return { spec, status: "finished", step: STEPS, memorisationStep: 100, grokkingStep };
-  });
-/** Nothing below 1.2 at decay 0.1, nothing below 1.9 at 0.01, all at 1; the sooner, the more of both; too much width delays. */
-const runs = runsOf((ratio, decay, seed) =>
-  ratio > 1.1 - 0.8 * Math.log10(decay) - 0.8 ? Math.round((400 + 40 * seed + (ratio > 3 ? 400 : 0)) / Math.sqrt(decay)) : null
-);
 
 Deno.test("the surface: a cell a pair of values, what most of its runs do, and until when they were watched", () => {
   const { xs, ys, cells, names, say } = surfaceOf(runs);
@@ -231,41 +209,6 @@ Deno.test("what critical values find, in words; runs that aren't done don't coun
     Error,
     "must have a value with two settings that are done",
   );
-});
-
-Deno.test("delay: the largest against the best at each weight decay, from the first value at which most grok", () => {
-  const rows = delayRows(runs);
-  assertEquals(rows.map(({ y, means }) => [y, means.length]), [[0.01, 2], [0.1, 4], [1, 6]]);
-  assert(rows.every(({ largest, holm }) => largest!.x === 4 && holm! >= largest!.p));
-  const figure = delayFigure(runs);
-  assertMatch(
-    title(figure),
-    /^With weight decay 0\.01, 0\.1 and 1, networks take 1\.83 times as long to grok at d_model \/ p 4 as at the best$/,
-  );
-  assertEquals(marks(figure, "grokked", "not grokked", "best", "mean"), [60, 30, 3, 3]);
-  assert(
-    texts(figure).some((word) => /^At 4: 1\.83 times the best \(at least 1\.\d+\), \+400 steps, p < 0\.001$/.test(word)),
-    texts(figure).join(),
-  );
-  // Two widths, three seeds each: not even the greatest difference would be enough.
-  const few = delayFigure(runs.filter(({ spec }) => spec.seed < 3 && spec.model.dModel >= 192));
-  assertMatch(
-    title(few),
-    /^Too few seeds to show that networks at the largest d_model \/ p take longer than at the best, with weight decay 0\.01, 0\.1 and 1$/,
-  );
-  assertMatch(texts(few).join(" "), /and can't be below 0\.15 with so few seeds\./);
-  assertMatch(texts(few).join(" "), /seeds of one value stand side by side/);
-  // The more, the sooner.
-  const sooner = delayFigure(runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1]));
-  assertEquals(title(sooner), "Mean waits are shortest at the largest d_model / p, with weight decay 1");
-  const level = delayFigure(runsOf((ratio, _decay, seed) => 1000 + 20 * seed + (ratio > 3 ? 5 : 0), DIMS, [1]));
-  assertEquals(title(level), "It is not shown that networks at the largest d_model / p take longer than at the best, with weight decay 1");
-  // Where most of the largest diverge, they count as never, not as watched until then.
-  const diverging = runs.map((
-    run,
-  ): BoardRun => (run.spec.model.dModel === 388 && run.spec.seed > 0 ? { ...run, status: "failed", step: 90, grokkingStep: null } : run));
-  assert(delayRows(diverging).every(({ largest }) => largest!.difference > 10_000));
-  assertThrows(() => delayFigure(runsOf(() => null)), Error, "Cannot draw delays: most networks must grok");
 });
 
 Deno.test("survival cell by cell: panels by one setting, curves by the other, five at most", () => {

@@ -1,7 +1,7 @@
 /** Learning curves from constructed metrics: the bands, marks and names that they draw, in every state that runs can be in. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
 import { DOMParser } from "linkedom";
-import { grokkingCurves, learningCurves, lossCurves, trainingCurves } from "../../lib/figures/curves.ts";
+import { grokkingCurves, learningCurves, lossCurves, trainingCurves, weightNormCurve } from "../../lib/figures/curves.ts";
 import { placeNames } from "../../lib/figures/labels.ts";
 import { grokkingByGroup, grokkingSteps, stripRows } from "../../lib/figures/steps.ts";
 import { type Figure, TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
@@ -126,6 +126,21 @@ Deno.test("a loss that single precision rounds to 0 lies on a floor that says so
   assert(zero.includes("0") && zero.join(" ").includes("A loss of 0 is one that single precision rounds to 0."), zero.join());
   assert(!small.includes("0") && !small.join(" ").includes("single precision"), small.join());
   assertMatch(small.join(), /10⁻¹²/);
+});
+
+Deno.test("a norm that is held lies flat between labels that differ; one that changes fills its axis", () => {
+  const labels = (norm: (step: number) => number) => {
+    const figure = weightNormCurve([{ ...ten[0], metrics: ten[0].metrics.map((row) => ({ ...row, weightNorm: norm(row.step) })) }]);
+    const [line] = [...parsed(figure).querySelectorAll('[aria-description="norm median"] path')].map((path) => path.getAttribute("d"));
+    const heights = [...line.matchAll(/,([\d.]+)/g)].map(([, y]) => Number(y));
+    return { ticks: texts(figure).filter((text) => /^4\d(\.\d+)?$/.test(text)), range: Math.max(...heights) - Math.min(...heights) };
+  };
+  const held = labels(() => 42.3),
+    rounding = labels((step) => 42.3 + (step % 20 === 0 ? 4e-6 : 0)),
+    changing = labels((step) => 40 + step / 1000);
+  for (const { ticks } of [held, rounding]) assertEquals(ticks, ["41.5", "42", "42.5", "43"]);
+  assertEquals([held.range, rounding.range], [0, 0]);
+  assert(changing.range > 100, `${changing.range} pixels`);
 });
 
 Deno.test("figures of runs that have just begun, or of none, are whole", () => {

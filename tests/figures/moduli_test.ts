@@ -33,6 +33,9 @@ Deno.test("moduli: steps against width and width over modulus, and times the mod
     new Set([colors.get(23), colors.get(47)]),
     "a modulus has one colour in all figures of these moduli",
   );
+  const waiting = moduliFigure(all.map((run) => ({ ...run, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null })));
+  assertEquals([title(waiting), marks(waiting, "grokked", "not grokked")], ["Nothing has been trained yet", [0, 0]]);
+  for (const tick of ["32", "0.5", "10,000"]) assert(texts(waiting).includes(tick), `a tick of what is planned: ${tick}`);
   assertThrows(
     () => moduliFigure(all.filter(({ spec }) => spec.data.prime === 23)),
     Error,

@@ -52,6 +52,21 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
   assertThrows(() => operationCurves([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");
 });
 
+Deno.test("guessing is that of each row's own loss, and is left out where its runs have several", () => {
+  const [{ runs }] = GROUPS, crossEntropy = { name: "cross-entropy", runs };
+  const square = (some: readonly Curve[]) =>
+    some.map((run): Curve => ({ ...run, spec: { ...run.spec, optim: { ...run.spec.optim, loss: "mse" } } }));
+  const guesses = (...groups: Parameters<typeof operationCurves>[0]) =>
+    shapes(operationCurves(groups), "guessing", "line").map((line) => Number(line.getAttribute("y1")));
+  // An accuracy of 1 in 29 beside the loss: (C − 1) / C² of squares, ln C of cross-entropies, which lies higher.
+  const [, entropy] = guesses(crossEntropy), [, squares] = guesses({ name: "squares", runs: square(runs) });
+  const [lowest, highest] = [0.01 * 0.7, 5 * 1.6].map(Math.log),
+    y = (loss: number) => 150 - 110 * (Math.log(loss) - lowest) / (highest - lowest);
+  assertAlmostEquals(entropy, y(Math.log(CLASSES)), ROUNDED);
+  assertAlmostEquals(squares, y((CLASSES - 1) / CLASSES ** 2), ROUNDED);
+  assertEquals(guesses({ name: "both", runs: [...runs, ...square(runs)] }).length, 1, "of the accuracy alone");
+});
+
 Deno.test("the plane of accuracies: a way a run, its moments in their places, a dip of one evaluation left out", () => {
   const figure = accuracyPlane(GROUPS);
   assertEquals(

@@ -48,8 +48,18 @@ Deno.test("a long title breaks where it pauses, or else in the middle, and never
       ["All 5 networks memorise around step 160;", "2 of 5 generalise within 2,000 steps"],
       ["Too few networks memorise to be", "compared, 2 of 5 with dropout and one without"],
       ["Networks grok from train fraction 0.35 on,", "earliest median with 0.7: step 120"],
+      // Numbers of a list part where they would fill more than a line.
+      [
+        "Networks grok at each train fraction 0.05, 0.1, 0.15, 0.2, 0.25, 0.3,",
+        "0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85 and 0.9,",
+        "earliest median with 0.7: step 120",
+      ],
     ]
   ) assertEquals(lines(broken.join(" ")), broken);
+  // A word that is longer than a line is divided.
+  const link = `https://example.org/${"x".repeat(70)}`;
+  assertEquals(lines(`${link} compared`), [link.slice(0, 71), `${link.slice(71)} compared`]);
+  assertEquals(lines(link), [link.slice(0, 71), link.slice(71)]);
 });
 
 Deno.test("a figure says what was learned, where all runs agree on it", () => {

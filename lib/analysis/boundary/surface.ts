@@ -28,7 +28,7 @@ export interface SurfaceCell extends Tally {
   readonly groks: boolean | null;
   /** Whether that comes from its own runs. */
   readonly asked: boolean;
-  /** The largest number of updates that any of its runs was watched for; `null` where none has begun. */
+  /** The last step at which any of its runs could be judged; `null` where none could yet. */
   readonly watched: number | null;
 }
 
@@ -135,8 +135,8 @@ function mapped(group: readonly Outcome[], { groks, asked }: Pick<SurfaceCell, "
   return { ...tally(some), groks, asked, watched: watched(some) };
 }
 
-/** The largest number of steps that any of these runs was watched for; `null` where none has begun. */
+/** The last step at which any of these runs could be judged; `null` where none could yet. */
 export function watched(runs: readonly Outcome[]): number | null {
-  const longest = Math.max(0, ...runs.map((run) => run.watched));
+  const longest = Math.max(0, ...runs.map(({ judged }) => judged));
   return longest > 0 ? longest : null;
 }

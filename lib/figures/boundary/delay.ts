@@ -2,7 +2,7 @@
  * Does excess capacity delay grokking? Grokking steps against d_model / p for each weight decay, and the largest value compared with the
  * best.
  */
-import { spaced } from "../scale.ts";
+import { SCALE_WORDS, spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
@@ -20,16 +20,16 @@ export interface DelayOptions extends Omit<SurfaceAxes, "map"> {
   readonly title?: string;
 }
 
-/** The axis extends beyond the values by this factor. */
-const EDGE = 1.18;
+/** A logarithmic axis extends beyond the values by this factor, one of columns by half a column. */
+const EDGE = 1.18, HALF = 0.5;
 /** Pixels between two seeds of a value; fewer where the values lie too close. */
 const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
 
 /**
- * One panel per value of y: a dot at each seed's grokking step, an open triangle at the last step watched of a seed that hasn't grokked; a
+ * One panel per value of y: a dot at each seed's grokking step, an open triangle at the last step by which a seed is known not to have; a
  * line through the mean steps (restricted to the steps watched) from the first value at which most grok, with the best marked; and how much
- * longer the largest value takes.
+ * longer the largest value takes. The x axis is logarithmic where all values are positive, else they are evenly spaced.
  * @throws Error where `surfaceOf` does, and where no value of y has such a line.
  */
 export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {}): Figure {
@@ -67,32 +67,38 @@ function drawn(
   axis: NonNullable<SurfaceAxes["x"]>,
   last: boolean,
 ): Panel {
-  const [from, to] = [xs[0] / EDGE, xs[xs.length - 1] * EDGE], perPixel = Math.log(to / from) / (WIDTH - MARGIN.left - RIGHT);
-  const closest = Math.min(...xs.slice(1).map((x, i) => Math.log(x / xs[i]))) / perPixel;
+  const { type, domain: across, place, value: xOf, perPixel } = acrossOf(xs);
+  const closest = Math.min(...xs.slice(1).map((x, i) => place(x) - place(xs[i]))) / perPixel;
   const seeds = [...Map.groupBy(runs, ({ spec }) => valueAlong(spec, axis))].flatMap(([value, some]) => {
     const apart = Math.min(SEEDS, closest / (some.length + 0.5)) * perPixel;
     return some.map(outcome).sort((a, b) => a.seed - b.seed).map((run, s, all) => ({
       ...run,
-      at: value * Math.exp(apart * (s - (all.length - 1) / 2)),
+      at: xOf(place(value) + apart * (s - (all.length - 1) / 2)),
     }));
-  }).filter(({ watched }) => watched > 0);
-  const steps = [...seeds.map(({ grokked, watched }) => grokked ?? watched), ...row.means.map(({ mean }) => mean)];
+  }).filter(({ judged }) => judged > 0);
+  const steps = [...seeds.map(({ grokked, judged }) => grokked ?? judged), ...row.means.map(({ mean }) => mean)];
   const domain = [Math.min(...steps) / 1.3, Math.max(...steps) * 1.3], bottom = last ? MARGIN.bottom : 26;
-  const best = row.means.filter(({ x }) => x === row.best);
+  const labelled = spaced(xs, 36 * perPixel, place);
+  const means = row.means.map((each) => ({ ...each, at: xOf(place(each.x)) })), best = means.filter(({ x }) => x === row.best);
   return panel({
     height: HEIGHT + bottom - 26,
     marginTop: TOP,
     marginBottom: bottom,
     marginRight: RIGHT,
-    x: { type: "log", domain: [from, to] },
+    x: { type: type === "log" ? "log" : "linear", domain: across },
     y: { type: "log", domain },
     marks: [
       ...axes(
-        { ticks: [], label: last ? `${capital(names.x)} (logarithmic) →` : null },
+        { ticks: [], label: last ? `${capital(names.x)}${SCALE_WORDS[type]} →` : null },
         { ticks: ticks(domain[0], domain[1], "log"), format: count, label: `${capital(names.y)} ${say.y(row.y)}` },
         TOP,
       ),
-      Plot.axisX(spaced(xs, 36 * perPixel), { tickSize: 4, text: say.x, label: null, color: FAINT }),
+      Plot.axisX(labelled.map((x) => xOf(place(x))), {
+        tickSize: 4,
+        text: (_: number, i: number) => say.x(labelled[i]),
+        label: null,
+        color: FAINT,
+      }),
       Plot.text([armWord(row, say.x)], {
         frameAnchor: "top-right",
         dy: 4 - TOP,
@@ -100,12 +106,23 @@ function drawn(
         textAnchor: "end",
         fill: FAINT,
       }),
-      Plot.lineY(row.means, { x: "x", y: "mean", stroke: INK, strokeWidth: 1.6, ariaDescription: "mean" }),
-      Plot.dot(best, { x: "x", y: "mean", r: 9, stroke: INK, strokeWidth: 1.6, ariaDescription: "best" }),
+      Plot.lineY(means, { x: "at", y: "mean", stroke: INK, strokeWidth: 1.6, ariaDescription: "mean" }),
+      Plot.dot(best, { x: "at", y: "mean", r: 9, stroke: INK, strokeWidth: 1.6, ariaDescription: "best" }),
       Plot.dot(seeds.filter(({ grokked }) => grokked !== null), { x: "at", y: "grokked", ...DOT(4.2) }),
-      Plot.dot(seeds.filter(({ grokked }) => grokked === null), { x: "at", y: "watched", ...TRIANGLE(4.4), rotate: 0 }),
+      Plot.dot(seeds.filter(({ grokked }) => grokked === null), { x: "at", y: "judged", ...TRIANGLE(4.4), rotate: 0 }),
     ],
   });
+}
+
+/**
+ * The x axis of all panels: `place` is a value's place along it, `value` what stands at a place on Plot's scale, and `perPixel` the length
+ * of a pixel in places.
+ */
+function acrossOf(xs: readonly number[]) {
+  const type = xs[0] > 0 ? "log" as const : "columns" as const;
+  const place = type === "log" ? Math.log : (x: number) => xs.indexOf(x), value = type === "log" ? Math.exp : Number;
+  const edge = type === "log" ? Math.log(EDGE) : HALF, [from, to] = [place(xs[0]) - edge, place(xs[xs.length - 1]) + edge];
+  return { type, place, value, domain: [value(from), value(to)], perPixel: (to - from) / (WIDTH - MARGIN.left - RIGHT) };
 }
 
 /** `At 16: 1.4 times the best (at least 1.1), +400 steps, p = 0.01` */

@@ -1,6 +1,8 @@
 /** Grokking steps of several moduli: against d_model, against d_model / p, and as steps × p. */
 import * as Plot from "@observablehq/plot";
 import { keyMargin, keyMarks } from "../group_key.ts";
+import { notYet } from "../runs.ts";
+import { plannedSteps } from "../scale.ts";
 import { TRIANGLE } from "../sweep_marks.ts";
 import { axes, compose, FAINT, type Figure, INK, type Panel, panel, ticks, WIDTH } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
@@ -38,7 +40,7 @@ interface Drawn extends ModulusPlace {
 
 /**
  * Three panels of the same runs. Above: steps against d_model, and against d_model / p. Below: steps × p against d_model / p. Dots are
- * seeds, lines connect medians, open triangles mark the last step watched of runs that haven't grokked.
+ * seeds, lines connect medians, open triangles mark the last step by which a run is known not to have grokked.
  * @throws Error where there are fewer than two moduli.
  */
 export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), title, among = [] }: ModuliOptions = {}): Figure {
@@ -49,7 +51,7 @@ export function moduliFigure(runs: readonly BoardRun[], { task = taskOf(runs), t
   const width = ({ dModel }: ModulusPlace) => dModel, ratio = ({ dModel, prime }: ModulusPlace) => dModel / prime;
   const key = primes.map((prime) => ({ name: `p = ${prime}`, color: color(prime) }));
   return compose({
-    title: title ?? finding(places, primes),
+    title: title ?? notYet(drawn.flatMap(({ outcomes }) => outcomes)) ?? finding(places, primes),
     subtitle: `${
       task ? `${task}. ` : ""
     }Dot: a seed that grokked; open triangle: one that had not grokked by that step; line: medians of ${FEW} seeds or more. All axes are logarithmic.`,
@@ -90,9 +92,9 @@ interface Axes {
 function one(places: readonly Drawn[], { x, label, y, scaled, size: [width, height], key = [], ...given }: Axes): Panel {
   const right = given.right ?? keyMargin(key.map(({ name }) => name)), by = ({ prime }: ModulusPlace) => scaled ? prime : 1;
   const seeds = places.flatMap((place) =>
-    place.outcomes.filter(({ watched }) => watched > 0).map(({ grokked, watched }) => ({
+    place.outcomes.filter(({ judged }) => judged > 0).map(({ grokked, judged }) => ({
       x: x(place),
-      y: (grokked ?? watched) * by(place),
+      y: (grokked ?? judged) * by(place),
       grokked: grokked !== null,
       color: place.color,
     }))
@@ -103,8 +105,10 @@ function one(places: readonly Drawn[], { x, label, y, scaled, size: [width, heig
     color: place.color,
     prime: place.prime,
   }));
+  const planned = () => places.flatMap((place) => plannedSteps(place.runs).map((step) => ({ x: x(place), y: step * by(place) })));
+  const shown = seeds.length > 0 ? seeds : planned();
   const range = (of: "x" | "y", edge: number) => {
-    const all = seeds.map((seed) => seed[of]);
+    const all = shown.map((each) => each[of]);
     return [Math.min(...all) / edge, Math.max(...all) * edge] as const;
   };
   const across = range("x", 1.12), up = range("y", 1.2), middle = Math.sqrt(up[0] * up[1]), apart = (up[1] / up[0]) ** 0.08;

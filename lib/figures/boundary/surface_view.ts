@@ -22,7 +22,7 @@ export interface SurfaceViewOptions extends SurfaceAxes {
 
 /**
  * The vertical axis is the median grokking step, logarithmic: a dot at each pair of values, and faces between four neighbours. Where most
- * networks don't grok, an open triangle stands at the step up to which they were watched, and the surface is grey: it lies at that height
+ * networks don't grok, an open triangle stands at the last step by which they are known not to, and the surface is grey: it lies there
  * or above. Dragging or the arrow keys turn it, Home resets it. Without scripts it is a still picture.
  * @param runs of all pairs of values and all seeds, including those that haven't begun.
  * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell has been watched.

@@ -1,0 +1,65 @@
+/** Steps that a rule can't judge, in every figure that dates runs: one that needs several evaluations in a row says nothing of the last. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { delayFigure } from "../../lib/figures/boundary/delay.ts";
+import { moduliFigure } from "../../lib/figures/boundary/moduli.ts";
+import { surfaceFinding } from "../../lib/figures/boundary/surface.ts";
+import { sceneOf } from "../../lib/figures/boundary/surface_scene.ts";
+import { grokkingCurves } from "../../lib/figures/curves.ts";
+import { grokkingByGroup, grokkingByKnob, grokkingSteps } from "../../lib/figures/steps.ts";
+import { sweepBoard } from "../../lib/figures/sweep.ts";
+import type { Figure } from "../../lib/figures/theme.ts";
+import { grid, range } from "../../lib/lab/experiment.ts";
+import { metricsAt, shapes, texts } from "./figure_parts.ts";
+import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
+import type { BoardRun, Curve } from "../../lib/analysis/runs/run.ts";
+
+const STEPS = 2000, KNOWN = 1100;
+/** Of three seeds at each of two widths, two grok at step 1,100; of the third it is known up to there only, though it trained to 2,000. */
+const runs: (BoardRun & Curve)[] = grid({
+  preset: "boundaries",
+  model: { dModel: [96, 192] },
+  schedule: { steps: STEPS, evalEvery: 100 },
+  seed: range(3),
+}).map((spec) => ({
+  ...{ spec, status: "finished", step: STEPS, known: KNOWN, memorisationStep: 300, grokkingStep: spec.seed < 2 ? KNOWN : null },
+  metrics: range(STEPS / 100 + 1).map((i) => metricsAt(100 * i)),
+}));
+const two = [...runs, ...runs.map((run) => ({ ...run, spec: { ...run.spec, data: { ...run.spec.data, prime: 47 } } }))];
+const groups = [{ name: "96", runs: runs.slice(0, 3) }, { name: "192", runs: runs.slice(3) }];
+
+/** Each figure, and whether steps go up in it instead of to the right. */
+const FIGURES: readonly (readonly [name: string, figure: Figure, up?: "up"])[] = [
+  ["grokkingSteps", grokkingSteps(runs)],
+  ["grokkingCurves", grokkingCurves(runs)],
+  ["grokkingByGroup", grokkingByGroup(groups, { knob: "d_model" })],
+  ["grokkingByKnob", grokkingByKnob([{ knob: "d_model", groups }])],
+  ["sweepBoard", sweepBoard(runs)],
+  ["grokkingAgainst", grokkingAgainst(runs, { field: "model.dModel" }), "up"],
+  ["delayFigure", delayFigure(runs), "up"],
+  ["moduliFigure", moduliFigure(two), "up"],
+];
+
+Deno.test("the triangle of a run that hasn't grokked stands at the last step that its rule can judge, beside dots of that step", () => {
+  for (const [name, figure, up] of FIGURES) {
+    const dots = shapes(figure, "grokked", "circle").map((dot) => Number(dot.getAttribute(up ? "cy" : "cx")));
+    const triangles = shapes(figure, "not grokked", "path").map((path) =>
+      Number(path.getAttribute("transform").match(/translate\(([\d.]+),([\d.]+)\)/)![up ? 2 : 1])
+    );
+    assert(triangles.length >= 2, name);
+    for (const at of triangles) assert(dots.some((dot) => Math.abs(dot - at) < 0.03), `${name}: ${at} is none of ${dots}`);
+  }
+});
+
+Deno.test("rows, titles and the surface say the same step as the triangles", () => {
+  const none = runs.map((run) => ({ ...run, grokkingStep: null })), figure = grokkingSteps(none);
+  assertMatch(figure.title, /none generalises within 1,100 steps$/);
+  assertEquals(texts(figure).filter((text) => text.startsWith("> ")), Array(6).fill("> 1,100"));
+  assertMatch(texts(figure).join(" "), /open triangle: not grokked by that step\./);
+  const decays = [0.1, 1].flatMap((weightDecay, j) =>
+    none.map((run) => ({ ...run, known: KNOWN + 100 * j, spec: { ...run.spec, optim: { ...run.spec.optim, weightDecay } } }))
+  );
+  const surface = surfaceOf(decays), flags = sceneOf(surface).shapes.filter(({ kind }) => kind === "flag");
+  assertEquals(flags.map(({ says }) => says!.match(/within (.+) steps$/)![1]), ["1,100", "1,100", "1,200", "1,200"]);
+  assertMatch(surfaceFinding(surface), /; watched for 1,100 to 1,200 steps$/);
+});
