@@ -191,9 +191,10 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
   const rest = worst.step !== null
     ? `they grok around step ${count(worst.step)}`
     : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
-  const first = `With ${word} ${best ? list(best.at.map((i) => ranked[i].name)) : ranked[0].name}, networks grok around step ${
-    count(ranked[0].step)
-  }`;
+  const firsts = best ? best.at.map((i) => ranked[i]) : [ranked[0]], step = count(ranked[0].step);
+  const [n, of] = [firsts.reduce((sum, { n }) => sum + n, 0), firsts.reduce((sum, { of }) => sum + of, 0)];
+  const when = n === of ? `networks grok around step ${step}` : `${n} of ${of} networks grok, the median at step ${step}`;
+  const first = `With ${word} ${list(firsts.map(({ name }) => name))}, ${when}`;
   return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 

@@ -175,13 +175,14 @@ export interface Claim {
 /**
  * Claims as a Markdown table: whether each holds here, and the numbers. A claim without contrasts is `not tested`; where no test can show a
  * difference, the answer is `too few runs to tell`.
+ * @param source where the runs are from, the name of the answers' column.
  */
-export function claimTable(claims: readonly Claim[]): string {
+export function claimTable(claims: readonly Claim[], source = "here"): string {
   const lines = claims.map(({ claim, expects, rows, words }) => {
     const numbers = contrastSentences(rows, words).split("\n").map((line) => line.replace(/^- /, "")).join("<br>");
     return `| ${claim} | ${answer(rows, expects)} | ${numbers} |`;
   });
-  return ["| claimed | here | numbers |", "| :-- | :-- | :-- |", ...lines].join("\n");
+  return [`| claimed | ${source} | numbers |`, "| :-- | :-- | :-- |", ...lines].join("\n");
 }
 
 function answer(rows: readonly ContrastRow[], expects: -1 | 0 | 1): string {
