@@ -76,11 +76,16 @@ function writeJson(columns: readonly string[], rows: Rows, output: Output): void
   }
   let before = "[\n";
   for (const row of rows) {
-    const entries = columns.map((name, i) => [name, row[i] instanceof Uint8Array ? plain(row[i]) : row[i]]);
-    output.write(`${before}  ${JSON.stringify(Object.fromEntries(entries))}`);
+    output.write(`${before}  {${columns.map((name, i) => `${JSON.stringify(name)}:${json(row[i])}`).join()}}`);
     before = ",\n";
   }
   output.write(before === "[\n" ? "[]\n" : "\n]\n");
+}
+
+/** JSON has no infinity: a number that is too large for doubles stands for it, as in SQLite's own JSON, and is read as one. */
+function json(value: SQLOutputValue): string {
+  if (value === Infinity || value === -Infinity) return value > 0 ? "9e999" : "-9e999";
+  return JSON.stringify(value instanceof Uint8Array ? plain(value) : value);
 }
 
 function writeTable(columns: readonly string[], rows: Rows, output: Output): void {

@@ -53,6 +53,6 @@ export function whyNoAdapter({ installed, named }: Drivers): { readonly what: st
   if (!installed.some((path) => basename(path).startsWith(SOFTWARE))) return null;
   return {
     what: `WebGPU finds no adapter, though Vulkan drivers are installed: ${names}`,
-    how: "VK_LOADER_DEBUG=error,warn deno run -A lib/engine/webgpu/adapter.ts, which says what is wrong with them",
+    how: "VK_LOADER_DEBUG=error,warn deno run -A lib/engine/webgpu/gpu.ts, which says what is wrong with them",
   };
 }

@@ -1,7 +1,7 @@
 /** Files that a command line names: read and checked before the work starts, errors in one line. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isPlain } from "../run/check.ts";
-import { makeFolder, reason, removeEmpty } from "../run/files.ts";
+import { makeFolder, reason, removeEmpty, targetOf } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 
 /** The text of a file that a flag names. */
@@ -47,28 +47,36 @@ export interface Target {
   readonly flag: string;
   readonly path: string;
   readonly kind: "file" | "folder";
+  /** The names of the files that will be written into a folder. */
+  readonly files?: readonly string[];
 }
+
+/** Paths that a command reads, by the flag that says so. */
+export type Inputs = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
  * Makes sure, before hours of work, that all of this can be written, and makes the folders that it takes. Where one thing can't be, nothing
  * is made. @throws Error in one line.
- * @param inputs paths that the command reads, by flag, which none of the files may replace
+ * @param inputs what none of the files may replace
  * @returns the folders that were made
  */
 export async function prepare(
   targets: readonly Target[],
-  inputs: Readonly<Record<string, string | undefined>> = {},
+  inputs: Inputs = {},
 ): Promise<readonly string[]> {
-  const made: string[] = [];
+  const made: string[] = [], taken = new Map<string, string>();
+  const take = (place: string, flag: string, path: string, alone = true): void => {
+    const other = taken.get(place);
+    if (other !== undefined) throw new Error(`Cannot write ${flag} ${path}: must be a place of its own, ${other} names it too`);
+    if (alone) taken.set(place, flag);
+  };
   try {
-    const taken = new Map<string, string>();
-    for (const [flag, path] of Object.entries(inputs)) if (path !== undefined) taken.set(await Deno.realPath(path).catch(() => path), flag);
+    for (const [flag, paths] of Object.entries(inputs)) for (const path of [paths ?? []].flat()) taken.set(await placeOf(path), flag);
     for (const target of targets) {
-      const place = await prepareOne(target, made), other = taken.get(place);
-      if (other !== undefined) {
-        throw new Error(`Cannot write ${target.flag} ${target.path}: must be a place of its own, ${other} names it too`);
-      }
-      if (target.kind === "folder" || !await isSpecial(target.path)) taken.set(place, target.flag);
+      const { flag, path, kind, files = [] } = target, place = await prepareOne(target, made);
+      // Several outputs may go to one pipe or terminal.
+      take(place, flag, path, kind === "folder" || !await isSpecial(path));
+      for (const file of files.map((name) => join(path, name))) take(await placeOf(file), flag, file);
     }
   } catch (error) {
     await removeEmpty(made);
@@ -97,11 +105,18 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   const precious = info ? await preciousKind(path) : null;
   if (precious !== null) fail("a file that may be replaced", `it is ${precious}`);
   if (/[/\\]$/.test(path)) fail("a file", "its name ends like a folder's");
-  const folder = dirname(resolve(path)), beside = await stat(folder);
+  const target = await targetOf(path).catch((error: unknown) => fail("a file that can be written", reason(error)));
+  const folder = dirname(resolve(target)), beside = await stat(folder);
   if (beside && !beside.isDirectory) fail("a folder", "it is a file");
   await tryFolder(folder, made, fail);
-  if (!info) await tryFile(path, fail);
-  return info ? await Deno.realPath(path) : join(await Deno.realPath(folder), basename(path));
+  if (!info) await tryFile(target, fail);
+  return await placeOf(target);
+}
+
+/** The real path of a file, or that which it will have. */
+async function placeOf(path: string): Promise<string> {
+  const target = resolve(await targetOf(path)), folder = dirname(target);
+  return join(await Deno.realPath(folder).catch(() => folder), basename(target));
 }
 
 /** What a file is that must not be replaced by a table or a figure; `null` for all others. */
@@ -136,7 +151,7 @@ async function tryFile(path: string, fail: (requirement: string, is: string) => 
     (await Deno.open(path, { createNew: true, write: true })).close();
     await Deno.remove(path);
   } catch (error) {
-    // A link to nothing: what it stands for is made when the file is written.
+    // Another process may have made it meanwhile.
     if (!(error instanceof Deno.errors.AlreadyExists)) fail("a file that can be written", reason(error));
   }
 }

@@ -102,11 +102,12 @@ function read<T>(flag: string, text: string, { read, written }: { read(text: str
 /** The number that the value of a flag is. */
 export const numberOf = (flag: string, text: string, written = "a number"): number => read(flag, text, { read: numberIn, written });
 
-/** The whole number that the value of a flag is. @throws Error in one line where it is another, or below `least`. */
-export function whole(flag: string, text: string, least: number): number {
+/** The whole number that the value of a flag is. @throws Error in one line where it is another, below `least`, or above `most`. */
+export function whole(flag: string, text: string, least: number, most = Infinity): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
-    throw new Error(`Cannot read --${flag}: must be a whole number from ${least}, current value is ${quote(text)}`);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least || value > most) {
+    const range = most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
+    throw new Error(`Cannot read --${flag}: must be a whole number ${range}, current value is ${quote(text)}`);
   }
   return value;
 }

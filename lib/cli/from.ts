@@ -3,7 +3,7 @@ import { type Group, GROUPS } from "../run/groups.ts";
 import { quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { takeOver } from "../run/take.ts";
-import { readSeed, seedsIn } from "../train/checkpoints.ts";
+import { readSeed, seedFile, seedsIn } from "../train/checkpoints.ts";
 import { loadCheckpoint } from "../train/weights.ts";
 import type { Snapshot } from "../engine/engine.ts";
 import { exists, here } from "./files.ts";
@@ -26,6 +26,8 @@ type State = Pick<Snapshot, "spec" | "step" | "params">;
 
 /** Where runs begin. */
 export interface Start {
+  /** The files that have the states; none where the lab has them. */
+  readonly files: readonly string[];
   readonly spec: RunSpec;
   /** Seeds that there are states of; `undefined` where one state serves all. */
   readonly seeds?: readonly number[];
@@ -59,11 +61,12 @@ export async function startFrom(given: Given): Promise<Start | null> {
     return null;
   }
   if (typeof take !== "string") throw new Error("Cannot use --from without --take: must be both, or neither");
-  const groups = take === "all" ? take : groupsOf("take", take), [, word, at] = from.match(/^(.*?)(?:@(\d{1,15}))?$/)!;
-  const wanted = at === undefined ? undefined : Number(at);
+  const groups = take === "all" ? take : groupsOf("take", take), [, before, at] = from.match(/^(.*?)(?:@(\d{1,15}))?$/)!;
+  // A file's name may end like a step.
+  const [word, wanted] = at === undefined || await exists(from) ? [from] : [before, Number(at)];
   if (!await exists(word)) {
     const state = await stateInLab(word, wanted, given.get("db") as string ?? LAB), taken = takeOver(state, groups);
-    return { spec: state.spec, taken: () => Promise.resolve(taken) };
+    return { files: [], spec: state.spec, taken: () => Promise.resolve(taken) };
   }
   const checked = (state: State): State => {
     if (wanted === undefined || state.step === wanted) return state;
@@ -71,12 +74,13 @@ export async function startFrom(given: Given): Promise<Start | null> {
   };
   if ((await Deno.stat(word)).isFile) {
     const state = checked(await loadCheckpoint(word)), taken = takeOver(state, groups);
-    return { spec: state.spec, taken: () => Promise.resolve(taken) };
+    return { files: [word], spec: state.spec, taken: () => Promise.resolve(taken) };
   }
   const seeds = await seedsIn(word);
   if (seeds.length === 0) throw new Error(`Cannot take tensors over from ${word}: it must have files seed_S.safetensors, there are none`);
   const read = async (seed: number) => checked((await readSeed(word, seed)).state);
-  return { spec: (await read(seeds[0])).spec, seeds, taken: async (seed) => takeOver(await read(seed), groups) };
+  const files = seeds.map((seed) => seedFile(word, seed)), { spec } = await read(seeds[0]);
+  return { files, spec, seeds, taken: async (seed) => takeOver(await read(seed), groups) };
 }
 
 /** A state of a run of the lab: at the step asked for, or the last. */

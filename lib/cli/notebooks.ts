@@ -207,11 +207,12 @@ async function main(args: string[]): Promise<number> {
     throw new Error("Cannot keep to --budget: must be given with --record, without which nothing long is trained");
   }
   const on = engineRequest(given);
-  const all = notebookNames(),
-    names = all.filter((name) => words.length === 0 || words.some((word) => word.trim() !== "" && name.includes(word)));
-  if (names.length === 0) {
-    throw new Error(`Cannot run ${words.map((word) => quote(word)).join(", ")}: must be a part of one of ${all.join(", ")}`);
+  const all = notebookNames(), has = (name: string, word: string) => word.trim() !== "" && name.includes(word);
+  const stray = words.filter((word) => !all.some((name) => has(name, word)));
+  if (stray.length > 0) {
+    throw new Error(`Cannot run ${stray.map((word) => quote(word)).join(", ")}: must be a part of one of ${all.join(", ")}`);
   }
+  const names = all.filter((name) => words.length === 0 || words.some((word) => has(name, word)));
   const missing = await ensure(["jupyter", "kernel"]);
   if (missing.length > 0) throw new Error(`Cannot run notebooks: must have ${missing.join(" and ")}; deno task doctor says how to get it`);
   const width = Math.max(...names.map((name) => name.length));

@@ -42,7 +42,7 @@ export const answering = (files: Files, headers: Readonly<Record<string, string>
   return new Response(bytes, { headers: { "Content-Type": type, "Cache-Control": "no-cache", ...headers } });
 };
 
-const FIRST_PORT = 8424;
+const FIRST_PORT = 8424, LAST_PORT = 65535;
 
 /** Serves on a port, or on the first one from `FIRST_PORT` that is free. */
 function serve(files: Files, port?: number): Deno.HttpServer<Deno.NetAddr> {
@@ -70,15 +70,16 @@ async function main(args: string[]): Promise<number> {
     tell(`${HELP}\n\n${flagHelp("Flags", Object.entries(FLAGS))}`);
     return 0;
   }
-  const folder = given.get("build") as string | undefined, port = given.get("port") as string | undefined;
+  const folder = given.get("build") as string | undefined, text = given.get("port") as string | undefined;
+  if (folder !== undefined && text !== undefined) throw new Error("Cannot use --build and --port together: must be one of them");
+  const port = text === undefined ? undefined : whole("port", text, 1, LAST_PORT);
   if (folder !== undefined) {
     await prepareFolder("--build", folder);
     const files = await writePage(folder), bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     tell(`${files.size} files, ${Math.ceil(bytes / 1024)} KiB, are in ${here(folder)}. Any web host can serve them.`);
     return 0;
   }
-  const server = serve(await buildPage(), port === undefined ? undefined : whole("port", port, 1)),
-    address = `http://localhost:${server.addr.port}/`;
+  const server = serve(await buildPage(), port), address = `http://localhost:${server.addr.port}/`;
   tell(`The page is at ${address}. Ctrl-C ends it.`);
   Deno.addSignalListener("SIGINT", () => void server.shutdown());
   if (!given.has("no-open")) void open(address);

@@ -9,11 +9,11 @@ import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
 import { faultOf } from "../train/divergence.ts";
 import { importWeights } from "../train/hooked_import.ts";
-import { hookedInput } from "../train/hooked_spec.ts";
+import { configBeside, hookedInput } from "../train/hooked_spec.ts";
 import { parseMetrics } from "../train/metrics_csv.ts";
 import type { Checkpoint } from "../train/weights.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
-import { mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
+import { type Inputs, mustBeFile, mustBeFolder, readJson, readText } from "./files.ts";
 import { FROM_FLAGS, frozenBy, type Start, startFrom } from "./from.ts";
 import { choice, FIELD_FLAGS, fieldHelp, type Flag, flagHelp, type Given, inputOf, parse, seedsOf } from "./flags.ts";
 
@@ -24,7 +24,10 @@ const SETTING: Record<string, Flag> = {
   "seed": { value: "N", help: "the same for one seed" },
 };
 const TRAINING: Record<string, Flag> = {
-  "until-grokked": { help: "end each run soon after it has grokked (at a multiple of 100 updates) instead of after all its steps" },
+  "until-grokked": {
+    help:
+      "end each run soon after it has grokked (at a multiple of 100 updates, rounded up to whole evaluations) instead of after all its steps",
+  },
   "rule": {
     value: "NAME",
     help: "what counts as grokked: first (validation accuracy above 99 %) or sustained (ten evaluations in a row at 95 % or more) [first]",
@@ -72,7 +75,7 @@ export interface Request {
   /** Of a resumed run's file of metrics: the evaluations of seeds that aren't trained now, which stay in it. */
   readonly kept: ReadonlyMap<number, readonly Metrics[]>;
   /** Files that are read, by flag: nothing may be written over them. */
-  readonly inputs: Readonly<Record<string, string | undefined>>;
+  readonly inputs: Inputs;
   readonly metrics?: string;
   readonly save?: string;
   readonly saveInit?: string;
@@ -105,7 +108,8 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
 
   const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);
   const resume = from === undefined ? new Map<number, Checkpoint>() : await checkpoints(from, asked);
-  const start = await startFrom(given), { input, notes } = await inputFrom(text("from-hooked"), basedOn(start, over(file, flags)));
+  const start = await startFrom(given), hooked = text("from-hooked");
+  const { input, notes } = await inputFrom(hooked, basedOn(start, over(file, flags)));
   const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? start?.seeds ?? [runSpec(input).seed];
   const specs: RunSpec[] = [];
   for (const seed of seeds) specs.push(resumed(resume.get(seed), { ...await taking(start, input, seed), seed }));
@@ -119,7 +123,10 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
     resume,
     ...from !== undefined && { resumeFrom: from },
     kept: await others(from === undefined ? undefined : text("metrics"), new Set(seeds)),
-    inputs: { "--config": text("config"), "--init": text("init"), "--from-hooked": text("from-hooked") },
+    inputs: {
+      ...{ "--config": text("config"), "--init": text("init"), "--from": start?.files, "--db": text("db") },
+      "--from-hooked": hooked === undefined ? undefined : [hooked, configBeside(hooked)],
+    },
     json: given.has("json"),
     ...init && { init: init.params },
     notes: [...notes, ...init?.notes ?? []],

@@ -83,7 +83,7 @@ export function readSending(given: Given): Sending | undefined {
       ...number("cpus"),
       ...number("gpus"),
     },
-    more: ["engine", "save-every"].flatMap((name) => given.has(name) ? [`--${name}`, text(name)!] : []),
+    more: ["engine", "threads", "save-every"].flatMap((name) => given.has(name) ? [`--${name}`, text(name)!] : []),
     named: ["experiment", "grid", "steps"].flatMap((name) =>
       given.has(name) ? [`--${name}`, name === "grid" ? resolve(text(name)!) : text(name)!] : []
     ),

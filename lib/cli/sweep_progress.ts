@@ -59,13 +59,13 @@ export class SweepProgress extends Display {
 
   /** In a log: says once how a run ended. */
   #tell(run: SweptRun): void {
-    const { spec, step, memorisationStep, grokkingStep, error } = run;
+    const { spec, step, known = step, memorisationStep, grokkingStep, error } = run;
     if (!isStored(run) || this.#told.has(spec)) return;
     this.#told.add(spec);
     const { seed, model, data, optim } = spec;
     const what = `${data.operation} p ${data.prime} L ${model.layers} d ${model.dModel} wd ${optim.weightDecay} seed ${seed}`;
     const memorised = memorisationStep === null ? "not memorised" : `memorised at step ${memorisationStep}`;
-    const grokked = grokkingStep === null ? `not grokked by step ${step}` : `grokked at step ${grokkingStep}`;
+    const grokked = grokkingStep === null ? `not grokked by step ${known}` : `grokked at step ${grokkingStep}`;
     this.screen.line(`${what}: ${error ?? `${memorised}, ${grokked}`}`);
   }
 

@@ -1,4 +1,5 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
+import { basename } from "node:path";
 import { type Engine, kindOf, type Snapshot } from "../engine/engine.ts";
 import { removeEmpty, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
@@ -61,9 +62,10 @@ async function trainAll(request: Request, open: Open, saveEvery: number): Promis
 }
 
 /** All that is to be written. */
-function targets({ metrics, dumpData, save, saveInit, checkpoint }: Request): Target[] {
+function targets({ specs, metrics, dumpData, save, saveInit, checkpoint }: Request): Target[] {
+  const files = specs.map(({ seed }) => basename(seedFile("", seed)));
   const file = (flag: string, path?: string): Target[] => path === undefined ? [] : [{ flag, path, kind: "file" }];
-  const folder = (flag: string, path?: string): Target[] => path === undefined ? [] : [{ flag, path, kind: "folder" }];
+  const folder = (flag: string, path?: string): Target[] => path === undefined ? [] : [{ flag, path, kind: "folder", files }];
   return [
     ...folder("--checkpoint", checkpoint),
     ...folder("--save", save),
@@ -216,8 +218,7 @@ function dataCsv(specs: readonly RunSpec[]): string {
 /** What came of it, on stdout: for people, or for programs. */
 function report(request: Request, { info }: Engine, runs: readonly Run[], speed: Speed, stopped: boolean): void {
   if (!request.json) return tell(resultTable(runs));
-  const { seed: _, ...spec } = request.specs[0];
-  const rule = RULES[request.rule];
+  const { spec, takenApart } = common(request.specs), rule = RULES[request.rule];
   const summary = {
     engine: info.engine,
     adapter: info.adapter,
@@ -231,11 +232,12 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
     stopped,
     steps_per_second: speed.steps,
     run_steps_per_second: speed.runSteps,
-    runs: runs.map(({ spec, status, step, metrics, gap, memorisationStep, grokkingStep, error }) => {
-      const last = metrics.at(-1);
+    runs: runs.map((run) => {
+      const { spec, status, step, metrics, gap, memorisationStep, grokkingStep, error } = run, last = metrics.at(-1);
       return {
         seed: spec.seed,
         hash: specHash(spec),
+        ...takenApart && { taken: spec.model.taken },
         status,
         steps: step,
         trained_on: trainedOn(request, kindOf(info), spec.seed, step),
@@ -243,6 +245,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
         grokking_step: grokkingStep,
         delay: delayOf({ memorisationStep, grokkingStep }),
         censored: grokkingStep === null && !gap,
+        known_until: gap ? null : knownUntil(run),
         // What a run reached at these steps or later is unknown where its milestones are null.
         ...gap && { missing_evaluations: { first_step: gap.first, last_step: gap.last } },
         final: last
@@ -263,6 +266,15 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
   tell(JSON.stringify(summary, null, 2));
 }
 
+/** The setting that all runs have, without their seeds; where each takes over tensors of another state, also without `model.taken`. */
+function common([{ seed: _, ...first }, ...others]: readonly RunSpec[]) {
+  const takenApart = others.some(({ model }) => model.taken !== first.model.taken), { taken: _taken, ...model } = first.model;
+  return { spec: takenApart ? { ...first, model } : first, takenApart };
+}
+
+/** The last step of which it is known whether the run had grokked. A rule of several evaluations in a row can't judge the last ones. */
+const knownUntil = ({ known, metrics }: Run): number => known ?? metrics.at(-1)?.step ?? 0;
+
 /** Updates from memorising to grokking; `null` unless both are known. */
 const delayOf = ({ memorisationStep, grokkingStep }: Pick<Run, "memorisationStep" | "grokkingStep">) =>
   memorisationStep === null || grokkingStep === null ? null : grokkingStep - memorisationStep;
@@ -275,7 +287,7 @@ export function resultTable(runs: readonly Run[]): string {
     return [
       spec.seed,
       memorisationStep ?? (gap ? "unknown" : "–"),
-      grokkingStep ?? (gap ? "unknown" : `> ${last?.step ?? 0}`),
+      grokkingStep ?? (gap ? "unknown" : `> ${knownUntil(run)}`),
       delayOf(run) ?? "–",
       step,
       percent(last?.trainAcc),

@@ -26,7 +26,7 @@ export async function writeAll(files: Iterable<Writing> | AsyncIterable<Writing>
     for await (const [path, data] of files) {
       now = path;
       const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-      const target = await Deno.realPath(path).catch(() => path);
+      const target = await targetOf(path);
       if (await Deno.stat(target).then((info) => !info.isFile, () => false)) {
         await Deno.writeFile(target, bytes);
         continue;
@@ -51,16 +51,36 @@ export async function writeAll(files: Iterable<Writing> | AsyncIterable<Writing>
 
 /** The same for a file that need not fit into memory: `write` makes it under the temporary name. @throws Error in one line. */
 export async function writeThrough(path: string, write: (temporary: string) => void | Promise<void>): Promise<void> {
-  const target = await Deno.realPath(path).catch(() => path), temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+  let temporary: string | undefined;
   try {
+    const target = await targetOf(path);
+    temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
     await Deno.mkdir(dirname(target), { recursive: true });
     await write(temporary);
     await flush(temporary);
     await Deno.rename(temporary, target);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
+    if (temporary !== undefined) await Deno.remove(temporary).catch(() => {});
     throw new Error(`Cannot write ${path}: ${reason(error)}`);
   }
+}
+
+/** How many links are followed, one after the other: as many as Linux follows. */
+const MOST_LINKS = 40;
+
+/** The path of the file itself, with links followed, also those to a file that isn't there yet. @throws Error where they form a circle. */
+export async function targetOf(path: string): Promise<string> {
+  let at = path;
+  for (let links = 0; links <= MOST_LINKS; links++) {
+    const real = await Deno.realPath(at).catch(() => null);
+    if (real !== null) return real;
+    // A pipe behind /dev/stdout is there, and has no path of its own.
+    if (await Deno.stat(at).then(() => true, () => false)) return at;
+    const link = await Deno.readLink(at).catch(() => null);
+    if (link === null) return at;
+    at = resolve(await Deno.realPath(dirname(at)), link);
+  }
+  throw new Error("Too many levels of symbolic links");
 }
 
 /** Makes a folder, and those that it lies in. @param made takes those that weren't there. */

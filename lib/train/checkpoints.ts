@@ -9,8 +9,9 @@ import { PART_ENTRIES, valueAt } from "../run/fields.ts";
 import { reason, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
+import { takenIn } from "../run/taken.ts";
 import { type Lock, tryLock } from "./lock.ts";
-import { metricsCsv, parseMetrics } from "./metrics_csv.ts";
+import { isSameRow, metricsCsv, parseMetrics } from "./metrics_csv.ts";
 import { type Checkpoint, checkpointFile, readCheckpoint, saveCheckpoint } from "./weights.ts";
 
 /** The file of a seed in a folder of weights or checkpoints. */
@@ -75,7 +76,7 @@ export class CheckpointFolder implements Disposable {
   /**
    * Takes the folder, which must exist.
    * @throws Error in one line where another process writes it, or it holds what this training would destroy: checkpoints of another
-   * setting, or of the same seeds that it doesn't go on from.
+   * setting, or of the same seeds that it doesn't go on from, or a `metrics.csv` that isn't of its checkpoints.
    */
   static async open(path: string, writer: Writer): Promise<CheckpointFolder> {
     const lock = tryLock(join(path, ".lock"));
@@ -87,6 +88,7 @@ export class CheckpointFolder implements Disposable {
         mustFit(path, state, writer);
         metrics.set(seed, rows ?? []);
       }
+      await metricsMustFit(path, metrics);
       return new CheckpointFolder(path, lock, metrics);
     } catch (error) {
       lock[Symbol.dispose]();
@@ -134,7 +136,7 @@ export class CheckpointFolder implements Disposable {
 
 /** Fails where a checkpoint in the folder would be lost, or be beside one that it doesn't belong with. */
 function mustFit(folder: string, { spec, step }: Snapshot, { specs, resumed }: Writer): void {
-  const other = difference(specs[0], spec);
+  const same = specs.find(({ seed }) => seed === spec.seed), other = same ? difference(same, spec) : differenceOfSeeds(specs[0], spec);
   if (other) {
     throw new Error(
       `Cannot write checkpoints in ${folder}: its setting must be this one, seed ${spec.seed} there has ${other.field} ${
@@ -142,7 +144,7 @@ function mustFit(folder: string, { spec, step }: Snapshot, { specs, resumed }: W
       } and not ${quote(other.here)}`,
     );
   }
-  if (!specs.some(({ seed }) => seed === spec.seed)) return;
+  if (!same) return;
   const from = resumed.get(spec.seed);
   if (!from) {
     throw new Error(
@@ -155,6 +157,42 @@ function mustFit(folder: string, { spec, step }: Snapshot, { specs, resumed }: W
       `Cannot write checkpoints in ${folder}: seed ${spec.seed} must be at step ${from.step} as when it was read, current value is ${step}`,
     );
   }
+}
+
+/**
+ * Fails where `metrics.csv` in the folder holds what its checkpoints don't: it would be lost when the file is written anew. The file may be
+ * older than the states.
+ */
+async function metricsMustFit(folder: string, known: ReadonlyMap<number, readonly Metrics[]>): Promise<void> {
+  const path = metricsBeside(folder);
+  if (!await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return;
+  const fail = (requirement: string, is: string) => {
+    throw new Error(`Cannot write ${path}: it must ${requirement}, ${is}; move it elsewhere, or give another folder for checkpoints`);
+  };
+  const text = await Deno.readTextFile(path);
+  let there = new Map<number, readonly Metrics[]>();
+  try {
+    there = parseMetrics(text);
+  } catch (error) {
+    fail("hold the evaluations of this folder's checkpoints", inOneLine(reason(error), 400));
+  }
+  for (const [seed, rows] of there) {
+    const own = known.get(seed);
+    if (!own) return fail("hold only seeds that this folder has checkpoints of", `it has evaluations of seed ${seed}`);
+    const byStep = new Map(own.map((row) => [row.step, row]));
+    const other = rows.find((row) => !isSameRow(byStep.get(row.step) ?? row, row));
+    if (other) fail("hold the evaluations of this folder's checkpoints", `seed ${seed} has others there at step ${other.step}`);
+  }
+}
+
+/**
+ * The first field in which runs of different seeds differ, but for how many steps they do; `null` where there is none. Each may take over
+ * tensors of a state of its own, of the same groups.
+ */
+function differenceOfSeeds(one: RunSpec, other: RunSpec): ReturnType<typeof difference> {
+  const groups = ({ model }: RunSpec) => takenIn(model.taken)?.groups;
+  const taken = groups(one) === groups(other) ? one.model.taken : other.model.taken;
+  return difference(one, { ...other, model: { ...other.model, taken } });
 }
 
 /** The first field in which two runs differ, but for their seeds and how many steps they do; `null` where there is none. */

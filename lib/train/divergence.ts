@@ -1,7 +1,9 @@
 /** Why a loss stopped being a number: the most likely cause that the run's own settings and first evaluation point to. */
 import type { Metrics } from "../engine/engine.ts";
 import { layout, read } from "../run/layout.ts";
+import { sigmaOf } from "../run/sigmas.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
+import { isAtHand, takenIn, takenTensors } from "../run/taken.ts";
 
 /** What is known of a run whose loss is not a finite number. */
 export interface Diverged {
@@ -21,29 +23,68 @@ export interface Diverged {
 const FAR = 100;
 /** Rows of weights no longer than this have squares that fp32 takes for 0. */
 const SHORT = 1e-19;
-/** Below this learning rate, a product of learning rate and weight decay above 2 is due to the decay. */
+/** Below this rate, a product of learning rate and weight decay above 2 is due to the decay. */
 const MODEST = 0.1;
 
 /** What to say of the likely cause, and what may help. */
 export function suspect({ spec, step, first, given }: Diverged): string {
-  const { model, optim: { lr, weightDecay, heldNorm, rowNorm } } = spec;
+  const { weightDecay, heldNorm, rowNorm } = spec.optim, [rateName, rate] = largestRate(spec);
   if (given?.fault) return given.fault;
   if (step === 0 || (first && first.trainLoss > FAR * Math.log(sizes(spec).C))) {
+    const causes = [...ofTemperature(spec), ...given ? [] : ofInitialWeights(spec)], [cause] = causes.sort((a, b) => b.factor - a.factor);
+    if (cause && (!given || cause.factor > FAR)) return cause.says;
     if (given) return "the weights that it began with are too large or belong to another model";
-    const [flag, sigma] = model.init === "normal" ? ["initSigma", model.initSigma] : ["positionSigma", model.positionSigma];
-    return `the initial weights are drawn with ${flag} ${sigma}; a smaller one may help`;
+    return "the initial weights are too large for this model; an initScale below 1 may help";
   }
   if (heldNorm !== 0 && first?.weightNorm === 0) return `all weights begin at 0, so that their norm can't be held at ${heldNorm}`;
   if (heldNorm !== 0 && rowNorm > 0 && rowNorm < SHORT) {
     return `rowNorm ${rowNorm} leaves no weights whose norm could be held at ${heldNorm}`;
   }
-  if (lr < MODEST && typeof heldNorm === "number" && first && heldNorm > FAR * first.weightNorm) {
+  if (rate < MODEST && typeof heldNorm === "number" && first && heldNorm > FAR * first.weightNorm) {
     return `the norm of all weights is held at ${heldNorm} and was ${first.weightNorm.toPrecision(3)} at first; a smaller one may help`;
   }
-  if (lr * weightDecay > 2 && lr < MODEST) {
-    return `weight decay ${weightDecay} times the learning rate ${lr} is more than 2, so decay makes weights grow; a smaller decay may help`;
+  if (rate * weightDecay > 2 && rate < MODEST) {
+    return `weight decay ${weightDecay} times ${rateName} ${rate} is more than 2, so decay makes weights grow; a smaller decay may help`;
   }
-  return `the learning rate is ${lr}; a smaller one may help`;
+  return `${rateName} is ${rate}; a smaller one may help`;
+}
+
+/** The largest learning rate of a tensor, after its name. */
+const largestRate = ({ optim: { rule, lr, muonLr } }: RunSpec): readonly [string, number] =>
+  rule === "muon" && muonLr > lr ? ["muonLr", muonLr] : ["the learning rate", lr];
+
+/** A setting that may make the first logits too large. */
+interface Cause {
+  /** How many times as large it makes what it acts on. */
+  readonly factor: number;
+  readonly says: string;
+}
+
+const ofTemperature = ({ optim: { temperature } }: RunSpec): Cause[] =>
+  temperature < 1 ? [{ factor: 1 / temperature, says: `the logits are divided by temperature ${temperature}; a larger one may help` }] : [];
+
+/** What decides how large the initial weights are, where it makes them larger than usual; σ of `init: "normal"` in any case. */
+function ofInitialWeights(spec: RunSpec): Cause[] {
+  const { init, initSigma, initSigmas, initScale, mixer, positionInit, positionSigma, taken } = spec.model, causes: Cause[] = [];
+  if (initScale > 1) {
+    causes.push({ factor: initScale, says: `the initial weights are multiplied by initScale ${initScale}; a smaller one may help` });
+  }
+  if (init === "normal") {
+    causes.push({ factor: initSigma, says: `the initial weights are drawn with initSigma ${initSigma}; a smaller one may help` });
+    const sigmas = layout(spec).tensors.flatMap(({ name }) => sigmaOf(initSigmas, name) ?? []);
+    causes.push({
+      factor: Math.max(0, ...sigmas),
+      says: `the initial weights are drawn with initSigmas ${initSigmas}; smaller ones may help`,
+    });
+  } else if (mixer !== "none" && positionInit === "drawn" && positionSigma > 1) {
+    causes.push({ factor: positionSigma, says: `the position table is drawn with positionSigma ${positionSigma}; a smaller one may help` });
+  }
+  if (taken !== "none" && isAtHand(taken)) {
+    const { hash, step, groups } = takenIn(taken)!;
+    const factor = takenTensors(taken).values().reduce((most, { values }) => values.reduce((a, x) => Math.max(a, Math.abs(x)), most), 0);
+    causes.push({ factor, says: `the tensors taken over from run ${hash}@${step} (${groups}) may be too large` });
+  }
+  return causes;
 }
 
 /** The first value in flat parameters f32[P] that isn't finite, in words; `null` where all are. */

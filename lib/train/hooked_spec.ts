@@ -39,7 +39,7 @@ export async function hookedInput(path: string, asGiven: RunInput): Promise<{ in
 }
 
 async function derived(path: string, tensors: Tensors, given: RunInput): Promise<{ input: RunInput; notes: string[] }> {
-  const found = sizesIn(path, tensors), beside = besides(path), base = given.preset === undefined ? undefined : PRESETS[given.preset];
+  const found = sizesIn(path, tensors), beside = configBeside(path), base = given.preset === undefined ? undefined : PRESETS[given.preset];
   const facts = [...shapeFacts(tensors, found, given), ...configFacts(beside, await readConfig(beside), found)];
   const giving = (part: Part, name: string): unknown => (given[part] as Readonly<Record<string, unknown>> | undefined)?.[name];
   const told = (part: Part, name: string): unknown =>
@@ -77,7 +77,8 @@ function biasFields(
   return { biases: { biases, biasesIn: biases ? "mlp" : "all" }, note: zero.size > 0 && !biases && !given.biases };
 }
 
-const besides = (path: string) => `${path.replace(/\.safetensors$/, "")}.json`;
+/** The file beside a state dict that may hold its `HookedTransformerConfig`. */
+export const configBeside = (path: string) => `${path.replace(/\.safetensors$/, "")}.json`;
 const TOKENS: readonly ModelSpec["tokens"][] = ["a b", "a b =", "a op b ="];
 const specials = (tokens: ModelSpec["tokens"]) => tokenNames(tokens).filter((name) => name === "op" || name === "=").length;
 

@@ -20,6 +20,9 @@ export function metricsCsv(runs: readonly SeedMetrics[]): string {
   return `${METRICS_HEADER}\n${rows.join("")}`;
 }
 
+/** Whether a file of metrics would have the same row for both evaluations. */
+export const isSameRow = (one: Metrics, other: Metrics): boolean => FIELDS.every((field) => one[field] === other[field]);
+
 /**
  * The evaluations of each seed in a file's text; what the file doesn't have is NaN.
  * @throws Error in one line where the header is another, or a row isn't numbers or doesn't follow the one before it.

@@ -59,7 +59,7 @@ Deno.test("export: --init and --from-hooked take what was exported; flags win ov
     assertEquals(from.init, initialise(spec));
     const flags = "--preset boundaries --d-model 8 --heads 2 --d-mlp 12 --prime 5 --train-fraction 0.5".split(" ");
     assertEquals((await request(...flags, "--init", file)).init, initialise(spec));
-    assertEquals(from.inputs["--from-hooked"], file);
+    assertEquals(from.inputs["--from-hooked"], [file, path("a.json")]);
     for (
       const [args, says] of [
         [["--from-hooked", file, "--layers", "3"], /it must hold blocks.2.attn.W_Q \[2,8,4\], which is missing/],

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { withLab } from "../../lib/lab/opening.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { writeAll } from "../../lib/run/files.ts";
+import { prepareFile } from "../../lib/cli/files.ts";
+import { writeAll, writeThrough, writeWhole } from "../../lib/run/files.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { small, train } from "../lab/small_lab.ts";
 import { filesIn, ROOT } from "./train_process.ts";
@@ -86,4 +87,31 @@ Deno.test("files that belong together are all written or none, and folders made 
     assertEquals([await filesIn(path("")), Deno.readTextFileSync(path("old"))], [["old"], "stays"]);
     await writeAll(files.slice(0, 2).map((file) => [file, "new"] as const));
     assertEquals([await filesIn(path("")), Deno.readTextFileSync(path("old"))], [["new", "old"], "new"]);
+  }));
+
+Deno.test("a link stays one, also to a file that isn't there yet; links in a circle are refused", () =>
+  scratch(async (path) => {
+    const ways: Record<string, (link: string) => Promise<void>> = {
+      whole: (link) => writeWhole(link, "new"),
+      through: (link) => writeThrough(link, (temporary) => Deno.writeTextFile(temporary, "new")),
+    };
+    for (const [name, write] of Object.entries(ways)) {
+      await Deno.symlink(`${name}/second`, path(name + ".csv"));
+      await Deno.mkdir(path(name));
+      await Deno.symlink("../big/" + name, path(`${name}/second`));
+      await prepareFile("--metrics", path(name + ".csv"));
+      for (let again = 0; again < 2; again++) {
+        await write(path(name + ".csv"));
+        assertEquals([Deno.readLinkSync(path(name + ".csv")), Deno.readLinkSync(path(`${name}/second`))], [
+          `${name}/second`,
+          `../big/${name}`,
+        ]);
+        assertEquals(Deno.readTextFileSync(path(`big/${name}`)), "new");
+      }
+      await Deno.symlink(name + ".b", path(name + ".a"));
+      await Deno.symlink(name + ".a", path(name + ".b"));
+      await assertRejects(() => write(path(name + ".a")), Error, `Cannot write ${path(name + ".a")}: Too many levels of symbolic links`);
+      await assertRejects(() => prepareFile("--metrics", path(name + ".a")), Error, "must be a file that can be written, Too many levels");
+    }
+    assertEquals(await filesIn(path("big")), ["through", "whole"]);
   }));

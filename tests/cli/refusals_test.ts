@@ -57,6 +57,14 @@ Deno.test("an empty path is refused by every flag of every command that names on
     assertEquals(await filesIn(folder), []);
   }));
 
+Deno.test("a port that is none, and one for a page that isn't served, are refused before anything is built", () =>
+  scratch(async (path) => {
+    const range = /^error: Cannot read --port: must be a whole number from 1 to 65535, current value is "(70000|0)"$/m;
+    for (const port of ["70000", "0"]) await refused("page", ["--port", port], range);
+    await refused("page", ["--build", path("web"), "--port", "9"], /^error: Cannot use --build and --port together: must be one of them$/m);
+    assertEquals(await filesIn(path("")), []);
+  }));
+
 Deno.test("a database is a file, also under a name that SQLite takes for one in memory", () =>
   scratch(async (path) => {
     await train(path("a.db"));

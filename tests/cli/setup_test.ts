@@ -1,5 +1,6 @@
 /** What setup decides on machines that are made up, the browser that it finds, and the kernel that it writes. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ROOT } from "../../lib/cli/process.ts";
 import { browser, ensure, lack, type Machine, plan, unmet } from "../../lib/cli/setup.ts";
 import { V8_FLAGS } from "../../lib/engine/cpu/flags.ts";
 import { chooseEngine } from "../../lib/train/engines.ts";
@@ -49,6 +50,12 @@ Deno.test("a driver is installed where there is none, not where the loader is po
   assertEquals(lack("vulkan", BARE), "WebGPU finds no adapter");
   const card = { ...BARE, drivers: { installed: ["/etc/vulkan/icd.d/nvidia_icd.json"], named: {} } };
   assertEquals(plan(["vulkan"], card).packages.map(({ name }) => name), ["mesa-vulkan-drivers"]);
+});
+
+Deno.test("where drivers give no adapter, what is said to run is a program", async () => {
+  const { byHand: [{ how }] } = plan(["vulkan"], { ...BARE, drivers: { installed: ["/usr/share/vulkan/icd.d/lvp_icd.json"], named: {} } });
+  const [file] = how.match(/lib\/\S+\.ts/)!;
+  assertStringIncludes(await Deno.readTextFile(`${ROOT}${file}`), "if (import.meta.main)", how);
 });
 
 Deno.test("setup says what to do by hand where it may not install", () => {

@@ -159,6 +159,10 @@ Deno.test("bad input: one line, exit code 1, nothing written; a dry run needs no
       "8",
       "--partition",
       "gpu",
+      "--threads",
+      "3",
+      "--save-every",
+      "30s",
       "--dry-run",
       "--db",
       path("lab.db"),
@@ -169,6 +173,7 @@ Deno.test("bad input: one line, exit code 1, nothing written; a dry run needs no
       `#SBATCH --${line}\n`
     );
     for (const line of lines) assertStringIncludes(dry.stdout, line);
+    assertStringIncludes(dry.stdout, " --threads 3 --save-every 30s &\n");
     assertStringIncludes(dry.stdout, "Of these would be submitted: 0-3. ");
     assertEquals(Array.from(Deno.readDirSync(path(""))), []);
   }));

@@ -4,10 +4,12 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
+import { specHash } from "../../lib/run/spec.ts";
+import { takenIn } from "../../lib/run/taken.ts";
 import { metricsBeside, readSeed, seedFile } from "../../lib/train/checkpoints.ts";
 import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { checkpointFile } from "../../lib/train/weights.ts";
-import { ENGINE, filesIn, folder, start, TINY, train, trained } from "./train_process.ts";
+import { ENGINE, filesIn, folder, refusedHere, start, TINY, train, trained } from "./train_process.ts";
 
 const resume = (from: string, ...args: string[]) => train("--engine", ENGINE, "--resume", from, ...args);
 /** A refusal: exit code 1 and one line that says so. */
@@ -95,6 +97,60 @@ Deno.test("a new training writes over no checkpoint, of another setting or of it
       (await bytesIn(saved)).filter(([name]) => /seed_[01]/.test(String(name))),
       before.filter(([name]) => name !== "metrics.csv"),
     );
+  }));
+
+Deno.test("metrics that aren't those of a folder's checkpoints are never written over; what a killed training left of its own is", () =>
+  folder(async (path) => {
+    const csv = metricsBeside(path("res")), read = () => Deno.readTextFile(csv);
+    await trained("--seeds", "0,1", "--steps", "10", "--metrics", csv);
+    const others = await read();
+    await refusedHere(
+      [...TINY, "--seed", "7", "--checkpoint", path("res")],
+      /^Cannot write .*metrics\.csv: it must hold only seeds that this folder has checkpoints of, it has evaluations of seed 0; move it/,
+    );
+    assertEquals([await read(), await filesIn(path("res"))], [others, ["metrics.csv"]]);
+    await Deno.remove(csv);
+    await trained("--seed", "0", "--checkpoint", path("res"));
+    const own = await read(), rows = own.split("\n");
+    const cases: [string, RegExp][] = [
+      ["epoch,loss\n1,2\n", /metrics\.csv: it must hold the evaluations of this folder's checkpoints, the header must be seed,step,/],
+      [own.replace(/\d\n$/, "\n"), /metrics\.csv: it must hold the evaluations .*, seed 0 has others there at step 40; move it/],
+      [own + rows[1].replace(/^0/, "3"), /metrics\.csv: it must hold only seeds .*, it has evaluations of seed 3; move it/],
+    ];
+    for (const [text, says] of cases) {
+      await Deno.writeTextFile(csv, text);
+      // Other seeds that join, and the same that go on.
+      for (const args of [[...TINY, "--seed", "1"], ["--resume", path("res"), "--steps", "60"]]) {
+        await refusedHere([...args, "--checkpoint", path("res")], says);
+      }
+      assertEquals(await read(), text);
+    }
+    await Deno.writeTextFile(csv, `${rows.slice(0, 3).join("\n")}\n`);
+    const { code, stderr } = await resume(path("res"), "--steps", "50", "--checkpoint", path("res"));
+    assertEquals(code, 0, stderr);
+    assert((await read()).startsWith(own) && (await read()).length > own.length);
+  }));
+
+Deno.test("seeds that each took over tensors of their own go on in their folder, and the summary says what each took", () =>
+  folder(async (path) => {
+    const from = path("src"), saved = path("out"), take = ["--take", "embed", "--steps", "10", "--checkpoint", saved];
+    await trained("--seeds", "0,1", "--steps", "10", "--checkpoint", from);
+    const { spec, runs } = JSON.parse((await trained("--from", from, ...take, "--json")).stdout);
+    const taken = runs.map((run: { taken: string }) => takenIn(run.taken)?.hash);
+    const hashes = async (folder: string, field: "hash" | "taken") =>
+      await Promise.all([0, 1].map(async (seed) => {
+        const { state: { spec } } = await readSeed(folder, seed);
+        return field === "hash" ? specHash(spec) : takenIn(spec.model.taken)?.hash;
+      }));
+    assertEquals([taken, "taken" in spec.model], [await hashes(from, "hash"), false]);
+    assertEquals(await hashes(saved, "taken"), taken);
+    const { code, stderr } = await resume(saved, "--steps", "20", "--checkpoint", saved);
+    assertEquals(code, 0, stderr);
+    for (const seed of [0, 1]) assertEquals((await readSeed(saved, seed)).state.step, 20);
+    // One of them alone, too; other groups make another setting.
+    await refusedHere(["--resume", saved, "--seeds", "1", "--steps", "30", "--checkpoint", saved], /^it begins$/);
+    const other = `--from ${from} --take pos --seeds 1 --checkpoint ${saved}`.split(" ");
+    await refusedHere(other, /its setting must be this one, seed 0 there has taken .*:embed:.* and not .*:pos:/);
   }));
 
 Deno.test("what a resumed run can't honour is refused", () =>

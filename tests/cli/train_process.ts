@@ -1,6 +1,7 @@
 /** `deno task train` as tests start it: the real process, a real engine, very small models. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "node:path";
+import { main } from "../../lib/cli/train.ts";
 import * as command from "./command.ts";
 
 export const { ENGINE } = command;
@@ -31,6 +32,12 @@ export async function folder<T>(work: (path: (name: string) => string) => Promis
 }
 
 export const filesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
+
+/** A refusal in this process, before an engine is opened; `it begins` where nothing is refused. */
+export async function refusedHere(args: readonly string[], says: RegExp): Promise<void> {
+  const open = () => Promise.reject(new Error("it begins"));
+  assertMatch((await assertRejects(() => main([...args], { open }), Error)).message, says);
+}
 
 /** The cells of a CSV, row by row, without its header. */
 export const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));

@@ -1,6 +1,10 @@
 /** What `deno task train` refuses or can't go on with, in one line: bad input, losses that aren't numbers, a full disk or memory. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ended, ENGINE, filesIn, folder, rowsOf, start, TINY, train, trained, UNFLAGGED } from "./train_process.ts";
+import { readRequest, type Request } from "../../lib/cli/request.ts";
+import { initialise } from "../../lib/run/layout.ts";
+import { snapshotOf } from "../../lib/train/train.ts";
+import { saveCheckpoint, saveWeights } from "../../lib/train/weights.ts";
+import { ended, ENGINE, filesIn, folder, refusedHere, rowsOf, start, TINY, train, trained, UNFLAGGED } from "./train_process.ts";
 
 /** Bad command lines, checked several at once, and what their one line must say. */
 const BAD: readonly (readonly [args: string, says: RegExp])[] = [
@@ -73,6 +77,40 @@ Deno.test("bad input: one line, exit code 1, nothing written", () =>
     };
     await Promise.all([worker(), worker(), worker()]);
     assertEquals(await filesIn(path("in")), before);
+  }));
+
+Deno.test("what a training begins with is never written over, by its own name or through a link", () =>
+  folder(async (path) => {
+    const { specs: [spec] } = await readRequest([...TINY, "--seed", "0"]) as Request, weights = path("w/seed_0.safetensors");
+    await saveWeights(weights, spec, initialise(spec));
+    await Deno.writeTextFile(path("w/seed_0.json"), "{}");
+    await saveCheckpoint(path("state"), snapshotOf(spec));
+    await Deno.symlink(weights, path("link.safetensors"));
+    await Deno.mkdir(path("other"));
+    await Deno.symlink(weights, path("other/seed_0.safetensors"));
+    const bytes =
+      async () => [await Deno.readFile(weights), await Deno.readTextFile(path("w/seed_0.json")), await Deno.readFile(path("state"))];
+    const before = await bytes();
+    const cases = [
+      `--init ${weights} --save ${path("w")}`,
+      `--init ${weights} --save-init ${path("w")}`,
+      `--init ${path("link.safetensors")} --save ${path("w")}`,
+      `--init ${weights} --save ${path("other")}`,
+      `--from-hooked ${weights} --save ${path("w")}`,
+      `--from-hooked ${weights} --metrics ${path("w/seed_0.json")}`,
+      `--from ${path("state")} --take embed --metrics ${path("state")}`,
+      `--init ${weights} --dump-data ${path("new/seed_1.safetensors")} --seeds 0,1 --save-init ${path("new")}`,
+    ];
+    for (const line of cases) {
+      const setting = line.startsWith("--from-hooked") ? [] : TINY; // the file says it
+      await refusedHere(
+        [...setting, ...line.split(" ")],
+        /^Cannot write --[a-z-]+ .*: must be a place of its own, --[a-z-]+ names it too$/,
+      );
+    }
+    assertEquals(await bytes(), before);
+    // Other seeds' files may lie beside it.
+    await refusedHere([...TINY, "--init", weights, "--seed", "1", "--save", path("w")], /^it begins$/);
   }));
 
 Deno.test("weights of another model are refused", () =>

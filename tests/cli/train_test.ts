@@ -2,9 +2,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { elementCount } from "../../lib/run/operations.ts";
-import { PRESETS, type RunSpec } from "../../lib/run/spec.ts";
+import { PRESETS, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
+import { resultTable } from "../../lib/cli/train.ts";
+import { type Rule, RULES } from "../../lib/run/grokking.ts";
+import { train as trainRuns } from "../../lib/train/train.ts";
+import { fakeEngine } from "../fake_engine.ts";
 import { ENGINE, filesIn, folder, rowsOf, start, TINY, train, trained } from "./train_process.ts";
 
 const request = async (...args: string[]) => await readRequest(args) as Request;
@@ -113,7 +117,8 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
     const last = rowsOf(csv).at(-1)!.map(Number);
     const { step, train_loss, train_acc, val_loss, val_acc, weight_norm } = summary.runs[1].final;
     assertEquals([summary.runs[1].seed, step, train_loss, train_acc, val_loss, val_acc, weight_norm], last);
-    assertEquals([summary.runs[1].grokking_step, summary.runs[1].censored], [null, true]);
+    const { grokking_step, censored, known_until } = summary.runs[1];
+    assertEquals([grokking_step, censored, known_until], [null, true, 40]);
 
     // Accuracies are shares of the whole sets: 12 and 13 of the 25 pairs.
     for (const [, , , train, , val] of rowsOf(csv).map((row) => row.map(Number))) {
@@ -125,6 +130,17 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
     assert(rowsOf(data).every(([, , a, b, target]) => (Number(a) + Number(b)) % 5 === Number(target)));
     for (const seed of ["0", "1"]) assertEquals(rowsOf(data).filter((row) => row[0] === seed && row[1] === "train").length, 12);
   }));
+
+Deno.test("a rule of ten evaluations in a row can't judge the last nine: the table and the summary say how far it can", async () => {
+  const { stdout } = await trained("--rule", "sustained", "--eval-every", "4", "--json"), { runs: [run] } = JSON.parse(stdout);
+  assertEquals([run.steps, run.grokking_step, run.known_until], [40, null, 4]);
+  const { specs } = await request(...TINY), engine = fakeEngine();
+  const table = async (rule: Rule, end: number) => {
+    const spec = runSpec({ ...specs[0], schedule: { steps: end, evalEvery: 4 } });
+    return resultTable(await trainRuns([spec], { engine, rule })).split("\n").at(-1)!.match(/> \d+/)?.[0];
+  };
+  assertEquals([await table(RULES.first, 12), await table(RULES.sustained, 12), await table(RULES.sustained, 40)], ["> 12", "> 0", "> 4"]);
+});
 
 Deno.test("saved initial weights start the same run, and give several seeds the same start", () =>
   folder(async (path) => {
@@ -207,6 +223,7 @@ Deno.test("the help names every flag and the preset's defaults; a stack trace co
   for (const flag of [...FIELDS.keys(), "preset", "config", "seeds", "until-grokked", "resume", "metrics", "json"]) {
     assertStringIncludes(text, `--${flag}`);
   }
+  assertStringIncludes(text.replaceAll(/\s+/g, " "), "(at a multiple of 100 updates, rounded up to whole evaluations)");
   assertMatch(text, /--prime N .*\[113\]/);
   assertMatch(text, /--lr N .*\[0\.25\]/);
   assert(text.split("\n").every((line) => line.length <= 100));

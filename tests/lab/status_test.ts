@@ -1,5 +1,6 @@
 /** How far a sweep is: runs by state, shares of the work, rates, and who has fallen silent. */
 import { assert, assertEquals } from "@std/assert";
+import { SweepProgress } from "../../lib/cli/sweep_progress.ts";
 import { labStatus, openRuns, progressOf, timeLeft, together } from "../../lib/lab/status.ts";
 import { updateCost } from "../../lib/lab/shards.ts";
 import { Session } from "../../lib/lab/session.ts";
@@ -53,6 +54,27 @@ Deno.test("a run in training counts as far as its evaluations go; its session's 
     assertEquals([after.states.running, after.states.waiting, after.workers[0].state], [0, 6, "killed"]);
     assertEquals(openRuns(lab, experiment).length, 6);
   }));
+
+Deno.test("in a log, a run hasn't grokked by a step that its rule can judge", () => {
+  const lines: string[] = [],
+    screen = { terminal: false, columns: 200, draw: () => {}, line: (text: string) => lines.push(text), done: () => {} };
+  const progress = new SweepProgress(fakeEngine(), { name: "small", mayEndEarly: false, screen });
+  const [one, other] = runs(), never = { memorisationStep: 20, grokkingStep: null };
+  progress.update(
+    [],
+    [one, other].map((spec) => ({ spec, status: "waiting" as const, step: 0, memorisationStep: null, grokkingStep: null })),
+  );
+  progress.update([], [{ spec: one, status: "finished", step: 200, known: 110, ...never }, {
+    spec: other,
+    status: "finished",
+    step: 200,
+    ...never,
+  }]);
+  assertEquals(lines.flatMap((line) => line.match(/memorised at .*/)?.[0] ?? []), [
+    "memorised at step 20, not grokked by step 110",
+    "memorised at step 20, not grokked by step 200",
+  ]);
+});
 
 Deno.test("parts add up; the time left is that of the slowest part, or of all together", () => {
   const part = (done: number, of: number, rate: number | null) => ({

@@ -45,6 +45,9 @@ Deno.test("a table lines up, CSV and JSON have all digits", () =>
       { one: -20, sum: 123456789.5, none: 3, words: "two\nlines\x1b", bytes: 1e300 },
     ]);
     assertEquals(JSON.parse(shown(path("a.db"), "SELECT 7 AS n WHERE 0", "json")), []);
+    // JSON has no word for infinity, and null is something else.
+    const [ends] = JSON.parse(shown(path("a.db"), "SELECT 9e999 AS high, -9e999 AS low", "json"));
+    assertEquals(ends, { high: Infinity, low: -Infinity });
     // Two columns of one name are two columns; where that can't be written, it is said.
     assertEquals(shown(path("a.db"), "SELECT 1 AS n, 2 AS n", "csv"), "n,n\n1,2\n");
     assertThrows(() => shown(path("a.db"), "SELECT 1 AS n, 2 AS n", "json"), Error, "there are two of the name n");

@@ -92,4 +92,7 @@ Deno.test("deno task notebooks: help, and one line for a name that no notebook h
   const none = await call("99_nothing");
   assertEquals([none.code, none.stdout], [1, ""]);
   assert(/^error: Cannot run "99_nothing": must be a part of one of 01_first_grok\.ipynb, /.test(none.stderr), none.stderr);
+  const one = await call("01", "zzz", "template");
+  assertEquals([one.code, one.stdout], [1, ""]);
+  assert(/^error: Cannot run "zzz": must be a part of one of 01_first_grok\.ipynb, /.test(one.stderr), one.stderr);
 });

@@ -69,6 +69,11 @@ Deno.test("--from, --take and --freeze: a checkpoint's setting, its tensors, fro
       (await request(`--from ${path(".")} --take all`)).specs[0].model.taken,
       takeOver(state, ["embed", "pos", "attn", "mlp", "unembed"]),
     );
+    // A name may end like a step.
+    await saveCheckpoint(path("ck@5/seed_0.safetensors"), state);
+    for (const from of ["ck@5", "ck@5@10", "ck@5/seed_0.safetensors@10"]) {
+      assertEquals((await request(`--from ${path(from)} --take embed`)).specs[0].model.taken, takeOver(state, ["embed"]), from);
+    }
     for (
       const [line, says] of [
         [`--from ${file}`, /--from without --take/],

@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { initialise, layout, write } from "../../lib/run/layout.ts";
 import { type RunInput, runSpec } from "../../lib/run/spec.ts";
+import { takeOver } from "../../lib/run/take.ts";
 import { faultOf, suspect } from "../../lib/train/divergence.ts";
 import { train } from "../../lib/train/train.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -38,6 +39,30 @@ Deno.test("the suspect is the weights given, the spread of the initial ones, dec
   assertMatch(of({}, { first: { ...first, trainLoss: 1e6 } }), /^the initial weights are drawn with initSigma/);
   assertMatch(suspect({ spec: tiny({ model: { init: "pytorch", positionSigma: 1e30 } }), step: 0 }), /positionSigma 1e\+30/);
   assertMatch(of({}, { step: 0, given: { fault: null } }), /^the weights that it began with are too large/);
+});
+
+Deno.test("no setting is suspected that has nothing to do with the initial weights or the learning rate that is the larger", () => {
+  const of = (model: RunInput["model"], optim: RunInput["optim"] = {}, more: object = {}) =>
+    suspect({ spec: tiny({ model: model!, optim: optim! }), step: 0, ...more });
+  const scale = /^the initial weights are multiplied by initScale 1e\+30; a smaller one may help$/, initScale = 1e30;
+  for (const init of ["pytorch", "linear", "normal"] as const) assertMatch(of({ init, initScale }), scale);
+  assertMatch(of({ init: "pytorch", mixer: "none", initScale }), scale);
+  assertMatch(of({ init: "pytorch", mixer: "none" }), /^the initial weights are too large for this model; an initScale below 1 may help$/);
+  assertMatch(of({ init: "pytorch", positionInit: "sinusoidal" }), /^the initial weights are too large for this model/);
+  assertMatch(
+    of({ init: "normal", initSigmas: "embed=100000000000000000000" }),
+    /^the initial weights are drawn with initSigmas embed=10{20}; smaller/,
+  );
+  const cold = { temperature: 1.2e-38 }, temperature = /^the logits are divided by temperature 1\.2e-38; a larger one may help$/;
+  assertMatch(of({ initScale: 100 }, cold), temperature);
+  assertMatch(of({}, cold, { given: { fault: null } }), temperature);
+  assertMatch(of({}, { temperature: 0.5 }, { given: { fault: null } }), /^the weights that it began with are too large/);
+  const muon = (optim: object) => of({}, { rule: "muon", ...optim }, { step: 100, first });
+  assertMatch(muon({ muonLr: 1e30 }), /^muonLr is 1e\+30; a smaller one may help$/);
+  assertMatch(muon({ lr: 3 }), /^the learning rate is 3; a smaller one may help$/);
+  assertMatch(muon({ weightDecay: 1e4 }), /^weight decay 10000 times muonLr 0\.02 is more than 2, /);
+  const spec = tiny(), taken = takeOver({ spec, step: 5, params: initialise(spec).map((x) => 1e30 * x) }, ["embed"]);
+  assertMatch(of({ taken }), /^the tensors taken over from run [0-9a-f]{16}@5 \(embed\) may be too large$/);
 });
 
 Deno.test("weights given that hold what is no finite number are named, in the run's error too", async () => {
