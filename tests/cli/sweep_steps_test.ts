@@ -13,6 +13,6 @@ Deno.test("a sweep of fewer steps than the lab has counts at its own and says th
     assertEquals(fewer.stdout.match(says)?.slice(1), ["20", ", its views count to step 240"], fewer.stdout);
     const [status, named] = [await sweep(db, "--status"), await sweep(db, "--status", "--steps", "20")];
     assertEquals(says.test(status.stdout), false, status.stdout);
-    assertMatch(named.stdout, /100 % of the work  grokked 0  never 6 /);
+    assertMatch(named.stdout, /100 % of the work {2}grokked 0 {2}never 6 /);
     assertEquals(`${named.stdout}\n`.match(says)?.slice(1), ["20", ", its views count to step 240"], named.stdout);
   }));

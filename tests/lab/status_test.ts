@@ -45,7 +45,7 @@ Deno.test("asked for fewer steps than the lab has, the status counts to the lab'
     assertEquals([head, bar, updates, ...rest], whole);
     assertEquals(line, `${says}: these counts are those at step 200, not 40; --steps N gives those at step N.`);
     const exactly = await sweepStatus(asked, path("a.db"), true);
-    assertMatch(exactly, /100 % of the work  grokked 0  never 6  running 0  waiting 0\n240 of 240 updates\n/);
+    assertMatch(exactly, /100 % of the work {2}grokked 0 {2}never 6 {2}running 0 {2}waiting 0\n240 of 240 updates\n/);
     assertEquals(exactly.split("\n").at(-1), `${says}: these counts are those at step 40, its views count to step 200.`);
   }));
 
