@@ -55,7 +55,7 @@ export { EXPERIMENTS } from "./studies/mod.ts";
 export { beside, engine, ifAny, interruptible, live, show, watch, type WatchOptions } from "./notebook/show.ts";
 export { storedReadings } from "./notebook/readings.ts";
 export { done, firstDone, type NotebookSweep, recorded, recordedRuns, stored, storedRuns, sweep } from "./notebook/sweep.ts";
-export { type Cell, frame, grokkingFrame } from "./notebook/frames.ts";
+export { type Cell, frame, grokkingFrame, settingFrame } from "./notebook/frames.ts";
 export { bothTests, type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
 
 // Comparing runs.

@@ -159,7 +159,7 @@ Examples
   deno task db query --csv "SELECT * FROM run_summary WHERE experiment = 'exp1_weight_decay'" > runs.csv
   deno task db merge shard-0.db shard-1.db shard-2.db
   deno task db export --experiment exp1_weight_decay --to data/recorded/exp1_weight_decay
-  deno task db export --hooked --run 12 --to lens
+  deno task db export --hooked --run 4 --to lens
   deno task db export --parquet --to tables
 `;
 }

@@ -40,7 +40,7 @@ export const FLAGS: Record<string, Flag> = {
   "help": { help: "this text" },
 };
 
-const HELP =
+export const HELP =
   `Analyses a run at each of its checkpoints: how much of what it computes depends on a few frequencies, or what its weights are like.
 
   deno task probe --run ID|HASH [flags]
@@ -65,11 +65,12 @@ Slingshots are spikes of the training loss: ten times the median of the ten eval
 logarithmic scale within ten. Spikes between two evaluations are missed. After Thilak et al., "The slingshot mechanism" (2022).
 
 Examples
-  deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'small_map' AND state = 'grokked'"
-  deno task probe --run 12 --figure run12.svg
-  deno task probe --run 12 --weights
-  deno task probe --run 5e052dd66747549a --csv > probe.csv
-  deno task probe --experiment nanda --csv > data/recorded/nanda/readings.csv
+  deno task db import data/recorded/representations
+  deno task db query "SELECT run, state FROM run_summary WHERE experiment = 'representations' AND state = 'grokked'"
+  deno task probe --run 4 --figure run4.svg
+  deno task probe --run 4 --weights
+  deno task probe --run aceeaa70eed1bfa5 --csv > probe.csv
+  deno task probe --experiment representations --csv > readings.csv
 `;
 
 export async function main(args: string[]): Promise<number> {

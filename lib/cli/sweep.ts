@@ -11,7 +11,7 @@ import { Lab } from "../lab/store.ts";
 import { bringTaken } from "../lab/taken.ts";
 import { type Axes, type BoundaryMap, boundaryMap, edgesOf, sweepBoundary } from "../lab/boundary.ts";
 import { part, type Shard } from "../lab/shards.ts";
-import { left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
+import { asPlanned, left, standing, sweep, type SweepOptions, type SweptRun } from "../lab/sweep.ts";
 import { withoutAttention } from "../lab/attention.ts";
 import { runSpec } from "../run/spec.ts";
 import { commandLine } from "../run/command.ts";
@@ -28,7 +28,7 @@ import { plural } from "./progress.ts";
 import { runTraining } from "./restart.ts";
 import { readSending, send, SENDING, type Sending } from "./send.ts";
 import { StatusFile } from "./status_file.ts";
-import { sweepStatus } from "./sweep_status.ts";
+import { fewerSteps, sweepStatus } from "./sweep_status.ts";
 import { table } from "./table.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 import { say, tell } from "./terminal.ts";
@@ -50,7 +50,10 @@ export const FLAGS: Record<string, Flag> = {
   "save-every": { value: "TIME", help: "how often to store the states of the runs in training: a power cut loses no more than that [60s]" },
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
   ...ENGINE_FLAGS,
-  "status": { help: "how far it is: runs by state, share of the work done, rate, time left, what has stopped reporting" },
+  "status": {
+    help:
+      "how far it is: runs by state, share of the work done, rate, time left, what has stopped reporting; to the lab's steps, or --steps",
+  },
   ...SENDING,
   "help": { help: "this text" },
 };
@@ -72,6 +75,8 @@ interface Request {
   readonly budget?: number;
   readonly saveEvery: number;
   readonly status: boolean;
+  /** Whether `--steps` names them. */
+  readonly steps: boolean;
   /** How it is to be spread over tasks. */
   readonly sending?: Sending;
   /** Where to write how far it is. */
@@ -88,7 +93,7 @@ export async function main(args: string[]): Promise<number> {
   }
   const { experiment, db, sending, statusFile } = request;
   if (request.status) {
-    tell(await sweepStatus(experiment, db));
+    tell(await sweepStatus(experiment, db, request.steps));
     return 0;
   }
   if (sending) return await send(experiment, db, sending);
@@ -163,7 +168,7 @@ async function trainInto(lab: Lab, engine: Engine, request: Request, args: reado
   await file?.end(runs);
   for (const { error } of runs) if (error !== undefined) say(`error: ${error}`);
   if (map && request.boundary) tell(boundaryTable(map, request.boundary));
-  tell(report(experiment, runs, db, withoutAttention(lab, experiment).length));
+  tell(report(lab, experiment, runs, db));
   return code ?? (wrong || runs.some(({ status }) => status === "failed") ? 1 : 0);
 }
 
@@ -199,6 +204,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
     engine: engineRequest(given),
     dryRun: given.has("dry-run"),
     status: given.has("status"),
+    steps: given.has("steps"),
     ...sending && { sending },
     ...given.has("status-file") && { statusFile: text("status-file")! },
     reads: { "--grid": text("grid") },
@@ -249,11 +255,13 @@ function boundaryTable(map: BoundaryMap, { x, y }: Axes): string {
 }
 
 /** What came of it, and what to do next. */
-function report({ name }: Experiment, runs: readonly SweptRun[], db: string, bare: number): string {
+function report(lab: Lab, experiment: Experiment, runs: readonly SweptRun[], db: string): string {
+  const { name } = experiment, bare = withoutAttention(lab, experiment).length, planned = asPlanned(lab, experiment);
   const flag = db === LAB ? "" : ` --db ${here(db)}`;
   const open = runs.filter(({ status }) => status === "waiting" || status === "stopped").length;
   return [
     `${name}: ${plural(runs.length, "run")}, ${tally(runs).replaceAll("  ", ", ")}`,
+    ...planned === experiment ? [] : [fewerSteps(experiment, planned)],
     ...open > 0 ? ["The same command goes on."] : [],
     ...bare > 0
       ? [`${plural(bare, "run")} without attention, trained before: --db NEW.db trains with it, and deno task db merge NEW.db brings it.`]

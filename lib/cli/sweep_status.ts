@@ -1,7 +1,9 @@
 /** `deno task sweep --status`: how far a sweep is, on this machine or spread over tasks. Nothing is written. */
 import { join, resolve } from "node:path";
+import { count } from "../analysis/words.ts";
 import { oneLine } from "./main.ts";
 import type { Experiment } from "../lab/experiment.ts";
+import { asPlanned } from "../lab/sweep.ts";
 import { isSilent, labStatus, type Progress, type Rate, timeLeft, together } from "../lab/status.ts";
 import { Lab } from "../lab/store.ts";
 import { exists, here, readJson } from "./files.ts";
@@ -12,21 +14,48 @@ import type { TaskStatus } from "./status_file.ts";
 import { tallyOf } from "./sweep_progress.ts";
 import { type Plan, readPlan, taskFiles, tasksFolder } from "./tasks.ts";
 
-/** The status of an experiment's sweep, in lines. @throws Error in one line where there is neither a lab nor a task of it. */
-export async function sweepStatus(experiment: Experiment, db: string): Promise<string> {
+/**
+ * The status of an experiment's sweep, in lines. Where the lab's experiment of its name has more steps, it counts to these.
+ * @param exactly whether it counts to the experiment's own steps all the same.
+ * @throws Error in one line where there is neither a lab nor a task of it.
+ */
+export async function sweepStatus(experiment: Experiment, db: string, exactly = false): Promise<string> {
   const folder = tasksFolder(db, experiment.name), plan = await readPlan(folder);
   if (plan.tasks.length > 0) return await ofTasks(experiment, folder, plan);
   if (!await exists(db)) {
     throw new Error(`Cannot show the status of ${experiment.name}: ${here(resolve(db))} must be there, there is none`);
   }
   using lab = Lab.open(db, { readOnly: true });
-  const { workers, ...progress } = labStatus(lab, experiment);
+  const planned = asPlanned(lab, experiment), { workers, ...progress } = labStatus(lab, exactly ? experiment : planned);
   const running = workers.filter(({ state }) => state === "running"), parts = [{ ...progress, rate: rateOf(running) }];
   return [
     `${experiment.name}: ${plural(experiment.runs.length, "run")} in ${here(resolve(db))}`,
     ...lines(progress, parts),
+    ...planned === experiment ? [] : [exactly ? fewerSteps(experiment, planned) : moreSteps(experiment, planned)],
     ...workers.map(({ name, state, seenAt }) => `${name}: ${state === "running" ? state : `${state}, last seen ${ago(seenAt)}`}`),
   ].join("\n");
+}
+
+/** Says that counts are those at the steps of an experiment of which the lab has more. */
+export function fewerSteps(asked: Experiment, planned: Experiment): string {
+  const { own, labs } = stepsOf(asked, planned);
+  return `The lab has this experiment to step ${labs}: these counts are those at step ${own}, its views count to step ${labs}.`;
+}
+
+/** Says that counts are those at the lab's steps, which are more than the experiment's own. */
+function moreSteps(asked: Experiment, planned: Experiment): string {
+  const { own, labs } = stepsOf(asked, planned);
+  return `The lab has this experiment to step ${labs}: these counts are those at step ${labs}, not ${own}; --steps N gives those at step N.`;
+}
+
+/** The steps of the runs of which the lab has more, and the lab's. */
+function stepsOf(asked: Experiment, planned: Experiment): { readonly own: string; readonly labs: string } {
+  const longer = [...asked.runs.keys()].filter((i) => planned.runs[i] !== asked.runs[i]);
+  const word = ({ runs }: Experiment) => {
+    const steps = longer.map((i) => runs[i].schedule.steps).sort((a, b) => a - b), [least, most] = [steps[0], steps.at(-1)!];
+    return least === most ? count(most) : `${count(least)} to ${count(most)}`;
+  };
+  return { own: word(asked), labs: word(planned) };
 }
 
 /** The state of a task, from its status file and from Slurm's queue. */

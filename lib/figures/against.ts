@@ -15,7 +15,7 @@ import { capital, count, list, shortNumber } from "../analysis/words.ts";
 export type AgainstOptions = Shared & (Field | Computed);
 
 interface Field {
-  /** The field on the x axis, a number in all runs: `data.trainFraction`. */
+  /** The field on the x axis, a number in all runs, or for the batch also `full`, its largest value: `data.trainFraction`. */
   readonly field: string;
   /** Its name in the figure. Default: the field's own. */
   readonly label?: string;
@@ -33,7 +33,7 @@ interface Shared {
   readonly say?: (value: number) => string;
   /**
    * The scale of the x axis. Default: logarithmic where all values are positive and the largest is at least ten times the smallest, else
-   * linear; `columns`, evenly spaced and not to scale, where values would come too close.
+   * linear; `columns`, evenly spaced and not to scale, where values would come too close, or one is no number.
    */
   readonly x?: "log" | "linear" | "columns";
   /**
@@ -48,6 +48,7 @@ interface Shared {
 
 /** The runs at one value. */
 interface Place {
+  /** `FULL` for a batch of all pairs. */
   readonly value: number;
   readonly runs: readonly Outcome[];
   readonly grokked: number | null;
@@ -59,10 +60,11 @@ const TOP = 56, RIGHT = 92, HEIGHT = 400;
 /**
  * A dot at each seed's grokking step; an open triangle at the last step up to which a seed is known not to have grokked; bars at the
  * medians. Where no network grokked, the figure says by which step, and the column is grey.
- * @throws Error where a run's field isn't a number, and where a logarithmic axis is asked for and a value isn't positive.
+ * @throws Error where a run's field isn't a number, and where an axis to scale is asked for that has no place for a value.
  */
 export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptions): Figure {
-  const { task = about(runs.map((run) => ({ ...run, metrics: [] }))).task, say = (value) => shortNumber(value) } = options;
+  const { task = about(runs.map((run) => ({ ...run, metrics: [] }))).task, say: sayNumber = (value) => shortNumber(value) } = options;
+  const say = (value: number) => value === FULL ? "full" : sayNumber(value);
   const [label, of] = "of" in options
     ? [options.label, options.of]
     : [options.label ?? nameOf(options.field), (spec: RunSpec) => valueOf(spec, options.field)];
@@ -70,6 +72,9 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
   const across = options.x ?? scaleFor(values);
   if (across === "log" && values[0] <= 0) {
     throw new Error(`Cannot draw steps against ${label} on a logarithmic axis: a value must be positive, current value is ${values[0]}`);
+  }
+  if (across !== "columns" && values.at(-1) === FULL) {
+    throw new Error(`Cannot draw steps against ${label} on a ${across} axis: its values must be numbers, current value is "full"`);
   }
   const type = across === "log" ? "log" : "linear";
   const xOf = across === "columns" ? (value: number) => values.indexOf(value) : (value: number) => value;
@@ -201,10 +206,14 @@ function watchesOf(places: readonly { readonly x: number; readonly runs: readonl
   return groups.map(({ words, from, to }) => ({ words, x: type === "log" ? Math.sqrt(from * to) : (from + to) / 2 }));
 }
 
+/** Stands for a batch of all pairs, which is larger than any other. */
+const FULL = Infinity;
+
 /** Pixels that a column needs for its label. */
 const COLUMN = 46;
 
 function scaleFor(values: readonly number[]): "log" | "linear" | "columns" {
+  if (values.at(-1) === FULL) return "columns";
   const type = values[0] > 0 && values.at(-1)! >= 10 * values[0] ? "log" : "linear";
   const place = type === "log" ? Math.log : Number, all = place(values.at(-1)!) - place(values[0]);
   const narrowest = Math.min(...values.slice(1).map((value, i) => (place(value) - place(values[i])) / all));
@@ -215,10 +224,11 @@ function placesOf(runs: readonly BoardRun[], of: (spec: RunSpec) => Value, field
   const groups = Map.groupBy(runs, ({ spec }) => {
     const value = of(spec);
     if (typeof value === "number") return value;
+    if (value === "full") return FULL;
     throw new Error(`Cannot draw steps against ${field}: it must be a number in all runs, current value is ${JSON.stringify(value)}`);
   });
   if (groups.size === 0) throw new Error(`Cannot draw steps against ${field}: there must be at least one run, current value is 0`);
-  return [...groups].sort(([a], [b]) => a - b).map(([value, group]) => {
+  return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([value, group]) => {
     const runs = group.map(outcome).sort((a, b) => a.seed - b.seed);
     const median = (of: (run: Outcome) => number | null) => medianStep(runs.map(of));
     return { value, runs, grokked: median((run) => run.grokked), memorised: median((run) => run.memorised) };

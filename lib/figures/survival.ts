@@ -5,7 +5,7 @@ import { watchedWord } from "../analysis/runs/follow_up.ts";
 import { corrected, decides, differs, type Tested } from "../analysis/statistics/multiple.ts";
 import { logRankPermuted } from "../analysis/statistics/permutation.ts";
 import { type Observation, watchedAlike } from "../analysis/statistics/sample.ts";
-import { type CurvePoint, kaplanMeier, type SurvivalCurve, timeQuantile } from "../analysis/statistics/survival.ts";
+import { type CurvePoint, firstTime, kaplanMeier, type SurvivalCurve } from "../analysis/statistics/survival.ts";
 import { DASHES, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, VALIDATION, WIDTH } from "./theme.ts";
@@ -183,14 +183,14 @@ function survivalPanel(groups: readonly Drawn[], scale: StepScale, { name, p, te
         }),
       ]),
       ...groups.map(({ curve, style }) =>
-        Plot.dot([timeQuantile(curve).time].filter((time) => time !== null), {
+        Plot.dot([firstTime(curve)].filter((time) => time !== null), {
           x: at,
           y: 0.5,
           r: 4,
           fill: style.color,
           stroke: "white",
           strokeWidth: 1.2,
-          ariaDescription: "median",
+          ariaDescription: "half have",
         })
       ),
       ...keyMarks(ends(groups, inner).map(({ curve, style, ...each }) => ({ ...each, ...style, below: [ended(curve)] })), scale.domain[1]),
@@ -227,7 +227,7 @@ export function timesFinding(panels: readonly SurvivalPanel[], test = TEST, test
   const within = (times: readonly Observation[]) =>
     `within ${watchedWord(times.map(({ time, event }) => ({ grokked: event ? time : null, known: time })))}`;
   const middle = ({ times }: SurvivalGroup) => {
-    const { time } = timeQuantile(kaplanMeier(times));
+    const time = firstTime(kaplanMeier(times));
     return time === null ? `fewer than half ${within(times)}` : `half by step ${count(time)}`;
   };
   if (tested.length === 0) {

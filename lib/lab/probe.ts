@@ -139,9 +139,18 @@ export async function probeRun(lab: Lab, idOrHash: number | string, options: Pro
 export function findCheckpoints(lab: Lab, idOrHash: number | string): CheckpointedRun {
   const run = findRun(lab, idOrHash), { id, hash, checkpoints } = run;
   if (checkpoints.length > 0) return run;
-  throw new Error(
-    `Cannot probe run ${id} (${hash}): it must have a checkpoint in ${lab.folder}, there is none; keep "checkpoint" keeps one`,
-  );
+  throw new Error(`Cannot probe run ${id} (${hash}): it must have a checkpoint in ${lab.folder}, there is none; ${whyNone(lab, run)}`);
+}
+
+/** What helps where results have no weights: what is done isn't trained again in the same lab. */
+export const ANEW = "results that were imported without weights get them where deno task sweep --db NEW.db trains them";
+
+/** Why a run has no checkpoint, and what would keep one. */
+function whyNone(lab: Lab, { id, status, step }: CheckpointedRun): string {
+  if (status === "failed") return "its loss stopped being a number, and of such a run none is kept";
+  if (step === 0) return "none of its states has been stored yet";
+  const keeps = lab.query("SELECT 1 FROM members JOIN experiments ON id = experiment WHERE run = ? AND keep = 'checkpoint'", id);
+  return keeps.length === 0 ? `keep "checkpoint" in its experiment keeps one` : ANEW;
 }
 
 /**

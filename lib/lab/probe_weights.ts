@@ -3,7 +3,7 @@ import type { Checkpoint } from "../analysis/network/reading.ts";
 import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint } from "./probe.ts";
+import { ANEW, type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint } from "./probe.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
 
@@ -57,5 +57,5 @@ export async function probeWeightsOfAll(lab: Lab, experiment: string, options: W
     if (checkpoints.length > 0) all.push({ ...run, ...await probeWeights(run.spec, checkpoints, options) });
   }
   if (all.length > 0) return all;
-  throw new Error(`Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has`);
+  throw new Error(`Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has; ${ANEW}`);
 }

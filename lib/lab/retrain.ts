@@ -42,7 +42,16 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
     info.driver,
   );
   if (all.length === 0) {
-    throw new Error(`Cannot train runs again: ${lab.path} must have some that were trained on ${info.engine}, ${info.driver}, it has none`);
+    const others = lab.query<{ name: string }>(
+      `SELECT DISTINCT engine || ', ' || driver AS name FROM work JOIN sessions s ON s.id = session JOIN environments e ON e.id = environment
+       WHERE (engine, driver) <> (?, ?) ORDER BY name`,
+      ...[info.engine, info.driver],
+    ).map(({ name }) => name);
+    const has = others.length === 0 ? "it has none" : `its runs were trained on ${others.join(" and ")}`;
+    const needs = `must have some that were trained on ${info.engine}, ${info.driver}`;
+    throw new Error(
+      `Cannot train runs again: ${lab.path} ${needs}, ${has}; deno task sweep --engine ${info.engine} --db NEW.db trains such`,
+    );
   }
   const chosen = all.filter((_, i) => Math.floor((i + 1) * count / all.length) > Math.floor(i * count / all.length));
   const specs = chosen.map(({ id, last }): RunSpec => lab.spec(id, last)), findings: Finding[] = [];

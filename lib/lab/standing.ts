@@ -33,6 +33,26 @@ export const standing = (lab: Lab, experiment: Experiment): Standing[] => experi
 export const left = (lab: Lab, experiment: Experiment): Left[] =>
   standing(lab, experiment).filter(({ open }) => open).map(({ run: { spec, step } }) => ({ spec, updates: spec.schedule.steps - step }));
 
+/**
+ * The experiment with as many steps of each run as the lab's experiment of its name has, where that has more; itself where it has no more
+ * of any.
+ */
+export function asPlanned(lab: Lab, experiment: Experiment): Experiment {
+  const least = experiment.runs.reduce((steps, { schedule }) => Math.min(steps, schedule.steps), Infinity);
+  const rows = lab.query<{ hash: string; steps: number }>(
+    `SELECT hash, m.steps AS steps FROM members m JOIN experiments e ON e.id = m.experiment JOIN runs r ON r.id = m.run
+     WHERE e.name = ? AND m.steps > ?`,
+    ...[experiment.name, least],
+  );
+  if (rows.length === 0) return experiment;
+  const planned = new Map(rows.map(({ hash, steps }) => [hash, steps]));
+  const runs = experiment.runs.map((spec) => {
+    const steps = planned.get(specHash(spec)) ?? 0;
+    return steps > spec.schedule.steps ? { ...spec, schedule: { ...spec.schedule, steps } } : spec;
+  });
+  return runs.every((spec, i) => spec === experiment.runs[i]) ? experiment : { ...experiment, runs };
+}
+
 const of = (which: string) =>
   `SELECT NULL AS experiment, ?1 AS rule, CAST(?2 AS INTEGER) AS times, CAST(?3 AS INTEGER) AS margin, CAST(?4 AS INTEGER) AS max_steps,
      id AS run FROM runs WHERE ${which} = ?5`;

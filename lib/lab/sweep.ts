@@ -13,7 +13,7 @@ import type { Lab } from "./store.ts";
 import { bringTaken } from "./taken.ts";
 import { weightSteps } from "./watch.ts";
 
-export { left, type Standing, standing, type SweptRun } from "./standing.ts";
+export { asPlanned, left, type Standing, standing, type SweptRun } from "./standing.ts";
 
 export interface SweepOptions {
   readonly lab: Lab;

@@ -157,8 +157,9 @@ function numbersOf(
   const runs = kind === "pairs" ? count(row.n[0]) : `${inOrder(row.n)}${units}`;
   const ends = watched && [...new Set(watched)].map(count).join(" to ");
   const had = ends === null ? "" : `, of which ${events} ${event} by ${unit === "steps" ? `step ${ends}` : `${ends} ${unit}`}`;
-  const corrected = holm !== null && tests > 1 ? `, ${pWord(holm)} after Holm over ${tests}` : "";
-  const possible = floor !== null && floor >= LEVEL ? `, and no less than ${Number(floor.toPrecision(2))} with so few` : "";
+  const several = holm !== null && tests > 1, corrected = several ? `, ${pWord(holm)} after Holm over ${tests}` : "";
+  const least = `, and${several ? " after Holm" : ""} no less than ${Number((floor ?? 0).toPrecision(2))} with so few`;
+  const possible = floor !== null && floor >= LEVEL ? least : "";
   const name = kind === "times" ? `${TIME_TESTS[row.test!]} ${KINDS.times.test}` : KINDS[kind].test;
   return `n = ${runs}${had}; ${name}, ${pWord(p)}${corrected}${possible}`;
 }

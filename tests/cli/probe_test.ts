@@ -177,6 +177,16 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
       for (const digit of ["a", "b"]) lab.run("UPDATE runs SET hash = ? WHERE id = ?", `abcd${digit.repeat(12)}`, digit === "a" ? 4 : 5);
       lab.run("UPDATE artifacts SET file = 'gone.safetensors' WHERE run = 2");
     }
+    for (const keep of ["checkpoint", "nothing"] as const) {
+      await train(path(`${keep}.db`), small({ keep }));
+      using lab = Lab.open(path(`${keep}.db`));
+      // As if it had been imported without weights, but for one run that hasn't begun.
+      lab.run("DELETE FROM artifacts");
+      lab.run("UPDATE runs SET status = 'waiting', step = 0 WHERE id = 2");
+    }
+    const bare = (keep: string) => ["--db", path(`${keep}.db`)];
+    const imported =
+      /, (?:there is none|none has); results that were imported without weights get them where deno task sweep --db NEW\.db trains them$/;
     const cases: [args: string[], says: RegExp][] = [
       [a, /^Cannot do without --run: must have a value, there is none$/],
       [["--run", "1", "--csv", "--json", ...a], /^Cannot use --csv and --json together: must be one of them$/],
@@ -194,8 +204,14 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
       [["--run", "1", "--db", path("empty.db")], /^Cannot find run 1 in .*empty\.db: .*, it has no runs$/],
       [
         ["--run", String(diverged), ...a],
-        /^Cannot probe run \d+ \([0-9a-f]{16}\): it must have a checkpoint in .*a\.files, there is none; keep "checkpoint" keeps one$/,
+        /^Cannot probe run \d+ \([0-9a-f]{16}\): it must have a checkpoint in .*a\.files, there is none; its loss stopped being a number, and of such a run none is kept$/,
       ],
+      [["--run", "2", ...bare("checkpoint")], /there is none; none of its states has been stored yet$/],
+      [["--run", "1", ...bare("checkpoint")], imported],
+      [["--run", "1", "--weights", ...bare("checkpoint")], imported],
+      [["--experiment", "small", "--csv", ...bare("checkpoint")], imported],
+      [["--experiment", "small", "--csv", "--weights", ...bare("checkpoint")], imported],
+      [["--run", "1", ...bare("nothing")], /there is none; keep "checkpoint" in its experiment keeps one$/],
       [["--run", "2", "--figure", path("out.svg"), ...a], /^Cannot load .*gone\.safetensors: No such file/],
       [
         ["--run", "1", ...b],

@@ -1,7 +1,14 @@
 /** README's code and commands are real: the code has the right types, and every task and file that it names is there. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { main as db } from "../../lib/cli/db.ts";
+import { HELP } from "../../lib/cli/probe.ts";
 import { ROOT } from "../../lib/cli/process.ts";
+import { findCheckpoints } from "../../lib/lab/probe.ts";
+import { retrain } from "../../lib/lab/retrain.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { fakeEngine } from "../fake_engine.ts";
+import { scratch } from "../lab/lab_files.ts";
 
 const README = Deno.readTextFileSync(join(ROOT, "README.md"));
 
@@ -50,3 +57,23 @@ Deno.test("every command in README is right by the shell's syntax", async () => 
     await Deno.remove(file);
   }
 });
+
+Deno.test("what README imports can be trained again, looked into and exported as README and help say", () =>
+  scratch(async (path) => {
+    const [, record] = README.match(/`deno task db import (data\/recorded\/\w+)`/)!, at = path("lab.db");
+    assert(HELP.includes(`deno task db import ${record}\n`), record);
+    await db(["import", join(ROOT, record), "--db", at]);
+    using lab = Lab.open(at, { readOnly: true });
+    // Only whether there are such runs; none is trained here.
+    const info = { ...fakeEngine().info, engine: "cpu", driver: "WebAssembly SIMD, sums fused" } as const;
+    const { of } = await retrain(lab, 5, { ...fakeEngine(), info }, AbortSignal.abort());
+    assert(of >= 5, `${of} runs of cpu`);
+    const runs = [...`${README}${HELP}`.matchAll(/(?:probe|--hooked) --run ([0-9a-f]+)\b/g)].map(([, run]) => run);
+    assert(runs.length >= 5, runs.join());
+    for (const run of new Set(runs)) assert(findCheckpoints(lab, run).grokkingStep !== null, run);
+    const [, from, step] = README.match(/task train --from (\d+)@(\d+) /)!;
+    assert(findCheckpoints(lab, from).checkpoints.some((each) => each.step === Number(step)), `${from}@${step}`);
+    const [, network] = README.match(/^network = "lens\/(\w+)"/m)!, [, run] = README.match(/db export --hooked --run (\d+) --to lens/)!;
+    await db(["export", "--hooked", "--run", run, "--to", path("lens"), "--db", at]);
+    for (const ending of ["json", "safetensors"]) Deno.statSync(path(`lens/${network}.${ending}`));
+  }));

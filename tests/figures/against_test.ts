@@ -109,6 +109,24 @@ Deno.test("its scale: logarithmic over a wide range, columns where values would 
   assertThrows(() => grokkingAgainst([], { field: "data.prime" }), Error, "at least one run");
 });
 
+Deno.test("against the batch: columns, of which full is the last, as the largest", () => {
+  const batches = grid({ data: { batch: ["full", 192, 64] }, schedule: { steps: STEPS }, seed: range(2) })
+    .map((spec) => ({ ...runs[0], spec, grokkingStep: spec.data.batch === 64 ? null : 400 + spec.seed }));
+  const figure = grokkingAgainst(batches, { field: "data.batch" }), said = texts(figure);
+  assertEquals(said.filter((word) => ["64", "192", "full"].includes(word!)), ["64", "192", "full"]);
+  assert(said.includes("Batch (not to scale) →"), said.join());
+  assertEquals(figure.title, "Networks grok from batch 192 on, earliest median with 192 and full: step 401");
+  assertEquals([marks(figure, "grokked"), marks(figure, "not grokked"), /NaN|Infinity/.test(figure.svg)], [4, 2, false]);
+  assertEquals(groupsBy(batches, ({ spec }) => spec.data.batch).map(({ name }) => name), ["64", "192", "full"]);
+  const alone = grokkingAgainst(batches.filter(({ spec }) => spec.data.batch === "full"), { field: "data.batch" });
+  assert(texts(alone).includes("full") && !/NaN|Infinity/.test(alone.svg));
+  assertThrows(
+    () => grokkingAgainst(batches, { field: "data.batch", x: "log" }),
+    Error,
+    'Cannot draw steps against batch on a log axis: its values must be numbers, current value is "full"',
+  );
+});
+
 Deno.test("the finding says from where, up to where, and how soon", () => {
   const title = (groks: Record<number, number | null>) =>
     grokkingAgainst(

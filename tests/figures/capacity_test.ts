@@ -39,10 +39,10 @@ const early = group("early", [100, 110, 120, 130, 140, 150]), late = group("late
 
 Deno.test("survival: a curve and a band a group, a tick where one was watched no longer, a dot where half have grokked", () => {
   const figure = survivalCurves([{ name: "Small", groups: [early, late] }], { from: 10 });
-  assertEquals(marks(figure, "survival", "band", "watched no longer", "median", "key"), [2, 2, 2, 2, 2]);
+  assertEquals(marks(figure, "survival", "band", "watched no longer", "half have", "key"), [2, 2, 2, 2, 2]);
   const said = texts(figure);
   for (const word of ["early", "6 of 6", "late", "4 of 6", "Small"]) assert(said.includes(word), word);
-  assertMatch(title(figure), /^Times to grok differ \(log-rank p = 0\.0022\)\. early: half by step 125; late: half by step 750$/);
+  assertMatch(title(figure), /^Times to grok differ \(log-rank p = 0\.0022\)\. early: half by step 120; late: half by step 700$/);
   // The steps of the curve: its height after each time is the product-limit estimate.
   const [path] = shapes(figure, "survival").map((shape) => shape.getAttribute("d")!);
   const ys = [...new Set([...path.matchAll(/[LV]([\d.]+,)?([\d.]+)/g)].map((match) => Number(match[2])))].sort((a, b) => a - b);
@@ -54,7 +54,7 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
   const same = { name: "Medium", groups: [group("a", [100, 300]), group("b", [200, 250])] };
   const figure = survivalCurves([{ name: "Small", groups: [early, late] }, same]);
   assertMatch(title(figure), /^Times to grok differ in 1 of 2 panels: Small \(early sooner\) \(log-rank, Holm-corrected p = 0\.00\d+\)$/);
-  assertEquals(marks(figure, "survival", "median"), [4, 4]);
+  assertEquals(marks(figure, "survival", "half have"), [4, 4]);
   const none = survivalCurves([same, { ...same, name: "Large", tested: { p: 0.04, least: 0.001 } }], { test: "stratified" });
   assertMatch(title(none), /^In none of 2 panels can times to grok be told apart \(stratified, Holm-corrected p ≥ 0\.08\)$/);
   assert(texts(none).includes("stratified p = 0.04"));
@@ -71,9 +71,14 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
 });
 
 Deno.test("survival: one group, nobody who grokked, many panels, and what can't be drawn", () => {
-  assertEquals(title(survivalCurves([{ name: "", groups: [late] }])), "4 of 6 networks grok, half by step 750");
+  assertEquals(title(survivalCurves([{ name: "", groups: [late] }])), "4 of 6 networks grok, half by step 700");
+  // The first step by which half have, whether or not another one groks: at none between two of them has anything happened.
+  for (const [grokked, step] of [[[320, 400, 1060, 1280], "1,060"], [[320, 680, 1280], "1,280"]] as const) {
+    const six = group("", grokked, ...Array(6 - grokked.length).fill(1600));
+    assertEquals(title(survivalCurves([{ name: "", groups: [six] }])), `${grokked.length} of 6 networks grok, half by step ${step}`);
+  }
   const none = survivalCurves([{ name: "", groups: [group("a", [], 500), group("b", [], 500, 500)] }]);
-  assertEquals([marks(none, "median", "band", "watched no longer"), texts(none).some((word) => word.includes("log-rank"))], [
+  assertEquals([marks(none, "half have", "band", "watched no longer"), texts(none).some((word) => word.includes("log-rank"))], [
     [0, 0, 2],
     false,
   ]);

@@ -35,7 +35,7 @@ const of = ({ shapes }: Scene, kind: Shape["kind"]) => shapes.filter((shape) => 
 Deno.test("a dot at each median, at its height; a triangle where most had not grokked, at the step they were watched to", () => {
   const drawn = scene(MEDIANS), dots = of(drawn, "dot"), flags = of(drawn, "flag");
   assertEquals([dots.length, flags.length], [6, 3]);
-  const height = (step: number) => dots.find(({ says }) => says!.endsWith(`half by step ${step.toLocaleString("en-US")}`))!.points[0][2];
+  const height = (step: number) => dots.find(({ says }) => says!.endsWith(`median step ${step.toLocaleString("en-US")}`))!.points[0][2];
   // Thousandths of the box are drawn. Logarithmic: each doubling as high as the other, and nothing above what was watched.
   assertAlmostEquals(height(1000) - height(500), height(8000) - height(4000), 0.0021);
   for (const { points: [[, , z]], says } of flags) {
@@ -181,7 +181,7 @@ Deno.test({
     assertEquals(await scenes(), [start, start]);
     assertEquals(
       await page.locator("[data-scene] circle title").first().textContent(),
-      "d_model / p 3.96, weight decay 0.1: 5 of 5 grok, half by step 8,000",
+      "d_model / p 3.96, weight decay 0.1: 5 of 5 grok, median step 8,000",
     );
     assertEquals(wrong, []);
 

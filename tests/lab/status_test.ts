@@ -1,6 +1,8 @@
 /** How far a sweep is: runs by state, shares of the work, rates, and who has fallen silent. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SweepProgress } from "../../lib/cli/sweep_progress.ts";
+import { sweepStatus } from "../../lib/cli/sweep_status.ts";
+import { asPlanned } from "../../lib/lab/standing.ts";
 import { labStatus, openRuns, progressOf, timeLeft, together } from "../../lib/lab/status.ts";
 import { updateCost } from "../../lib/lab/shards.ts";
 import { Session } from "../../lib/lab/session.ts";
@@ -27,6 +29,25 @@ Deno.test("a sweep that has ended, one for more steps, and one of a lab that has
     assertEquals(openRuns(lab, longer).map(({ updates }) => updates), [200, 200, 200, 200]);
     assertEquals(openRuns(lab, small()), []);
     assertEquals(labStatus(lab, small({ runs: runs().map((spec) => ({ ...spec, seed: spec.seed + 9 })) })).states.waiting, 6);
+  }));
+
+Deno.test("asked for fewer steps than the lab has, the status counts to the lab's and says so; with --steps, to those", () =>
+  scratch(async (path) => {
+    const asked = small({ runs: runs(40) }), mixed = small({ runs: [...runs(40).slice(0, 1), ...runs(400).slice(1)] });
+    await train(path("a.db"));
+    using lab = Lab.open(path("a.db"), { readOnly: true });
+    assertEquals(asPlanned(lab, asked), small());
+    // Not where the lab has as many, or fewer; and of each run its own.
+    for (const same of [small(), small({ runs: runs(400) }), { ...asked, name: "other" }]) assertEquals(asPlanned(lab, same), same);
+    assertEquals(asPlanned(lab, mixed).runs.map(({ schedule }) => schedule.steps), [200, 400, 400, 400, 400, 400]);
+
+    const whole = (await sweepStatus(small(), path("a.db"))).split("\n"), says = "The lab has this experiment to step 200";
+    const [head, bar, updates, line, ...rest] = (await sweepStatus(asked, path("a.db"))).split("\n");
+    assertEquals([head, bar, updates, ...rest], whole);
+    assertEquals(line, `${says}: these counts are those at step 200, not 40; --steps N gives those at step N.`);
+    const exactly = await sweepStatus(asked, path("a.db"), true);
+    assertMatch(exactly, /100 % of the work {2}grokked 0 {2}never 6 {2}running 0 {2}waiting 0\n240 of 240 updates\n/);
+    assertEquals(exactly.split("\n").at(-1), `${says}: these counts are those at step 40, its views count to step 200.`);
   }));
 
 Deno.test("a run in training counts as far as its evaluations go; its session's rate; killed, it waits for somebody else", () =>

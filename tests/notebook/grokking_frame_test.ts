@@ -1,7 +1,8 @@
 /** Dataframes of runs. */
 import { assertEquals } from "@std/assert";
 import type { Metrics } from "../../lib/engine/engine.ts";
-import { grokkingFrame } from "../../lib/notebook/frames.ts";
+import { grid, range } from "../../lib/lab/experiment.ts";
+import { grokkingFrame, settingFrame } from "../../lib/notebook/frames.ts";
 import { grokkingStep, RULES } from "../../lib/run/grokking.ts";
 import { runSpec } from "../../lib/run/spec.ts";
 import type { Run } from "../../lib/train/train.ts";
@@ -27,4 +28,24 @@ Deno.test("a run's row has the grokking step of the rule that it was watched by"
   };
   const frame = grokkingFrame([run]);
   assertEquals([frame.columns, frame.values[0]], [["seed", "memorised", "grokked", "delay", "watched until"], [7, 0, 400, 400, 1180]]);
+});
+
+Deno.test("a setting's row names the fields that were swept, whichever they are, and counts runs that never grokked as later", () => {
+  const swept = grid({ data: { batch: [64, 192, "full"] }, optim: { lr: [0.01, 0.02] }, schedule: { steps: 700 }, seed: range(3) });
+  const runs = swept.map((spec) => {
+    const { data: { batch }, seed } = spec, grokkingStep = batch === 64 || (batch === 192 && seed > 0) ? null : 400 + 10 * seed;
+    return { spec, status: "finished", step: 700, memorisationStep: 20, grokkingStep };
+  });
+  const frame = settingFrame(runs);
+  assertEquals(frame.columns, ["batch", "learning rate", "runs", "grokked", "never", "median step", "restricted mean"]);
+  assertEquals((frame.values as unknown[][]).filter(([, rate]) => rate === 0.01), [
+    ["64", 0.01, 3, 0, 3, "> 700", 700],
+    ["192", 0.01, 3, 1, 2, "> 700", 600],
+    ["full", 0.01, 3, 3, 0, "410", 410],
+  ]);
+  // With an open run no mean is known, but the median is where two of three never grokked.
+  const [stopped, ...others] = runs.filter(({ spec }) => spec.data.batch === 64);
+  const open = settingFrame([{ ...stopped, status: "stopped", step: 100 }, ...others]);
+  assertEquals(open.columns, ["learning rate", "runs", "grokked", "never", "open", "median step", "restricted mean"]);
+  assertEquals(open.values, [[0.01, 3, 0, 2, 1, "> 700", NaN], [0.02, 3, 0, 3, 0, "> 700", 700]]);
 });

@@ -11,13 +11,13 @@ export interface Group {
   readonly runs: readonly Curve[];
 }
 
-/** Runs grouped by a key; groups are sorted by it where it is a number, else in the order of the runs. */
+/** Runs grouped by a key; groups are sorted by it where it is a number, and words follow in the order of the runs. */
 export function groupsBy<T extends Curve, Key extends string | number>(
   runs: readonly T[],
   keyOf: (run: T) => Key,
 ): { readonly name: string; readonly runs: readonly T[] }[] {
-  const size = (key: Key) => (typeof key === "number" ? key : 0);
-  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b)).map(([key, runs]) => ({ name: String(key), runs }));
+  const size = (key: Key) => (typeof key === "number" ? key : Infinity);
+  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b) || 0).map(([key, runs]) => ({ name: String(key), runs }));
 }
 
 /** A setting in which groups of runs differ, and the groups. */

@@ -75,6 +75,16 @@ function reached(points: readonly CurvePoint[], target: number, value: (point: C
   return next ? (below[0].time + next.time) / 2 : below[0].time;
 }
 
+/**
+ * The first time by which a share `p` has had the event, which is always a time of an event; `null` where the curve doesn't reach it. The
+ * median is the same or later: it is the middle of a flat part.
+ * @throws Error unless 0 < p < 1.
+ */
+export function firstTime({ points }: SurvivalCurve, p = 0.5): number | null {
+  must("read a time off a survival curve", "p", p > 0 && p < 1, "must lie between 0 and 1", p);
+  return points.find(({ survival }) => survival <= 1 - p + FLAT)?.time ?? null;
+}
+
 /** A quantile of the time, with its interval; `null` where the curve, or the band's limit, doesn't reach it. */
 export interface TimeQuantile extends Interval {
   readonly time: number | null;

@@ -48,7 +48,7 @@ export function sceneOf({ xs, ys, cells, names, say }: Surface): Scene {
   const box: Box = { u: placesOf(xs), v: placesOf(ys), up: (step) => 2 * Math.log(step / least) / Math.log(most / least) - 1 };
   const says = ({ x, y, median, grokked, runs, watched }: SurfaceCell) =>
     `${names.x} ${say.x(x)}, ${names.y} ${say.y(y)}: ${grokked} of ${runs} grok` +
-    (median !== null ? `, half by step ${count(median)}` : ` within ${count(watched!)} steps`);
+    (median !== null ? `, median step ${count(median)}` : ` within ${count(watched!)} steps`);
   const axis = (name: string, at: readonly number[], values: readonly number[], say: (value: number) => string) => ({
     name: capital(name),
     ticks: at.map((place, k) => ({ at: place, text: say(values[k]) })),

@@ -154,6 +154,11 @@ Deno.test("where so few runs can't tell groups apart, that is said, and nothing 
       "grok by step 540; log-rank test by permutation, p = 0.1, and no less than 0.1 with so few).",
   );
   const words = { what: "grokking", event: "grok" };
+  // Of several tests, the least p after the correction, as the column and README's Words have it.
+  const two = contrastTimes(["Depth", "Width"].map((of) => about(of, { a: complete([500, 520, 540]), b: complete([100, 120, 140]) })));
+  for (const line of contrastSentences(two, words).split("\n")) {
+    assertMatch(line, /, p = 0\.1, p = 0\.2 after Holm over 2, and after Holm no less than 0\.2 with so few\)\.$/);
+  }
   for (const expects of [1, 0, -1] as const) {
     assert(claimTable([{ claim: "Depth delays", expects, rows: few, words }]).includes("| too few runs to tell |"));
   }

@@ -2,7 +2,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { logRank } from "../../../lib/analysis/statistics/logrank.ts";
 import { complete, type Observation } from "../../../lib/analysis/statistics/sample.ts";
-import { kaplanMeier, timeQuantile } from "../../../lib/analysis/statistics/survival.ts";
+import { firstTime, kaplanMeier, timeQuantile } from "../../../lib/analysis/statistics/survival.ts";
 
 /** "6 6+": an event at 6, and a time censored there. */
 const observe = (times: string): Observation[] => times.split(" ").map((t) => ({ time: parseFloat(t), event: !t.endsWith("+") }));
@@ -94,6 +94,14 @@ Deno.test("survival: quantiles of R's own test, flats included, and of plain sam
   const curve = kaplanMeier(observe("9 1 1+ 6 6 8+ 10+"));
   close([13 / 14, 6 / 7, 2 / 3, 0.5, 9 / 35, 0.1].map((s) => timeQuantile(curve, 1 - s).time), [1, 3.5, 6, 9, 9, null], EXACT);
   assertEquals(timeQuantile(kaplanMeier(complete([4, 1, 3, 2]))).time, 2.5);
+  // The first time by which such a share has had the event is no middle of a flat part.
+  assertEquals([13 / 14, 6 / 7, 2 / 3, 18 / 35, 0.5, 9 / 35, 0.1].map((s) => firstTime(curve, 1 - s)), [1, 1, 6, 6, 9, 9, null]);
+  assertEquals(["4 1 3 2", "4 1 3", "3000 3200 7500+ 7500+", "7500+"].map((all) => firstTime(kaplanMeier(observe(all)))), [
+    2,
+    3,
+    3200,
+    null,
+  ]);
   assertEquals(timeQuantile(kaplanMeier(complete([4, 1, 30]))).time, 4);
   assertEquals(timeQuantile(kaplanMeier(observe("3000 3200 7500+ 7500+"))).time, 3200);
 });
