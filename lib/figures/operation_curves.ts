@@ -121,12 +121,17 @@ function seeds(runs: Group["runs"], x: StepScale): Plot.Markish[] {
   ];
 }
 
-/** The finding: in which order groups grok, by median step, and which don't. */
+/** The finding: in which order groups grok, by median step, how many of a group where not all do, and which don't. */
 export function operationFinding(groups: readonly Group[]): string {
-  const medians = groups.map(({ name, runs }) => ({ name, step: medianStep(runs.map(({ grokkingStep }) => grokkingStep)) }));
+  const medians = groups.map(({ name, runs }) => {
+    const steps = runs.map(({ grokkingStep }) => grokkingStep), n = steps.filter((step) => step !== null).length;
+    return { name, step: medianStep(steps), share: n === runs.length ? "" : ` (${n} of ${runs.length})` };
+  });
   const grok = medians.filter(({ step }) => step !== null).sort((a, b) => a.step! - b.step!),
     rest = medians.filter(({ step }) => step === null);
-  const first = grok.map(({ name, step }, i) => `${tight(name)} ${i === 0 ? "groks around step" : "around"} ${count(step!)}`);
+  const first = grok.map(({ name, step, share }, i) =>
+    `${tight(name)} ${i === 0 ? "groks around step" : "around"} ${count(step!)}${share}`
+  );
   const none = groups.filter(({ name }) => rest.some((each) => each.name === name)).every(({ runs }) =>
     runs.every(({ grokkingStep }) => grokkingStep === null)
   );

@@ -9,9 +9,9 @@ import { count, list } from "../analysis/words.ts";
 
 const NOTHING = "Nothing has been trained yet";
 
-/** The title of runs none of which can be judged yet; `null` where one can. */
+/** The title of runs none of which can be judged yet; `null` where one can, or has diverged. */
 export function notYet(runs: readonly Outcome[]): string | null {
-  if (runs.some(({ judged }) => judged > 0)) return null;
+  if (runs.some(({ judged, state }) => judged > 0 || state === "diverged")) return null;
   return runs.every(({ watched }) => watched === 0) ? NOTHING : "No network has been trained for long enough to judge";
 }
 

@@ -79,12 +79,19 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
     marks: [
       ...axes(stepAxis(scale), { ticks: rows.map((_, i) => i), format: (i) => String(rows[i].seed), label: "Seed" }, MARGIN.close),
       Plot.ruleY(grokked, { x1: start, x2: (row) => at(row.grokked!), y, stroke: FAINT, strokeWidth: 1.2 }),
-      Plot.ruleY(censored, { x1: start, x2: (row) => at(row.known), y, stroke: FAINT, strokeWidth: 1.2, strokeDasharray: "2 3" }),
+      Plot.ruleY(censored, {
+        x1: (row) => Math.min(start(row), at(row.known)),
+        x2: (row) => at(row.known),
+        y,
+        stroke: FAINT,
+        strokeWidth: 1.2,
+        strokeDasharray: "2 3",
+      }),
       Plot.dot(memorised, { x: start, y, r: 4, stroke: TRAIN.color, strokeWidth: 1.8, fill: "white", ariaDescription: "memorised" }),
       Plot.dot(grokked, { x: (row) => at(row.grokked!), y, r: 5, fill: VALIDATION.color, ariaDescription: "grokked" }),
       Plot.dot(censored, { x: (row) => at(row.known), y, ...NOT_SEEN }),
       Plot.text(rows, {
-        x: (row) => at(row.grokked ?? row.known),
+        x: (row) => Math.max(start(row), at(row.grokked ?? row.known)),
         y,
         text: (row) => row.grokked === null ? `> ${count(row.known)}` : count(row.grokked),
         textAnchor: "start",
@@ -188,13 +195,16 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
   const worst = ranked.at(-1)!, word = knob.toLowerCase(), best = soonest(ranked.map(({ followed }) => followed));
   const within = (some: typeof ranked) => `within ${watchedWord(some.flatMap(({ followed }) => followed))}`;
   if (ranked[0].step === null) return `At no ${word} does more than half of the networks grok ${within(ranked)}`;
+  const when = (of: number, n: number, step: number, who: string) =>
+    n === of
+      ? `${who} grok around step ${count(step)}`
+      : `${n} of ${of} ${who === "they" ? "do" : `${who} grok`}, the median at step ${count(step)}`;
   const rest = worst.step !== null
-    ? `they grok around step ${count(worst.step)}`
+    ? when(worst.of, worst.n, worst.step, "they")
     : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
-  const firsts = best ? best.at.map((i) => ranked[i]) : [ranked[0]], step = count(ranked[0].step);
-  const [n, of] = [firsts.reduce((sum, { n }) => sum + n, 0), firsts.reduce((sum, { of }) => sum + of, 0)];
-  const when = n === of ? `networks grok around step ${step}` : `${n} of ${of} networks grok, the median at step ${step}`;
-  const first = `With ${word} ${list(firsts.map(({ name }) => name))}, ${when}`;
+  const firsts = best ? best.at.map((i) => ranked[i]) : [ranked[0]],
+    sum = (of: "n" | "of") => firsts.reduce((sum, each) => sum + each[of], 0);
+  const first = `With ${word} ${list(firsts.map(({ name }) => name))}, ${when(sum("of"), sum("n"), ranked[0].step, "networks")}`;
   return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 

@@ -10,7 +10,7 @@ import { grokkingByGroup, grokkingByKnob, grokkingSteps } from "../../lib/figure
 import { sweepBoard } from "../../lib/figures/sweep.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
-import { metricsAt, shapes, texts } from "./figure_parts.ts";
+import { metricsAt, parsed, shapes, texts } from "./figure_parts.ts";
 import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
 import type { BoardRun, Curve } from "../../lib/analysis/runs/run.ts";
 
@@ -49,6 +49,44 @@ Deno.test("the triangle of a run that hasn't grokked stands at the last step tha
     assert(triangles.length >= 2, name);
     for (const at of triangles) assert(dots.some((dot) => Math.abs(dot - at) < 0.03), `${name}: ${at} is none of ${dots}`);
   }
+});
+
+Deno.test("a run that diverged before its rule could judge is drawn where it ended, and isn't taken for one that hasn't begun", () => {
+  const decays = [0.1, 1].flatMap((weightDecay) =>
+    runs.map((run) => ({ ...run, spec: { ...run.spec, optim: { ...run.spec.optim, weightDecay } } }))
+  );
+  const failed = <T extends BoardRun>(all: readonly T[], step = 300): T[] =>
+    all.map((run) =>
+      run.grokkingStep === null || step === 0
+        ? { ...run, status: "failed" as const, step, known: 0, memorisationStep: null, grokkingStep: null }
+        : run
+    );
+  for (
+    const [name, figure] of [
+      ["grokkingAgainst", grokkingAgainst(failed(runs), { field: "model.dModel" })],
+      ["delayFigure", delayFigure(failed(runs))],
+      ["moduliFigure", moduliFigure(failed(two))],
+    ] as const
+  ) assert(shapes(figure, "not grokked", "path").length >= 2, name);
+  assertEquals(
+    grokkingAgainst(failed(runs, 0), { field: "model.dModel" }).title,
+    "No network groks within 2,000 steps, at whatever d_model",
+  );
+  const none = decays.map((run) => ({ ...run, grokkingStep: null }));
+  assertEquals(sceneOf(surfaceOf(failed(none))).shapes.filter(({ kind }) => kind === "flag").length, 4);
+});
+
+Deno.test("a row whose run memorised after the last step that can be judged isn't drawn backwards", () => {
+  const figure = grokkingSteps(runs.slice(0, 3).map((run) => ({ ...run, memorisationStep: 1500, grokkingStep: null })));
+  const across = (shape: { getAttribute(name: string): string }) =>
+    Number(shape.getAttribute("transform").match(/translate\(([\d.]+)/)![1]);
+  const circle = Number(shapes(figure, "memorised", "circle")[0].getAttribute("cx"));
+  const triangle = across(shapes(figure, "not grokked", "path")[0]);
+  assert(triangle < circle, `${triangle}, ${circle}`);
+  const [label] = parsed(figure).querySelectorAll("text:not([font-weight])").filter(({ textContent }: { textContent: string }) =>
+    textContent.startsWith("> ")
+  );
+  assert(across(label) >= circle, "the number stands on the circle");
 });
 
 Deno.test("rows, titles and the surface say the same step as the triangles", () => {

@@ -48,6 +48,7 @@ Deno.test("curves of operations: accuracy and loss of each, a dot a seed that gr
   assertEquals(texts(figure).filter((text) => text === "training").length, 1, "named once");
   assertEquals(operationFinding(GROUPS.slice(2)), "None groks a\u00a0·\u00a0b within 2,000 steps");
   assertEquals(operationFinding(GROUPS.slice(0, 1)), "x\u00a0−\u00a0y groks around step 800");
+  assertEquals(operationFinding([{ name: "x", runs: [...runs(2, 700), run(2, 100, null)] }]), "x groks around step 800 (2 of 3)");
   assertThrows(() => operationCurves([]), Error, "Cannot draw curves: groups must be at least one, current value is 0");
   assertThrows(() => operationCurves([{ name: "x", runs: [] }]), Error, "runs of x must be at least one");
 });

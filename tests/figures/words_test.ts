@@ -35,6 +35,12 @@ Deno.test("titles state what the runs show", () => {
     groupFinding(groups.slice(0, 1), "Weight decay"),
     "At no weight decay does more than half of the networks grok within 5,000 steps",
   );
+  // A median to which networks belong that didn't grok is no step around which all do.
+  const late = ten.map((_, seed) => run(seed, 100, seed < 7 ? 4000 : null));
+  assertEquals(
+    groupFinding([{ name: "0.1", runs: late }, { name: "3", runs: mixed }], "Weight decay"),
+    "With weight decay 3, 6 of 10 networks grok, the median at step 3,500; with 0.1, 7 of 10 do, the median at step 4,000",
+  );
 });
 
 Deno.test("a long title breaks where it pauses, or else in the middle, and never between a noun and its number", () => {

@@ -13,7 +13,7 @@ export const LESSON = "01_first_grok.ipynb";
 const CLAIMS: Record<string, readonly RegExp[]> = {
   [LESSON]: [
     /All 10 networks memorise around step [\d,]+(?: but generalise only around|; [6-9] of 10 generalise)/,
-    /With weight decay (?:1|2), networks grok around step [\d,]+; with 0, none does/,
+    /With weight decay (?:1, networks grok around step|2, 2 of 3 networks grok, the median at step) [\d,]+; with 0, none does/,
     /All 3 networks memorise around step 300; none generalises within [\d,]+ steps/,
     /Steps, train fraction and weight decay can each keep all 5 networks from grokking, d_model 2 of 5/,
   ],

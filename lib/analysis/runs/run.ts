@@ -27,7 +27,10 @@ export interface Outcome {
    * The step at which its time to grok is censored: up to here it is known not to have grokked. For a diverged run, all its planned steps.
    */
   readonly known: number;
-  /** The last step that it was watched to and that its rule can judge: a run without a grokking step had not grokked by then. */
+  /**
+   * The last step that it was watched to and that its rule can judge: a run without a grokking step had not grokked by then. Of a diverged run
+   * nothing is open, so that its last step counts.
+   */
   readonly judged: number;
   /** Whether it is still training, as a run that has grokked may be. */
   readonly active: boolean;
@@ -51,7 +54,7 @@ export function outcome({ spec, status, step, known = step, memorisationStep, gr
     : "waiting";
   return {
     ...{ seed: spec.seed, state, memorised: within(memorisationStep), grokked, watched: Math.min(step, steps), active },
-    judged: Math.min(step, steps, known),
+    judged: state === "diverged" ? Math.min(step, steps) : Math.min(step, steps, known),
     known: state === "diverged" ? steps : Math.min(known, steps),
   };
 }

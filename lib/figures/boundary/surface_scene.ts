@@ -34,7 +34,7 @@ interface Box {
   readonly up: (step: number) => number;
 }
 
-/** @throws Error with fewer than two values of a setting, and where no cell has been watched. */
+/** @throws Error with fewer than two values of a setting, and where no cell has been watched for long enough to judge. */
 export function sceneOf({ xs, ys, cells, names, say }: Surface): Scene {
   for (const [name, values] of [[names.x, xs], [names.y, ys]] as const) {
     if (values.length < 2) {
@@ -43,7 +43,9 @@ export function sceneOf({ xs, ys, cells, names, say }: Surface): Scene {
   }
   const all = cells.flatMap((row, j) => row.map((cell, i): Placed => ({ ...cell, i, j })));
   const steps = all.flatMap(({ median }) => median ?? []), heights = [...steps, ...all.filter(late).map(({ watched }) => watched!)];
-  if (heights.length === 0) throw new Error("Cannot draw a surface: a setting must have been watched, current value is none");
+  if (heights.length === 0) {
+    throw new Error("Cannot draw a surface: a setting must have been watched for long enough to judge, current value is none");
+  }
   const [least, most] = [Math.min(...heights) / 1.25, Math.max(...heights) * 1.1];
   const box: Box = { u: placesOf(xs), v: placesOf(ys), up: (step) => 2 * Math.log(step / least) / Math.log(most / least) - 1 };
   const says = ({ x, y, median, grokked, runs, watched }: SurfaceCell) =>
