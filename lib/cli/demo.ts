@@ -15,10 +15,10 @@ import { here, prepareFolder } from "./files.ts";
 import { ENGINE_FLAGS, engineRequest, open } from "./engine.ts";
 import { type Flag, flagHelp, parse } from "./flags.ts";
 import { stoppable } from "./main.ts";
+import { resultTable } from "./milestones.ts";
 import { ROOT } from "./process.ts";
 import { Progress } from "./progress.ts";
 import { runTraining } from "./restart.ts";
-import { resultTable } from "./train.ts";
 import { say, tell } from "./terminal.ts";
 
 /** As many of the lesson's seeds as two cores train within a minute; TensorFlow.js on a processor gets fewer of a smaller setting. */

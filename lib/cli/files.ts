@@ -71,12 +71,16 @@ export async function prepare(
     if (alone) taken.set(place, flag);
   };
   try {
-    for (const [flag, paths] of Object.entries(inputs)) for (const path of [paths ?? []].flat()) taken.set(await placeOf(path), flag);
+    for (const [flag, paths] of Object.entries(inputs)) {
+      for (const path of [paths ?? []].flat()) taken.set(await placeOf(path, `Cannot read ${flag} ${path}: must be a file`), flag);
+    }
     for (const target of targets) {
       const { flag, path, kind, files = [] } = target, place = await prepareOne(target, made);
       // Several outputs may go to one pipe or terminal.
       take(place, flag, path, kind === "folder" || !await isSpecial(path));
-      for (const file of files.map((name) => join(path, name))) take(await placeOf(file), flag, file);
+      for (const file of files.map((name) => join(path, name))) {
+        take(await placeOf(file, unwritable(flag, file)), flag, file);
+      }
     }
   } catch (error) {
     await removeEmpty(made);
@@ -105,17 +109,21 @@ async function prepareOne({ flag, path, kind }: Target, made: string[]): Promise
   const precious = info ? await preciousKind(path) : null;
   if (precious !== null) fail("a file that may be replaced", `it is ${precious}`);
   if (/[/\\]$/.test(path)) fail("a file", "its name ends like a folder's");
-  const target = await targetOf(path).catch((error: unknown) => fail("a file that can be written", reason(error)));
-  const folder = dirname(resolve(target)), beside = await stat(folder);
+  const target = await placeOf(path, unwritable(flag, path)), folder = dirname(target), beside = await stat(folder);
   if (beside && !beside.isDirectory) fail("a folder", "it is a file");
   await tryFolder(folder, made, fail);
   if (!info) await tryFile(target, fail);
-  return await placeOf(target);
+  return await placeOf(target, unwritable(flag, path));
 }
 
-/** The real path of a file, or that which it will have. */
-async function placeOf(path: string): Promise<string> {
-  const target = resolve(await targetOf(path)), folder = dirname(target);
+const unwritable = (flag: string, path: string) => `Cannot write ${flag} ${path}: must be a file that can be written`;
+
+/** The real path of a file, or that which it will have. @param refusal the beginning of the error where there is none */
+async function placeOf(path: string, refusal: string): Promise<string> {
+  const real = await targetOf(path).catch((error: unknown) => {
+    throw new Error(`${refusal}, ${reason(error)}`);
+  });
+  const target = resolve(real), folder = dirname(target);
   return join(await Deno.realPath(folder).catch(() => folder), basename(target));
 }
 

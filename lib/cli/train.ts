@@ -1,5 +1,6 @@
 /** `deno task train`: any number of seeds of one setting. Progress goes to stderr, results to stdout, files are written whole. */
 import { basename } from "node:path";
+import { followUp } from "../analysis/runs/follow_up.ts";
 import { type Engine, kindOf, type Snapshot } from "../engine/engine.ts";
 import { removeEmpty, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
@@ -15,10 +16,10 @@ import { isCheckpoint, saveWeights, weightsFile } from "../train/weights.ts";
 import { type Open, open as openEngine } from "./engine.ts";
 import { prepare, type Target } from "./files.ts";
 import { stoppable } from "./main.ts";
+import { delayOf, resultTable } from "./milestones.ts";
 import { Progress, type Speed } from "./progress.ts";
 import { readRequest, type Request } from "./request.ts";
 import { runTraining } from "./restart.ts";
-import { table } from "./table.ts";
 import { say, tell } from "./terminal.ts";
 
 /** Seconds between checkpoints, and between versions of the files of metrics, once training has gone on for a while. */
@@ -245,7 +246,7 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
         grokking_step: grokkingStep,
         delay: delayOf({ memorisationStep, grokkingStep }),
         censored: grokkingStep === null && !gap,
-        known_until: gap ? null : knownUntil(run),
+        known_until: gap ? null : followUp(run).known,
         // What a run reached at these steps or later is unknown where its milestones are null.
         ...gap && { missing_evaluations: { first_step: gap.first, last_step: gap.last } },
         final: last
@@ -270,35 +271,6 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
 function common([{ seed: _, ...first }, ...others]: readonly RunSpec[]) {
   const takenApart = others.some(({ model }) => model.taken !== first.model.taken), { taken: _taken, ...model } = first.model;
   return { spec: takenApart ? { ...first, model } : first, takenApart };
-}
-
-/** The last step of which it is known whether the run had grokked. A rule of several evaluations in a row can't judge the last ones. */
-const knownUntil = ({ known, metrics }: Run): number => known ?? metrics.at(-1)?.step ?? 0;
-
-/** Updates from memorising to grokking; `null` unless both are known. */
-const delayOf = ({ memorisationStep, grokkingStep }: Pick<Run, "memorisationStep" | "grokkingStep">) =>
-  memorisationStep === null || grokkingStep === null ? null : grokkingStep - memorisationStep;
-
-/** The milestones of every run, one line per run. */
-export function resultTable(runs: readonly Run[]): string {
-  const percent = (share: number | undefined) => share === undefined ? "–" : `${(100 * share).toFixed(1)} %`;
-  const rows = runs.map((run) => {
-    const { spec, step, status, gap, memorisationStep, grokkingStep, metrics } = run, last = metrics.at(-1);
-    return [
-      spec.seed,
-      memorisationStep ?? (gap ? "unknown" : "–"),
-      grokkingStep ?? (gap ? "unknown" : `> ${knownUntil(run)}`),
-      delayOf(run) ?? "–",
-      step,
-      percent(last?.trainAcc),
-      percent(last?.valAcc),
-      status,
-    ];
-  });
-  return table([
-    ["seed", "memorised", "grokked", "delay", "updates", "train acc", "val acc", "status"],
-    ...rows.map((row) => row.map(String)),
-  ]);
 }
 
 if (import.meta.main) await runTraining(main);

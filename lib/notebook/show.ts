@@ -147,19 +147,24 @@ const ENDING = ["SIGTERM", "SIGHUP"] as const;
  */
 export const ENGINE = "GROKBOOK_ENGINE", THREADS = "GROKBOOK_THREADS";
 
-let opened: Promise<Engine> | undefined;
+/** The engines that were asked for, the current one last; those before it are kept until it is open. */
+let openings: readonly Promise<Engine>[] = [];
 /**
  * The engine of this notebook, opened once: a graphics card where there is one, else the processor. A call with a name or options opens
- * that engine, for later calls too.
+ * that engine, for later calls too; where it can't be opened, they have the one before it.
  * @param name `webgpu`, `cpu` or `tfjs`.
  * @param options the number of threads of the `cpu` engine; by default one per processor.
  */
 export function engine(name?: EngineName, options: NativeOptions = {}): Promise<Engine> {
   const isAsked = name !== undefined || options.threads !== undefined;
-  if (opened && !isAsked) return opened;
-  const opening = opened = isAsked ? openEngine(name, options) : openEngine(...fromEnvironment());
-  // One that couldn't be opened is tried again next time.
-  opening.catch(() => opened === opening && (opened = undefined));
+  const current = openings.at(-1);
+  if (current && !isAsked) return current;
+  const opening = isAsked ? openEngine(name, options) : openEngine(...fromEnvironment());
+  openings = [...openings, opening];
+  opening.then(
+    () => openings = openings.slice(Math.max(0, openings.indexOf(opening))),
+    () => openings = openings.filter((each) => each !== opening),
+  );
   return opening;
 }
 

@@ -82,14 +82,14 @@ export class CheckpointFolder implements Disposable {
     const lock = tryLock(join(path, ".lock"));
     if (!lock) throw new Error(`Cannot write checkpoints in ${path}: it must be free, another training writes there now`);
     try {
-      const metrics = new Map<number, readonly Metrics[]>();
+      const there = new Map<number, Checkpoint>();
       for (const seed of await seedsIn(path)) {
-        const { state, metrics: rows } = await readSeed(path, seed);
-        mustFit(path, state, writer);
-        metrics.set(seed, rows ?? []);
+        const checkpoint = await readSeed(path, seed);
+        mustFit(path, checkpoint.state, writer);
+        there.set(seed, checkpoint);
       }
-      await metricsMustFit(path, metrics);
-      return new CheckpointFolder(path, lock, metrics);
+      await metricsMustFit(path, there);
+      return new CheckpointFolder(path, lock, new Map([...there].map(([seed, { metrics }]) => [seed, metrics ?? []])));
     } catch (error) {
       lock[Symbol.dispose]();
       throw error;
@@ -159,11 +159,8 @@ function mustFit(folder: string, { spec, step }: Snapshot, { specs, resumed }: W
   }
 }
 
-/**
- * Fails where `metrics.csv` in the folder holds what its checkpoints don't: it would be lost when the file is written anew. The file may be
- * older than the states.
- */
-async function metricsMustFit(folder: string, known: ReadonlyMap<number, readonly Metrics[]>): Promise<void> {
+/** Fails where `metrics.csv` in the folder holds what its checkpoints don't: it would be lost when the file is written anew. */
+async function metricsMustFit(folder: string, known: ReadonlyMap<number, Checkpoint>): Promise<void> {
   const path = metricsBeside(folder);
   if (!await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return;
   const fail = (requirement: string, is: string) => {
@@ -179,10 +176,27 @@ async function metricsMustFit(folder: string, known: ReadonlyMap<number, readonl
   for (const [seed, rows] of there) {
     const own = known.get(seed);
     if (!own) return fail("hold only seeds that this folder has checkpoints of", `it has evaluations of seed ${seed}`);
-    const byStep = new Map(own.map((row) => [row.step, row]));
-    const other = rows.find((row) => !isSameRow(byStep.get(row.step) ?? row, row));
+    const other = foreignRow(rows, own);
     if (other) fail("hold the evaluations of this folder's checkpoints", `seed ${seed} has others there at step ${other.step}`);
   }
+}
+
+/**
+ * The first evaluation of a seed in `metrics.csv` that is not of its checkpoint. States are written before the file, so a killed training
+ * may leave it older than they are: with fewer evaluations, and as its last one that at the end of an earlier, shorter training, which a
+ * run that goes on doesn't keep.
+ */
+function foreignRow(rows: readonly Metrics[], { state, metrics }: Checkpoint): Metrics | undefined {
+  const { step, spec: { schedule: { steps, evalEvery } } } = state,
+    own = metrics ?? [],
+    byStep = new Map(own.map((row) => [row.step, row]));
+  const wasTheEnd = (row: Metrics, at: number) =>
+    at === rows.length - 1 && row.step % evalEvery !== 0 && row.step <= step && row.step < steps &&
+    own.filter((each) => each.step < row.step).length === at;
+  return rows.find((row, at) => {
+    const same = byStep.get(row.step);
+    return same ? !isSameRow(same, row) : !wasTheEnd(row, at);
+  });
 }
 
 /**

@@ -55,7 +55,7 @@ const largestRate = ({ optim: { rule, lr, muonLr } }: RunSpec): readonly [string
 
 /** A setting that may make the first logits too large. */
 interface Cause {
-  /** How many times as large it makes what it acts on. */
+  /** How many times as large as usual it makes what it acts on; so 1 is usual. */
   readonly factor: number;
   readonly says: string;
 }
@@ -63,17 +63,24 @@ interface Cause {
 const ofTemperature = ({ optim: { temperature } }: RunSpec): Cause[] =>
   temperature < 1 ? [{ factor: 1 / temperature, says: `the logits are divided by temperature ${temperature}; a larger one may help` }] : [];
 
-/** What decides how large the initial weights are, where it makes them larger than usual; σ of `init: "normal"` in any case. */
+/**
+ * What decides how large the initial weights are, where it makes them larger than usual; σ of `init: "normal"` in any case. Usual is a σ of
+ * 1/√dModel, with which a matrix keeps the size of what it multiplies, and no weight above 1.
+ */
 function ofInitialWeights(spec: RunSpec): Cause[] {
-  const { init, initSigma, initSigmas, initScale, mixer, positionInit, positionSigma, taken } = spec.model, causes: Cause[] = [];
+  const { dModel, init, initSigma, initSigmas, initScale, mixer, positionInit, positionSigma, taken } = spec.model, causes: Cause[] = [];
   if (initScale > 1) {
     causes.push({ factor: initScale, says: `the initial weights are multiplied by initScale ${initScale}; a smaller one may help` });
   }
   if (init === "normal") {
-    causes.push({ factor: initSigma, says: `the initial weights are drawn with initSigma ${initSigma}; a smaller one may help` });
+    const timesUsual = (sigma: number) => sigma * Math.sqrt(dModel);
+    causes.push({
+      factor: timesUsual(initSigma),
+      says: `the initial weights are drawn with initSigma ${initSigma}; a smaller one may help`,
+    });
     const sigmas = layout(spec).tensors.flatMap(({ name }) => sigmaOf(initSigmas, name) ?? []);
     causes.push({
-      factor: Math.max(0, ...sigmas),
+      factor: timesUsual(Math.max(0, ...sigmas)),
       says: `the initial weights are drawn with initSigmas ${initSigmas}; smaller ones may help`,
     });
   } else if (mixer !== "none" && positionInit === "drawn" && positionSigma > 1) {

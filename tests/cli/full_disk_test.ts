@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { withLab } from "../../lib/lab/opening.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { prepareFile } from "../../lib/cli/files.ts";
+import { prepare, prepareFile } from "../../lib/cli/files.ts";
 import { writeAll, writeThrough, writeWhole } from "../../lib/run/files.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { small, train } from "../lab/small_lab.ts";
@@ -114,4 +114,9 @@ Deno.test("a link stays one, also to a file that isn't there yet; links in a cir
       await assertRejects(() => prepareFile("--metrics", path(name + ".a")), Error, "must be a file that can be written, Too many levels");
     }
     assertEquals(await filesIn(path("big")), ["through", "whole"]);
+    // The same for a file that will be written into a folder, and for one that is read.
+    const circle = path("whole.a"), within = { flag: "--save", path: path(""), kind: "folder", files: ["whole.a"] } as const;
+    const levels = "Too many levels of symbolic links";
+    await assertRejects(() => prepare([within]), Error, `Cannot write --save ${circle}: must be a file that can be written, ${levels}`);
+    await assertRejects(() => prepare([], { "--init": circle }), Error, `Cannot read --init ${circle}: must be a file, ${levels}`);
   }));

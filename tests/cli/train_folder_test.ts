@@ -111,11 +111,17 @@ Deno.test("metrics that aren't those of a folder's checkpoints are never written
     assertEquals([await read(), await filesIn(path("res"))], [others, ["metrics.csv"]]);
     await Deno.remove(csv);
     await trained("--seed", "0", "--checkpoint", path("res"));
-    const own = await read(), rows = own.split("\n");
+    const own = await read(), rows = own.split("\n"), at = (step: number) => rows[4].replace(/^0,\d+/, `0,${step}`);
+    const first = (lines: number, ...more: string[]) => `${[...rows.slice(0, lines), ...more].join("\n")}\n`;
     const cases: [string, RegExp][] = [
       ["epoch,loss\n1,2\n", /metrics\.csv: it must hold the evaluations of this folder's checkpoints, the header must be seed,step,/],
       [own.replace(/\d\n$/, "\n"), /metrics\.csv: it must hold the evaluations .*, seed 0 has others there at step 40; move it/],
       [own + rows[1].replace(/^0/, "3"), /metrics\.csv: it must hold only seeds .*, it has evaluations of seed 3; move it/],
+      // Of a training with other steps or other evaluations: after the state, and between evaluations of the checkpoint.
+      [first(6, at(50)), /metrics\.csv: it must hold the evaluations .*, seed 0 has others there at step 50; move it/],
+      [first(6, at(45)), /seed 0 has others there at step 45; move it/],
+      [first(3, at(15), at(25)), /seed 0 has others there at step 15; move it/],
+      [first(2, at(25)), /seed 0 has others there at step 25; move it/],
     ];
     for (const [text, says] of cases) {
       await Deno.writeTextFile(csv, text);
@@ -125,7 +131,19 @@ Deno.test("metrics that aren't those of a folder's checkpoints are never written
       }
       assertEquals(await read(), text);
     }
-    await Deno.writeTextFile(csv, `${rows.slice(0, 3).join("\n")}\n`);
+    // The run ended once after 25 updates, then went on to 40, and was killed before the file was written again.
+    await Deno.writeTextFile(csv, first(4, at(25)));
+    await refusedHere(["--resume", path("res"), "--steps", "60", "--checkpoint", path("res")], /^it begins$/);
+    // No training ends without the evaluation at step 20, which is due.
+    const { state, metrics } = await readSeed(path("res"), 0), whole = await Deno.readFile(seedFile(path("res"), 0));
+    await Deno.writeFile(seedFile(path("res"), 0), checkpointFile(state, metrics!.filter(({ step }) => step !== 20)));
+    await Deno.writeTextFile(csv, first(4));
+    await refusedHere(
+      ["--resume", path("res"), "--steps", "60", "--checkpoint", path("res")],
+      /seed 0 has others there at step 20; move it/,
+    );
+    await Deno.writeFile(seedFile(path("res"), 0), whole);
+    await Deno.writeTextFile(csv, first(3));
     const { code, stderr } = await resume(path("res"), "--steps", "50", "--checkpoint", path("res"));
     assertEquals(code, 0, stderr);
     assert((await read()).startsWith(own) && (await read()).length > own.length);

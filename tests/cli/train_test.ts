@@ -5,7 +5,7 @@ import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { FIELDS } from "../../lib/cli/flags.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
-import { resultTable } from "../../lib/cli/train.ts";
+import { resultTable } from "../../lib/cli/milestones.ts";
 import { type Rule, RULES } from "../../lib/run/grokking.ts";
 import { train as trainRuns } from "../../lib/train/train.ts";
 import { fakeEngine } from "../fake_engine.ts";

@@ -1,5 +1,5 @@
-/** The engine of a notebook: one that couldn't be opened is forgotten, and what `watch` refuses to train. */
-import { assertRejects } from "@std/assert";
+/** The engine of a notebook: one that couldn't be opened is forgotten, the one before it stays, and what `watch` refuses to train. */
+import { assert, assertRejects } from "@std/assert";
 import { watch } from "../../lib/mod.ts";
 import { ENGINE, engine } from "../../lib/notebook/show.ts";
 import type { EngineName } from "../../lib/train/engines.ts";
@@ -19,6 +19,19 @@ Deno.test("after an engine that couldn't be opened, the next call opens the one 
     if (before === undefined) Deno.env.delete(ENGINE);
     else Deno.env.set(ENGINE, before);
   }
+});
+
+Deno.test("after an engine that couldn't be opened, the one that was open before it is still the engine", async () => {
+  const refused = (threads: number) => assertRejects(() => engine("cpu", { threads }), Error, "threads");
+  const one = await engine("cpu", { threads: 1 });
+  await assertRejects(() => engine("webgpux" as EngineName), Error, "current value is");
+  assert(await engine() === one);
+  // Two at once, of which neither opens; then one that is replaced while it opens, by one that doesn't.
+  await Promise.all([refused(-1), refused(0)]);
+  assert(await engine() === one);
+  const next = engine("cpu", { threads: 1 });
+  await refused(0);
+  assert(await engine() === await next);
 });
 
 Deno.test("watch refuses to train nothing", async () => {

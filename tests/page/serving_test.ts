@@ -9,15 +9,22 @@ Deno.test("page: the server has its files by their names, and answers anything e
   for (const path of ["/%", "/%ff", "/%2e%2e/deno.json", "/other.js"]) assertEquals(get(path).status, 404, path);
 });
 
-/** Runs the service worker's script with what it is given by the browser, and the caches that are there; those after each event. */
-async function serviceWorker(scope: string, version: string, names: readonly string[]) {
+/**
+ * Runs the service worker's script with what it is given by the browser, and the caches that are there; those after each event.
+ * @param pages the address of the page that a cache has, by the cache's name
+ */
+async function serviceWorker(scope: string, version: string, names: readonly string[], pages: Readonly<Record<string, string>> = {}) {
   const all = new Set(names), log: string[] = [], listeners = new Map<string, (event: unknown) => void>();
   const globals: Record<string, unknown> = {
     ...{ VERSION: version, FILES: ["app.js"], registration: { scope }, location: new URL(scope) },
     caches: {
       keys: () => Promise.resolve([...all]),
       delete: (name: string) => Promise.resolve(all.delete(name)),
-      open: (name: string) => Promise.resolve({ addAll: () => Promise.resolve(void all.add(name)) }),
+      open: (name: string) =>
+        Promise.resolve({
+          addAll: () => Promise.resolve(void all.add(name)),
+          match: (address: string) => Promise.resolve(pages[name] === address ? new Response() : undefined),
+        }),
     },
     clients: { claim: () => Promise.resolve(void log.push("claims")) },
     skipWaiting: () => Promise.resolve(void log.push("skips waiting")),
@@ -56,4 +63,11 @@ Deno.test("page: a newer version waits for the pages of the older one, and leave
   assertEquals(activate.log, ["claims"]);
   assertEquals(activate.caches.filter((name) => others.includes(name)), others.filter((name) => name !== own));
   assertEquals(activate.caches.length, 3);
+});
+
+Deno.test("page: a cache whose name says no folder, as earlier builds have it, is deleted where it holds this folder's page", async () => {
+  const pages = { "grokbook-1": "https://host/a/", "grokbook-2": "https://host/b/", "another-1": "https://host/a/" };
+  const { install, activate } = await serviceWorker("https://host/a/", "3", Object.keys(pages), pages);
+  assertEquals(install.caches.length, 4);
+  assertEquals(activate.caches.toSorted(), install.caches.filter((name) => name !== "grokbook-1").toSorted());
 });

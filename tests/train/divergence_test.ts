@@ -57,6 +57,13 @@ Deno.test("no setting is suspected that has nothing to do with the initial weigh
   assertMatch(of({ initScale: 100 }, cold), temperature);
   assertMatch(of({}, cold, { given: { fault: null } }), temperature);
   assertMatch(of({}, { temperature: 0.5 }, { given: { fault: null } }), /^the weights that it began with are too large/);
+  // Each setting is compared with what is usual for it: 1 for a factor or a temperature, 1/√dModel for a σ.
+  const wide = (model: RunInput["model"], optim: RunInput["optim"] = {}) => of({ dModel: 128, init: "normal", ...model }, optim);
+  assertMatch(wide({ initSigma: 1, initScale: 1.0001 }), /^the initial weights are drawn with initSigma 1;/);
+  assertMatch(wide({ initSigma: 0.9 }, { temperature: 0.99 }), /^the initial weights are drawn with initSigma 0\.9;/);
+  assertMatch(wide({ initSigmas: "embed=0.9", initScale: 1.0001 }), /^the initial weights are drawn with initSigmas embed=0\.9;/);
+  assertMatch(wide({ initScale: 1.5 }), /^the initial weights are multiplied by initScale 1\.5;/);
+  assertMatch(wide({}, { temperature: 0.5 }), /^the logits are divided by temperature 0\.5;/);
   const muon = (optim: object) => of({}, { rule: "muon", ...optim }, { step: 100, first });
   assertMatch(muon({ muonLr: 1e30 }), /^muonLr is 1e\+30; a smaller one may help$/);
   assertMatch(muon({ lr: 3 }), /^the learning rate is 3; a smaller one may help$/);

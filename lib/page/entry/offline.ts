@@ -25,6 +25,10 @@ const worker = globalThis as unknown as {
 /** The caches of this page, all versions: an address may have other builds of it beside this one, in other folders. */
 const OWN = `grokbook ${worker.registration.scope} `, NAME = OWN + VERSION;
 
+/** Whether a cache is this page's. Names of older builds, `grokbook-VERSION`, say no folder: there, the page that is kept does. */
+const isOwn = async (name: string) =>
+  name.startsWith(OWN) || name.startsWith("grokbook-") && await (await caches.open(name)).match(worker.registration.scope) !== undefined;
+
 worker.addEventListener("install", (event) => {
   // A newer version takes over when no page of the older one is open: these load the rest of their files later.
   const keep = async () => await (await caches.open(NAME)).addAll(["./", ...FILES].map((file) => new Request(file, { cache: "reload" })));
@@ -33,7 +37,7 @@ worker.addEventListener("install", (event) => {
 
 worker.addEventListener("activate", (event) => {
   const clear = async () => {
-    for (const name of await caches.keys()) if (name.startsWith(OWN) && name !== NAME) await caches.delete(name);
+    for (const name of await caches.keys()) if (name !== NAME && await isOwn(name)) await caches.delete(name);
     await worker.clients.claim();
   };
   event.waitUntil(clear());
