@@ -14,6 +14,7 @@ const none = (action: string, path: string) => new Error(`Cannot ${action} ${pat
 export const writeWhole = (path: string, _data: string | Uint8Array): Promise<void> => Promise.reject(none("write", path));
 export const writeAll = (_files: unknown): Promise<void> => Promise.reject(none("write", "files"));
 export const writeThrough = (path: string, _write: unknown): Promise<void> => Promise.reject(none("write", path));
+export const targetOf = (path: string): Promise<string> => Promise.reject(none("follow", path));
 export const makeFolder = (path: string, _made: string[]): Promise<void> => Promise.reject(none("make", path));
 export const removeEmpty = (_made: readonly string[]): Promise<void> => Promise.reject(none("remove", "folders"));
 export const remove = (path: string): void => {
