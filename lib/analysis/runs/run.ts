@@ -28,8 +28,8 @@ export interface Outcome {
    */
   readonly known: number;
   /**
-   * The last step that it was watched to and that its rule can judge: a run without a grokking step had not grokked by then. Of a diverged run
-   * nothing is open, so that its last step counts.
+   * The last step that it was watched to and that its rule can judge: a run without a grokking step had not grokked by then. Of a diverged
+   * run nothing is open, so that its last step counts.
    */
   readonly judged: number;
   /** Whether it is still training, as a run that has grokked may be. */

@@ -25,7 +25,7 @@ export interface SurfaceViewOptions extends SurfaceAxes {
  * networks don't grok, an open triangle stands at the last step by which they are known not to, and the surface is grey: it lies there
  * or above. Dragging or the arrow keys turn it, Home resets it. Without scripts it is a still picture.
  * @param runs of all pairs of values and all seeds, including those that haven't begun.
- * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell has been watched for long enough to judge.
+ * @throws Error where `surfaceOf` does, with fewer than two values of a setting, and where no cell can be judged yet.
  */
 export function surfaceView(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: SurfaceViewOptions = {}): MovableFigure {
   const surface = surfaceOf(runs, axes), scene = sceneOf(surface), view = goodView(scene);
