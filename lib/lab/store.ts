@@ -7,6 +7,7 @@ import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqli
 import { ENTRIES, valueAt } from "../run/fields.ts";
 import { LATER_METRICS, METRIC_NAMES } from "../run/metrics.ts";
 import { parameterCount } from "../run/layout.ts";
+import { inOrder } from "../run/order.ts";
 import { identity, type RunSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { Connection, EVALUATION, type Row, type Rows } from "./connection.ts";
@@ -239,12 +240,13 @@ export class Lab extends Connection {
   }
 
   /**
-   * An experiment's runs as it sees them (`run_summary`), with all their evaluations within its steps, as figures take them.
+   * An experiment's runs as it sees them (`run_summary`), with all their evaluations within its steps, as figures take them; in the order
+   * of their fields (`inOrder`), whatever else the lab has.
    * @throws Error where there is none of this name.
    */
   runs(experiment: string): StoredRun[] {
     const rows = this.query<MomentRow & { run: number; max_steps: number; status: string; watched_until: number }>(
-      `SELECT run, max_steps, status, watched_until, ${MOMENTS} FROM run_summary WHERE experiment = ? ORDER BY run`,
+      `SELECT run, max_steps, status, watched_until, ${MOMENTS} FROM run_summary WHERE experiment = ?`,
       experiment,
     );
     if (rows.length === 0) {
@@ -255,7 +257,7 @@ export class Lab extends Connection {
     }
     return rows.map(({ run, max_steps, status, watched_until: step, ...row }) => {
       return { id: run, spec: this.spec(run, max_steps), status, step, metrics: this.metrics(run, max_steps), ...moments(row) };
-    });
+    }).sort((a, b) => inOrder(a.spec, b.spec));
   }
 }
 

@@ -27,7 +27,7 @@ const bySpec = { x: { field: "optim.weightDecay" }, y: { field: "model.dModel" }
 
 /** What everything says of an experiment that the lab has: it must be one thing. @returns how many of its runs are in each state. */
 function states(lab: Lab, experiment: Experiment): Record<string, number> {
-  const { name } = experiment, stored = lab.runs(name), all = standing(lab, experiment);
+  const { name } = experiment, stored = lab.runs(name).sort((a, b) => a.id - b.id), all = standing(lab, experiment);
   const rows = lab.query<
     { run: number; state: string; ended: number; grokking_step: number | null; watched_until: number; known_until: number }
   >(

@@ -46,7 +46,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   ],
   "04_attention_phases.ipynb": [
     /shift \+141 % of the wait \(95 % interval \+67 % to \+219 %, n\s=\s6\)/,
-    /Up to 1\.44 times the grokking step: undecided on x \/ y and x − y, not before on x \+ y\./,
+    /Up to 1\.44 times the grokking step: not before on x \+ y, undecided on x − y and x \/ y\./,
     /Up to grokking<\/strong>, decades behind accuracy: x \+ y and x − y not told apart/,
     /Attention is half-way later than accuracy in \d+ of \d+ runs by all of its change, in \d+ of \d+ by that up to grokking/,
     /\*\*x \+ y\*\*: Attention changes after validation accuracy: shift \+35 % of the wait \(95 % interval \+17 % to \+51 %, n\s=\s10\)/,
@@ -54,7 +54,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /Failed tasks show no head specialisation, learned ones do \| no; in part the opposite \|/,
     /The first layer develops position-specific patterns early \| yes \|/,
     /Of 18 borders, attention changes by more than it drifts at 0, by less at \d/,
-    /\*\*Of all heads together, nowhere before the jump\.\*\* By all of its change: not before on x \/ y and x − y, after on x \+ y\./,
+    /\*\*Of all heads together, nowhere before the jump\.\*\* By all of its change: after on x \+ y, not before on x − y and x \/ y\./,
   ],
   "05_boundaries.ipynb": [
     /the runs here and the published ones not told apart\. With the runs here it takes 1\.05 times as long/,
