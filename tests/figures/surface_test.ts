@@ -141,7 +141,7 @@ Deno.test("what has no surface is refused", () => {
     "Cannot draw a surface: weight decay must have at least two values, current value is 1",
   );
   const waiting = runsOf(MEDIANS).map((run) => ({ ...run, status: "waiting", step: 0, grokkingStep: null }));
-  assertThrows(() => surfaceView(waiting), Error, "a setting must have been watched, current value is none");
+  assertThrows(() => surfaceView(waiting), Error, "a setting must have been watched for long enough to judge, current value is none");
 });
 
 Deno.test({
