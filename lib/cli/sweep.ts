@@ -51,8 +51,8 @@ export const FLAGS: Record<string, Flag> = {
   "shard": { value: "I/N", help: "part I of N, from 0: the same runs on any machine, each part into a database of its own" },
   ...ENGINE_FLAGS,
   "status": {
-    help:
-      "how far it is: runs by state, share of the work done, rate, time left, what has stopped reporting; to the lab's steps, or --steps",
+    help: "how far it is: runs by state, share of the work done, rate, time left, what has stopped reporting; " +
+      "counted to the lab's steps unless --steps names others, of tasks to those that they were sent with",
   },
   ...SENDING,
   "help": { help: "this text" },

@@ -15,7 +15,8 @@ import { tallyOf } from "./sweep_progress.ts";
 import { type Plan, readPlan, taskFiles, tasksFolder } from "./tasks.ts";
 
 /**
- * The status of an experiment's sweep, in lines. Where the lab's experiment of its name has more steps, it counts to these.
+ * The status of an experiment's sweep, in lines. Where the lab's experiment of its name has more steps, it counts to these; where
+ * tasks train it, to the steps that these were sent with.
  * @param exactly whether it counts to the experiment's own steps all the same.
  * @throws Error in one line where there is neither a lab nor a task of it.
  */

@@ -223,9 +223,13 @@ function scaleFor(values: readonly number[]): "log" | "linear" | "columns" {
 function placesOf(runs: readonly BoardRun[], of: (spec: RunSpec) => Value, field: string): Place[] {
   const groups = Map.groupBy(runs, ({ spec }) => {
     const value = of(spec);
-    if (typeof value === "number") return value;
+    if (typeof value === "number" && Number.isFinite(value)) return value;
     if (value === "full") return FULL;
-    throw new Error(`Cannot draw steps against ${field}: it must be a number in all runs, current value is ${JSON.stringify(value)}`);
+    throw new Error(
+      `Cannot draw steps against ${field}: it must be a number in all runs, current value is ${
+        typeof value === "number" ? value : JSON.stringify(value)
+      }`,
+    );
   });
   if (groups.size === 0) throw new Error(`Cannot draw steps against ${field}: there must be at least one run, current value is 0`);
   return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([value, group]) => {

@@ -65,7 +65,9 @@ export function howToRead(runs: readonly Curve[], task = about(runs).task): stri
   const grokked = medianStep(runs.map((run) => run.grokkingStep)) !== null;
   const vertical = medianStep(runs.map((run) => run.memorisationStep)) === null
     ? ""
-    : ` Vertical line${grokked ? "s" : ""}: when ${one ? "it" : "half of them"} had memorised${grokked ? " and grokked" : ""}${
+    : one
+    ? ` Vertical line${grokked ? "s" : ""}: when it had memorised${grokked ? " and grokked" : ""}${beyond(runs)}.`
+    : ` Vertical line${grokked ? "s" : ""}: median step${grokked ? "s" : ""} of memorising${grokked ? " and grokking" : ""}${
       beyond(runs)
     }.`;
   return `${task ? `${task}. ` : ""}${reading}${vertical}${ended}`;

@@ -28,8 +28,8 @@ export async function attentionRun(lab: Lab, run: number | string): Promise<Chec
 }
 
 /**
- * The runs of an experiment that have a log, with it and the edges of their phases, in its order, all of it as the experiment sees it: by
- * its rule, whichever that is, so that a run's phase `generalised` begins at its grokking step; and no further than its steps.
+ * The runs of an experiment that have a log, with it and the edges of their phases, in the order of `lab.runs`, all of it as the experiment
+ * sees it: by its rule, whichever that is, so that a run's phase `generalised` begins at its grokking step; and no further than its steps.
  * @throws Error in one line where there is no such experiment, or a log is broken.
  */
 export async function attentionRuns(lab: Lab, experiment: string): Promise<(StoredRun & AttentionLog & { readonly edges?: PhaseEdges })[]> {

@@ -143,18 +143,32 @@ export function findCheckpoints(lab: Lab, idOrHash: number | string): Checkpoint
 }
 
 /** What helps where results have no weights: what is done isn't trained again in the same lab. */
-export const ANEW = "results that were imported without weights get them where deno task sweep --db NEW.db trains them";
+const ANEW = "results that were imported without weights get them where deno task sweep --db NEW.db trains them";
 
 /** Why a run has no checkpoint, and what would keep one. */
 function whyNone(lab: Lab, { id, status, step }: CheckpointedRun): string {
   if (status === "failed") return "its loss stopped being a number, and of such a run none is kept";
   if (step === 0) return "none of its states has been stored yet";
-  const keeps = lab.query("SELECT 1 FROM members JOIN experiments ON id = experiment WHERE run = ? AND keep = 'checkpoint'", id);
-  return keeps.length === 0 ? `keep "checkpoint" in its experiment keeps one` : ANEW;
+  return keepsWeights(lab, "run", id);
+}
+
+/** The same of an experiment none of whose runs has weights. */
+export function whyNoneOf(lab: Lab, experiment: string): string {
+  const [{ id }] = lab.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", experiment);
+  return keepsWeights(lab, "experiment", id);
+}
+
+/** What helps where nothing has weights, of a run or of an experiment. */
+function keepsWeights(lab: Lab, of: "run" | "experiment", id: number): string {
+  const keeping = lab.query(
+    `SELECT 1 FROM members JOIN experiments e ON e.id = experiment WHERE ${of} = ? AND (keep = 'checkpoint' OR watch ->> '$.weights' IS NOT NULL)`,
+    id,
+  );
+  return keeping.length === 0 ? `keep "checkpoint" in its experiment keeps one` : ANEW;
 }
 
 /**
- * The runs of an experiment that have checkpoints within its steps, probed at all of these, in its order.
+ * The runs of an experiment that have checkpoints within its steps, probed at all of these, in the order of `lab.runs`.
  * @throws Error where there is no such experiment, a checkpoint is broken, or its operation is none that a probe can read.
  */
 export async function probeRuns(lab: Lab, experiment: string, options: ProbeOptions = {}): Promise<(StoredRun & Probe)[]> {

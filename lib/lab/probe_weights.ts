@@ -3,7 +3,7 @@ import type { Checkpoint } from "../analysis/network/reading.ts";
 import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { ANEW, type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint } from "./probe.ts";
+import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint, whyNoneOf } from "./probe.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
 
@@ -47,7 +47,7 @@ export async function probeWeightsOf(
 }
 
 /**
- * The runs of an experiment that have checkpoints, measured at all of them, in its order.
+ * The runs of an experiment that have checkpoints, measured at all of them, in the order of `lab.runs`.
  * @throws Error where there is no such experiment, none of its runs has a checkpoint, or one is broken.
  */
 export async function probeWeightsOfAll(lab: Lab, experiment: string, options: WeightOptions = {}): Promise<(StoredRun & WeightCourse)[]> {
@@ -57,5 +57,7 @@ export async function probeWeightsOfAll(lab: Lab, experiment: string, options: W
     if (checkpoints.length > 0) all.push({ ...run, ...await probeWeights(run.spec, checkpoints, options) });
   }
   if (all.length > 0) return all;
-  throw new Error(`Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has; ${ANEW}`);
+  throw new Error(
+    `Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has; ${whyNoneOf(lab, experiment)}`,
+  );
 }

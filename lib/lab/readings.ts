@@ -8,7 +8,7 @@ import type { Progress } from "../analysis/network/reading.ts";
 import { specHash } from "../run/spec.ts";
 import { quote } from "../run/quote.ts";
 import { within } from "./cut.ts";
-import { ANEW, type Course, type ProbeOptions, probeRuns } from "./probe.ts";
+import { type Course, type ProbeOptions, probeRuns, whyNoneOf } from "./probe.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
 
@@ -71,7 +71,9 @@ export function readingsCsv(runs: readonly { readonly hash?: string; readonly re
 export async function experimentReadings(lab: Lab, experiment: string, options: ProbeOptions = {}): Promise<string> {
   const runs = await probeRuns(lab, experiment, options);
   if (runs.length === 0) {
-    throw new Error(`Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has; ${ANEW}`);
+    throw new Error(
+      `Cannot probe ${experiment}: at least one of its runs must have weights in ${lab.folder}, none has; ${whyNoneOf(lab, experiment)}`,
+    );
   }
   return readingsCsv(runs.map(({ spec, readings }) => ({ hash: specHash(spec), readings })));
 }

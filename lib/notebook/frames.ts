@@ -8,7 +8,7 @@ import { Lab } from "../lab/store.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
 import { type BoardRun, isOpen, type State } from "../analysis/runs/run.ts";
-import { settingsOf } from "../analysis/runs/settings.ts";
+import { settingsOf, valueOf } from "../analysis/runs/settings.ts";
 import { count } from "../analysis/words.ts";
 import { medianWord } from "../figures/settings.ts";
 
@@ -90,17 +90,17 @@ export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Rec
 
 /**
  * A dataframe with one row per setting: the fields in which the runs differ, the seed aside; how many grokked and how many never did, and
- * where there are such, how many diverged or are open; the median grokking step, `> 700` where half of them were watched so long without,
- * and the mean, to which a run that wasn't seen to grok adds the step by which it is known not to have. Missing while runs are open.
+ * where there are such, how many diverged or are open. The median grokking step: `> 700` where half of them were watched so long without,
+ * `–` where half diverged, missing where open runs could change it. The mean, to which a run that wasn't seen to grok adds the step by
+ * which it is known not to have: missing while runs are open.
  */
 export function settingFrame(runs: readonly BoardRun[]): DataFrame {
   const { fields, settings } = settingsOf(runs), states = settings.map(({ runs }) => Map.groupBy(runs, ({ state }) => state));
-  const number = (word: string) => Number.isNaN(Number(word)) ? word : Number(word);
   const counts = [["diverged", ["diverged"]], ["open", ["training", "stopped", "waiting"]]] as const;
   const inStates = (i: number, of: readonly State[]) => of.reduce((sum, state) => sum + (states[i].get(state)?.length ?? 0), 0);
   const some = counts.filter(([, of]) => settings.some((_, i) => inStates(i, of) > 0));
-  return frame(settings.map(({ runs }, i) => ({
-    ...Object.fromEntries(fields.map(({ name, values, numeric }) => [name, numeric ? number(values[i]) : values[i]])),
+  return frame(settings.map(({ spec, runs }, i) => ({
+    ...Object.fromEntries(fields.map(({ path, name, values, numeric }) => [name, numeric ? valueOf(spec, path) : values[i]])),
     runs: runs.length,
     grokked: inStates(i, ["grokked"]),
     never: inStates(i, ["never"]),

@@ -151,7 +151,7 @@ export const ENGINE = "GROKBOOK_ENGINE", THREADS = "GROKBOOK_THREADS";
 let openings: readonly Promise<Engine>[] = [];
 /**
  * The engine of this notebook, opened once: a graphics card where there is one, else the processor. A call with a name or options opens
- * that engine, for later calls too; where it can't be opened, they have the one before it.
+ * that engine, for later calls too; once it couldn't be opened, they have the one before it.
  * @param name `webgpu`, `cpu` or `tfjs`.
  * @param options the number of threads of the `cpu` engine; by default one per processor.
  */

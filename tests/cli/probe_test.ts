@@ -177,9 +177,14 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
       for (const digit of ["a", "b"]) lab.run("UPDATE runs SET hash = ? WHERE id = ?", `abcd${digit.repeat(12)}`, digit === "a" ? 4 : 5);
       lab.run("UPDATE artifacts SET file = 'gone.safetensors' WHERE run = 2");
     }
-    for (const keep of ["checkpoint", "nothing"] as const) {
-      await train(path(`${keep}.db`), small({ keep }));
-      using lab = Lab.open(path(`${keep}.db`));
+    const kept = {
+      checkpoint: { keep: "checkpoint" },
+      nothing: { keep: "nothing" },
+      watched: { keep: "nothing", watch: { weights: {} } },
+    } as const;
+    for (const [name, keeps] of Object.entries(kept)) {
+      await train(path(`${name}.db`), small(keeps));
+      using lab = Lab.open(path(`${name}.db`));
       // As if it had been imported without weights, but for one run that hasn't begun.
       lab.run("DELETE FROM artifacts");
       lab.run("UPDATE runs SET status = 'waiting', step = 0 WHERE id = 2");
@@ -211,7 +216,11 @@ Deno.test("what can't be probed is said in one line, and nothing is written", ()
       [["--run", "1", "--weights", ...bare("checkpoint")], imported],
       [["--experiment", "small", "--csv", ...bare("checkpoint")], imported],
       [["--experiment", "small", "--csv", "--weights", ...bare("checkpoint")], imported],
+      [["--run", "1", ...bare("watched")], imported],
+      [["--experiment", "small", "--csv", ...bare("watched")], imported],
       [["--run", "1", ...bare("nothing")], /there is none; keep "checkpoint" in its experiment keeps one$/],
+      [["--experiment", "small", "--csv", ...bare("nothing")], /none has; keep "checkpoint" in its experiment keeps one$/],
+      [["--experiment", "small", "--csv", "--weights", ...bare("nothing")], /none has; keep "checkpoint" in its experiment keeps one$/],
       [["--run", "2", "--figure", path("out.svg"), ...a], /^Cannot load .*gone\.safetensors: No such file/],
       [
         ["--run", "1", ...b],

@@ -106,6 +106,12 @@ Deno.test("its scale: logarithmic over a wide range, columns where values would 
     "Cannot draw steps against weight decay on a logarithmic axis: a value must be positive, current value is 0",
   );
   assertThrows(() => grokkingAgainst(runs, { field: "data.operation" }), Error, "it must be a number in all runs, current value is");
+  const infinite = { of: () => 1 / 0, label: "1 / decay" };
+  assertThrows(
+    () => grokkingAgainst(runs, infinite),
+    Error,
+    "against 1 / decay: it must be a number in all runs, current value is Infinity",
+  );
   assertThrows(() => grokkingAgainst([], { field: "data.prime" }), Error, "at least one run");
 });
 

@@ -116,7 +116,7 @@ Deno.test("the figure: its finding, its picture, and less than 200 KB, alone and
   const view = surfaceView(runsOf(MEDIANS));
   assertEquals(
     String(view).replaceAll("\u00a0", " "),
-    "Half of the networks grok by step 500 with d_model / p 3.96 and weight decay 10, only by 8,000 with 3.96 and 0.1",
+    "Networks grok earliest with d_model / p 3.96 and weight decay 10, median step 500, and latest with 3.96 and 0.1, step 8,000",
   );
   assertMatch(view.still.svg, /Triangle, at 3 of 9 settings/);
   assertEquals(Object.keys((view as unknown as Record<symbol, () => object>)[Symbol.for("Jupyter.display")]()), ["text/html"]);

@@ -87,7 +87,7 @@ Deno.test("the caption says what the vertical lines mean, by the rule that the r
   const said = (runs: readonly Curve[]) => howToRead(runs);
   assertMatch(
     said([run(0, 100, 200), run(1, 120, 400)]),
-    /Vertical lines: when half of them had memorised and grokked \(more than 99 % right\)\./,
+    /Vertical lines: median steps of memorising and grokking \(more than 99 % right\)\./,
   );
   assertMatch(said([run(0, 100, null)]), /One seed\. Vertical line: when it had memorised\./);
   const later = { ...run(0, 100, 200), grokkingStep: 300 }; // ten evaluations in a row, say

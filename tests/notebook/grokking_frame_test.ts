@@ -43,6 +43,9 @@ Deno.test("a setting's row names the fields that were swept, whichever they are,
     ["192", 0.01, 3, 1, 2, "> 700", 600],
     ["full", 0.01, 3, 3, 0, "410", 410],
   ]);
+  // Values are as they are, however many digits they have.
+  const near = grid({ data: { batch: [12345, 12346] }, schedule: { steps: 700 } }).map((spec) => ({ ...runs[0], spec }));
+  assertEquals((settingFrame(near).values as unknown[][]).map(([batch]) => batch), [12345, 12346]);
   // With an open run no mean is known, but the median is where two of three never grokked.
   const [stopped, ...others] = runs.filter(({ spec }) => spec.data.batch === 64);
   const open = settingFrame([{ ...stopped, status: "stopped", step: 100 }, ...others]);

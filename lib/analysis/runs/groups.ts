@@ -1,5 +1,6 @@
 /** Runs in groups: by a setting, and by one setting at a time. */
 import { type Curve, watchedUntil } from "./run.ts";
+import type { Value } from "../../run/kinds.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { differing, nameOf, valueOf } from "./settings.ts";
 import { capital, count } from "../words.ts";
@@ -11,13 +12,18 @@ export interface Group {
   readonly runs: readonly Curve[];
 }
 
-/** Runs grouped by a key; groups are sorted by it where it is a number, and words follow in the order of the runs. */
-export function groupsBy<T extends Curve, Key extends string | number>(
+/**
+ * Runs grouped by a key; groups are sorted by it where it is a number, and words follow in the order of the runs.
+ * @param key of a run, or the field that it is: `optim.weightDecay`
+ * @throws Error for a path that is no field.
+ */
+export function groupsBy<T extends Curve>(
   runs: readonly T[],
-  keyOf: (run: T) => Key,
+  key: string | ((run: T) => Value),
 ): { readonly name: string; readonly runs: readonly T[] }[] {
-  const size = (key: Key) => (typeof key === "number" ? key : Infinity);
-  return [...Map.groupBy(runs, keyOf)].sort(([a], [b]) => size(a) - size(b) || 0).map(([key, runs]) => ({ name: String(key), runs }));
+  const size = (key: Value) => (typeof key === "number" ? key : Infinity);
+  return [...Map.groupBy(runs, typeof key === "string" ? ({ spec }) => valueOf(spec, key) : key)].sort(([a], [b]) => size(a) - size(b) || 0)
+    .map(([key, runs]) => ({ name: String(key), runs }));
 }
 
 /** A setting in which groups of runs differ, and the groups. */

@@ -8,6 +8,7 @@ import { shortNumber } from "../words.ts";
 
 /** A field in which settings differ, named as in figures. */
 export interface Field {
+  readonly path: string;
   readonly name: string;
   /** The value in each setting, in the order of the settings. */
   readonly values: readonly string[];
@@ -20,6 +21,8 @@ export interface Field {
 export interface Setting {
   /** `d_model 64 · weight decay 0.1`, breaking between fields only; empty where all runs have one setting. */
   readonly name: string;
+  /** That of one of its runs. */
+  readonly spec: RunSpec;
   readonly runs: readonly Outcome[];
 }
 
@@ -67,6 +70,7 @@ export function settingsOf(runs: readonly BoardRun[]): { readonly fields: readon
   groups.sort((a, b) => places.get(a)!.map((place, f) => place - places.get(b)![f]).find((difference) => difference !== 0) ?? 0);
 
   const fields = names.map((field, f): Field => ({
+    path: field,
     name: nameOf(field),
     values: groups.map(([{ spec }]) => wordOf(field, valueOf(spec, field))),
     distinct: orders[f].map((value) => wordOf(field, value)),
@@ -74,6 +78,7 @@ export function settingsOf(runs: readonly BoardRun[]): { readonly fields: readon
   }));
   const settings = groups.map((group, i): Setting => ({
     name: fields.map(({ name, values }) => `${name} ${values[i]}`.replaceAll(" ", "\u00a0")).join("\u00a0· "),
+    spec: group[0].spec,
     runs: group.map(outcome).sort((a, b) => a.seed - b.seed),
   }));
   return { fields, settings };

@@ -62,10 +62,13 @@ export interface ValuesOptions extends PermutationOptions {
 /**
  * Times to an event: how many times as long the first group takes, its interval, and the test that goes with it (`compareTimes`). A
  * contrast without both groups is left out.
- * @throws Error where `compareTimes` does.
+ * @throws Error where `compareTimes` does, and where both groups have one name.
  */
 export function contrastTimes(contrasts: readonly Contrast<ObservedPair>[], options: ComparisonOptions = {}): ContrastRow[] {
   const { level = 0.95, test = "log-rank" } = options;
+  for (const { of, first, second } of contrasts) {
+    must(`compare times by ${of}`, "the groups' names", first !== second, "must differ", first);
+  }
   return judged(
     contrasts.filter(both).map(({ of, first, second, strata }) => {
       const { n, units, events, watched, ratio: size, low, high, sign, p, least } = compareTimes(strata, options);

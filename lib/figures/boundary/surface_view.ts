@@ -135,6 +135,6 @@ function finding({ cells, names, say }: Surface): string {
   const known = cells.flat().filter(({ median, open }) => median !== null && open === 0).sort((a, b) => a.median! - b.median!);
   const [first, last] = [known[0], known[known.length - 1]];
   if (!first || first.median === last.median) return mapFinding(cells.flat().filter(({ asked }) => asked), place);
-  return `Half of the networks grok by step\u00a0${count(first.median!)} with ${place(first)}, ` +
-    `only by ${count(last.median!)} with ${say.x(last.x)} and ${say.y(last.y)}`;
+  return `Networks grok earliest with ${place(first)}, median step\u00a0${count(first.median!)}, ` +
+    `and latest with ${say.x(last.x)} and ${say.y(last.y)}, step\u00a0${count(last.median!)}`;
 }

@@ -37,6 +37,8 @@ Deno.test("times: the later one is said, by Holm over all that were tested; what
   assertAlmostEquals(depth.size!, 3.5, 0.01);
   assertAlmostEquals(width.size!, 1 / 3.5, 0.01);
   assert(depth.interval.low! > 1 && width.interval.high! < 1);
+  const alone = { of: "Depth", first: "1", second: "1", strata: [{ a: complete(soon), b: complete(soon) }] };
+  assertThrows(() => contrastTimes([alone]), Error, "Cannot compare times by Depth: the groups' names must differ, current value is 1");
 });
 
 Deno.test("times by both tests: one row per contrast says which test tells the groups apart, and a sentence names its test", () => {
