@@ -36,6 +36,7 @@ const BOUNDARIES: EarlierSpec = {
   seed: 42,
 };
 
+/** Both layers begin with the same weights there, as PyTorch's `TransformerEncoder` copies its layer; here each is drawn. */
 const TINY_LIVE: EarlierSpec = {
   model: { ...BOUNDARIES.model, pooling: "last", positionSigma: 0.02 },
   data: { ...AI_SCIENTIST.data, trainFraction: 0.3, batch: 256 },
