@@ -1,7 +1,7 @@
 /** Every experiment that `deno task sweep --experiment NAME` knows. */
 import type { Experiment } from "../lab/experiment.ts";
 import { ATTENTIONS } from "./attention/experiments.ts";
-import { BOUNDARIES, EXP1_JUMP, RATIO_P31 } from "./boundaries/experiments.ts";
+import { ATTENTION_START, BOUNDARIES, EXP1_JUMP, RATIO_P31 } from "./boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL } from "./boundaries/in_small.ts";
 import { CAPACITIES } from "./capacity/experiments.ts";
 import { KNOBS } from "./lessons/knobs.ts";
@@ -20,6 +20,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...ATTENTIONS,
   ...BOUNDARIES,
   RATIO_P31,
+  ATTENTION_START,
   EXP1_JUMP,
   REPRESENTATIONS,
   NANDA,

@@ -3,7 +3,7 @@
  * One step is one epoch. The one difference: published runs did all their epochs; here a run ends `MARGIN` epochs after it has
  * grokked, and no run is longer than the published ones.
  */
-import { type Experiment, type Grid, grid } from "../../lab/experiment.ts";
+import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 
 const SEEDS = [42, 123, 456, 789, 1337];
 
@@ -107,6 +107,24 @@ export const RATIO_P31: Experiment = boundaries("ratio_p31", "Modulo 31, which w
   schedule: { steps: 20_000 },
   model: { dModel: [20, 28, 36, 44, 60, 76, 92, 124] },
 });
+
+/**
+ * Whether the preset's one difference from the published code matters: attention there begins as plain Linear modules do (`linear`), in the
+ * preset as PyTorch's attention module does (`pytorch`). Small settings, so that thirty seeds each are cheap.
+ */
+export const ATTENTION_START: Experiment = {
+  ...boundaries(
+    "attention_start",
+    "Do networks grok at another step where attention begins as in the published code?",
+    ...[[23, 32], [47, 64]].map(([prime, dModel]) => ({
+      data: { prime },
+      model: { dModel, init: ["linear", "pytorch"] as const },
+      schedule: { steps: 20_000 },
+      seed: range(30),
+    })),
+  ),
+  margin: 0,
+};
 
 /** The experiments that separate width and modulus, at weight decay 1: all published moduli, and one more. */
 export const ACROSS_MODULI: readonly Experiment[] = [
