@@ -4,7 +4,7 @@
  */
 import { factorsOf, type Reach } from "./factors.ts";
 import type { Tested } from "./multiple.ts";
-import { gehanScores, logRankScores, type Pair, type PermutationOptions, permuter } from "./permutation.ts";
+import { gehanScores, logRankScores, type Pair, type PermutationOptions, permuter, statisticOf } from "./permutation.ts";
 import {
   checkSample,
   critical,
@@ -80,8 +80,7 @@ export function compareTimes(
   const seen = both.map(({ a, b }) => alike(a, b)),
     sizes = scoresOf(seen, which).map(({ a, b }) => [a.length, b.length] as const),
     test = permuter(sizes, options);
-  /** The test with the second group's times multiplied by exp(log). */
-  const at = (log: number) => test(scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log))))), which));
+  const scoresAt = (log: number) => scoresOf(seen.map(({ a, b }) => alike(a, b.map(stretched(Math.exp(log))))), which);
   const total = (of: (pair: ObservedPair) => readonly Observation[], event = false) =>
     seen.reduce((sum, pair) => sum + of(pair).filter((each) => each.event || !event).length, 0);
   const sides = [({ a }: ObservedPair) => a, ({ b }: ObservedPair) => b];
@@ -90,8 +89,12 @@ export function compareTimes(
   const units = seen.some(({ a }) => a.some(({ unit }) => unit !== undefined)) ? sizes[0] : null;
   const shared = { n, units, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
-  const { statistic, p, least, exact } = at(0), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1, reach = reachOf(seen);
-  const factors = reach === null ? { ratio: null, low: null, high: null } : factorsOf(at, 1 - level, reach, events);
+  const { statistic, p, least, exact } = test(scoresAt(0)), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1, reach = reachOf(seen);
+  const testAt = {
+    statistic: (log: number) => statisticOf(scoresAt(log)),
+    accepts: (log: number) => test(scoresAt(log)).p >= 1 - level,
+  };
+  const factors = reach === null ? { ratio: null, low: null, high: null } : factorsOf(testAt, reach, events);
   return { ...shared, ...factors, sign, p, least, exact };
 }
 

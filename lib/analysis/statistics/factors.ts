@@ -5,7 +5,11 @@
 import type { Interval } from "./sample.ts";
 
 /** A test of the two groups with the second's times multiplied by exp(log): its statistic is positive where the first group is earlier. */
-export type TestAt = (log: number) => { readonly statistic: number; readonly p: number };
+export interface TestAt {
+  statistic(log: number): number;
+  /** Whether it doesn't reject. */
+  accepts(log: number): boolean;
+}
 
 export interface Reach {
   /** Up to this logarithm, and down to minus this, the order of the groups' times changes with the factor. */
@@ -27,24 +31,22 @@ const ROUNDING = 1e-9;
  * its sign. Where even the smallest factors leave the first group earlier, as too many of its times are 0, `ratio` is 0 and so is `low`; in
  * the opposite case both `ratio` and `high` are Infinity. `ratio` is `null` where a group has no event, and where the statistic is 0 from
  * some factor on without an end, as with times of 0 alone. A limit is `null` where nothing on its side is rejected.
- * @param alpha the p below which a factor is rejected.
  * @param events how many events each group has.
  */
-export function factorsOf(at: TestAt, alpha: number, { far, beyond }: Reach, events: readonly [number, number]): Factors {
-  const accepted = (log: number) => at(log).p >= alpha;
+export function factorsOf(at: TestAt, { far, beyond }: Reach, events: readonly [number, number]): Factors {
   const statistic = (log: number) => {
-    const { statistic: value } = at(log);
+    const value = at.statistic(log);
     return Math.abs(value) < ROUNDING ? 0 : value;
   };
   if (events[0] === 0 || events[1] === 0) {
-    return { ratio: null, ...limits(accepted, events[0] > 0 ? -Infinity : Infinity, false, far, beyond) };
+    return { ratio: null, ...limits(at.accepts, events[0] > 0 ? -Infinity : Infinity, false, far, beyond) };
   }
   const least = statistic(-beyond), most = statistic(beyond);
-  if (least > 0) return { ratio: 0, ...limits(accepted, -Infinity, true, far, beyond) };
-  if (most < 0) return { ratio: Infinity, ...limits(accepted, Infinity, true, far, beyond) };
+  if (least > 0) return { ratio: 0, ...limits(at.accepts, -Infinity, true, far, beyond) };
+  if (most < 0) return { ratio: Infinity, ...limits(at.accepts, Infinity, true, far, beyond) };
   if (least < 0 && most > 0) {
-    const log = crossing((log) => at(log).statistic, far);
-    return { ratio: Math.exp(log), ...limits(accepted, log, false, far, beyond) };
+    const log = crossing(at.statistic, far);
+    return { ratio: Math.exp(log), ...limits(at.accepts, log, false, far, beyond) };
   }
   // The statistic is 0 on one side without an end, or everywhere: any factor there is as good as another.
   const end = least < 0
@@ -52,7 +54,7 @@ export function factorsOf(at: TestAt, alpha: number, { far, beyond }: Reach, eve
     : most > 0
     ? edge((log) => statistic(log) <= 0, -beyond, beyond)
     : 0;
-  return { ratio: null, ...limits(accepted, end, false, far, beyond) };
+  return { ratio: null, ...limits(at.accepts, end, false, far, beyond) };
 }
 
 /** Bisection steps: to less than a thousandth of a factor. */

@@ -67,31 +67,44 @@ export function laterAtEnd(
   // The smallest possible p: of all assignments at least one is the most extreme, even where no random one is.
   const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
   /** The statistics for an assignment: `deal` says which run stands at each position, the end's first. */
-  const statistics = (later: Int8Array, deal: ArrayLike<number>) => {
+  const statistics = (later: Int8Array, deal: ArrayLike<number>): number[] => {
+    const found: number[] = [];
     let above = 0, at = n;
-    return pools.map(({ until, deviation }) => {
+    for (const { until, deviation } of pools) {
       for (; at < until; at++) {
         const other = deal[at];
         for (let i = 0; i < n; i++) above += later[deal[i] * (n + m) + other];
       }
-      return above / deviation;
-    });
+      found.push(above / deviation);
+    }
+    return found;
   };
-  /** The test with the end's times divided by exp(log). */
-  const test = (log: number) => {
-    const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]);
-    const all = [...first, ...rest.flat()], later = Int8Array.from(all.flatMap((a) => all.map((b) => order(a, b))));
-    const seen = statistics(later, all.map((_, i) => i));
-    // The latest times at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
-    const ranks = all.map((a) => all.reduce((sum, b) => sum + order(a, b), 0));
-    const rising = ranks.map((rank, i) => ({ i, rank })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
-    const furthest = Math.max(...statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
-    const greatest = deals.map((deal) => Math.max(...statistics(later, deal)));
-    const share = (limit: number) => Math.max(one, (1 + greatest.filter((z) => z >= limit - 1e-9).length) / (draws + 1));
-    return { z: seen, p: share(Math.max(...seen)), least: share(furthest) };
+  /** The end's times divided by exp(log): which runs are later than which, and the statistics as the runs stand. */
+  const divided = (log: number) => {
+    const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]), all = [...first, ...rest.flat()];
+    const later = Int8Array.from(all.flatMap((a) => all.map((b) => order(a, b))));
+    return { all, later, z: statistics(later, all.map((_, i) => i)) };
   };
-  const plain = test(0);
-  return { ...plain, atLeast: plain.least < 1 - level ? atLeast((log) => test(log).p < 1 - level, [end, ...others].flat()) : null };
+  /** The share of assignments of which a statistic reaches that of the runs as they stand; from `enough` on, no larger than that. */
+  const share = (later: Int8Array, z: readonly number[], enough = 1) => {
+    const limit = Math.max(...z) - 1e-9;
+    let hits = 1;
+    for (const deal of deals) {
+      if (hits >= enough * (draws + 1)) break;
+      if (statistics(later, deal).some((each) => each >= limit)) hits++;
+    }
+    return Math.max(one, hits / (draws + 1));
+  };
+  const { all, later, z } = divided(0);
+  // The latest times at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
+  const ranks = all.map((a) => all.reduce((sum, b) => sum + order(a, b), 0));
+  const rising = ranks.map((rank, i) => ({ i, rank })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
+  const p = share(later, z), least = share(later, statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
+  const shown = (log: number) => {
+    const { later, z } = divided(log);
+    return share(later, z, 1 - level) < 1 - level;
+  };
+  return { z, p, least, atLeast: least < 1 - level ? atLeast(shown, all) : null };
 }
 
 /** Random permutations of all runs. */
