@@ -1,10 +1,10 @@
 /** What the study of boundaries asks: neighbouring settings, the widest networks, and what was published. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { contrastTimes } from "../../lib/analysis/statistics/contrasts.ts";
 import { BOUNDARIES, EXP1_JUMP, FULL_BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { BOUNDARIES_IN_SMALL, BOUNDARY_STUDY_IN_SMALL, SMALL_MAP } from "../../lib/studies/boundaries/in_small.ts";
 import { publishedAccuracies, publishedBoundaries, type PublishedRun } from "../../lib/studies/boundaries/published.ts";
-import { besidePublishedSettings, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
+import { besidePublishedSettings, byAttentionStart, moduliClaims, neighbours, widest } from "../../lib/studies/boundaries/findings.ts";
 import { memorisationStep as memorised, passes, RULES } from "../../lib/run/grokking.ts";
 import { type RunSpec, specHash } from "../../lib/run/spec.ts";
 import { betweenModuli, moduliPlaces, powerOf } from "../../lib/analysis/boundary/moduli.ts";
@@ -128,6 +128,26 @@ Deno.test("beside the published: settings in their order, each seed once, with t
   // The two most extreme of 252 arrangements.
   assertEquals([apart.p, apart.verdict], [2 / 252, -1]);
   assertEquals([same.pair.a, none.pair.a], [same.pair.b, []]);
+});
+
+Deno.test("attention's start: the preset's against the published one, each against the published runs of the same settings, seeds once", () => {
+  const settings = published.filter(({ experiment, spec }) => experiment === "exp4_matched" && [23, 47].includes(spec.data.prime));
+  const begun = (init: "pytorch" | "linear", times: number) =>
+    settings.map((run) => ({
+      ...run,
+      spec: { ...run.spec, model: { ...run.spec.model, init } },
+      grokkingStep: times * run.grokkingStep!,
+      known: 1e5,
+    }));
+  // Published modulo 97 too, which nobody ran here, and each of the others twice.
+  const theirs = [...settings, ...published.filter(({ spec }) => spec.data.prime === 97), ...settings];
+  const rows = contrastTimes(byAttentionStart([...begun("pytorch", 3), ...begun("linear", 2)], theirs, "grokked"));
+  assertEquals(rows.map(({ first, second, n }) => [first, second, n]), [
+    ["the preset's start", "the published start", [10, 10]],
+    ["the preset's start", "the published runs", [10, 10]],
+    ["the published start", "the published runs", [10, 10]],
+  ]);
+  rows.forEach(({ size }, i) => assertAlmostEquals(size!, [1.5, 3, 2][i], 0.01));
 });
 
 Deno.test("in small: the first map and the single questions are parts of the large map, where they have its modulus", () => {

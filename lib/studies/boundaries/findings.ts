@@ -124,6 +124,30 @@ const tally = (runs: readonly BoardRun[]): Tally => {
   return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
 };
 
+/**
+ * What the start of attention is worth, in settings that differ in nothing else: the preset's start against that of the published code, and
+ * the runs with each against the published runs of the same settings.
+ * @param runs runs with either `model.init`, `pytorch` and `linear`.
+ */
+export function byAttentionStart(
+  runs: readonly BoardRun[],
+  published: readonly BoardRun[],
+  moment: Moment,
+): Contrast<ObservedPair>[] {
+  const settingOf = ({ spec: { model, data, optim } }: BoardRun) => [data.prime, model.dModel, optim.weightDecay].join(" ");
+  const theirs = Map.groupBy(published, settingOf);
+  const settings = [...Map.groupBy(runs, settingOf)].map(([setting, some]) => {
+    const begun = (init: string) => timesTo(moment, some.filter(({ spec }) => spec.model.init === init));
+    return { preset: begun("pytorch"), code: begun("linear"), published: timesTo(moment, oncePerSeed(theirs.get(setting) ?? [])) };
+  });
+  const sides = { preset: "the preset's start", code: "the published start", published: "the published runs" };
+  const contrast = (first: keyof typeof sides, second: keyof typeof sides) => ({
+    ...{ of: "Attention's start", first: sides[first], second: sides[second] },
+    strata: settings.map((each) => ({ a: each[first], b: each[second] })),
+  });
+  return [contrast("preset", "code"), contrast("preset", "published"), contrast("code", "published")];
+}
+
 /** A possible claim about moduli and widths, with the contrasts that would show no difference if it were true. */
 export interface ModuliClaim {
   readonly claim: string;
