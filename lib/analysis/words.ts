@@ -41,6 +41,10 @@ export const between = ({ low, high }: { readonly low: number | null; readonly h
 export const factorShort = (factor: number): string =>
   factor === Infinity ? "∞" : String(Number(factor.toPrecision(factor >= 0.5 && factor < 2 || factor >= 10 ? 3 : 2)));
 
+/** The limit of an interval: as `factorShort`, but what isn't 1 doesn't look like it. */
+const limitWord = (factor: number): string =>
+  factorShort(factor) !== "1" || factor === 1 ? factorShort(factor) : `just ${factor > 1 ? "above" : "below"} 1`;
+
 /**
  * `1.1 to 1.6`; for an interval with one limit, `above 1.1` or `below 0.9`, also where the other is infinite; `0` or `∞` for one with no
  * other factor; a dash for one that holds all factors.
@@ -49,9 +53,6 @@ export function factorBetween({ low, high }: { readonly low: number | null; read
   if (high === 0) return "0";
   if (low === Infinity) return "∞";
   const most = high === Infinity ? null : high;
-  if (low !== null && most !== null) return `${factorShort(low)} to ${factorShort(most)}`;
+  if (low !== null && most !== null) return `${limitWord(low)} to ${limitWord(most)}`;
   return most !== null ? `below ${factorShort(most)}` : low !== null && low > 0 ? `above ${factorShort(low)}` : "–";
 }
-
-/** A p for a table: two significant digits, `< 0.001`, or a dash. */
-export const pShort = (p: number | null) => p === null ? "–" : p < 0.001 ? "< 0.001" : String(Number(p.toPrecision(2)));

@@ -14,7 +14,7 @@ export interface RatioOptions {
   readonly title: string;
 }
 
-const ROW = 22, TOP = 34, BOTTOM = 48, RIGHT = 170;
+const ROW = 22, TOP = 34, BOTTOM = 48;
 /** Ticks of the axis, by how far it goes to both sides of 1. */
 const ticksWithin = (far: number): number[] =>
   (far < 1.6 ? [1.25, 1.5] : far < 5 ? [1.5, 2, 4] : [4, 16, 64, 256]).filter((tick) => tick <= far).flatMap((tick) => [1 / tick, tick])
@@ -32,6 +32,7 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   const all = together ? [...rows, together] : rows, levels = [...new Set(all.map(({ level }) => levelWord(level)))];
   if (levels.length > 1) throw new Error(`Cannot draw ratios: the intervals' level must be one for all rows, current value is ${levels}`);
   const left = Math.max(MARGIN.left, 28 + Math.max(...all.map(({ of }) => textWidth(of))));
+  const right = Math.max(170, 32 + Math.max(...all.map((row) => textWidth(wordsOf(row)))));
   const away = (value: number | null) => value !== null && value > 0 && value < Infinity ? Math.exp(Math.abs(Math.log(value))) : 1;
   // All dots lie within the axis; bars may end at the frame.
   const limits = Math.max(...all.flatMap(({ interval: { low, high } }) => [away(low), away(high)]));
@@ -49,7 +50,7 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
     }.`,
     panels: [panel({
       height: TOP + BOTTOM + ROW * (all.length + (together ? 0.5 : 0)),
-      ...{ marginTop: TOP, marginBottom: BOTTOM, marginLeft: left, marginRight: RIGHT },
+      ...{ marginTop: TOP, marginBottom: BOTTOM, marginLeft: left, marginRight: right },
       x: { type: "log", domain, axis: null },
       y: { domain: [placed.at(-1)!.y - 0.5, 0.5], axis: null },
       marks: [
@@ -65,8 +66,8 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
         }),
         Plot.axisX(at, { tickSize: 4, text: (x: number) => shortNumber(x, x < 1 ? 2 : 3), label: null, color: FAINT }),
         Plot.text(placed, { frameAnchor: "left", textAnchor: "end", dx: -10, y: "y", text: "of", fill: INK }),
-        Plot.text(placed, { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16, y: "y", text: wordsOf, fill: INK }),
-        Plot.text([`Ratio (${levels[0]})`], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
+        Plot.text(placed, { frameAnchor: "right", textAnchor: "end", dx: right - 16, y: "y", text: wordsOf, fill: INK }),
+        Plot.text([`Ratio (${levels[0]})`], { ...HEAD, frameAnchor: "top-right", dx: right - 16, textAnchor: "end" }),
         Plot.text([`${of} (logarithmic) →`], {
           ...{ frameAnchor: "bottom-right", dy: 40, lineAnchor: "bottom", textAnchor: "end", fill: FAINT },
         }),

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { logRank } from "../analysis/statistics/logrank.ts";
 import { watchedWord } from "../analysis/runs/follow_up.ts";
-import { corrected, decides, differs, type Tested } from "../analysis/statistics/multiple.ts";
+import { corrected, decides, differs, pNumber, type Tested } from "../analysis/statistics/multiple.ts";
 import { logRankPermuted } from "../analysis/statistics/permutation.ts";
 import { type Observation, watchedAlike } from "../analysis/statistics/sample.ts";
 import { type CurvePoint, firstTime, kaplanMeier, type SurvivalCurve } from "../analysis/statistics/survival.ts";
@@ -117,8 +117,7 @@ function testOf({ groups, tested }: SurvivalPanel): TestedPanel {
   return logRank(times).df > 0 ? logRankPermuted(times) : { p: null, least: null };
 }
 
-const sayP = (p: number, is = "=") =>
-  (p < 0.001 ? "p < 0.001" : `p ${p >= 1 ? "=" : is} ${Number(p.toPrecision(2))}`).replaceAll(" ", "\u00a0");
+const sayP = (p: number, is = "=") => (p < 0.001 ? "p < 0.001" : `p ${p >= 1 ? "=" : is} ${pNumber(p)}`).replaceAll(" ", "\u00a0");
 
 interface Frame {
   readonly name: string;

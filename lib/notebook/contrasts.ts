@@ -2,10 +2,10 @@
 import type { DataFrame } from "danfojs";
 import type { TimeTest } from "../analysis/statistics/comparison.ts";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
-import { decides, LEVEL, pWord } from "../analysis/statistics/multiple.ts";
+import { decides, LEVEL, pShort, pWord } from "../analysis/statistics/multiple.ts";
 import { must } from "../analysis/statistics/sample.ts";
 import { frame } from "./frames.ts";
-import { between, count, factorBetween, factorShort, levelWord, pShort, signed } from "../analysis/words.ts";
+import { between, count, factorBetween, factorShort, levelWord, signed } from "../analysis/words.ts";
 
 /** How rows of each kind are worded. */
 const KINDS = {

@@ -6,6 +6,7 @@ import { factorsOf, type Reach } from "./factors.ts";
 import type { Tested } from "./multiple.ts";
 import { gehanScores, logRankScores, type Pair, type PermutationOptions, permuter, statisticOf } from "./permutation.ts";
 import {
+  alphaOf,
   checkSample,
   critical,
   horizonOf,
@@ -92,7 +93,7 @@ export function compareTimes(
   const { statistic, p, least, exact } = test(scoresAt(0)), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1, reach = reachOf(seen);
   const testAt = {
     statistic: (log: number) => statisticOf(scoresAt(log)),
-    accepts: (log: number) => test(scoresAt(log)).p >= 1 - level,
+    accepts: (log: number) => test(scoresAt(log)).p >= alphaOf(level),
   };
   const factors = reach === null ? { ratio: null, low: null, high: null } : factorsOf(testAt, reach, events);
   return { ...shared, ...factors, sign, p, least, exact };

@@ -4,7 +4,7 @@
  */
 import { halfPoint, type Tries } from "./firth.ts";
 import { type Course, courseOf, type CourseOptions } from "./monotone.ts";
-import { type Interval, must } from "./sample.ts";
+import { alphaOf, type Interval, must } from "./sample.ts";
 
 export type { Tries };
 
@@ -64,7 +64,7 @@ export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = t
   if (grokked === 0 || grokked === n) {
     return { course: grokked === 0 ? "none" : "all", crossings: [crossing(sorted, rises)], ...counts, monotone: 1 };
   }
-  const { shape, rates, p: monotone } = courseOf(sorted, { ...drawn, alpha: 1 - level });
+  const { shape, rates, p: monotone } = courseOf(sorted, { ...drawn, alpha: alphaOf(level) });
   if (shape === "irregular") return { course: shape, crossings: [], ...counts, monotone };
   if (shape === "peak" || shape === "trough") {
     const turn = shape === "peak" ? Math.max(...rates) : Math.min(...rates);
@@ -72,8 +72,8 @@ export function criticalPoint(tries: readonly Tries[], { level = 0.95, rises = t
     return { course: shape, crossings: sides.map((side, i) => crossing(side, (shape === "peak") === (i === 0))), ...counts, monotone };
   }
   const only = crossing(sorted, shape === "rises");
-  if (only.p < 1 - level) return { course: shape, crossings: [only], ...counts, monotone };
-  return { course: leastP(sorted) < 1 - level ? "level" : "few", crossings: [], ...counts, monotone };
+  if (only.p < alphaOf(level)) return { course: shape, crossings: [only], ...counts, monotone };
+  return { course: leastP(sorted) < alphaOf(level) ? "level" : "few", crossings: [], ...counts, monotone };
 }
 
 /** The smallest possible p with these numbers of runs: that of some value which separates all failures from all successes. */

@@ -1,11 +1,12 @@
 /** A test whether times at the end of a range are later than at some value before it, without choosing that value beforehand. */
 import { Random } from "../../run/random.ts";
-import { checkSample, choose, critical, must, type Observation, order, stretched, watchedAlike } from "./sample.ts";
+import { alphaOf, checkSample, choose, critical, must, type Observation, order, stretched, watchedAlike } from "./sample.ts";
 
 export interface LaterOptions {
   /** Level of `atLeast`. Default: 0.95. */
   readonly level?: number;
   readonly seed?: number;
+  /** Random assignments; where there are no more than so many, all of them. Default: 10,000. */
   readonly draws?: number;
 }
 
@@ -64,8 +65,10 @@ export function laterAtEnd(
     m += length;
     return { until: n + m, deviation: Math.sqrt(n * m * (n + m + 1) / 3) };
   });
-  // The smallest possible p: of all assignments at least one is the most extreme, even where no random one is.
-  const one = 1 / choose(n + m, n), deals = dealsOf(n + m, draws, new Random(seed, "resample"));
+  const all = allDeals([end, ...others].map(({ length }) => length), draws),
+    deals = all ?? dealsOf(n + m, draws, new Random(seed, "resample"));
+  // Beside random assignments the one that was seen counts; among all of them it is. Of all, at least one is the most extreme.
+  const seen = all ? 0 : 1, total = deals.length + seen, one = 1 / choose(n + m, n), alpha = alphaOf(level);
   /** The statistics for an assignment: `deal` says which run stands at each position, the end's first. */
   const statistics = (later: Int8Array, deal: ArrayLike<number>): number[] => {
     const found: number[] = [];
@@ -81,31 +84,50 @@ export function laterAtEnd(
   };
   /** The end's times divided by exp(log): which runs are later than which, and the statistics as the runs stand. */
   const divided = (log: number) => {
-    const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]), all = [...first, ...rest.flat()];
-    const later = Int8Array.from(all.flatMap((a) => all.map((b) => order(a, b))));
-    return { all, later, z: statistics(later, all.map((_, i) => i)) };
+    const [first, ...rest] = watchedAlike([end.map(stretched(Math.exp(-log))), ...others]), runs = [...first, ...rest.flat()];
+    const later = Int8Array.from(runs.flatMap((a) => runs.map((b) => order(a, b))));
+    return { runs, later, z: statistics(later, runs.map((_, i) => i)) };
   };
   /** The share of assignments of which a statistic reaches that of the runs as they stand; from `enough` on, no larger than that. */
   const share = (later: Int8Array, z: readonly number[], enough = 1) => {
     const limit = Math.max(...z) - 1e-9;
-    let hits = 1;
+    let hits = seen;
     for (const deal of deals) {
-      if (hits >= enough * (draws + 1)) break;
+      if (hits >= enough * total) break;
       if (statistics(later, deal).some((each) => each >= limit)) hits++;
     }
-    return Math.max(one, hits / (draws + 1));
+    return Math.max(one, hits / total);
   };
-  const { all, later, z } = divided(0);
+  const { runs, later, z } = divided(0);
   // The latest times at the end and the earliest next to it: then every pool lies as far below the end as these times allow.
-  const ranks = all.map((a) => all.reduce((sum, b) => sum + order(a, b), 0));
+  const ranks = runs.map((a) => runs.reduce((sum, b) => sum + order(a, b), 0));
   const rising = ranks.map((rank, i) => ({ i, rank })).sort((a, b) => a.rank - b.rank).map(({ i }) => i);
   const p = share(later, z), least = share(later, statistics(later, [...rising.slice(m), ...rising.slice(0, m)]));
   const shown = (log: number) => {
     const { later, z } = divided(log);
-    return share(later, z, 1 - level) < 1 - level;
+    return share(later, z, alpha) < alpha;
   };
-  return { z, p, least, atLeast: least < 1 - level ? atLeast(shown, all) : null };
+  return { z, p, least, atLeast: least < alpha ? atLeast(shown, runs) : null };
 }
+
+/** Every assignment of the runs to samples of these sizes, as the runs in the samples' order; `null` where there are more than `most`. */
+function allDeals(sizes: readonly number[], most: number): readonly number[][] | null {
+  const runs = Array.from({ length: sizes.reduce((sum, size) => sum + size, 0) }, (_, i) => i);
+  let ways = 1, left = runs.length;
+  for (const size of sizes) (ways *= choose(left, size), left -= size);
+  if (ways > most) return null;
+  const dealt = sizes.slice(0, -1).reduce<number[][]>(
+    (deals, size) => deals.flatMap((deal) => subsets(runs.filter((run) => !deal.includes(run)), size).map((next) => [...deal, ...next])),
+    [[]],
+  );
+  return dealt.map((deal) => [...deal, ...runs.filter((run) => !deal.includes(run))]);
+}
+
+/** All ways to take k of some values. */
+const subsets = (values: readonly number[], k: number): number[][] =>
+  k === 0
+    ? [[]]
+    : values.slice(0, values.length - k + 1).flatMap((value, i) => subsets(values.slice(i + 1), k - 1).map((rest) => [value, ...rest]));
 
 /** Random permutations of all runs. */
 function dealsOf(runs: number, draws: number, random: Random): Uint16Array[] {

@@ -54,6 +54,16 @@ export const differs = ({ holm }: Corrected): boolean => holm !== null && holm <
 /** Whether a test could have shown a difference. */
 export const decides = ({ floor }: Corrected): boolean => floor !== null && floor < LEVEL;
 
+/** A p with two significant digits, or as many as show that it lies below `LEVEL`: `0.012`, `0.0497`. */
+export function pNumber(p: number): number {
+  let digits = 2;
+  while (p < LEVEL && Number(p.toPrecision(digits)) >= LEVEL) digits++;
+  return Number(p.toPrecision(digits));
+}
+
 /** `p = 0.012`, `p < 0.001` */
 export const pWord = (p: number | null, name = "p"): string =>
-  p === null ? "nothing to test" : p < 0.001 ? `${name} < 0.001` : `${name} = ${Number(p.toPrecision(2))}`;
+  p === null ? "nothing to test" : p < 0.001 ? `${name} < 0.001` : `${name} = ${pNumber(p)}`;
+
+/** A p for a table: `0.012`, `< 0.001`, or a dash. */
+export const pShort = (p: number | null): string => p === null ? "–" : p < 0.001 ? "< 0.001" : String(pNumber(p));

@@ -116,6 +116,9 @@ export function critical(level: number): number {
   return qnorm((1 + level) / 2);
 }
 
+/** The level of a test whose interval has this level: 0.05 for 0.95, without the rounding of 1 − 0.95. */
+export const alphaOf = (level: number): number => Number((1 - level).toPrecision(12));
+
 /** @throws Error `Cannot <action>: <name> <requirement>, current value is <value>` unless `holds`. */
 export function must(action: string, name: string, holds: boolean, requirement: string, value: unknown): void {
   if (!holds) throw new Error(`Cannot ${action}: ${name} ${requirement}, current value is ${value}`);

@@ -4,7 +4,7 @@
  */
 import { laterAtEnd, type LaterOptions } from "./later_at_end.ts";
 import type { Tested } from "./multiple.ts";
-import { checkSample, must, type Observation, watchedAlike } from "./sample.ts";
+import { alphaOf, checkSample, must, type Observation, watchedAlike } from "./sample.ts";
 
 /** The runs at a value of the setting. */
 export interface Timed {
@@ -89,7 +89,7 @@ export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: Lat
     };
   };
   const smallest = arm(0), largest = arm(sorted.length - 1);
-  const [left, right] = [smallest, largest].map((each) => each !== null && each.p < 1 - level);
+  const [left, right] = [smallest, largest].map((each) => each !== null && each.p < alphaOf(level));
   const verdict = left && right ? "u" : right ? "rises" : left ? "falls" : "none";
   return { verdict, best: sorted[best].x, smallest, largest, means, tau, n: means.reduce((sum, { n }) => sum + n, 0) };
 }

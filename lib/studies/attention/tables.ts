@@ -1,8 +1,8 @@
 /** Results of the attention study as tables and sentences: lags, phases, dates, and the verdict. */
-import { pWord } from "../../analysis/statistics/multiple.ts";
+import { pShort, pWord } from "../../analysis/statistics/multiple.ts";
 import type { Lag, LagSummary, Verdict } from "../../analysis/attention/lag.ts";
 import type { Dates, GroupLag, PhaseDistance, RunDates } from "./findings.ts";
-import { between, levelWord, list, pShort, signed } from "../../analysis/words.ts";
+import { between, levelWord, list, signed } from "../../analysis/words.ts";
 import { lagFinding } from "../../analysis/attention/lag.ts";
 
 /** A row of a table: values by column name. */

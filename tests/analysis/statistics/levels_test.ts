@@ -1,8 +1,16 @@
-/** Intervals of another level than 95 %: the rows carry it, and tables, sentences and figures print it; draws and seeds reach the tests. */
+/**
+ * Intervals of another level than 95 %: the rows carry it, and tables, sentences and figures print it; draws and seeds reach the tests. And
+ * what lies at the level itself.
+ */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { lagFinding, lagOverRuns } from "../../../lib/analysis/attention/lag.ts";
 import { contrastPairs, contrastTimes, contrastValues } from "../../../lib/analysis/statistics/contrasts.ts";
+import { compareTimes } from "../../../lib/analysis/statistics/comparison.ts";
+import { laterAtEnd } from "../../../lib/analysis/statistics/later_at_end.ts";
+import { pNumber, pShort, pWord } from "../../../lib/analysis/statistics/multiple.ts";
 import { complete } from "../../../lib/analysis/statistics/sample.ts";
+import { uShape } from "../../../lib/analysis/statistics/u_shape.ts";
+import { factorBetween } from "../../../lib/analysis/words.ts";
 import { ratioFigure } from "../../../lib/figures/ratios.ts";
 import { contrastFrame, contrastSentences } from "../../../lib/notebook/contrasts.ts";
 import { againstPublished } from "../../../lib/studies/boundaries/findings.ts";
@@ -53,4 +61,30 @@ Deno.test("the seed and the number of draws of a contrast are those of its test"
     assert(Math.abs(p(1) * 201 - Math.round(p(1) * 201)) < 1e-9);
     assert(new Set([1, 2, 3, 4, 5, 6].map(p)).size > 1);
   }
+});
+
+Deno.test("a p of exactly 0.05 shows nothing, whichever test: neither by its interval, nor by its verdict, nor by how late it is at least", () => {
+  // Three of each all apart: one of 20 ways, one-sided.
+  for (const seed of [0, 2, 4]) {
+    const { p, least, atLeast } = laterAtEnd(complete([700, 800, 900]), [complete([100, 120, 140])], { seed });
+    assertEquals([p, least, atLeast], [0.05, 0.05, null]);
+  }
+  assertEquals(uShape([{ x: 1, times: complete([100, 120, 140]) }, { x: 2, times: complete([700, 800, 900]) }]).verdict, "none");
+  // Two strata of three against three: 20 of 400 ways.
+  const strata = [[[242, 195, 342], [404, 335, 413]], [[314, 253, 300], [378, 314, 304]]].map(([a, b]) => ({
+    a: complete(a),
+    b: complete(b),
+  }));
+  const { p, low, high } = compareTimes(strata, { test: "gehan" });
+  assertEquals(p, 0.05);
+  assert(low! < 1 && high! >= 1, `${low} to ${high}`);
+});
+
+Deno.test("numbers beside a threshold are on the side on which they are printed", () => {
+  assertEquals([0.0497, 0.04953, 0.0121, 0.05, 0.0504, 1].map(pNumber), [0.0497, 0.0495, 0.012, 0.05, 0.05, 1]);
+  assertEquals([pWord(0.04999), pShort(0.04999), pShort(0.0004)], ["p = 0.04999", "0.04999", "< 0.001"]);
+  const words = [[1.0000008, 10], [0.58, 0.9999997], [0.26, 1.0004], [0.5, 1], [0.99, 1.04]].map(([low, high]) =>
+    factorBetween({ low, high })
+  );
+  assertEquals(words, ["just above 1 to 10", "0.58 to just below 1", "0.26 to just above 1", "0.5 to 1", "0.99 to 1.04"]);
 });
