@@ -2,7 +2,7 @@
  * Results of the boundary study: comparisons of neighbouring settings, what delays the widest networks, and published results for the same
  * settings.
  */
-import { type Contrast, contrastPairs, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
+import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
@@ -123,66 +123,6 @@ const tally = (runs: readonly BoardRun[]): Tally => {
   const steps = runs.map(({ grokkingStep }) => grokkingStep);
   return { n: runs.length, grokked: steps.filter((step) => step !== null).length, median: runs.length > 0 ? medianStep(steps) : null };
 };
-
-/** The runs of `attention_start`, setting by setting: those with the preset's start of attention, and those with the published code's. */
-function startsOf(runs: readonly BoardRun[]) {
-  return [...Map.groupBy(runs, settingWord)].map(([setting, some]) => {
-    const begun = (init: string) => some.filter(({ spec }) => spec.model.init === init);
-    return { setting, preset: begun("pytorch"), code: begun("linear") };
-  });
-}
-const settingWord = ({ spec: { model, data } }: BoardRun) => `p ${data.prime}, d ${model.dModel}`;
-
-const MOMENTS = [["memorised", "memorising"], ["grokked", "grokking"]] as const;
-
-/**
- * How many times as many steps networks take with the preset's start of attention as with the published code's. A seed has the same pairs to
- * learn from and the same random numbers with both, so that seeds are compared within themselves, by the logarithms of their steps; one that
- * hasn't got there counts as if it had at the last step known of it. `size` and `interval` are factors.
- */
-export function startRatios(runs: readonly BoardRun[]): ContrastRow[] {
-  const rows = contrastPairs(
-    startsOf(runs).flatMap(({ setting, preset, code }) =>
-      MOMENTS.map(([moment, word]) => {
-        const shared = (some: readonly BoardRun[], others: readonly BoardRun[]) =>
-          some.filter(({ spec }) => others.some((other) => other.spec.seed === spec.seed)).toSorted((a, b) => a.spec.seed - b.spec.seed);
-        const logs = (some: readonly BoardRun[]) => timesTo(moment, some).map(({ time }) => Math.log(time));
-        const strata = [{ a: logs(shared(preset, code)), b: logs(shared(code, preset)) }];
-        return { of: `${setting}, ${word}`, first: "the preset's start", second: "the published start", strata };
-      })
-    ),
-  );
-  const factor = (log: number | null) => log === null ? null : Math.exp(log);
-  return rows.map((row) => ({
-    ...row,
-    size: factor(row.size),
-    interval: { low: factor(row.interval.low), high: factor(row.interval.high) },
-  }));
-}
-
-/** What `startRatios` shows, as a title: what is told apart in every setting, and which way. */
-export function startFinding(rows: readonly ContrastRow[]): string {
-  const verbs = ["memorise", "grok"].map((verb, i) => {
-    const verdicts = new Set(rows.filter(({ of }) => of.endsWith(MOMENTS[i][1])).map(({ verdict }) => verdict)), [verdict] = verdicts;
-    return verdicts.size === 1 && verdict !== 0 ? `${verb} ${verdict > 0 ? "later" : "sooner"}` : "";
-  }).filter((word) => word !== "");
-  return verbs.length > 0
-    ? `With the preset's start of attention networks ${verbs.join(" and ")} than with the published start`
-    : "The preset's start of attention and the published start aren't told apart in every setting";
-}
-
-/** The runs with each start of attention against the published runs of the same settings. */
-export function startsBesidePublished(runs: readonly BoardRun[], published: readonly BoardRun[], moment: Moment): Contrast<ObservedPair>[] {
-  const decays = new Set(runs.map(({ spec }) => spec.optim.weightDecay)),
-    theirs = Map.groupBy(published.filter(({ spec }) => decays.has(spec.optim.weightDecay)), settingWord);
-  return ([["preset", "the preset's start"], ["code", "the published start"]] as const).map(([start, first]) => ({
-    ...{ of: capital(first), first, second: "the published runs" },
-    strata: startsOf(runs).map((each) => ({
-      a: timesTo(moment, each[start]),
-      b: timesTo(moment, oncePerSeed(theirs.get(each.setting) ?? [])),
-    })),
-  }));
-}
 
 /** A possible claim about moduli and widths, with the contrasts that would show no difference if it were true. */
 export interface ModuliClaim {

@@ -1,4 +1,5 @@
 /** Width against weight decay: experiments in full and small size, published results, and analysis of the runs. */
+export * from "./attention_start.ts";
 export * from "./experiments.ts";
 export * from "./findings.ts";
 export * from "./in_small.ts";
