@@ -1,7 +1,7 @@
 /**
  * The map of d_model / p against weight decay, experiment by experiment as published (two-layer encoder, addition, full batch, five seeds).
- * One step is one epoch. The one difference: published runs did all their epochs; here a run ends `MARGIN` epochs after it has
- * grokked, and no run is longer than the published ones.
+ * One step is one epoch. Two differences: published runs did all their epochs, while here a run ends `MARGIN` epochs after it has grokked,
+ * and no run is longer than the published ones; and the preset begins attention otherwise (`ATTENTION_START`).
  */
 import { type Experiment, type Grid, grid, range } from "../../lab/experiment.ts";
 
