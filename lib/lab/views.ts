@@ -1,5 +1,6 @@
 /** The views of the lab's database: runs as experiments see them, and the cells of maps. */
 import { columnOf, ENTRIES, followers } from "../run/fields.ts";
+import { DEPARTURE } from "../run/phases.ts";
 import { standingSql } from "./standing_sql.ts";
 
 /** The columns of the fields that usually follow from others, and that `setting` leaves out for that. */
@@ -12,10 +13,16 @@ const FOLLOWING = ENTRIES.filter(({ part, field }) => field.follows === "width" 
  */
 export const LONGEST_FIRST = "max_steps DESC, rule = 'sustained' DESC, experiment";
 
+/** Where the transition of a row `t` began, from the evaluations within its steps, as `phaseEdges` finds it. */
+const TRANSITION_WITHIN = `
+        SELECT min(m.step) FROM metrics m JOIN metrics plateau ON plateau.run = m.run AND plateau.step = t.memorisation_step
+        WHERE m.run = t.run AND m.step > t.memorisation_step AND m.step <= t.max_steps
+          AND m.val_acc > plateau.val_acc + ${DEPARTURE} * (u.accuracy - plateau.val_acc)`;
+
 /**
  * A run, as an experiment sees it: by its rule and margin, and no further than its steps; what the columns mean: `standingSql`. A rule of
  * ten evaluations in a row dates the first of them, and so can't tell of the last nine: `known_until` is the step up to which it is known
- * whether a run had grokked, the one at which its time is censored.
+ * whether a run had grokked, the one at which its time is censored. `transition_step` is that of `edgesWithin`.
  */
 const RUN_SUMMARY = `
 CREATE VIEW run_summary AS${
@@ -25,14 +32,17 @@ CREATE VIEW run_summary AS${
 },
 seen AS (
   SELECT t.*,
-    -- Where the rule itself dates it, it is seen with the grokking step.
-    CASE WHEN p.transition_step <= t.max_steps AND (t.grokking_step IS NOT NULL OR p.transition_step IS NOT p.generalised_step)
-      THEN p.transition_step END AS transition_step,
+    CASE
+      -- Where it is stored as the grokking step, or not apart from it, and that isn't seen within the steps, evaluations tell.
+      WHEN t.grokking_step IS NULL AND p.generalised_step IS NOT NULL AND coalesce(p.transition_step = p.generalised_step, TRUE)
+        THEN CASE WHEN NOT t.thinned THEN (${TRANSITION_WITHIN}) END
+      WHEN p.transition_step <= t.max_steps THEN p.transition_step
+    END AS transition_step,
     (SELECT max(step) FROM metrics WHERE run = t.run AND step <= t.max_steps) AS final_step,
     -- Of the processor engine, the driver alone says all that bits depend on.
     (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions q ON q.id = w.session JOIN environments v ON v.id = q.environment
       WHERE w.run = t.run) AS n_adapters
-  FROM standing t LEFT JOIN phases p ON p.run = t.run AND p.rule = t.rule
+  FROM standing t JOIN rules u ON u.name = t.rule LEFT JOIN phases p ON p.run = t.run AND p.rule = t.rule
 )
 SELECT
   experiment, r.id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, ${FOLLOWING}, ratio, parameters, lr, weight_decay, batch,
@@ -40,7 +50,7 @@ SELECT
   grokking_step IS NOT NULL AS grokked,
   grokking_step IS NULL AS censored,
   memorisation_step,
-  transition_step,  -- NULL also where it isn't known: then the run has no row in phases
+  transition_step,  -- NULL also where it isn't known: of results that were imported without it, or with a part of their evaluations
   grokking_step,
   grokking_step - memorisation_step AS delay,
   watched_until, known_until, max_steps, seen.rule,
