@@ -3,7 +3,7 @@ import { inOneLine } from "../run/quote.ts";
 import type { Lab } from "./store.ts";
 
 /** A query for one row per experiment: how far it is. */
-export const OVERVIEW = `SELECT experiment, n_runs AS runs, n_runs - n_open AS done, n_grokked AS grokked, n_never AS never,
+export const OVERVIEW = `SELECT experiment, n_runs AS runs, n_ended AS ended, n_grokked AS grokked, n_never AS never,
   n_diverged AS diverged, n_open AS open, median_grokking_step AS "median step" FROM experiment_overview`;
 
 /** Whether the lab has any experiment. */

@@ -8,6 +8,7 @@ import { pathOf } from "./artifacts.ts";
 import { within } from "./cut.ts";
 import type { Lab } from "./store.ts";
 import { type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./stored.ts";
+import { LONGEST_FIRST } from "./views.ts";
 
 export type { Checkpoint, Keys, Reading } from "../analysis/network/reading.ts";
 
@@ -111,7 +112,7 @@ export function findRun(lab: Lab, idOrHash: number | string): CheckpointedRun {
   }
   const [{ id, hash, status, step }] = found, spec = specOf(found[0], step);
   const [row] = lab.query<MomentRow>(
-    `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY max_steps DESC, rule = 'sustained' DESC LIMIT 1`,
+    `SELECT ${MOMENTS} FROM run_summary WHERE run = ? ORDER BY ${LONGEST_FIRST} LIMIT 1`,
     id,
   );
   return { id, hash, spec, status, step, metrics: lab.metrics(id), ...moments(row), checkpoints: checkpointsOf(lab, id, spec) };

@@ -216,6 +216,7 @@ export const MIGRATIONS: readonly string[] = [
   SEALS,
   "-- Views only: the processor engine's bits depend on no number of threads.",
   "-- Views only: how a run stands in an experiment, and whether it has ended there.",
+  "-- Views only: cells of one network and one horizon, restricted means to one limit, and what evaluations tell of transitions and rules.",
 ];
 
 /** The tables, indices and triggers that a database of this version doesn't have yet. */

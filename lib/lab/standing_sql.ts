@@ -9,7 +9,9 @@ import { DECISION } from "../train/train.ts";
  * experiment's rule and margin and no further than its steps, whoever trained it and for how long:
  *
  * - `memorisation_step`, `grokking_step`: within the steps; with a rule of several evaluations in a row, all of these within the steps.
- * - `watched_until`, `known_until`: the last step that was seen, and the last of which it is known whether the run had grokked.
+ * - `watched_until`: the last step that was seen.
+ * - `known_until`: the last evaluation that the rule can judge, 0 without one: with a rule of ten in a row, the tenth from the end. Up to
+ *   it, it is known whether the run had grokked.
  * - `done`: updates done and stored, of those that the experiment asks for.
  * - `state`: `grokked`, `never` (watched to the end), `diverged` (its loss stopped being a number within the steps) or `open`.
  * - `status`: `waiting`, `training`, `stopped`, `finished` (did all the steps), `grokked` (came to where this experiment ends a run that
@@ -37,6 +39,9 @@ cut AS (
     -- One that broke off later had all of the steps.
     CASE WHEN r.status = 'failed' AND r.step > a.max_steps THEN a.max_steps ELSE min(coalesce(s.last_step, 0), a.max_steps) END
       AS watched_until,
+    -- All evaluations but a run's last are at multiples of eval_every.
+    max(0, CASE WHEN s.last_step > a.max_steps THEN a.max_steps / r.eval_every * r.eval_every WHEN a.times = 1 THEN coalesce(s.last_step, 0)
+      ELSE (coalesce(s.last_step, 0) + r.eval_every - 1) / r.eval_every * r.eval_every END - (a.times - 1) * r.eval_every) AS known_until,
     -- Of all evaluations; what came after the experiment's steps isn't its business.
     CASE WHEN s.last_step <= a.max_steps THEN s.dips END AS dips,
     CASE WHEN s.last_step <= a.max_steps THEN s.dip_depth END AS dip_depth,
@@ -45,10 +50,9 @@ cut AS (
 ),
 -- The first step at which the experiment would end it because it has grokked; NULL where it never would.
 ending AS (
-  SELECT *, max(0, watched_until - lookahead) AS known_until, 
+  SELECT *,
     -- A part of the evaluations may have been judged by this rule before longer results came.
     CASE WHEN NOT judged THEN 0 WHEN thinned AND NOT broke THEN min(trained, last_step, max_steps) ELSE min(trained, max_steps) END AS done,
-   
     (grokking_step + max(margin, lookahead) + stride - 1) / stride * stride AS early
   FROM cut
 ),

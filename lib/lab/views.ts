@@ -1,11 +1,28 @@
 /** The views of the lab's database: runs as experiments see them, and the cells of maps. */
-import { followers } from "../run/fields.ts";
+import { columnOf, ENTRIES, followers } from "../run/fields.ts";
+import { DEPARTURE } from "../run/phases.ts";
 import { standingSql } from "./standing_sql.ts";
+
+/** The columns of the fields that usually follow from others, and that `setting` leaves out for that. */
+const FOLLOWING = ENTRIES.filter(({ part, field }) => field.follows === "width" || (part === "schedule" && !field.extent))
+  .map(columnOf).join(", ");
+
+/**
+ * The order in which, of the rows that `run_summary` has of a run, that of the experiment comes first that watches it longest; of those
+ * that watch it equally long, one with the rule `sustained`.
+ */
+export const LONGEST_FIRST = "max_steps DESC, rule = 'sustained' DESC, experiment";
+
+/** Where the transition of a row `t` began, from the evaluations within its steps, as `phaseEdges` finds it. */
+const TRANSITION_WITHIN = `
+        SELECT min(m.step) FROM metrics m JOIN metrics plateau ON plateau.run = m.run AND plateau.step = t.memorisation_step
+        WHERE m.run = t.run AND m.step > t.memorisation_step AND m.step <= t.max_steps
+          AND m.val_acc > plateau.val_acc + ${DEPARTURE} * (u.accuracy - plateau.val_acc)`;
 
 /**
  * A run, as an experiment sees it: by its rule and margin, and no further than its steps; what the columns mean: `standingSql`. A rule of
  * ten evaluations in a row dates the first of them, and so can't tell of the last nine: `known_until` is the step up to which it is known
- * whether a run had grokked, the one at which its time is censored.
+ * whether a run had grokked, the one at which its time is censored. `transition_step` is that of `edgesWithin`.
  */
 const RUN_SUMMARY = `
 CREATE VIEW run_summary AS${
@@ -15,29 +32,32 @@ CREATE VIEW run_summary AS${
 },
 seen AS (
   SELECT t.*,
-    -- Where the rule itself dates it, it is seen with the grokking step.
-    CASE WHEN p.transition_step <= t.max_steps AND (t.grokking_step IS NOT NULL OR p.transition_step IS NOT p.generalised_step)
-      THEN p.transition_step END AS transition_step,
+    CASE
+      -- Where it is stored as the grokking step, or not apart from it, and that isn't seen within the steps, evaluations tell.
+      WHEN t.grokking_step IS NULL AND p.generalised_step IS NOT NULL AND coalesce(p.transition_step = p.generalised_step, TRUE)
+        THEN CASE WHEN NOT t.thinned THEN (${TRANSITION_WITHIN}) END
+      WHEN p.transition_step <= t.max_steps THEN p.transition_step
+    END AS transition_step,
     (SELECT max(step) FROM metrics WHERE run = t.run AND step <= t.max_steps) AS final_step,
     -- Of the processor engine, the driver alone says all that bits depend on.
     (SELECT count(DISTINCT CASE engine WHEN 'cpu' THEN driver ELSE adapter || '; ' || driver END) FROM work w JOIN sessions q ON q.id = w.session JOIN environments v ON v.id = q.environment
       WHERE w.run = t.run) AS n_adapters
-  FROM standing t LEFT JOIN phases p ON p.run = t.run AND p.rule = t.rule
+  FROM standing t JOIN rules u ON u.name = t.rule LEFT JOIN phases p ON p.run = t.run AND p.rule = t.rule
 )
 SELECT
-  experiment, r.id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, d_mlp, ratio, parameters, lr, weight_decay, batch,
+  experiment, r.id AS run, hash, seed, operation, prime, train_fraction, layers, d_model, heads, ${FOLLOWING}, ratio, parameters, lr, weight_decay, batch,
   seen.status, state, ended,
   grokking_step IS NOT NULL AS grokked,
   grokking_step IS NULL AS censored,
   memorisation_step,
-  transition_step,  -- NULL also where it isn't known: then the run has no row in phases
+  transition_step,  -- NULL also where it isn't known: of results that were imported without it, or with a part of their evaluations
   grokking_step,
   grokking_step - memorisation_step AS delay,
   watched_until, known_until, max_steps, seen.rule,
   dips, dip_depth, time_below,
   f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,
   f.weight_norm AS final_weight_norm,
-  -- All that could make a difference besides d_model, p, weight decay and the seed: JSON.
+  -- All other fields that could make a difference, as JSON: it is the same all over a map of widths, moduli and weight decays.
   json_remove(r.spec, ${
   ["seed", "schedule", "data.prime", "optim.weightDecay", "model.dModel", ...followers("width")].map((path) => `'$.${path}'`)
 }) AS setting,
@@ -46,8 +66,9 @@ FROM seen JOIN runs r ON r.id = seen.run LEFT JOIN metrics f ON f.run = seen.run
 `;
 
 /**
- * Counts and steps over the runs of a cell. The means and the median count what never grokked: in the median as later than all that did
- * (NULL where half never did), in the restricted mean with the steps for which it is known to. `mean_grokked_step` and
+ * Counts and steps over the runs of a cell; `n_ended` of them have nothing left to do. The median and the restricted mean count what never
+ * grokked: in the median as later than all that did (NULL where half never did), in the restricted mean with `restricted_to`, the last step
+ * up to which it is known of every run whether it had grokked; one that grokked later enters with it, too. `mean_grokked_step` and
  * `mean_memorisation_step` leave out what didn't, and are too small wherever something is. While runs are open, those that have ended are
  * the ones that grokked early: the share and the restricted mean are NULL then, and so is the median as long as the open ones could change
  * it.
@@ -58,6 +79,7 @@ const statistics = `
   sum(state = 'never') AS n_never,
   sum(state = 'diverged') AS n_diverged,
   sum(state = 'open') AS n_open,
+  sum(ended) AS n_ended,
   CASE WHEN sum(state = 'open') = 0 THEN round(100.0 * avg(state = 'grokked'), 1) END AS pct_grokked,
   min(grokking_step) AS min_grokking_step,
   CASE WHEN sum(state = 'grokked') > count(*) / 2 AND
@@ -65,43 +87,39 @@ const statistics = `
     THEN avg(CASE WHEN 2 * place IN (runs, runs + 1, runs + 2) THEN grokking_step END) END AS median_grokking_step,
   max(grokking_step) AS max_grokking_step,
   avg(grokking_step) AS mean_grokked_step,
-  CASE WHEN sum(state = 'open') = 0
-    THEN avg(coalesce(grokking_step, CASE state WHEN 'diverged' THEN max_steps ELSE known_until END)) END AS restricted_mean_step,
+  CASE WHEN sum(state = 'open') = 0 THEN avg(min(coalesce(grokking_step, horizon), horizon)) END AS restricted_mean_step,
+  CASE WHEN sum(state = 'open') = 0 THEN min(horizon) END AS restricted_to,
   avg(memorisation_step) AS mean_memorisation_step`;
 
-/** Runs with their place in their cell, grokked ones in the order of their steps, then the others; `runs` is how many there are. */
+/**
+ * Runs with their place in their cell, grokked ones in the order of their steps, then the others; `runs` is how many there are, `horizon`
+ * the last step up to which it is known of each whether it had grokked. One that diverged never does.
+ */
 const placed = (cell: string, from: string) => `
-  SELECT *, row_number() OVER (PARTITION BY ${cell} ORDER BY grokking_step IS NULL, grokking_step) AS place, count(*) OVER (PARTITION BY ${cell}) AS runs
+  SELECT *, row_number() OVER (PARTITION BY ${cell} ORDER BY grokking_step IS NULL, grokking_step) AS place, count(*) OVER (PARTITION BY ${cell}) AS runs,
+    min(CASE state WHEN 'never' THEN known_until ELSE max_steps END) OVER (PARTITION BY ${cell}) AS horizon
   FROM ${from}`;
 
-/**
- * What makes a cell of an experiment's map, and of the map of all experiments: with `setting`, no cell mixes models, tasks, rules or
- * horizons.
- */
-const SWEPT = "experiment, operation, weight_decay, prime, d_model, ratio";
-const CELL = "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps";
+/** A view with a row for each cell: for runs that have the values of some columns in common, and those of `FOLLOWING` and `setting`. */
+const cells = (name: string, columns: string, from: string) => `
+CREATE VIEW ${name} AS
+SELECT ${columns}, ${statistics}, ${FOLLOWING}, setting
+FROM (${placed(`${columns}, ${FOLLOWING}, setting`, from)})
+GROUP BY ${columns}, ${FOLLOWING}, setting;`;
 
 /** The views by their names, in the order in which they are made. */
 export const VIEWS: Readonly<Record<string, string>> = {
   run_summary: RUN_SUMMARY,
-  ratio_sweep_stats: `
-CREATE VIEW ratio_sweep_stats AS
-SELECT ${SWEPT}, ${statistics}, setting
-FROM (${placed(SWEPT + ", setting", "run_summary")})
-GROUP BY ${SWEPT}, setting;`,
-  phase_boundary: `
-CREATE VIEW phase_boundary AS
-SELECT ${CELL}, ${statistics}, setting
-FROM (${
-    placed(
-      CELL + ", setting",
-      `(
+  // The settings of each experiment: the runs of a row have everything in common but their seeds.
+  ratio_sweep_stats: cells("ratio_sweep_stats", "experiment, operation, weight_decay, prime, d_model, ratio, max_steps", "run_summary"),
+  // The same over all experiments, by rule.
+  phase_boundary: cells(
+    "phase_boundary",
+    "operation, prime, train_fraction, layers, lr, weight_decay, ratio, d_model, rule, max_steps",
+    `(
   -- A run that several experiments share counts once, as the one sees it that watches it longest.
-  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY run ORDER BY rule = 'sustained' DESC, max_steps DESC) AS view FROM run_summary)
-  WHERE view = 1)`,
-    )
-  })
-GROUP BY ${CELL}, setting;`,
+  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY run ORDER BY ${LONGEST_FIRST}) AS view FROM run_summary) WHERE view = 1)`,
+  ),
   experiment_overview: `
 CREATE VIEW experiment_overview AS
 SELECT e.name AS experiment, e.question, (SELECT group_concat(key, ', ') FROM json_each(e.swept)) AS swept, e.rule, max(max_steps) AS max_steps,

@@ -7,8 +7,9 @@ import { quote } from "../run/quote.ts";
 import { Lab } from "../lab/store.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Run } from "../train/train.ts";
-import { type BoardRun, isOpen, type State } from "../analysis/runs/run.ts";
+import { type BoardRun, isOpen, type Outcome, type State } from "../analysis/runs/run.ts";
 import { settingsOf, valueOf } from "../analysis/runs/settings.ts";
+import { restrictedMean } from "../analysis/statistics/restricted.ts";
 import { count } from "../analysis/words.ts";
 import { medianWord } from "../figures/settings.ts";
 
@@ -91,8 +92,8 @@ export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Rec
 /**
  * A dataframe with one row per setting: the fields in which the runs differ, the seed aside; how many grokked and how many never did, and
  * where there are such, how many diverged or are open. The median grokking step: `> 700` where half of them were watched so long without,
- * `–` where half diverged, missing where open runs could change it. The mean, to which a run that wasn't seen to grok adds the step by
- * which it is known not to have: missing while runs are open.
+ * `–` where half diverged, missing where open runs could change it. The mean up to the last step for which it is known of every run
+ * whether it had grokked, with which those enter that hadn't: missing while runs are open.
  */
 export function settingFrame(runs: readonly BoardRun[]): DataFrame {
   const { fields, settings } = settingsOf(runs), states = settings.map(({ runs }) => Map.groupBy(runs, ({ state }) => state));
@@ -106,8 +107,14 @@ export function settingFrame(runs: readonly BoardRun[]): DataFrame {
     never: inStates(i, ["never"]),
     ...Object.fromEntries(some.map(([name, of]) => [name, inStates(i, of)])),
     "median step": medianWord(runs) || null,
-    "restricted mean": runs.some(isOpen) ? null : runs.reduce((sum, { grokked, known }) => sum + (grokked ?? known), 0) / runs.length,
+    "restricted mean": runs.some(isOpen) ? null : restricted(runs, spec.schedule.steps),
   })));
+}
+
+/** The mean grokking step up to the last step, of so many, for which all runs are known; one that diverged never groks. */
+function restricted(runs: readonly Outcome[], steps: number): number {
+  const limit = Math.min(steps, ...runs.flatMap(({ state, known }) => state === "never" ? [known] : []));
+  return restrictedMean(runs.map(({ grokked }) => ({ time: grokked ?? limit, event: grokked !== null })), limit);
 }
 
 /** Longer dataframes show only this many rows, and say how many there are. */

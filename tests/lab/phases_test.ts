@@ -1,6 +1,9 @@
 /** Phases of stored runs: beside their milestones, and in labs and records of the versions before, which have none. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { phaseEdges } from "../../lib/run/phases.ts";
+import { Random } from "../../lib/run/random.ts";
+import { runSpec } from "../../lib/run/spec.ts";
+import { edgesWithin, ruleOf } from "../../lib/lab/cut.ts";
 import { phasesOf } from "../../lib/lab/milestones.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
@@ -30,6 +33,60 @@ Deno.test("phases are stored with milestones, by each rule, and asked for as an 
     assertEquals(recompute(lab).changed, 1);
     await isWhole(path("a.db"));
   }));
+
+Deno.test("the view dates a transition as the evaluations within the steps do, whatever comes after them", () => {
+  using lab = Lab.scratch();
+  const random = new Random(1, "probe"), pick = <T>(of: readonly T[]) => of[Math.floor(random.uniform() * of.length)];
+  const specs = Array.from({ length: 50 }, (_, seed) =>
+    runSpec({
+      ...{ preset: "one-layer", model: { dModel: 4, heads: 1 }, data: { prime: 5 }, seed },
+      schedule: { steps: 125, evalEvery: 10 },
+    }));
+  const rules = [1, 2, 3].map((times) => ({ name: `r${times}`, accuracy: 0.95, inclusive: true, times, memorised: 0.9 }));
+  for (const rule of rules) {
+    for (const steps of [35, 60, 90, 125]) {
+      const runs = specs.map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps } }));
+      lab.declare({ name: `${rule.name}-${steps}`, rule, runs });
+    }
+  }
+  for (const id of specs.map((_, i) => i + 1)) {
+    const memorised = pick([0, 20, 40, 80]),
+      jump = pick([0, 20, 30, 40, 60, 90]),
+      [low, high] = pick([[0.1, 1], [0.94, Math.fround(0.95)]]);
+    const steps = [...Array.from({ length: 13 }, (_, i) => 10 * i), 125];
+    lab.putMetrics(
+      id,
+      steps.map((step) => ({
+        ...{
+          step,
+          trainLoss: 1,
+          trainAcc: step < memorised ? 0 : 1,
+          valLoss: 1,
+          valAcc: step < jump ? low : pick([low, high, high, high]),
+        },
+        ...{ weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
+      })),
+    );
+    lab.putMilestones(id);
+  }
+  lab.run("UPDATE runs SET step = 125, status = 'finished'");
+  let told = 0;
+  for (const thinned of [0, 1]) {
+    lab.run("UPDATE runs SET thinned = ?", thinned);
+    for (const { name } of lab.query<{ name: string }>("SELECT name FROM experiments")) {
+      const rule = ruleOf(lab, name), rows = lab.query("SELECT run, transition_step AS at FROM run_summary WHERE experiment = ?", name);
+      const at = new Map(rows.map((row) => [row.run, row.at]));
+      for (const run of lab.runs(name)) {
+        const edges = edgesWithin(lab, run, rule)!, all = phasesOf(lab, run.id, rule.name)!;
+        assertEquals(at.get(run.id), edges.transition, `run ${run.id} of ${name}`);
+        if (thinned === 0) assertEquals(edges, phaseEdges(run.metrics, rule));
+        const apart = all.transition !== null && all.transition !== all.generalised;
+        if (edges.transition !== null && edges.generalised === null && all.generalised !== null && !apart) told++;
+      }
+    }
+  }
+  assert(told > 20, "some transitions must be told by the evaluations alone");
+});
 
 Deno.test("a lab of the version before opens with all that it has, gets its phases, and a sweep of that version may go on in it", () =>
   scratch(async (path) => {

@@ -1,5 +1,6 @@
 /** How runs stand in experiments that didn't train them: the same in the view, in `standing`, in figures, in the status and in exports. */
 import { assert, assertEquals } from "@std/assert";
+import { followUp } from "../../lib/analysis/runs/follow_up.ts";
 import { hasEnded, isOpen, outcome } from "../../lib/analysis/runs/run.ts";
 import { timesTo } from "../../lib/analysis/runs/times.ts";
 import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
@@ -14,6 +15,7 @@ import { labStatus, stateOf } from "../../lib/lab/status.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
 import { RECORDED } from "../../lib/notebook/sweep.ts";
+import { Random } from "../../lib/run/random.ts";
 import { type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { knobWeightDecay } from "../../lib/studies/lessons/knobs.ts";
 import { SHORTCUTS_TUNING } from "../../lib/studies/shortcuts/experiments.ts";
@@ -164,6 +166,39 @@ Deno.test("in a lab where all was trained to the end, runs stand as if the exper
       }
     }
   }));
+
+Deno.test("it is known up to the last evaluation that the rule can judge, wherever the steps end", () => {
+  using lab = Lab.scratch();
+  const random = new Random(1, "probe"), whole = (from: number, to: number) => from + Math.floor(random.uniform() * (to + 1 - from));
+  for (const seed of Array.from({ length: 60 }, (_, i) => i)) {
+    // Evaluations at 0, 20, 40 and 45, and a rule of two, to begin with.
+    const [evalEvery, trained, times] = seed === 0 ? [20, 45, 2] : [whole(1, 25), whole(0, 150), whole(1, 4)];
+    const spec = runSpec({ ...runs()[0], schedule: { steps: trained, evalEvery }, seed });
+    const steps = Array.from({ length: Math.floor(trained / evalEvery) + 1 }, (_, i) => i * evalEvery);
+    // Every third run breaks off at its next evaluation.
+    const broke = seed % 3 === 2, end = broke ? steps.at(-1)! + evalEvery : trained;
+    if (!broke && steps.at(-1) !== trained) steps.push(trained);
+    const id = lab.enter(spec), rule = { name: `of_${times}`, accuracy: 0.9, inclusive: true, times };
+    const metrics = steps.map((step) => ({
+      ...{ step, trainLoss: 1, trainAcc: 1, valLoss: 1, valAcc: 0, weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
+    }));
+    lab.putMetrics(id, metrics);
+    lab.run("UPDATE runs SET step = ?, status = ? WHERE id = ?", end, broke ? "failed" : "finished", id);
+    for (const asked of new Set([trained, end, whole(0, trained), trained + whole(0, 30)])) {
+      const experiment = { name: `${seed}-${asked}`, rule, runs: withSteps([spec], asked) };
+      lab.declare(experiment);
+      lab.putMilestones(id);
+      const within = metrics.filter(({ step }) => step <= asked);
+      const { known } = followUp({ grokkingStep: null, known: within.at(-times)?.step ?? 0, metrics: within });
+      const [row] = lab.query("SELECT known_until FROM run_summary WHERE experiment = ?", experiment.name),
+        [run] = lab.runs(experiment.name);
+      const says = `every ${evalEvery} up to ${end}, ${times} in a row, ${asked} asked for`;
+      assertEquals([row.known_until, run.known, followUp(run).known], [known, known, known], says);
+      assertEquals(standing(lab, experiment)[0].run.known, known, says);
+      if (seed === 0 && asked === 45) assertEquals(known, 40);
+    }
+  }
+});
 
 Deno.test("a rule that the lab doesn't have yet judges what it has all evaluations of; of what it has a part of, nothing is known by it", () =>
   scratch(async (path) => {

@@ -65,8 +65,8 @@ Deno.test("what there is to ask: every table and view with its columns", () =>
     }
   }));
 
-const LIST = `experiment   runs   done   grokked   never   diverged   open   median step
-small           6      6         2       2          2      0             –
+const LIST = `experiment   runs   ended   grokked   never   diverged   open   median step
+small           6       6         2       2          2      0             –
 `;
 
 Deno.test("the commands, one after the other, as their help says", () =>

@@ -1,7 +1,10 @@
 /** What a lab's tables and views say of runs: a column for every field, cells of the map, and counts of what never grokked. */
 import { assertEquals } from "@std/assert";
 import { grid, range } from "../../lib/lab/experiment.ts";
+import { OVERVIEW } from "../../lib/lab/overview.ts";
+import { findRun } from "../../lib/lab/probe.ts";
 import { Lab } from "../../lib/lab/store.ts";
+import { columnOf, ENTRIES } from "../../lib/run/fields.ts";
 import { parameterCount } from "../../lib/run/layout.ts";
 import { runSpec, specHash } from "../../lib/run/spec.ts";
 import { scratch } from "./lab_files.ts";
@@ -23,7 +26,10 @@ Deno.test("every field of a run is a column", () =>
     assertEquals(lab.spec(1, spec.schedule.steps), spec);
   }));
 
-/** A lab with runs of one cell that grok at these steps; `null`: watched to step 1000 and didn't; `undefined`: not there yet. */
+/**
+ * A lab with runs of one cell that grok at these steps; `null`: watched to step 1000 and didn't; `undefined`: not there yet, seen to step
+ * 20; NaN: its loss broke after that.
+ */
 function cell(path: string, steps: readonly (number | null | undefined)[]): Lab {
   const lab = Lab.open(path);
   const specs = grid({
@@ -34,16 +40,16 @@ function cell(path: string, steps: readonly (number | null | undefined)[]): Lab 
     seed: range(steps.length),
   });
   for (const [i, id] of lab.declare({ name: "cell", rule: "sustained", runs: specs }).entries()) {
-    const grok = steps[i];
+    const grok = steps[i], begun = grok === undefined || Number.isNaN(grok);
     lab.putMetrics(
       id,
-      range(grok === undefined ? 3 : 101).map((n) => ({
+      range(begun ? 3 : 101).map((n) => ({
         ...{ step: 10 * n, trainLoss: 1, trainAcc: n >= 2 ? 1 : 0, valLoss: 1, valAcc: 10 * n >= (grok ?? Infinity) ? 1 : 0 },
         ...{ weightNorm: 1, gradNorm: 1, batchLoss: NaN, batchAcc: NaN, noisyAcc: NaN },
       })),
     );
     lab.putMilestones(id);
-    lab.run("UPDATE runs SET step = ? WHERE id = ?", grok === undefined ? 20 : 1000, id);
+    lab.run("UPDATE runs SET step = ?, status = ? WHERE id = ?", begun ? 20 : 1000, Number.isNaN(grok) ? "failed" : "finished", id);
   }
   return lab;
 }
@@ -59,7 +65,82 @@ Deno.test("a cell of the map holds runs of one model, one rule and one horizon",
     assertEquals(rows.map((row) => Object.values(row)), [[1, "causal", "first"], [2, "none", "sustained"]]);
   }));
 
-Deno.test("the views count what never grokked: in the median as later, in the restricted mean with the steps it is known for", () =>
+const CELLS = ["ratio_sweep_stats", "phase_boundary"];
+
+Deno.test("runs that differ in what usually follows from the width, in their steps or in their evaluations share no cell", () => {
+  const base = { preset: "one-layer", model: { dModel: 8, heads: 1 }, data: { prime: 5 }, schedule: { steps: 60, evalEvery: 10 } } as const;
+  const cases: [column: string, values: number[], more: object][] = [
+    ["d_mlp", [8, 64], { model: { ...base.model, dMlp: [8, 64] } }],
+    ["init_sigma", [0.1, 0.2], { model: { ...base.model, initSigma: [0.1, 0.2] } }],
+    ["position_sigma", [1, 2], { model: { ...base.model, positionSigma: [1, 2] } }],
+    ["eval_every", [10, 20], { schedule: { steps: 60, evalEvery: [10, 20] } }],
+  ];
+  for (const [column, values, more] of cases) {
+    using lab = Lab.scratch();
+    lab.declare({ name: "one", runs: grid({ ...base, ...more, seed: range(3) }) });
+    for (const view of CELLS) {
+      const rows = lab.query(`SELECT ${column}, n_runs, setting FROM ${view} ORDER BY ${column}`);
+      assertEquals(rows.map((row) => [row[column], row.n_runs]), values.map((value) => [value, 3]), `${view} ${column}`);
+      assertEquals(rows[0].setting, rows[1].setting);
+    }
+  }
+  using lab = Lab.scratch();
+  lab.declare({ name: "one", runs: grid({ ...base, seed: range(3) }, { ...base, schedule: { steps: 100, evalEvery: 10 }, seed: [3, 4] }) });
+  for (const view of CELLS) {
+    assertEquals(lab.query(`SELECT max_steps, n_runs FROM ${view} ORDER BY max_steps`), [{ max_steps: 60, n_runs: 3 }, {
+      max_steps: 100,
+      n_runs: 2,
+    }]);
+  }
+});
+
+Deno.test("a cell has every field of its runs in a column or in its setting, which is the same all over a map of widths", () => {
+  using lab = Lab.scratch();
+  const runs = grid({ preset: "one-layer", model: { dModel: [8, 16], heads: 1 }, data: { prime: [5, 7] }, optim: { weightDecay: [0, 1] } });
+  lab.declare({ name: "map", runs });
+  for (const view of CELLS) {
+    const rows = lab.query(`SELECT * FROM ${view}`), [row] = rows, setting = JSON.parse(row.setting as string);
+    assertEquals([rows.length, new Set(rows.map((row) => row.setting)).size], [8, 1]);
+    const missing = ENTRIES.filter((entry) => {
+      const { path, part, name, field: { extent, neutral } } = entry;
+      const column = extent ? "max_steps" : columnOf(entry);
+      return path !== "seed" && !Object.hasOwn(row, column) && neutral === undefined && !Object.hasOwn(setting[part!] ?? {}, name);
+    });
+    assertEquals(missing.map(({ path }) => path), [], view);
+  }
+});
+
+Deno.test("a run of several experiments counts once in the map, as the one with the most steps sees it, and is found so", () => {
+  using lab = Lab.scratch();
+  const runs = (steps: number) => grid({ preset: "one-layer", model: { dModel: 8, heads: 1 }, data: { prime: 5 }, schedule: { steps } });
+  const seen = () => [...lab.query("SELECT max_steps, rule, n_runs FROM phase_boundary"), findRun(lab, 1).memorisationStep];
+  const [id] = lab.declare({ name: "short", rule: "sustained", runs: runs(500) });
+  lab.putMetrics(
+    id,
+    range(11).map((n) => ({
+      ...{ step: 100 * n, trainLoss: 1, trainAcc: n < 8 ? 0 : 1, valLoss: 1, valAcc: 0 },
+      ...{ weightNorm: 1, gradNorm: 1, batchLoss: 1, batchAcc: 1, noisyAcc: NaN },
+    })),
+  );
+  lab.putMilestones(id);
+  lab.run("UPDATE runs SET step = 1000, status = 'finished'");
+  assertEquals(seen(), [{ max_steps: 500, rule: "sustained", n_runs: 1 }, null]);
+  lab.declare({ name: "long", rule: "first", runs: runs(1000) });
+  assertEquals(seen(), [{ max_steps: 1000, rule: "first", n_runs: 1 }, 800]);
+  lab.declare({ name: "as_long", rule: "sustained", runs: runs(1000) });
+  assertEquals(seen(), [{ max_steps: 1000, rule: "sustained", n_runs: 1 }, 800]);
+});
+
+Deno.test("the list of experiments counts as ended what has nothing left to do, and not what has grokked and goes on", () =>
+  scratch((path) => {
+    using lab = cell(path("a.db"), [300, null, undefined, NaN]);
+    lab.run("UPDATE runs SET step = 500, status = 'stopped' WHERE id = 1");
+    const [{ runs, ended, grokked, never, diverged, open }] = lab.query(OVERVIEW);
+    assertEquals({ runs, ended, grokked, never, diverged, open }, { runs: 4, ended: 2, grokked: 1, never: 1, diverged: 1, open: 1 });
+    for (const view of CELLS) assertEquals(lab.query(`SELECT n_ended FROM ${view}`), [{ n_ended: 2 }]);
+  }));
+
+Deno.test("the views count what never grokked: in the median as later, in the restricted mean with the steps all are known for", () =>
   scratch((path) => {
     const cases: [readonly (number | null | undefined)[], Record<string, number | null>][] = [
       [[300, 100, 200], {
@@ -77,7 +158,11 @@ Deno.test("the views count what never grokked: in the median as later, in the re
         median_grokking_step: 250,
         mean_grokked_step: 200,
         restricted_mean_step: 377.5,
+        restricted_to: 910,
       }],
+      // What diverged never groks: that is known up to the end, but the mean has one limit.
+      [[300, NaN, 800, null], { n_grokked: 2, n_never: 1, n_diverged: 1, restricted_mean_step: 730, restricted_to: 910 }],
+      [[300, NaN, 800], { n_grokked: 2, n_diverged: 1, restricted_mean_step: 700, restricted_to: 1000 }],
       [[300, null, 100, null], {
         n_grokked: 2,
         n_never: 2,
@@ -102,6 +187,7 @@ Deno.test("the views count what never grokked: in the median as later, in the re
         median_grokking_step: null,
         mean_grokked_step: 500,
         restricted_mean_step: null,
+        restricted_to: null,
       }],
       // Most have grokked, and the one that is open, seen to step 20, may yet be sooner.
       [[100, undefined, 500], { n_grokked: 2, n_open: 1, pct_grokked: null, median_grokking_step: null }],

@@ -46,6 +46,11 @@ Deno.test("a setting's row names the fields that were swept, whichever they are,
   // Values are as they are, however many digits they have.
   const near = grid({ data: { batch: [12345, 12346] }, schedule: { steps: 700 } }).map((spec) => ({ ...runs[0], spec }));
   assertEquals((settingFrame(near).values as unknown[][]).map(([batch]) => batch), [12345, 12346]);
+  // Those of a rule of ten in a row are known up to step 610, and the mean goes no further; what diverged never groks.
+  const some = runs.filter(({ spec: { data, optim } }) => data.batch === 192 && optim.lr === 0.01).map((run) => ({ ...run, known: 610 }));
+  const [[, , , , , mean]] = settingFrame([...some.slice(0, 2), { ...some[2], status: "failed", step: 100, known: 10 }])
+    .values as unknown[][];
+  assertEquals(mean, (400 + 610 + 610) / 3);
   // With an open run no mean is known, but the median is where two of three never grokked.
   const [stopped, ...others] = runs.filter(({ spec }) => spec.data.batch === 64);
   const open = settingFrame([{ ...stopped, status: "stopped", step: 100 }, ...others]);

@@ -79,19 +79,24 @@ export interface Curve {
   readonly status?: string;
 }
 
+/** How many evaluations after the grokking step a run's rule asks for, as `known` tells where the last evaluation was at `last`. */
+export const lookahead = ({ spec: { schedule }, known }: Pick<Curve, "spec" | "known">, last: number): number =>
+  Math.max(0, Math.ceil((last - (known ?? last)) / schedule.evalEvery));
+
 /** The run as it looked at a step, without anything later. */
 export function watchedUntil<T extends Curve>(run: T, until: number): T {
   const metrics = run.metrics.filter(({ step }) => step <= until),
     [last, whole] = [metrics, run.metrics].map((some) => some.at(-1)?.step ?? 0);
-  // How far a rule looks ahead before it says that a run grokked.
-  const ahead = Math.max(0, whole - (run.known ?? whole));
-  const seen = (step: number | null, ahead = 0) => (step !== null && step + ahead <= until ? step : null);
+  const ahead = lookahead(run, whole), { evalEvery } = run.spec.schedule;
+  // The last of several evaluations may be the run's last, closer to the others.
+  const seen = (step: number | null, ahead = 0) =>
+    step !== null && Math.min(step + ahead * evalEvery, Math.max(step, whole)) <= until ? step : null;
   return {
     ...run,
     metrics,
     memorisationStep: seen(run.memorisationStep),
     grokkingStep: seen(run.grokkingStep, ahead),
-    ...run.known === undefined ? {} : { known: Math.max(0, last - ahead) },
+    ...run.known === undefined ? {} : { known: last === whole ? run.known : Math.max(0, last - ahead * evalEvery) },
   };
 }
 

@@ -1,7 +1,8 @@
 /** Times at which runs memorise and grok, as censored data for runs that haven't, and the median of such times. */
 // @ts-types="@types/d3-array"
 import { quantileSorted } from "d3-array";
-import { type BoardRun, hasEnded, isOpen, type Outcome, outcome } from "./run.ts";
+import { type BoardRun, hasEnded, isOpen, lookahead, type Outcome, outcome } from "./run.ts";
+import type { RunSpec } from "../../run/spec.ts";
 import type { Observation } from "../statistics/sample.ts";
 
 /** Values above this mean never: interpolating between two Infinities would give NaN. */
@@ -31,6 +32,12 @@ export function medianStep(steps: readonly (number | null)[]): number | null {
   return Number.isFinite(middle) ? middle : null;
 }
 
+/** The last evaluation that a rule with such a lookahead can judge, 0 without one, of a run that does so many steps. */
+function judgedAt({ schedule: { evalEvery } }: RunSpec, steps: number, ahead: number): number {
+  // All evaluations but the last are at multiples.
+  return ahead === 0 ? steps : Math.max(0, evalEvery * (Math.ceil(steps / evalEvery) - ahead));
+}
+
 /** The memorisation step, the grokking step, or the grokking delay between the two. */
 export type Moment = "memorised" | "grokked" | "delay";
 
@@ -45,7 +52,8 @@ export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[
   return runs.flatMap((run) => {
     const { state, memorised, grokked, watched, known } = outcome(run), { steps } = run.spec.schedule;
     if (watched === 0) return [];
-    const all = hasEnded(run) ? steps : watched, blind = Math.max(0, run.step - (run.known ?? run.step));
+    const all = hasEnded(run) ? steps : watched,
+      judged = state === "diverged" ? steps : run.step === all ? known : judgedAt(run.spec, all, lookahead(run, run.step));
     const observed = (step: number | null, last: number, until: number, from = 0): Observation => {
       const time = Math.max(0, (step ?? last) - from);
       return { time, event: step !== null, until: Math.max(time, until - from) };
@@ -55,7 +63,7 @@ export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[
       return [observed(memorised, state === "diverged" ? known : watched, endedByGrokking ? watched : all)];
     }
     if (grokked === null && known <= 0) return [];
-    if (moment === "grokked") return [observed(grokked, known, state === "diverged" ? steps : all - blind)];
-    return memorised === null ? [] : [observed(grokked, known, state === "diverged" ? steps : all - blind, memorised)];
+    if (moment === "grokked") return [observed(grokked, known, judged)];
+    return memorised === null ? [] : [observed(grokked, known, judged, memorised)];
   });
 }

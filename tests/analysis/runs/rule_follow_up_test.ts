@@ -48,5 +48,13 @@ Deno.test("a run as it looked earlier had grokked only where its ten evaluations
       return [grokkingStep, known];
     };
   assertEquals([then(380), then(390), then(1000), then(50)], [[null, 290], [300, 300], [300, 410], [null, 0]]);
+  // The second of two in a row is the one at the end, closer to the first than the others.
+  const metrics = [0, 20, 40, 45].map((step) => ({ ...run.metrics[0], step })), schedule = { steps: 45, evalEvery: 20 };
+  const odd = { spec: { ...spec, schedule }, metrics, memorisationStep: 0, known: 40 };
+  const seen = (grokkingStep: number, until: number) => {
+    const { grokkingStep: step, known } = watchedUntil({ ...odd, grokkingStep }, until);
+    return [step, known];
+  };
+  assertEquals([seen(20, 30), seen(20, 40), seen(40, 44), seen(40, 45)], [[null, 0], [20, 20], [null, 20], [40, 40]]);
   assert(!("known" in watchedUntil({ spec, metrics: run.metrics, memorisationStep: 0, grokkingStep: 300 }, 380)));
 });

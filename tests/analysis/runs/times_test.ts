@@ -52,5 +52,11 @@ Deno.test("times of a run that ended because it had grokked: it would have been 
   const spec = runSpec({ schedule: { steps: 3000 } });
   const ended = { ...ran(spec, 100, 400), status: "grokked", step: 500, known: 410 };
   assertEquals(timesTo("grokked", [ended]), [{ time: 400, event: true, until: 2910 }]);
+  // The last evaluation is at 3005, the ninth before it at 2920.
+  const odd = runSpec({ schedule: { steps: 3005 } });
+  assertEquals(timesTo("grokked", [{ ...ended, spec: odd }, { ...ran(odd, 100, null), known: 2920 }]).map(({ until }) => until), [
+    2920,
+    2920,
+  ]);
   assertEquals(timesTo("grokked", [{ ...ran(spec, 100, null), status: "stopped", step: 60, known: -30 }]), []);
 });
