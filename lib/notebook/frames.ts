@@ -79,7 +79,7 @@ const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFram
 
 /**
  * A dataframe with one row per run: the columns that `more` gives, the seed, the memorisation and grokking steps by the rule that the run
- * was watched by, the grokking delay between them, and the last evaluated step.
+ * was watched by, the grokking delay (`Milestones.delay`, negative where a run grokked first), and the last evaluated step.
  */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics, memorisationStep: memorised, grokkingStep: grokked }) => {
