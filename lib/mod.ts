@@ -59,7 +59,7 @@ export { type Cell, frame, grokkingFrame, settingFrame } from "./notebook/frames
 export { bothTests, type Claim, claimTable, contrastFrame, contrastSentences } from "./notebook/contrasts.ts";
 
 // Comparing runs.
-export { type BoardRun, type Curve, hasEnded } from "./analysis/runs/run.ts";
+export { type BoardRun, type Curve, hasEnded, openSentence } from "./analysis/runs/run.ts";
 export { groupsBy, oneAtATime } from "./analysis/runs/groups.ts";
 export { slingshots } from "./analysis/runs/slingshots.ts";
 export { medianStep, timesTo } from "./analysis/runs/times.ts";
@@ -75,5 +75,5 @@ export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
 export { grokkingAgainst } from "./figures/against.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps } from "./figures/steps.ts";
 export { successMap } from "./figures/success_map.ts";
-export { survivalCurves } from "./figures/survival.ts";
+export { survivalCurves, survivalPanels } from "./figures/survival.ts";
 export { sweepBoard } from "./figures/sweep.ts";

@@ -27,6 +27,6 @@ export { profileFigure, scalingFigure } from "./speed.ts";
 export { stabilityFigure } from "./stability.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps } from "./steps.ts";
 export { successMap } from "./success_map.ts";
-export { survivalCurves } from "./survival.ts";
+export { survivalCurves, survivalPanels } from "./survival.ts";
 export { sweepBoard } from "./sweep.ts";
 export { trajectories } from "./trajectories.ts";

@@ -56,6 +56,19 @@ const STYLES = [
 /** The most groups that a panel can show distinctly. */
 export const MOST_GROUPS = STYLES.length;
 
+/**
+ * Panels in which others stand beside a first group: as many as it takes for none to have more than `MOST_GROUPS`. Groups without times are
+ * left out; no panel where all are.
+ */
+export function survivalPanels(name: string, first: SurvivalGroup, others: readonly SurvivalGroup[]): SurvivalPanel[] {
+  const [beside, rest] = [[first], others].map((groups) => groups.filter(({ times }) => times.length > 0));
+  const room = MOST_GROUPS - beside.length, panels = Math.max(beside.length, Math.ceil(rest.length / room));
+  return Array.from({ length: panels }, (_, i) => ({
+    name: panels > 1 ? `${name}, ${i + 1} of ${panels}` : name,
+    groups: [...beside, ...rest.slice(room * i, room * (i + 1))],
+  }));
+}
+
 /** The name of the test between a panel's groups. */
 const TEST = "log-rank";
 

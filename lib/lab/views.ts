@@ -52,7 +52,7 @@ SELECT
   memorisation_step,
   transition_step,  -- NULL also where it isn't known: of results that were imported without it, or with a part of their evaluations
   grokking_step,
-  grokking_step - memorisation_step AS delay,
+  grokking_step - memorisation_step AS delay,  -- negative where it grokked first
   watched_until, known_until, max_steps, seen.rule,
   dips, dip_depth, time_below,
   f.train_loss AS final_train_loss, f.train_acc AS final_train_acc, f.val_loss AS final_val_loss, f.val_acc AS final_val_acc,

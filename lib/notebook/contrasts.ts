@@ -9,10 +9,24 @@ import { between, count, factorBetween, factorShort, levelWord, signed } from ".
 
 /** How rows of each kind are worded. */
 const KINDS = {
-  times: { digits: 2, column: "times as long", delta: null, size: null, test: "by permutation" },
-  values: { digits: 2, column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
-  pairs: { digits: 2, column: "difference", delta: "rank-biserial r", size: "Difference", test: "sign-flip test" },
+  times: { column: "times as long", delta: null, size: null, test: "by permutation" },
+  values: { column: null, delta: "Cliff's δ", size: "Cliff's δ", test: "rank-sum test by permutation" },
+  pairs: { column: "difference", delta: "rank-biserial r", size: "Difference", test: "sign-flip test" },
 } as const;
+
+/** A number less than this share of the largest beside it is a rounding error. */
+const ROUNDING = 1e-9;
+
+/**
+ * The decimals of a size and its limits, the same for all: at least two (none where one reaches 1,000); as many as show two digits of their
+ * range; and so many that no number but 0 is written as 0.
+ */
+function decimalsOf(...numbers: readonly (number | null)[]): number {
+  const known = numbers.filter((x) => x !== null), largest = Math.max(0, ...known.map(Math.abs));
+  const digits = (x: number, of: number) => x > ROUNDING * largest ? of - 1 - Math.floor(Math.log10(x)) : 0;
+  const range = Math.max(...known) - Math.min(...known);
+  return Math.min(100, Math.max(largest < 1000 ? 2 : 0, digits(range, 2), ...known.map((x) => digits(Math.abs(x), 1))));
+}
 
 /**
  * One row per contrast. For times, `event` names the event, as in `grok`; its column counts the runs of each group that had it. Size: for
@@ -25,7 +39,9 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
   const levels = new Set(rows.map(({ level }) => level));
   must("show contrasts", "the intervals' levels", levels.size <= 1, "must be one for all rows", [...levels].join(", "));
   return frame(rows.map((row) => {
-    const { digits, column, delta } = KINDS[row.kind], factor = row.kind === "times";
+    const { column, delta } = KINDS[row.kind],
+      factor = row.kind === "times",
+      digits = decimalsOf(row.size, row.interval.low, row.interval.high);
     const interval = { [`${levelWord(row.level)} interval`]: factor ? factorBetween(row.interval) : between(row.interval, digits) };
     return {
       "": row.of,
@@ -34,7 +50,7 @@ export function contrastFrame(rows: readonly ContrastRow[], event?: string): Dat
       n: row.kind === "pairs" ? count(row.n[0]) : row.n.map(count).join(" v "),
       ...event ? { [event]: row.events.map(count).join(" v ") } : {},
       ...column ? { [column]: row.size === null ? "–" : factor ? factorShort(row.size) : signed(row.size, digits), ...interval } : {},
-      ...delta ? { [delta]: signed(row.delta!, 2) } : {},
+      ...delta ? { [delta]: signed(row.delta!, column ? decimalsOf(row.delta) : digits) } : {},
       ...column ? {} : interval,
       p: pShort(row.p),
       "p, Holm": pShort(row.holm),
@@ -124,10 +140,11 @@ function sizeOf(
   { kind, size, interval: { low, high }, level, verdict, first, second }: ContrastRow,
   { where = "with", unit = "steps" }: SentenceWords,
 ): string {
-  const turned = verdict < 0, { digits, size: name } = KINDS[kind], sure = levelWord(level);
+  const turned = verdict < 0, name = KINDS[kind].size, sure = levelWord(level);
   if (kind !== "times") {
     const turn = (x: number | null) => x !== null && turned ? -x : x,
-      interval = turned ? { low: turn(high), high: turn(low) } : { low, high };
+      interval = turned ? { low: turn(high), high: turn(low) } : { low, high },
+      digits = decimalsOf(size, low, high);
     return `${name} ${signed(turn(size)!, digits)} (${sure} interval ${between(interval, digits)})`;
   }
   // Where times of 0 leave no other factor, the group that has them is said to take 0 times as long, not the other infinitely many times.

@@ -80,7 +80,7 @@ const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(new DataFram
 
 /**
  * A dataframe with one row per run: the columns that `more` gives, the seed, the memorisation and grokking steps by the rule that the run
- * was watched by, the grokking delay between them, and the last evaluated step.
+ * was watched by, the grokking delay (`Milestones.delay`, negative where a run grokked first), and the last evaluated step.
  */
 export function grokkingFrame(runs: readonly Run[], more: (spec: RunSpec) => Record<string, Cell> = () => ({})): DataFrame {
   return frame(runs.map(({ spec, metrics, memorisationStep: memorised, grokkingStep: grokked }) => {
@@ -122,16 +122,15 @@ const ROWS = 50;
 
 const isMissing = (value: unknown) => value === null || value === undefined || Number.isNaN(value);
 
-/** An HTML table: numbers right-aligned, integers with thousands separators, a dash for a missing value. */
+/** A number in a table: whole from 1,000 on, with thousands separators; smaller ones with four significant digits. */
+function numberWord(value: number): string {
+  const short = Number(value.toPrecision(4));
+  return Number.isInteger(value) || Math.abs(short) >= 1000 ? count(value) : String(short);
+}
+
+/** An HTML table: numbers right-aligned, a dash for a missing value. */
 export function htmlTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const word = (value: unknown) =>
-    isMissing(value)
-      ? "–"
-      : typeof value !== "number"
-      ? escapeMarkup(String(value))
-      : Number.isInteger(value)
-      ? count(value)
-      : String(Number(value.toPrecision(4)));
+  const word = (value: unknown) => isMissing(value) ? "–" : typeof value === "number" ? numberWord(value) : escapeMarkup(String(value));
   const line = (tag: "th" | "td", values: readonly unknown[], sides: readonly string[]) =>
     `<tr>${values.map((value, i) => `<${tag} style="text-align:${sides[i]}">${word(value)}</${tag}>`).join("")}</tr>`;
   const sides = columns.map((_, c) => rows.every((row) => row[c] === null || typeof row[c] === "number") ? "right" : "left");

@@ -57,7 +57,10 @@ export function passingSince(metrics: readonly Accuracies[], rule: Rule = RULES.
 export interface Milestones {
   readonly memorisationStep: number | null;
   readonly grokkingStep: number | null;
-  /** Updates from memorising to grokking; `null` unless both happened. Negative where validation came first. */
+  /**
+   * Updates from memorising to grokking; `null` unless both happened. Negative where validation came first. So it is in every table and
+   * view; only as a time, for tests and curves (`timesTo`), a negative one counts as 0.
+   */
   readonly delay: number | null;
   /** True where the run was watched only until `lastStep` and hadn't grokked: its grokking step is larger than that, not missing. */
   readonly censored: boolean;

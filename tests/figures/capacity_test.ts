@@ -6,7 +6,7 @@ import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } f
 import { grokkingAgainst } from "../../lib/figures/against.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
 import { stabilityFigure } from "../../lib/figures/stability.ts";
-import { survivalCurves, type SurvivalGroup } from "../../lib/figures/survival.ts";
+import { survivalCurves, type SurvivalGroup, survivalPanels } from "../../lib/figures/survival.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { trajectories } from "../../lib/figures/trajectories.ts";
 import { type Grid, grid, range } from "../../lib/lab/experiment.ts";
@@ -68,6 +68,15 @@ Deno.test("survival: panels are corrected together, say which group is sooner, a
   assertMatch(title(survivalCurves([within])), /^Times to grok differ, b sooner \(log-rank p = 0\.001\)\. a: half by/);
   const both = survivalCurves(["Small", "Large"].map((name) => ({ name, groups: [early, late] })));
   assertMatch(title(both), /^Times to grok differ in all 2 panels: Small \(early sooner\) and Large \(early sooner\)/);
+});
+
+Deno.test("survival: more groups than a panel holds go into further panels, each with the first; groups that haven't begun into none", () => {
+  const groups = (...names: string[]) => names.map((name) => group(name, [100, 200])), none = group("none", []);
+  const panels = (first: SurvivalGroup, ...others: SurvivalGroup[]) =>
+    survivalPanels("All", first, others).map(({ name, groups }) => `${name}: ${groups.map(({ name }) => name).join(" ")}`);
+  assertEquals(panels(early, ...groups("a", "b", "c", "d")), ["All: early a b c d"]);
+  assertEquals(panels(early, ...groups("a", "b", "c", "d", "e")), ["All, 1 of 2: early a b c d", "All, 2 of 2: early e"]);
+  assertEquals([panels(early, none), panels(none, ...groups("a")), panels(none, none)], [["All: early"], ["All: a"], []]);
 });
 
 Deno.test("survival: one group, nobody who grokked, many panels, and what can't be drawn", () => {

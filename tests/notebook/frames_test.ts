@@ -2,7 +2,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DataFrame, type Series } from "danfojs";
 import { Lab } from "../../lib/lab/store.ts";
-import { frame } from "../../lib/notebook/frames.ts";
+import { frame, htmlTable } from "../../lib/notebook/frames.ts";
 
 const named = (column: string) => frame([{ [column]: 1, b: 4 }, { [column]: 2, b: 5 }, { [column]: 3, b: 6 }]);
 
@@ -82,4 +82,12 @@ Deno.test("sorting puts what is missing last, in place too, and of a single colu
     column.sortValues({ ascending, inplace: true });
     assertEquals([column.values, column.index], [wanted, ascending ? [0, 3, 1, 2] : [3, 0, 1, 2]]);
   }
+});
+
+Deno.test("a number in a table is rounded to four digits, but never to tens: from 1,000 on it is whole, with separators", () => {
+  const shown = (value: number) => htmlTable(["n"], [[value]]).match(/<td[^>]*>(.*)<\/td>/)![1];
+  assertEquals([12345.6, 17455.5, 123456.7, -12345.6, 1000.4, 999.96].map(shown), [
+    ...["12,346", "17,456", "123,457", "-12,346", "1,000", "1,000"],
+  ]);
+  assertEquals([999.94, 12.3456, -0.123456, 12345, 7, 1e-9].map(shown), ["999.9", "12.35", "-0.1235", "12,345", "7", "1e-9"]);
 });

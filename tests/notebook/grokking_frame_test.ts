@@ -28,6 +28,8 @@ Deno.test("a run's row has the grokking step of the rule that it was watched by"
   };
   const frame = grokkingFrame([run]);
   assertEquals([frame.columns, frame.values[0]], [["seed", "memorised", "grokked", "delay", "watched until"], [7, 0, 400, 400, 1180]]);
+  // Grokked before it had memorised: negative, where a time to be tested would be 0.
+  assertEquals(grokkingFrame([{ ...run, memorisationStep: 500 }]).column("delay").values, [-100]);
 });
 
 Deno.test("a setting's row names the fields that were swept, whichever they are, and counts runs that never grokked as later", () => {

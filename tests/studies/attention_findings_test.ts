@@ -1,5 +1,5 @@
 /** What the study of attention asks, of runs whose heads do what is known: even attention, until each head of layer l turns to a key. */
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { evenly } from "../../lib/analysis/attention/change.ts";
 import { contrastPairs, contrastValues } from "../../lib/analysis/statistics/contrasts.ts";
 import {
@@ -17,6 +17,8 @@ import {
   watchedMultiple,
   withinRuns,
 } from "../../lib/studies/attention/findings.ts";
+import { datedRun } from "../../lib/analysis/attention/dated.ts";
+import { lagSentences } from "../../lib/studies/attention/tables.ts";
 import { made, several } from "./attention_runs.ts";
 import type { AttentionRun } from "../../lib/analysis/attention/runs.ts";
 import { patternClusters } from "../../lib/analysis/attention/pattern_clusters.ts";
@@ -116,6 +118,28 @@ Deno.test("dates: attention's and grokking's, together over seeds; a task that n
 Deno.test("lags, group by group", () => {
   const [first, second, third] = lagsOf([late, same, never]);
   assertEquals([first.name, first.verdict, first.n, second.verdict, third.n, third.never], ["late", "after", 8, "with", 0, 8]);
+});
+
+Deno.test("lags: a run that was hardly watched after memorising has no speeds, and doesn't keep those of the others from being told", () => {
+  const whole = made({ until: 2060 }),
+    [first] = whole.readings,
+    last = whole.readings.at(-1)!,
+    steps = [1950, 1960, 1970, 1980, 2000, 2060];
+  // Its attention turns between 1,960 and 2,060, which is one cell.
+  const brief = {
+    ...whole,
+    ...{ memorisationStep: 1950, grokkingStep: 1990 },
+    edges: { first: 0, memorised: 1950, transition: null, generalised: 1990, last: 2060 },
+    readings: [
+      first,
+      ...steps.map((step, i) => {
+        return { ...last, step, mean: Float32Array.from(first.mean, (x, at) => x + i / 5 * (last.mean[at] - x)) };
+      }),
+    ],
+  };
+  const rows = lagsOf([{ name: "", runs: [...several(3, { lag: 0.2 }), brief] }]), [{ runs, never, speeds }] = rows;
+  assertEquals([runs, never, speeds!.n, datedRun(brief).signals], [4, 0, 3, null]);
+  assertMatch(lagSentences(rows), / decades of steps apart in 3 of 4 runs\.$/);
 });
 
 Deno.test("dates up to one multiple of the grokking step don't depend on how long a run was watched", () => {

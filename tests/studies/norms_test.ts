@@ -61,3 +61,16 @@ Deno.test("norms: every control has its ten runs, and is compared with the plain
   const end = { name: "no attention", n: 10, memorised: 10, memorisedAt: 50, grokked: 10, trainAcc: 100, valAcc: 50 };
   assertEquals(norms.endOfControls(groups).at(-1), end);
 });
+
+Deno.test("norms: of a sweep that isn't finished, no median is told that open runs may change, and a control has its row once all have ended", () => {
+  const halted = (spec: RunSpec, step: number) => ({ ...ran(spec, null), status: step > 0 ? "stopped" : "waiting", step, metrics: [] });
+  const groups = norms.controlGroups(norms.NORMS_CONTROLS.runs.map((spec) => {
+    return spec.model.mixer === "none" ? ran(spec, 100) : halted(spec, spec.model.mixer === "uniform" ? 0 : 40);
+  }));
+  assertEquals(norms.endOfControls(groups).map(({ name, n }) => [name, n]), [["no attention", 10]]);
+  const cell = norms.NORMS_MAP.runs.filter(({ model, optim }) => model.dModel === 32 && model.initScale === 1 && optim.weightDecay === 1);
+  // Six of ten grok at 100 or 300; the median of all is 300 if the four that are open take longer, and 100 if they grok next.
+  const step = (open: number) =>
+    norms.normsAtGrokking(cell.map((spec) => spec.seed < open ? halted(spec, 40) : ran(spec, spec.seed < 8 ? 100 : 300)))[0].step;
+  assertEquals([step(0), step(4)], [100, null]);
+});

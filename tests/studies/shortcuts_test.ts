@@ -1,5 +1,5 @@
 /** The study of shortcuts: the same budget for every method, and its questions put to runs whose answers are known, and to the record. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { differenceFigure } from "../../lib/figures/differences.ts";
 import { recordedRuns } from "../../lib/notebook/sweep.ts";
@@ -71,6 +71,42 @@ Deno.test("shortcuts: sooner, later and not told apart, nevers counted with the 
   const { svg } = differenceFigure(rows.map((row) => ({ ...row, told: row.verdict !== "not told apart" })), options);
   assertEquals(svg.match(/aria-description="difference"[^]*?<\/g>/)![0].match(/<circle/g)!.length, 3);
   assert(svg.includes("−200 (") && svg.includes("645 ("));
+});
+
+Deno.test("shortcuts: a method that was added is tested once its cell is chosen, and until then refused by name", () => {
+  const mine = { ...study.MUON, name: "Mine" };
+  assertEquals(
+    assertThrows(() => study.chosen(mine), Error).message,
+    "Cannot test Mine: CHOSEN in lib/studies/shortcuts/experiments.ts must have the best cell of its tuning, current value is none",
+  );
+  assertEquals(study.testOf([mine, study.MUON]).map(({ optim }) => optim), [study.MUON.optim(study.CHOSEN.Muon)]);
+  assertEquals(study.untested([study.MUON, mine]), [
+    "Not tested: Mine. Add the best cell of the tuning to `CHOSEN` in `lib/studies/shortcuts/experiments.ts`.",
+  ]);
+  assertEquals(study.untested(study.SHORTCUT_METHODS), []);
+});
+
+Deno.test("shortcuts: of a sweep that isn't finished, methods with all of their runs are compared, and the others are named", () => {
+  const halted = (spec: RunSpec, step: number) => ({ ...ran(spec, null), status: step > 0 ? "stopped" : "waiting", step, metrics: [] });
+  // Of each cell one run has ended, the other hasn't; Lion's have all ended.
+  const tuning = study.SHORTCUTS_TUNING.runs.map((spec) =>
+    spec.optim.rule === "lion" || spec.seed === study.TUNING_SEEDS[0] ? ran(spec, 300) : halted(spec, 40)
+  );
+  const lion = study.SHORTCUT_METHODS.find(({ name }) => name === "Lion")!;
+  const progress = [study.MUON, lion].map((method) => study.tuningProgress(tuning, method));
+  assertEquals([study.unfinished("The tuning", progress), study.tuning(tuning, lion)[0].mean], [
+    ["The tuning isn't finished: Muon (9 of 18 runs)."],
+    300,
+  ]);
+  assertEquals(
+    assertThrows(() => study.tuning(tuning, study.MUON), Error).message,
+    "Cannot choose a cell for Muon: all 18 runs of its tuning must have ended, current value is 9",
+  );
+  const base = study.chosen(study.BASELINE), others = [study.MUON, lion].map(study.chosen);
+  const compared = (isOpen: (spec: RunSpec) => boolean) =>
+    study.shortcuts(study.SHORTCUTS.runs.map((spec) => isOpen(spec) ? halted(spec, 0) : ran(spec, 300 + spec.seed)), base, others);
+  assertEquals(compared(({ optim, seed }) => optim.rule === "muon" && seed === 5).map(({ name, n }) => [name, n]), [["Lion", 12]]);
+  assertEquals(compared(({ optim, seed }) => optim.rule === "adamw" && seed === 5), []);
 });
 
 Deno.test("shortcuts: the cells that are tested are those that the recorded tuning chose", async () => {

@@ -1,6 +1,6 @@
 /** When a run's attention, and its validation accuracy, have made half of their change. */
 import type { Moments } from "./lag.ts";
-import type { SignalPair } from "../statistics/cross_correlation.ts";
+import { cellsBetween, type SignalPair } from "../statistics/cross_correlation.ts";
 import type { Selection } from "./patterns.ts";
 import { type AttentionRun, edgesOf, readQueries, sizesOf } from "./runs.ts";
 import { must } from "../statistics/sample.ts";
@@ -8,7 +8,8 @@ import { changeBetween, courseOf, halfwayStep } from "./change.ts";
 import { justAfter, lastMoments, meanLevel } from "./windows.ts";
 
 /**
- * A run with its moments, and with its two signals; `signals` is `null` where attention doesn't change, or was read fewer than three times.
+ * A run with its moments, and with its two signals. `signals` is `null` where attention doesn't change, was read fewer than three times, or
+ * was watched for so short a time that its speed has fewer than two cells (`SPACING`).
  */
 export interface DatedRun {
   readonly seed: number;
@@ -67,7 +68,7 @@ export function datedRun(
       attention: followed ? change.halfway : null,
       accuracy: halfwayStep(seen, accuracies, from, to, { since }),
     },
-    signals: followed && change.progress && steps.filter((step) => step >= since).length >= 3
+    signals: followed && change.progress && steps.filter((step) => step >= since).length >= 3 && cellsBetween(since, steps.at(-1)!) >= 2
       ? { first: { steps, values: change.progress }, second: { steps: seen, values: accuracies }, from: since, to: steps.at(-1)! }
       : null,
   };

@@ -113,3 +113,15 @@ export const oncePerSeed = <T extends { readonly spec: RunSpec }>(runs: readonly
  */
 export const hasEnded = ({ status, step, spec }: Pick<BoardRun, "status" | "step" | "spec">) =>
   status === "grokked" || status === "failed" || step >= spec.schedule.steps;
+
+/** A sentence that says how many of the planned runs have ended; none where all have. */
+export function openSentence(runs: readonly Parameters<typeof hasEnded>[0][], { name, runs: { length: planned } }: Planned): string[] {
+  const ended = runs.filter(hasEnded).length;
+  return ended >= planned ? [] : [`**Not finished:** of ${name}, ${ended} of ${planned} runs have ended; what follows may change.`];
+}
+
+/** What an experiment plans. */
+interface Planned {
+  readonly name: string;
+  readonly runs: readonly RunSpec[];
+}

@@ -45,7 +45,8 @@ export type Moment = "memorised" | "grokked" | "delay";
  * Times until a moment, in steps, censored where a run was watched without it. A run that hasn't ended is censored at its last step:
  * leaving it out would keep only the runs that grokked early. `until` is how long a run was watched, or would have been: for one that ended
  * because it grokked, all its planned steps; but to memorising, for one that ended so without having memorised, its last step, for that end
- * says much about when it would have. Only runs that memorised have a delay; it is 0 for those that grokked first. Runs that haven't
+ * says much about when it would have. Only runs that memorised have a delay; for those that grokked first it is negative
+ * (`Milestones.delay`) and counts as 0 here, because a time can't be negative: they didn't wait. Runs that haven't
  * begun, or weren't watched long enough to judge, have no time.
  */
 export function timesTo(moment: Moment, runs: readonly BoardRun[]): Observation[] {

@@ -22,6 +22,13 @@ function valueAt({ steps, values }: Signal, x: number): number {
   return values[after - 1] + share * (values[after] - values[after - 1]);
 }
 
+/** The width of a cell, in decades: 5 % more steps. */
+export const SPACING = 0.02;
+
+/** How many whole cells lie between two steps. A lag of speeds needs at least two. */
+export const cellsBetween = (from: number, to: number, spacing = SPACING): number =>
+  Math.floor((decades(to) - decades(from)) / spacing + 1e-9);
+
 /**
  * A signal's speed, as change per decade, in cells of `spacing` decades from step `from` to step `to`, [cells]; an incomplete cell at the
  * end is left out. The signal is resampled, not its speed, so no change between readings is lost.
@@ -35,7 +42,7 @@ export function speedsOf(signal: Signal, from: number, to: number, spacing: numb
   steps.forEach((step, i) => must(action, "a step", step > (steps[i - 1] ?? -1), "must be above the one before, and not negative", step));
   for (let i = 0; i < values.length; i++) must(action, "a value", Number.isFinite(values[i]), "must be finite", values[i]);
   must(action, "spacing", spacing > 0, "must be positive", spacing);
-  const cells = Math.floor((decades(to) - decades(from)) / spacing + 1e-9);
+  const cells = cellsBetween(from, to, spacing);
   must(action, "the number of cells", cells >= 2, `from step ${from} to ${to} must be at least 2`, cells);
   const at = Float64Array.from({ length: cells + 1 }, (_, i) => valueAt(signal, decades(from) + i * spacing));
   return at.subarray(1).map((x, i) => (x - at[i]) / spacing);
@@ -80,7 +87,7 @@ export interface SignalPair {
 }
 
 export interface SpeedLagOptions extends BootstrapOptions {
-  /** The width of a cell, in decades. Default: 0.02, that is 5 % more steps. */
+  /** The width of a cell, in decades. Default: `SPACING`. */
   readonly spacing?: number;
   /** The largest lag, in decades. Default: 1. */
   readonly most?: number;
@@ -112,7 +119,7 @@ export interface SpeedLag extends Interval, Peak {
  * is left.
  * @throws Error where `speedsOf` and `bootstrap` do.
  */
-export function speedLag(pairs: readonly SignalPair[], { spacing = 0.02, most = 1, ...options }: SpeedLagOptions = {}): SpeedLag | null {
+export function speedLag(pairs: readonly SignalPair[], { spacing = SPACING, most = 1, ...options }: SpeedLagOptions = {}): SpeedLag | null {
   must("correlate speeds", "the largest lag", most >= spacing, `must be at least the spacing, ${spacing},`, most);
   const cells = Math.round(most / spacing), lags = Float64Array.from({ length: 2 * cells + 1 }, (_, i) => (i - cells) * spacing);
   const all = pairs.map(({ first, second, from, to }) =>

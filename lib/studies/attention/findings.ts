@@ -215,7 +215,8 @@ function inPhases(run: AttentionRun, r: number, { points, assigned, k, queries }
 export interface GroupLag extends LagSummary {
   readonly name: string;
   /**
-   * The lag at which the speeds of the two agree best, in decades of steps; `null` for fewer than two grokked runs whose attention changes.
+   * The lag at which the speeds of the two agree best, in decades of steps, over the grokked runs with signals (`DatedRun`); `null` for
+   * fewer than two.
    */
   readonly speeds: SpeedLag | null;
 }

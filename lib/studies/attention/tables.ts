@@ -52,7 +52,8 @@ export function lagSentences(rows: readonly GroupLag[]): string {
     const tested = rankBiserial === null
       ? ""
       : `; attention first in ${firstIn(row)}; rank-biserial r ${signed(rankBiserial, 2)}; sign-flip test, ${pWord(p)}`;
-    const speeds = row.speeds === null ? "" : `; the two are fastest ${speedsOf(row)} decades of steps apart`;
+    const all = row.runs - row.never, counted = row.speeds === null || row.speeds.n === all ? "" : ` in ${row.speeds.n} of ${all} runs`;
+    const speeds = row.speeds === null ? "" : `; the two are fastest ${speedsOf(row)} decades of steps apart${counted}`;
     return `- **${name}**: ${lagFinding(row)}${tested}${speeds}.`;
   }).join("\n");
 }

@@ -1,8 +1,8 @@
 /** Contrasts of grokking steps for the study of norms. */
 // @ts-types="@types/d3-array"
 import { max, median, min } from "d3-array";
-import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
-import { medianStep, timesTo } from "../../analysis/runs/times.ts";
+import { type BoardRun, type Curve, hasEnded, outcome } from "../../analysis/runs/run.ts";
+import { grokkingQuantile, medianStep, timesTo } from "../../analysis/runs/times.ts";
 import type { Contrast } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type RunSpec, runSpec } from "../../run/spec.ts";
@@ -82,11 +82,13 @@ export function byHeldScale(runs: readonly BoardRun[]): Contrast<ObservedPair>[]
 /** The parts of a spec that controls change. */
 const key = ({ model, data }: RunSpec) => JSON.stringify([model, data]);
 
+/** Runs of each control. */
+const SEEDS = NORMS_CONTROLS.runs.length / CONTROLS.length;
+
 /** The controls with their runs, the plain network first. */
 export function controlGroups<T extends BoardRun>(runs: readonly T[]): { readonly name: string; readonly runs: readonly T[] }[] {
-  const seeds = NORMS_CONTROLS.runs.length / CONTROLS.length;
   return CONTROLS.map(({ name }, i) => {
-    const wanted = key(runSpec(NORMS_CONTROLS.runs[i * seeds]));
+    const wanted = key(runSpec(NORMS_CONTROLS.runs[i * SEEDS]));
     return { name, runs: runs.filter(({ spec }) => key(spec) === wanted) };
   });
 }
@@ -106,7 +108,7 @@ const middle = (values: readonly number[]) => median(values) ?? null;
 
 /**
  * A cell: how many memorise and grok, their median grokking step; the norm of all weights at step 0 (median over all runs) and at the
- * grokking step (median, least and largest over those that grok). `null` without any.
+ * grokking step (median, least and largest over those that grok). `null` without any, and for the step where open runs may change it.
  */
 export interface NormRow {
   readonly scale: number;
@@ -120,6 +122,12 @@ export interface NormRow {
   readonly range: readonly [least: number | null, largest: number | null];
 }
 
+/** `null` where half of the runs never grok, and where open runs may change it. */
+function medianGrokking(runs: readonly BoardRun[]): number | null {
+  const step = grokkingQuantile(runs.map(outcome), 0.5);
+  return step === Infinity ? null : step;
+}
+
 /** One row per initial scale and weight decay, in that order. */
 export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
   const cells = Map.groupBy(runs, ({ spec: { model, optim } }) => `${model.initScale} ${optim.weightDecay}`);
@@ -130,7 +138,7 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
     return {
       ...{ scale: model.initScale, decay: optim.weightDecay, n: some.length, grokked: done.length },
       memorised: some.filter(({ memorisationStep }) => memorisationStep !== null).length,
-      step: medianStep(some.map(({ grokkingStep }) => grokkingStep)),
+      step: medianGrokking(some),
       start: middle(some.flatMap((run) => norm(run, 0))),
       atGrokking: middle(norms),
       range: [min(norms) ?? null, max(norms) ?? null] as const,
@@ -140,10 +148,11 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
 
 /**
  * How a control's runs ended: how many memorised and grokked, the median memorisation step, and the medians of their last accuracies, in %.
+ * Controls are left out until all of their runs have ended.
  */
 export const endOfControls = (groups: readonly { readonly name: string; readonly runs: readonly SeenRun[] }[]) =>
-  groups.map(({ name, runs }) => {
-    const last = (of: "trainAcc" | "valAcc") => middle(runs.map(({ metrics }) => 100 * metrics.at(-1)![of]));
+  groups.filter(({ runs }) => runs.filter(hasEnded).length === SEEDS).map(({ name, runs }) => {
+    const last = (of: "trainAcc" | "valAcc") => middle(runs.flatMap(({ metrics }) => metrics.slice(-1).map((each) => 100 * each[of])));
     return {
       ...{ name, n: runs.length, memorised: runs.filter(({ memorisationStep }) => memorisationStep !== null).length },
       memorisedAt: medianStep(runs.map(({ memorisationStep }) => memorisationStep)),

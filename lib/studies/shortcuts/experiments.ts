@@ -70,9 +70,21 @@ export interface Chosen {
   readonly method: Method;
   readonly cell: Cell;
 }
-export const chosen = (method: Method): Chosen => ({ method, cell: CHOSEN[method.name] });
 
-const testOf = (methods: readonly Method[]) => methods.map(chosen).flatMap(({ method, cell }) => runsOf(method, [cell], TEST_SEEDS));
+/** The methods with a cell in `CHOSEN`: only these are tested. */
+export const withCell = (methods: readonly Method[]): Method[] => methods.filter(({ name }) => Object.hasOwn(CHOSEN, name));
+
+/** @throws Error for a method without a cell in `CHOSEN`. */
+export function chosen(method: Method): Chosen {
+  if (withCell([method]).length > 0) return { method, cell: CHOSEN[method.name] };
+  throw new Error(
+    `Cannot test ${method.name}: CHOSEN in lib/studies/shortcuts/experiments.ts must have the best cell of its tuning, current value is none`,
+  );
+}
+
+/** What the test runs, of those methods that have a cell. */
+export const testOf = (methods: readonly Method[]): ReturnType<typeof runsOf> =>
+  withCell(methods).map(chosen).flatMap(({ method, cell }) => runsOf(method, [cell], TEST_SEEDS));
 
 export const SHORTCUTS: Experiment = experiment(
   "shortcuts",

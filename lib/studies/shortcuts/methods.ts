@@ -128,7 +128,7 @@ export const WITHOUT_DECAY: readonly Method[] = [BASELINE, ORTHOGONAL, STABLEMAX
   weightDecays: [0],
 }));
 
-/** All methods except the baseline. */
+/** All methods except the baseline. One added here is tuned; it is tested once `CHOSEN` has the best cell of its tuning. */
 export const SHORTCUT_METHODS: readonly Method[] = [GROKFAST_EMA, GROKFAST_MA, ORTHOGONAL, STABLEMAX, MUON, LION, SIGNSGD, ADAM_L2, SGD];
 
 export const cellsOf = ({ lrs, weightDecays }: Method): Cell[] =>

@@ -183,3 +183,23 @@ Deno.test("the table has what the sentences have", () => {
   assertEquals(table.column("times as long").values.slice(0, 2), ["3.5", "0.29"]);
   assertEquals(table.column("p").values.at(-1), "–");
 });
+
+Deno.test("pairs and values: as many decimals as their interval needs, the same for all three; only 0 is written as 0", () => {
+  const [row] = contrastPairs([about("Entropy", { a: [1, 2, 3, 4, 5, 6], b: [0, 0, 0, 0, 0, 0] })]);
+  const says = (size: number, low: number | null, high: number | null, verdict: -1 | 0 | 1 = 0) => {
+    const changed = { ...row, size, interval: { low, high }, verdict };
+    const sentence = contrastSentences([changed], { what: "entropy" }).match(/Difference (.*?)\) \(n/)![1].replace("95 % interval ", "");
+    if (verdict === 0) assertEquals((contrastFrame([changed]).values as string[][])[0].slice(4, 6).join(" ("), sentence);
+    return sentence;
+  };
+  assertEquals(says(0.3125, 0.25, 0.375), "0.31 (0.25 to 0.38");
+  assertEquals(says(0.00123, 0.0004, 0.00211), "0.0012 (0.0004 to 0.0021");
+  assertEquals(says(0.00123, 0.0004, 0.00211, -1), "−0.0012 (−0.0021 to −0.0004");
+  assertEquals(says(-0.09, -0.18, 0.0003), "−0.0900 (−0.1800 to 0.0003");
+  assertEquals(says(0, 0, 0), "0.00 (0.00 to 0.00");
+  assertEquals(says(0.5, 1e-17, 1), "0.50 (0.00 to 1.00");
+  assertEquals(says(0.004, null, null), "0.004 (–");
+  assertEquals(says(12345.67, 12000, 13000), "12,346 (12,000 to 13,000");
+  const small = contrastFrame([{ ...row, delta: 0.001 }]);
+  assertEquals(small.column("rank-biserial r").values, ["0.001"]);
+});
