@@ -190,8 +190,9 @@ export async function exportTo(call: Call): Promise<number> {
 export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
   // First of all: a folder that can't be imported leaves no database behind.
   const record = await readRecord(folder);
-  const { experiment, runs, entered, files } = await withLab(db, (lab) => enterRecord(lab, record));
+  const { experiment, runs, entered, left, files } = await withLab(db, (lab) => enterRecord(lab, record));
   tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
+  if (left > 0) say(`${plural(left, "run")} in training in ${here(db)} stay as they are there; import again when they have ended`);
   return 0;
 }
 

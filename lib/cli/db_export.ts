@@ -5,7 +5,7 @@ import { answerOf, hookedConfig, hookedFile, obstacle } from "../train/hooked.ts
 import { isCheckpoint, loadWeights, storedSpec } from "../train/weights.ts";
 import { experimentId } from "../lab/overview.ts";
 import { writeParquet } from "../lab/parquet.ts";
-import { findRun } from "../lab/probe.ts";
+import { findRun, whyNoneOf } from "../lab/probe.ts";
 import type { Lab } from "../lab/store.ts";
 import { writeWhole } from "../run/files.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -80,7 +80,10 @@ async function exportHooked(call: Call): Promise<number> {
   const word = needed(call, source);
   using lab = source === "from" ? undefined : await open(call, true);
   const networks = lab ? ofLab(lab, source, word) : await ofFolder(word);
-  if (networks.length === 0) throw new Error(`Cannot export networks of ${word}: there must be stored weights, there are none`);
+  if (networks.length === 0) {
+    const why = lab && source === "experiment" ? `; ${whyNoneOf(lab, word)}` : "";
+    throw new Error(`Cannot export networks of ${word}: there must be stored weights, there are none${why}`);
+  }
   const others = call.given.has("other-logits"), odd: string[] = [];
   for (const { name, spec } of networks) {
     const { why, reads } = obstacle(spec) ?? { why: "", reads: true };
@@ -104,17 +107,17 @@ async function exportHooked(call: Call): Promise<number> {
   return 0;
 }
 
-/** The last states of runs of the lab; those that it has none of are left out, and a line says so. */
+/** The last states of runs of the lab, of an experiment's within its steps; those that it has none of are left out, and a line says so. */
 function ofLab(lab: Lab, source: "experiment" | "run" | "from", word: string): Network[] {
-  const ids = source === "run" ? [word] : lab.query<{ run: number }>(
-    "SELECT run FROM members WHERE experiment = ? ORDER BY run",
+  const runs = source === "run" ? [{ run: word, steps: Infinity }] : lab.query<{ run: number; steps: number }>(
+    "SELECT run, steps FROM members WHERE experiment = ? ORDER BY run",
     experimentId(lab, word),
-  ).map(({ run }) => run);
-  const networks = ids.flatMap((id): Network[] => {
-    const { hash, spec, checkpoints } = findRun(lab, id), last = checkpoints.at(-1);
+  );
+  const networks = runs.flatMap(({ run, steps }): Network[] => {
+    const { hash, spec, checkpoints } = findRun(lab, run), last = checkpoints.findLast(({ step }) => step <= steps);
     return last ? [{ name: hash, spec, load: last.load }] : [];
   });
-  const without = ids.length - networks.length;
+  const without = runs.length - networks.length;
   if (without > 0) say(`${plural(without, "run")} without stored weights left out`);
   return networks;
 }

@@ -2,7 +2,9 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isPlain } from "../run/check.ts";
 import { makeFolder, reason, removeEmpty, targetOf } from "../run/files.ts";
+import { quoted } from "../run/command.ts";
 import { inOneLine, quote } from "../run/quote.ts";
+import { LAB } from "./process.ts";
 
 /** The text of a file that a flag names. */
 export async function readText(flag: string, path: string): Promise<string> {
@@ -174,6 +176,9 @@ export function here(path: string): string {
   const near = relative(Deno.cwd(), path) || ".";
   return near.startsWith("..") ? path : near;
 }
+
+/** The flag that names a database in a command to be typed; none for the one that needs no flag. */
+export const dbFlag = (db: string): string[] => resolve(db) === LAB ? [] : ["--db", quoted(here(resolve(db)))];
 
 /** Fails, with what makes one, unless there is a lab's database. */
 export async function labMustBeThere(db: string): Promise<void> {

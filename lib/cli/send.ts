@@ -3,22 +3,24 @@
  * them.
  */
 import { dirname, join, resolve } from "node:path";
-import { makeFolder, removeEmpty, writeAll } from "../run/files.ts";
+import { makeFolder, reason, removeEmpty, writeAll } from "../run/files.ts";
 import { quote } from "../run/quote.ts";
 import { specHash } from "../run/spec.ts";
 import type { Experiment } from "../lab/experiment.ts";
+import { assertOwnFolder } from "../lab/database.ts";
 import { updateCost } from "../lab/shards.ts";
 import { openRuns } from "../lab/status.ts";
 import { Lab } from "../lab/store.ts";
-import { exists, here } from "./files.ts";
+import { dbFlag, exists, here } from "./files.ts";
 import { type Flag, type Given, seconds, whole } from "./flags.ts";
-import { LAB, ROOT } from "./process.ts";
+import { ROOT } from "./process.ts";
 import { percent, plural } from "./progress.ts";
 import { quoted } from "../run/command.ts";
 import { arrayScript, localScript, mergeScript, type Resources, type ScriptOptions } from "./scripts.ts";
 import { cancel, checkSlurm, hasSlurm, jobState, queuedTasks, ranges, submit } from "./slurm.ts";
 import { say, tell } from "./terminal.ts";
 import {
+  assertTaken,
   filesOfScripts,
   filesOfTasks,
   type Plan,
@@ -108,6 +110,11 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
   if (!await exists(dirname(resolve(db)))) {
     throw new Error(`Cannot write tasks beside ${db}: ${dirname(resolve(db))} must be a folder that all nodes share, there is none`);
   }
+  try {
+    assertOwnFolder(db);
+  } catch (error) {
+    throw new Error(`Cannot write tasks beside ${db}: ${reason(error)}`);
+  }
   if (slurm && !dryRun) await checkSlurm(resources.partition);
   const folder = tasksFolder(db, experiment.name), plan = await readPlan(folder), { arrays, merge } = plan.jobs;
   const queued = arrays.length > 0 && await hasSlurm() ? await queuedTasks(arrays) : [];
@@ -123,6 +130,7 @@ export async function send(experiment: Experiment, db: string, sending: Sending)
     tell(`Nothing to send: ${here(resolve(db))} has all of ${experiment.name}.`);
     return 0;
   }
+  await assertTaken(db, tasks);
   const missing = tasks.filter(({ open }) => open.length > 0).map(({ index }) => index);
   const options: ScriptOptions = {
     ...sending,
@@ -180,8 +188,6 @@ async function write(
 }
 
 const writePlan = (folder: string, plan: Plan) => writeAll([planFile(folder, plan)]);
-
-const dbFlag = (db: string) => resolve(db) === LAB ? [] : ["--db", quoted(here(resolve(db)))];
 
 interface Submission {
   readonly plan: Plan;

@@ -19,7 +19,7 @@ import { quote } from "../run/quote.ts";
 import { takenTensors } from "../run/taken.ts";
 import { dryRun } from "./dry_run.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest, open } from "./engine.ts";
-import { database, exists, here, prepare, prepareFolder } from "./files.ts";
+import { database, dbFlag, exists, prepare, prepareFolder } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds, whole } from "./flags.ts";
 import { GRID_HELP, gridFile } from "./grid_file.ts";
 import { oneLine, stoppable } from "./main.ts";
@@ -255,9 +255,8 @@ function boundaryTable(map: BoundaryMap, { x, y }: Axes): string {
 }
 
 /** What came of it, and what to do next. */
-function report(lab: Lab, experiment: Experiment, runs: readonly SweptRun[], db: string): string {
+export function report(lab: Lab, experiment: Experiment, runs: readonly SweptRun[], db: string): string {
   const { name } = experiment, bare = withoutAttention(lab, experiment).length, planned = asPlanned(lab, experiment);
-  const flag = db === LAB ? "" : ` --db ${here(db)}`;
   const open = runs.filter(({ status }) => status === "waiting" || status === "stopped").length;
   return [
     `${name}: ${plural(runs.length, "run")}, ${tally(runs).replaceAll("  ", ", ")}`,
@@ -266,7 +265,7 @@ function report(lab: Lab, experiment: Experiment, runs: readonly SweptRun[], db:
     ...bare > 0
       ? [`${plural(bare, "run")} without attention, trained before: --db NEW.db trains with it, and deno task db merge NEW.db brings it.`]
       : [],
-    `deno task db${flag} query "SELECT * FROM ratio_sweep_stats WHERE experiment = '${name}'"`,
+    `${["deno task db", ...dbFlag(db)].join(" ")} query "SELECT * FROM ratio_sweep_stats WHERE experiment = '${name}'"`,
   ].join("\n");
 }
 

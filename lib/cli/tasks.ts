@@ -10,9 +10,11 @@
  *
  * A task keeps its runs, so that it finds its checkpoints; runs that come later get tasks of their own.
  */
-import { basename, dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { checksum, type Writing } from "../run/files.ts";
 import { type RunSpec, specHash } from "../run/spec.ts";
+import { takenTensors } from "../run/taken.ts";
+import { beside, placeOf } from "../lab/database.ts";
 import type { Experiment } from "../lab/experiment.ts";
 import type { Left } from "../lab/forecast.ts";
 import { merge } from "../lab/merge.ts";
@@ -21,6 +23,7 @@ import { labStatus, openRuns, type Progress, progressOf } from "../lab/status.ts
 import { withLab } from "../lab/opening.ts";
 import { Lab } from "../lab/store.ts";
 import type { SweptRun } from "../lab/sweep.ts";
+import { bringTaken, holdersOf } from "../lab/taken.ts";
 import { exists, readJson } from "./files.ts";
 import { gridFile } from "./grid_file.ts";
 import { taskName } from "./scripts.ts";
@@ -47,10 +50,7 @@ export interface Task {
 }
 
 /** Where the tasks of an experiment are. */
-export const tasksFolder = (db: string, experiment: string): string => {
-  const path = resolve(db);
-  return join(dirname(path), `${basename(path).replace(/\.db$/, "")}.tasks`, experiment);
-};
+export const tasksFolder = (db: string, experiment: string): string => join(beside(placeOf(db), "tasks"), experiment);
 
 /** The files of a task. */
 export function taskFiles(folder: string, index: number): Readonly<Record<"grid" | "lab" | "status" | "log", string>> {
@@ -112,7 +112,7 @@ export async function tasksOf(experiment: Experiment, plan: Plan, { db, count, b
 
 /**
  * The files of tasks that are new or have changed. Runs that the main lab has begun come with their checkpoints, in the labs of these
- * tasks, so that they go on from there.
+ * tasks, so that they go on from there; and so do those that runs of any task which isn't at work take tensors from.
  * @returns what is to be written, and what a plan says of all tasks.
  */
 export async function filesOfTasks(
@@ -130,7 +130,10 @@ export async function filesOfTasks(
   const entries = [...plan.tasks];
   for (const { index, runs, fresh } of tasks) {
     const { grid, lab, status } = taskFiles(folder, index), part = { ...experiment, runs }, text = gridText(part);
-    if (busy.has(index) || (!fresh && await Deno.readTextFile(grid) === text)) continue;
+    if (busy.has(index)) continue;
+    const sources = main ? await lacking(main, lab, runs) : new Set<string>();
+    if (sources.size > 0) await withLab(lab, (own) => merge(main!, own, say, sources));
+    if (!fresh && await Deno.readTextFile(grid) === text) continue;
     files.push([grid, text]);
     // It told of the task as it was.
     await Deno.remove(status).catch(() => {});
@@ -143,6 +146,20 @@ export async function filesOfTasks(
     entries[index] = { states, updates, work };
   }
   return { entries, files };
+}
+
+/** Runs of the main lab that a task's lab needs so that its runs can begin, and doesn't have. */
+async function lacking(main: Lab, lab: string, runs: readonly RunSpec[]): Promise<Set<string>> {
+  using own = await openIfThere(lab);
+  return holdersOf(main, runs).difference(own ? holdersOf(own, runs) : new Set());
+}
+
+/** Fails where runs take over tensors that the main lab doesn't have, which no task could begin. @throws Error in one line. */
+export async function assertTaken(db: string, tasks: readonly Task[]): Promise<void> {
+  using main = await openIfThere(db);
+  const specs = tasks.flatMap(({ open }) => open.map(({ spec }) => spec));
+  if (main) await bringTaken(main, specs);
+  else for (const { model } of specs) takenTensors(model.taken);
 }
 
 /**

@@ -6,6 +6,8 @@ import { join, parse } from "node:path";
 import { checksum, reason, remove, writeAll } from "../run/files.ts";
 import { inside, isInside } from "../run/inside.ts";
 import { inOneLine } from "../run/quote.ts";
+import type { RunSpec } from "../run/spec.ts";
+import { weightsAt } from "../train/weights.ts";
 import type { Lab, Row } from "./store.ts";
 
 /**
@@ -63,7 +65,7 @@ const nameOf = (hash: string, { kind, step }: Made) => `${hash}-${step}${kind ==
 /**
  * Whether this is a session's name of a file, or of a part of one. Where the database doesn't name it, a session that was killed left it.
  */
-export const isSessions = (name: string): boolean => /(^[0-9a-f]{16}-\d+(\.(weights|attention))?\.safetensors|\.part)$/.test(name);
+const isSessions = (name: string): boolean => /(^[0-9a-f]{16}-\d+(\.(weights|attention))?\.safetensors|\.part)$/.test(name);
 
 /** The name of a file that comes from another lab or a record: never a session's name, and a different one for different bytes. */
 export function tagged(file: string, sha256: string): string {
@@ -73,14 +75,14 @@ export function tagged(file: string, sha256: string): string {
 
 /**
  * Writes files of a run and enters them, in place of those of the same kind and step and of those that `replaces` says; with them, all that
- * `and` writes. @throws Error in one line; then the run is as it was.
+ * `and` writes. @returns the names of the files. @throws Error in one line; then the run is as it was.
  */
 export async function storeFiles(
   lab: Lab,
   { id, hash }: { readonly id: number; readonly hash: string },
   files: readonly Made[],
   { replaces = () => false, and }: { readonly replaces?: (stored: Artifact) => boolean; readonly and?: () => void } = {},
-): Promise<void> {
+): Promise<readonly string[]> {
   const entries = files.map((each): Artifact => {
     const { kind, step, data } = each;
     return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
@@ -100,6 +102,7 @@ export async function storeFiles(
     throw error;
   }
   for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
+  return entries.map(({ file }) => file);
 }
 
 /** The bytes of a file. @throws Error in one line where they aren't those that were written. */
@@ -117,6 +120,23 @@ export async function readChecked(path: string, bytes: number, sha256: string): 
   if (data.length !== bytes) throw new Error(`${path} must have ${bytes} bytes, it has ${data.length}`);
   if (checksum(data) !== sha256) throw new Error(`${path} must have the SHA-256 ${inOneLine(sha256)}, it has ${checksum(data)}`);
   return data;
+}
+
+/** The weights of a run at a step, as a file of the lab. */
+export const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Made => ({
+  kind: "weights",
+  step,
+  data: weightsAt(spec, step, params),
+});
+
+/** Removes what a killed session may have left in the folder: files that the database doesn't know. Not while a session is at work. */
+export async function removeLeftOver(lab: Lab): Promise<void> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(lab.folder));
+    removeUnknown(lab, entries.filter(({ name, isFile }) => isFile && isSessions(name)).map(({ name }) => name));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** Removes those of the named files that the database doesn't have. */

@@ -1,5 +1,5 @@
 /** Opening the lab's SQLite file: only one of this lab, and of no newer version. */
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reason, remove } from "../run/files.ts";
 import { inOneLine } from "../run/quote.ts";
@@ -14,6 +14,7 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
     if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
     const isFolder = readOnly ? Deno.statSync(path).isDirectory : stat(path)?.isDirectory;
     if (isFolder) throw new Error("it must be a file, it is a folder");
+    if (!readOnly) assertOwnFolder(path);
     const made = !readOnly && !isThere(path);
     if (made) make(path);
     const db = connect(path, readOnly);
@@ -33,6 +34,46 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
     throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
   }
 }
+
+/** Where the file of a database lies, with links followed; of one that isn't there yet, where it will lie. */
+export function placeOf(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return dirname(path) === path ? resolve(path) : join(placeOf(dirname(resolve(path))), basename(path));
+  }
+}
+
+/** The folder beside the file of a database that has its name and this ending: of `lab.db`, `lab.files`. */
+export const beside = (place: string, ending: "files" | "tasks"): string => join(dirname(place), `${stem(place)}.${ending}`);
+
+const stem = (place: string) => basename(place).replace(/\.db$/, "");
+
+/**
+ * Fails where another database lies beside this one that has the same folders: `lab` and `lab.db`. Each would remove the other's files as
+ * left over. @throws Error in words about the database.
+ */
+export function assertOwnFolder(path: string): void {
+  const place = placeOf(path), name = stem(place), other = name === basename(place) ? `${name}.db` : name;
+  if (!isDatabase(join(dirname(place), other))) return;
+  throw new Error(`its files must be in a folder of their own, ${other} beside it has ${name}.files too; use another name or folder`);
+}
+
+/** Whether a file is a database of this lab, by its first bytes: opening it would make files beside it. */
+function isDatabase(path: string): boolean {
+  if (!stat(path)?.isFile) return false;
+  try {
+    using file = Deno.openSync(path);
+    const head = new Uint8Array(AT + 4);
+    return file.readSync(head) === head.length && new DataView(head.buffer).getUint32(AT) === APPLICATION;
+  } catch {
+    // What can't be read can't be trained into either.
+    return false;
+  }
+}
+
+/** Where SQLite's files have the id of their application. */
+const AT = 68;
 
 /** Removes a database that was closed, unless another process has it open: whoever closes one last removes its log. */
 export function removeUnused(path: string): void {
@@ -93,7 +134,7 @@ function connect(path: string, readOnly: boolean): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    if (!/unable to open|readonly/.test(reason(error)) || stat(`${path}-wal`)?.size) throw error;
+    if (!/unable to open|readonly/.test(reason(error)) || stat(`${placeOf(path)}-wal`)?.size) throw error;
     return new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, options);
   }
 }

@@ -11,7 +11,7 @@ export interface Lock {
   readonly path: string;
 }
 
-const prefix = (lab: Lab) => `${lab.path}-session-`;
+const prefix = (lab: Pick<Lab, "place">) => `${lab.place}-session-`;
 
 /** What a session may be called, so that its lock lies beside the database. */
 const NAME = /^[\w-]{1,100}$/;
@@ -40,14 +40,21 @@ export function isGone(lab: Lab, name: string): boolean {
   return !NAME.test(name) || isFree(prefix(lab) + name);
 }
 
+/** Whether the session that has a run is at work: its process lives. `null`: none has it. */
+export function isAtWork(lab: Lab, session: number | null): boolean {
+  if (session === null) return false;
+  const [found] = lab.query<{ name: string; ended_at: string | null }>("SELECT name, ended_at FROM sessions WHERE id = ?", session);
+  return found !== undefined && found.ended_at === null && !isGone(lab, found.name);
+}
+
 /**
  * Removes the locks that no process holds: those of killed processes, also of one killed before it was in the database or after its end
  * was.
  */
-export function removeFreeLocks(lab: Lab): void {
+export function removeFreeLocks(lab: Pick<Lab, "place">): void {
   const start = basename(prefix(lab));
-  for (const { name, isFile } of Deno.readDirSync(dirname(lab.path))) {
-    if (isFile && name.startsWith(start)) isFree(join(dirname(lab.path), name), remove);
+  for (const { name, isFile } of Deno.readDirSync(dirname(lab.place))) {
+    if (isFile && name.startsWith(start)) isFree(join(dirname(lab.place), name), remove);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { attentionFile } from "../train/attention_file.ts";
 import { checksum, reason, writeWhole } from "../run/files.ts";
-import { inOneLine } from "../run/quote.ts";
+import { inOneLine, quote } from "../run/quote.ts";
 import { type Artifact, artifacts, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { enter, type Merged } from "./merge/enter.ts";
@@ -12,7 +12,7 @@ import { type Pair, pair } from "./merge/pair.ts";
 import type { RunRow } from "./schema.ts";
 import { withLab } from "./opening.ts";
 import { strayState } from "./states.ts";
-import type { Lab } from "./store.ts";
+import type { Lab, Row, Value } from "./store.ts";
 import { assertWhole } from "./verify.ts";
 
 export type { Merged };
@@ -99,6 +99,7 @@ async function mergeInto(from: Lab, into: Lab, { say, touched, only }: Way): Pro
         `of each run, those of one database stay`,
     );
   }
+  for (const line of differentExperiments(from, into, pairs)) say(line);
   const files = await copyFiles(from, into, pairs, { say, touched });
   const { left, ...merged } = into.write(() => enter(from, into, pairs, { files, touched }));
   if (left > 0) say(`${from.path}: ${runs(left)} in training in ${into.path} stay as they are there; merge again when they have ended`);
@@ -117,6 +118,23 @@ function checkRules(from: Lab, into: Lab): void {
       );
     }
   }
+}
+
+/** What decides how an experiment's results are read; where two labs differ in it, the target's stays. */
+const DECLARED = ["question", "rule", "margin"] as const;
+type Declared = Row & { readonly id: number; readonly name: string } & Readonly<Record<typeof DECLARED[number], Value>>;
+
+/** Lines on experiments of the source that were declared otherwise than the target's of the same name. */
+function differentExperiments(from: Lab, into: Lab, pairs: readonly Pair[]): string[] {
+  const sql = `SELECT id, name, ${DECLARED} FROM experiments ORDER BY id`, coming = new Set(pairs.map(({ run }) => run.id));
+  const known = new Map(into.query<Declared>(sql).map((row) => [row.name, row]));
+  return from.query<Declared>(sql).flatMap((row) => {
+    const there = known.get(row.name), others = DECLARED.filter((field) => there && there[field] !== row[field]);
+    const members = from.query<{ run: number }>("SELECT run FROM members WHERE experiment = ?", row.id);
+    if (!there || others.length === 0 || !members.some(({ run }) => coming.has(run))) return [];
+    const words = (declared: Declared) => others.map((field) => `${field} ${quote(declared[field] ?? undefined)}`).join(", ");
+    return [`${from.path}: experiment ${row.name} has ${words(row)}; in ${into.path} it keeps ${words(there)}`];
+  });
 }
 
 /**

@@ -153,9 +153,14 @@ function whyNone(lab: Lab, { id, status, step }: CheckpointedRun): string {
   return keepsWeights(lab, "run", id);
 }
 
-/** The same of an experiment none of whose runs has weights. */
+/** The same of an experiment none of whose runs has weights within its steps. */
 export function whyNoneOf(lab: Lab, experiment: string): string {
   const [{ id }] = lab.query<{ id: number }>("SELECT id FROM experiments WHERE name = ?", experiment);
+  const [later] = lab.query<{ at: number; steps: number }>(
+    `SELECT step AS at, steps FROM artifacts JOIN members USING (run) WHERE experiment = ? AND kind IN (${KINDS}) ORDER BY step LIMIT 1`,
+    id,
+  );
+  if (later) return `its runs' stored states lie after its steps: the first is of step ${later.at}, after ${later.steps}`;
   return keepsWeights(lab, "experiment", id);
 }
 

@@ -3,7 +3,16 @@ import type { Checkpoint } from "../analysis/network/reading.ts";
 import { type WeightReading, weightReading } from "../analysis/network/weight_measures.ts";
 import { dataset } from "../run/operations.ts";
 import type { RunSpec } from "../run/spec.ts";
-import { type CheckpointedRun, findCheckpoints, findRun, type ProbeOptions, readAll, type StoredCheckpoint, whyNoneOf } from "./probe.ts";
+import {
+  type CheckpointedRun,
+  checkpointsOf,
+  findCheckpoints,
+  type ProbeOptions,
+  readAll,
+  type StoredCheckpoint,
+  whyNoneOf,
+} from "./probe.ts";
+import { within } from "./cut.ts";
 import type { Lab } from "./store.ts";
 import type { StoredRun } from "./stored.ts";
 
@@ -47,13 +56,13 @@ export async function probeWeightsOf(
 }
 
 /**
- * The runs of an experiment that have checkpoints, measured at all of them, in the order of `lab.runs`.
- * @throws Error where there is no such experiment, none of its runs has a checkpoint, or one is broken.
+ * The runs of an experiment that have checkpoints within its steps, measured at all of these, in the order of `lab.runs`.
+ * @throws Error where there is no such experiment, none of its runs has a checkpoint within its steps, or one is broken.
  */
 export async function probeWeightsOfAll(lab: Lab, experiment: string, options: WeightOptions = {}): Promise<(StoredRun & WeightCourse)[]> {
   const all: (StoredRun & WeightCourse)[] = [];
   for (const run of lab.runs(experiment)) {
-    const { checkpoints } = findRun(lab, run.id);
+    const checkpoints = within(run.spec, checkpointsOf(lab, run.id, run.spec));
     if (checkpoints.length > 0) all.push({ ...run, ...await probeWeights(run.spec, checkpoints, options) });
   }
   if (all.length > 0) return all;

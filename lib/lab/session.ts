@@ -4,19 +4,20 @@
  * While it lives it holds a lock on a file of its own beside the database; the system lets go of it when the process ends, however it ends.
  * So a session without an end whose lock is free was killed, and any other session may claim its runs. A run's evaluations are stored as
  * they come, and its state now and then; taken up again it goes on from the last state, and evaluations that were stored beyond it are
- * replaced by equal ones.
+ * replaced by equal ones. Where one isn't equal, another engine had trained them: then all that is left of that training goes.
  */
 import type { AttentionReading } from "../run/attention.ts";
 import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
-import { checkpointFile, weightsAt } from "../train/weights.ts";
-import { artifacts, isSessions, type Made, removeUnknown, storeFiles } from "./artifacts.ts";
+import { checkpointFile } from "../train/weights.ts";
+import { artifacts, type Made, removeLeftOver, removeUnknown, storeFiles, weightsOf } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { enterEnvironment, environment } from "./environment.ts";
 import type { Experiment } from "./experiment.ts";
 import { drop, isGone, type Lock, removeFreeLocks, takeLock } from "./lock.ts";
 import { runFindings } from "./check/runs.ts";
+import { dropEarlier, isAnother, type Replacing } from "./replaced.ts";
 import { seal } from "./seals.ts";
 import { lastState } from "./states.ts";
 import type { Lab } from "./store.ts";
@@ -35,11 +36,11 @@ export type Stored = Pick<Experiment, "keep" | "watch">;
 /** How a run stood before it was claimed. */
 type Before = { readonly status: string; readonly step: number; readonly error: string | null };
 
-/** A run claimed: the step where it began here, when, and how it stood before, as long as nothing of it is stored here. */
-interface Claim {
-  readonly from: number;
+/** A run claimed: when, and how it stood before, as long as nothing of it is stored here. */
+interface Claim extends Replacing {
   readonly since: number;
   readonly before: Before | null;
+  readonly files: Set<string>;
 }
 
 export class Session {
@@ -71,7 +72,7 @@ export class Session {
         ).id;
       });
       const session = new Session(lab, id, lock, say);
-      await session.#tidy(session.recover());
+      if (session.recover() === 0) await removeLeftOver(lab);
       return session;
     } catch (error) {
       drop(lock);
@@ -116,7 +117,9 @@ export class Session {
     const from = await lastState(lab, run, steps, { damage, say: this.#say }), step = from?.step ?? 0;
     if (!from && this.#keepsMore(run, steps, free)) return null;
     if (from) lab.write(() => this.#begin(run, step));
-    this.#claims.set(run, { from: step, since: performance.now(), before: from ? null : free });
+    const earlier = new Map(lab.metrics(run).filter((row) => !from || row.step > step).map((row) => [row.step, row]));
+    const claim = { session: this.id, from: step, files: new Set<string>(), earlier };
+    this.#claims.set(run, { ...claim, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
     const history = from ? lab.metrics(run, step).filter((row) => row.step % from.spec.schedule.evalEvery === 0) : [];
     if (watch.attention) {
@@ -165,6 +168,20 @@ export class Session {
     this.#claims.set(run, { ...claim, before: null });
   }
 
+  /**
+   * Stores an evaluation of a run, and removes what an earlier training left where that was another one.
+   * @returns the files that were dropped.
+   */
+  #put(run: number, metrics: Metrics): readonly string[] {
+    const lab = this.#lab, claim = this.#claims.get(run), begins = claim?.before != null && claim.before.status !== "waiting";
+    const another = claim !== undefined && isAnother(claim, metrics, begins);
+    this.#begun(run);
+    const dropped = another ? dropEarlier(lab, run, metrics.step, claim) : [];
+    lab.putMetrics(run, [metrics]);
+    if (another) lab.putMilestones(run);
+    return dropped;
+  }
+
   #hash(run: number): string {
     return this.#lab.query<{ hash: string }>("SELECT hash FROM runs WHERE id = ?", run)[0].hash;
   }
@@ -179,13 +196,11 @@ export class Session {
   flush(now = false): void {
     if (!now && performance.now() - this.#stored < 1000) return;
     const lab = this.#lab;
-    lab.write(() => {
-      for (const { run, metrics } of this.#unstored) {
-        this.#begun(run);
-        lab.putMetrics(run, [metrics]);
-      }
+    const dropped = lab.write(() => {
       lab.run("UPDATE sessions SET seen_at = ? WHERE id = ?", new Date().toISOString(), this.id);
+      return this.#unstored.flatMap(({ run, metrics }) => this.#put(run, metrics));
     });
+    if (dropped.length > 0) removeUnknown(lab, dropped);
     this.#unstored = [];
     this.#stored = performance.now();
   }
@@ -200,7 +215,7 @@ export class Session {
 
   /** Stores the weights of a run in training. */
   async weights(id: number, { spec, step, params }: Snapshot): Promise<void> {
-    await storeFiles(this.#lab, { id, hash: this.#hash(id) }, [weightsOf(spec, step, params)]);
+    this.#keep(id, await storeFiles(this.#lab, { id, hash: this.#hash(id) }, [weightsOf(spec, step, params)]));
   }
 
   /** Stores how a run ended and releases it. */
@@ -251,7 +266,7 @@ export class Session {
   /** Stores files of a run in place of those before, how far it is, and all that belongs to it. */
   async #save(id: number, step: number, files: readonly Made[], replaces: (kind: string) => boolean, and: () => void): Promise<void> {
     const lab = this.#lab;
-    await storeFiles(lab, { id, hash: this.#hash(id) }, files, {
+    const stored = await storeFiles(lab, { id, hash: this.#hash(id) }, files, {
       replaces: ({ kind }) => replaces(kind),
       and: () => {
         this.#begun(id);
@@ -269,17 +284,11 @@ export class Session {
         seal(lab, "run", id);
       },
     });
+    this.#keep(id, stored);
   }
 
-  /** Removes what a killed session may have left in the folder: files that the database doesn't know. Not while others are at work. */
-  async #tidy(others: number): Promise<void> {
-    if (others > 0) return;
-    try {
-      const entries = await Array.fromAsync(Deno.readDir(this.#lab.folder));
-      removeUnknown(this.#lab, entries.filter(({ name, isFile }) => isFile && isSessions(name)).map(({ name }) => name));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+  #keep(run: number, files: readonly string[]): void {
+    for (const file of files) this.#claims.get(run)?.files.add(file);
   }
 
   /** Ends the session; runs that it still has can be taken up by others. */
@@ -296,10 +305,3 @@ export class Session {
     }
   }
 }
-
-/** The weights of a run at a step, as a file of the lab. */
-const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Made => ({
-  kind: "weights",
-  step,
-  data: weightsAt(spec, step, params),
-});

@@ -39,7 +39,7 @@ export async function lastState(lab: Lab, run: number, steps: number, { damage, 
       `Cannot take up run ${hash} at step ${stored.step}: ${
         reason(error)
       }. It begins anew; what is stored of it stays until it is computed ` +
-        `again`,
+        `again, or comes out differently`,
     );
     return null;
   }

@@ -2,7 +2,6 @@
  * The lab: one SQLite file with experiments, runs and their evaluations, and beside it a folder with their checkpoints. Opening, declaring
  * and asking; what a sweep writes while it trains is in `session.ts`.
  */
-import { basename, dirname, join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { ENTRIES, valueAt } from "../run/fields.ts";
 import { LATER_METRICS, METRIC_NAMES } from "../run/metrics.ts";
@@ -11,7 +10,7 @@ import { inOrder } from "../run/order.ts";
 import { identity, type RunSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { Connection, EVALUATION, type Row, type Rows } from "./connection.ts";
-import { isOlder, openDatabase } from "./database.ts";
+import { beside, isOlder, openDatabase, placeOf } from "./database.ts";
 import { migrate } from "./schema.ts";
 import { type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./stored.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./experiment.ts";
@@ -31,6 +30,11 @@ export interface DeclareOptions {
 const BLOCK = 10_000;
 
 export class Lab extends Connection {
+  /** @param place where its file lies, whichever links `path` leads through: locks and files of runs lie beside it. */
+  private constructor(path: string, db: DatabaseSync, readOnly: boolean, readonly place: string = path) {
+    super(path, db, readOnly);
+  }
+
   /**
    * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing
    * else of it can be changed.
@@ -44,7 +48,7 @@ export class Lab extends Connection {
         // It can't be written: what is said of its version says enough.
       }
     }
-    const lab = new Lab(path, openDatabase(path, readOnly), readOnly);
+    const db = openDatabase(path, readOnly), lab = new Lab(path, db, readOnly, placeOf(path));
     try {
       if (!readOnly) {
         lab.completeMilestones();
@@ -66,7 +70,7 @@ export class Lab extends Connection {
 
   /** The folder of the files of its runs. */
   get folder(): string {
-    return join(dirname(this.path), `${basename(this.path).replace(/\.db$/, "")}.files`);
+    return beside(this.place, "files");
   }
 
   /**

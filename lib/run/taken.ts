@@ -76,7 +76,7 @@ export function takenTensors(value: string): ReadonlyMap<string, TakenTensor> {
   const { hash, step, groups, digest } = taken;
   throw new Error(
     `Cannot begin a run that takes ${groups} from run ${hash}@${step}: these tensors (${digest}) must be at hand, they aren't; ` +
-      "a lab that has that run at that step brings them, or --from",
+      "a lab that has that run at that step brings them (deno task db merge SUCH.db --db LAB.db copies it), or train --from",
   );
 }
 

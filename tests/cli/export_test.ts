@@ -1,5 +1,5 @@
 /** `deno task db export` beside text files: networks for TransformerLens and back, and tables that other readers of Parquet open. */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { main as db } from "../../lib/cli/db.ts";
 import { readRequest, type Request } from "../../lib/cli/request.ts";
@@ -9,6 +9,7 @@ import { initialise } from "../../lib/run/layout.ts";
 import { snapshotOf } from "../../lib/train/train.ts";
 import { hookedFile } from "../../lib/train/hooked.ts";
 import { saveCheckpoint, saveWeights } from "../../lib/train/weights.ts";
+import { findRun } from "../../lib/lab/probe.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { db as process, small, train } from "../lab/small_lab.ts";
@@ -48,6 +49,50 @@ Deno.test("export: networks of a lab go out, in as a run that trains, and out ag
       ..."--hooked --experiment big --to x --db".split(" "),
       path("a.db"),
     );
+  }));
+
+Deno.test("export: an experiment's networks are of its steps, where its runs went on for longer too; none within them is said", () =>
+  scratch(async (path) => {
+    const runs = (steps: number) => small().runs.slice(0, 1).map((spec) => ({ ...spec, schedule: { ...spec.schedule, steps } }));
+    await train(path("a.db"), small({ name: "long", runs: runs(200), watch: { weights: { perDecade: 2 } } }));
+    const step = 100;
+    {
+      using lab = Lab.open(path("a.db"));
+      lab.declare(small({ name: "short", runs: runs(step) }));
+    }
+    const networks = ["--hooked", "--db", path("a.db")];
+    await db(["export", ...networks, "--experiment", "short", "--to", path("short")]);
+    using lab = Lab.open(path("a.db"));
+    const { hash, spec, checkpoints } = findRun(lab, 1), within = checkpoints.findLast((each) => each.step <= step)!;
+    assert(checkpoints.at(-1)!.step === 200 && within.step > 0);
+    assertEquals(await Deno.readFile(path(`short/${hash}.safetensors`)), hookedFile(spec, await within.load()));
+    lab.run("DELETE FROM artifacts WHERE step <= ?", step);
+    await refused(
+      /must be stored weights, there are none; its runs' stored states lie after its steps: the first is of step 200, after 100$/,
+      ...networks,
+      "--experiment",
+      "short",
+      "--to",
+      path("none"),
+    );
+  }));
+
+Deno.test("export: a folder that holds another experiment's record is refused, and stays as it is", () =>
+  scratch(async (path) => {
+    await train(path("a.db"), small({ runs: small().runs.slice(0, 1) }));
+    await train(path("a.db"), small({ name: "other", runs: small().runs.slice(1, 2) }));
+    const to = ["--to", path("record"), "--db", path("a.db")], head = () => Deno.readTextFileSync(path("record/experiment.json"));
+    await db(["export", "--experiment", "small", ...to]);
+    const before = head();
+    await refused(
+      /Cannot export other: .*record must have no other experiment's record, it has that of "small"$/,
+      "--experiment",
+      "other",
+      ...to,
+    );
+    assertEquals(head(), before);
+    await db(["export", "--experiment", "small", "--metrics", "all", ...to]);
+    assertNotEquals(head(), before);
   }));
 
 Deno.test("export: --init and --from-hooked take what was exported; flags win over its spec, not over its tensors", () =>

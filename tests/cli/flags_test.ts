@@ -7,6 +7,10 @@ import { FLAGS as notebooks } from "../../lib/cli/notebooks.ts";
 import { FLAGS as probe } from "../../lib/cli/probe.ts";
 import { OWN_FLAGS as train, readRequest } from "../../lib/cli/request.ts";
 import { FLAGS as sweep } from "../../lib/cli/sweep.ts";
+import { LAB } from "../../lib/cli/process.ts";
+import { report } from "../../lib/cli/sweep.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { small } from "../lab/small_lab.ts";
 
 /** The flags of a command that set a field under its own name. */
 const MEANT: Readonly<Record<string, readonly string[]>> = { sweep: ["steps"] };
@@ -32,4 +36,11 @@ Deno.test("two flags that say different things of one field, and several seeds f
     const { message } = await assertRejects(() => readRequest(line.split(" ")), Error);
     assertEquals(message, says);
   }
+});
+
+Deno.test("the command that a sweep prints at its end can be pasted, whatever the database is called", () => {
+  using lab = Lab.scratch();
+  const command = (db: string) => report(lab, small(), [], db).split("\n").at(-1)!.split(" query ")[0];
+  assertEquals(command("/x/it's a b/lab.db"), `deno task db --db '/x/it'\\''s a b/lab.db'`);
+  assertEquals(command(LAB), "deno task db");
 });

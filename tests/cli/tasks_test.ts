@@ -1,5 +1,5 @@
 /** `deno task sweep` spread over tasks without Slurm: the scripts it writes, bad command lines, and what is said of a task. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../lib/cli/process.ts";
@@ -8,8 +8,17 @@ import { find } from "../../lib/cli/setup.ts";
 import { ranges } from "../../lib/cli/slurm.ts";
 import type { TaskStatus } from "../../lib/cli/status_file.ts";
 import { standingOf } from "../../lib/cli/sweep_status.ts";
+import { send } from "../../lib/cli/send.ts";
+import { assertTaken, filesOfTasks, type Plan, taskFiles, tasksFolder, tasksOf } from "../../lib/cli/tasks.ts";
+import { findRun } from "../../lib/lab/probe.ts";
 import { progressOf } from "../../lib/lab/status.ts";
+import { Lab } from "../../lib/lab/store.ts";
+import { holdersOf } from "../../lib/lab/taken.ts";
+import { writeAll } from "../../lib/run/files.ts";
+import { runSpec } from "../../lib/run/spec.ts";
+import { takeOver } from "../../lib/run/take.ts";
 import { scratch } from "../lab/lab_files.ts";
+import { runs, small, train } from "../lab/small_lab.ts";
 import { ENGINE } from "./command.ts";
 import { assertWhole, grid, program, sweep } from "./tasks_process.ts";
 
@@ -88,6 +97,43 @@ Deno.test("local.sh's lines for containers give each worker a card and every fol
       ),
     );
     assertEquals(stdout.split("\n").filter((line) => !line.startsWith("run ")), ["task 0", "task 1", "merged", ""]);
+  }));
+
+Deno.test("tasks of runs that take tensors from others get these runs, those that were written without them too; without any, it is refused", () =>
+  scratch(async (path) => {
+    const db = path("lab.db"), folder = tasksFolder(db, "next"), [first] = runs(20), options = { db, busy: new Set<number>() };
+    await train(db, small({ runs: [first] }));
+    using lab = Lab.open(db);
+    const { hash, checkpoints: [{ step, load }] } = findRun(lab, 1);
+    const taken = takeOver({ spec: first, step, params: await load() as Float32Array<ArrayBuffer> }, ["embed"]);
+    const like = (seed: number, taken: string) => runSpec({ ...first, model: { ...first.model, taken }, seed });
+    const experiment = { name: "next", runs: [5, 6].map((seed) => like(seed, taken)) };
+    const empty: Plan = { version: 1, tasks: [], jobs: { arrays: [], merge: null }, scripts: {} };
+    const tasks = await tasksOf(experiment, empty, { ...options, count: 2 });
+    await assertTaken(db, tasks);
+    const labs = [0, 1].map((index) => taskFiles(folder, index).lab),
+      has = (path: string) => {
+        using own = Lab.open(path, { readOnly: true });
+        return [...holdersOf(own, experiment.runs)];
+      };
+    const { entries, files } = await filesOfTasks(experiment, tasks, empty, options);
+    await writeAll(files);
+    assertEquals(labs.map(has), [[hash], [hash]]);
+    // As an older version wrote them.
+    await Deno.remove(labs[0]);
+    const plan = { ...empty, tasks: entries };
+    await filesOfTasks(experiment, await tasksOf(experiment, plan, { ...options, count: 2 }), plan, options);
+    assertEquals(has(labs[0]), [hash]);
+
+    const strange = [like(5, taken.replace(/:\w+$/, ":0123456789abcdef"))], sending = { slurm: false, resources: {}, more: [], named: [] };
+    for (const place of [db, path("none.db")]) {
+      const { message } = await assertRejects(
+        () => send({ name: "strange", runs: strange }, place, { ...sending, tasks: 2, dryRun: false }),
+        Error,
+      );
+      assertMatch(message, /^Cannot begin a run that takes embed from run \w{16}@20: [^\n]* must be at hand, [^\n]*deno task db merge /);
+    }
+    assertEquals(Array.from(Deno.readDirSync(path("lab.tasks")), ({ name }) => name), ["next"]);
   }));
 
 Deno.test("a folder or a checkout that a node doesn't see: one line that says which", () =>

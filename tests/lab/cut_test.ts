@@ -1,10 +1,11 @@
 /** What an experiment sees of runs that went on after its steps: no reading, no checkpoint and no phase from later. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { datedRun } from "../../lib/analysis/attention/dated.ts";
 import { attentionRuns } from "../../lib/lab/attention.ts";
 import { edgesWithin, ruleOf } from "../../lib/lab/cut.ts";
 import { probeRuns } from "../../lib/lab/probe.ts";
-import { withReadings } from "../../lib/lab/readings.ts";
+import { probeWeightsOfAll } from "../../lib/lab/probe_weights.ts";
+import { experimentReadings, withReadings } from "../../lib/lab/readings.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { sweep } from "../../lib/lab/sweep.ts";
@@ -60,6 +61,12 @@ Deno.test("probes: checkpoints and recorded readings from after the steps are le
     const [[long], [short]] = [await steps("long"), await steps("short")];
     assert(long.at(-1)! === 450 && short.length > 0);
     assertEquals(short, long.filter((step) => step <= 100));
+    assertEquals((await probeWeightsOfAll(lab, "short"))[0].readings.map(({ step }) => step), short);
+    lab.run("DELETE FROM artifacts WHERE step <= 100");
+    for (const probe of [() => probeWeightsOfAll(lab, "short"), () => experimentReadings(lab, "short")]) {
+      const { message } = await assertRejects(probe, Error, "at least one of its runs must have weights in ");
+      assertMatch(message, /, none has; its runs' stored states lie after its steps: the first is of step \d{3}, after 100$/);
+    }
     using nanda = Lab.open(path("nanda.db"));
     await importRecorded(nanda, `${RECORDED}/nanda`);
     const [{ spec }] = nanda.runs("nanda"), table = await Deno.readTextFile(`${RECORDED}/nanda/readings.csv`);

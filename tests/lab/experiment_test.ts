@@ -1,10 +1,13 @@
 /** Grids, and the experiments as published. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { BOUNDARIES } from "../../lib/studies/boundaries/experiments.ts";
 import { EXPERIMENTS } from "../../lib/studies/mod.ts";
 import { checkExperiment, type Experiment, grid, namedRule, range } from "../../lib/lab/experiment.ts";
 import { PRESETS, runSpec } from "../../lib/run/spec.ts";
+import { merge } from "../../lib/lab/merge.ts";
+import { Lab } from "../../lib/lab/store.ts";
 import { swept } from "../../lib/run/grid.ts";
+import { scratch } from "./lab_files.ts";
 
 Deno.test("range counts like Python's", () => {
   assertEquals([range(3), range(2, 5), range(0), range(5, 2)], [[0, 1, 2], [2, 3, 4], [], []]);
@@ -67,6 +70,30 @@ Deno.test("a rule's thresholds are spelt out", () => {
   assertEquals(namedRule("first"), { name: "first", accuracy: 0.99, inclusive: false, times: 1, memorised: 0.99 });
   assertEquals(namedRule({ name: "mine", accuracy: 0.5, inclusive: true, times: 2, memorised: 0.9 }).memorised, 0.9);
 });
+
+Deno.test("a merge says what an experiment was declared with where the target's of its name was declared otherwise; of parts of one, nothing", () =>
+  scratch(async (path) => {
+    const runs = grid({ seed: range(3) }), said: string[] = [], rule = { name: "half", accuracy: 0.5, inclusive: true, times: 2 };
+    const parts: [string, Omit<Experiment, "name">][] = [
+      ["into.db", { runs: runs.slice(0, 1), question: "Why?" }],
+      ["part.db", { runs: runs.slice(1, 2), question: "Why?" }],
+      ["other.db", { runs: runs.slice(2), rule, margin: 50 }],
+    ];
+    for (const [name, rest] of parts) {
+      using lab = Lab.open(path(name));
+      lab.declare({ name: "same", ...rest });
+    }
+    using into = Lab.open(path("into.db")), part = Lab.open(path("part.db")), other = Lab.open(path("other.db"));
+    await merge(part, into, (line) => said.push(line));
+    assertEquals(said, []);
+    await merge(other, into, (line) => said.push(line));
+    assertEquals(said.length, 1);
+    assertMatch(
+      said[0],
+      /other\.db: experiment same has question none, rule "half", margin 50; in .*into\.db it keeps question "Why\?", rule "first", margin none$/,
+    );
+    assertEquals(into.query("SELECT rule, margin FROM experiments"), [{ rule: "first", margin: null }]);
+  }));
 
 Deno.test("every experiment with a name can be declared, and each has its own", () => {
   for (const experiment of EXPERIMENTS) checkExperiment(experiment);

@@ -172,8 +172,9 @@ Deno.test("one way: more steps win over an early end; two ways: one that is done
     change(path("other-early.db"), "UPDATE metrics SET val_loss = val_loss + 5e-16 WHERE step BETWEEN 50 AND 80");
     const [{ n }] = ask<{ n: number }>(path("other-early.db"), "SELECT count(*) AS n FROM work");
     const { said, results } = await merged(path("other-late.db"), path("other-early.db"));
-    assertEquals([state("other-early.db"), results[0].further, said.length, n], ["grokked 100", 0, 1, 1]);
+    assertEquals([state("other-early.db"), results[0].further, said.length, n], ["grokked 100", 0, 2, 1]);
     assertMatch(said[0], /late\.db: 4 evaluations of 1 run differ from those in .*early\.db, as between different adapters/);
+    assertMatch(said[1], /late\.db: experiment small has margin none; in .*early\.db it keeps margin 0$/);
     assertEquals(ask(path("other-early.db"), "SELECT count(*) AS n FROM work"), [{ n: 1 }], "who trained what isn't there");
     assertEquals((await merged(path("other-early.db"), path("other-late.db"))).results[0].further, 1);
     assertEquals([state("other-late.db"), content(path("other-late.db")).metrics.length], ["grokked 100", 11]);

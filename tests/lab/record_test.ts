@@ -12,6 +12,7 @@ import { sweep, type SweepOptions } from "../../lib/lab/sweep.ts";
 import { snapshotOf } from "../../lib/train/train.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { content, scratch } from "./lab_files.ts";
+import { db } from "./small_lab.ts";
 import { dump, enter, evaluation, record, runs, small, texts } from "./small_record.ts";
 
 /** Seed 0 groks at step 105 and dips now and then, seed 1 never does, and breaks off where the batch is full. */
@@ -33,7 +34,7 @@ Deno.test("all of an experiment goes out and comes back: the same results, the s
     const wrote = await record(a, "small", path("a"));
     const [{ evaluations }] = a.query<{ evaluations: number }>("SELECT count(*) AS evaluations FROM metrics");
     assertEquals(wrote, { runs: 8, evaluations, files: 0, bytes: Object.values(texts(path("a"))).join("").length });
-    assertEquals(await importRecorded(b, path("a")), { experiment: "small", runs: 8, entered: 7, files: 0 });
+    assertEquals(await importRecorded(b, path("a")), { experiment: "small", runs: 8, entered: 7, left: 0, files: 0 });
     await record(b, "small", path("b"));
     assertEquals(texts(path("b")), texts(path("a")));
     const [from, to] = [path("a.db"), path("b.db")].map((file) => ({ ...content(file), artifacts: [] }));
@@ -178,6 +179,23 @@ Deno.test("an import takes the place of what hasn't come as far, states included
     assertEquals([...Deno.readDirSync(b.folder)].length, 1);
     assertEquals(b.query("SELECT count(*) AS n FROM sessions"), [{ n: 4 }]);
     session.close();
+  }));
+
+Deno.test("an import leaves a run that a process trains, which is said, and none that a killed one had", () =>
+  scratch(async (path) => {
+    await into(path("a.db"), small());
+    using a = Lab.open(path("a.db")), b = Lab.open(path("b.db"));
+    await record(a, "small", path("a"));
+    const [id] = b.declare(small()), session = await Session.open(b, { info: fakeEngine().info, command: "goes on" });
+    await session.claim(id, 300, () => true);
+    const { stdout, stderr } = await db(["import", path("a"), "--db", path("b.db")]);
+    assertEquals(stdout, "small: 8 runs, 7 entered\n");
+    assertMatch(stderr, /^1 run in training in .*b\.db stay as they are there; import again when they have ended\n$/);
+    session.close();
+    b.run("UPDATE runs SET status = 'training', session = ? WHERE id = ?", session.id, id);
+    b.run("UPDATE sessions SET ended_at = NULL WHERE id = ?", session.id);
+    const { entered, left } = await importRecorded(b, path("a"));
+    assertEquals([entered, left, content(path("b.db"))], [1, 0, content(path("a.db"))]);
   }));
 
 Deno.test("a run in training is recorded as stopped, with what is stored of it", () =>

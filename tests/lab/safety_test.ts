@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { send } from "../../lib/cli/send.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { merge } from "../../lib/lab/merge.ts";
@@ -39,6 +40,25 @@ Deno.test("a file that the database calls by a path elsewhere is neither read, c
       assertMatch(said.at(-1)!, /is left out: Cannot use /);
       assertEquals(Deno.readTextFileSync(victim), "stays");
     }
+  }));
+
+Deno.test("a database whose folder of files another one beside it has is refused, and so are tasks for it; what isn't a lab's bothers nobody", () =>
+  scratch(async (path) => {
+    const sending = { tasks: 1, slurm: false, resources: {}, dryRun: true, more: [], named: [] };
+    for (const [there, name] of [["a.db", "a"], ["b", "b.db"], ["c.x", "c.x.db"]]) {
+      await train(path(there), one());
+      const before = content(path(there)), names = () => [...Deno.readDirSync(path(""))].map(({ name }) => name).sort(), all = names();
+      const says = new RegExp(
+        `: its files must be in a folder of their own, ${there} beside it has \\S+\\.files too; use another name or folder$`,
+      );
+      assertMatch(assertThrows(() => Lab.open(path(name)), Error, `Cannot open ${path(name)}: `).message, says);
+      const { message } = await assertRejects(() => send(one(), path(name), sending), Error, "Cannot write tasks beside ");
+      assertMatch(message, says);
+      assertEquals([content(path(there)), names()], [before, all]);
+    }
+    Deno.mkdirSync(path("d"));
+    Deno.writeTextFileSync(path("e"), "notes ".repeat(100));
+    for (const name of ["d.db", "e.db", "f.x", "f.y"]) Lab.open(path(name)).close();
   }));
 
 Deno.test("a record whose files are links is neither read nor written through", () =>

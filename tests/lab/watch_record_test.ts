@@ -59,7 +59,7 @@ Deno.test("a record has the logs, as much of them as figures need, and gives the
     assertEquals(bytes, sizes.reduce((sum, { length }) => sum + length, 0));
     assertEquals(JSON.parse(Deno.readTextFileSync(path("out/experiment.json"))).watch, watch);
 
-    assertEquals(await taken(path("b.db"), path("out")), { experiment: "watched", runs: 3, entered: 3, files: 3 });
+    assertEquals(await taken(path("b.db"), path("out")), { experiment: "watched", runs: 3, entered: 3, left: 0, files: 3 });
     await isWhole(path("b.db"));
     using a = Lab.open(path("a.db")), b = Lab.open(path("b.db"));
     for (const run of b.runs("watched")) {
@@ -81,8 +81,8 @@ Deno.test("a record has the logs, as much of them as figures need, and gives the
     await into(path("bare.db"), watched({ watch: {} }));
     await into(path("differs.db"), watched({ watch: {} }), { dips: (_, step) => step === 400 });
     assertEquals([await taken(path("bare.db"), path("out")), await taken(path("differs.db"), path("out"))], [
-      { experiment: "watched", runs: 3, entered: 0, files: 3 },
-      { experiment: "watched", runs: 3, entered: 0, files: 1 },
+      { experiment: "watched", runs: 3, entered: 0, left: 0, files: 3 },
+      { experiment: "watched", runs: 3, entered: 0, left: 0, files: 1 },
     ]);
     for (const name of ["bare.db", "differs.db"]) await isWhole(path(name));
     // Trained on, a run has a log of its own in place of the record's.

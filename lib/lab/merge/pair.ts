@@ -4,7 +4,7 @@
  * Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is kept as a
  * whole.
  */
-import { isGone } from "../lock.ts";
+import { isAtWork } from "../lock.ts";
 import { compared, isOneTraining } from "../results.ts";
 import { isDone, type RunRow } from "../schema.ts";
 import type { Lab } from "../store.ts";
@@ -45,13 +45,6 @@ export function pair(from: Lab, into: Lab, run: RunRow): Pair {
   // Without evaluations on either side, both are what was recorded.
   const neither = bare && from.query("SELECT 1 FROM metrics WHERE run = ? LIMIT 1", run.id).length === 0;
   const one = isOneTraining(how), same = run.step === known.step && (one || neither);
-  const verdict = isBusy(into, known) ? "busy" : more ? "further" : same ? "same" : "less";
+  const verdict = isAtWork(into, known.session) ? "busy" : more ? "further" : same ? "same" : "less";
   return { run, known, differing, one, verdict };
-}
-
-/** Whether a session whose process runs has it. */
-function isBusy(into: Lab, { session }: TargetRun): boolean {
-  if (session === null) return false;
-  const [found] = into.query<{ name: string; ended_at: string | null }>("SELECT name, ended_at FROM sessions WHERE id = ?", session);
-  return found !== undefined && found.ended_at === null && !isGone(into, found.name);
 }

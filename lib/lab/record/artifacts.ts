@@ -7,6 +7,7 @@ import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { type Artifact, artifacts, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
+import { isAtWork } from "../lock.ts";
 import type { RecordedRun } from "./files.ts";
 import type { Lab } from "../store.ts";
 
@@ -143,7 +144,7 @@ export async function bringFiles(
 const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));
 
 /**
- * Enters the files of a run that isn't in training, where the lab's evaluations are the record's, bit for bit: an attention log where there
+ * Enters the files of a run that no process trains, where the lab's evaluations are the record's, bit for bit: an attention log where there
  * is none, and weights at steps at which there are none.
  * @returns how many.
  */
@@ -151,10 +152,13 @@ export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files
   const placeOf = ({ kind, step }: Artifact) => kind === "weights" ? `weights at ${step}` : "attention";
   const there = new Set(artifacts(lab, id, "attention", "attention-thin", "weights").map(placeOf));
   const lacking = files.filter((file) => !there.has(placeOf(file)));
-  if (lacking.length === 0 || lab.query("SELECT 1 FROM runs WHERE id = ? AND session IS NULL", id).length === 0) return 0;
+  const [{ session, thinned }] = lab.query<{ session: number | null; thinned: number }>(
+    "SELECT session, thinned FROM runs WHERE id = ?",
+    id,
+  );
+  if (lacking.length === 0 || isAtWork(lab, session)) return 0;
   const known = new Map(lab.metrics(id).map((row) => [row.step, row]));
   const same = (row: Metrics) => known.has(row.step) && sameBits(row, known.get(row.step)!);
-  const [{ thinned }] = lab.query<{ thinned: number }>("SELECT thinned FROM runs WHERE id = ?", id);
   // Without evaluations on either side, both are what was recorded.
   if (!(metrics.length > 0 ? metrics.every(same) : thinned === 1 && known.size === 0)) return 0;
   for (const file of lacking) enterArtifact(lab, id, file);

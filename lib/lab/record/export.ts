@@ -1,6 +1,7 @@
 /** An experiment of the lab as small text files that travel in git. What stands in them: `files.ts`; the way back: `import.ts`. */
 import { writeAll, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
+import { quote } from "../../run/quote.ts";
 import { specHash } from "../../run/spec.ts";
 import { RULES } from "../../run/grokking.ts";
 import { runFindings } from "../check/runs.ts";
@@ -39,7 +40,8 @@ export interface RecordOptions {
  * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are, unless only those that have `ended` are
  * to. A sweep may be at work meanwhile.
  * @returns how many runs, evaluations and files beside them were written, in how many bytes.
- * @throws Error in one line where there is no such experiment, none of its runs has ended, or a file can't be written.
+ * @throws Error in one line where the folder holds another experiment's record, there is no such experiment, none of its runs has ended, or
+ * a file can't be written.
  */
 export async function exportRecorded(
   lab: Lab,
@@ -47,6 +49,7 @@ export async function exportRecorded(
   folder: string,
   { metrics: kept, files: sent = [], networks = [], ended = false, command, say = console.error }: RecordOptions,
 ): Promise<{ runs: number; evaluations: number; files: number; bytes: number }> {
+  assertNoOther(experiment, folder);
   const files: RecordedFile[] = [];
   const recorded = await lab.read(async () => {
     const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
@@ -70,6 +73,19 @@ export async function exportRecorded(
   await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => inside(folder, name)));
   const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
   return { runs: recorded.runs.length, evaluations, files: files.length, bytes };
+}
+
+/** Fails where a folder holds the record of another experiment, which would be replaced. */
+function assertNoOther(experiment: string, folder: string): void {
+  let other: unknown;
+  try {
+    other = JSON.parse(Deno.readTextFileSync(inside(folder, FILES.experiment))).name;
+  } catch {
+    // There is none, or none that can be read.
+    return;
+  }
+  if (typeof other !== "string" || other === experiment) return;
+  throw new Error(`Cannot export ${experiment}: ${folder} must have no other experiment's record, it has that of ${quote(other)}`);
 }
 
 /** The runs with their files, whose bytes `files` takes. */

@@ -4,6 +4,7 @@ import { inside } from "../../run/inside.ts";
 import { type Artifact, readChecked, removeUnknown } from "../artifacts.ts";
 import { enterEnvironment } from "../environment.ts";
 import type { Experiment } from "../experiment.ts";
+import { isAtWork } from "../lock.ts";
 import { recordedPhases } from "../milestones.ts";
 import { enterResults } from "../results.ts";
 import { seal } from "../seals.ts";
@@ -61,6 +62,8 @@ export interface Imported {
   readonly runs: number;
   readonly entered: number;
   readonly files: number;
+  /** Runs of which the record has more, but which a process trains. */
+  readonly left: number;
 }
 
 /** Reads the record in a folder and enters it. @throws Error where `readRecord` or `enterRecord` does. */
@@ -68,8 +71,8 @@ export const importRecorded = async (lab: Lab, folder: string): Promise<Imported
 
 /**
  * Enters the experiment of a record, with its runs and who trained them: all of it or, where anything is wrong, nothing. A run that the lab
- * has as far or further stays as it is, and so does one in training. A run that has no attention log, or no weights, gets the record's,
- * where its evaluations are the same.
+ * has as far or further stays as it is, and so does one that a process trains. A run that has no attention log, or no weights, gets the
+ * record's, where its evaluations are the same.
  * @throws Error in one line.
  */
 export async function enterRecord(lab: Lab, { folder, recorded }: ReadRecord): Promise<Imported> {
@@ -79,18 +82,19 @@ export async function enterRecord(lab: Lab, { folder, recorded }: ReadRecord): P
     const brought = await bringFiles(lab, folder, recorded.runs, touched).catch((error) => {
       throw new Error(`Cannot import ${folder}: ${reason(error)}`);
     });
-    const { entered, files } = lab.write(() => {
-      const ids = declare(lab, recorded, folder), counts = { entered: 0, files: 0 };
+    const counts = lab.write(() => {
+      const ids = declare(lab, recorded, folder), counts = { entered: 0, left: 0, files: 0 };
       for (const [i, run] of recorded.runs.entries()) {
         const own = brought.get(run) ?? [], dropped = enterRun(lab, recorded, run, ids[i], own);
-        counts.files += dropped ? own.length : enterFiles(lab, ids[i], run, own);
-        if (!dropped) continue;
+        if (dropped === "busy") counts.left++;
+        counts.files += Array.isArray(dropped) ? own.length : enterFiles(lab, ids[i], run, own);
+        if (!Array.isArray(dropped)) continue;
         counts.entered++;
         touched.push(...dropped.map(({ file }) => file));
       }
       return counts;
     });
-    return { experiment: recorded.name, runs: recorded.runs.length, entered, files };
+    return { experiment: recorded.name, runs: recorded.runs.length, ...counts };
   } finally {
     removeUnknown(lab, touched);
   }
@@ -127,7 +131,7 @@ function declare(lab: Lab, { name, question, rules, margin, keep, watch, declare
 /**
  * Enters what came of a run, unless the lab has as much.
  * @param files the record's of the run.
- * @returns the lab's files that it takes the place of; `null` where it doesn't.
+ * @returns the lab's files that it takes the place of; else why it doesn't: the lab has as much, or a process trains it.
  */
 function enterRun(
   lab: Lab,
@@ -135,7 +139,7 @@ function enterRun(
   run: RecordedRun,
   id: number,
   files: readonly Artifact[],
-): readonly Artifact[] | null {
+): Artifact[] | "no more" | "busy" {
   const { status, step, error, metrics, work } = run;
   const [has] = lab.query<{ status: string; session: number | null; thinned: number; seen: number; evaluations: number }>(
     `SELECT status, session, thinned, max(step, coalesce(max(at), 0), coalesce((SELECT max(last_step) FROM milestones WHERE run = id), 0)) AS seen,
@@ -145,7 +149,8 @@ function enterRun(
   );
   const seen = Math.max(step, Number(run.milestones[0].last_step));
   const more = has.status === "waiting" || seen > has.seen || (seen === has.seen && has.thinned === 1 && metrics.length > has.evaluations);
-  if (status === "waiting" || has.session !== null || !more) return null;
+  if (status === "waiting" || !more) return "no more";
+  if (isAtWork(lab, has.session)) return "busy";
   const moments = () => {
     if (!run.thinned) return lab.putMilestones(id, metrics);
     for (const [i, { name }] of rules.entries()) {
@@ -160,7 +165,7 @@ function enterRun(
     lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);
   }
   seal(lab, "run", id);
-  return dropped;
+  return [...dropped];
 }
 
 /** The id of a session, which is entered where it isn't there. */
