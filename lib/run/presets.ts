@@ -26,8 +26,8 @@ const AI_SCIENTIST: EarlierSpec = {
 
 /**
  * One thing differs from what was published: attention there is made of plain Linear modules, `init: "linear"`. Runs were recorded before
- * that was seen, so it stays as it is: W_Q, W_K and W_V begin 1.22 times as large as there, and attention's biases at 0. Networks grok later by it, by 6 %
- * of the steps modulo 47 and 17 % modulo 23 (the experiment `attention_start`, notebook 05).
+ * that was seen, so it stays as it is: W_Q, W_K and W_V begin 1.22 times as large as there, and attention's biases at 0. Networks grok
+ * later by it, by 6 % of the steps modulo 47 and 17 % modulo 23 (the experiment `attention_start`, notebook 05).
  */
 const BOUNDARIES: EarlierSpec = {
   model: { ...AI_SCIENTIST.model, norm: "pre", mask: "none", pooling: "mean", tokens: "a b", context: 2 },

@@ -19,8 +19,8 @@ function startsOf(runs: readonly BoardRun[]) {
 
 /**
  * How many times as many steps to grok networks take with the preset's start of attention as with the published code's. A seed has the same
- * pairs to learn from and the same random numbers with both, so that seeds are compared within themselves, by the logarithms of their steps;
- * one that hasn't grokked counts as if it had at the last step known of it. `size` and `interval` are factors.
+ * pairs to learn from and the same random numbers with both, so that seeds are compared within themselves, by the logarithms of their
+ * steps; one that hasn't grokked counts as if it had at the last step known of it. `size` and `interval` are factors.
  */
 export function startRatios(runs: readonly BoardRun[]): ContrastRow[] {
   const fellows = (some: readonly BoardRun[], others: readonly BoardRun[]) =>

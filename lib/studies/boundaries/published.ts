@@ -1,8 +1,8 @@
 /**
  * Published results of the boundary experiments (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each run memorised,
  * grokked, and was last evaluated, from its evaluations every ten epochs. The published grokking epochs of all 406 runs agree with the
- * sustained rule. Their specs here are the preset's, which begins attention otherwise than they did (`attention_start`), so that settings of
- * both have one name.
+ * sustained rule. Their specs here are the preset's, which begins attention otherwise than they did (`attention_start`), so that
+ * settings of both have one name.
  */
 // @ts-types="@types/d3-dsv"
 import { csvParse } from "d3-dsv";
