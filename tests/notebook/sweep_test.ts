@@ -65,7 +65,7 @@ Deno.test("asked for exactly a grid, a sweep leaves out what an earlier one of i
     const db = path("lab.db"), on = engine(), shorter = grid({ ...runs(1)[0], schedule: { steps: 300, evalEvery: 20 }, seed: [1, 2] });
     const seen = async (experiment: Experiment, exactly: boolean) => {
       using lab = await sweep(experiment, { db, recorded: false, engine: on, exactly });
-      const [{ n }] = lab.query<{ n: number }>("SELECT n_runs AS n FROM ratio_sweep_stats WHERE experiment = 'small'");
+      const [{ n }] = lab.query<{ n: number }>("SELECT sum(n_runs) AS n FROM ratio_sweep_stats WHERE experiment = 'small'");
       assertEquals(lab.runs("small").length, n);
       return lab.runs("small").map(({ spec: { seed, schedule } }) => [seed, schedule.steps]);
     };
