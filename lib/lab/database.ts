@@ -31,7 +31,20 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       throw error;
     }
   } catch (error) {
-    throw new Error(`Cannot open ${path}: ${inOneLine(reason(error), 500)}`);
+    const why = inOneLine(reason(error), 500), closed = !readOnly && /unable to open|readonly/.test(why) ? unwritable(path) : null;
+    throw new Error(`Cannot open ${path}: ${closed ?? why}`);
+  }
+}
+
+/** Why no file can be made beside a database, where SQLite must, which says no more than that it can't open it; `null` where one can. */
+function unwritable(path: string): string | null {
+  const file = join(dirname(placeOf(path)), `.${crypto.randomUUID()}`);
+  try {
+    Deno.openSync(file, { write: true, createNew: true }).close();
+    remove(file);
+    return null;
+  } catch (error) {
+    return `its folder must be one that can be written in, ${reason(error)}`;
   }
 }
 

@@ -161,6 +161,7 @@ Deno.test({
         $one > /dev/null; echo "full: $?"
         ${Deno.execPath()} eval 'import { Lab } from "./lib/lab/store.ts"; console.log(Lab.open("'$DISK'/lab.db").query("PRAGMA quick_check"))'
         rm $DISK/ballast
+        ${Deno.execPath()} eval 'import { Lab } from "./lib/lab/store.ts"; Lab.open("'$DISK'/lab.db").close()'
         mount -o remount,ro $DISK
         $one > /dev/null; echo "read-only: $?"
         ${Deno.execPath()} eval 'import { Lab } from "./lib/lab/store.ts"; console.log(Lab.open("'$DISK'/lab.db", { readOnly: true }).query("SELECT count(*) AS n FROM runs"))'
@@ -174,10 +175,7 @@ Deno.test({
       const errors = stderr.split("\n").filter((line) => line.startsWith("error: "));
       assertEquals(errors.length, 2, stderr);
       assertMatch(errors[0], /^error: Cannot write .*: (database or disk is full|No space left on device)/);
-      assertMatch(
-        errors[1],
-        /^error: Cannot write --db's files .*lab\.files: must be a folder that can be written in, Read-only file system/,
-      );
+      assertMatch(errors[1], /^error: Cannot open .*lab\.db: its folder must be one that can be written in, Read-only file system/);
       assertEquals(content(path("after.db")), await whole());
     });
   },
