@@ -148,7 +148,13 @@ Deno.test("attention's start: seed by seed, the preset's over the published one;
     ...runs,
     ...runs.map((run) => ({ ...run, spec: { ...run.spec, seed: 1e4 + run.spec.seed } })),
   ];
-  const more = startRatios([...twice(preset), ...twice(code), { ...preset[0], spec: { ...preset[0].spec, seed: 9 } }]);
+  const alone = { ...preset[0], spec: { ...preset[0].spec, seed: 9 } };
+  // Of seed 8 one run goes on, and has only been watched for 20 steps; of seed 7 one hasn't begun.
+  const open = [[8, 20], [7, 0]].flatMap(([seed, step]) => [
+    { ...preset[0], spec: { ...preset[0].spec, seed }, status: "stopped" as const, step, known: step, grokkingStep: null },
+    { ...code[0], spec: { ...code[0].spec, seed } },
+  ]);
+  const more = startRatios([...twice(preset), ...twice(code), alone, ...open]);
   assertEquals(more.map(({ n: [n] }) => n), [10, 10]);
   assertEquals(startFinding(more), "With the preset's start of attention networks grok later than with the published start");
   // Published modulo 97 too, which has no runs here, and each of the others twice.

@@ -2,7 +2,7 @@
 import { type Contrast, contrastPairs, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { timesTo } from "../../analysis/runs/times.ts";
-import { type BoardRun, oncePerSeed } from "../../analysis/runs/run.ts";
+import { type BoardRun, hasEnded, oncePerSeed } from "../../analysis/runs/run.ts";
 import { capital } from "../../analysis/words.ts";
 
 const PRESET = "the preset's start", CODE = "the published start";
@@ -20,17 +20,24 @@ function startsOf(runs: readonly BoardRun[]) {
 /**
  * How many times as many steps to grok networks take with the preset's start of attention as with the published code's. A seed has the same
  * pairs to learn from and the same random numbers with both, so that seeds are compared within themselves, by the logarithms of their
- * steps; one that hasn't grokked counts as if it had at the last step known of it. `size` and `interval` are factors.
+ * steps. Only seeds count of which both runs have ended; one that hasn't grokked counts as if it had at the last step known of it. `size`
+ * and `interval` are factors.
  */
 export function startRatios(runs: readonly BoardRun[]): ContrastRow[] {
-  const fellows = (some: readonly BoardRun[], others: readonly BoardRun[]) =>
-    some.filter(({ spec }) => others.some((other) => other.spec.seed === spec.seed)).toSorted((a, b) => a.spec.seed - b.spec.seed);
-  const logs = (some: readonly BoardRun[]) => timesTo("grokked", some).map(({ time }) => Math.log(time));
+  const logs = (some: readonly BoardRun[]) =>
+    new Map(
+      oncePerSeed(some.filter(hasEnded)).flatMap((run) => timesTo("grokked", [run]).map(({ time }) => [run.spec.seed, Math.log(time)])),
+    );
   const rows = contrastPairs(
-    startsOf(runs).map(({ setting, preset, code }) => ({
-      ...{ of: setting, first: PRESET, second: CODE },
-      strata: [{ a: logs(fellows(preset, code)), b: logs(fellows(code, preset)) }],
-    })),
+    startsOf(runs).map(({ setting, preset, code }) => {
+      const [a, b] = [logs(preset), logs(code)], seeds = [...a.keys()].filter((seed) => b.has(seed));
+      return {
+        of: setting,
+        first: PRESET,
+        second: CODE,
+        strata: [{ a: seeds.map((seed) => a.get(seed)!), b: seeds.map((seed) => b.get(seed)!) }],
+      };
+    }),
   );
   const factor = (log: number | null) => log === null ? null : Math.exp(log);
   return rows.map(({ size, interval: { low, high }, ...row }) => ({
