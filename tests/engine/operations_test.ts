@@ -104,18 +104,25 @@ async function matches(engine: ExecutorEngine, made: Plan, op: Op, memory: Memor
   perform(op, memory);
   for (const [name, expected] of Object.entries(memory)) {
     if (left.includes(name)) continue;
-    const isChanged = (i: number) => expected[i] !== before[name][i];
-    const largest = expected.reduce((most, x, i) => isChanged(i) ? Math.max(most, Math.abs(x)) : most, 0);
-    const wrong = expected.findIndex((x, i) => {
-      if (name === "grads" && i >= made.layout.vectorsFrom && !isChanged(i)) return false;
-      return !(Math.abs(actual[name][i] - x) <= TOLERANCE * largest || Object.is(actual[name][i], x));
-    });
+    const wrong = firstWrong(actual[name], expected, before[name], name === "grads" ? made.layout.vectorsFrom : Infinity);
     assert(wrong < 0, `${op.label}: word ${wrong} of ${name} must be ${expected[wrong]}, it is ${actual[name][wrong]}`);
   }
   // The next operation begins with what a device can hold.
-  for (const [name, values] of Object.entries(memory)) {
-    if (!WHOLE.test(name) && name !== "hyper") values.forEach((x, i) => values[i] = Math.fround(x));
+  for (const [name, values] of Object.entries(memory)) if (!WHOLE.test(name) && name !== "hyper") values.set(new Float32Array(values));
+}
+
+/**
+ * The first word that an executor has wrong, -1 where none is. From the word `free` on only those count that the operation changes. Loops
+ * without functions of their own: buffers have many words, and every operation compares all of them.
+ */
+function firstWrong(actual: Float64Array, expected: Float64Array, before: Float64Array, free: number): number {
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) if (expected[i] !== before[i]) largest = Math.max(largest, Math.abs(expected[i]));
+  for (let i = 0; i < expected.length; i++) {
+    if (actual[i] === expected[i] || (i >= free && expected[i] === before[i])) continue;
+    if (!(Math.abs(actual[i] - expected[i]) <= TOLERANCE * largest || Object.is(actual[i], expected[i]))) return i;
   }
+  return -1;
 }
 
 const MODELS: Readonly<Record<string, RunInput>> = {
