@@ -1,7 +1,7 @@
 /**
  * Functions for notebook cells: showing a figure or a table, watching training in a figure that updates in place, and stopping it with the
- * interrupt button. Outside Jupyter, `show` prints to the console and live figures do nothing, so that a notebook's code also runs as a
- * script.
+ * interrupt button. Outside Jupyter, `show` prints to the console, and of a live figure only its status line is printed, now and then, so
+ * that a notebook's code also runs as a script.
  */
 import { marked } from "marked";
 import { inside } from "../analysis/network/weights.ts";
@@ -84,10 +84,22 @@ export interface Live<Data> {
 
 /** The pause between frames is at least `FRAME` ms, and at least `REST` times as long as drawing one takes. */
 const FRAME = 300, REST = 20;
+/** Outside Jupyter: ms between two status lines, and before the first. */
+const LINE = 10_000;
+
+/** What stands for a live figure in a script: its status line on the standard error stream. What ends sooner than that says nothing. */
+function spoken(): (status: string | undefined, last?: boolean) => void {
+  let next = performance.now() + LINE, any = false;
+  return (status, last = false) => {
+    if (jupyter() || status === undefined || (last ? !any : performance.now() < next)) return;
+    console.error(status);
+    [next, any] = [performance.now() + LINE, true];
+  };
+}
 
 /** A live figure below the cell, which `figureOf` draws from the data of each update. */
 export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
-  const display_id = crypto.randomUUID();
+  const display_id = crypto.randomUUID(), say = spoken();
   let shown = false, next = 0;
   const display = async (thing: unknown, raw: boolean) => {
     await jupyter()?.display(thing, { display_id, update: shown, raw });
@@ -104,12 +116,17 @@ export function live<Data>(figureOf: (data: Data) => unknown): Live<Data> {
   };
   let latest: Data | undefined;
   return {
-    begin: async (status) => await display(compose({ title: status, subtitle: "", panels: [] }), false),
+    async begin(status) {
+      say(status);
+      await display(compose({ title: status, subtitle: "", panels: [] }), false);
+    },
     async update(data, status) {
       latest = data;
+      say(status);
       if (performance.now() >= next) await draw(data, status);
     },
     async done(data = latest, status) {
+      say(status, true);
       if (data !== undefined) await draw(data, status, true);
       await settled();
     },

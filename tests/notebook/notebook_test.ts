@@ -1,5 +1,5 @@
 /**
- * What notebooks import, outside Jupyter: dataframes that show themselves, live figures that don't hold training up, an interrupt that
+ * What notebooks import, outside Jupyter: dataframes that show themselves, training in a live figure, an interrupt that
  * stops it.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -18,7 +18,6 @@ import {
   grokkingFrame,
   interruptible,
   learningCurves,
-  live,
   range,
   type Run,
   sweep,
@@ -96,15 +95,6 @@ Deno.test("watch draws what it trains beside what was there", async () => {
   const said = words(figures.at(-1)!.svg);
   assert(/^With weight decay 1, networks grok around step 300; with 2, none does/.test(said), said);
   assert(/Weight decay 0 of 3 2 of 2 0 of 3 Grokked/.test(said), said);
-});
-
-Deno.test("a live figure drops what comes too soon, and its last frame shows the last data", async () => {
-  const drawn: number[] = [];
-  const figure = live((n: number) => drawn.push(n));
-  for (let n = 0; n < 1000; n++) await figure.update(n);
-  await figure.done();
-  assertEquals([drawn[0], drawn.at(-1)], [0, 999]);
-  assert(drawn.length < 100, `${drawn.length} of 1000 frames drawn`);
 });
 
 /** Two widths, two seeds each; it groks with the wider one. */
