@@ -40,6 +40,11 @@ const data = {
   labelNoise: later(real(SHARE), 0, {
     help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
     label: "label noise",
+    unread: {
+      field: "operation",
+      where: (name: OperationName) => name === "random",
+      says: () => "operation is random: all its labels are",
+    },
     shape: () => "label noise",
   }),
   /** What such a label is drawn from, evenly: the classes but the right one, or all; at a share of 1, `any` are random labels. */
@@ -47,6 +52,7 @@ const data = {
     help:
       "noisy labels are drawn from the wrong classes, or from any class: then one in C is right by chance (a share of 1: random labels)",
     label: "noisy labels",
+    unread: { field: "labelNoise", where: (share: number) => share === 0, says: () => "labelNoise is 0: there are none" },
   }),
 };
 

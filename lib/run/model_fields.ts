@@ -8,6 +8,10 @@ import { takenKind } from "./taken.ts";
 export const LARGEST_CONTEXT = 64;
 
 const TOKENS = ["a op b =", "a b =", "a b"] as const;
+/** Of a field that says how norms are: there must be some. */
+const withNorms = (beside = "") => ({
+  unread: { field: "norm", where: (norm: string) => norm === "none", says: () => `norm is none${beside}` },
+});
 /** A value that a field has where the model has no attention, unless it is given: then no other makes sense (`COMBINATIONS` in spec.ts). */
 const withoutAttention = <T extends Value>(value: T) => ({
   from: { field: "mixer", value: (mixer: string) => mixer === "none" ? value : undefined },
@@ -90,6 +94,7 @@ export const model = {
   biasesIn: later(word("all", "mlp"), "all", {
     help: "which parts have biases, where there are any: all, or the feed-forward parts alone (mlp)",
     label: "biases in",
+    unread: { field: "biases", where: (has: boolean) => !has },
     shape: (parts) => `biases in ${parts}`,
   }),
   /** σ of some tensors under `init: "normal"`, in place of `initSigma`. */
@@ -97,6 +102,7 @@ export const model = {
     help: "σ of groups of tensors, or of tensors, under --init-scheme normal: none, or such as unembed=0.1+W_out=0.01",
     label: "σ by tensor",
     follows: "others",
+    unread: { field: "init", where: (init: string) => init !== "normal" },
   }),
   /** `sinusoidal`: the position table begins as sines and cosines; `frozen: "pos"` lets it stay so. */
   positionInit: later(word("drawn", "sinusoidal"), "drawn", {
@@ -114,6 +120,7 @@ export const model = {
     help: "true, or false: no LayerNorm before the output head",
     label: "final norm",
     shape: () => "no final norm",
+    ...withNorms(", which leaves nothing to leave out"),
   }),
   /** α of Omnigrok (Liu et al., ICLR 2023): every weight matrix and embedding begins α times as large; biases and LayerNorms don't. */
   initScale: later(single(POSITIVE), 1, {
@@ -124,6 +131,7 @@ export const model = {
   normKind: later(word("layer", "rms"), "layer", {
     help: "layer (LayerNorm) or rms (RMSNorm), wherever a norm stands",
     shape: () => "rms",
+    ...withNorms(),
   }),
   /**
    * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention
@@ -137,6 +145,7 @@ export const model = {
   inputs: later(word("embedded", "one-hot"), "embedded", {
     help: "what an MLP (--mixer none) reads: embedded or one-hot",
     shape: (kind) => `${kind} inputs`,
+    unread: { field: "mixer", where: (mixer: string) => mixer !== "none", says: () => "mixer isn't none" },
   }),
   /**
    * `mean-field`: what the hidden layer gets is divided by √(2p), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking
