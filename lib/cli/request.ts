@@ -2,8 +2,8 @@
 import type { Metrics } from "../engine/engine.ts";
 import { reason } from "../run/files.ts";
 import { type RuleName, RULES } from "../run/grokking.ts";
-import { PARTS } from "../run/fields.ts";
 import { initialise } from "../run/layout.ts";
+import { over } from "../run/over.ts";
 import { quote } from "../run/quote.ts";
 import { PRESETS, type RunInput, runInput, type RunSpec, runSpec } from "../run/spec.ts";
 import { difference, readSeed, seedsIn } from "../train/checkpoints.ts";
@@ -97,7 +97,7 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const given = parse(args, FLAGS);
   const text = (name: string) => given.get(name) as string | undefined;
   const frozen = frozenBy(given), own = inputOf(given);
-  const flags = frozen === undefined ? own : over(own, { optim: { frozen } });
+  const flags = runInput(frozen === undefined ? own : { ...own, optim: { ...own.optim, frozen } });
   const file = text("config") === undefined ? {} : runInput(await readJson("--config", text("config")!));
   if (given.has("help")) return help(runSpec(over(file, flags)));
   for (const [one, other] of EXCLUSIVE) {
@@ -109,7 +109,9 @@ export async function readRequest(args: readonly string[]): Promise<Request | st
   const from = text("resume"), asked = seedsGiven(given) ?? (file.seed === undefined ? undefined : [file.seed]);
   const resume = from === undefined ? new Map<number, Checkpoint>() : await checkpoints(from, asked);
   const start = await startFrom(given), hooked = text("from-hooked");
-  const { input, notes } = await inputFrom(hooked, basedOn(start, over(file, flags)));
+  const { input, notes } = hooked === undefined
+    ? { input: basedOn(start, file, flags), notes: [] }
+    : await mustBeFile("--from-hooked", hooked).then(() => hookedInput(hooked, file, flags));
   const seeds = resume.size > 0 ? [...resume.keys()] : asked ?? start?.seeds ?? [runSpec(input).seed];
   const specs: RunSpec[] = [];
   for (const seed of seeds) specs.push(resumed(resume.get(seed), { ...await taking(start, input, seed), seed }));
@@ -140,16 +142,11 @@ function paths(given: Given) {
   return Object.fromEntries(entries) as { [K in keyof typeof names]?: string };
 }
 
-/** The file's input with the flags over it, field by field. */
-const over = (file: RunInput, flags: RunInput): RunInput => ({
-  ...file,
-  ...flags,
-  ...Object.fromEntries(PARTS.map((part) => [part, { ...file[part], ...flags[part] }])),
-});
-
-/** What is given, over the setting of the run that tensors are taken over from, unless a preset says all. */
-const basedOn = (start: Start | null, given: RunInput): RunInput =>
-  start && given.preset === undefined ? over({ ...start.spec, ...given.seed !== undefined && { seed: given.seed } }, given) : given;
+/** The flags over the file, over the setting of the run that tensors are taken over from, unless a preset says all. */
+function basedOn(start: Start | null, file: RunInput, flags: RunInput): RunInput {
+  const given = over(file, flags);
+  return start && given.preset === undefined ? over(start.spec, file, flags) : given;
+}
 
 /** A seed's input with what it takes over. */
 async function taking(start: Start | null, input: RunInput, seed: number): Promise<RunInput> {
@@ -162,13 +159,6 @@ function seedsGiven(given: Given): number[] | undefined {
   const seeds = seedsOf(text, given.has("seeds") ? "--seeds:" : "--seed:");
   if (given.has("seed") && seeds.length > 1) throw new Error(`Cannot read --seed: must be one seed, current value is ${quote(text)}`);
   return seeds;
-}
-
-/** What is given, or with a state dict of TransformerLens what follows from it besides. */
-async function inputFrom(hooked: string | undefined, given: RunInput): Promise<{ input: RunInput; notes: readonly string[] }> {
-  if (hooked === undefined) return { input: given, notes: [] };
-  await mustBeFile("--from-hooked", hooked);
-  return await hookedInput(hooked, given);
 }
 
 /** The weights that a flag names. @throws Error where the file isn't weights of this run's model, or some of them are no finite numbers. */
@@ -201,8 +191,7 @@ function resumed(checkpoint: Checkpoint | undefined, input: RunInput): RunSpec {
   if (!checkpoint) return runSpec(input);
   const { spec, step } = checkpoint.state;
   // A preset, in a file of --config, says all of a run; without one, only what is given counts.
-  const whole = Object.fromEntries(PARTS.map((part) => [part, { ...spec[part], ...input[part] }]));
-  const wanted = runSpec(input.preset !== undefined ? input : { ...input, ...whole });
+  const wanted = runSpec(input.preset !== undefined ? input : over(spec, input));
   const fail = (field: string, requirement: string, value: unknown) => {
     throw new Error(`Cannot resume seed ${spec.seed}: ${field} must be ${requirement} its checkpoint, current value is ${quote(value)}`);
   };

@@ -22,8 +22,13 @@ export interface About<T extends Value> {
   /** Its value where it isn't given but another field of its part is; `undefined`: it doesn't follow from that value. */
   readonly from?: { readonly field: string; value(other: never): T | undefined };
   /**
-   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none.
-   * Elsewhere the number must be 0; under these it may be 0 only where that is the default.
+   * Of a field that came later and that nothing reads where another field of its part has such a value: there it must be neutral.
+   * `says`: where that is, in an error. Default: `norm is none`.
+   */
+  readonly unread?: { readonly field: string; where(value: never): boolean; says?(value: never): string };
+  /**
+   * Of a number that only some choices of another field of its part read: these, each with its default, or `null` where it has none. Under
+   * these it may be 0 only where that is the default.
    */
   readonly readBy?: { readonly field: string; readonly choices: Readonly<Record<string, number | null>> };
   /** It isn't part of what a run is: a run that goes on for more steps is the same run. */
@@ -51,10 +56,16 @@ export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T
 
 /** A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. */
 export function readBy(field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) {
+  const words = Object.keys(choices);
   const defaults = Object.entries(choices).flatMap(([choice, value]) => value ? [`${value} with ${choice}`] : []);
   return later(kind, 0, {
     ...about,
     help: [about.help, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
+    unread: {
+      field,
+      where: (choice: string) => !words.includes(choice),
+      says: (choice: string) => `${field} is ${choice} (${words.join(" or ")} reads it)`,
+    },
     readBy: { field, choices },
     from: { field, value: (choice: string) => choices[choice] ?? 0 },
   });

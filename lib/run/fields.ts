@@ -20,7 +20,7 @@ const data = {
     say: (name) => OPERATIONS[name].formula,
   }),
   /** p; not read by operations on permutations. */
-  prime: field(whole(2, LARGEST_PRIME), { help: "the modulus p", label: "p" }),
+  prime: field(whole(2, LARGEST_PRIME), { help: "the modulus p; operations on permutations don't read it", label: "p" }),
   /** Share of all pairs that train. Which, is drawn from the seed. */
   trainFraction: field(real(BETWEEN), { help: "share of all pairs that train; the rest validates", label: "train fraction" }),
   /** Examples of an update: all that train, or so many draws with replacement. */
@@ -38,8 +38,13 @@ const data = {
    * answers. As in Doshi et al., "To grok or not to grok" (ICLR 2024).
    */
   labelNoise: later(real(SHARE), 0, {
-    help: "share of the training pairs that get another label than the operation's answer, drawn once from the seed",
+    help: "share of the training pairs whose label is drawn once from the seed, from the classes that --noise-labels says",
     label: "label noise",
+    unread: {
+      field: "operation",
+      where: (name: OperationName) => name === "random",
+      says: () => "operation is random: all its labels are",
+    },
     shape: () => "label noise",
   }),
   /** What such a label is drawn from, evenly: the classes but the right one, or all; at a share of 1, `any` are random labels. */
@@ -47,16 +52,26 @@ const data = {
     help:
       "noisy labels are drawn from the wrong classes, or from any class: then one in C is right by chance (a share of 1: random labels)",
     label: "noisy labels",
+    unread: { field: "labelNoise", where: (share: number) => share === 0, says: () => "labelNoise is 0: there are none" },
   }),
 };
 
 /** AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019). */
 const optim = {
   lr: field(single(NOT_NEGATIVE), { help: "learning rate", label: "learning rate" }),
-  weightDecay: field(single(NOT_NEGATIVE), { help: "decoupled, as in AdamW", label: "weight decay" }),
-  beta1: field(single(BELOW_ONE), { help: "decay of the first moment", label: "β₁" }),
-  beta2: field(single(BELOW_ONE), { help: "decay of the second moment", label: "β₂" }),
-  eps: field(single(POSITIVE), { help: "added to the root of the second moment" }),
+  weightDecay: field(single(NOT_NEGATIVE), {
+    help: "decoupled, as in AdamW; with adam and sgd added to the gradient (L2)",
+    label: "weight decay",
+  }),
+  beta1: field(single(BELOW_ONE), {
+    help: "decay of the first moment; with lion, the moment's share in an update; sgd and signsgd don't read it",
+    label: "β₁",
+  }),
+  beta2: field(single(BELOW_ONE), {
+    help: "decay of the second moment; with lion, of its moment; sgd and signsgd don't read it",
+    label: "β₂",
+  }),
+  eps: field(single(POSITIVE), { help: "added to the root of the second moment, which adamw, adam and muon have" }),
   /** lr is scaled by min(update / warmup, 1), updates counted from 0: with warm-up, the first has lr 0. */
   warmup: field(whole(0), { help: "updates over which the learning rate grows from 0", label: "warm-up", unit: "updates" }),
   /** What decays: every parameter, or matrices and embeddings only. */

@@ -8,6 +8,10 @@ import { takenKind } from "./taken.ts";
 export const LARGEST_CONTEXT = 64;
 
 const TOKENS = ["a op b =", "a b =", "a b"] as const;
+/** Of a field that says how norms are: there must be some. */
+const withNorms = (beside = "") => ({
+  unread: { field: "norm", where: (norm: string) => norm === "none", says: () => `norm is none${beside}` },
+});
 /** A value that a field has where the model has no attention, unless it is given: then no other makes sense (`COMBINATIONS` in spec.ts). */
 const withoutAttention = <T extends Value>(value: T) => ({
   from: { field: "mixer", value: (mixer: string) => mixer === "none" ? value : undefined },
@@ -18,10 +22,10 @@ export const tokenNames = (tokens: (typeof TOKENS)[number]) => tokens.split(" ")
 
 export const model = {
   /** L. */
-  layers: field(whole(1, 64), { help: "transformer blocks", shape: (L) => `L${L}` }),
+  layers: field(whole(1, 64), { help: "transformer blocks; with --mixer none, hidden layers", shape: (L) => `L${L}` }),
   /** D. */
   dModel: field(whole(1, 8192), {
-    help: "width of the residual stream; --d-mlp becomes four times this unless given",
+    help: "width of embeddings and residual stream; --d-mlp becomes four times this unless given (--from or a complete --config gives it)",
     label: "d_model",
     shape: (D) => `D${D}`,
   }),
@@ -29,7 +33,7 @@ export const model = {
   heads: field(whole(1, 256), { help: "attention heads; must divide the width", shape: (H) => `H${H}`, ...withoutAttention(1) }),
   /** M. */
   dMlp: field(whole(1, 65536), {
-    help: "neurons of the feed-forward part",
+    help: "neurons of a feed-forward part; with --mixer none, of a hidden layer",
     label: "d_mlp",
     shape: (M) => `M${M}`,
     follows: "width",
@@ -39,7 +43,7 @@ export const model = {
   activation: field(word("gelu", "relu", "square"), { help: "gelu (exact), relu or square (x²)", shape: (name) => name }),
   /** LayerNorm after each residual sum, before each part, or nowhere; with one, a last one stands before the output head. */
   norm: field(word("post", "pre", "none"), {
-    help: "LayerNorm after each sum (post), before each part (pre), or none",
+    help: "a norm stands after each sum (post), before each part (pre), or nowhere (none)",
     shape: (place) => `${place}-norm`,
     ...withoutAttention("none"),
   }),
@@ -59,7 +63,7 @@ export const model = {
   biases: field(flag(), { help: "true or false", shape: (has) => has ? "biases" : "no biases" }),
   /** The tokens of an example. */
   tokens: field(word(...TOKENS), {
-    help: TOKENS.map((tokens) => `"${tokens}"`).join(", "),
+    help: `${TOKENS.map((tokens) => `"${tokens}"`).join(", ")}; --context becomes their number unless given`,
     shape: (tokens) => `[${tokens}]`,
     ...withoutAttention("a b"),
   }),
@@ -80,9 +84,9 @@ export const model = {
   }),
   /** σ of `init: "normal"`. */
   initSigma: field(single(POSITIVE), { help: "σ of --init-scheme normal", label: "init σ", follows: "width" }),
-  /** σ of the position table under `init: "pytorch"`. */
+  /** σ of a position table that is drawn, under `init: "pytorch"` and `"linear"`. */
   positionSigma: field(single(NOT_NEGATIVE), {
-    help: "σ of the position table under --init-scheme pytorch",
+    help: "σ of the position table under --init-scheme pytorch or linear",
     label: "position σ",
     follows: "width",
   }),
@@ -90,6 +94,7 @@ export const model = {
   biasesIn: later(word("all", "mlp"), "all", {
     help: "which parts have biases, where there are any: all, or the feed-forward parts alone (mlp)",
     label: "biases in",
+    unread: { field: "biases", where: (has: boolean) => !has },
     shape: (parts) => `biases in ${parts}`,
   }),
   /** σ of some tensors under `init: "normal"`, in place of `initSigma`. */
@@ -97,6 +102,7 @@ export const model = {
     help: "σ of groups of tensors, or of tensors, under --init-scheme normal: none, or such as unembed=0.1+W_out=0.01",
     label: "σ by tensor",
     follows: "others",
+    unread: { field: "init", where: (init: string) => init !== "normal" },
   }),
   /** `sinusoidal`: the position table begins as sines and cosines; `frozen: "pos"` lets it stay so. */
   positionInit: later(word("drawn", "sinusoidal"), "drawn", {
@@ -111,19 +117,21 @@ export const model = {
   }),
   /** Whether the last LayerNorm, before the output head, is there. */
   finalNorm: later(flag(), true, {
-    help: "true, or false: no LayerNorm before the output head",
+    help: "true, or false: no norm before the output head",
     label: "final norm",
     shape: () => "no final norm",
+    ...withNorms(", which leaves nothing to leave out"),
   }),
   /** α of Omnigrok (Liu et al., ICLR 2023): every weight matrix and embedding begins α times as large; biases and LayerNorms don't. */
   initScale: later(single(POSITIVE), 1, {
-    help: "initial weight matrices and embeddings are multiplied by it, biases and LayerNorms are not",
+    help: "initial weight matrices and embeddings are multiplied by it; biases, norms and sinusoidal positions are not",
     label: "initial scale",
   }),
   /** `rms`: RMSNorm (Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019), with a gain and no shift, for LayerNorm. */
   normKind: later(word("layer", "rms"), "layer", {
     help: "layer (LayerNorm) or rms (RMSNorm), wherever a norm stands",
     shape: () => "rms",
+    ...withNorms(),
   }),
   /**
    * How positions meet. `uniform`: attention whose weights are all the same, with W_V and W_O and without W_Q and W_K. `none`: no attention
@@ -137,6 +145,7 @@ export const model = {
   inputs: later(word("embedded", "one-hot"), "embedded", {
     help: "what an MLP (--mixer none) reads: embedded or one-hot",
     shape: (kind) => `${kind} inputs`,
+    unread: { field: "mixer", where: (mixer: string) => mixer !== "none", says: () => "mixer isn't none" },
   }),
   /**
    * `mean-field`: what the hidden layer gets is divided by √(2p), the logits by d_mlp, as in the quadratic network of Gromov, "Grokking

@@ -19,6 +19,7 @@ import {
   tokenNames,
   valueAt,
 } from "./fields.ts";
+import type { Value } from "./kinds.ts";
 import { groupsIn, groupsOf } from "./groups.ts";
 import { checksum } from "./files.ts";
 import { type RunInput, runInputSchema } from "./input.ts";
@@ -64,6 +65,14 @@ export function checkParts({ model, optim: { frozen } }: Pick<RunSpec, "model" |
  * @throws Error where its values don't go together.
  */
 export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
+  const values = valuesOf(name, given, preset, entries);
+  for (const entry of entries) if (entry.part === name) mustBeRead(entry, values);
+  TOGETHER[name]?.(values);
+  return Object.freeze(values) as RunSpec[P]; // whose fields are readonly anyway
+}
+
+/** The values of a part, whether or not they go together: what is given, what follows from it, and a preset's where it is read. */
+export function valuesOf<P extends Part>(name: P, given: Partial<RunSpec[P]>, preset: RunSpec[P], entries = PART_ENTRIES): RunSpec[P] {
   // In the table's order: what follows from another field may be what the next one follows from.
   const own: Readonly<Record<string, unknown>> = given, following: Record<string, unknown> = {};
   for (const entry of entries) {
@@ -71,10 +80,12 @@ export function partFrom<P extends Part>(name: P, given: Partial<RunSpec[P]>, pr
     const value = source === undefined ? undefined : from!.value(source as never); // a source comes from it
     if (value !== undefined) following[entry.name] = value;
   }
-  const values = Object.assign({ ...preset }, following, given);
-  for (const entry of entries) if (entry.part === name) mustBeRead(entry, values);
-  TOGETHER[name]?.(values);
-  return Object.freeze(values) as RunSpec[P]; // whose fields are readonly anyway
+  const values: Record<string, unknown> = Object.assign({ ...preset }, following, given);
+  for (const { part, name: field, field: { neutral, unread } } of entries) {
+    const isFree = part === name && unread && !Object.hasOwn(given, field);
+    if (isFree && unread.where(values[unread.field] as never)) values[field] = neutral;
+  }
+  return values as unknown as RunSpec[P]; // the preset has all fields
 }
 
 /** Sizes that follow from a run, by the letters of the legend. */
@@ -198,21 +209,21 @@ function fail(name: string, value: unknown, requirement: string): never {
   throw new Error(`${CANNOT}: ${name} must be ${requirement}, current value is ${quote(value)}`);
 }
 
-/** Fails where a number is given that nothing reads, or is 0 where something reads it that can't do with 0. */
-function mustBeRead({ name, field: { readBy } }: Entry, values: object): void {
-  if (!readBy) return;
-  // The names of a part's fields; a field that is read by choices is a number, and the other one a word.
-  const { [name]: value, [readBy.field]: choice } = values as Readonly<Record<string, number | string>>;
-  const words = Object.keys(readBy.choices), reads = words.includes(String(choice));
-  if (!reads && value !== 0) fail(name, value, `0 where ${readBy.field} is ${choice} (${words.join(" or ")} reads it)`);
-  if (reads && value === 0 && readBy.choices[choice] !== 0) fail(name, value, `above 0 where ${readBy.field} is ${choice}`);
+/** Fails where a value is given that nothing reads, or is 0 where something reads it that can't do with 0. */
+function mustBeRead({ name, field: { neutral, unread, readBy } }: Entry, values: object): void {
+  if (!unread) return;
+  const { [name]: value, [unread.field]: other } = values as Readonly<Record<string, Value>>; // by the names of a part's fields
+  if (unread.where(other as never)) {
+    if (value !== neutral) fail(name, value, `${neutral} where ${unread.says?.(other as never) ?? `${unread.field} is ${other}`}`);
+  } else if (readBy && value === 0 && readBy.choices[String(other)] !== 0) {
+    fail(name, value, `above 0 where ${readBy.field} is ${other}`);
+  }
 }
 
 /** What the fields of a part must be together. */
 const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
   model: (model: ModelSpec) => {
-    const { dModel, heads, context, tokens, biases, biasesIn, init, initSigmas, norm, finalNorm } = model,
-      least = tokenNames(tokens).length;
+    const { dModel, heads, context, tokens } = model, least = tokenNames(tokens).length;
     if (dModel % heads !== 0) fail("dModel", dModel, `divisible by heads (${heads})`);
     if (context < least) fail("context", context, `a whole number from ${least} to ${LARGEST_CONTEXT}`);
     for (const { where, values, must } of COMBINATIONS) {
@@ -221,21 +232,16 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
         if (where(model) && current !== value) fail(name, current, `${value} where ${values}`);
       }
     }
-    if (!biases && biasesIn !== "all") fail("biasesIn", biasesIn, "all where biases is false");
-    if (init !== "normal" && initSigmas !== "none") fail("initSigmas", initSigmas, `none where init is ${init}`);
-    if (norm === "none" && !finalNorm) fail("finalNorm", finalNorm, "true where norm is none, which leaves nothing to leave out");
   },
-  data: ({ operation, prime, trainFraction, rounding, labelNoise, noiseLabels }: DataSpec) => {
+  data: ({ operation, prime, trainFraction, rounding, labelNoise }: DataSpec) => {
     if ("divides" in OPERATIONS[operation] && !isPrime(prime)) fail("prime", prime, `a prime number for ${operation}`);
     const pairs = pairCount(operation, prime), trainPairs = trainCount(trainFraction, pairs, rounding);
     if (trainPairs < 1 || trainPairs >= pairs) {
       fail("trainFraction", trainFraction, `such that train and validation sets get at least one of the ${pairs} pairs each`);
     }
-    if (labelNoise > 0 && operation === "random") fail("labelNoise", labelNoise, "0 where operation is random: all its labels are");
     if (labelNoise > 0 && trainCount(labelNoise, trainPairs) < 1) {
       fail("labelNoise", labelNoise, `0, or such that at least one of the ${trainPairs} pairs that train gets a noisy label`);
     }
-    if (labelNoise === 0 && noiseLabels !== "wrong") fail("noiseLabels", noiseLabels, "wrong where labelNoise is 0: there are none");
   },
   optim: ({ lrSchedule, lrSteps, warmup, decay, decayGroups, frozen, heldNorm }: OptimSpec) => {
     if (lrSchedule !== "constant" && lrSteps <= warmup) {
@@ -250,15 +256,13 @@ const TOGETHER: { readonly [P in Part]?: (values: RunSpec[P]) => void } = {
   },
 };
 
-/** What fields of the model must be where others leave them nothing to say: a run has one description. */
+/** What fields of the model must be beside others: a run has one description. */
 const COMBINATIONS: readonly { where(model: ModelSpec): boolean; readonly values: string; readonly must: Partial<ModelSpec> }[] = [
   {
     where: ({ mixer }) => mixer === "none",
     values: "mixer is none",
     must: { tokens: "a b", context: 2, norm: "none", mask: "none", pooling: "last", heads: 1, tied: false },
   },
-  { where: ({ norm }) => norm === "none", values: "norm is none", must: { normKind: "layer" } },
-  { where: ({ mixer }) => mixer !== "none", values: "mixer isn't none", must: { inputs: "embedded" } },
   { where: ({ tied }) => tied, values: "tied is true", must: { extraClasses: 0 } },
   {
     where: ({ scaling }) => scaling === "mean-field",

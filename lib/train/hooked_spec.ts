@@ -6,6 +6,7 @@ import { isPlain } from "../run/check.ts";
 import { type ModelSpec, type Part, PARTS } from "../run/fields.ts";
 import { reason } from "../run/files.ts";
 import { OPERATIONS } from "../run/operations.ts";
+import { over } from "../run/over.ts";
 import { inOneLine, quote } from "../run/quote.ts";
 import { PRESETS, type RunInput, runInput, tokenNames } from "../run/spec.ts";
 import { ACTIVATIONS, configSizes, DIRECTIONS, EPS, NORMS } from "./hooked.ts";
@@ -25,17 +26,16 @@ type Found = ReturnType<typeof sizesIn>;
 /**
  * The input of a run that begins with a state dict, and a line about what it takes for granted. A file that this project wrote has its
  * spec in it, over which stands what is given.
+ * @param given each over those before it.
  * @throws Error in one line where what is given isn't what the files say, they say what no run can be, or something isn't told.
  */
-export async function hookedInput(path: string, asGiven: RunInput): Promise<{ input: RunInput; notes: string[] }> {
-  const given = runInput(asGiven), { tensors, metadata } = await readFile(path);
-  if (metadata.spec === undefined) return await derived(path, tensors, given);
-  if (given.preset !== undefined) {
-    throw new Error(`Cannot use ${path}: there must be no preset, its spec is in the file; current value is ${quote(given.preset)}`);
+export async function hookedInput(path: string, ...given: readonly RunInput[]): Promise<{ input: RunInput; notes: string[] }> {
+  const inputs = given.map(runInput), all = over({}, ...inputs), { tensors, metadata } = await readFile(path);
+  if (metadata.spec === undefined) return await derived(path, tensors, all);
+  if (all.preset !== undefined) {
+    throw new Error(`Cannot use ${path}: there must be no preset, its spec is in the file; current value is ${quote(all.preset)}`);
   }
-  const spec = storedSpec(path, metadata, "a file of weights");
-  const parts = PARTS.map((part) => [part, { ...spec[part], ...given[part] }]);
-  return { input: { ...Object.fromEntries(parts), seed: given.seed ?? spec.seed }, notes: [] };
+  return { input: over(storedSpec(path, metadata, "a file of weights"), ...inputs), notes: [] };
 }
 
 async function derived(path: string, tensors: Tensors, given: RunInput): Promise<{ input: RunInput; notes: string[] }> {

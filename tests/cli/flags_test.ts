@@ -1,5 +1,5 @@
 /** Names of flags: a run's fields make theirs themselves, and every command has its own beside them. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { FLAGS as db } from "../../lib/cli/db.ts";
 import { FLAGS as demo } from "../../lib/cli/demo.ts";
 import { FIELD_FLAGS, FIELDS } from "../../lib/cli/flags.ts";
@@ -8,6 +8,7 @@ import { FLAGS as probe } from "../../lib/cli/probe.ts";
 import { OWN_FLAGS as train, readRequest } from "../../lib/cli/request.ts";
 import { FLAGS as sweep } from "../../lib/cli/sweep.ts";
 import { LAB } from "../../lib/cli/process.ts";
+import { MOMENTS } from "../../lib/engine/op/update.ts";
 import { report } from "../../lib/cli/sweep.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { small } from "../lab/small_lab.ts";
@@ -23,6 +24,24 @@ Deno.test("no flag of a command has the name of a field's flag: one would hide t
 
 Deno.test("flags that are short for those of fields hide none of these", () => {
   for (const [name, { field: { help } }] of FIELDS) assertEquals(FIELD_FLAGS[name].help, help, name);
+});
+
+Deno.test("help that holds for some values of another field names these", () => {
+  const rulesWith = (moment: string) => Object.entries(MOMENTS).flatMap(([rule, kept]) => kept.some((one) => one === moment) ? [rule] : []);
+  const cases = {
+    "weight-decay": ["adam", "sgd", "L2"],
+    ...{ "beta1": ["lion", "sgd", "signsgd"], "beta2": ["lion", "sgd", "signsgd"], "eps": [...rulesWith("v"), "muon"] },
+    ...{
+      "layers": ["--mixer none"],
+      "d-mlp": ["--mixer none"],
+      "position-sigma": ["pytorch", "linear"],
+      "label-noise": ["--noise-labels"],
+    },
+    ...{ "d-model": ["unless given", "--from", "--config"], "tokens": ["--context", "unless given"], "prime": ["permutations"] },
+  };
+  for (const [flag, words] of Object.entries(cases)) {
+    for (const word of words) assertMatch(FIELD_FLAGS[flag].help, new RegExp(`(?<!\\w)${word}(?!\\w)`), flag);
+  }
 });
 
 Deno.test("two flags that say different things of one field, and several seeds for one, are refused", async () => {

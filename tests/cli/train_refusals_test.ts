@@ -129,6 +129,8 @@ Deno.test("a checkpoint is resumed only as the run it is of", () =>
     assertMatch(other.stderr, /^error: Cannot resume seed 0: lr must be 0\.001 as in its checkpoint, current value is 0\.5$/m);
     assertMatch(fewer.stderr, /^error: Cannot resume seed 0: steps must be at least the 40 of its checkpoint, current value is 10$/m);
     assertMatch(absent.stderr, /^error: Cannot resume from .*: must have a checkpoint of every seed, there is none of 1, 2$/m);
+    const muon = ["--resume", path("saved"), "--optimiser", "muon"];
+    await refusedHere(muon, /^Cannot resume seed 0: rule must be "adamw" as in its checkpoint, current value is "muon"$/);
   }));
 
 Deno.test("a loss that is not a number: one line, exit code 1, and what came before is kept", () =>

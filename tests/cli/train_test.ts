@@ -1,5 +1,5 @@
 /** `deno task train` as a user meets it: the real process, a real engine, very small models. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { parseMetrics } from "../../lib/train/metrics_csv.ts";
 import { elementCount } from "../../lib/run/operations.ts";
 import { PRESETS, type RunSpec, runSpec } from "../../lib/run/spec.ts";
@@ -89,6 +89,22 @@ Deno.test("flags win over the file, which wins over the preset", () =>
     assertEquals([spec.optim.lr, spec.optim.weightDecay, spec.optim.warmup, spec.seed], [0.125, 0.25, 10, 7]);
     const { specs: [other] } = await request("--config", path("mine.json"), "--preset", "boundaries", "--seeds", "3");
     assertEquals([other.optim.lr, other.model.norm, other.seed], [0.5, "pre", 3]);
+  }));
+
+Deno.test("flags over the file of a recorded run: what they make read has its default, what they make unread is neutral", () =>
+  folder(async (path) => {
+    const recorded = new URL("../../data/recorded/demo/spec.json", import.meta.url).pathname;
+    const optim = async (file: string, ...args: string[]) => (await request("--config", file, ...args) as Request).specs[0].optim;
+    const muon = await optim(recorded, "--optimiser", "muon");
+    assertEquals([muon.momentum, muon.muonLr, muon.lr], [0.95, 0.02, 0.01]);
+    const filtered = await optim(recorded, "--grad-filter", "grokfast-ema");
+    assertEquals([filtered.filterAlpha, filtered.filterLambda, filtered.filterWindow], [0.98, 2, 0]);
+    await Deno.writeTextFile(path("muon.json"), JSON.stringify(runSpec({ optim: { rule: "muon" } })));
+    assertEquals(await optim(path("muon.json"), "--optimiser", "adamw"), runSpec().optim);
+    await assertRejects(() => optim(recorded, "--momentum", "0.9"), Error, "momentum must be 0 where rule is adamw");
+    // What is read keeps its value.
+    const { specs: [{ model }] } = await request("--config", recorded, "--d-model", "64", "--tokens", "a b");
+    assertEquals([model.dModel, model.dMlp, model.context], [64, 64, 3]);
   }));
 
 Deno.test("seeds are lists, ranges with both ends, or both", async () => {

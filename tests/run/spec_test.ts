@@ -1,5 +1,6 @@
 /** The spec: presets to the letter, defaults, errors, identity; the layout's parameter counts and initial weights. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
+import { grid } from "../../lib/run/grid.ts";
 import { initialise, layout, parameterCount, read, write } from "../../lib/run/layout.ts";
 import { PRESETS, type RunInput, runSpec, shapeKey, sizes, specHash, stableJson } from "../../lib/run/spec.ts";
 
@@ -41,6 +42,21 @@ Deno.test("spec: what differs wins over the preset; d_mlp follows d_model, the c
   ]);
   assertEquals(runSpec({ model: { dModel: 64, dMlp: 100 } }).model.dMlp, 100);
   assertEquals(runSpec({ model: { tokens: "a b", context: 7 } }).model.context, 7);
+});
+
+Deno.test("spec: what a preset says of a field that what is given makes unread doesn't count, in a grid neither", () => {
+  const cases: [RunInput, name: "biasesIn" | "initSigmas" | "finalNorm", value: unknown][] = [
+    [{ preset: "nanda", model: { biases: false } }, "biasesIn", "all"],
+    [{ preset: "nanda", model: { init: "linear" } }, "initSigmas", "none"],
+    [{ preset: "power", model: { norm: "none" } }, "finalNorm", true],
+    [{ preset: "power", model: { mixer: "none" } }, "finalNorm", true],
+  ];
+  for (const [input, name, value] of cases) {
+    const spec = runSpec(input), said = PRESETS[input.preset!].model[name];
+    assertEquals(spec.model[name], value);
+    assertEquals(grid(input), [spec]);
+    assertThrows(() => runSpec({ ...input, model: { ...input.model, [name]: said } }), Error, `${name} must be ${value} where`);
+  }
 });
 
 Deno.test("spec: a run is frozen, and the preset behind it untouched", () => {

@@ -69,6 +69,13 @@ Deno.test("--from, --take and --freeze: a checkpoint's setting, its tensors, fro
       (await request(`--from ${path(".")} --take all`)).specs[0].model.taken,
       takeOver(state, ["embed", "pos", "attn", "mlp", "unembed"]),
     );
+    const { specs: [muon] } = await request(`--from ${file} --take embed --optimiser muon`);
+    assertEquals(muon.optim, runSpec({ ...SPEC, optim: { ...SPEC.optim, rule: "muon", momentum: 0.95, muonLr: 0.02 } }).optim);
+    // A complete --config stands between the run's setting and the flags.
+    const averaged = { ...SPEC, optim: { ...SPEC.optim, gradFilter: "grokfast-ma", filterLambda: 3, filterWindow: 7 } };
+    await Deno.writeTextFile(path("averaged.json"), JSON.stringify(averaged));
+    const { specs: [plain] } = await request(`--from ${file} --take embed --config ${path("averaged.json")} --grad-filter none`);
+    assertEquals(plain.optim, SPEC.optim);
     // A name may end like a step.
     await saveCheckpoint(path("ck@5/seed_0.safetensors"), state);
     for (const from of ["ck@5", "ck@5@10", "ck@5/seed_0.safetensors@10"]) {

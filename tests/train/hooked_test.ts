@@ -252,6 +252,8 @@ Deno.test("hooked: what isn't told, or told otherwise, is refused in one line", 
     });
     await refused(ALL, /heads times d_head must be d_model \(8\), current value is 1 times 4/);
     await saveWeights(file, spec, weightsOf(spec));
+    const { optim } = runSpec((await hookedInput(file, { optim: { lr: 0.5 } }, { optim: { rule: "muon" } })).input);
+    assertEquals([optim.lr, optim.momentum, optim.muonLr], [0.5, 0.95, 0.02]);
     await refused({ preset: "boundaries" }, /there must be no preset, its spec is in the file; current value is "boundaries"/);
   }));
 
