@@ -6,6 +6,15 @@ export const capital = (name: string) => /^[a-z]{2,}( |$)/.test(name) ? `${name[
 /** `a, b and c`. */
 export const list = (words: readonly string[]) => [words.slice(0, -1).join(", "), words.at(-1)].filter((part) => part !== "").join(" and ");
 
+/** The most characters of several names that a title lists. */
+const MOST_LISTED = 60;
+
+/** The names of all that tie, for a title: `a, b and c`; `null` where several are too long for one, so that it says how many they are. */
+export function listed(names: readonly string[]): string | null {
+  const all = list(names);
+  return names.length === 1 || all.length <= MOST_LISTED ? all : null;
+}
+
 /** A number for a table of settings: `0.1`, `1e-8`, `4704`. */
 export const shortNumber = (value: number, digits = 4): string => String(Number(value.toPrecision(digits)));
 

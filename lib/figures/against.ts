@@ -3,14 +3,14 @@ import * as Plot from "@observablehq/plot";
 import { soonest, soonestWord, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { about, notYet } from "./runs.ts";
-import { plannedSteps, SCALE_WORDS } from "./scale.ts";
+import { plannedSteps, SCALE_WORDS, stepMargin } from "./scale.ts";
 import { shareWord } from "./settings.ts";
 import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, panel, textWidth, ticks, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { type BoardRun, isOpen, type Outcome, outcome } from "../analysis/runs/run.ts";
 import { nameOf, valueOf } from "../analysis/runs/settings.ts";
 import type { Value } from "../run/kinds.ts";
-import { capital, count, list, shortNumber } from "../analysis/words.ts";
+import { capital, count, list, listed, shortNumber } from "../analysis/words.ts";
 
 export type AgainstOptions = Shared & (Field | Computed);
 
@@ -94,7 +94,8 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     { ...TRAIN, name: "memorised", points: places.filter(({ memorised }) => memorised !== null), of: (place: Place) => place.memorised! },
     { ...VALIDATION, name: "grokked", points: places.filter(({ grokked }) => grokked !== null), of: (place: Place) => place.grokked! },
   ];
-  const room = (WIDTH - MARGIN.left - RIGHT) / places.length, words = places.map(({ runs }) => shareWord(runs));
+  const left = stepMargin(ticks(domain[0], domain[1], "log").map(count));
+  const room = (WIDTH - left - RIGHT) / places.length, words = places.map(({ runs }) => shareWord(runs));
   const close = across === "columns" && words.some((word) => textWidth(word) > room - 8);
   const single = places.every(({ runs }) => runs.length === 1);
   const grey = places.map(({ runs }) => noneOf(runs) && Math.min(...runs.map(({ judged }) => judged)) >= (options.until ?? 0));
@@ -109,6 +110,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
     panels: [panel({
       height: HEIGHT,
       marginTop: TOP,
+      marginLeft: left,
       marginRight: RIGHT,
       x: { type, domain: [cells[0][0], cells.at(-1)![1]] },
       y: { type: "log", domain },
@@ -118,6 +120,7 @@ export function grokkingAgainst(runs: readonly BoardRun[], options: AgainstOptio
           { ticks: [], label: `${capital(label)}${SCALE_WORDS[across]} →` },
           { ticks: ticks(domain[0], domain[1], "log"), format: count, label: "Optimiser steps (logarithmic)" },
           TOP,
+          left,
         ),
         Plot.axisX(values.map(xOf), { tickSize: 4, text: (_: number, i: number) => say(values[i]), label: null, color: FAINT }),
         ...lines.flatMap(({ points, of, color, dash, name, text }) => [
@@ -299,7 +302,12 @@ function finding(places: readonly Place[], label: string, sayValue: (value: numb
       : `Networks grok ${where}, nowhere more than ${most}${open}`;
   }
   const [i] = best.at.map((k) => known.indexOf(places[k])), alone = best.at.length === 1;
-  const there = alone && ((below && i === first) || (above && i === last)) ? "there" : `with ${say(best.at.map((k) => places[k]))}`;
+  const names = listed(best.at.map((k) => sayValue(places[k].value)));
+  const there = alone && ((below && i === first) || (above && i === last))
+    ? "there"
+    : names === null
+    ? `at ${best.at.length === places.length ? "all" : `${count(best.at.length)} of`} ${count(places.length)} values`
+    : `with ${names}`;
   const when = first === last && below && above
     ? `around step ${count(best.step)}`
     : `${soonestWord(places.map(({ runs }) => runs))} ${there}: step ${count(best.step)}`;

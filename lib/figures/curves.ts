@@ -1,16 +1,16 @@
 /** Accuracy and loss over training: median and quartiles over the seeds, with the memorisation and grokking steps. */
 import * as Plot from "@observablehq/plot";
 import type { Metrics } from "../run/metrics.ts";
-import { placeNames } from "./labels.ts";
-import { about, finding, lossOf } from "./runs.ts";
+import { placeNames, sideBySide } from "./labels.ts";
+import { about, divergedWords, finding, lossOf, undiverged } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { stepsPanel } from "./steps.ts";
+import { seedMargin, stepsPanel } from "./steps.ts";
 import * as theme from "./theme.ts";
-import { compose, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { compose, FAINT, type Figure, HALO, MARGIN, type Panel, type Series, TRAIN, VALIDATION } from "./theme.ts";
 import { type Band, bands, thin } from "../analysis/runs/bands.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
-import { count, shortNumber } from "../analysis/words.ts";
+import { count, list, shortNumber } from "../analysis/words.ts";
 
 export interface CurveOptions extends StepOptions {
   /** The task, for the subtitle. Default: from the runs' specs. */
@@ -39,9 +39,10 @@ export function trainingCurves(runs: readonly Curve[], options: CurveOptions = {
 
 /** Accuracy above, and below it each seed's memorisation and grokking steps, over the same axis. */
 export function grokkingCurves(runs: readonly Curve[], options: CurveOptions = {}): Figure {
+  const left = seedMargin(runs);
   return figure(runs, options, [
-    accuracyPanel(runs, options, { height: 285, place: "first" }),
-    stepsPanel(runs, scaleOfSteps(runs, options)),
+    accuracyPanel(runs, options, { height: 285, place: "first", left }),
+    stepsPanel(runs, scaleOfSteps(runs, options, left)),
   ]);
 }
 
@@ -55,22 +56,29 @@ function figure(runs: readonly Curve[], { task, title = finding(runs) }: CurveOp
 }
 
 /**
- * The subtitle: the task, and what the lines, the bands and the vertical lines mean; where runs end at different steps, also how the early
- * ones are drawn.
+ * The subtitle: the task, and what the lines, the bands and the vertical lines mean; where runs end at different steps or diverge, also how
+ * these are drawn.
  */
 export function howToRead(runs: readonly Curve[], task = about(runs).task): string {
   const one = runs.length === 1;
   const reading = one ? "One seed." : `Lines: median of ${runs.length} seeds; bands: the middle half of them.`;
-  const ended = new Set(runs.map((run) => lastStep([run]))).size > 1 ? " A run that has ended keeps its last value." : "";
-  const grokked = medianStep(runs.map((run) => run.grokkingStep)) !== null;
-  const vertical = medianStep(runs.map((run) => run.memorisationStep)) === null
-    ? ""
-    : one
-    ? ` Vertical line${grokked ? "s" : ""}: when it had memorised${grokked ? " and grokked" : ""}${beyond(runs)}.`
-    : ` Vertical line${grokked ? "s" : ""}: median step${grokked ? "s" : ""} of memorising${grokked ? " and grokking" : ""}${
-      beyond(runs)
-    }.`;
-  return `${task ? `${task}. ` : ""}${reading}${vertical}${ended}`;
+  const last = lastStep(runs), early = runs.some((run) => run.status !== "failed" && lastStep([run]) < last);
+  const ended = early ? " A run that has ended keeps its last value." : "";
+  return `${task ? `${task}. ` : ""}${reading}${verticalWords(runs)}${ended}${divergedWords(runs)}`;
+}
+
+/** A sentence on the vertical lines; empty where there is none. */
+function verticalWords(runs: readonly Curve[]): string {
+  const counted = undiverged(runs);
+  const drawn = [
+    ...medianStep(counted.map((run) => run.memorisationStep)) === null ? [] : [["memorised", "memorising"]],
+    ...medianStep(counted.map((run) => run.grokkingStep)) === null ? [] : [["grokked", "grokking"]],
+  ];
+  if (drawn.length === 0) return "";
+  const s = drawn.length > 1 ? "s" : "", without = counted.length < runs.length ? ", without runs that diverged before grokking" : "";
+  return runs.length === 1
+    ? ` Vertical line${s}: when it had ${list(drawn.map(([had]) => had))}${beyond(runs)}.`
+    : ` Vertical line${s}: median step${s} of ${list(drawn.map(([, of]) => of))}${beyond(runs)}${without}.`;
 }
 
 /** ` (more than 99 % right)`, where every run grokked at its first evaluation above 99 %; empty for other rules. */
@@ -82,11 +90,12 @@ const beyond = (runs: readonly Curve[]) =>
 
 /**
  * A panel's height in pixels, and its place in the figure: the first labels the memorisation and grokking steps, the last the axis of
- * steps.
+ * steps. `left`: its left margin in pixels.
  */
 export interface Stand {
   readonly height: number;
   readonly place: "only" | "first" | "middle" | "last";
+  readonly left?: number;
 }
 
 /** One pair of metrics over steps. */
@@ -143,8 +152,8 @@ export const zeroWords = (runs: readonly Curve[]): string =>
     ? " A loss of 0 is one that single precision rounds to 0."
     : "";
 
-function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, place }: Stand, pair: Pair): Panel {
-  const x = scaleOfSteps(runs, options);
+function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, place, left }: Stand, pair: Pair): Panel {
+  const x = scaleOfSteps(runs, options, left);
   const drawn = pair.fields.map((field) => thin(bands(runs, field).filter((band) => band.step >= x.domain[0]), x.pixel));
   const y = pair.y(drawn.flat().flatMap((band) => [band.low, band.mid, band.high]));
   const named = place === "only" || place === "last", topmost = place === "only" || place === "first";
@@ -157,17 +166,19 @@ function pairPanel(runs: readonly Curve[], options: CurveOptions, { height, plac
     y: (value) =>
       height - bottom - (height - bottom - top) * (along(value) - along(y.domain[0])) / (along(y.domain[1]) - along(y.domain[0])),
     rules: moments.map((moment) => x.pixel(moment.step)),
+    left: x.left,
     right: x.width - MARGIN.right,
   });
   return theme.panel({
     width: x.width,
     height,
+    marginLeft: x.left,
     marginTop: top,
     marginBottom: bottom,
     x: { type: x.type, domain: x.domain },
     y: { type: y.type, domain: y.domain, clamp: true },
     marks: [
-      ...theme.axes(stepAxis(x, named), { ticks: y.ticks, format: y.format, label: pair.label }, top),
+      ...theme.axes(stepAxis(x, named), { ticks: y.ticks, format: y.format, label: pair.label }, top, x.left),
       ...(pair.guess ? guessing(pair.guess, x) : []),
       ...curve(TRAIN, drawn[0]),
       ...curve(VALIDATION, drawn[1]),
@@ -259,25 +270,17 @@ export const momentMarks = (moments: ReturnType<typeof medianMoments>, named: bo
   ...(!named ? [] : moments.map(({ text, series, ...at }) => Plot.text([text], { ...at, ...ABOVE, fill: series.text }))),
 ];
 
-/** The median memorisation and grokking steps, with labels placed side by side. */
+/** The median memorisation and grokking steps in their order, with labels side by side; runs that diverged before grokking don't count. */
 export function medianMoments(runs: readonly Curve[], scale: StepScale) {
   const moment = (series: Series, verb: string, steps: (number | null)[]) => {
     const step = medianStep(steps);
     return step === null ? [] : [{ series, verb, step: Math.max(step, scale.domain[0]), text: `${verb}: ${count(step)}` }];
   };
+  const counted = undiverged(runs);
   const all = [
-    ...moment(TRAIN, "memorised", runs.map((run) => run.memorisationStep)),
-    ...moment(VALIDATION, "grokked", runs.map((run) => run.grokkingStep)),
-  ];
-  const needed = all.reduce((sum, { text }) => sum + textWidth(text) / 2, 12);
-  const close = all.length === 2 && Math.abs(scale.pixel(all[1].step) - scale.pixel(all[0].step)) < needed;
-  return all.map((one, i) => ({
-    ...one,
-    x: one.step,
-    textAnchor: !close ? edge(scale.pixel(one.step), textWidth(one.text)) : i === 0 ? "end" as const : "start" as const,
-    dx: !close ? 0 : i === 0 ? 4 : -4,
-  }));
+    ...moment(TRAIN, "memorised", counted.map((run) => run.memorisationStep)),
+    ...moment(VALIDATION, "grokked", counted.map((run) => run.grokkingStep)),
+  ].sort((a, b) => a.step - b.step);
+  const middles = sideBySide(all.map(({ step, text }) => ({ at: scale.pixel(step), text })), scale.width);
+  return all.map((one, i) => ({ ...one, x: one.step, dx: middles[i] - scale.pixel(one.step) }));
 }
-
-/** A centred label that would leave the panel on the left starts at its line instead. */
-const edge = (x: number, width: number) => (x - width / 2 < MARGIN.left ? "start" as const : "middle" as const);

@@ -1,7 +1,7 @@
 /** Differences to one baseline with their intervals, one row each. */
 import * as Plot from "@observablehq/plot";
 import { HEAD } from "./sweep_marks.ts";
-import { compose, FAINT, type Figure, GRID, INK, MARGIN, panel, textWidth, ticks, VALIDATION } from "./theme.ts";
+import { compose, FAINT, type Figure, GRID, INK, marginFor, panel, ticks, VALIDATION } from "./theme.ts";
 import { between, signed } from "../analysis/words.ts";
 
 export interface DifferenceRow {
@@ -31,7 +31,7 @@ const ROW = 34, TOP = 34, BOTTOM = 48, RIGHT = 190;
  */
 export function differenceFigure(rows: readonly DifferenceRow[], { of, baseline, task, title }: DifferenceOptions): Figure {
   if (rows.length === 0) throw new Error("Cannot draw differences: rows must be at least one, current value is 0");
-  const left = Math.max(MARGIN.left, 28 + Math.max(...rows.map(({ name }) => textWidth(name))));
+  const left = marginFor(rows.map(({ name }) => name));
   const all = [0, ...rows.flatMap(({ difference, low, high }) => [difference, low ?? difference, high ?? difference])];
   const [least, most] = [Math.min(...all), Math.max(...all)], pad = 0.04 * (most - least || 1);
   const placed = rows.map((row, j) => ({ ...row, j: rows.length - 1 - j })), domain = [least - pad, most + pad];

@@ -74,13 +74,13 @@ export function openWords(cells: readonly Tally[]): string {
 export function cellWords(cells: readonly Tally[]): string {
   const words = [
     ...cells.some(never) ? ["none: no network grokked in the steps watched"] : [],
-    ...cells.some((cell) => !never(cell) && medianOf(cell) === "–") ? ["–: fewer than half of them did"] : [],
+    ...cells.some((cell) => !never(cell) && medianOf(cell) === "–") ? ["–: half of them or fewer did"] : [],
   ].join("; ");
   return words === "" ? "" : ` In place of a median, ${words}.`;
 }
 
 const never = ({ share, open }: Tally) => share === 0 && open === 0;
-/** The median's text: a dash where half of the runs don't grok, empty where unfinished runs may change that. */
+/** The median's text: a dash where at least half of the runs don't grok, empty where unfinished runs may change that. */
 const medianOf = ({ median, open }: Tally) => median !== null ? count(median) : open > 0 ? "" : "–";
 
 /**
@@ -139,6 +139,8 @@ export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (c
   const soonest = best.length > 0 && best.length <= 3 && n > 1
     ? `${all < n ? ";" : ","} ${word}${of} with ${list(best.map(place))}: step\u00a0${count(least)}`
     : "";
-  const where = `Every network groks at ${all < n ? `${count(all)} of ${settings(n)}` : n === 1 ? "this setting" : `all ${settings(n)}`}`;
-  return `${where}${none === 0 ? "" : `, none at ${count(none)}`}${soonest}${rest}`;
+  const at = (k: number) => k < n ? `${count(k)} of ${settings(n)}` : n === 1 ? "this setting" : `all ${settings(n)}`;
+  const where = all > 0 ? `Every network groks at ${at(all)}` : `At ${at(n - none)} some networks grok and some don't`;
+  const nowhere = none === 0 ? "" : all > 0 ? `, none at ${count(none)}` : `; at ${count(none)} none does`;
+  return `${where}${nowhere}${soonest}${rest}`;
 }

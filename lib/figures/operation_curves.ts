@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { followUp, watchedWord } from "../analysis/runs/follow_up.ts";
 import { curve, lossScale } from "./curves.ts";
 import { placeNames } from "./labels.ts";
-import { about, lossOf } from "./runs.ts";
+import { about, divergedWords, lossOf } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
 import { count, list, percent, tight } from "../analysis/words.ts";
@@ -38,7 +38,9 @@ export function operationCurves(groups: readonly Group[], { task, title, ...opti
     subtitle: `${task ? `${task}. ` : ""}Lines: medians over the seeds; bands: the middle half. Loss: ${
       lossOf(groups.flatMap(({ runs }) => runs)).words
     }. Dots above: the ` +
-      `step at which each seed groks; vertical line: their median.`,
+      `step at which each seed groks; vertical line: their median.${
+        divergedWords(groups.flatMap(({ runs }) => runs))
+      }`,
     panels: groups.map((group, i) => {
       const place = { first: i === 0, last: i === groups.length - 1, x }, { classes } = about(group.runs), { guess } = lossOf(group.runs);
       const left = { ...place, left: MARGIN.left, width: WIDTH / 2 + 8, strip: true }, shares = classes && 1 / classes;

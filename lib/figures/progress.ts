@@ -8,11 +8,11 @@ import * as Plot from "@observablehq/plot";
 import type { Progress, Reading } from "../analysis/network/reading.ts";
 import { curve, type CurveOptions, type Line, lossScale, medianMoments, momentMarks, weightNormPanel, zeroWords } from "./curves.ts";
 import { keyWords, type Probed, similarityPanels } from "./representations.ts";
-import { about, lossOf } from "./runs.ts";
+import { about, divergedWords, lossOf } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "./scale.ts";
 import { axes, compose, type Figure, HALO, INK, MARGIN, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
 import { type Band, bands, bandsOf, thin } from "../analysis/runs/bands.ts";
-import { type Curve, lastStep } from "../analysis/runs/run.ts";
+import { type Curve, endOf, lastStep } from "../analysis/runs/run.ts";
 import { count } from "../analysis/words.ts";
 
 /** A run with its evaluations, its milestones and its probe. */
@@ -40,7 +40,7 @@ export function progressFigure(runs: readonly ProgressRun[], { task = about(runs
       }${reading} Restricted loss: of the key frequencies' part of the logits alone, on all pairs. Excluded loss: of ` +
       `the logits without it, on the pairs that train. Key frequencies: those of the ${
         runs[0].rule === "neurons" ? "neurons at the run's" : "run's"
-      } last checkpoint. Shares in the title are interpolated between checkpoints.${zeroWords(runs)}`,
+      } last checkpoint. Shares in the title are interpolated between checkpoints.${zeroWords(runs)}${divergedWords(runs)}`,
     panels: [
       measuredLossPanel(runs, x),
       structurePanel(runs, x),
@@ -145,11 +145,11 @@ const drawn = (line: Line, all: readonly Band[], x: StepScale): Drawn => {
 /** What readings of several runs show, as their median. */
 export const measured = <Of extends { readonly step: number }>(
   line: Line,
-  runs: readonly { readonly readings: readonly Of[] }[],
+  runs: readonly (Curve & { readonly readings: readonly Of[] })[],
   x: StepScale,
   of: (reading: Of) => number,
 ): Drawn => {
-  return { ...drawn(line, bandsOf(runs.map(({ readings }) => readings), of), x), dots: true };
+  return { ...drawn(line, bandsOf(runs.map(({ readings }) => readings), of, runs.map(endOf)), x), dots: true };
 };
 
 export interface Lines {

@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { ContrastRow } from "../analysis/statistics/contrasts.ts";
 import { factorBetween, factorShort, levelWord, shortNumber } from "../analysis/words.ts";
 import { clamp, HEAD } from "./sweep_marks.ts";
-import { compose, FAINT, type Figure, GRID, INK, MARGIN, panel, textWidth, VALIDATION } from "./theme.ts";
+import { compose, FAINT, type Figure, GRID, INK, marginFor, panel, textWidth, VALIDATION } from "./theme.ts";
 
 export interface RatioOptions {
   readonly task?: string;
@@ -31,7 +31,7 @@ export function ratioFigure(rows: readonly ContrastRow[], { of, task, together, 
   if (rows.length === 0) throw new Error("Cannot draw ratios: rows must be at least one, current value is 0");
   const all = together ? [...rows, together] : rows, levels = [...new Set(all.map(({ level }) => levelWord(level)))];
   if (levels.length > 1) throw new Error(`Cannot draw ratios: the intervals' level must be one for all rows, current value is ${levels}`);
-  const left = Math.max(MARGIN.left, 28 + Math.max(...all.map(({ of }) => textWidth(of))));
+  const left = marginFor(all.map(({ of }) => of));
   const right = Math.max(170, 32 + Math.max(...all.map((row) => textWidth(wordsOf(row)))));
   const away = (value: number | null) => value !== null && value > 0 && value < Infinity ? Math.exp(Math.abs(Math.log(value))) : 1;
   // All dots lie within the axis; bars may end at the frame.

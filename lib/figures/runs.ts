@@ -3,7 +3,7 @@ import { followUp, memorisationFollowUp, watchedWord } from "../analysis/runs/fo
 import { taskName } from "../run/operations.ts";
 import { guessing, lossName } from "../run/losses.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
-import { type Curve, lastStep, type Outcome } from "../analysis/runs/run.ts";
+import { type Curve, divergedFirst, lastStep, type Outcome } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
 import { count, list } from "../analysis/words.ts";
 
@@ -15,11 +15,26 @@ export function notYet(runs: readonly Outcome[]): string | null {
   return runs.every(({ watched }) => watched === 0) ? NOTHING : "No network has been trained for long enough to judge";
 }
 
+/** The runs that a title and vertical lines tell of: all but those that diverged before grokking, or all where each of them did. */
+export function undiverged<T extends Curve>(all: readonly T[]): readonly T[] {
+  const runs = all.filter((run) => !divergedFirst(run));
+  return runs.length > 0 ? runs : all;
+}
+
+/** A sentence that says where the lines of runs that diverged end; empty where none did. */
+export function divergedWords(runs: readonly Curve[]): string {
+  const n = runs.filter(({ status }) => status === "failed").length;
+  if (n === 0) return "";
+  return runs.length === 1
+    ? " It diverged where its lines end."
+    : ` ${n} of ${runs.length} runs diverged and ${n === 1 ? "is" : "are"} drawn until then.`;
+}
+
 /**
  * The finding of these runs in one sentence, the title of their figure. Runs that diverged before grokking are only counted, at its end.
  */
 export function finding(all: readonly Curve[]): string {
-  const runs = all.filter(({ status, grokkingStep }) => status !== "failed" || grokkingStep !== null), diverged = all.length - runs.length;
+  const runs = all.filter((run) => !divergedFirst(run)), diverged = all.length - runs.length;
   if (diverged === 0) return shown(runs);
   if (runs.length === 0) return `${diverged === 1 ? "The network" : `All ${diverged} networks`} diverged before grokking`;
   return `${shown(runs)}; ${diverged} more diverged`;
@@ -39,6 +54,11 @@ function shown(runs: readonly Curve[]): string {
       ? `${networks} memorise${s} around step ${count(memory)} but generalise${s} only around step ${count(understanding)}`
       : `${networks} generalise${s} as ${n === 1 ? "it memorises" : "they memorise"}: steps ${count(memory)} and ${count(understanding)}`;
   }
+  if (memorised === 0 && grokked > 0) {
+    const some = n === 1 ? "The network" : `${grokked === n ? "All " : `${grokked} of `}${n} networks`, s = grokked === 1 ? "s" : "";
+    const around = understanding === null ? "" : ` around step ${count(understanding)}`;
+    return `${some} generalise${s}${around}; ${n === 1 ? "it has not" : "none has"} memorised within ${lasted(runs)}`;
+  }
   if (memorised === 0) {
     return `${n === 1 ? "The network has" : `None of ${n} networks has`} ${n === 1 ? "not " : ""}memorised within ${lasted(runs)}`;
   }
@@ -46,6 +66,7 @@ function shown(runs: readonly Curve[]): string {
   if (grokked === 0) {
     return `${networks} memorise${s}${when}; ${n === 1 ? "it does not generalise" : "none generalises"} ${within}`;
   }
+  if (grokked === n) return `${networks} memorise${s}${when}; all ${n} generalise around step ${count(understanding!)}`;
   return `${networks} memorise${s}${when}; ${grokked} of ${n} generalise${grokked === 1 ? "s" : ""} ${within}`;
 }
 

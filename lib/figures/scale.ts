@@ -1,4 +1,4 @@
-import { MARGIN, textWidth, ticks, WIDTH } from "./theme.ts";
+import { MARGIN, marginFor, textWidth, ticks, WIDTH } from "./theme.ts";
 import { type Curve, lastStep } from "../analysis/runs/run.ts";
 import { count } from "../analysis/words.ts";
 
@@ -13,12 +13,13 @@ export interface StepOptions {
   readonly width?: number;
 }
 
-/** The axis of steps: its first and last step, and the pixel of a step. */
+/** The axis of steps: its first and last step, the pixel of a step, and the panel's width and left margin in pixels. */
 export interface StepScale {
   readonly type: "log" | "linear";
   readonly domain: readonly [number, number];
   readonly pixel: (step: number) => number;
   readonly width: number;
+  readonly left: number;
 }
 
 /** What an axis's name says of its scale; in `columns`, values are evenly spaced. */
@@ -28,28 +29,32 @@ export const SCALE_WORDS = { log: " (logarithmic)", linear: "", columns: " (not 
 export const plannedSteps = (runs: readonly Pick<Curve, "spec">[]): number[] =>
   runs.flatMap(({ spec: { schedule } }) => [schedule.evalEvery, Math.max(schedule.evalEvery, schedule.steps)]);
 
-/** The axis of steps for these runs; a linear axis begins at 0. */
+/** The axis of steps for these runs; a linear axis begins at 0. `left`: the left margin of its panels. */
 export function scaleOfSteps(
   runs: readonly Curve[],
   { x: type = "log", until = lastStep(runs), from: begin, width = WIDTH }: StepOptions,
+  left: number = MARGIN.left,
 ): StepScale {
   const first = begin ?? Math.min(...runs.flatMap((run) => run.metrics.map((row) => row.step).find((step) => step > 0) ?? []));
   const from = type === "linear" ? 0 : Math.min(Number.isFinite(first) ? first : 1, Math.max(1, until / 10));
   const domain = [from, Math.max(until, from * 10 ** 0.1, 1)] as const;
   const place = type === "log" ? Math.log : (step: number) => step;
   const share = (step: number) => (place(step) - place(domain[0])) / (place(domain[1]) - place(domain[0]));
-  return { type, domain, pixel: (step) => MARGIN.left + share(step) * (width - MARGIN.left - MARGIN.right), width };
+  return { type, domain, pixel: (step) => left + share(step) * (width - left - MARGIN.right), width, left };
 }
 
+/** The left margin of a panel with these steps on its y axis: the usual one up to six digits. */
+export const stepMargin = (labels: readonly string[]): number => marginFor(labels, 14);
+
 /** The ticks, and with `named` the axis's name, which only the lowest of several panels shows. `inner`: the axis's length in pixels. */
-export const stepAxis = (scale: StepScale, named = true, inner: number = scale.width - MARGIN.left - MARGIN.right) => ({
+export const stepAxis = (scale: StepScale, named = true, inner: number = scale.width - scale.left - MARGIN.right) => ({
   ticks: readable(ticks(...scale.domain, scale.type), scale, inner),
   label: named ? `Optimiser steps${scale.type === "log" ? " (logarithmic)" : ""} →` : null,
 });
 
 /** Thins ticks until their labels don't touch: to the powers of ten among them, or to every other one. */
 function readable(steps: readonly number[], scale: StepScale, inner: number): readonly number[] {
-  const at = (step: number) => (scale.pixel(step) - MARGIN.left) / (scale.width - MARGIN.left - MARGIN.right) * inner;
+  const at = (step: number) => (scale.pixel(step) - scale.left) / (scale.width - scale.left - MARGIN.right) * inner;
   const touch = steps.some((step, i) =>
     i > 0 && at(step) - at(steps[i - 1]) < (textWidth(count(step)) + textWidth(count(steps[i - 1]))) / 2 + 6
   );

@@ -2,7 +2,7 @@ import { soonest, soonestWord, watchedFor, watchedWord } from "../analysis/runs/
 import type { Setting } from "../analysis/runs/settings.ts";
 import { isOpen, type Outcome, type State } from "../analysis/runs/run.ts";
 import { grokkingQuantile, medianStep } from "../analysis/runs/times.ts";
-import { count, list } from "../analysis/words.ts";
+import { count, listed } from "../analysis/words.ts";
 
 /** `4 of 5`; empty where none has begun. */
 export const shareWord = (runs: readonly Outcome[]): string =>
@@ -55,23 +55,27 @@ function boardFinding(settings: readonly Setting[]): string {
     return `${groks}; at no setting more than half of them, within ${watchedWord(runs)}${rest}`;
   }
   if (ranked.length === 1) return `${groks}, ${n === 1 ? "at" : "around"}\u00a0step\u00a0${count(ranked[0].median!)}${rest}`;
-  const at = (step: number) => `step\u00a0${count(step)}`;
-  const first = best
-    ? `, ${soonestWord(settings.map(({ runs }) => runs))} with ${list(best.at.map((i) => ranked[i].name))}: ${at(best.step)}`
-    : "";
+  const at = (step: number) => `step\u00a0${count(step)}`, word = soonestWord(settings.map(({ runs }) => runs));
+  if (best?.at.length === ranked.length) {
+    return `${groks}, ${word === "earliest" ? "at" : "around"} ${at(best.step)} at all ${count(ranked.length)} settings${rest}`;
+  }
+  const where = (some: typeof ranked) => {
+    const names = listed(some.map(({ name }) => name));
+    return names === null ? `at ${count(some.length)} of ${count(ranked.length)} settings` : `with ${names}`;
+  };
+  const first = best ? `, ${word} ${where(best.at.map((i) => ranked[i]))}: ${at(best.step)}` : "";
   const none = ranked.filter(({ runs }) => runs.every((run) => run.grokked === null)), longest = watchedFor(runs)[1];
   // Where such runs were watched for less than others, the sentence says for how long.
   const within = none.length > 0 && watchedFor(none.flatMap(({ runs }) => runs))[0] < longest
     ? ` within ${watchedWord(none.flatMap(({ runs }) => runs))}`
     : "";
-  const latest = Math.max(...ranked.map(({ median }) => median ?? Infinity)),
-    worst = list(ranked.filter(({ median }) => median === latest).map(({ name }) => name));
+  const latest = Math.max(...ranked.map(({ median }) => median ?? Infinity));
   const last = none.length === 1
     ? `; with ${none[0].name} none does${within}`
     : none.length > 1
     ? `; at ${count(none.length)} of ${count(ranked.length)} settings none does${within}`
-    : best && latest < Infinity && latest > best.step && worst.length <= 60
-    ? `, latest with ${worst}: ${at(latest)}`
+    : best && latest < Infinity && latest > best.step
+    ? `, latest ${where(ranked.filter(({ median }) => median === latest))}: ${at(latest)}`
     : "";
   return `${groks}${first}${last}${rest}`;
 }

@@ -3,10 +3,10 @@ import * as Plot from "@observablehq/plot";
 import { followUp, medianBounds, soonest, watchedFor, watchedWord } from "../analysis/runs/follow_up.ts";
 import { about, finding } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
-import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION } from "./theme.ts";
+import { axes, compose, FAINT, type Figure, HALO, INK, MARGIN, marginFor, type Panel, panel, TRAIN, VALIDATION } from "./theme.ts";
 import type { Curve } from "../analysis/runs/run.ts";
 import { medianStep } from "../analysis/runs/times.ts";
-import { count, list } from "../analysis/words.ts";
+import { count, list, listed } from "../analysis/words.ts";
 import { type Group, type Knob, STEPS } from "../analysis/runs/groups.ts";
 
 /** The mark of a run that wasn't seen to grok: an open triangle pointing to later steps. */
@@ -59,11 +59,15 @@ export function grokkingSteps(runs: readonly Curve[], options: StepsOptions = {}
   return compose({
     title: options.title ?? finding(runs),
     subtitle: `${taskOf(runs, options)}One row per seed. Circle: memorised; dot: grokked; open triangle: not grokked by that step.`,
-    panels: [stepsPanel(runs, scaleOfSteps(runs, options))],
+    panels: [stepsPanel(runs, scaleOfSteps(runs, options, seedMargin(runs)))],
   });
 }
 
-/** The panel of `grokkingSteps`, on a given axis. */
+/** The left margin in pixels that has room for the runs' seeds. */
+export const seedMargin = (runs: readonly { readonly spec: { readonly seed: number } }[]): number =>
+  marginFor(runs.map(({ spec }) => String(spec.seed)));
+
+/** The panel of `grokkingSteps`, on a given axis, whose left margin has room for the seeds. */
 export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   const rows = stripRows(runs);
   const at = (step: number) => Math.max(step, scale.domain[0]);
@@ -72,12 +76,18 @@ export function stepsPanel(runs: readonly Curve[], scale: StepScale): Panel {
   const grokked = rows.filter((row) => row.grokked !== null), censored = rows.filter((row) => row.grokked === null);
   const start = (row: StripRow) => at(row.memorised ?? 0);
   return panel({
+    marginLeft: scale.left,
     marginTop: MARGIN.close,
     height: MARGIN.close + MARGIN.bottom + 20 * rows.length,
     x: { type: scale.type, domain: scale.domain },
     y: { type: "band", domain: rows.map((_, i) => i), padding: 0 },
     marks: [
-      ...axes(stepAxis(scale), { ticks: rows.map((_, i) => i), format: (i) => String(rows[i].seed), label: "Seed" }, MARGIN.close),
+      ...axes(
+        stepAxis(scale),
+        { ticks: rows.map((_, i) => i), format: (i) => String(rows[i].seed), label: "Seed" },
+        MARGIN.close,
+        scale.left,
+      ),
       Plot.ruleY(grokked, { x1: start, x2: (row) => at(row.grokked!), y, stroke: FAINT, strokeWidth: 1.2 }),
       Plot.ruleY(censored, {
         x1: (row) => Math.min(start(row), at(row.known)),
@@ -120,7 +130,7 @@ export function grokkingByGroup(groups: readonly Group[], options: GroupOptions)
 export function grokkingByKnob(knobs: readonly Knob[], options: StepsOptions = {}): Figure {
   const runs = knobs.flatMap(({ groups }) => groups.flatMap((group) => group.runs));
   const scale = scaleOfSteps(runs, options);
-  const left = Math.max(MARGIN.left, 28 + Math.max(...knobs.flatMap(({ groups }) => groups.map((group) => textWidth(group.name)))));
+  const left = marginFor(knobs.flatMap(({ groups }) => groups.map(({ name }) => name)));
   return compose({
     title: options.title ?? knobFinding(knobs),
     subtitle: `${taskOf(runs, options)}Circle: memorised; dot: grokked; triangle: not; bar: median.`,
@@ -152,7 +162,11 @@ function groupsPanel(
     x: { type: scale.type, domain: scale.domain },
     y: { domain: [groups.length - 0.5, -0.5] },
     marks: [
-      ...axes(stepAxis(scale, last), { ticks: groups.map((_, i) => i), format: (i) => groups[i].name, label: knob }, MARGIN.close),
+      ...axes(stepAxis(scale, last, scale.width - left - right), {
+        ticks: groups.map((_, i) => i),
+        format: (i) => groups[i].name,
+        label: knob,
+      }, MARGIN.close),
       Plot.dot(rows.filter((row) => row.memorised !== null), {
         x: (row) => at(row.memorised!),
         y: "y",
@@ -204,8 +218,12 @@ export function groupFinding(groups: readonly Group[], knob: string): string {
     : `${worst.n === 0 ? "none does" : `only ${worst.n} of ${worst.of} do`} ${within([worst])}`;
   const firsts = best ? best.at.map((i) => ranked[i]) : [ranked[0]],
     sum = (of: "n" | "of") => firsts.reduce((sum, each) => sum + each[of], 0);
-  const first = `With ${word} ${list(firsts.map(({ name }) => name))}, ${when(sum("of"), sum("n"), ranked[0].step, "networks")}`;
-  return best?.at.length === ranked.length ? first : `${first}; with ${worst.name}, ${rest}`;
+  const all = firsts.length === ranked.length, names = listed(firsts.map(({ name }) => name));
+  const where = names === null
+    ? `At ${all ? "all" : `${count(firsts.length)} of`} ${count(ranked.length)} values of ${word}`
+    : `With ${word} ${names}`;
+  const first = `${where}, ${when(sum("of"), sum("n"), ranked[0].step, "networks")}`;
+  return best && all ? first : `${first}; with ${worst.name}, ${rest}`;
 }
 
 /**

@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { columnOf, ENTRIES } from "../run/fields.ts";
 import { cellMarks, cellWords, holdsTwo, key, mapFinding, mapScales, openWords } from "./map_cells.ts";
 import { clamp, HEAD } from "./sweep_marks.ts";
-import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "./theme.ts";
+import { compose, FAINT, type Figure, INK, marginFor, panel, WIDTH } from "./theme.ts";
 import type { Tally } from "../analysis/runs/tally.ts";
 import { capital, wordsOf } from "../analysis/words.ts";
 
@@ -40,7 +40,7 @@ export function successMap(rows: readonly MapRow[], options: MapOptions): Figure
   const cells = cellsOf(rows, options);
   const [xs, ys] = (["x", "y"] as const).map((axis) => [...new Set(cells.map((cell) => cell[axis]))].sort((a, b) => a - b));
   const [sayX, sayY] = [xs, ys].map(wordsOf);
-  const left = Math.max(MARGIN.left, 28 + Math.max(0, ...ys.map((value) => textWidth(sayY(value)))));
+  const left = marginFor(ys.map((value) => sayY(value)));
   const right = 16, bottom = 48, top = 34, columns = Math.max(1, xs.length), lines = Math.max(1, ys.length);
   const width = Math.min(150, (WIDTH - left - right) / columns), height = clamp(14, 480 / lines, 46);
   const placed = cells.map((cell) => ({ ...cell, i: xs.indexOf(cell.x), j: ys.indexOf(cell.y) }));

@@ -90,6 +90,7 @@ export function axes(
   x: { ticks: readonly number[]; label: string | null },
   y: { ticks: readonly number[]; format: (y: number) => string; label: string },
   marginTop: number = MARGIN.top,
+  marginLeft: number = MARGIN.left,
 ) {
   return [
     Plot.gridY(y.ticks, { stroke: GRID, strokeOpacity: 1 }),
@@ -100,7 +101,7 @@ export function axes(
     Plot.text(x.label ? [x.label] : [], { frameAnchor: "bottom-right", dy: 38, lineAnchor: "bottom", textAnchor: "end", fill: FAINT }),
     Plot.text([y.label], {
       frameAnchor: "top-left",
-      dx: 16 - MARGIN.left,
+      dx: 16 - marginLeft,
       dy: 4 - marginTop,
       lineAnchor: "top",
       textAnchor: "start",
@@ -124,6 +125,10 @@ export function ticks(from: number, to: number, type: "log" | "linear"): number[
 
 /** The approximate width of a text in pixels, in the widest font that a system may substitute for ours, DejaVu Sans. */
 export const textWidth = (text: string, size: number = SIZE.text, bold = false) => text.length * size * (bold ? 0.6 : 0.53);
+
+/** The left margin with room for tick labels, and at least the usual one. `beside`: pixels on both sides of the labels together. */
+export const marginFor = (labels: readonly string[], beside = 28): number =>
+  Math.max(MARGIN.left, beside + Math.max(0, ...labels.map((label) => textWidth(label))));
 
 /** How many characters longer a line may be so that the break comes after a comma, colon or semicolon. */
 const PAUSE = 15;

@@ -7,7 +7,7 @@ import { type FollowUp, followUp } from "../analysis/runs/follow_up.ts";
 import type { Observation } from "../analysis/statistics/sample.ts";
 import { DASHES, type KeyEntry, keyHeight, keyMargin, keyMarks } from "./group_key.ts";
 import { placeNames } from "./labels.ts";
-import { about } from "./runs.ts";
+import { about, divergedWords } from "./runs.ts";
 import { scaleOfSteps, stepAxis, type StepOptions, type StepScale } from "./scale.ts";
 import { timesFinding } from "./survival.ts";
 import { axes, compose, FAINT, type Figure, HALO, MARGIN, type Panel, panel, TRAIN, VALIDATION, WIDTH } from "./theme.ts";
@@ -62,7 +62,7 @@ export function trajectories(panels: readonly TrajectoryPanel[], options: Trajec
     title: title ?? finding(panels),
     subtitle: `${
       task ? `${task}. ` : ""
-    }Lines: medians over the seeds; bands: the middle half of them; vertical line: the median step of grokking.`,
+    }Lines: medians over the seeds; bands: the middle half of them; vertical line: the median step of grokking.${divergedWords(runs)}`,
     panels: panels.map((each, i) => {
       const last = i === panels.length - 1;
       return trajectoryPanel(each, scale, {

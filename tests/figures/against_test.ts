@@ -144,6 +144,9 @@ Deno.test("the finding says from where, up to where, and how soon", () => {
   assertEquals(title({ 1: 300, 2: 400, 3: null }), "Networks grok up to weight decay 2, earliest with 1: step 300");
   assertEquals(title({ 1: 300, 2: 200, 3: null }), "Networks grok up to weight decay 2, earliest there: step 200");
   assertEquals(title({ 1: 300, 2: 200 }), "Networks grok at every weight decay, earliest with 2: step 200");
+  const many = (late: number) => title(Object.fromEntries(range(12).map((i) => [100_000 + i, i < late ? 300 : 200])));
+  assertEquals(many(0), "Networks grok at every weight decay, earliest at all 12 values: step 200");
+  assertEquals(many(1), "Networks grok at every weight decay, earliest at 11 of 12 values: step 200");
 });
 
 Deno.test("the finding takes no run that was stopped early for one that doesn't grok, and ties for no first", () => {

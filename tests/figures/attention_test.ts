@@ -1,6 +1,7 @@
 /** Figures of attention, from runs whose heads do what is known: what is drawn is what was put in, and titles state it. */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { medianEdges, shade, spread } from "../../lib/figures/attention/shared.ts";
+import { medianEdges, shade } from "../../lib/figures/attention/shared.ts";
+import { spread } from "../../lib/figures/labels.ts";
 import { clusterFigure } from "../../lib/figures/attention/clusters.ts";
 import { entropyFigure } from "../../lib/figures/attention/entropy.ts";
 import { lagFigure } from "../../lib/figures/attention/lag.ts";
@@ -9,7 +10,7 @@ import { specialisationByGroup, specialisationFigure } from "../../lib/figures/a
 import { correlationBand, speedLag } from "../../lib/analysis/statistics/cross_correlation.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { made, several } from "../studies/attention_runs.ts";
-import { shapes, texts } from "./figure_parts.ts";
+import { extent, shapes, texts } from "./figure_parts.ts";
 import { edgesOf, readQueries } from "../../lib/analysis/attention/runs.ts";
 import { patternClusters, shares } from "../../lib/analysis/attention/pattern_clusters.ts";
 import { headEntropies, layerCourse, phasePatterns } from "../../lib/analysis/attention/courses.ts";
@@ -146,6 +147,8 @@ Deno.test("lag: a row a run, the runs without a lag last, and the correlation of
   assertEquals([count("mean correlation", "path"), count("correlation band", "path")], [1, 1]);
   assertMatch(lagFigure(runs.slice(0, 1)).title, /^No run dates a change of attention against validation accuracy$/);
   assertMatch(lagFigure(several(8), { scale: "decades" }).title, /shift [−+]?0\.0\d decades/);
+  const long = lagFigure([made({ seed: 4294967295 })]);
+  assert(extent(long, "4294967295")[0] >= 0, "a seed is cut off");
 });
 
 Deno.test("lag: until grokking, what attention does later doesn't count", () => {

@@ -69,6 +69,9 @@ Deno.test("the heat map: the median and the count in each cell, grey where most 
     fills.join(),
   );
   assert(texts(figure).join(" ").includes("In place of a median, none: no network grokked in the steps watched."));
+  // Where all medians are the same, the key has one colour for their step.
+  const same = boundaryHeatMap(runsOf(() => 540));
+  assertEquals(["step 540", "540"].map((word) => texts(same).filter((each) => each === word).length), [1, 18]);
   // The sooner, the darker: the key goes from the first median to the last.
   const { of, samples } = shadesOf([480, 4800]);
   assertEquals([of(480), of(4800)], [samples(5)[0], samples(5)[4]]);

@@ -9,6 +9,7 @@ import { bands, thin } from "../../lib/analysis/runs/bands.ts";
 import { type Curve, watchedUntil } from "../../lib/analysis/runs/run.ts";
 import { medianStep } from "../../lib/analysis/runs/times.ts";
 import { groupsBy } from "../../lib/analysis/runs/groups.ts";
+import { extent } from "./figure_parts.ts";
 import { metrics, mixed, run, ten } from "./made_curves.ts";
 
 /** The figure as XML; fails where it isn't well-formed. */
@@ -164,7 +165,62 @@ Deno.test("names stand between curves that part, and on the outer sides of curve
   assertEquals(together.map((place) => place.textAnchor), ["end", "start"]);
   // Beside a slope close to the right side, in a narrower panel too, a name stands on its left.
   assertEquals(placeNames(rise(300), rise(320), { ...frame, right: 450 }).map((place) => place.textAnchor), ["end", "end"]);
+  // The earlier slope's name stands on the left; where one name would cover the other, they stand one above the other.
+  assertEquals(placeNames(rise(320), rise(300), frame).map(({ series }) => series), [VALIDATION, TRAIN]);
+  const step = (at: number) => line((step) => (step < at ? 0 : 1));
+  const [above, below] = placeNames(step(540), step(560), { ...frame, right: 661 });
+  assert(Math.abs(above.dy - below.dy) >= 16, "one name covers the other");
   assertEquals(placeNames([], [], frame), []);
 });
 
 Deno.test("the same runs give the same SVG, byte for byte", () => assertEquals(learningCurves(ten).svg, learningCurves(ten).svg));
+
+Deno.test("the labels of memorising and grokking stand in the order of their steps, apart, and within the figure", () => {
+  for (const [memorised, grokked] of [[100, 100], [140, 100], [100, 120], [900, 1000], [1000, 1000], [10, 20], [100, 900]]) {
+    const name = `${memorised}, ${grokked}`, figure = learningCurves([run(0, memorised, grokked, 1000)]);
+    const labels = ["memorised:", "grokked:"].map((start) => extent(figure, start, true));
+    const [first, second] = grokked < memorised ? labels.toReversed() : labels;
+    assert(second[0] - first[1] >= 4, `${name}: ${first}, ${second}`);
+    assert(first[0] >= 0 && second[1] <= figure.width, `${name}: ${first}, ${second}`);
+  }
+});
+
+Deno.test("a long seed is shown whole, and its row lies below the accuracies of the same steps", () => {
+  const one = [run(4294967295, 100, 600, 1000)], figure = grokkingCurves(one);
+  for (const drawn of [figure, grokkingSteps(one)]) assert(extent(drawn, "4294967295")[0] >= 0, "a seed is cut off");
+  const at = (description: string, name: string) =>
+    Number(parsed(figure).querySelector(`[aria-description="${description}"] ${name === "cx" ? "circle" : "line"}`).getAttribute(name));
+  assertAlmostEquals(at("memorised", "cx"), at("median memorised", "x1"), 1);
+  assertAlmostEquals(at("grokked", "cx"), at("median grokked", "x1"), 1);
+});
+
+Deno.test("beside a long name of a group there are fewer ticks, so that they don't touch", () => {
+  const figure = grokkingByGroup([{ name: "a name of nearly sixty characters, as a loss and an optimiser", runs: ten }], {
+    knob: "Recipe",
+  });
+  const ticks = texts(figure).filter((text) => /^\d+,?0+$/.test(text)).map((text) => extent(figure, text));
+  assert(ticks.length > 1 && ticks.every(([left], i) => i === 0 || left > ticks[i - 1][1]), ticks.join("; "));
+});
+
+Deno.test("a run that diverged ends there in every panel, and title, lines and vertical lines tell of the others", () => {
+  const one = run(0, 100, 600, 1000), failed = { ...run(1, null, null, 60), status: "failed" };
+  // A last evaluation without a loss says nothing of the accuracy either.
+  const last = { ...failed, metrics: [...failed.metrics, metrics(70, { trainLoss: NaN, valLoss: NaN })] };
+  for (const diverged of [failed, last]) {
+    const figure = trainingCurves([one, diverged]);
+    for (const field of ["trainAcc", "valAcc", "trainLoss", "valLoss", "weightNorm"] as const) {
+      const [both, alone] = [[one, diverged], [one]].map((runs) => bands(runs, field).filter(({ step }) => step > 60));
+      assertEquals(both, alone, field);
+    }
+    assertEquals(bands([one, diverged], "valAcc").filter(({ step }) => step <= 60), bands([one, run(1, null, null)], "valAcc").slice(0, 7));
+    assertMatch(figure.title, /only around step 600; 1 more diverged$/);
+    assertEquals([marks(figure, "median memorised"), marks(figure, "median grokked")], [2, 2]);
+    const said = texts(figure).join(" ");
+    for (const words of ["memorised: 100", "grokked: 600", "1 of 2 runs diverged and is drawn until then."]) {
+      assert(said.includes(words), words);
+    }
+    assert(said.includes("without runs that diverged before grokking") && !said.includes("keeps its last value"), said);
+  }
+  assert(texts(trainingCurves([failed])).join(" ").includes("It diverged where its lines end."));
+  assert(texts(trainingCurves([one, watchedUntil(run(1, 100, 600, 1000), 700), failed])).join(" ").includes("keeps its last value"));
+});

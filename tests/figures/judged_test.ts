@@ -10,7 +10,7 @@ import { grokkingByGroup, grokkingByKnob, grokkingSteps } from "../../lib/figure
 import { sweepBoard } from "../../lib/figures/sweep.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { grid, range } from "../../lib/lab/experiment.ts";
-import { metricsAt, parsed, shapes, texts } from "./figure_parts.ts";
+import { extent, metricsAt, parsed, shapes, texts } from "./figure_parts.ts";
 import { surfaceOf } from "../../lib/analysis/boundary/surface.ts";
 import type { BoardRun, Curve } from "../../lib/analysis/runs/run.ts";
 
@@ -100,4 +100,20 @@ Deno.test("rows, titles and the surface say the same step as the triangles", () 
   const surface = surfaceOf(decays), flags = sceneOf(surface).shapes.filter(({ kind }) => kind === "flag");
   assertEquals(flags.map(({ says }) => says!.match(/within (.+) steps$/)![1]), ["1,100", "1,100", "1,200", "1,200"]);
   assertMatch(surfaceFinding(surface), /; watched for 1,100 to 1,200 steps$/);
+});
+
+Deno.test("numbers of a million steps and more stand whole beside an axis that goes up", () => {
+  const longer = <T extends BoardRun>(all: readonly T[]): T[] =>
+    all.map((run) => ({
+      ...run,
+      spec: { ...run.spec, schedule: { ...run.spec.schedule, steps: 1000 * STEPS } },
+      ...{ step: 1000 * STEPS, known: 1000 * KNOWN, memorisationStep: 300_000, grokkingStep: run.grokkingStep && 1000 * KNOWN },
+    }));
+  for (
+    const [name, figure] of [
+      ["grokkingAgainst", grokkingAgainst(longer(runs), { field: "model.dModel" })],
+      ["delayFigure", delayFigure(longer(runs))],
+      ["moduliFigure", moduliFigure(longer(two))],
+    ] as const
+  ) assert(extent(figure, "1,000,000")[0] >= 0, name);
 });

@@ -1,11 +1,15 @@
 /** What figures of curves say: findings as titles and how these break, what was learned, and what vertical lines mean. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { howToRead } from "../../lib/figures/curves.ts";
+import { cellWords, mapFinding } from "../../lib/figures/map_cells.ts";
 import { about, finding, progress } from "../../lib/figures/runs.ts";
+import { boardTitle } from "../../lib/figures/settings.ts";
 import { groupFinding } from "../../lib/figures/steps.ts";
 import { compose } from "../../lib/figures/theme.ts";
 import { type RunInput, runSpec } from "../../lib/run/spec.ts";
 import type { Curve } from "../../lib/analysis/runs/run.ts";
+import { settingsOf } from "../../lib/analysis/runs/settings.ts";
+import { runsOf } from "./made_boundaries.ts";
 import { mixed, run, ten } from "./made_curves.ts";
 
 Deno.test("titles state what the runs show", () => {
@@ -93,4 +97,70 @@ Deno.test("the caption says what the vertical lines mean, by the rule that the r
   const later = { ...run(0, 100, 200), grokkingStep: 300 }; // ten evaluations in a row, say
   assert(!said([later]).includes("99 %"), said([later]));
   assert(!said([run(0, null, null)]).includes("Vertical"));
+  assertMatch(said([run(0, null, 600)]), /One seed\. Vertical line: when it had grokked \(more than 99 % right\)\./);
+  assertMatch(said([run(0, null, 600), run(1, null, 700)]), /Vertical line: median step of grokking \(more than 99 % right\)\./);
+});
+
+Deno.test("networks that grok without having memorised are said to, and so are all that grok where few memorise", () => {
+  const [none, one] = [run(0, null, 600, 3000), run(1, 100, 700, 3000)], never = run(2, null, null, 3000);
+  for (
+    const [runs, title] of [
+      [[none], "The network generalises around step 600; it has not memorised within 3,000 steps"],
+      [[none, none], "All 2 networks generalise around step 600; none has memorised within 3,000 steps"],
+      [[none, none, never], "2 of 3 networks generalise around step 600; none has memorised within 3,000 steps"],
+      [[none, never], "1 of 2 networks generalises; none has memorised within 3,000 steps"],
+      [[none, none, one], "1 of 3 networks memorises; all 3 generalise around step 600"],
+    ] as const
+  ) assertEquals(finding(runs), title);
+});
+
+Deno.test("of many settings that tie a title says how many they are", () => {
+  const titled = (...runs: Parameters<typeof runsOf>) => boardTitle(settingsOf(runsOf(...runs)).settings).replaceAll("\u00a0", " ");
+  const dims = [72, 96, 120, 144], decays = [0.01, 0.1, 1, 3];
+  assertEquals(titled(() => 540, dims, decays), "All 80 networks grok, around step 540 at all 16 settings");
+  assertEquals(titled(() => 540, dims, decays, 1), "All 16 networks grok, at step 540 at all 16 settings");
+  assertEquals(
+    titled((_, decay) => (decay > 0.01 ? 540 : 900), dims, decays),
+    "All 80 networks grok, earliest median at 12 of 16 settings: step 540, latest at 4 of 16 settings: step 900",
+  );
+  assertEquals(
+    titled((_, decay) => (decay === 1 ? 540 : 900), [72], decays),
+    "All 20 networks grok, earliest median with weight decay 1: step 540, " +
+      "latest with weight decay 0.01, weight decay 0.1 and weight decay 3: step 900",
+  );
+  const groups = (late: number) =>
+    Array.from({ length: 20 }, (_, i) => ({ name: String(100_000 + i), runs: [run(0, 100, i < late ? 900 : 600)] }));
+  assertEquals(groupFinding(groups(0), "Batch"), "At all 20 values of batch, networks grok around step 600");
+  assertEquals(
+    groupFinding(groups(1), "Batch"),
+    "At 19 of 20 values of batch, networks grok around step 600; with 100000, they grok around step 900",
+  );
+  const [{ name }] = groups(0), long = name.repeat(20);
+  assertEquals(
+    groupFinding([{ name: long, runs: [run(0, 100, 600)] }], "Batch"),
+    `With batch ${long}, networks grok around step 600`,
+  );
+});
+
+Deno.test("a map says what is true of cells in which half of the networks grok", () => {
+  const cell = (grokked: number, median: number | null, runs = 2) => ({
+    runs,
+    begun: runs,
+    grokked,
+    median,
+    share: grokked / runs,
+    open: 0,
+  });
+  const found = (...cells: ReturnType<typeof cell>[]) => mapFinding(cells, ({ median }) => `cell ${median}`).replaceAll("\u00a0", " ");
+  assertEquals(cellWords([cell(1, null), cell(2, 300)]), " In place of a median, –: half of them or fewer did.");
+  assertEquals(found(cell(1, null), cell(1, null)), "At all 2 settings some networks grok and some don't");
+  assertEquals(found(cell(1, null)), "At this setting some networks grok and some don't");
+  assertEquals(
+    found(cell(1, null), cell(2, 300, 3), cell(0, null)),
+    "At 2 of 3 settings some networks grok and some don't; at 1 none does; earliest median with cell 300: step 300",
+  );
+  assertEquals(
+    found(cell(1, null), cell(2, 300), cell(0, null)),
+    "Every network groks at 1 of 3 settings, none at 1; earliest median with cell 300: step 300",
+  );
 });

@@ -1,7 +1,7 @@
 /** Median and middle half of runs over the steps. */
 // @ts-types="@types/d3-array"
 import { median, quantileSorted } from "d3-array";
-import type { Curve } from "./run.ts";
+import { type Curve, endOf } from "./run.ts";
 import type { Metrics } from "../../run/metrics.ts";
 
 /** Median and middle half of the runs at a step. */
@@ -17,21 +17,28 @@ const quartile = (sorted: number[], k: 1 | 2 | 3) => quantileSorted(sorted, k / 
 
 /**
  * Median and quartiles over the runs, at every step at which one of them was evaluated. A run that stopped before others keeps its last
- * value: without it, the median would jump only because fewer runs are left.
+ * value: without it, the median would jump only because fewer runs are left. One that diverged has none after that.
  */
 export function bands(runs: readonly Curve[], field: keyof Metrics): Band[] {
-  return bandsOf(runs.map(({ metrics }) => metrics), (row) => row[field]);
+  return bandsOf(runs.map(({ metrics }) => metrics), (row) => row[field], runs.map(endOf));
 }
 
-/** The same for any rows of each run, ascending by step; `of` gives a row's value, and values that aren't finite are left out. */
-export function bandsOf<T extends { readonly step: number }>(runs: readonly (readonly T[])[], of: (row: T) => number): Band[] {
+/**
+ * The same for any rows of each run, ascending by step. `of` gives a row's value, and values that aren't finite are left out; `ends` are
+ * the runs' last steps, as `endOf` gives them.
+ */
+export function bandsOf<T extends { readonly step: number }>(
+  runs: readonly (readonly T[])[],
+  of: (row: T) => number,
+  ends: readonly number[],
+): Band[] {
   const steps = [...new Set(runs.flatMap((rows) => rows.map(({ step }) => step)))].sort((a, b) => a - b);
   const at = runs.map(() => -1);
   return steps.map((step) => {
     const values: number[] = [];
     runs.forEach((rows, r) => {
       while (at[r] + 1 < rows.length && rows[at[r] + 1].step <= step) at[r]++;
-      const value = at[r] < 0 ? undefined : of(rows[at[r]]);
+      const value = at[r] < 0 || step > ends[r] ? undefined : of(rows[at[r]]);
       if (value !== undefined && Number.isFinite(value)) values.push(value);
     });
     values.sort((a, b) => a - b);

@@ -100,6 +100,15 @@ export function watchedUntil<T extends Curve>(run: T, until: number): T {
   };
 }
 
+/** Whether it diverged before it grokked. */
+export const divergedFirst = ({ status, grokkingStep }: Curve): boolean => status === "failed" && grokkingStep === null;
+
+/** The step after which a run has no values: of one that diverged that of its last evaluation with finite losses, else Infinity. */
+export function endOf({ status, metrics }: Curve): number {
+  if (status !== "failed") return Infinity;
+  return metrics.findLast(({ trainLoss, valLoss }) => Number.isFinite(trainLoss) && Number.isFinite(valLoss))?.step ?? -1;
+}
+
 /** The last step at which any of the runs was evaluated. */
 export const lastStep = (runs: readonly Curve[]) => Math.max(0, ...runs.map((run) => run.metrics.at(-1)?.step ?? 0));
 

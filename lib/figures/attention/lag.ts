@@ -8,6 +8,7 @@ import { lagFinding, lagOf, type LagOptions, lagOverRuns, type LagSummary, type 
 import { type AttentionFigureOptions, checkRuns, KINDS } from "./shared.ts";
 import { about } from "../runs.ts";
 import { scaleOfSteps, stepAxis, type StepScale } from "../scale.ts";
+import { seedMargin } from "../steps.ts";
 import { axes, compose, FAINT, type Figure, MARGIN, type Panel, panel, ticks, TRAIN, VALIDATION } from "../theme.ts";
 import type { AttentionRun } from "../../analysis/attention/runs.ts";
 import type { BootstrapOptions } from "../../analysis/statistics/compare.ts";
@@ -63,7 +64,8 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     lag: lagOf(run.moments),
   }));
   const starts = rows.flatMap(({ memorisation, attention }) => [memorisation, attention]).filter((step) => step !== null);
-  const x: StepScale = scaleOfSteps(runs, starts.length > 0 ? { from: 0.85 * Math.max(1, Math.min(...starts)) } : {});
+  const from = starts.length > 0 ? { from: 0.85 * Math.max(1, Math.min(...starts)) } : {};
+  const x: StepScale = scaleOfSteps(runs, from, seedMargin(runs));
   const at = (step: number) => Math.max(x.domain[0], Math.min(x.domain[1], step));
   const none = rows.flatMap(({ y, accuracy, memorisation, grokking }) => {
     if (accuracy === null || grokking === null || (scale === "relative" && memorisation === null)) return [];
@@ -76,11 +78,11 @@ function dumbbells(runs: readonly AttentionRun[], dated: readonly DatedRun[], { 
     grokking === null ? "not grokked" : lag?.[scale] == null ? "not clear" : signedLag(lag[scale], scale);
   const has = (moment: keyof Moments) => rows.filter((row) => row[moment] !== null);
   return panel({
-    ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginRight: RIGHT },
+    ...{ height: TOP + MARGIN.bottom + ROW * rows.length, marginTop: TOP, marginLeft: x.left, marginRight: RIGHT },
     x: { type: x.type, domain: x.domain },
     y: { domain: [rows.length - 0.5, -0.5] },
     marks: [
-      ...axes(stepAxis(x), { ticks: rows.map(({ y }) => y), format: (y) => String(rows[y].seed), label: "Seed" }, TOP),
+      ...axes(stepAxis(x), { ticks: rows.map(({ y }) => y), format: (y) => String(rows[y].seed), label: "Seed" }, TOP, x.left),
       Plot.text([scale === "relative" ? "Lag / wait" : "Lag, decades"], {
         ...{ frameAnchor: "top-right", dx: RIGHT - 16, dy: -8, lineAnchor: "bottom", textAnchor: "end", fontWeight: 600 },
       }),

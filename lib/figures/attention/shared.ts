@@ -5,6 +5,7 @@ import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
 import { stableJson } from "../../run/spec.ts";
 import type { Line, Stand } from "../curves.ts";
+import { sideBySide, spread } from "../labels.ts";
 import { about } from "../runs.ts";
 import { stepAxis, type StepOptions, type StepScale } from "../scale.ts";
 import { axes, FAINT, HALO, INK, MARGIN, type Panel, panel, textWidth, TRAIN, VALIDATION, WIDTH } from "../theme.ts";
@@ -90,11 +91,7 @@ export function edgeMarks(
     const step = steps[edge];
     return step === null ? [] : [{ ...EDGE_LINES[edge], edge, step: Math.max(step, scale.domain[0]), words: `${edge}: ${count(step)}` }];
   });
-  const middles = spread(
-    begun.map(({ step, words }) => ({ at: scale.pixel(step), width: textWidth(words, 12.5, true) + 6 })),
-    16,
-    WIDTH - 8,
-  );
+  const middles = sideBySide(begun.map(({ step, words }) => ({ at: scale.pixel(step), text: words })), scale.width);
   return begun.flatMap(({ edge, step, words, color, text, dash }, i) => [
     ...over ? [Plot.ruleX([step], { stroke: "white", strokeWidth: 4, strokeOpacity: 0.85 })] : [],
     Plot.ruleX([step], { stroke: color, strokeDasharray: dash, strokeWidth: 1.2, ariaDescription: `begins ${edge}` }),
@@ -103,17 +100,6 @@ export function edgeMarks(
       ...{ fill: text, fontWeight: 600 },
     })],
   ]);
-}
-
-/** Places labels of these widths along a line without overlap, each as close to its position `at` as possible. @returns their middles. */
-export function spread(words: readonly { readonly at: number; readonly width: number }[], from: number, to: number): number[] {
-  const middles = words.map(({ at, width }) => Math.max(from + width / 2, Math.min(to - width / 2, at)));
-  for (let i = 1; i < words.length; i++) middles[i] = Math.max(middles[i], middles[i - 1] + (words[i - 1].width + words[i].width) / 2);
-  for (let i = words.length - 1, end = to; i >= 0; i--) {
-    middles[i] = Math.min(middles[i], end - words[i].width / 2);
-    end = middles[i] - words[i].width / 2;
-  }
-  return middles;
 }
 
 /** A panel over steps. */

@@ -14,6 +14,7 @@ import { compose, type Figure, type Panel, ticks } from "../theme.ts";
 import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
 import { list, tight } from "../../analysis/words.ts";
 import { type Band, bandsOf, thin } from "../../analysis/runs/bands.ts";
+import { endOf } from "../../analysis/runs/run.ts";
 import { medianStep } from "../../analysis/runs/times.ts";
 import { type LayerCourse, layerCourse, type LayerMeasure } from "../../analysis/attention/courses.ts";
 
@@ -34,8 +35,8 @@ export interface SpecialisationFigureOptions extends AttentionFigureOptions {
 }
 
 /** One measure of one layer, median and quartiles over the runs. */
-const band = (courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
-  bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN);
+const band = (runs: readonly AttentionRun[], courses: readonly LayerCourse[], layer: number, measure: LayerMeasure): Band[] =>
+  bandsOf(courses, ({ layers }) => layers[layer][measure] ?? NaN, runs.map(endOf));
 
 /**
  * One panel per measure, one line per layer. @throws Error where there is no run or one without readings, and where `specialisation` does.
@@ -52,7 +53,7 @@ export function specialisationFigure(
     title: title ?? specialisationFinding(runs, courses, measures[0]),
     subtitle: `${task ? `${task}. ` : ""}${howToRead(runs, queries)}`,
     panels: measures.map((measure, i) => {
-      const lines = range(L).map((layer) => ({ line: kindLine(`layer ${layer}`, layer), bands: band(courses, layer, measure) }));
+      const lines = range(L).map((layer) => ({ line: kindLine(`layer ${layer}`, layer), bands: band(runs, courses, layer, measure) }));
       return linesPanel({ lines, x, label: NAMES[measure], edges: medianEdges(runs), i, n: measures.length });
     }),
   });
@@ -71,8 +72,8 @@ export function specialisationByGroup(
     must("draw specialisation", `the number of runs of ${name}`, runs.length > 0, "must be at least 1", 0);
   }
   const courses = groups.map(({ runs }) => runs.map((run) => layerCourse(run, queries))), x = scaleOfSteps(runs, options);
-  const drawn = groups.map(({ name }, g) =>
-    range(L).map((layer) => ({ line: kindLine(name, g), bands: band(courses[g], layer, measure) }))
+  const drawn = groups.map(({ name, runs }, g) =>
+    range(L).map((layer) => ({ line: kindLine(name, g), bands: band(runs, courses[g], layer, measure) }))
   );
   // One scale for all layers, so that they can be compared.
   const most = Math.max(...drawn.flat().flatMap(({ bands }) => bands.filter(({ step }) => step >= x.domain[0]).map(({ high }) => high)));

@@ -6,7 +6,7 @@ import { taskOf } from "./heat_map.ts";
 import { key } from "../map_cells.ts";
 import { watchedUnequally } from "./surface.ts";
 import { BETWEEN, HEAD } from "../sweep_marks.ts";
-import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, VALIDATION, WIDTH } from "../theme.ts";
+import { compose, FAINT, type Figure, INK, marginFor, panel, VALIDATION, WIDTH } from "../theme.ts";
 import type { BoardRun } from "../../analysis/runs/run.ts";
 import { type Surface, type SurfaceAxes, surfaceOf } from "../../analysis/boundary/surface.ts";
 import { capital, list } from "../../analysis/words.ts";
@@ -38,7 +38,7 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
   }
   const line = new Map(rows.map(({ y }, j) => [y, j]));
   const domain = [xs[0] / 1.15, xs[xs.length - 1] * 1.15],
-    left = Math.max(MARGIN.left, 28 + Math.max(...rows.map(({ y }) => textWidth(say.y(y)))));
+    left = marginFor(rows.map(({ y }) => say.y(y)));
   const tries = surface.cells.flat().flatMap((
     { x, y, share, open },
   ) => (share === null || open > 0 || !line.has(y) ? [] : [{ x, j: line.get(y)!, share }]));

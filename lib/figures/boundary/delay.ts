@@ -2,7 +2,7 @@
  * Does excess capacity delay grokking? Grokking steps against d_model / p for each weight decay, and the largest value compared with the
  * best.
  */
-import { SCALE_WORDS, spaced } from "../scale.ts";
+import { SCALE_WORDS, spaced, stepMargin } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
@@ -25,6 +25,8 @@ const EDGE = 1.18, HALF = 0.5;
 /** Pixels between two seeds of a value; fewer where the values lie too close. */
 const SEEDS = 6;
 const HEIGHT = 184, RIGHT = 40, TOP = 36;
+/** How far the axis of steps extends beyond the steps drawn, as a factor. */
+const EDGE_OF_STEPS = 1.3;
 
 /**
  * One panel per value of y: a dot at each seed's grokking step, an open triangle at the last step by which a seed is known not to have; a
@@ -40,6 +42,8 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
       `Cannot draw delays: most networks must grok at two values of ${surface.names.x} or beyond the first of them, current value is none`,
     );
   }
+  // No tick lies above the longest run's last step by more than the axis does.
+  const left = stepMargin([count(EDGE_OF_STEPS * Math.max(...runs.map(({ step }) => step)))]);
   const without = surface.ys.filter((value) => !rows.some((row) => row.y === value));
   return compose({
     title: title ?? finding(rows, surface),
@@ -56,7 +60,9 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
         ? ""
         : `No panel where most grok at fewer than two values: ${surface.names.y} ${list(without.map(surface.say.y))}.`,
     ].filter((part) => part !== "").join(" "),
-    panels: rows.map((row, i) => drawn(row, runs.filter(({ spec }) => valueAlong(spec, y) === row.y), surface, x, i === rows.length - 1)),
+    panels: rows.map((row, i) =>
+      drawn(row, runs.filter(({ spec }) => valueAlong(spec, y) === row.y), surface, { axis: x, left, last: i === rows.length - 1 })
+    ),
   });
 }
 
@@ -64,10 +70,9 @@ function drawn(
   row: DelayRow,
   runs: readonly BoardRun[],
   { xs, names, say }: Surface,
-  axis: NonNullable<SurfaceAxes["x"]>,
-  last: boolean,
+  { axis, left, last }: { axis: NonNullable<SurfaceAxes["x"]>; left: number; last: boolean },
 ): Panel {
-  const { type, domain: across, place, value: xOf, perPixel } = acrossOf(xs);
+  const { type, domain: across, place, value: xOf, perPixel } = acrossOf(xs, left);
   const closest = Math.min(...xs.slice(1).map((x, i) => place(x) - place(xs[i]))) / perPixel;
   const seeds = [...Map.groupBy(runs, ({ spec }) => valueAlong(spec, axis))].flatMap(([value, some]) => {
     const apart = Math.min(SEEDS, closest / (some.length + 0.5)) * perPixel;
@@ -77,13 +82,14 @@ function drawn(
     }));
   }).filter(({ judged }) => judged > 0);
   const steps = [...seeds.map(({ grokked, judged }) => grokked ?? judged), ...row.means.map(({ mean }) => mean)];
-  const domain = [Math.min(...steps) / 1.3, Math.max(...steps) * 1.3], bottom = last ? MARGIN.bottom : 26;
+  const domain = [Math.min(...steps) / EDGE_OF_STEPS, Math.max(...steps) * EDGE_OF_STEPS], bottom = last ? MARGIN.bottom : 26;
   const labelled = spaced(xs, 36 * perPixel, place);
   const means = row.means.map((each) => ({ ...each, at: xOf(place(each.x)) })), best = means.filter(({ x }) => x === row.best);
   return panel({
     height: HEIGHT + bottom - 26,
     marginTop: TOP,
     marginBottom: bottom,
+    marginLeft: left,
     marginRight: RIGHT,
     x: { type: type === "log" ? "log" : "linear", domain: across },
     y: { type: "log", domain },
@@ -92,6 +98,7 @@ function drawn(
         { ticks: [], label: last ? `${capital(names.x)}${SCALE_WORDS[type]} →` : null },
         { ticks: ticks(domain[0], domain[1], "log"), format: count, label: `${capital(names.y)} ${say.y(row.y)}` },
         TOP,
+        left,
       ),
       Plot.axisX(labelled.map((x) => xOf(place(x))), {
         tickSize: 4,
@@ -118,11 +125,11 @@ function drawn(
  * The x axis of all panels: `place` is a value's place along it, `value` what stands at a place on Plot's scale, and `perPixel` the length
  * of a pixel in places.
  */
-function acrossOf(xs: readonly number[]) {
+function acrossOf(xs: readonly number[], left: number) {
   const type = xs[0] > 0 ? "log" as const : "columns" as const;
   const place = type === "log" ? Math.log : (x: number) => xs.indexOf(x), value = type === "log" ? Math.exp : Number;
   const edge = type === "log" ? Math.log(EDGE) : HALF, [from, to] = [place(xs[0]) - edge, place(xs[xs.length - 1]) + edge];
-  return { type, place, value, domain: [value(from), value(to)], perPixel: (to - from) / (WIDTH - MARGIN.left - RIGHT) };
+  return { type, place, value, domain: [value(from), value(to)], perPixel: (to - from) / (WIDTH - left - RIGHT) };
 }
 
 /** `At 16: 1.4 times the best (at least 1.1), +400 steps, p = 0.01` */

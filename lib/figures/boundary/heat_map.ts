@@ -5,7 +5,7 @@ import { about } from "../runs.ts";
 import { shadesOf } from "../shades.ts";
 import { surfaceFinding } from "./surface.ts";
 import { BETWEEN, clamp, DOT, HEAD, THIN, TRIANGLE } from "../sweep_marks.ts";
-import { compose, FAINT, type Figure, INK, MARGIN, panel, textWidth, WIDTH } from "../theme.ts";
+import { compose, FAINT, type Figure, INK, marginFor, panel, WIDTH } from "../theme.ts";
 import type { BoardRun } from "../../analysis/runs/run.ts";
 import { type Surface, type SurfaceAxes, type SurfaceCell, surfaceOf } from "../../analysis/boundary/surface.ts";
 import { capital, count } from "../../analysis/words.ts";
@@ -17,7 +17,7 @@ export interface BoundaryMapOptions extends SurfaceAxes {
   readonly title?: string;
 }
 
-/** The colour of cells without a median, where fewer than half of the runs grok. */
+/** The colour of cells without a median, where half of the runs or fewer grok. */
 const NEVER = "#ececec";
 const TOP = 34, BOTTOM = 48, RIGHT = 16;
 
@@ -30,11 +30,13 @@ const TOP = 34, BOTTOM = 48, RIGHT = 16;
  */
 export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs), title, ...axes }: BoundaryMapOptions = {}): Figure {
   const surface = surfaceOf(runs, axes), { xs, ys, cells, names, say } = surface;
-  const left = Math.max(MARGIN.left, 28 + Math.max(...ys.map((value) => textWidth(say.y(value)))));
+  const left = marginFor(ys.map((value) => say.y(value)));
   const width = Math.min(150, (WIDTH - left - RIGHT) / xs.length), height = clamp(14, 480 / ys.length, 46);
   const placed = cells.flatMap((row, j) => row.map((cell, i) => ({ ...cell, i, j })));
   const asked = placed.filter((cell) => cell.asked), taken = placed.filter((cell) => !cell.asked && cell.groks !== null);
-  const steps = asked.flatMap(({ median }) => median ?? []), shades = shadesOf(steps);
+  const steps = asked.flatMap(({ median }) => median ?? []),
+    shades = shadesOf(steps),
+    [soonest, latest] = [Math.min(...steps), Math.max(...steps)];
   const fill = ({ median, open, runs }: SurfaceCell) =>
     median !== null ? { fill: shades.of(median) } : open === 0 && runs > 0 ? { fill: NEVER } : null;
   return compose({
@@ -81,8 +83,8 @@ export function boundaryHeatMap(runs: readonly BoardRun[], { task = taskOf(runs)
           ...{ ...UNDER, frameAnchor: "bottom-right", textAnchor: "end", dy: 28, fill: INK, fontWeight: 600 },
         }),
         ...steps.length === 0 ? [] : key(width * xs.length > 360 ? 0 : WIDTH - RIGHT - left - width * xs.length, -15, {
-          words: [`step ${count(Math.min(...steps))}`, count(Math.max(...steps))],
-          shades: shades.samples(steps.length > 1 ? 5 : 1).map((fill) => ({ fill })),
+          words: [`step ${count(soonest)}`, soonest < latest ? count(latest) : ""],
+          shades: shades.samples(soonest < latest ? 5 : 1).map((fill) => ({ fill })),
         }),
       ],
     })],

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { keyMargin, keyMarks } from "../group_key.ts";
 import { notYet } from "../runs.ts";
-import { plannedSteps } from "../scale.ts";
+import { plannedSteps, stepMargin } from "../scale.ts";
 import { TRIANGLE } from "../sweep_marks.ts";
 import { axes, compose, FAINT, type Figure, INK, type Panel, panel, ticks, WIDTH } from "../theme.ts";
 import { taskOf } from "./heat_map.ts";
@@ -112,15 +112,18 @@ function one(places: readonly Drawn[], { x, label, y, scaled, size: [width, heig
     return [Math.min(...all) / edge, Math.max(...all) * edge] as const;
   };
   const across = range("x", 1.12), up = range("y", 1.2), middle = Math.sqrt(up[0] * up[1]), apart = (up[1] / up[0]) ** 0.08;
+  const steps = ticks(...up, "log"), format = (steps: number) => count(scaled ? steps / 1000 : steps);
+  const left = stepMargin(steps.map(format));
   return panel({
-    ...{ width, height, marginTop: TOP, marginRight: right },
+    ...{ width, height, marginTop: TOP, marginLeft: left, marginRight: right },
     x: { type: "log", domain: across },
     y: { type: "log", domain: up },
     marks: [
       ...axes(
         { ticks: [], label: `${capital(label)} →` },
-        { ticks: ticks(...up, "log"), format: (steps) => count(scaled ? steps / 1000 : steps), label: scaled ? `${y}, in thousands` : y },
+        { ticks: steps, format, label: scaled ? `${y}, in thousands` : y },
         TOP,
+        left,
       ),
       Plot.axisX(steppedTicks(across), { tickSize: 4, text: (tick: number) => shortNumber(tick), label: null, color: FAINT }),
       Plot.line(lines, { x: "x", y: "y", z: "prime", stroke: "color", strokeWidth: 1.8, ariaDescription: "median" }),
