@@ -74,10 +74,12 @@ const CONTROLS: readonly Control[] = [
 
 export class Controls {
   #settings: Settings = FIRST;
+  #wrong: string | null = null;
+  #usable: Settings = FIRST;
   readonly #shown: (() => void)[] = [];
 
-  /** @param changed called with a setting that can be trained, whenever one is made */
-  constructor(readonly changed: (settings: Settings) => void) {
+  /** @param changed called whenever a setting has been taken */
+  constructor(readonly changed: () => void) {
     const form = found<HTMLFormElement>("settings");
     form.addEventListener("submit", (event) => event.preventDefault());
     found("presets").append(
@@ -97,26 +99,45 @@ export class Controls {
     );
     found("controls").append(this.#operations(), ...CONTROLS.map((control) => this.#slider(control)), this.#engines());
     // On a narrow screen the way to the next part would be long.
-    found<HTMLDetailsElement>("all").open = matchMedia("(min-width: 981px)").matches;
+    const all = found<HTMLDetailsElement>("all"), wide = matchMedia("(min-width: 981px)");
+    all.open = wide.matches;
+    wide.addEventListener("change", () => all.open ||= wide.matches);
     this.#show();
   }
 
+  /** What the controls show. */
   get settings(): Settings {
     return this.#settings;
   }
 
+  /** Why what they show can't be trained, or `null` where it can. */
+  get wrong(): string | null {
+    return this.#wrong;
+  }
+
+  /** The last setting they have shown that can be trained. */
+  get usable(): Settings {
+    return this.#usable;
+  }
+
   /** Takes a setting, be it one that can't be trained: then it says why, and what could be instead. */
   set(settings: Settings): void {
-    this.#settings = settings;
+    [this.#settings, this.#wrong] = [settings, wrongIn(settings)];
+    if (this.#wrong === null) this.#usable = settings;
     this.#show();
-    const refused = found("refused"), wrong = wrongIn(settings);
-    refused.hidden = wrong === null;
-    if (wrong === null) return this.changed(settings);
+    this.#refuse();
+    this.changed();
+  }
+
+  #refuse(): void {
+    const refused = found("refused"), settings = this.#settings;
+    refused.hidden = this.#wrong === null;
+    if (this.#wrong === null) return refused.replaceChildren();
     const prime = nearestPrime(settings.prime), other = { ...settings, prime };
     const way = prime !== settings.prime && wrongIn(other) === null
       ? made("button", { type: "button", onclick: () => this.set(other) }, `Use ${prime}`)
       : made("button", { type: "button", onclick: () => this.set(FIRST) }, "Use the first setting");
-    refused.replaceChildren(`${wrong}. `, way);
+    refused.replaceChildren(`${this.#wrong}. `, way);
   }
 
   #show(): void {
@@ -148,6 +169,10 @@ export class Controls {
   /** Which engine trains: no part of a setting, for links go to other machines. */
   get engine(): EngineWish {
     return found<HTMLSelectElement>("engine-wish").value as EngineWish;
+  }
+
+  set engine(wish: EngineWish) {
+    found<HTMLSelectElement>("engine-wish").value = wish;
   }
 
   #engines(): HTMLElement {

@@ -9,7 +9,7 @@ import { powerPanel, spectrumPanel } from "../figures/representations.ts";
 import { Answers, paint } from "./answers.ts";
 import { draw, found, made, write } from "./elements.ts";
 import type { Look, LookAnswer, LookQuestion, SavedState } from "./protocol.ts";
-import type { LiveRun, Training } from "./training.ts";
+import type { LiveRun, Phase, Training } from "./training.ts";
 
 /** Looks that are kept for dragging to and fro, in floats of their logits. */
 const KEPT = 12e6;
@@ -32,6 +32,7 @@ export class Inside {
   readonly #answers = new Answers(() => this.#waves());
   readonly #when = found<HTMLInputElement>("when");
 
+  /** @param moved called when another network is looked at, or none any more */
   constructor(readonly training: Training, readonly failed: (message: string) => void, readonly moved: () => void) {
     this.#when.addEventListener("input", () => {
       this.#stop();
@@ -73,7 +74,10 @@ export class Inside {
     this.#when.max = String(Math.max(0, last));
     this.#when.disabled = last < 1;
     found<HTMLButtonElement>("play").disabled = last < 1;
-    if (last < 0) return write(found("when-words"), "no network yet");
+    if (last < 0) {
+      write(found("when-words"), "no network yet");
+      return this.moved();
+    }
     this.#go(this.#follows ? last : this.#at, this.#follows);
   }
 
@@ -86,7 +90,7 @@ export class Inside {
         ? `grokked at ${count(grokkingStep)}`
         : memorisationStep !== null
         ? `memorised at ${count(memorisationStep)}`
-        : "learning";
+        : STANDING[this.training.phase];
       const chip = document.querySelector(`#which label:nth-of-type(${i + 1})`);
       if (!chip) return; // other runs come
       chip.classList.toggle("grokked", grokkingStep !== null);
@@ -122,7 +126,9 @@ export class Inside {
     this.#when.setAttribute("aria-valuetext", words);
     this.moved();
     const known = this.#looks.get(`${state.index} ${state.step}`);
+    this.#next = null; // what was to be looked at next, is no longer chosen
     if (known) return this.#show(known);
+    if (this.#asked?.state === state) return;
     this.#next = { id: ++this.#ids, spec: run.spec, state };
     this.#ask();
   }
@@ -148,7 +154,7 @@ export class Inside {
       this.#looks.set(`${look.index} ${look.step}`, look);
       const most = Math.max(2, Math.floor(KEPT / look.logits.length));
       for (const key of [...this.#looks.keys()].slice(0, Math.max(0, this.#looks.size - most))) this.#looks.delete(key);
-      if (!this.#next) this.#show(look);
+      if (look.index === this.state?.index && look.step === this.state.step) this.#show(look);
     }
     this.#ask();
   }
@@ -163,7 +169,7 @@ export class Inside {
 
   /** One figure a frame, so that the page stays smooth. */
   async #draw(atOnce = false): Promise<void> {
-    const look = this.#look, run = this.run;
+    const look = this.#look, run = look && this.training.runs[look.index];
     if (!look || !run) return;
     for (const part of [() => this.#circles(look), () => this.#spectrum(look), () => this.#attention(look, run), () => this.#waves()]) {
       if (!atOnce) await new Promise(requestAnimationFrame);
@@ -236,6 +242,16 @@ export class Inside {
     found("play").textContent = "▶";
   }
 }
+
+/** How a network stands that hasn't memorised. */
+const STANDING: Readonly<Record<Phase, string>> = {
+  idle: "not started",
+  starting: "not started",
+  training: "learning",
+  paused: "paused",
+  ended: "not memorised",
+  failed: "stopped",
+};
 
 /** A neuron is said to beat in one frequency where that tells half of it. */
 const most = (explained: number) => explained >= 0.5;

@@ -87,8 +87,9 @@ const STOPS: readonly Stop[] = [
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Brings a part of the page into sight. */
-export const goTo = (id: string): void => found(id).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
+/** Brings a part of the page into sight; of a part that is still hidden, what it will stand in. */
+export const goTo = (id: string): void =>
+  found(id).closest(":not([hidden], [hidden] *)")!.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
 
 export class Tour {
   /** @param train trains a setting from its beginning */

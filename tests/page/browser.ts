@@ -2,6 +2,7 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { answering, ISOLATING } from "../../lib/cli/page.ts";
 import { buildPage, type Files } from "../../lib/page/build.ts";
+import { FIRST, type Settings } from "../../lib/page/settings.ts";
 import { SOON } from "../chromium.ts";
 
 let built: Promise<Files> | null = null;
@@ -42,4 +43,19 @@ export async function open(chrome: Browser, address: string, options: BrowserCon
   await page.goto(address);
   await page.locator("#engine").filter({ hasNotText: /^Loading/ }).waitFor();
   return { page, context, errors, hosts };
+}
+
+/** One network, small enough to grok within some hundred updates. */
+export const SMALL: Settings = { ...FIRST, prime: 23, share: 0.8, networks: 1, steps: 1000 };
+/** One that trains for long, so that it is still at it whatever the machine. */
+export const LONGER: Settings = { ...SMALL, share: 0.3, steps: 20_000 };
+
+/** Waits until an element says this. */
+export const says = (page: Page, id: string, text: RegExp, timeout?: number) =>
+  page.locator(`#${id}`).filter({ hasText: text }).waitFor(timeout === undefined ? {} : { timeout });
+
+/** A download by a button. */
+export async function saved(page: Page, button: string): Promise<{ name: string; bytes: Uint8Array }> {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
+  return { name: download.suggestedFilename(), bytes: await Deno.readFile(await download.path()) };
 }

@@ -3,31 +3,17 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { checksum } from "../../lib/run/files.ts";
-import { FIRST, fragmentOf, type Settings } from "../../lib/page/settings.ts";
+import { fragmentOf } from "../../lib/page/settings.ts";
 import { folder, train } from "../cli/train_process.ts";
 import { canBrowse, launch } from "../chromium.ts";
-import { files, ISOLATED, LONG, open, PLAIN, serve } from "./browser.ts";
-
-/** One network, small enough to grok within some hundred updates. */
-const SMALL: Settings = { ...FIRST, prime: 23, share: 0.8, networks: 1, steps: 1000 };
-/** One that trains for long, so that it is still at it whatever the machine. */
-const LONGER: Settings = { ...SMALL, share: 0.3, steps: 20_000 };
+import { files, ISOLATED, LONG, LONGER, open, PLAIN, saved, says, serve, SMALL } from "./browser.ts";
 
 const steps: { readonly name: string; readonly fn: (chrome: Browser) => Promise<void> }[] = [];
 /** What is to be tested in the one browser that is started. */
 const test = (name: string, fn: (chrome: Browser) => Promise<void>) => void steps.push({ name, fn });
 
-const says = (page: Page, id: string, text: RegExp, timeout?: number) =>
-  page.locator(`#${id}`).filter({ hasText: text }).waitFor(timeout === undefined ? {} : { timeout });
-
 /** The step that the line beside the buttons names. */
 const stepOf = async (page: Page) => Number((await page.innerText("#speed")).match(/[Ss]tep ([\d,]+)/)?.[1].replaceAll(",", "") ?? NaN);
-
-/** A download by a button. */
-async function saved(page: Page, button: string): Promise<{ name: string; bytes: Uint8Array }> {
-  const [download] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
-  return { name: download.suggestedFilename(), bytes: await Deno.readFile(await download.path()) };
-}
 
 test("less than a megabyte, compressed, that asks for nothing of Node's", async () => {
   let bytes = 0;
@@ -112,7 +98,7 @@ test("start, pause, step and reset; a control counts from the next start, a link
   await page.locator("#pending").waitFor();
   assertMatch(page.url(), /decay=0(&|$)/);
   await page.click("#reset");
-  await says(page, "speed", /^1 networks?, 20,000 steps at most$/);
+  await says(page, "speed", /^1 network, 20,000 steps at most$/);
   await page.click("#preset-random");
   assertEquals(await page.inputValue("#operation"), "random");
   assertEquals(await page.getAttribute("#preset-random", "aria-pressed"), "true");

@@ -41,31 +41,52 @@ const inside = new Inside(training, (message) => notice(message, { "Go on": () =
 /** The setting that is trained, or would be. */
 let current: Settings = FIRST;
 
-const controls = new Controls((settings) => {
-  const fresh = training.phase === "idle" || training.phase === "ended" || training.phase === "failed";
-  history.replaceState(null, "", fragmentOf(settings));
-  found("pending").hidden = fresh && training.runs.every(({ metrics }) => metrics.length === 0);
-  if (fresh && training.runs.every(({ metrics }) => metrics.length === 0)) prepare(settings);
+const controls = new Controls(() => {
+  const { wrong, usable } = controls;
+  if (wrong === null) history.replaceState(null, "", fragmentOf(usable));
+  if (wrong === null && startsAnew() && training.runs.every(({ metrics }) => metrics.length === 0)) return prepare(usable);
+  showTransport();
+  showPending();
 });
+
+/** Whether Start would begin with the setting that the controls show. */
+const startsAnew = () => training.phase === "idle" || training.phase === "ended" || training.phase === "failed";
+
+/** Takes a setting that can be trained as the one that this page is about. */
+function take(settings: Settings): void {
+  current = settings;
+  document.title = `Grokbook: ${OPERATIONS[settings.operation].formula} modulo ${settings.prime}`;
+  showPending();
+}
 
 /** Shows a setting before anything is trained. */
 function prepare(settings: Settings): void {
-  current = settings;
+  take(settings);
   training.reset(specsOf(settings));
 }
 
 function train(settings: Settings, paused = false): void {
   if (!sharesMemory()) return lacking();
-  current = settings;
-  found("pending").hidden = true;
+  take(settings);
+  found("notice").hidden = true;
   training.start(specsOf(settings), controls.engine, paused);
   inside.reset();
+}
+
+/** Says below the controls where they show another setting than the one that is trained. */
+function showPending(): void {
+  const pending = found("pending");
+  pending.hidden = fragmentOf(controls.settings) === fragmentOf(current);
+  write(
+    pending,
+    controls.wrong === null ? "The change counts from the next start." : "This setting can't be trained: the reason is below Start.",
+  );
 }
 
 const lacking = () =>
   notice(
     "Cannot train here: this browser must have WebAssembly with threads and SIMD, it has not. A current Chrome, Edge or Firefox has them.",
-    { "Read the tour without training": () => goTo("tour") },
+    { "Read the tour without training": () => found("take-tour").click() },
   );
 
 const start = found<HTMLButtonElement>("start"), step = found<HTMLButtonElement>("step"), reset = found<HTMLButtonElement>("reset");
@@ -83,11 +104,7 @@ step.addEventListener("click", () => {
   if (training.phase === "paused") training.step();
   else train(controls.settings, true);
 });
-reset.addEventListener("click", () => {
-  prepare(controls.settings);
-  inside.reset();
-  found("pending").hidden = true;
-});
+reset.addEventListener("click", () => prepare(controls.usable));
 
 function changed(change: Change): void {
   if (change === "state") return inside.update();
@@ -98,23 +115,37 @@ function changed(change: Change): void {
   if (training.phase === "idle" || training.phase === "starting") announcer.reset();
   announcer.tell(training.runs);
   if (change === "phase" && training.phase === "idle") inside.reset();
-  if (training.failure !== null && training.phase === "failed") {
-    notice(training.failure, { "Try again": () => train(current), "Use the first setting": () => controls.set(FIRST) });
-  }
+  if (training.failure !== null && training.phase === "failed") notice(training.failure, waysOn());
 }
 
+/** What can be done after a failure. */
+function waysOn(): Readonly<Record<string, () => void>> {
+  const again = () => train(current), { engine } = controls;
+  const onCard = engine === "webgpu" || (engine === "auto" && training.engine?.info.engine === "webgpu");
+  if (!onCard) return { "Try again": again, "Use the first setting": () => controls.set(FIRST) };
+  const onProcessor = () => {
+    controls.engine = "cpu";
+    again();
+  };
+  return { "Train on the processor": onProcessor, "Try again": again };
+}
+
+/** `1 network`, `5 networks`. */
+const some = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? "" : "s"}`;
+
 function showTransport(): void {
-  const { phase, progress: { done, all } } = training, speed = training.speed;
+  const { phase, progress: { done, all } } = training, speed = training.speed, refused = startsAnew() && controls.wrong !== null;
   const names = { idle: "Start", starting: "Pause", training: "Pause", paused: "Go on", ended: "Start again", failed: "Start again" };
   write(start, names[phase]);
-  step.disabled = phase === "starting";
+  start.disabled = refused;
+  step.disabled = refused || phase === "starting";
   const bar = found<HTMLProgressElement>("bar");
   [bar.max, bar.value] = [Math.max(1, all), phase === "ended" ? Math.max(1, all) : done];
   const steps = `Step ${count(done)} of ${count(all)}`;
   const words = {
-    idle: `${specsOf(current).length} networks, ${count(all)} steps at most`,
+    idle: refused ? "This setting can't be trained" : `${some(current.networks, "network")}, ${some(all, "step")} at most`,
     starting: "Starting the engine…",
-    training: speed ? `${steps} · ${count(speed.steps)} steps a second · at most ${duration(speed.left)} left` : steps,
+    training: speed ? `${steps} · ${some(Math.round(speed.steps), "step")} a second · at most ${duration(speed.left)} left` : steps,
     paused: `${steps}, paused`,
     ended: `Done at step ${count(done)}`,
     failed: steps,
@@ -124,7 +155,7 @@ function showTransport(): void {
 
 function showEngine(): void {
   const { info, threads, why } = training.engine!,
-    text = info.engine === "webgpu" ? `WebGPU: ${info.adapter.trim()}` : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+    text = info.engine === "webgpu" ? `WebGPU: ${info.adapter.trim()}` : `WebAssembly, ${some(threads, "thread")}`;
   write(found("engine"), text);
   found("engine").title = `Trains on ${text}, because ${why}.`;
 }
@@ -142,6 +173,9 @@ function save(name: string, content: string | Uint8Array, type: string): void {
   write(found("kept"), `${name} is among your downloads.`);
 }
 
+/** The run that is looked at, or would be. */
+const specLookedAt = () => inside.run?.spec ?? specsOf(current)[0];
+
 /** Does something with the network that is looked at. */
 const withNetwork = (use: (run: NonNullable<typeof inside.run>, state: NonNullable<typeof inside.state>) => void) => () => {
   const { run, state } = inside;
@@ -150,12 +184,13 @@ const withNetwork = (use: (run: NonNullable<typeof inside.run>, state: NonNullab
 };
 
 found("copy-link").addEventListener("click", async () => {
+  if (controls.wrong !== null) return write(found("kept"), "There is no link to this setting: it can't be trained.");
   const link = `${location.origin}${location.pathname}${fragmentOf(controls.settings)}`;
   const copied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
   write(found("kept"), copied ? "The link is in the clipboard." : link);
 });
 found("save-setting").addEventListener("click", () => {
-  const { run, state } = inside, spec = run?.spec ?? specsOf(current)[0];
+  const { state } = inside, spec = specLookedAt();
   save(nameOf("setting", "json"), settingFile(spec, state?.step ?? spec.schedule.steps), "application/json");
 });
 found("save-curves").addEventListener("click", withNetwork(() => save(nameOf("curves", "csv"), curvesFile(training.runs), "text/csv")));
@@ -167,19 +202,19 @@ found("save-weights").addEventListener(
 );
 
 function showCommand(): void {
-  const { run, state } = inside;
-  if (!run || !state) return;
-  const other = training.engine?.info.engine === "webgpu"
+  const other = inside.state && training.engine?.info.engine === "webgpu"
     ? "\n# trained on WebGPU here: a processor's bits differ from a graphics card's"
     : "";
-  write(found("command"), `${commandFor(nameOf("setting", "json"))}\n# run ${specHash(run.spec)}${other}`);
+  write(found("command"), `${commandFor(nameOf("setting", "json"))}\n# run ${specHash(specLookedAt())}${other}`);
 }
+
+/** Whether a fragment is the id of a part of the page, and no setting. */
+const namesPart = (fragment: string) => document.getElementById(fragment.slice(1)) !== null;
 
 /** Takes the setting that the link holds. */
 function fromLink(): void {
   try {
-    const settings = settingsIn(location.hash);
-    controls.set(settings ?? FIRST);
+    controls.set((namesPart(location.hash) ? null : settingsIn(location.hash)) ?? FIRST);
   } catch (error) {
     controls.set(FIRST);
     notice(reason(error), { "Use the first setting": () => {} });
@@ -191,10 +226,12 @@ new Tour((settings) => {
   train(settings);
   goTo("train");
 });
-globalThis.addEventListener("hashchange", fromLink);
+globalThis.addEventListener("hashchange", ({ oldURL }) => {
+  // The browser has gone to the part; the address holds the setting again.
+  if (namesPart(location.hash)) history.replaceState(null, "", new URL(oldURL).hash);
+  else fromLink();
+});
 fromLink();
-write(found("command"), commandFor(nameOf("setting", "json")));
-document.title = `Grokbook: ${OPERATIONS[current.operation].formula} modulo ${current.prime}`;
 if (!sharesMemory()) lacking();
 await isolate();
 if (sharesMemory()) training.prepare("auto");

@@ -29,7 +29,11 @@ const opened = new Map<"cpu" | "webgpu", Promise<Opened>>();
 /** The engine that is wished for. */
 async function open(wish: EngineWish): Promise<Opened> {
   const adapter = wish === "cpu" || !navigator.gpu ? null : await requestGpuAdapter().catch(() => null);
-  if (wish === "webgpu") return await once("webgpu", webgpu);
+  if (wish === "webgpu") {
+    if (!navigator.gpu) throw new Error("Cannot train on the graphics card: this browser must have WebGPU, it has not");
+    if (!adapter) throw new Error("Cannot train on the graphics card: this browser's WebGPU must offer one, it offers none");
+    return await once("webgpu", webgpu);
+  }
   if (adapter && !adapter.info.isFallbackAdapter) {
     const engine = await once("webgpu", webgpu).catch(() => null);
     if (engine) return engine;
@@ -46,7 +50,6 @@ function once(name: "cpu" | "webgpu", make: () => Promise<Opened>): Promise<Open
 }
 
 async function webgpu(): Promise<Opened> {
-  if (!navigator.gpu) throw new Error("Cannot train on a graphics card: this browser must have WebGPU, it has not");
   const [{ webgpuEngine }, { GPU_TILE }] = await Promise.all([
     import("../../engine/webgpu/engine.ts"),
     import("../../engine/webgpu/kernels/gemm.ts"),
