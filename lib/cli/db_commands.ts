@@ -96,7 +96,8 @@ export const VERIFY_FLAGS: Readonly<Record<string, Flag>> = {
   "retrain": {
     value: "N",
     help:
-      "train N of the runs again that the cpu engine trained, from their seeds: all evaluations must have the same bits, on any machine",
+      "train N of the runs again that the cpu engine trained, from their seeds: all evaluations must have the same bits, on any machine; " +
+      "means over batches may differ right after an end between two evaluations",
   },
   "threads": ENGINE_FLAGS.threads,
 };

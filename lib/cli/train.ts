@@ -159,13 +159,10 @@ class Files {
   }
 
   async saveMetrics(runs: readonly Run[]): Promise<void> {
-    const { resume, kept, metrics: path } = this.request;
+    const { kept, metrics: path } = this.request;
     await this.folder?.saveMetrics();
     if (path === undefined) return;
-    const trained = runs.map(({ spec: { seed }, status, metrics }) => {
-      // Of a run whose turn hasn't come, what an earlier start saw of it.
-      return { seed, metrics: status === "waiting" || metrics.length === 0 ? resume.get(seed)?.metrics ?? [] : metrics };
-    });
+    const trained = runs.map(({ spec: { seed }, metrics }) => ({ seed, metrics }));
     const all = [...[...kept].map(([seed, metrics]) => ({ seed, metrics })), ...trained];
     await writeWhole(path, metricsCsv(kept.size === 0 ? all : all.sort((a, b) => a.seed - b.seed)));
   }
@@ -180,6 +177,10 @@ async function trainAndSave(request: Request, engine: Engine, progress: Progress
       signal,
       untilGrokked: request.untilGrokked,
       rule: RULES[request.rule],
+      known: ({ seed }) => {
+        const checkpoint = resume.get(seed);
+        return checkpoint && { from: checkpoint.state, history: checkpoint.metrics ?? [] };
+      },
       begin: ({ seed }) => {
         const { state = init, metrics } = resume.get(seed) ?? {};
         return { history: metrics ?? [], ...state && { from: state } };

@@ -93,7 +93,7 @@ export interface Trainer {
   place(row: number, run: RunSpec | Snapshot): void;
   /** Empties a row; the others go on. */
   drop(row: number): void;
-  /** The gradient of a row's last update, f32[P]. */
+  /** The gradient of a row's last update, f32[P]; zeros where it has made none since it was placed. */
   gradient(row: number): Promise<Float32Array<ArrayBuffer>>;
   /** Logits of a row for pairs (a, b), f32[pairs, C]. */
   logits(row: number, a: ArrayLike<number>, b: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>>;

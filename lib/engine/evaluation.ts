@@ -14,6 +14,8 @@ export interface Due {
   /** Its run's place on the device. */
   readonly slot: number;
   readonly step: number;
+  /** Whether the gradient of its last update is there. */
+  readonly hasGradient: boolean;
   readonly spec: RunSpec;
   readonly probe: AttentionProbe | undefined;
 }
@@ -33,10 +35,10 @@ export function evaluationsOf(
   [words, ...others]: readonly Float32Array[],
   { noisy, attention }: Pick<Plan, "noisy" | "attention">,
 ): readonly Evaluation[] {
-  return due.map(({ row, slot, step, spec, probe }) => {
+  return due.map(({ row, slot, step, hasGradient, spec, probe }) => {
     const values = Object.fromEntries(METRICS.map((name, at) => [name, words[slot * METRICS.length + at]]));
     const noisyAcc = noisy ? Math.fround(others[0][slot] / sizes(spec).noisyPairs) : NaN;
-    const metrics = { step, ...values as Omit<Metrics, "step" | "noisyAcc">, noisyAcc };
+    const metrics = { step, ...values as Omit<Metrics, "step" | "noisyAcc">, noisyAcc, ...!hasGradient && { gradNorm: NaN } };
     if (!probe || !attention) return { row, metrics };
     return {
       row,

@@ -41,6 +41,8 @@ export class RowTrainer implements Trainer {
   #slots: number[] = [];
   /** Rows not evaluated since they were placed at step 0. */
   #fresh = new Set<number>();
+  /** Rows not updated since they were placed with a state of some updates, which doesn't hold the last one's gradient. */
+  readonly #unmoved = new Set<number>();
   /** Of each row whose attention is watched. */
   #probes = new Map<number, AttentionProbe>();
   #batchIsCurrent = false;
@@ -68,7 +70,7 @@ export class RowTrainer implements Trainer {
     const slot = this.#slots.push(row) - 1;
     this.rows[row] = spec;
     this.steps[row] = from?.step ?? 0;
-    if (this.steps[row] === 0) this.#fresh.add(row);
+    (this.steps[row] === 0 ? this.#fresh : this.#unmoved).add(row);
     this.#batchIsCurrent = false;
 
     const put = (name: string, words: number, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
@@ -111,6 +113,7 @@ export class RowTrainer implements Trainer {
     if (slot < 0) return;
     this.rows[row] = null;
     this.#fresh.delete(row);
+    this.#unmoved.delete(row);
     this.#probes.delete(row);
     const last = this.#slots.length - 1, moved = this.#slots.pop()!; // there is one: `slot`
     if (slot === last) return;
@@ -139,7 +142,10 @@ export class RowTrainer implements Trainer {
         this.#update(count);
         left -= count;
         kernels += count * perUpdate;
-        for (const row of running) this.steps[row] += count;
+        for (const row of running) {
+          this.steps[row] += count;
+          this.#unmoved.delete(row);
+        }
         const due = running.filter((row) => this.#isDue(row));
         if (due.length === 0) continue;
         evaluations.push(this.#evaluate(due));
@@ -286,7 +292,8 @@ export class RowTrainer implements Trainer {
     ]);
     for (const row of rows) this.#fresh.delete(row);
     const due = rows.map((row): Due => {
-      return { row, slot: this.#slots.indexOf(row), step: this.steps[row], spec: this.rows[row]!, probe: this.#probes.get(row) };
+      const at = { row, slot: this.#slots.indexOf(row), step: this.steps[row], hasGradient: !this.#unmoved.has(row) };
+      return { ...at, spec: this.rows[row]!, probe: this.#probes.get(row) };
     });
     return { words, due };
   }

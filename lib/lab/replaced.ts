@@ -1,5 +1,6 @@
 /** A run that is trained again: whether that is the same training as before, and what goes of one that was another. */
 import { METRIC_NAMES, METRICS, type Metrics } from "../run/metrics.ts";
+import type { Agrees } from "./agreement.ts";
 import { artifacts, dropArtifact } from "./artifacts.ts";
 import type { Lab } from "./store.ts";
 
@@ -13,6 +14,8 @@ export interface Replacing {
   readonly files: ReadonlySet<string>;
   /** The evaluations of the earlier training that it hasn't come to yet, by their steps. */
   readonly earlier: Map<number, Metrics>;
+  /** How both are compared. */
+  readonly agrees: Agrees;
 }
 
 /**
@@ -20,22 +23,16 @@ export interface Replacing {
  * @param begins whether it is the first of a run that begins anew and has results: without evaluations, nothing says that these are of the
  * same training.
  */
-export function isAnother({ earlier }: Replacing, metrics: Metrics, begins: boolean): boolean {
-  const stored = earlier.get(metrics.step), another = stored ? differ(stored, metrics) : begins && earlier.size === 0;
+export function isAnother({ earlier, agrees }: Replacing, metrics: Metrics, begins: boolean): boolean {
+  const stored = earlier.get(metrics.step), another = stored ? differ(stored, metrics, agrees) : begins && earlier.size === 0;
   if (another) earlier.clear();
   else earlier.delete(metrics.step);
   return another;
 }
 
-/**
- * Whether two evaluations at one step differ. The means over batches don't count, which are of fewer batches after an end between two
- * evaluations; nor does what an older version didn't measure.
- */
-const differ = (stored: Metrics, now: Metrics): boolean =>
-  METRIC_NAMES.some((name) =>
-    name !== "batchLoss" && name !== "batchAcc" && !(METRICS[name].later && Number.isNaN(stored[name])) &&
-    !Object.is(stored[name], now[name])
-  );
+/** Whether two evaluations at one step differ. What an older version didn't measure doesn't count. */
+const differ = (stored: Metrics, now: Metrics, agrees: Agrees): boolean =>
+  METRIC_NAMES.some((name) => !(METRICS[name].later && Number.isNaN(stored[name])) && !agrees(name, now.step, stored[name], now[name]));
 
 /**
  * Removes what an earlier training left of a run beyond where the new one began, from the step on at which they differ. Milestones and

@@ -3,6 +3,7 @@
  * the lab keeps what it has beside: evaluations at other steps, weights and attention logs.
  */
 import { METRIC_NAMES } from "../run/metrics.ts";
+import { agreement, type Agrees, type Stretch } from "./agreement.ts";
 import { type Artifact, artifacts, dropArtifact, enterArtifact } from "./artifacts.ts";
 import { isDone, type RunRow } from "./schema.ts";
 import type { Lab, Row, Rows } from "./store.ts";
@@ -11,27 +12,30 @@ import type { Lab, Row, Rows } from "./store.ts";
 export interface Results extends Pick<RunRow, "status" | "step" | "error" | "thinned"> {
   /** All of its evaluations, or a part where it is `thinned`, as `Lab.evaluations` gives them. */
   readonly evaluations: Rows;
+  /** What was trained of it where they come from. */
+  readonly trained: readonly Stretch[];
   /** The files that come with it. They lie in the lab's folder already. */
   readonly files: readonly Artifact[];
   /** Enters its milestones and phases. */
   readonly moments: () => void;
 }
 
-/** Evaluations at steps that two labs have: how many are the same bits, and how many aren't. */
+/** Evaluations at steps that two labs have: how many agree, and how many don't. */
 export interface Compared {
   readonly same: number;
   readonly differing: number;
 }
 
 /** Compares the evaluations of a run of two labs. Each row begins with the run's id, which is each lab's own, and the step. */
-export function compared(there: Rows, here: Rows): Compared {
+export function compared(there: Rows, here: Rows, agrees: Agrees): Compared {
   const byStep = new Map(there.map((row) => [row[1], row]));
   let same = 0, differing = 0;
   for (const row of here) {
     const other = byStep.get(row[1]);
     if (!other) continue;
     // What isn't there of an evaluation is NULL in a lab and NaN in a record.
-    if (METRIC_NAMES.every((_, i) => Object.is(row[i + 1] ?? NaN, other[i + 1] ?? NaN))) same++;
+    const value = (row: Rows[number], i: number) => Number(row[i + 1] ?? NaN), step = Number(row[1]);
+    if (METRIC_NAMES.every((name, i) => agrees(name, step, value(row, i), value(other, i)))) same++;
     else differing++;
   }
   return { same, differing };
@@ -53,7 +57,8 @@ export function enterResults(
   run: number,
   results: Results,
 ): { readonly evaluations: Rows; readonly dropped: readonly Artifact[] } {
-  const stored = lab.evaluations(run), how = compared(stored, results.evaluations), one = isOneTraining(how);
+  const stored = lab.evaluations(run), how = compared(stored, results.evaluations, agreement(lab, run, results.trained));
+  const one = isOneTraining(how);
   const dropped = artifacts(lab, run).filter((file) => !(one && staysBeside(lab, run, file, results)));
   for (const file of dropped) dropArtifact(lab, run, file);
   for (const file of results.files) enterArtifact(lab, run, file);

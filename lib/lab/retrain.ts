@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.ts";
 import { METRIC_COLUMNS, METRIC_NAMES, type MetricName, METRICS, type Metrics } from "../run/metrics.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { type Run, train } from "../train/train.ts";
+import { agreement, type Agrees } from "./agreement.ts";
 import type { Finding } from "./check/finding.ts";
 import type { Lab } from "./store.ts";
 import { bringTaken } from "./taken.ts";
@@ -25,7 +26,7 @@ interface Candidate {
 
 /**
  * Trains some runs of the lab again, spread evenly over those that an engine of the same kind trained, and compares every evaluation that
- * is stored of them. Changes nothing.
+ * is stored of them, as `agreement` says. Changes nothing.
  * @param count how many runs at most.
  * @param engine one whose bits depend on nothing but its `engine` and `driver`.
  * @throws Error in one line where the lab has no such run.
@@ -64,7 +65,7 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
     onEnd: (run) => {
       if (run.status === "stopped") return;
       const candidate = chosen[run.index], stored = lab.metrics(candidate.id, candidate.last);
-      findings.push(...differences(candidate, stored, run, cutBatches(lab, candidate.id, run.spec)));
+      findings.push(...differences(candidate, stored, run, agreement(lab, candidate.id)));
       evaluations += stored.length;
       runs++;
     },
@@ -72,23 +73,13 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
   return { findings, runs, of: all.length, evaluations };
 }
 
-/**
- * Evaluations whose means over the batches since the last evaluation may be of fewer batches: a run had ended between two evaluations, with
- * one of its last state, and went on from there later.
- */
-function cutBatches(lab: Lab, id: number, { schedule: { evalEvery } }: RunSpec): ReadonlySet<number> {
-  const ends = lab.query<{ step: number }>("SELECT to_step AS step FROM work WHERE run = ? AND to_step % ? <> 0", id, evalEvery);
-  return new Set(ends.map(({ step }) => Math.ceil(step / evalEvery) * evalEvery));
-}
-
 /** The first evaluation that isn't the stored one, if any. */
-function differences({ hash }: Candidate, stored: readonly Metrics[], run: Run, cut: ReadonlySet<number>): Finding[] {
+function differences({ hash }: Candidate, stored: readonly Metrics[], run: Run, agrees: Agrees): Finding[] {
   const again = new Map(run.metrics.map((metrics) => [metrics.step, metrics]));
   for (const metrics of stored) {
     const found = again.get(metrics.step);
-    const names = METRIC_NAMES.filter((name) => !(cut.has(metrics.step) && (name === "batchLoss" || name === "batchAcc")));
     const isKnown = (name: MetricName) => !(METRICS[name].later && Number.isNaN(metrics[name]));
-    const name = found ? names.find((name) => isKnown(name) && !Object.is(found[name], metrics[name])) : "step";
+    const name = found ? METRIC_NAMES.find((name) => isKnown(name) && !agrees(name, metrics.step, metrics[name], found[name])) : "step";
     if (name === undefined) continue;
     const what = found
       ? `its ${METRIC_COLUMNS[name]} ${metrics[name]} must come again, trained anew it is ${found[name]}`

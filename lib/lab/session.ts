@@ -11,6 +11,7 @@ import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
 import { checkpointFile } from "../train/weights.ts";
+import { agreement } from "./agreement.ts";
 import { artifacts, type Made, removeLeftOver, removeUnknown, storeFiles, weightsOf } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
 import { enterEnvironment, environment } from "./environment.ts";
@@ -118,7 +119,7 @@ export class Session {
     if (!from && this.#keepsMore(run, steps, free)) return null;
     if (from) lab.write(() => this.#begin(run, step));
     const earlier = new Map(lab.metrics(run).filter((row) => !from || row.step > step).map((row) => [row.step, row]));
-    const claim = { session: this.id, from: step, files: new Set<string>(), earlier };
+    const claim = { session: this.id, from: step, files: new Set<string>(), earlier, agrees: agreement(lab, run) };
     this.#claims.set(run, { ...claim, since: performance.now(), before: from ? null : free });
     // An evaluation at the end of fewer steps may lie where one that goes on makes none.
     const history = from ? lab.metrics(run, step).filter((row) => row.step % from.spec.schedule.evalEvery === 0) : [];

@@ -94,6 +94,8 @@ interface Row {
   step: number;
   /** Whether the state at step 0, where a row begins, has still to be evaluated. */
   fresh: boolean;
+  /** Whether the gradient of its last update is there: a state that is placed doesn't hold it. */
+  hasGradient: boolean;
   state: State;
 }
 
@@ -175,6 +177,7 @@ class ReferenceTrainer implements Trainer {
       ...this.#attention && { probe: attentionProbe(spec, this.#attention, data) },
       step: saved.step,
       fresh: saved.step === 0,
+      hasGradient: saved.step === 0,
       state: {
         params: tf.tensor1d(saved.params.slice()),
         m: tf.tensor1d(saved.m.slice()),
@@ -229,15 +232,17 @@ class ReferenceTrainer implements Trainer {
     dispose(state);
     row.state = next;
     row.step++;
+    row.hasGradient = true;
   }
 
-  /** Evaluations of the schedule: a new count of batches begins after each. */
+  /** Evaluations of the schedule. A new count of batches begins at multiples of `evalEvery`: a run that ends in between may go on later. */
   async #evaluateRows(due: (row: Row, i: number) => boolean): Promise<readonly Evaluation[]> {
     const evaluations: Evaluation[] = [];
     for (const [i, row] of this.#rows.entries()) {
       if (!row || !due(row, i)) continue;
       evaluations.push(await this.#evaluation(i, row));
       row.fresh = false;
+      if (row.step % row.spec.schedule.evalEvery !== 0) continue;
       row.state.sums.dispose();
       select(this.#backend);
       row.state = { ...row.state, sums: tf.zeros([3]) };
@@ -252,7 +257,7 @@ class ReferenceTrainer implements Trainer {
     return { row, metrics, attention: await readAttention({ spec, step, params }, this.layout, probe) };
   }
 
-  async #metrics({ spec, data, step, state }: Row): Promise<Metrics> {
+  async #metrics({ spec, data, step, hasGradient, state }: Row): Promise<Metrics> {
     select(this.#backend);
     const { a, b, target, trainCount, noisy } = data;
     const results = tf.tidy(() => {
@@ -278,7 +283,7 @@ class ReferenceTrainer implements Trainer {
       valLoss: mean(loss.subarray(trainCount)),
       valAcc: mean(right.subarray(trainCount)),
       weightNorm: norm(params),
-      gradNorm: norm(gradient),
+      gradNorm: hasGradient ? norm(gradient) : NaN,
       batchLoss: sums[0] / sums[2],
       batchAcc: sums[1] / sums[2],
       noisyAcc: mean(right.subarray(0, noisy)),

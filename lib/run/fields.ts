@@ -158,9 +158,12 @@ const optim = {
     label: "weight norm held at",
     shape: () => "held norm",
   }),
-  /** After an update, no row is longer: a token's or position's vector, or the weights that lead into one unit. */
+  /**
+   * After an update, no row is longer: a token's or position's vector, or the weights that lead into one unit. With `heldNorm`, all weights
+   * are scaled afterwards, so that rows may end longer.
+   */
   rowNorm: later(single(NOT_NEGATIVE), 0, {
-    help: "largest norm of a row of weights (a token's vector, the weights into a unit); 0: no limit",
+    help: "largest norm of a row of weights (a token's vector, the weights into a unit), before heldNorm scales all weights; 0: no limit",
     label: "largest row norm",
     shape: () => "row norms",
   }),

@@ -9,7 +9,7 @@ export interface Metric {
   readonly column: string;
   /** What a value must be. */
   readonly range: Range;
-  /** Before the first update there is none: NaN in code, NULL or an empty cell where it is stored. */
+  /** There may be none, before the first update for example: NaN in code, NULL or an empty cell where it is stored. */
   readonly late?: true;
   /** It came after evaluations were stored: it is NaN in those that were made before. Such metrics stand at the end. */
   readonly later?: true;
@@ -32,7 +32,10 @@ const TABLE = {
   valAcc: { column: "val_acc", range: SHARE },
   /** Euclidean norm of all parameters. */
   weightNorm: { column: "weight_norm", range: NOT_NEGATIVE },
-  /** Euclidean norm of the last update's gradient; 0 before the first. */
+  /**
+   * Euclidean norm of the last update's gradient; 0 before the first. NaN where a run was taken up at its last step and evaluated there: a
+   * state doesn't hold the gradient.
+   */
   gradNorm: { column: "grad_norm", range: NOT_NEGATIVE, late: true },
   /** Mean loss and accuracy of the batches trained on since the last evaluation, as they were in flight; NaN before the first. */
   batchLoss: { column: "batch_loss", range: BATCH_LOSS, late: true },

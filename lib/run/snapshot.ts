@@ -9,7 +9,7 @@ export interface Snapshot {
   readonly params: Float32Array<ArrayBuffer>;
   readonly m: Float32Array<ArrayBuffer>;
   readonly v: Float32Array<ArrayBuffer>;
-  /** Sums over the batches since the last evaluation: loss, right answers, examples. */
+  /** Sums over the batches since the last multiple of `evalEvery`: loss, right answers, examples. */
   readonly batchSums: Float32Array<ArrayBuffer>;
   /** What the run's optimiser keeps beside the moments, by the names of `beside.ts`; absent where it keeps nothing more, or begins. */
   readonly beside?: Readonly<Record<string, Float32Array<ArrayBuffer>>>;

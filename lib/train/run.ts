@@ -81,10 +81,18 @@ export interface Watch {
 /** The step by which the run has grokked by its rule, also where a gap hides at which step; `null` where it hasn't. */
 export const grokkedBy = (run: State): number | null => privates.get(run)?.grokkedBy ?? null;
 
-/** A run that waits. */
-export const waiting = (spec: RunSpec, index: number): State => {
-  return { index, spec, status: "waiting", step: 0, metrics: [], memorisationStep: null, grokkingStep: null };
-};
+/** What is known of a run before its turn comes: a state of it, and its evaluations up to there. */
+export type Known = { readonly from: Snapshot; readonly history: readonly Metrics[] };
+
+/** A run that waits, as far as it is known to have come. */
+export function waiting(spec: RunSpec, index: number, known?: Known, watch: Watch = {}): State {
+  const run: State = { index, spec, status: "waiting", step: 0, metrics: [], memorisationStep: null, grokkingStep: null };
+  if (!known) return run;
+  // By the state's own spec: an evaluation at the end of fewer steps counts until the run goes on.
+  run.spec = known.from.spec;
+  take(run, known, watch);
+  return Object.assign(run, { spec, status: "waiting" });
+}
 
 /**
  * Takes a run up where it begins.

@@ -9,7 +9,7 @@ import type { Rule } from "../run/grokking.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { Engine, Snapshot, Trainer, Watched } from "../engine/engine.ts";
 import { Pace } from "./pace.ts";
-import { type Beginning, grokkedBy, type News, record, type Run, type State, take, waiting } from "./run.ts";
+import { type Beginning, grokkedBy, type Known, type News, record, type Run, type State, take, waiting } from "./run.ts";
 
 export { type Beginning, type News, type Run, snapshotOf, type Status } from "./run.ts";
 
@@ -25,6 +25,8 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   /** Watches attention, `{}` for the defaults: the readings that `keeper` chooses come with the news. No bit of a run depends on it. */
   readonly attention?: AttentionOptions & KeepOptions;
+  /** How far a run has come that was trained before: what is said of it until its turn comes. Default: nothing. */
+  readonly known?: (spec: RunSpec) => Known | undefined;
   /** Called when a run's turn comes: returns where it begins (default: at its seed), or `null` where another process trains it. */
   readonly begin?: (spec: RunSpec, index: number) => Beginning | null | Promise<Beginning | null>;
   /** Called after every piece of work, a few times a second, with the new evaluations (none where they are rare) and all runs. Awaited. */
@@ -76,7 +78,7 @@ export const groupKey = (spec: RunSpec): string => `${shapeKey(spec)} every ${sp
  * @throws what the engine or a callback throws. Runs whose loss is not a number don't throw: they end as `failed`, the others go on.
  */
 export async function train(specs: readonly RunSpec[], options: TrainOptions): Promise<readonly Run[]> {
-  const runs = specs.map(waiting);
+  const runs = specs.map((spec, index) => waiting(spec, index, options.known?.(spec), options));
   for (const group of groups(runs)) await trainGroup(group, runs, options);
   for (const run of runs) if (run.status === "waiting") run.status = "stopped";
   return runs;
@@ -262,7 +264,6 @@ async function end(
 ): Promise<void> {
   const { onProgress, onEnd, keepSnapshots = true, keepMetrics = true } = options;
   const ending = over.flatMap((row) => rows[row] ?? []), isDone = ({ step, spec }: State) => step >= spec.schedule.steps;
-  // Before the last evaluation, which empties the sums over the batches: so a run can be taken up for more steps as if never stopped.
   await Promise.all(over.map(async (row) => {
     const run = rows[row];
     if (run && run.error === undefined) run.snapshot = await trainer.snapshot(row);

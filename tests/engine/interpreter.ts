@@ -305,8 +305,8 @@ export const PERFORM: Perform = {
     memory[metrics].set([trainLoss / train, trainRight / train, valLoss / validation, valRight / validation]);
     memory[metrics].set([Math.hypot(...memory[params]), Math.hypot(...memory[grads]), loss / examples, right / examples], 4);
     memory[sums].fill(0);
-    const { state } = memory, [step, steps, every] = (["step", "steps", "eval_every"] as const).map((name) => state[stateAt(name)]);
-    if (step % every === 0 || step === steps) memory[batchSums].fill(0);
+    const { state } = memory;
+    if (state[stateAt("step")] % state[stateAt("eval_every")] === 0) memory[batchSums].fill(0);
     state[stateAt("chunk")] = 0;
   },
   attentionSummary: (op, memory) => {

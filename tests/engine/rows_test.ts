@@ -122,6 +122,29 @@ test("a run rests after its last step, with an evaluation there", async (engine)
   trainer.dispose();
 });
 
+test("a run that ends between two evaluations and goes on for more steps has the bits of one that never ended", async (engine) => {
+  const until = (steps: number) => run(4, { schedule: { steps } }), whole = await alone(engine, until(14), 14);
+  const first = await engine.open([until(10), run(2)]);
+  const ended = ofRow(await advance(first, 13), 0); // at step 12 the other is evaluated, while this one rests
+  const second = await engine.open([{ ...await first.snapshot(0), spec: until(14) }]);
+  assertEquals([...ended.filter(({ step }) => step < 10), ...ofRow(await advance(second, 4), 0)], whole.metrics);
+  assertEquals(await second.snapshot(0), whole.snapshot);
+  first.dispose();
+  second.dispose();
+});
+
+test("the gradient's norm is unknown where a state was placed, until its next update", async (engine) => {
+  const spec = run(4), first = await engine.open([spec]);
+  await advance(first, 5);
+  const [{ metrics }] = await first.evaluate(), second = await engine.open([run(1), await first.snapshot(0)]);
+  assert(metrics.gradNorm > 0);
+  const [fresh, placed] = await second.evaluate();
+  assertEquals([fresh.metrics.gradNorm, placed.metrics], [0, { ...metrics, gradNorm: NaN }]);
+  assertEquals(ofRow(await advance(second, 3), 1), ofRow(await advance(first, 3), 0));
+  first.dispose();
+  second.dispose();
+});
+
 test("a look in between changes nothing", async (engine) => {
   const trainer = await engine.open([run(3)]);
   const seen = ofRow(await advance(trainer, 5), 0);

@@ -88,6 +88,33 @@ Deno.test(
     }),
 );
 
+Deno.test(
+  "only what an earlier version stored otherwise may differ: means over batches after an end, a gradient at a start",
+  options,
+  () =>
+    scratch(async (path) => {
+      const engine = await cpuEngine(1);
+      using lab = Lab.open(path("a.db"));
+      // The first ends at 45, between two evaluations, and goes on to 65.
+      for (const steps of [45, 65]) await sweep(small({ name: `${steps}`, runs: runs(steps, [0]).slice(0, 1) }), { lab, engine });
+      const differs = async (set: string, step: number) => {
+        const [before] = lab.query("SELECT batch_loss, batch_acc, grad_norm FROM metrics WHERE step = ?", step);
+        lab.run(`UPDATE metrics SET ${set} WHERE step = ?`, step);
+        const { findings } = await retrain(lab, 1, engine);
+        lab.run("UPDATE metrics SET batch_loss = ?, batch_acc = ?, grad_norm = ? WHERE step = ?", ...Object.values(before), step);
+        return findings.length > 0;
+      };
+      assertEquals(await differs("batch_loss = 9, batch_acc = 0", 50), false);
+      for (const [set, step] of [["grad_norm = 9", 50], ["batch_loss = 9", 40], ["batch_loss = 9", 60], ["grad_norm = 0", 65]] as const) {
+        assertEquals(await differs(set, step), true, `${set} at ${step}`);
+      }
+      assertEquals(await differs("grad_norm = NULL", 65), false);
+      lab.run("INSERT INTO work SELECT session, run, 65, 65, 0 FROM work WHERE from_step = 45");
+      assertEquals([await differs("grad_norm = 0", 65), await differs("grad_norm = 9", 65)], [false, true]);
+      await engine.close();
+    }),
+);
+
 Deno.test("a bit that differs is found and named; runs of other engines aren't trained again", options, () =>
   scratch(async (path) => {
     const engine = await cpuEngine(1);

@@ -211,6 +211,18 @@ Deno.test("reference: a run stopped, snapshotted and placed among others goes on
   second.dispose();
 });
 
+Deno.test("reference: a run that ends between two evaluations goes on as if it hadn't; until then its gradient's norm is unknown", async () => {
+  const until = (steps: number) => runSpec({ ...small, schedule: { steps, evalEvery: 3 } });
+  const whole = await engine.open([until(8)]), first = await engine.open([until(5)]);
+  const expected = await metricsOf(whole, 8), begun = await metricsOf(first, 5), last = begun.pop()!;
+  const second = await engine.open([{ ...await first.snapshot(0), spec: until(8) }]);
+  assert(last.step === 5 && last.gradNorm > 0);
+  assertEquals((await second.evaluate())[0].metrics, { ...last, gradNorm: NaN });
+  assertEquals([...begun, ...await metricsOf(second, 3)], expected);
+  assertEquals(await second.snapshot(0), await whole.snapshot(0));
+  for (const trainer of [whole, first, second]) trainer.dispose();
+});
+
 Deno.test("reference: a trainer leaves nothing on the device", async () => {
   select("wasm");
   const before = tf.memory().numTensors;

@@ -20,6 +20,36 @@ const at = (...steps: number[]) =>
     return { step, trainLoss: 1, trainAcc: 0, valLoss: 1, valAcc: 0, weightNorm: 1, gradNorm: 0, batchLoss: 1, batchAcc: 0, noisyAcc: NaN };
   });
 
+Deno.test("a run whose turn hasn't come is told as its checkpoint has it, and goes on from there", async () => {
+  const engine = fakeEngine({ fit: 1, groksAt: () => 15 }), from = (steps: number) => ({ ...spec(steps), seed: 1 });
+  const [{ snapshot, metrics }] = await train([from(25)], { engine }), controller = new AbortController();
+  const told: number[] = [];
+  const runs = (signal?: AbortSignal) =>
+    train([spec(), from(600)], {
+      engine,
+      ...signal && { signal },
+      rule: RULES.first,
+      known: ({ seed }) => seed === 1 ? { from: snapshot!, history: metrics } : undefined,
+      begin: ({ seed }) => seed === 1 ? { from: snapshot!, history: metrics } : {},
+      onProgress: (_, all) => {
+        told.push(all[1].step);
+        controller.abort();
+      },
+    });
+  const [first, second] = await runs(controller.signal);
+  assertEquals([first.status, told[0]], ["stopped", 25]);
+  const { status, step, memorisationStep, grokkingStep } = second;
+  assertEquals([status, step, memorisationStep, grokkingStep], ["stopped", 25, 10, 20]);
+  assertEquals([second.metrics, second.spec.schedule.steps], [metrics, 600]);
+  const [, on] = await runs();
+  assertEquals([on.status, on.step, on.metrics.filter(({ step }) => step < 40).map(({ step }) => step)], ["finished", 600, [
+    0,
+    10,
+    20,
+    30,
+  ]]);
+});
+
 Deno.test("a gap is from the first to the last evaluation that is missing up to a step", () => {
   const gap = (step: number, ...steps: number[]) => findGap(at(...steps), spec(), step);
   assertEquals(gap(0), null);

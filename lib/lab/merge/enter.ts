@@ -1,4 +1,5 @@
 /** What a merge enters into the target's tables: runs with their evaluations and files, who trained them, experiments. */
+import { stretches } from "../agreement.ts";
 import { type Artifact, enterArtifact } from "../artifacts.ts";
 import { enterResults, type Results } from "../results.ts";
 import type { RunRow } from "../schema.ts";
@@ -64,7 +65,7 @@ function resultsOf(from: Lab, into: Lab, run: RunRow, id: number, evaluations: R
       for (const row of from.query(`SELECT * FROM ${table} WHERE run = ?`, run.id)) insert(into, table, { ...row, run: id });
     }
   };
-  return { status, step, error, thinned, evaluations, files, moments };
+  return { status, step, error, thinned, evaluations, trained: stretches(from, run.id), files, moments };
 }
 
 /** Who trained a run; of one in two ways, only who went the one that stays. */

@@ -1,9 +1,10 @@
 /**
  * A run of one lab beside the same run of another: which has more of it. A run that both have is the same run: its spec says so. Where
- * their evaluations are the same bits, one is the other's beginning, and the longer stays; of two as long, the one with all evaluations.
- * Where they aren't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is kept as a
+ * their evaluations agree, one is the other's beginning, and the longer stays; of two as long, the one with all evaluations.
+ * Where they don't, they come from different adapters, and a mixture would be a run that nobody trained: one of the two is kept as a
  * whole.
  */
+import { agreement, stretches } from "../agreement.ts";
 import { isAtWork } from "../lock.ts";
 import { compared, isOneTraining } from "../results.ts";
 import { isDone, type RunRow } from "../schema.ts";
@@ -16,7 +17,7 @@ export type TargetRun = Pick<RunRow, "id" | "status" | "step" | "session" | "thi
 export interface Pair {
   readonly run: RunRow;
   readonly known: TargetRun | undefined;
-  /** Evaluations at the same steps that aren't the same bits. */
+  /** Evaluations at the same steps that don't agree. */
   readonly differing: number;
   /** Whether evaluations show that both are of one training. */
   readonly one: boolean;
@@ -34,7 +35,10 @@ export function pair(from: Lab, into: Lab, run: RunRow): Pair {
   const known = target(into, run.hash);
   if (!known) return { run, known, differing: 0, one: false, verdict: "new" };
   const there = into.evaluations(known.id), bare = there.length === 0;
-  const how = bare ? { same: 0, differing: 0 } : compared(there, from.evaluations(run.id)), { differing } = how;
+  const how = bare
+    ? { same: 0, differing: 0 }
+    : compared(there, from.evaluations(run.id), agreement(into, known.id, stretches(from, run.id)));
+  const { differing } = how;
   const rank = (run: TargetRun) => {
     const { step, thinned } = run, done = Number(isDone(run)), whole = 1 - thinned;
     // Of one training as far, all evaluations say more than that it was to end there.

@@ -5,6 +5,7 @@ import { checksum, reason, remove, writeWhole, type Writing } from "../../run/fi
 import { inside } from "../../run/inside.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
+import { agreement } from "../agreement.ts";
 import { type Artifact, artifacts, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import { isAtWork } from "../lock.ts";
@@ -141,14 +142,12 @@ export async function bringFiles(
   return brought;
 }
 
-const sameBits = (a: Metrics, b: Metrics) => METRIC_NAMES.every((name) => Object.is(a[name], b[name]));
-
 /**
- * Enters the files of a run that no process trains, where the lab's evaluations are the record's, bit for bit: an attention log where there
+ * Enters the files of a run that no process trains, where the lab's evaluations are of the record's training: an attention log where there
  * is none, and weights at steps at which there are none.
  * @returns how many.
  */
-export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files: readonly Artifact[]): number {
+export function enterFiles(lab: Lab, id: number, { metrics, work }: RecordedRun, files: readonly Artifact[]): number {
   const placeOf = ({ kind, step }: Artifact) => kind === "weights" ? `weights at ${step}` : "attention";
   const there = new Set(artifacts(lab, id, "attention", "attention-thin", "weights").map(placeOf));
   const lacking = files.filter((file) => !there.has(placeOf(file)));
@@ -157,8 +156,11 @@ export function enterFiles(lab: Lab, id: number, { metrics }: RecordedRun, files
     id,
   );
   if (lacking.length === 0 || isAtWork(lab, session)) return 0;
-  const known = new Map(lab.metrics(id).map((row) => [row.step, row]));
-  const same = (row: Metrics) => known.has(row.step) && sameBits(row, known.get(row.step)!);
+  const known = new Map(lab.metrics(id).map((row) => [row.step, row])), agrees = agreement(lab, id, work);
+  const same = (row: Metrics) => {
+    const stored = known.get(row.step);
+    return stored !== undefined && METRIC_NAMES.every((name) => agrees(name, row.step, stored[name], row[name]));
+  };
   // Without evaluations on either side, both are what was recorded.
   if (!(metrics.length > 0 ? metrics.every(same) : thinned === 1 && known.size === 0)) return 0;
   for (const file of lacking) enterArtifact(lab, id, file);

@@ -160,7 +160,7 @@ function enterRun(
     }
   };
   const evaluations = rowsOf(id, metrics), thinned = Number(run.thinned);
-  const { dropped } = enterResults(lab, id, { status, step, error, thinned, evaluations, files, moments });
+  const { dropped } = enterResults(lab, id, { status, step, error, thinned, evaluations, trained: work, files, moments });
   for (const { session, from, to, seconds } of work) {
     lab.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", enterSession(lab, sessions[session]), id, from, to, seconds);
   }

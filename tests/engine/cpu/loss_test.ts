@@ -152,11 +152,11 @@ Deno.test("sums over a batch count the step, until the run has done its steps", 
 
 Deno.test("chunks of an evaluation: training and held-out pairs apart, none past the end; means, norms, and sums that start afresh", () => {
   const E = 8, train = 11, pairs = 21, P = 36;
-  for (const step of [10, 7, 20]) {
+  for (const [step, steps] of [[10, 20], [7, 20], [20, 20], [7, 7]]) {
     const stats = noise(2 * E, 3), params = noise(P, 1), grads = noise(P, 2), batch_sums = Float32Array.of(6, 3, 12, 0);
     const buffers = {
       hyper: hyper({ train, pairs }),
-      state: Uint32Array.of(step, 20, 0, 5),
+      state: Uint32Array.of(step, steps, 0, 5),
       "eval.stats": stats,
       "eval.sums": new Float32Array(4),
       params,
@@ -190,8 +190,8 @@ Deno.test("chunks of an evaluation: training and held-out pairs apart, none past
       "metrics",
     );
     assertEquals([...sums], [0, 0, 0, 0]);
-    assertEquals([...new Uint32Array(state.buffer)], [step, 20, 0, 5]);
-    // A look between two scheduled evaluations leaves the sums as they are.
+    assertEquals([...new Uint32Array(state.buffer)], [step, steps, 0, 5]);
+    // A look between two scheduled evaluations leaves the sums as they are, and so does the evaluation of a run that ends there.
     assertEquals([...batch], step === 7 ? [...batch_sums] : [0, 0, 0, 0]);
   }
 });

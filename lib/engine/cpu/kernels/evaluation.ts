@@ -60,7 +60,8 @@ export function length(x: usize, n: i32): f32 {
 
 /**
  * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and
- * gradient, means of the batches since the last evaluation; where the schedule has one here, their sums start afresh.
+ * gradient, means of the batches since the last evaluation. The batches' sums start afresh at multiples of `eval_every` alone: a run that
+ * ends in between may go on later.
  */
 export function endOfEvaluation(r: usize, arena: usize): void {
   let hyper = at(r, 0, arena), state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena), P = word(r, 7);
@@ -70,7 +71,6 @@ export function endOfEvaluation(r: usize, arena: usize): void {
   store<f32>(metrics, length(at(r, 2, arena), P), 16); store<f32>(metrics, length(at(r, 3, arena), P), 20);
   store<f32>(metrics, load<f32>(batch) / load<f32>(batch, 8), 24); store<f32>(metrics, load<f32>(batch, 4) / load<f32>(batch, 8), 28);
   memory.fill(sums, 0, 16);
-  let step = load<u32>(state, STEP);
-  if (step % load<u32>(state, EVAL_EVERY) == 0 || step == load<u32>(state, STEPS)) memory.fill(batch, 0, 16);
+  if (load<u32>(state, STEP) % load<u32>(state, EVAL_EVERY) == 0) memory.fill(batch, 0, 16);
   store<u32>(state, 0, CHUNK);
 }

@@ -4,8 +4,9 @@ import { HYPER, hyper, STATE, writesState } from "./hyper.ts";
 import { type Kernel, read, TREE, write } from "./kernel.ts";
 
 /**
- * The end of an evaluation: means of the whole sets, norms of parameters and gradient, means of the batches since the last one. Where
- * the run's schedule has an evaluation here, the sums of batches start afresh; a look in between leaves the run as it is.
+ * The end of an evaluation: means of the whole sets, norms of parameters and gradient, means of the batches since the last one. The sums
+ * of batches start afresh at multiples of `eval_every` alone: a look in between leaves the run as it is, and a run that ends there may go
+ * on later.
  */
 export function endOfEvaluation({ label, P, params, grads, batchSums, sums, metrics }: EndOfEvaluation): Kernel {
   return {
@@ -35,8 +36,7 @@ export function endOfEvaluation({ label, P, params, grads, batchSums, sums, metr
     metrics[2u * r] = sums[r] / vec4f(train, train, validation, validation);
     metrics[2u * r + 1u] = vec4f(norms, batch_sums[r].xy / batch_sums[r].z);
     sums[r] = vec4f(0.0);
-    let s = state[r];
-    if (s.step % s.eval_every == 0u || s.step == s.steps) { batch_sums[r] = vec4f(0.0); }
+    if (state[r].step % state[r].eval_every == 0u) { batch_sums[r] = vec4f(0.0); }
     state[r].chunk = 0u;
   }
 }`,
