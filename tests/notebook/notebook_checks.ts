@@ -71,7 +71,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
     /With weight\sdecay\s0\.01, 0\.1 and 1, networks take 1\.9 to 3 times as long to grok at d_model\s\/\sp\s16 as at the best/,
     /from which half of the networks grok is lower at weight\sdecay\s1 \(below\s0\.792\) than at\s3 \(1\.36\); at 10 none does/,
     />decay 10</,
-    /Networks grok at each weight decay 0\.5, 1 and 3, earliest median with 3: step 510; weight decay 0\.1 and 10 watched for 3,410 to 4,910/,
+    /Networks grok at each weight decay 0\.1, 0\.5, 1 and 3, earliest median with 3: step 510; weight decay 10 watched for 4,910 steps only/,
     /2 % for\sdecay\s0\.5, 4 % for\sdecay\s1 and 11 % for\sdecay\s3; of\sdecay\s10, no network memorises within 5,000 steps/,
     /later with 10 than with 3\. With 10 it takes more than 9\.3 times as long/,
     /later with 0\.5 than with 1\. With 0\.5 it takes 1\.95 times as long \(95 % interval 1\.73 to 2\.5\)/,
