@@ -72,7 +72,7 @@ export * as figures from "./figures/mod.ts";
 export type { Figure } from "./figures/theme.ts";
 export { type CurveOptions, learningCurves, trainingCurves } from "./figures/curves.ts";
 export { dashboard, type DashboardOptions } from "./figures/dashboard.ts";
-export { grokkingAgainst } from "./figures/against.ts";
+export { grokkingAgainst } from "./figures/against/figure.ts";
 export { grokkingByGroup, grokkingByKnob, grokkingSteps } from "./figures/steps.ts";
 export { successMap } from "./figures/success_map.ts";
 export { survivalCurves, survivalPanels } from "./figures/survival.ts";

@@ -1,6 +1,6 @@
 /** Every figure by its name. */
 export { accuracyPlane } from "./accuracy_plane.ts";
-export { grokkingAgainst } from "./against.ts";
+export { grokkingAgainst } from "./against/figure.ts";
 export { clusterFigure } from "./attention/clusters.ts";
 export { entropyFigure } from "./attention/entropy.ts";
 export { attentionFilm } from "./attention/film.ts";

@@ -87,13 +87,9 @@ function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readon
   });
   const at = (step: number) => Math.max(step, scale.domain[0]);
   const height = clamp(named ? 15 : 2, (named ? 480 : 600) / Math.max(1, n), 44);
-  const apart = 0.76 / seeds, r = clamp(1.3, 0.62 * apart * height, 4.2);
+  const apart = 0.76 / seeds;
   const lanes = settings.flatMap(({ runs }, i) => runs.map((run, s): Lane => ({ ...run, y: i + apart * (s - (runs.length - 1) / 2) })));
-  const of = (state: State) => lanes.filter((lane) => lane.state === state);
-  const middles = settings.flatMap(({ runs }, y) => {
-    const [low, mid, high] = [0.25, 0.5, 0.75].map((q) => grokkingQuantile(runs, q));
-    return runs.length < 2 ? [] : [{ y, low, mid, high }];
-  });
+  const middles = middlesOf(settings);
   const { left, top, marks } = names(inOrder ? fields : [], Math.ceil(15 / height));
   const right = named ? 140 : MARGIN.right;
   return panel({
@@ -112,59 +108,95 @@ function rows(fields: readonly Field[], sorted: readonly Setting[], runs: readon
         insetLeft: 16 - left,
         insetRight: 16 - right,
       }),
-      // Where a quarter of the runs never grokked, the upper quartile is infinite and no band is drawn.
-      Plot.rect(middles.filter(({ low, high }) => low !== null && high !== null && Number.isFinite(high)), {
-        x1: ({ low }) => at(low!),
-        x2: ({ high }) => at(high!),
-        y1: ({ y }) => y - 0.45,
-        y2: ({ y }) => y + 0.45,
-        fill: VALIDATION.color,
-        fillOpacity: 0.14,
-        ariaDescription: "middle half",
-      }),
-      Plot.ruleY(lanes.filter(({ watched }) => watched > 0), {
-        y: "y",
-        x1: scale.domain[0],
-        x2: ({ watched }) => at(watched),
-        stroke: height > 24 ? THIN : BETWEEN,
-        strokeWidth: clamp(0.5, height / 20, 1),
-        ariaDescription: "trained",
-      }),
-      Plot.ruleY(lanes.filter(({ memorised, grokked }) => memorised !== null && grokked !== null), {
-        y: "y",
-        x1: ({ memorised }) => at(memorised!),
-        x2: ({ grokked }) => at(grokked!),
-        stroke: FAINT,
-        strokeWidth: clamp(0.6, height / 14, 1.3),
-      }),
-      Plot.ruleX(middles.filter(({ mid }) => mid !== null && Number.isFinite(mid)), {
-        x: ({ mid }) => at(mid!),
-        y1: ({ y }) => y - 0.45,
-        y2: ({ y }) => y + 0.45,
-        stroke: INK,
-        strokeWidth: clamp(0.8, height / 12, 2),
-        ariaDescription: "median grokked",
-      }),
-      Plot.ruleX(lanes.filter(({ active }) => active), {
-        x: ({ watched }) => at(watched),
-        y1: ({ y }) => y - 0.4 * apart,
-        y2: ({ y }) => y + 0.4 * apart,
-        stroke: INK,
-        strokeWidth: 1.5,
-        ariaDescription: "in training",
-      }),
-      Plot.dot(lanes.filter(({ memorised }) => memorised !== null), {
-        x: ({ memorised }) => at(memorised!),
-        y: "y",
-        ...CIRCLE(r),
-        ariaDescription: "memorised",
-      }),
-      Plot.dot(of("grokked"), { x: ({ grokked }) => at(grokked!), y: "y", ...DOT(r) }),
-      Plot.dot(of("never"), { x: ({ judged }) => at(judged), y: "y", ...TRIANGLE(r) }),
-      Plot.dot(of("diverged"), { x: ({ watched }) => at(watched), y: "y", ...CROSS(r) }),
+      middleHalves(middles, at),
+      ...seedLines(lanes, at, height),
+      medianBars(middles, at, height),
+      ...seedMarks(lanes, at, { height, apart }),
       ...named ? results(settings, right) : [],
     ],
   });
+}
+
+/** Where a step lies: no further left than the axis begins. */
+type At = (step: number) => number;
+
+/** The quartiles of a setting's grokking steps. */
+interface Middle {
+  readonly y: number;
+  readonly low: number | null;
+  readonly mid: number | null;
+  readonly high: number | null;
+}
+
+const middlesOf = (settings: readonly Setting[]) =>
+  settings.flatMap(({ runs }, y): Middle[] => {
+    const [low, mid, high] = [0.25, 0.5, 0.75].map((q) => grokkingQuantile(runs, q));
+    return runs.length < 2 ? [] : [{ y, low, mid, high }];
+  });
+
+const ROW_HEIGHT = { y1: ({ y }: Middle) => y - 0.45, y2: ({ y }: Middle) => y + 0.45 };
+
+/** Where a quarter of the runs never grokked, the upper quartile is infinite and no band is drawn. */
+const middleHalves = (middles: readonly Middle[], at: At) =>
+  Plot.rect(middles.filter(({ low, high }) => low !== null && high !== null && Number.isFinite(high)), {
+    x1: ({ low }) => at(low!),
+    x2: ({ high }) => at(high!),
+    ...ROW_HEIGHT,
+    fill: VALIDATION.color,
+    fillOpacity: 0.14,
+    ariaDescription: "middle half",
+  });
+
+const medianBars = (middles: readonly Middle[], at: At, height: number) =>
+  Plot.ruleX(middles.filter(({ mid }) => mid !== null && Number.isFinite(mid)), {
+    x: ({ mid }) => at(mid!),
+    ...ROW_HEIGHT,
+    stroke: INK,
+    strokeWidth: clamp(0.8, height / 12, 2),
+    ariaDescription: "median grokked",
+  });
+
+/** How far each seed was watched, and its wait between memorising and grokking. */
+const seedLines = (lanes: readonly Lane[], at: At, height: number): Plot.Markish[] => [
+  Plot.ruleY(lanes.filter(({ watched }) => watched > 0), {
+    y: "y",
+    x1: at(0),
+    x2: ({ watched }) => at(watched),
+    stroke: height > 24 ? THIN : BETWEEN,
+    strokeWidth: clamp(0.5, height / 20, 1),
+    ariaDescription: "trained",
+  }),
+  Plot.ruleY(lanes.filter(({ memorised, grokked }) => memorised !== null && grokked !== null), {
+    y: "y",
+    x1: ({ memorised }) => at(memorised!),
+    x2: ({ grokked }) => at(grokked!),
+    stroke: FAINT,
+    strokeWidth: clamp(0.6, height / 14, 1.3),
+  }),
+];
+
+/** What became of each seed, `apart` rows from its neighbours. */
+function seedMarks(lanes: readonly Lane[], at: At, { height, apart }: { readonly height: number; readonly apart: number }): Plot.Markish[] {
+  const of = (state: State) => lanes.filter((lane) => lane.state === state), r = clamp(1.3, 0.62 * apart * height, 4.2);
+  return [
+    Plot.ruleX(lanes.filter(({ active }) => active), {
+      x: ({ watched }) => at(watched),
+      y1: ({ y }) => y - 0.4 * apart,
+      y2: ({ y }) => y + 0.4 * apart,
+      stroke: INK,
+      strokeWidth: 1.5,
+      ariaDescription: "in training",
+    }),
+    Plot.dot(lanes.filter(({ memorised }) => memorised !== null), {
+      x: ({ memorised }) => at(memorised!),
+      y: "y",
+      ...CIRCLE(r),
+      ariaDescription: "memorised",
+    }),
+    Plot.dot(of("grokked"), { x: ({ grokked }) => at(grokked!), y: "y", ...DOT(r) }),
+    Plot.dot(of("never"), { x: ({ judged }) => at(judged), y: "y", ...TRIANGLE(r) }),
+    Plot.dot(of("diverged"), { x: ({ watched }) => at(watched), y: "y", ...CROSS(r) }),
+  ];
 }
 
 /** How many seeds grokked, and the median step, right of the frame; paler while unfinished runs may change them. */

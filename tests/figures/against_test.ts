@@ -1,7 +1,7 @@
 /** Steps against a knob, and several knobs below each other: marks, words and findings, from constructed runs. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DOMParser } from "linkedom";
-import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { grokkingAgainst } from "../../lib/figures/against/figure.ts";
 import { grokkingByKnob, knobFinding } from "../../lib/figures/steps.ts";
 import type { Figure } from "../../lib/figures/theme.ts";
 import { tipsFinding } from "../../lib/studies/lessons/tiny_live.ts";

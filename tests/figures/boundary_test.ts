@@ -1,6 +1,6 @@
 /** The figures of the boundary between memorising and grokking, from constructed runs: heat map, critical values, survival cell by cell. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { grokkingAgainst } from "../../lib/figures/against/figure.ts";
 import { boundaryHeatMap } from "../../lib/figures/boundary/heat_map.ts";
 import { survivalByCell } from "../../lib/figures/boundary/cell_survival.ts";
 import { criticalFigure } from "../../lib/figures/boundary/critical.ts";

@@ -3,7 +3,7 @@
  * against a count.
  */
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { grokkingAgainst } from "../../lib/figures/against/figure.ts";
 import { capacityMap } from "../../lib/figures/capacity_map.ts";
 import { stabilityFigure } from "../../lib/figures/stability.ts";
 import { survivalCurves, type SurvivalGroup, survivalPanels } from "../../lib/figures/survival.ts";

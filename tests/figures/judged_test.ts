@@ -1,6 +1,6 @@
 /** Steps that a rule can't judge, in every figure that dates runs: one that needs several evaluations in a row says nothing of the last. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { grokkingAgainst } from "../../lib/figures/against.ts";
+import { grokkingAgainst } from "../../lib/figures/against/figure.ts";
 import { delayFigure } from "../../lib/figures/boundary/delay.ts";
 import { moduliFigure } from "../../lib/figures/boundary/moduli.ts";
 import { surfaceFinding } from "../../lib/figures/boundary/surface.ts";

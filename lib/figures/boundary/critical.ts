@@ -36,18 +36,8 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
   if (rows.length === 0) {
     throw new Error(`Cannot draw critical values: ${names.y} must have a value with two settings that are done, current value is none`);
   }
-  const line = new Map(rows.map(({ y }, j) => [y, j]));
-  const domain = [xs[0] / 1.15, xs[xs.length - 1] * 1.15],
-    left = marginFor(rows.map(({ y }) => say.y(y)));
-  const tries = surface.cells.flat().flatMap((
-    { x, y, share, open },
-  ) => (share === null || open > 0 || !line.has(y) ? [] : [{ x, j: line.get(y)!, share }]));
-  const crossings = rows.flatMap(({ crossings }, j) => crossings.map((each) => ({ ...each, j })));
-  const ends = crossings.map(({ j, low, high }) => {
-    const [from, to] = [low === null || low < domain[0], high === null || high > domain[1]];
-    return { j, from, to, low: from ? domain[0] : low, high: to ? domain[1] : high };
-  });
-  const inner = WIDTH - left - RIGHT, percent = Number((100 * level).toPrecision(4));
+  const domain: [number, number] = [xs[0] / 1.15, xs[xs.length - 1] * 1.15], left = marginFor(rows.map(({ y }) => say.y(y)));
+  const ends = endsOf(rows, domain), percent = Number((100 * level).toPrecision(4));
   return compose({
     title: title ?? finding(rows, surface),
     subtitle: `${
@@ -66,68 +56,103 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
       marks: [
         Plot.ruleY(rows, { y: (_, j) => j - 0.5, stroke: BETWEEN, insetLeft: 16 - left, insetRight: 16 - RIGHT }),
         Plot.ruleY(rows, { y: (_, j) => j + TRIES, stroke: BETWEEN }),
-        Plot.dot(tries, {
-          x: "x",
-          y: ({ j }) => j + TRIES,
-          r: 6,
-          fill: "white",
-          stroke: VALIDATION.color,
-          strokeWidth: 1.3,
-          ariaDescription: "tried",
+        ...tried(rows, surface),
+        ...intervals(rows, ends),
+        Plot.axisX(spaced(xs, 34 * Math.log(domain[1] / domain[0]) / (WIDTH - left - RIGHT)), {
+          tickSize: 4,
+          text: say.x,
+          label: null,
+          color: FAINT,
         }),
-        Plot.dot(tries.filter(({ share }) => share > 0), {
-          ...{ x: "x", y: ({ j }: { j: number }) => j + TRIES, r: 6, fill: VALIDATION.color, ariaDescription: "share" },
-          fillOpacity: ({ share }: { share: number }) => share,
-        }),
-        Plot.ruleY(ends, { y: ({ j }) => j + INTERVAL, x1: "low", x2: "high", stroke: INK, strokeWidth: 2.2, ariaDescription: "interval" }),
-        ...(["from", "to"] as const).map((side) =>
-          Plot.dot(ends.filter((each) => each[side]), {
-            ...{
-              x: side === "from" ? "low" : "high",
-              y: ({ j }: { j: number }) => j + INTERVAL,
-              symbol: "triangle",
-              r: 4.5,
-              fill: INK,
-              ariaDescription: "beyond",
-            },
-            rotate: side === "from" ? -90 : 90,
-          })
-        ),
-        Plot.dot(crossings.filter(({ x }) => x !== null), {
-          ...{
-            x: "x",
-            y: ({ j }: { j: number }) => j + INTERVAL,
-            symbol: "diamond",
-            r: 6,
-            fill: INK,
-            stroke: "white",
-            ariaDescription: "critical",
-          },
-        }),
-        Plot.axisX(spaced(xs, 34 * Math.log(domain[1] / domain[0]) / inner), { tickSize: 4, text: say.x, label: null, color: FAINT }),
-        Plot.text(rows, { frameAnchor: "left", textAnchor: "end", dx: -10, y: (_, j) => j, text: ({ y }) => say.y(y), fill: FAINT }),
-        Plot.text(rows, {
-          frameAnchor: "right",
-          textAnchor: "end",
-          dx: RIGHT - 16,
-          y: (_, j) => j,
-          text: wordOf,
-          fill: INK,
-          lineHeight: 1.15,
-        }),
-        Plot.text([capital(names.y)], { ...HEAD, frameAnchor: "top-left", dx: 16 - left, textAnchor: "start" }),
-        Plot.text(["Critical value"], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
-        Plot.text([`${capital(names.x)} (logarithmic) →`], {
-          frameAnchor: "bottom-right",
-          dy: 40,
-          lineAnchor: "bottom",
-          textAnchor: "end",
-          fill: FAINT,
-        }),
+        ...texts(rows, surface, left),
         ...key(0),
       ],
     })],
   });
+}
+
+/** An interval as it is drawn: cut at the ends of the axis, with an arrow where it goes beyond. */
+interface Ends {
+  readonly j: number;
+  readonly from: boolean;
+  readonly to: boolean;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+const endsOf = (rows: readonly CriticalRow[], [first, last]: readonly [number, number]) =>
+  rows.flatMap(({ crossings }, j) =>
+    crossings.map(({ low, high }): Ends => {
+      const [from, to] = [low === null || low < first, high === null || high > last];
+      return { j, from, to, low: from ? first : low, high: to ? last : high };
+    })
+  );
+
+/** The values that were tried in each row, more strongly coloured where more networks grok. */
+function tried(rows: readonly CriticalRow[], { cells }: Surface): Plot.Markish[] {
+  const line = new Map(rows.map(({ y }, j) => [y, j]));
+  const tries = cells.flat().flatMap(({ x, y, share, open }) =>
+    share === null || open > 0 || !line.has(y) ? [] : [{ x, j: line.get(y)!, share }]
+  );
+  return [
+    Plot.dot(tries, {
+      x: "x",
+      y: ({ j }) => j + TRIES,
+      r: 6,
+      fill: "white",
+      stroke: VALIDATION.color,
+      strokeWidth: 1.3,
+      ariaDescription: "tried",
+    }),
+    Plot.dot(tries.filter(({ share }) => share > 0), {
+      ...{ x: "x", y: ({ j }: { j: number }) => j + TRIES, r: 6, fill: VALIDATION.color, ariaDescription: "share" },
+      fillOpacity: ({ share }: { share: number }) => share,
+    }),
+  ];
+}
+
+/** The critical values with their intervals. */
+function intervals(rows: readonly CriticalRow[], ends: readonly Ends[]): Plot.Markish[] {
+  const y = ({ j }: { readonly j: number }) => j + INTERVAL;
+  const crossings = rows.flatMap(({ crossings }, j) => crossings.map((each) => ({ ...each, j })));
+  const arrows = (["from", "to"] as const).map((side) =>
+    Plot.dot(ends.filter((each) => each[side]), {
+      ...{ x: side === "from" ? "low" : "high", y, symbol: "triangle", r: 4.5, fill: INK, ariaDescription: "beyond" },
+      rotate: side === "from" ? -90 : 90,
+    })
+  );
+  return [
+    Plot.ruleY(ends, { y, x1: "low", x2: "high", stroke: INK, strokeWidth: 2.2, ariaDescription: "interval" }),
+    ...arrows,
+    Plot.dot(crossings.filter(({ x }) => x !== null), {
+      ...{ x: "x", y, symbol: "diamond", r: 6, fill: INK, stroke: "white", ariaDescription: "critical" },
+    }),
+  ];
+}
+
+/** What each row is, what was found in it, and the heads of both. */
+function texts(rows: readonly CriticalRow[], { names, say }: Surface, left: number): Plot.Markish[] {
+  return [
+    Plot.text(rows, { frameAnchor: "left", textAnchor: "end", dx: -10, y: (_, j) => j, text: ({ y }) => say.y(y), fill: FAINT }),
+    Plot.text(rows, {
+      frameAnchor: "right",
+      textAnchor: "end",
+      dx: RIGHT - 16,
+      y: (_, j) => j,
+      text: wordOf,
+      fill: INK,
+      lineHeight: 1.15,
+    }),
+    Plot.text([capital(names.y)], { ...HEAD, frameAnchor: "top-left", dx: 16 - left, textAnchor: "start" }),
+    Plot.text(["Critical value"], { ...HEAD, frameAnchor: "top-right", dx: RIGHT - 16, textAnchor: "end" }),
+    Plot.text([`${capital(names.x)} (logarithmic) →`], {
+      frameAnchor: "bottom-right",
+      dy: 40,
+      lineAnchor: "bottom",
+      textAnchor: "end",
+      fill: FAINT,
+    }),
+  ];
 }
 
 const digits = (value: number) => String(Number(value.toPrecision(3)));
