@@ -63,6 +63,8 @@ export { type BoardRun, type Curve, hasEnded, openSentence } from "./analysis/ru
 export { groupsBy, oneAtATime } from "./analysis/runs/groups.ts";
 export { slingshots } from "./analysis/runs/slingshots.ts";
 export { medianStep, timesTo } from "./analysis/runs/times.ts";
+// A median grokking step with its interval: timeQuantile(kaplanMeier(timesTo("grokked", runs))).
+export { kaplanMeier, timeQuantile } from "./analysis/statistics/survival.ts";
 export { typicalRun } from "./analysis/runs/groups.ts";
 export { contrastPairs, contrastTimes, contrastValues } from "./analysis/statistics/contrasts.ts";
 export { decides } from "./analysis/statistics/multiple.ts";

@@ -78,7 +78,7 @@ export class Controls {
   #usable: Settings = FIRST;
   readonly #shown: (() => void)[] = [];
 
-  /** @param changed called whenever a setting has been taken */
+  /** @param changed called whenever a setting has been taken, or another engine chosen */
   constructor(readonly changed: () => void) {
     const form = found<HTMLFormElement>("settings");
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -178,15 +178,17 @@ export class Controls {
   #engines(): HTMLElement {
     const names = { auto: "the best there is", cpu: "the processor", webgpu: "the graphics card" } satisfies Record<EngineWish, string>;
     const expect = "The processor gives the laboratory's bits on any machine; a graphics card is for large networks.";
+    const choice = made(
+      "select",
+      { id: "engine-wish", "aria-describedby": "engine-expect" },
+      ...Object.entries(names).map(([value, name]) => made("option", { value }, name)),
+    );
+    choice.addEventListener("change", () => this.changed());
     return made(
       "div",
       { class: "control" },
       made("label", { for: "engine-wish" }, "Train on"),
-      made(
-        "select",
-        { id: "engine-wish", "aria-describedby": "engine-expect" },
-        ...Object.entries(names).map(([value, name]) => made("option", { value }, name)),
-      ),
+      choice,
       made("p", { class: "faint", id: "engine-expect" }, expect),
     );
   }

@@ -175,4 +175,8 @@ Deno.test("specialisation: 0 where the heads of a layer do the same, 1 bit where
   );
   assertEquals([shapes(groups, "x − y median", "path").length, shapes(groups, "median grokked", "line").length], [2, 4]);
   assertMatch(specialisationFigure([made({ model: { heads: 1 } })]).title, /^Specialisation has no value here$/);
+  const broken = apart.map((run, i) => i > 0 ? run : { ...run, status: "failed" as const });
+  for (const figure of [specialisationFigure(broken), specialisationByGroup([{ name: "x − y", runs: broken }])]) {
+    assertMatch(texts(figure).join(" "), /1 of 3 runs diverged and is drawn until then\./);
+  }
 });

@@ -99,11 +99,27 @@ test("without a graphics card the page says so and trains on the processor; its 
   await page.locator("#pending").waitFor();
   await page.locator("#seed").press("ArrowLeft");
   assert(await page.locator("#pending").isHidden(), "the change has been taken back");
+  await page.selectOption("#engine-wish", "auto");
+  await says(page, "pending", /^The change counts from the next start\.$/);
+  await page.selectOption("#engine-wish", "cpu");
+  assert(await page.locator("#pending").isHidden(), "the engine is again the one that trained");
   await page.locator("#seed").press("ArrowRight");
   await page.click("#reset");
   const [reset, other] = await run();
   assertEquals(reset, name);
   assert(other !== hash);
+});
+
+test("a browser whose memory can't be shared is told what it lacks, and led to the tour", async (chrome) => {
+  await using server = serve(await files(), ISOLATED);
+  const old = "WebAssembly.Memory = class { constructor() { throw new TypeError(); } };";
+  const { page, errors } = await open(chrome, server.address, {}, old);
+  await page.click("#start");
+  await says(page, "notice-text", /^Cannot train here: this browser must have WebAssembly with threads and SIMD, it has not\./);
+  await page.getByRole("button", { name: "Read the tour without training" }).click();
+  assert(await page.locator("#notice").isHidden());
+  await page.getByRole("heading", { name: "A clock with 47 hours" }).waitFor();
+  assertEquals(errors, []);
 });
 
 /** Counts the questions to the worker that looks into networks, and in an attribute those that it hasn't answered yet. */

@@ -8,7 +8,7 @@ import * as Plot from "@observablehq/plot";
 import { must } from "../../analysis/statistics/sample.ts";
 import { type AttentionFigureOptions, checkRuns, kindLine, medianEdges, SHARES, timePanel } from "./shared.ts";
 import { curve, type Line } from "../curves.ts";
-import { about } from "../runs.ts";
+import { about, divergedWords } from "../runs.ts";
 import { scaleOfSteps, type StepScale } from "../scale.ts";
 import { compose, type Figure, type Panel, ticks } from "../theme.ts";
 import { type AttentionGroup, type AttentionRun, edgesOf, readQueries, sizesOf, tokensOf } from "../../analysis/attention/runs.ts";
@@ -96,7 +96,7 @@ export function specialisationByGroup(
 const howToRead = (runs: readonly AttentionRun[], queries: readonly number[] = readQueries(runs[0].spec), seeds = `${runs.length} seeds`) =>
   `Attention at ${queries.map((query) => tokensOf(runs[0].spec)[query]).join(", ")}. ${
     runs.length > 1 ? `Lines: medians of ${seeds}; bands: the middle half.` : "One seed."
-  }`;
+  }${divergedWords(runs)}`;
 
 interface Lines {
   readonly lines: readonly { readonly line: Line; readonly bands: readonly Band[] }[];

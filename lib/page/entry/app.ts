@@ -13,6 +13,7 @@ import { Curves } from "../curves.ts";
 import { found, made, write } from "../elements.ts";
 import { commandFor, curvesFile, settingFile, weightsAt } from "../exports.ts";
 import { Inside } from "../inside.ts";
+import type { EngineWish } from "../protocol.ts";
 import { FIRST, fragmentOf, type Settings, settingsIn, specsOf } from "../settings.ts";
 import { goTo, Tour } from "../tour.ts";
 import { type Change, Training } from "../training.ts";
@@ -40,6 +41,8 @@ const training = new Training(changed), curves = new Curves(training), announcer
 const inside = new Inside(training, (message) => notice(message, { "Go on": () => {} }), showCommand);
 /** The setting that is trained, or would be. */
 let current: Settings = FIRST;
+/** What was asked to train it. */
+let asked: EngineWish = "auto";
 
 const controls = new Controls(() => {
   const { wrong, usable } = controls;
@@ -69,14 +72,16 @@ function train(settings: Settings, paused = false): void {
   if (!sharesMemory()) return lacking();
   take(settings);
   found("notice").hidden = true;
-  training.start(specsOf(settings), controls.engine, paused);
+  asked = controls.engine;
+  training.start(specsOf(settings), asked, paused);
+  showPending();
   inside.reset();
 }
 
-/** Says below the controls where they show another setting than the one that is trained. */
+/** Says below the controls where they show another setting, or engine, than that which trains. */
 function showPending(): void {
   const pending = found("pending");
-  pending.hidden = fragmentOf(controls.settings) === fragmentOf(current);
+  pending.hidden = fragmentOf(controls.settings) === fragmentOf(current) && (training.phase === "idle" || controls.engine === asked);
   write(
     pending,
     controls.wrong === null ? "The change counts from the next start." : "This setting can't be trained: the reason is below Start.",
