@@ -41,7 +41,8 @@ export class Random {
   #seed: number;
   #stream: number;
   #block = 0;
-  #left: number[] = [];
+  /** The second word of a block whose first one has been drawn. */
+  #second: number | null = null;
 
   constructor(seed: number, stream: Stream) {
     this.#seed = seed;
@@ -50,8 +51,14 @@ export class Random {
 
   /** A 32-bit word. */
   word(): number {
-    if (this.#left.length === 0) this.#left = threefry(this.#seed, this.#stream, this.#block++, 0);
-    return this.#left.shift()!;
+    const second = this.#second;
+    if (second !== null) {
+      this.#second = null;
+      return second;
+    }
+    const [first, next] = threefry(this.#seed, this.#stream, this.#block++, 0);
+    this.#second = next;
+    return first;
   }
 
   /** Uniform in the open interval (0, 1), 32 bits. */

@@ -69,18 +69,20 @@ export function laterAtEnd(
     deals = all ?? dealsOf(n + m, draws, new Random(seed, "resample"));
   // Beside random assignments the one that was seen counts; among all of them it is. Of all, at least one is the most extreme.
   const seen = all ? 0 : 1, total = deals.length + seen, one = 1 / choose(n + m, n), alpha = alphaOf(level);
-  /** The statistics for an assignment: `deal` says which run stands at each position, the end's first. */
+  /** How many runs at the end are later than that at a position, less the earlier ones. `deal`: which run stands where, the end's first. */
+  const aboveOf = (later: Int8Array, deal: ArrayLike<number>, at: number): number => {
+    const other = deal[at];
+    let above = 0;
+    for (let i = 0; i < n; i++) above += later[deal[i] * (n + m) + other];
+    return above;
+  };
+  /** The statistics for an assignment. */
   const statistics = (later: Int8Array, deal: ArrayLike<number>): number[] => {
-    const found: number[] = [];
     let above = 0, at = n;
-    for (const { until, deviation } of pools) {
-      for (; at < until; at++) {
-        const other = deal[at];
-        for (let i = 0; i < n; i++) above += later[deal[i] * (n + m) + other];
-      }
-      found.push(above / deviation);
-    }
-    return found;
+    return pools.map(({ until, deviation }) => {
+      for (; at < until; at++) above += aboveOf(later, deal, at);
+      return above / deviation;
+    });
   };
   /** The end's times divided by exp(log): which runs are later than which, and the statistics as the runs stand. */
   const divided = (log: number) => {
@@ -88,13 +90,22 @@ export function laterAtEnd(
     const later = Int8Array.from(runs.flatMap((a) => runs.map((b) => order(a, b))));
     return { runs, later, z: statistics(later, runs.map((_, i) => i)) };
   };
+  /** Whether one of the statistics for an assignment is at least as large as `limit`. */
+  const reaches = (later: Int8Array, deal: ArrayLike<number>, limit: number): boolean => {
+    let above = 0, at = n;
+    for (const { until, deviation } of pools) {
+      for (; at < until; at++) above += aboveOf(later, deal, at);
+      if (above / deviation >= limit) return true;
+    }
+    return false;
+  };
   /** The share of assignments of which a statistic reaches that of the runs as they stand; from `enough` on, no larger than that. */
   const share = (later: Int8Array, z: readonly number[], enough = 1) => {
     const limit = Math.max(...z) - 1e-9;
     let hits = seen;
     for (const deal of deals) {
       if (hits >= enough * total) break;
-      if (statistics(later, deal).some((each) => each >= limit)) hits++;
+      if (reaches(later, deal, limit)) hits++;
     }
     return Math.max(one, hits / total);
   };

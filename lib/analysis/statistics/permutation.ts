@@ -62,7 +62,7 @@ export function permuter(
   const action = "permute";
   must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
   const arrangements = sizes.reduce((product, [a, b]) => product * choose(a + b, a), 1), exact = arrangements <= enumerate;
-  const drawn = exact ? [] : drawDeals(sizes, draws, new Random(seed, "resample"));
+  const drawn = exact ? new Uint32Array() : drawDeals(sizes, draws, new Random(seed, "resample"));
   return (strata) => {
     const decks = strata.map(({ a, b }) => ({ scores: [...a, ...b], taken: a.length }));
     const same = decks.length === sizes.length && sizes.every(([a, b], s) => decks[s].taken === a && decks[s].scores.length === a + b);
@@ -84,13 +84,11 @@ export function permuter(
       for (const here of sums) before = allSums(before, here);
       return { statistic, p: farSums(before, last, average, limit) / (before.length * last.length), least, exact, arrangements };
     }
+    const scores = Float64Array.from(decks.flatMap(({ scores }) => scores)), taken = drawn.length / draws;
     let hits = 0;
-    for (let i = 0; i < draws; i++) {
+    for (let i = 0, k = 0; i < draws; i++) {
       let sum = -average;
-      for (let s = 0; s < decks.length; s++) {
-        const { scores, taken } = decks[s], places = drawn[s];
-        for (let k = i * taken; k < (i + 1) * taken; k++) sum += scores[places[k]];
-      }
+      for (const end = k + taken; k < end; k++) sum += scores[drawn[k]];
       if (Math.abs(sum) >= limit) hits++;
     }
     return { statistic, p: (hits + 1) / (draws + 1), least: Math.max(least, 1 / (draws + 1)), exact, arrangements };
@@ -103,14 +101,16 @@ const averageOf = (strata: readonly Pair[]) => total(strata.map(({ a, b }) => to
 /** The statistic of `permutationTest` alone, without its p. */
 export const statisticOf = (strata: readonly Pair[]): number => total(strata.flatMap(({ a }) => a)) - averageOf(strata);
 
-/** The indices that the first group gets in each draw; for each stratum, [draws, size of the first group]. */
-function drawDeals(sizes: readonly (readonly [number, number])[], draws: number, random: Random): Uint32Array[] {
-  const decks = sizes.map(([a, b]) => Array.from({ length: a + b }, (_, i) => i)), all = sizes.map(([a]) => new Uint32Array(draws * a));
-  for (let i = 0; i < draws; i++) {
+/** What the first groups of all strata get in each draw, as indices of all strata's scores in one line; [draws, size of those groups]. */
+function drawDeals(sizes: readonly (readonly [number, number])[], draws: number, random: Random): Uint32Array {
+  let from = 0;
+  const decks = sizes.map(([a, b]) => Array.from({ length: a + b }, () => from++));
+  const all = new Uint32Array(draws * total(sizes.map(([a]) => a)));
+  for (let i = 0, at = 0; i < draws; i++) {
     decks.forEach((deck, s) => {
       const [taken] = sizes[s];
       shuffle(deck, taken, random);
-      for (let k = 0; k < taken; k++) all[s][i * taken + k] = deck[k];
+      for (let k = 0; k < taken; k++) all[at++] = deck[k];
     });
   }
   return all;
