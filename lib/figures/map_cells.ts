@@ -124,22 +124,27 @@ const hatching: Plot.RenderFunction = (_index, _scales, _values, _dimensions, { 
   return defs;
 };
 
-/** The finding of a map; `place` names a cell. */
+const settingsWord = (n: number, finished = "") => `${count(n)} ${finished}setting${n === 1 ? "" : "s"}`;
+
+/** `; 2 settings not done`, for the end of a sentence that leaves those out; empty where there is none. */
+export const unfinished = (n: number): string => n === 0 ? "" : `; ${settingsWord(n)} not done`;
+
+/** The finding of a map; `place` names a cell. Of cells with unfinished runs only their number is said. */
 export function mapFinding<Cell extends Tally>(cells: readonly Cell[], place: (cell: Cell) => string): string {
   const done = cells.filter(({ open }) => open === 0), n = done.length;
-  const settings = (n: number) => `${count(n)} setting${n === 1 ? "" : "s"}`;
-  const rest = n === cells.length ? "" : `; ${settings(cells.length - n)} not done`;
   if (cells.length === 0) return "No settings";
-  if (n === 0) return `None of ${settings(cells.length)} is done`;
+  if (n === 0) return `None of ${settingsWord(cells.length)} is done`;
+  const rest = unfinished(cells.length - n), settings = settingsWord(n, rest === "" ? "" : "finished ");
+  const only = rest === "" ? "this setting" : "the one finished setting";
   const all = done.filter(({ share }) => share === 1).length, none = done.filter(({ share }) => share === 0).length;
-  if (none === n) return `No network groks at ${n === 1 ? "this setting" : `any of ${settings(n)}`}${rest}`;
+  if (none === n) return `No network groks at ${n === 1 ? only : `any of ${settings}`}${rest}`;
   const least = Math.min(...done.map(({ median }) => median ?? Infinity)), best = done.filter(({ median }) => median === least);
-  // Unfinished cells may turn out sooner.
-  const of = rest === "" ? "" : " so far", word = done.every(({ runs }) => runs === 1) ? "earliest" : "earliest median";
+  // The median of an unfinished cell may be earlier, and is drawn.
+  const of = rest === "" ? "" : " among the finished", word = done.every(({ runs }) => runs === 1) ? "earliest" : "earliest median";
   const soonest = best.length > 0 && best.length <= 3 && n > 1
     ? `${all < n ? ";" : ","} ${word}${of} with ${list(best.map(place))}: step\u00a0${count(least)}`
     : "";
-  const at = (k: number) => k < n ? `${count(k)} of ${settings(n)}` : n === 1 ? "this setting" : `all ${settings(n)}`;
+  const at = (k: number) => k < n ? `${count(k)} of ${settings}` : n === 1 ? only : `all ${settings}`;
   const where = all > 0 ? `Every network groks at ${at(all)}` : `At ${at(n - none)} some networks grok and some don't`;
   const nowhere = none === 0 ? "" : all > 0 ? `, none at ${count(none)}` : `; at ${count(none)} none does`;
   return `${where}${nowhere}${soonest}${rest}`;

@@ -163,6 +163,18 @@ Deno.test("what the heat map finds, in words", () => {
     mixed([0, 0, 2, 3, 5, 5]),
     "Most networks grok at every d_model / p with weight decay 1, from 1.48 on with 0.1, nowhere with 0.01",
   );
+  // In a sentence about borders, too: no single border at 0.3, where a trend is shown; at 0.1 not even that.
+  const decays = [0.1, 0.3, 1, 3, 10], grok = ["021223", "031345", "555555", "000055", "000000"];
+  const five = runsOf(
+    (ratio, decay, seed) => (seed < Number(grok[decays.indexOf(decay)][DIMS.indexOf(Math.round(97 * ratio))]) ? 500 : null),
+    DIMS,
+    decays,
+  );
+  assertEquals(
+    surfaceFinding(surfaceOf(five)).replaceAll("\u00a0", " "),
+    "The d_model / p from which most networks grok rises from 0.742 or less at weight decay 1 to 1.98 at 3; " +
+      "no trend is shown at 0.1; no single one at 0.3; nowhere at 10",
+  );
   const open = runs.map((run, i): BoardRun => (i < 5 ? { ...run, status: "training", step: 10 } : run));
   assertMatch(surfaceFinding(surfaceOf(open)), /; 1 setting not done$/);
 });
@@ -207,6 +219,7 @@ Deno.test("what critical values find, in words; runs that aren't done don't coun
     : run)
   );
   assertEquals(criticalRows(open).map(({ n, open }) => [n, open]), [[25, 1], [25, 1], [25, 1]]);
+  assertMatch(title(criticalFigure(open)), /; at 1 all do at every d_model \/ p; 3 settings not done$/);
   assertThrows(
     () => criticalFigure(runs.filter(({ spec }) => spec.model.dModel === 72)),
     Error,

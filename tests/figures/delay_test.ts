@@ -31,6 +31,17 @@ Deno.test("delay: the largest against the best at each weight decay, from the fi
   // The more, the sooner.
   const sooner = delayFigure(runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1]));
   assertEquals(title(sooner), "Mean waits are shortest at the largest d_model / p, with weight decay 1");
+  const open = runsOf((ratio, _decay, seed) => Math.round((1000 + 20 * seed) / ratio), DIMS, [1])
+    .map((
+      run,
+    ): BoardRun => (run.spec.model.dModel === 388 && run.spec.seed === 0
+      ? { ...run, status: "training", step: 10, grokkingStep: null }
+      : run)
+    );
+  assertEquals(
+    title(delayFigure(open)),
+    "Mean waits are shortest at the largest d_model / p, with weight decay 1; 1 setting not done",
+  );
   const level = delayFigure(runsOf((ratio, _decay, seed) => 1000 + 20 * seed + (ratio > 3 ? 5 : 0), DIMS, [1]));
   assertEquals(title(level), "It is not shown that networks at the largest d_model / p take longer than at the best, with weight decay 1");
   // Where most of the largest diverge, they count as never, not as watched until then.

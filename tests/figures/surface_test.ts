@@ -118,6 +118,15 @@ Deno.test("the figure: its finding, its picture, and less than 200 KB, alone and
     String(view).replaceAll("\u00a0", " "),
     "Networks grok earliest with d_model / p 3.96 and weight decay 10, median step 500, and latest with 3.96 and 0.1, step 8,000",
   );
+  // With a run that hasn't ended, the setting with the earliest median is drawn, but isn't compared.
+  const open = runsOf(MEDIANS).map((run): BoardRun =>
+    run.grokkingStep === 480 ? { ...run, status: "waiting", step: 0, memorisationStep: null, grokkingStep: null } : run
+  );
+  assertEquals(
+    String(surfaceView(open)).replaceAll("\u00a0", " "),
+    "Of 8 finished settings, networks grok earliest with d_model / p 1.98 and weight decay 10, median step 1,000, " +
+      "and latest with 3.96 and 0.1, step 8,000; 1 setting not done",
+  );
   assertMatch(view.still.svg, /Triangle, at 3 of 9 settings/);
   assertEquals(Object.keys((view as unknown as Record<symbol, () => object>)[Symbol.for("Jupyter.display")]()), ["text/html"]);
   assert(!/(src|href)="(?!data:)|import\(|fetch\(/.test(view.html));

@@ -163,4 +163,12 @@ Deno.test("a map says what is true of cells in which half of the networks grok",
     found(cell(1, null), cell(2, 300), cell(0, null)),
     "Every network groks at 1 of 3 settings, none at 1; earliest median with cell 300: step 300",
   );
+  // One with unfinished runs may have the earliest median of all that are drawn.
+  const open = { ...cell(3, 200, 3), runs: 5, open: 2 };
+  assertEquals(
+    found(cell(2, 300), cell(2, 400), cell(0, null), open),
+    "Every network groks at 2 of 3 finished settings, none at 1; earliest median among the finished with cell 300: step 300; 1 setting not done",
+  );
+  assertEquals(found(cell(2, 300), open, open), "Every network groks at the one finished setting; 2 settings not done");
+  assertEquals(found(cell(0, null), cell(0, null), open), "No network groks at any of 2 finished settings; 1 setting not done");
 });

@@ -3,7 +3,7 @@ import { spaced } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import type { Critical, Crossing } from "../../analysis/statistics/critical.ts";
 import { taskOf } from "./heat_map.ts";
-import { key } from "../map_cells.ts";
+import { key, unfinished } from "../map_cells.ts";
 import { watchedUnequally } from "./surface.ts";
 import { BETWEEN, HEAD } from "../sweep_marks.ts";
 import { compose, FAINT, type Figure, INK, marginFor, panel, VALIDATION, WIDTH } from "../theme.ts";
@@ -39,7 +39,7 @@ export function criticalFigure(runs: readonly BoardRun[], options: CriticalFigur
   const domain: [number, number] = [xs[0] / 1.15, xs[xs.length - 1] * 1.15], left = marginFor(rows.map(({ y }) => say.y(y)));
   const ends = endsOf(rows, domain), percent = Number((100 * level).toPrecision(4));
   return compose({
-    title: title ?? finding(rows, surface),
+    title: title ?? `${finding(rows, surface)}${unfinished(surface.cells.flat().filter(({ open }) => open > 0).length)}`,
     subtitle: `${
       task ? `${task}. ` : ""
     }Circle: the share of a setting's networks that grok. Diamond and bar: where half of them would, with its ${percent} % interval${

@@ -6,6 +6,7 @@ import { SCALE_WORDS, spaced, stepMargin } from "../scale.ts";
 import * as Plot from "@observablehq/plot";
 import { decides, differs, pWord } from "../../analysis/statistics/multiple.ts";
 import { taskOf } from "./heat_map.ts";
+import { unfinished } from "../map_cells.ts";
 import { DOT, TRIANGLE } from "../sweep_marks.ts";
 import { axes, compose, FAINT, type Figure, INK, MARGIN, type Panel, panel, ticks, WIDTH } from "../theme.ts";
 import { type BoardRun, outcome } from "../../analysis/runs/run.ts";
@@ -46,7 +47,7 @@ export function delayFigure(runs: readonly BoardRun[], options: DelayOptions = {
   const left = stepMargin([count(EDGE_OF_STEPS * Math.max(...runs.map(({ step }) => step)))]);
   const without = surface.ys.filter((value) => !rows.some((row) => row.y === value));
   return compose({
-    title: title ?? finding(rows, surface),
+    title: title ?? `${finding(rows, surface)}${unfinished(surface.cells.flat().filter(({ open }) => open > 0).length)}`,
     subtitle: [
       task ? `${task}.` : "",
       "Dot: a seed that grokked; triangle: one that had not grokked by that step; seeds of one value stand side by side. " +

@@ -1,3 +1,4 @@
+import { unfinished } from "../map_cells.ts";
 import { count, list } from "../../analysis/words.ts";
 import { criticalRowsOf } from "../../analysis/boundary/critical.ts";
 import type { Surface, SurfaceCell } from "../../analysis/boundary/surface.ts";
@@ -54,14 +55,17 @@ export function surfaceFinding(surface: Surface): string {
   const { cells, names, say } = surface;
   const bound = (text: string) => text.replaceAll(" ", "\u00a0");
   const open = cells.flat().filter(({ open, groks }) => open > 0 && groks === null).length;
-  const rest = `${open > 0 ? `; ${open} setting${open === 1 ? "" : "s"} not done` : ""}${watchedUnequally(surface)}`;
+  const rest = `${unfinished(open)}${watchedUnequally(surface)}`;
   const rows = cells.filter((row) => row.some(({ groks }) => groks !== null));
   if (rows.length === 0) return "No setting is done";
   const n = rows.flat().length, yes = rows.flat().filter(({ groks }) => groks).length;
   if (yes === 0) return `At none of ${n} settings do most networks grok${rest}`;
   if (yes === n) return `At all ${n} settings most networks grok${rest}`;
   const flat = new Set(criticalRowsOf(surface, LEVEL).filter(({ course }) => course === "level" || course === "few").map(({ y }) => y));
-  const at = rows.map((row) => ({ y: say.y(row[0].y), where: flat.has(row[0].y) ? counted(row) : stretches(row, say.x) }));
+  const at = rows.map((row) => {
+    const trend = !flat.has(row[0].y);
+    return { y: say.y(row[0].y), trend, where: trend ? stretches(row, say.x) : counted(row) };
+  });
   const groups = [...Map.groupBy(at, ({ where }) => where)].map(([where, some]) => ({ where, ys: some.map(({ y }) => y) }));
   const order = (where: string) => (where === "nowhere" ? 2 : where === "everywhere" ? 0 : 1);
   groups.sort((a, b) => order(a.where) - order(b.where));
@@ -89,9 +93,11 @@ export function surfaceFinding(surface: Surface): string {
     : verb
     ? `${verb} from ${a.words} at ${decay}${a.y} to ${b.words} at ${b.y}`
     : `is lower at ${decay}${lowest.y} (${bound(lowest.words)}) than at ${highest.y} (${highest.words})`;
-  const nowhere = at.filter(({ where }) => where === "nowhere").map(({ y }) => y);
-  const mixed = at.filter(({ y }) => !nowhere.includes(y) && !froms.some((row) => row.y === y)).map(({ y }) => y);
-  return `The ${bound(names.x)} from which most networks grok ${numbers}${mixed.length > 0 ? `; no single one at ${list(mixed)}` : ""}${
-    nowhere.length > 0 ? `; nowhere at ${list(nowhere)}` : ""
-  }${rest}`;
+  const mixed = at.filter(({ y, where }) => where !== "nowhere" && !froms.some((row) => row.y === y));
+  const others = ([
+    ["no trend is shown", mixed.filter(({ trend }) => !trend)],
+    ["no single one", mixed.filter(({ trend }) => trend)],
+    ["nowhere", at.filter(({ where }) => where === "nowhere")],
+  ] as const).filter(([, some]) => some.length > 0).map(([what, some]) => `; ${what} at ${list(some.map(({ y }) => y))}`).join("");
+  return `The ${bound(names.x)} from which most networks grok ${numbers}${others}${rest}`;
 }

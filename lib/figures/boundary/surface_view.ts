@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { RenderFunction } from "@observablehq/plot";
 import { taskOf } from "./heat_map.ts";
 import { movable, type MovableFigure, type PageElement } from "../html.ts";
-import { mapFinding } from "../map_cells.ts";
+import { mapFinding, unfinished } from "../map_cells.ts";
 import { drawScene, type Scene, type Shape, type View } from "./scene.ts";
 import { goodView, sceneOf } from "./surface_scene.ts";
 import { compose, panel } from "../theme.ts";
@@ -128,13 +128,16 @@ function turnable(
   });
 }
 
-/** The finding: the settings with the earliest and the latest median step. */
+/** The finding: the settings with the earliest and the latest median step, of those whose runs are all done. */
 function finding({ cells, names, say }: Surface): string {
   const bound = (words: string) => words.replaceAll(" ", "\u00a0");
   const place = ({ x, y }: SurfaceCell) => `${bound(`${names.x} ${say.x(x)}`)} and ${bound(`${names.y} ${say.y(y)}`)}`;
-  const known = cells.flat().filter(({ median, open }) => median !== null && open === 0).sort((a, b) => a.median! - b.median!);
+  const asked = cells.flat().filter(({ asked }) => asked), done = asked.filter(({ open }) => open === 0);
+  const known = done.filter(({ median }) => median !== null).sort((a, b) => a.median! - b.median!);
   const [first, last] = [known[0], known[known.length - 1]];
-  if (!first || first.median === last.median) return mapFinding(cells.flat().filter(({ asked }) => asked), place);
-  return `Networks grok earliest with ${place(first)}, median step\u00a0${count(first.median!)}, ` +
-    `and latest with ${say.x(last.x)} and ${say.y(last.y)}, step\u00a0${count(last.median!)}`;
+  if (!first || first.median === last.median) return mapFinding(asked, place);
+  const rest = unfinished(asked.length - done.length),
+    networks = rest === "" ? "Networks" : `Of ${count(done.length)} finished settings, networks`;
+  return `${networks} grok earliest with ${place(first)}, median step\u00a0${count(first.median!)}, ` +
+    `and latest with ${say.x(last.x)} and ${say.y(last.y)}, step\u00a0${count(last.median!)}${rest}`;
 }
