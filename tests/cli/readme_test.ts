@@ -1,5 +1,7 @@
 /** README's code and commands are real: the code has the right types, and every task and file that it names is there. */
 import { assert, assertEquals } from "@std/assert";
+// @ts-types="@types/d3-array"
+import { median } from "d3-array";
 import { join } from "node:path";
 import { main as db } from "../../lib/cli/db.ts";
 import { HELP } from "../../lib/cli/probe.ts";
@@ -7,6 +9,7 @@ import { ROOT } from "../../lib/cli/process.ts";
 import { findCheckpoints } from "../../lib/lab/probe.ts";
 import { retrain } from "../../lib/lab/retrain.ts";
 import { Lab } from "../../lib/lab/store.ts";
+import { recordedBenches } from "../../lib/studies/speed/mod.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { scratch } from "../lab/lab_files.ts";
 
@@ -41,6 +44,40 @@ Deno.test("every task that README names is in deno.json, and every file that it 
   const links = [...README.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, path]) => path);
   assert(links.length > 10, "links weren't found");
   for (const path of links) Deno.statSync(join(ROOT, path));
+});
+
+/** The columns of README's table of speeds, and its rows. */
+const PEERS = ["torch-eager", "torch-eager-pruned", "jaxjs-wasm", "grokbook-webgpu", "grokbook-cpu-unflagged"];
+const MEASURED = [
+  { row: "`ai-scientist`, 2 × 128, batch 512, 1 run", file: "cpu-ai-scientist", rows: 1 },
+  { row: "`ai-scientist`, 2 runs", file: "cpu-ai-scientist", rows: 2 },
+  { row: "`ai-scientist`, 8 runs", file: "cpu-ai-scientist", rows: 8 },
+  { row: "`boundaries`, 2 × 128, all 4704 pairs, 1 run", file: "cpu-boundaries", rows: 1 },
+  { row: "`boundaries`, 4 runs", file: "cpu-boundaries", rows: 4 },
+];
+
+Deno.test("README's speeds are the recorded ones, rounded once", async () => {
+  const { comparisons, scalings } = await recordedBenches();
+  const resultsOf = (file: string, rows: number) =>
+    comparisons.find(({ name }) => name === file)!.results.find((each) => each.rows === rows)!.results;
+  const ratio = (file: string, rows: number, peer: string) => resultsOf(file, rows).find((each) => each.peer === peer)?.ratio;
+  const table = MEASURED.map(({ row, file, rows }) => {
+    const values = PEERS.map((peer) => ratio(file, rows, peer)).map((value) => value ? String(Number(value.value.toPrecision(2))) : "–");
+    return [row, ...values.map((value) => /^\d$/.test(value) ? `${value}.0` : value)];
+  });
+  const [text] = README.match(/^\| one training step +\|[^]*?\n\n/m) ?? [""];
+  assertEquals(text.trim().split("\n").slice(2).map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim())), table);
+  for (const { row, file, rows } of MEASURED) {
+    for (const peer of PEERS) assertEquals(ratio(file, rows, peer)?.of ?? "grokbook-cpu ÷ peer", "grokbook-cpu ÷ peer", `${row}, ${peer}`);
+  }
+  const each = (file: string, rows: number) =>
+    (1000 / resultsOf(file, rows).find(({ peer }) => peer === "grokbook-cpu")!.runStepsPerSecond!.median).toFixed(0);
+  const threads = scalings.find(({ name }) => name === "cpu-scaling")!.results[0].points.filter(({ axis }) => axis === "threads");
+  const [one, two] = threads.map(({ runStepsPerSecond }) => median(runStepsPerSecond)!);
+  assertEquals(threads.map(({ value, rows }) => [value, rows]), [[1, 4], [2, 4]]);
+  const said = `takes ${each("cpu-ai-scientist", 8)} ms, of 4 runs of \`boundaries\` ${each("cpu-boundaries", 4)} ms`;
+  const flat = README.replaceAll(/\s+/g, " ");
+  for (const words of [said, `two threads make ${(two / one).toFixed(2)} times the run-steps of one`]) assert(flat.includes(words), words);
 });
 
 Deno.test("every command in README is right by the shell's syntax", async () => {

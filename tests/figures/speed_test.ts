@@ -1,6 +1,6 @@
 /** How fast the engine is: what was recorded of it, and the two figures. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { recordedBenches } from "../../lib/studies/speed/mod.ts";
+import { enginesOf, machinesOf, recordedBenches } from "../../lib/studies/speed/mod.ts";
 import { profileFigure, scalingFigure } from "../../lib/figures/speed.ts";
 import { scalingTable } from "../bench/scaling.ts";
 import { scratch } from "../lab/lab_files.ts";
@@ -73,3 +73,37 @@ Deno.test("what was recorded is found by kind, software drivers last; a profile 
       documents.map(({ name, results }) => [name, results.length]);
     assertEquals([comparisons, scalings, profiles].map(names), [[["b", 1]], [["b", 1], ["a", 1]], [["c", 1]]]);
   }));
+
+Deno.test("a record's machine is that of the engines that were measured, not of an adapter that stood beside them", async () => {
+  const { comparisons, scalings, profiles } = await recordedBenches();
+  const engines = new Map([...comparisons, ...scalings, ...profiles].map((each) => [each.name, enginesOf(each).join(" ")]));
+  for (
+    const [name, expected] of [
+      ...["cpu-ai-scientist", "cpu-boundaries"].map((name) => [name, "cpu webgpu"]),
+      ...["cpu-scaling", "cpu-profile"].map((name) => [name, "cpu"]),
+      ...["ai-scientist", "boundaries", "scaling", "profile"].map((name) => [`llvmpipe-${name}`, "webgpu"]),
+    ]
+  ) assertEquals(engines.get(name), expected, name);
+  const document = {
+    ...{ name: "a", date: "", command: "" },
+    machine: {
+      ...{ processor: "a processor", cores: 2, deno: "", nvidia: null, commit: "" },
+      adapter: { name: "a card", driver: "driver 1.0", software: false },
+    },
+  };
+  const peers = (...names: readonly string[]) => ({
+    ...{ work: { preset: "boundaries", examples: 1 }, rows: 1 },
+    results: [...names.map((peer) => ({ peer })), { peer: "grokbook-webgpu", absent: "no adapter" }],
+  });
+  const cpu = "cpu: 2 cores of a processor", card = "webgpu: a card, driver 1.0";
+  for (
+    const [result, machine] of [
+      [scaling, card],
+      [{ ...scaling, engine: "cpu" as const }, cpu],
+      [{ ...profile, engine: "cpu" as const }, cpu],
+      [peers("torch-eager", "grokbook-cpu-unflagged"), cpu],
+      [peers("grokbook-cpu", "grokbook"), `${cpu}; ${card}`],
+      [peers("torch-eager"), "2 cores of a processor"],
+    ] as const
+  ) assertEquals(machinesOf({ ...document, results: [result] }), machine);
+});

@@ -29,6 +29,7 @@ Deno.test("norms: scales and weight decays against 1, within strata, at the widt
   const [cell] = norms.normsAtGrokking(runs.filter(({ spec }) => spec.model.dModel === 32));
   assertEquals(cell, {
     ...{ scale: 0.5, decay: 0.3, n: 10, memorised: 10, grokked: 10, step: 50 + 45 + 300, start: 1, atGrokking: 2, range: [2, 2] },
+    others: { end: [null, null], best: null },
   });
   assertEquals(contrastTimes(norms.byDecayAtScales(runs)).map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]), [
     ["Weight decay at initial scale 0.5", "0.3", "1", [10, 10], 1],
@@ -36,6 +37,35 @@ Deno.test("norms: scales and weight decays against 1, within strata, at the widt
     ["Weight decay at initial scale 2", "0.3", "1", [10, 10], 1],
     ["Weight decay at initial scale 4", "0.3", "1", [10, 10], 0],
   ]);
+});
+
+Deno.test("norms: what one weight decay does isn't told of the others, and networks that collapse are in the table of norms", () => {
+  // With weight decay 1 and 3, networks that start four times as large learn nothing and their weights shrink away; else scales are alike.
+  const runs = norms.NORMS_MAP.runs.map((spec) => {
+    const { model: { initScale, dModel }, optim: { weightDecay }, seed } = spec, isLost = initScale === 4 && weightDecay !== 0.3;
+    const run = ran(spec, dModel !== 32 ? 50 : isLost ? null : 100 + 10 * seed);
+    const lost = [0, 500, STEPS].map((step, i) => ({ step, weightNorm: 30 / (1 + i + seed), trainAcc: 0.05 * i * (2 - i), valAcc: 0 }));
+    return isLost ? { ...run, memorisationStep: null, metrics: lost as unknown as Metrics[] } : run;
+  });
+  const told = (rows: ReturnType<typeof contrastTimes>): unknown[][] =>
+    rows.map(({ of, first, second, n, verdict }) => [of, first, second, n, verdict]);
+  assertEquals(told(contrastTimes(norms.byScale(runs))).at(-1), ["Initial scale", "4", "1", [30, 30], 1]);
+  assertEquals(
+    told(contrastTimes(norms.byScaleAtDecays(runs))),
+    norms.DECAYS.flatMap((decay) => {
+      const row = (scale: string, verdict: number) => [`Initial scale at weight decay ${decay}`, scale, "1", [10, 10], verdict];
+      return [row("0.5", 0), row("2", 0), row("4", decay === 0.3 ? 0 : 1)];
+    }),
+  );
+  const cells = norms.normsAtGrokking(runs.filter(({ spec }) => spec.model.dModel === 32));
+  // Norms at the end from 30 / 12 to 30 / 3, and 5 % of the training pairs right in between.
+  assertEquals(
+    cells.filter(({ grokked }) => grokked === 0),
+    [1, 3].map((decay): norms.NormRow => ({
+      ...{ scale: 4, decay, n: 10, memorised: 0, grokked: 0, step: null, start: 5.5 },
+      ...{ atGrokking: null, range: [null, null], others: { end: [2.5, 10], best: 5 } },
+    })),
+  );
 });
 
 Deno.test("norms: held against free, and held scales against each other", () => {

@@ -63,7 +63,15 @@ Deno.test("shortcuts: sooner, later and not told apart, nevers counted with the 
   assertEquals(study.waits(runs, named[0]), {
     ...{ name: "AdamW", n: 12, memorised: { count: 12, median: 50 }, grokked: { count: 12, median: 355 } },
   });
-  assertEquals(study.differenceFinding(rows, "AdamW"), "Than AdamW: Muon sooner; SGD later");
+  assertEquals(study.differenceFinding(rows, "AdamW"), "Against AdamW: Muon sooner; SGD later; Lion not told apart");
+  // What isn't told apart may still be sooner: no title says that none is.
+  const titles = [["SGD", "Lion"], ["Muon", "SGD"]].map((some) =>
+    study.differenceFinding(rows.filter(({ name }) => some.includes(name)), "AdamW")
+  );
+  assertEquals(titles, [
+    "Against AdamW: SGD later; Lion not told apart",
+    "Against AdamW: Muon sooner; SGD later",
+  ]);
   const published = study.besidePublished(study.SHORTCUT_METHODS, rows).filter(({ method }) => method === "Muon");
   assertEquals(published.map(({ source }) => source), ["Tveit et al. 2025", "Essential AI 2025"]);
   assert(published.every(({ here }) => here.startsWith("sooner: −") && here.endsWith("12 of 12 grok")), published[0].here);

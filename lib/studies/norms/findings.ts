@@ -6,7 +6,7 @@ import { grokkingQuantile, medianStep, timesTo } from "../../analysis/runs/times
 import type { Contrast } from "../../analysis/statistics/contrasts.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
 import { type RunSpec, runSpec } from "../../run/spec.ts";
-import { CONTROLS, NORMS_CONTROLS, SCALES } from "./experiments.ts";
+import { CONTROLS, DECAYS, NORMS_CONTROLS, SCALES } from "./experiments.ts";
 
 /** A run with its evaluations. */
 type SeenRun = BoardRun & Curve;
@@ -44,6 +44,14 @@ export function byDecay(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
       return { a: at(decay), b: at(1) };
     }),
   }));
+}
+
+/** Each initial scale against 1 at each weight decay by itself: pooled, networks that collapse at one decay would speak for all. */
+export function byScaleAtDecays(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
+  return DECAYS.flatMap((decay) =>
+    byScale(runs.filter(({ spec }) => spec.optim.weightDecay === decay))
+      .map((each) => ({ ...each, of: `Initial scale at weight decay ${decay}` }))
+  );
 }
 
 /** Weight decay 0.3 against 1 at each initial scale by itself: pooled, opposite effects would cancel. */
@@ -105,10 +113,12 @@ export function controls(runs: readonly BoardRun[]): Contrast<ObservedPair>[] {
 }
 
 const middle = (values: readonly number[]) => median(values) ?? null;
+const extent = (values: readonly number[]) => [min(values) ?? null, max(values) ?? null] as const;
 
 /**
  * A cell: how many memorise and grok, their median grokking step; the norm of all weights at step 0 (median over all runs) and at the
- * grokking step (median, least and largest over those that grok). `null` without any, and for the step where open runs may change it.
+ * grokking step (median, least and largest over those that grok). `null` without any, and for the step where open runs may change it. Of
+ * the runs that have ended without grokking: the least and largest norm at the end, and the best training accuracy of any evaluation, in %.
  */
 export interface NormRow {
   readonly scale: number;
@@ -120,6 +130,7 @@ export interface NormRow {
   readonly start: number | null;
   readonly atGrokking: number | null;
   readonly range: readonly [least: number | null, largest: number | null];
+  readonly others: { readonly end: readonly [least: number | null, largest: number | null]; readonly best: number | null };
 }
 
 /** `null` where half of the runs never grok, and where open runs may change it. */
@@ -135,13 +146,16 @@ export function normsAtGrokking(runs: readonly SeenRun[]): NormRow[] {
     const { model, optim } = some[0].spec, done = some.filter(({ grokkingStep }) => grokkingStep !== null);
     const norm = (run: SeenRun, step: number | null) => run.metrics.find((each) => each.step === step)?.weightNorm ?? [];
     const norms = done.flatMap((run) => norm(run, run.grokkingStep));
+    const others = some.filter((run) => hasEnded(run) && run.grokkingStep === null).map(({ metrics }) => metrics);
+    const ends = others.flatMap((metrics) => metrics.slice(-1).flatMap(({ weightNorm }) => weightNorm ?? []));
     return {
       ...{ scale: model.initScale, decay: optim.weightDecay, n: some.length, grokked: done.length },
       memorised: some.filter(({ memorisationStep }) => memorisationStep !== null).length,
       step: medianGrokking(some),
       start: middle(some.flatMap((run) => norm(run, 0))),
       atGrokking: middle(norms),
-      range: [min(norms) ?? null, max(norms) ?? null] as const,
+      range: extent(norms),
+      others: { end: extent(ends), best: max(others.flat(), ({ trainAcc }) => 100 * trainAcc) ?? null },
     };
   }).sort((a, b) => a.scale - b.scale || a.decay - b.decay);
 }

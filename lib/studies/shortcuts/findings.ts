@@ -163,11 +163,10 @@ export function besidePublished(methods: readonly Method[], rows: readonly Short
   });
 }
 
-/** One sentence: which methods grok sooner or later than the baseline. */
+/** One sentence: which methods grok sooner or later than the baseline, and which aren't told apart from it: of these it says no more. */
 export function differenceFinding(rows: readonly ShortcutRow[], baseline: string): string {
   const which = (verdict: ShortcutRow["verdict"]) => rows.filter((row) => row.verdict === verdict).map(({ name }) => name);
-  const [sooner, later] = [which("sooner"), which("later")];
-  if (sooner.length + later.length === 0) return `None of ${rows.length} is told apart from ${baseline}`;
-  const say = (names: readonly string[], than: string) => names.length === 0 ? `none ${than}` : `${list(names)} ${than}`;
-  return `Than ${baseline}: ${say(sooner, "sooner")}; ${say(later, "later")}`;
+  if (which("not told apart").length === rows.length) return `None of ${rows.length} is told apart from ${baseline}`;
+  const said = (["sooner", "later", "not told apart"] as const).map((verdict) => ({ verdict, names: which(verdict) }));
+  return `Against ${baseline}: ${said.flatMap(({ verdict, names }) => names.length === 0 ? [] : [`${list(names)} ${verdict}`]).join("; ")}`;
 }

@@ -15,6 +15,40 @@ export interface RecordedBenches {
   readonly profiles: readonly BenchDocument<Profile>[];
 }
 
+type Engine = "cpu" | "webgpu";
+/** A document of any of the three kinds. */
+export type RecordedBench = BenchDocument<Comparison | Scaling | Profile>;
+
+/** The peers of a comparison that are engines of this laboratory; `grokbook` is an older name. */
+const OURS: Readonly<Record<string, Engine>> = {
+  grokbook: "webgpu",
+  "grokbook-webgpu": "webgpu",
+  "grokbook-cpu": "cpu",
+  "grokbook-cpu-unflagged": "cpu",
+};
+
+const measured = (result: Comparison | Scaling | Profile): Engine[] =>
+  "results" in result
+    ? result.results.flatMap(({ peer, absent }) => absent === undefined && peer in OURS ? [OURS[peer]] : [])
+    : [result.engine ?? "webgpu"];
+
+/** The engines of this laboratory that a document has measured. Its adapter says only what was there, not that it was used. */
+export const enginesOf = ({ results }: RecordedBench): Engine[] => [...new Set(results.flatMap(measured))].sort();
+
+/** What an engine computed on: `webgpu` on the adapter, `cpu` on the processor. */
+export const machineOf = ({ machine: { adapter, nvidia, processor, cores } }: RecordedBench, engine: Engine = "webgpu"): string =>
+  adapter && engine === "webgpu"
+    ? `${nvidia ?? adapter.name}, ${adapter.driver}${adapter.software ? `, on ${cores} cores of ${processor}` : ""}`
+    : `${cores} cores of ${processor}`;
+
+/** What each engine that a document has measured computed on; the processor where there is none. */
+export function machinesOf(document: RecordedBench): string {
+  const engines = enginesOf(document);
+  return engines.length === 0
+    ? machineOf(document, "cpu")
+    : engines.map((engine) => `${engine}: ${machineOf(document, engine)}`).join("; ");
+}
+
 /** The recorded benchmarks of the engines by kind; those on a graphics card first, those on a processor or a software driver last. */
 export async function recordedBenches(folder: string = FOLDER): Promise<RecordedBenches> {
   const documents: BenchDocument<object>[] = [];
