@@ -124,7 +124,7 @@ export async function main(args: string[]): Promise<number> {
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
   // First, so that a machine that can't train gets no empty database.
   const engine = await open(request.engine, say);
-  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file));
+  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file), { say });
 }
 
 async function trainInto(lab: Lab, engine: Engine, request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
