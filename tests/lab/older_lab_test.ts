@@ -1,4 +1,4 @@
-/** Labs of older versions: reading one never touches it, also while that version is at work; what writes brings it up to date and says so. */
+/** Labs of older versions: reading one never touches it, also while that version trains; what writes brings it up to date and says so. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { cause } from "../../lib/lab/cause.ts";
