@@ -36,7 +36,7 @@ export interface Call {
 /** The database of a call, which has to be there. */
 export async function open({ db }: Call, readOnly: boolean): Promise<Lab> {
   await labMustBeThere(db);
-  return Lab.open(db, { readOnly });
+  return Lab.open(db, { readOnly, say });
 }
 
 /** The value of a flag that has to be given. */
@@ -191,7 +191,7 @@ export async function exportTo(call: Call): Promise<number> {
 export async function importFrom({ db, words: [folder] }: Call): Promise<number> {
   // First of all: a folder that can't be imported leaves no database behind.
   const record = await readRecord(folder);
-  const { experiment, runs, entered, left, files } = await withLab(db, (lab) => enterRecord(lab, record));
+  const { experiment, runs, entered, left, files } = await withLab(db, (lab) => enterRecord(lab, record), { say });
   tell(`${experiment}: ${plural(runs, "run")}, ${entered} entered${files > 0 ? `, ${plural(files, "file")}` : ""}`);
   if (left > 0) say(`${plural(left, "run")} in training in ${here(db)} stay as they are there; import again when they have ended`);
   return 0;

@@ -23,7 +23,8 @@ export async function readJson(flag: string, path: string): Promise<object> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${inOneLine(reason(error))}`);
+    const why = text.startsWith("\ufeff") ? "it begins with a byte order mark" : inOneLine(reason(error));
+    throw new Error(`Cannot read ${flag} ${path}: must be JSON, ${why}`);
   }
   if (!isPlain(value)) throw new Error(`Cannot read ${flag} ${path}: must be a JSON object, current value is ${quote(value, 40)}`);
   return value;

@@ -30,6 +30,7 @@ import { readSending, send, SENDING, type Sending } from "./send.ts";
 import { StatusFile } from "./status_file.ts";
 import { fewerSteps, sweepStatus } from "./sweep_status.ts";
 import { table } from "./table.ts";
+import { moreRuns, otherEngines } from "./sweep_notes.ts";
 import { SweepProgress, tally } from "./sweep_progress.ts";
 import { say, tell } from "./terminal.ts";
 
@@ -66,6 +67,8 @@ const APART: readonly (readonly [string, readonly string[]])[] = [
 
 interface Request {
   readonly experiment: Experiment;
+  /** The same with the runs of all parts. */
+  readonly whole: Experiment;
   readonly db: string;
   readonly engine: EngineRequest;
   readonly dryRun: boolean;
@@ -93,20 +96,23 @@ export async function main(args: string[]): Promise<number> {
   }
   const { experiment, db, sending, statusFile } = request;
   if (request.status) {
-    tell(await sweepStatus(experiment, db, request.steps));
+    tell(await sweepStatus(experiment, db, request.steps, request.whole));
     return 0;
   }
   if (sending) return await send(experiment, db, sending);
   if (request.dryRun) {
     const lab = await exists(db) ? Lab.open(db, { readOnly: true }) : null;
     const todo = lab ? left(lab, experiment) : experiment.runs.map((spec) => ({ spec, updates: spec.schedule.steps }));
+    let engine: Engine;
     try {
       if (lab) await bringTaken(lab, todo.map(({ spec }) => spec));
       else for (const { spec } of todo) takenTensors(spec.model.taken);
+      engine = await open(request.engine, say);
+      if (lab) { for (const line of notes(lab, request, engine)) say(line); }
     } finally {
       lab?.close();
     }
-    await dryRun(experiment, todo.slice(0, request.limit), await open(request.engine, say));
+    await dryRun(experiment, todo.slice(0, request.limit), engine);
     return 0;
   }
   if (statusFile !== undefined) {
@@ -121,15 +127,21 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
+const notes = (lab: Lab, { experiment, whole }: Request, engine: Engine) => [
+  ...moreRuns(lab, whole),
+  ...otherEngines(lab, experiment, engine.info.engine),
+];
+
 async function trainHere(request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
   // First, so that a machine that can't train gets no empty database.
   const engine = await open(request.engine, say);
-  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file));
+  return await withLab(request.db, (lab) => trainInto(lab, engine, request, args, file), { say });
 }
 
 async function trainInto(lab: Lab, engine: Engine, request: Request, args: readonly string[], file: StatusFile | null): Promise<number> {
   const { experiment, db, budget, limit } = request;
   if (await exists(lab.folder)) await prepareFolder("--db's files", lab.folder);
+  for (const line of notes(lab, request, engine)) say(line);
   const progress = new SweepProgress(engine, { name: experiment.name, mayEndEarly: (experiment.margin ?? null) !== null });
   // Of a boundary's grid only what is wanted of it counts.
   if (!request.boundary) await file?.update(standing(lab, experiment).map(({ run }) => run));
@@ -188,7 +200,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
     const steps = whole("steps", text("steps")!, 0);
     experiment = { ...experiment, runs: experiment.runs.map((spec) => runSpec({ ...spec, schedule: { ...spec.schedule, steps } })) };
   }
-  const shard = given.has("shard") ? shardOf(text("shard")!) : undefined;
+  const all = experiment, shard = given.has("shard") ? shardOf(text("shard")!) : undefined;
   if (shard) {
     experiment = { ...experiment, runs: part(experiment.runs, shard) };
     if (experiment.runs.length === 0) {
@@ -199,6 +211,7 @@ async function readRequest(args: string[]): Promise<Request | string> {
   const boundary = given.has("boundary") ? axesOf(text("boundary")!, experiment) : undefined;
   return {
     experiment,
+    whole: all,
     ...boundary && { boundary },
     db: database(text("db") ?? (shard ? LAB.replace(/\.db$/, `.shard-${shard.index}-of-${shard.count}.db`) : LAB)),
     engine: engineRequest(given),

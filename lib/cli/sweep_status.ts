@@ -11,6 +11,7 @@ import { bar, duration, figure, percent, plural } from "./progress.ts";
 import { taskName } from "./scripts.ts";
 import { hasSlurm, type Queued, queuedTasks } from "./slurm.ts";
 import type { TaskStatus } from "./status_file.ts";
+import { moreRuns } from "./sweep_notes.ts";
 import { tallyOf } from "./sweep_progress.ts";
 import { type Plan, readPlan, taskFiles, tasksFolder } from "./tasks.ts";
 
@@ -18,9 +19,10 @@ import { type Plan, readPlan, taskFiles, tasksFolder } from "./tasks.ts";
  * The status of an experiment's sweep, in lines. Where the lab's experiment of its name has more steps, it counts to these; where
  * tasks train it, to the steps that these were sent with.
  * @param exactly whether it counts to the experiment's own steps all the same.
+ * @param whole the experiment with the runs of all parts.
  * @throws Error in one line where there is neither a lab nor a task of it.
  */
-export async function sweepStatus(experiment: Experiment, db: string, exactly = false): Promise<string> {
+export async function sweepStatus(experiment: Experiment, db: string, exactly = false, whole = experiment): Promise<string> {
   const folder = tasksFolder(db, experiment.name), plan = await readPlan(folder);
   if (plan.tasks.length > 0) return await ofTasks(experiment, folder, plan);
   if (!await exists(db)) {
@@ -33,6 +35,7 @@ export async function sweepStatus(experiment: Experiment, db: string, exactly = 
     `${experiment.name}: ${plural(experiment.runs.length, "run")} in ${here(resolve(db))}`,
     ...lines(progress, parts),
     ...planned === experiment ? [] : [exactly ? fewerSteps(experiment, planned) : moreSteps(experiment, planned)],
+    ...moreRuns(lab, whole),
     ...workers.map(({ name, state, seenAt }) => `${name}: ${state === "running" ? state : `${state}, last seen ${ago(seenAt)}`}`),
   ].join("\n");
 }

@@ -132,14 +132,14 @@ export async function filesOfTasks(
     const { grid, lab, status } = taskFiles(folder, index), part = { ...experiment, runs }, text = gridText(part);
     if (busy.has(index)) continue;
     const sources = main ? await lacking(main, lab, runs) : new Set<string>();
-    if (sources.size > 0) await withLab(lab, (own) => merge(main!, own, say, sources));
+    if (sources.size > 0) await withLab(lab, (own) => merge(main!, own, say, sources), { say });
     if (!fresh && await Deno.readTextFile(grid) === text) continue;
     files.push([grid, text]);
     // It told of the task as it was.
     await Deno.remove(status).catch(() => {});
     const here = new Set(runs.map(specHash).filter((hash) => begun.has(hash)));
     if (fresh && here.size > 0) {
-      await withLab(lab, (own) => merge(main!, own, say, here));
+      await withLab(lab, (own) => merge(main!, own, say, here), { say });
     }
     using own = await openIfThere(lab);
     const { states, updates, work } = own ? labStatus(own, part) : progressOf(runs.map(waiting));

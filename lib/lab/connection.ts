@@ -2,7 +2,8 @@
 import { constants, type DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { reason } from "../run/files.ts";
 import { METRIC_COLUMNS } from "../run/metrics.ts";
-import { inOneLine, quote } from "../run/quote.ts";
+import { quote } from "../run/quote.ts";
+import { cause } from "./cause.ts";
 
 /** A value of a row; what is missing is `null`. */
 export type Value = string | number | null;
@@ -94,7 +95,9 @@ export class Connection {
     } catch (error) {
       const what = reason(error), denied = /not authorized|prohibited/.test(what);
       throw new Error(
-        `Cannot query ${this.path}: ${denied ? `it must be a statement that only reads, current value is ${quote(sql)}` : what}`,
+        `Cannot query ${this.path}: ${
+          denied ? `it must be a statement that only reads, current value is ${quote(sql)}` : cause(error, this.path)
+        }`,
       );
     } finally {
       this.#reading = false;
@@ -130,7 +133,7 @@ export class Connection {
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw new Error(`Cannot write to ${this.path}: ${inOneLine(reason(error), 1000)}`);
+      throw new Error(`Cannot write to ${this.path}: ${cause(error, this.path)}`);
     }
   }
 

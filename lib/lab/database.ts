@@ -1,15 +1,31 @@
 /** Opening the lab's SQLite file: only one of this lab, and of no newer version. */
+import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reason, remove } from "../run/files.ts";
-import { inOneLine } from "../run/quote.ts";
+import { quote } from "../run/quote.ts";
+import { cause, PATIENCE } from "./cause.ts";
+import { atWork } from "./lock.ts";
 import { APPLICATION, migrate, MIGRATIONS, missingColumns, namesSince } from "./schema.ts";
 
-/** How long a writer waits for another one, in ms. */
-const PATIENCE = 30_000;
+export interface OpenOptions {
+  /** Default: false. */
+  readonly readOnly?: boolean;
+  /** Called with a line where an older database is brought up to date. Default: `console.error`. */
+  readonly say?: (line: string) => void;
+}
 
-/** What `Lab.open` says. */
-export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
+export interface Opened {
+  readonly db: DatabaseSync;
+  /** The version that made it, where it lacks what this one has; only where it was opened for reading. */
+  readonly older?: number;
+}
+
+/**
+ * What `Lab.open` says.
+ * @param say called with a line where the database is brought up to date.
+ */
+export function openDatabase(path: string, readOnly: boolean, say: (line: string) => void): Opened {
   try {
     if (!readOnly) Deno.mkdirSync(dirname(path), { recursive: true });
     const isFolder = readOnly ? Deno.statSync(path).isDirectory : stat(path)?.isDirectory;
@@ -20,19 +36,95 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
     const db = connect(path, readOnly);
     try {
       check(db, readOnly);
-      if (!readOnly) {
-        db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-        migrate(db);
-      }
-      return db;
+      if (readOnly) return { db, ...isOlder(db) && { older: versionOf(db) } };
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+      bringUpToDate(db, path, say);
+      return { db };
     } catch (error) {
       db.close();
       if (made) removeUnused(path);
       throw error;
     }
   } catch (error) {
-    const why = inOneLine(reason(error), 500), closed = !readOnly && /unable to open|readonly/.test(why) ? unwritable(path) : null;
+    const why = cause(error, path), closed = !readOnly && /unable to open|readonly/.test(why) ? unwritable(path) : null;
     throw new Error(`Cannot open ${path}: ${closed ?? why}`);
+  }
+}
+
+/**
+ * Brings a database up to date, where it is an older one's. @throws Error in words about the database where a session is at work on it: one
+ * of an older version couldn't write to it any more.
+ */
+function bringUpToDate(db: DatabaseSync, path: string, say: (line: string) => void): void {
+  const from = migrate(db, {
+    first: () => {
+      const [name] = atWork({ place: placeOf(path) });
+      if (name === undefined) return;
+      const command = db.prepare("SELECT command FROM sessions WHERE name = ?").get(name)?.command;
+      const who = typeof command === "string" ? quote(command) : `session ${quote(name)}`;
+      throw new Error(`no session may be at work on it while it is brought up to date, ${who} is; wait until it has ended, or stop it`);
+    },
+  });
+  if (from === null || from === 0) return;
+  const what = from === MIGRATIONS.length ? "with the columns that this Grokbook has more" : `from version ${from} to ${MIGRATIONS.length}`;
+  say(`${path}: brought up to date ${what}; an older Grokbook can't use it any more`);
+}
+
+/** Whether a database of this lab lacks what this version has. */
+const isOlder = (db: DatabaseSync) => versionOf(db) < MIGRATIONS.length || missingColumns(db).length > 0;
+
+/**
+ * Opens for reading a copy of an older version's database that has been brought up to date, as the database is at one moment, also while
+ * another process writes to it.
+ * @param db the database, which is closed.
+ * @param upgrade brings a database up to date.
+ * @returns the copy, and its folder, which is to be discarded when it is closed.
+ */
+export function openCopy(
+  path: string,
+  db: DatabaseSync,
+  version: number,
+  upgrade: (path: string) => void,
+): { readonly db: DatabaseSync; readonly folder: string } {
+  let folder: string | undefined;
+  try {
+    folder = Deno.makeTempDirSync({ prefix: "grokbook-lab-" });
+    const file = join(folder, "copy.db");
+    db.prepare("VACUUM INTO ?").run(file);
+    upgrade(file);
+    const copy = openUnchanging(file);
+    // Where a file can go while it is open: a process that is killed then leaves none.
+    discard(folder);
+    return { db: copy, folder };
+  } catch (error) {
+    if (folder !== undefined) discard(folder);
+    const why = cause(error, folder ?? tmpdir());
+    throw new Error(`Cannot open ${path}: it is of version ${version}, a copy of it must be brought up to date in ${tmpdir()}: ${why}`);
+  } finally {
+    db.close();
+  }
+}
+
+/** Removes the folder of a copy, if that can be done now. */
+export function discard(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch {
+    // It is gone, or still open.
+  }
+}
+
+/** Opens for reading what nobody writes to. */
+const openUnchanging = (path: string): DatabaseSync =>
+  new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, { readOnly: true });
+
+/** What SQLite itself says of a database's pages, in lines: `ok` where they are whole. */
+export function integrityOf(path: string): string[] {
+  const db = connect(path, true);
+  try {
+    return db.prepare("PRAGMA integrity_check").all().map((row) => String(row.integrity_check));
+  } finally {
+    db.close();
   }
 }
 
@@ -121,37 +213,24 @@ function make(path: string): void {
   }
 }
 
-/** Whether it is a database of this lab that was made by an older version. */
-export function isOlder(path: string): boolean {
-  try {
-    const db = connect(path, true);
-    try {
-      return pragma(db, "application_id") === APPLICATION &&
-        (pragma(db, "user_version") < MIGRATIONS.length || missingColumns(db).length > 0);
-    } finally {
-      db.close();
-    }
-  } catch {
-    // Opening it will report what is wrong.
-    return false;
-  }
-}
-
-/** A file on a read-only medium is opened as immutable: otherwise SQLite would have to write files beside it. */
+/**
+ * A file on a read-only medium, or on a full one, is opened as one that nobody writes to: otherwise SQLite would have to write files beside
+ * it.
+ */
 function connect(path: string, readOnly: boolean): DatabaseSync {
-  const options = { readOnly, timeout: PATIENCE };
-  const db = new DatabaseSync(path, options);
+  const db = new DatabaseSync(path, { readOnly, timeout: PATIENCE });
   if (!readOnly) return db;
   try {
     db.prepare("SELECT 1 FROM sqlite_schema").all();
     return db;
   } catch (error) {
     db.close();
-    if (!/unable to open|readonly/.test(reason(error)) || stat(`${placeOf(path)}-wal`)?.size) throw error;
-    return new DatabaseSync(`file:${encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`, options);
+    if (!/unable to open|readonly|disk I\/O error/.test(reason(error)) || stat(`${placeOf(path)}-wal`)?.size) throw error;
+    return openUnchanging(path);
   }
 }
 
+const versionOf = (db: DatabaseSync) => pragma(db, "user_version");
 const pragma = (db: DatabaseSync, name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[0];
 
 /** Whether anything has this name, a link to nothing too. */
@@ -174,7 +253,7 @@ function stat(path: string): Deno.FileInfo | null {
 /** That it is a database, one of this lab, and not of a newer version. */
 function check(db: DatabaseSync, readOnly: boolean): void {
   const names = new Set(db.prepare("SELECT name FROM sqlite_schema").all().map(({ name }) => name));
-  const version = pragma(db, "user_version");
+  const version = versionOf(db);
   if (names.size === 0 && version === 0 && !readOnly) return;
   if (pragma(db, "application_id") !== APPLICATION) throw new Error("it must be a database of Grokbook's, it is one of something else");
   if (version > MIGRATIONS.length) {
@@ -183,9 +262,4 @@ function check(db: DatabaseSync, readOnly: boolean): void {
   if (version < 1) throw new Error(`its version must be from 1 to ${MIGRATIONS.length}, current value is ${version}`);
   const later = namesSince(version).find((name) => names.has(name));
   if (later !== undefined) throw new Error(`its version must be a later one, current value is ${version} and it has ${later} already`);
-  if (readOnly && version < MIGRATIONS.length) {
-    throw new Error(
-      `its version must be ${MIGRATIONS.length}, current value is ${version}: it must be opened once where it can be written`,
-    );
-  }
 }

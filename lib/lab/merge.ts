@@ -55,7 +55,7 @@ export async function mergeAll(
     await withLab(target, async (into) => {
       assertWhole(into, merging(sources[0], target), hashes(sources));
       for (const from of sources) done(from, await mergeWhole(from, into, { say }));
-    });
+    }, { say });
   };
   const reading = (rest: readonly Lab[]): Promise<void> => rest.length === 0 ? work() : rest[0].read(() => reading(rest.slice(1)));
   await reading(sources);

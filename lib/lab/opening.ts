@@ -1,15 +1,19 @@
 /** A lab that is opened to enter something. */
 import { removeEmpty } from "../run/files.ts";
 import { isThere, removeUnused } from "./database.ts";
-import { Lab } from "./store.ts";
+import { Lab, type OpenOptions } from "./store.ts";
 
 /**
  * Opens a lab for the time of some work. Where there was none before and the work fails before it has entered anything, there is none
  * afterwards.
  * @throws what `Lab.open` and the work throw.
  */
-export async function withLab<T>(path: string, work: (lab: Lab) => T | Promise<T>): Promise<T> {
-  const there = isThere(path), lab = Lab.open(path);
+export async function withLab<T>(
+  path: string,
+  work: (lab: Lab) => T | Promise<T>,
+  options: Pick<OpenOptions, "say"> = {},
+): Promise<T> {
+  const there = isThere(path), lab = Lab.open(path, options);
   let empty = false;
   try {
     return await work(lab);

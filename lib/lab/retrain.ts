@@ -48,7 +48,8 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
        WHERE (engine, driver) <> (?, ?) ORDER BY name`,
       ...[info.engine, info.driver],
     ).map(({ name }) => name);
-    const has = others.length === 0 ? "it has none" : `its runs were trained on ${others.join(" and ")}`;
+    const both = mixed(lab, info), also = both > 0 ? `, ${both} of them on ${info.engine}, ${info.driver} as well` : "";
+    const has = others.length === 0 ? "it has none" : `its runs were trained on ${others.join(" and ")}${also}`;
     const needs = `must have some that were trained on ${info.engine}, ${info.driver}`;
     throw new Error(
       `Cannot train runs again: ${lab.path} ${needs}, ${has}; deno task sweep --engine ${info.engine} --db NEW.db trains such`,
@@ -71,6 +72,15 @@ export async function retrain(lab: Lab, count: number, engine: Engine, signal?: 
     },
   });
   return { findings, runs, of: all.length, evaluations };
+}
+
+/** How many runs an engine like this one trained in part, and another one too. */
+function mixed(lab: Lab, { engine, driver }: Engine["info"]): number {
+  return lab.query(
+    `SELECT run FROM work JOIN sessions s ON s.id = session JOIN environments e ON e.id = environment
+     GROUP BY run HAVING min((engine, driver) = (?1, ?2)) < max((engine, driver) = (?1, ?2))`,
+    ...[engine, driver],
+  ).length;
 }
 
 /** The first evaluation that isn't the stored one, if any. */

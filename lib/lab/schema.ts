@@ -171,10 +171,7 @@ CREATE TABLE work (
 CREATE INDEX work_by_run ON work (run);
 `;
 
-/**
- * Tables that came later. Those that were there get no columns that a sweep of the version before, which may be at work, would have to
- * fill.
- */
+/** Tables that came later, and a column that an experiment of before leaves empty. */
 const WATCHED = `
 -- Where a run's phases begin, computed with its milestones (lib/run/phases.ts). Without a row, that isn't known.
 CREATE TABLE phases (
@@ -229,7 +226,11 @@ export const namesSince = (version: number): string[] =>
 const METRIC_COLUMNS = LATER_METRICS.map((name) => METRICS[name].column);
 
 /** The statements that add what the tables in a database lack: columns of fields and of metrics that came later. */
-export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof columnsOf> = COLUMNS, metrics = METRIC_COLUMNS): string[] {
+export function missingColumns(
+  db: DatabaseSync,
+  columns: ReturnType<typeof columnsOf> = COLUMNS,
+  metrics: readonly string[] = METRIC_COLUMNS,
+): string[] {
   const columnsIn = (table: string) => new Set(db.prepare(`PRAGMA table_xinfo(${table})`).all().map(({ name }) => name));
   const ofRuns = columnsIn("runs"), ofMetrics = columnsIn("metrics");
   return [
@@ -238,17 +239,28 @@ export function missingColumns(db: DatabaseSync, columns: ReturnType<typeof colu
   ];
 }
 
-/** Brings a database to the newest version, whole or not at all. */
+export interface Migration {
+  /** Called when nobody else can write any more, and before anything is: what it throws leaves the database as it is. */
+  readonly first?: () => void;
+  readonly migrations?: readonly string[];
+  readonly columns?: ReturnType<typeof columnsOf>;
+  readonly metrics?: readonly string[];
+}
+
+/**
+ * Brings a database to the newest version, whole or not at all. Older versions can't write to it afterwards: those before 6 name no columns
+ * when they store evaluations, which have more now.
+ * @returns the version that it had; `null` where there was nothing to do.
+ */
 export function migrate(
   db: DatabaseSync,
-  migrations: readonly string[] = MIGRATIONS,
-  columns: ReturnType<typeof columnsOf> = COLUMNS,
-  metrics = METRIC_COLUMNS,
-): void {
+  { first, migrations = MIGRATIONS, columns = COLUMNS, metrics = METRIC_COLUMNS }: Migration = {},
+): number | null {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === migrations.length && missingColumns(db, columns, metrics).length === 0) return;
+  if (version === migrations.length && missingColumns(db, columns, metrics).length === 0) return null;
   db.exec("BEGIN IMMEDIATE");
   try {
+    first?.();
     // Another process may have been faster.
     const { user_version: from } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     for (const view of Object.keys(VIEWS).reverse()) db.exec(`DROP VIEW IF EXISTS ${view}`);
@@ -256,6 +268,7 @@ export function migrate(
     for (const sql of missingColumns(db, columns, metrics)) db.exec(sql);
     for (const sql of Object.values(VIEWS)) db.exec(sql);
     db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${migrations.length}; COMMIT`);
+    return from;
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;

@@ -10,7 +10,7 @@ import { inOrder } from "../run/order.ts";
 import { identity, type RunSpec, shapeKey, specHash, stableJson } from "../run/spec.ts";
 import type { Metrics } from "../engine/engine.ts";
 import { Connection, EVALUATION, type Row, type Rows } from "./connection.ts";
-import { beside, isOlder, openDatabase, placeOf } from "./database.ts";
+import { beside, discard, openCopy, openDatabase, type OpenOptions, placeOf } from "./database.ts";
 import { migrate } from "./schema.ts";
 import { type MomentRow, MOMENTS, moments, specOf, type StoredRun } from "./stored.ts";
 import { checkExperiment, type Experiment, type NamedRule, namedRule } from "./experiment.ts";
@@ -20,6 +20,7 @@ import { swept } from "../run/grid.ts";
 import { seal, sealUnsealed } from "./seals.ts";
 
 export type { Row, Rows, Table, Value } from "./connection.ts";
+export type { OpenOptions } from "./database.ts";
 
 export interface DeclareOptions {
   /** Whether the experiment is to have these runs and no others, whichever it had before. Default: false. */
@@ -30,25 +31,27 @@ export interface DeclareOptions {
 const BLOCK = 10_000;
 
 export class Lab extends Connection {
-  /** @param place where its file lies, whichever links `path` leads through: locks and files of runs lie beside it. */
-  private constructor(path: string, db: DatabaseSync, readOnly: boolean, readonly place: string = path) {
+  /**
+   * @param place where its file lies, whichever links `path` leads through: locks and files of runs lie beside it.
+   * @param copied the folder of the copy that is read in its place, if any.
+   */
+  private constructor(path: string, db: DatabaseSync, readOnly: boolean, readonly place: string = path, readonly copied?: string) {
     super(path, db, readOnly);
   }
 
   /**
-   * Opens a database, makes it where there is none, and brings an older one up to date. With `readOnly` it has to be there, and nothing
-   * else of it can be changed.
-   * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version. The file is left as it is.
+   * Opens a database, makes it where there is none, and brings an older one up to date, which is said. With `readOnly` it has to be there,
+   * and nothing of it is changed: of an older one, a copy is brought up to date and read, as the database is now.
+   * @throws Error in one line where it can't be, or isn't a database of this lab, or is one of a newer version, or one of an older one that
+   * a session is at work on. The file is left as it is.
    */
-  static open(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Lab {
-    if (readOnly && isOlder(path)) {
-      try {
-        Lab.open(path).close();
-      } catch {
-        // It can't be written: what is said of its version says enough.
-      }
+  static open(path: string, { readOnly = false, say = console.error }: OpenOptions = {}): Lab {
+    const { db, older } = openDatabase(path, readOnly, say);
+    if (older !== undefined) {
+      const copy = openCopy(path, db, older, (copy) => Lab.open(copy, { say: () => {} }).close());
+      return new Lab(path, copy.db, true, placeOf(path), copy.folder);
     }
-    const db = openDatabase(path, readOnly), lab = new Lab(path, db, readOnly, placeOf(path));
+    const lab = new Lab(path, db, readOnly, placeOf(path));
     try {
       if (!readOnly) {
         lab.completeMilestones();
@@ -59,6 +62,11 @@ export class Lab extends Connection {
       lab.close();
       throw error;
     }
+  }
+
+  override close(): void {
+    super.close();
+    if (this.copied !== undefined) discard(this.copied);
   }
 
   /** A lab in memory, which is gone when it is closed; it has no folder for files. */

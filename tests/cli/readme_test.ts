@@ -114,3 +114,32 @@ Deno.test("what README imports can be trained again, looked into and exported as
     await db(["export", "--hooked", "--run", run, "--to", path("lens"), "--db", at]);
     for (const ending of ["json", "safetensors"]) Deno.statSync(path(`lens/${network}.${ending}`));
   }));
+
+const GIT = await new Deno.Command("git", { args: ["--version"] }).output().then(({ success }) => success, () => false);
+
+Deno.test(
+  "a checkout has the bytes that were committed, whatever git's own settings say of line ends",
+  { ignore: !GIT },
+  () =>
+    scratch(async (path) => {
+      const git = async (...args: string[]) => {
+        const { success, stderr } = await new Deno.Command("git", { args: ["-c", "core.autocrlf=true", ...args] }).output();
+        assert(success, new TextDecoder().decode(stderr));
+      };
+      const record = "data/recorded/small_map/metrics.csv",
+        binary = "weights.safetensors",
+        there = path("there"),
+        bytes = new Uint8Array([13, 10]);
+      Deno.mkdirSync(join(there, "data/recorded/small_map"), { recursive: true });
+      for (const file of [".gitattributes", record]) Deno.copyFileSync(join(ROOT, file), join(there, file));
+      Deno.writeFileSync(join(there, binary), bytes);
+      await git("init", "-q", there);
+      await git("-C", there, "add", ".");
+      await git("-C", there, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", "all");
+      await git("clone", "-q", there, path("clone"));
+      for (const file of [record, binary]) {
+        assertEquals(Deno.readFileSync(join(path("clone"), file)), Deno.readFileSync(join(there, file)), file);
+      }
+      assertEquals(Deno.readFileSync(join(path("clone"), binary)), bytes);
+    }),
+);

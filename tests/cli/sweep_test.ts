@@ -3,9 +3,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
-import { ROOT } from "../../lib/cli/process.ts";
 import { content, scratch } from "../lab/lab_files.ts";
-import { command, type Ended, ended, ENGINE, GRID, into, prepare, sweep } from "./sweep_process.ts";
+import { MOUNTS, withDisk } from "./small_disk.ts";
+import { command, ended, GRID, into, prepare, sweep } from "./sweep_process.ts";
 
 /** What a lab holds after a sweep that nothing happened to. */
 const uninterrupted = (grid?: object) =>
@@ -132,19 +132,6 @@ Deno.test("two sweeps on one database share the work, while a reader asks all th
     using lab = Lab.open(db, { readOnly: true });
     assertEquals(lab.query("SELECT count(*) AS n, count(DISTINCT run) AS runs FROM work"), [{ n: 6, runs: 6 }]);
   }));
-
-/** Runs a shell script where it may mount a small disk of its own on DISK; `null` where that isn't allowed. */
-async function withDisk(disk: string, script: string): Promise<Ended | null> {
-  const sweep = [Deno.execPath(), "run -A lib/cli/sweep.ts --engine", ENGINE].join(" ");
-  const output = await new Deno.Command("unshare", {
-    args: ["--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=1m tmpfs "$DISK" || exit 99\n${script}`],
-    cwd: ROOT,
-    env: { NO_COLOR: "1", DISK: disk, SWEEP: sweep },
-  }).output().catch(() => null);
-  const result = output && ended(output);
-  return result && (result.code === 99 || /unshare/.test(result.stderr)) ? null : result;
-}
-const MOUNTS = await scratch((path) => withDisk(path(""), "exit 0")) !== null;
 
 Deno.test({
   name: "a full disk and a disk that can't be written: a clear error, what was there stays, and with room the sweep goes on",

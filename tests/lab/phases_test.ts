@@ -88,7 +88,7 @@ Deno.test("the view dates a transition as the evaluations within the steps do, w
   assert(told > 20, "some transitions must be told by the evaluations alone");
 });
 
-Deno.test("a lab of the version before opens with all that it has, gets its phases, and a sweep of that version may go on in it", () =>
+Deno.test("a lab of the version before opens with all that it has and gets its phases, also where that version stored something later", () =>
   scratch(async (path) => {
     await into(path("a.db"), watched());
     const before = content(path("a.db"));

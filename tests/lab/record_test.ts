@@ -263,17 +263,17 @@ Deno.test("whatever is wrong with a file is said in a line with its place, and t
     await broken("metrics.csv", inLine(8, cut(0, -4)), "line 8: it must have 10 cells");
     await broken("metrics.csv", without(40), `line ${lines - 1}: it must be the last of ${lines} lines`);
     await broken("metrics.csv", inLine(33, swap(/^2,0/, "1,310")), /runs.csv, line 2: evaluations must be 32/);
+    await broken("experiment.json", (text) => `\ufeff${text}`, "line 1: it must begin with {, it begins with a byte order mark");
+    for (const file of ["runs.csv", "metrics.csv"]) {
+      await broken(
+        file,
+        swap(/\n/g, "\r\n"),
+        new RegExp(`: ${file} must be as it was written, its lines must end in LF, they end in CRLF, `),
+      );
+    }
     Deno.removeSync(path("bad/metrics.csv"));
-    await assertRejects(
-      () => importRecorded(b, path("bad")),
-      Error,
-      "metrics.csv: No such file",
-    );
-    await assertRejects(
-      () => importRecorded(b, path("nowhere")),
-      Error,
-      "experiment.json: No such file",
-    );
+    await assertRejects(() => importRecorded(b, path("bad")), Error, "metrics.csv: No such file");
+    await assertRejects(() => importRecorded(b, path("nowhere")), Error, "experiment.json: No such file");
     assertEquals(dump(b), before);
     await assertRejects(
       () => record(a, "large", path("large")),

@@ -2,7 +2,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { HYPER, laterNumbers } from "../../lib/engine/hyper.ts";
-import { columnsOf, migrate, MIGRATIONS, missingColumns } from "../../lib/lab/schema.ts";
+import { columnsOf, migrate, missingColumns } from "../../lib/lab/schema.ts";
 import { checked } from "../../lib/run/check.ts";
 import { columnOf, ENTRIES, entriesOf, FIELDS, flagOf, later, PART_ENTRIES, type RunSpec, SEED, valueAt } from "../../lib/run/fields.ts";
 import { grid, MOST_RUNS } from "../../lib/run/grid.ts";
@@ -76,7 +76,7 @@ Deno.test("fields: no column of a field has the name of one of another table, be
 
 Deno.test("fields: a lab that was made before a field gets its column, with the neutral value for the runs that it has", () => {
   const db = new DatabaseSync(":memory:"), columns = columnsOf([...MORE, ...ENTRIES.filter(({ part }) => part === null)]);
-  migrate(db, MIGRATIONS, columnsOf(ENTRIES));
+  migrate(db, { columns: columnsOf(ENTRIES) });
   const enter = (spec: RunSpec) =>
     db.prepare("INSERT INTO runs (hash, spec, parameters, shape) VALUES (?, ?, 1, 's')").run(
       specHash(spec) + MORE.length,
@@ -84,7 +84,7 @@ Deno.test("fields: a lab that was made before a field gets its column, with the 
     );
   enter(newer({ seed: 1 }));
   assertEquals(missingColumns(db, columns).length, 3);
-  migrate(db, MIGRATIONS, columns);
+  migrate(db, { columns });
   assertEquals(missingColumns(db, columns), []);
   enter(newer({ seed: 2, model: { position: "rotary", gated: true }, optim: { weightNoise: 0.5 } }));
   const rows = db.prepare("SELECT seed, position, gated, weight_noise FROM runs ORDER BY seed").all().map((row) => ({ ...row }));
@@ -93,7 +93,7 @@ Deno.test("fields: a lab that was made before a field gets its column, with the 
     { seed: 2, position: "rotary", gated: 1, weight_noise: 0.5 },
   ]);
   assertEquals(db.prepare("SELECT count(*) AS n FROM run_summary").get()?.n, 0);
-  migrate(db, MIGRATIONS, columns);
+  migrate(db, { columns });
   db.close();
 });
 

@@ -26,7 +26,7 @@ Deno.test("metrics: a lab that was made before a metric gets its column; evaluat
   const stored = METRIC_NAMES.filter(isAlwaysThere).map((name) => METRIC_COLUMNS[name]);
   db.exec(`INSERT INTO metrics (run, ${stored}) VALUES (1, ${stored.map((_, i) => i)})`);
   assertEquals(missingColumns(db, undefined, later), ["ALTER TABLE metrics ADD COLUMN sharpness REAL"]);
-  migrate(db, undefined, undefined, later);
+  migrate(db, { metrics: later });
   assertEquals(missingColumns(db, undefined, later), []);
   // A program of before, which names its columns, goes on.
   db.exec(`INSERT OR REPLACE INTO metrics (run, ${stored}) VALUES (1, ${stored.map((_, i) => i + 1)})`);

@@ -1,6 +1,7 @@
 /** Whether the database itself is whole: its pages, its tables and views, what refers to what, and what it derives from specs. */
 import { reason } from "../../run/files.ts";
 import { inOneLine, quote } from "../../run/quote.ts";
+import { integrityOf } from "../database.ts";
 import { newestStructure, structure } from "../schema.ts";
 import type { Lab } from "../store.ts";
 import type { Finding } from "./finding.ts";
@@ -10,7 +11,10 @@ const finding = (text: string): Finding => ({ about: "database", text: inOneLine
 /** What SQLite itself says. Where it finds anything, nothing else can be relied upon. */
 export function integrity(lab: Lab): Finding[] {
   try {
-    const lines = lab.query<{ integrity_check: string }>("PRAGMA integrity_check").map((row) => row.integrity_check);
+    // A copy is made anew page by page.
+    const lines = lab.copied === undefined
+      ? lab.query<{ integrity_check: string }>("PRAGMA integrity_check").map((row) => row.integrity_check)
+      : integrityOf(lab.place);
     return lines[0] === "ok" ? [] : lines.map(finding);
   } catch (error) {
     // Some damage ends the check itself.

@@ -86,11 +86,14 @@ const HEADER = fields({
   sha256: v.optional(v.record(text, sha256, "an object of checksums")),
 });
 
+const BYTE_ORDER_MARK = "\ufeff";
+
 /** The header in the text of `experiment.json`. @throws Error in one line with its place, the requirement and the current value. */
 export function readHeader(source: string): Header {
   const fail = (line: number | string, what: string): never => {
     throw new Error(`${FILES.experiment}, line ${line}: ${inOneLine(what, 500)}`);
   };
+  if (source.startsWith(BYTE_ORDER_MARK)) fail(1, "it must begin with {, it begins with a byte order mark");
   let json: unknown;
   try {
     json = JSON.parse(source);

@@ -71,8 +71,16 @@ export function readRecorded(file: (name: string) => string): Recorded {
 /** That all texts are those that were written; what is wrong with a cell is said before, with its place. */
 function checkSums(header: Header, file: (name: string) => string): void {
   for (const [name, wanted] of Object.entries(header.sha256 ?? {})) {
-    const is = name === FILES.experiment ? headerChecksum(header) : checksumOf(file(name));
-    if (is !== wanted) throw new Error(`${name} must be as it was written, with the SHA-256 ${wanted}, current value is ${is}`);
+    const text = file(name),
+      sumOf = (text: string) => name === FILES.experiment ? headerChecksum(header) : checksumOf(text),
+      is = sumOf(text);
+    if (is === wanted) continue;
+    if (sumOf(text.replaceAll("\r\n", "\n")) === wanted) {
+      throw new Error(
+        `${name} must be as it was written, its lines must end in LF, they end in CRLF, as git with core.autocrlf writes them`,
+      );
+    }
+    throw new Error(`${name} must be as it was written, with the SHA-256 ${wanted}, current value is ${is}`);
   }
 }
 
