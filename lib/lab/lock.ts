@@ -16,6 +16,9 @@ const prefix = (lab: Pick<Lab, "place">) => `${lab.place}-session-`;
 /** What a session may be called, so that its lock lies beside the database. */
 const NAME = /^[\w-]{1,100}$/;
 
+/** What a session that takes a lock is called, as `crypto.randomUUID` gives it. */
+const OWN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /**
  * Takes the lock of the session of this name, which is to be in the database only afterwards: a session without a lock counts as killed.
  */
@@ -50,12 +53,16 @@ export function isAtWork(lab: Lab, session: number | null): boolean {
 /**
  * Removes the locks that no process holds: those of killed processes, also of one killed before it was in the database or after its end
  * was.
+ * @returns how many are held, also by sessions of another database that had this name before.
  */
-export function removeFreeLocks(lab: Pick<Lab, "place">): void {
+export function removeFreeLocks(lab: Pick<Lab, "place">): number {
   const start = basename(prefix(lab));
+  let held = 0;
   for (const { name, isFile } of Deno.readDirSync(dirname(lab.place))) {
-    if (isFile && name.startsWith(start)) isFree(join(dirname(lab.place), name), remove);
+    const isLock = isFile && name.startsWith(start) && OWN.test(name.slice(start.length));
+    if (isLock && !isFree(join(dirname(lab.place), name), remove)) held++;
   }
+  return held;
 }
 
 /** Whether nobody holds this lock, or there is none; what is to be done with a free one is done while nobody else can take it. */

@@ -1,12 +1,12 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
 import { loadWeights, weightsAt } from "../../train/weights.ts";
-import { checksum, reason, remove, writeWhole, type Writing } from "../../run/files.ts";
+import { checksum, reason, remove, type Writing } from "../../run/files.ts";
 import { inside } from "../../run/inside.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { agreement } from "../agreement.ts";
-import { type Artifact, artifacts, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
+import { type Artifact, artifacts, bring, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import { isAtWork } from "../lock.ts";
 import type { RecordedRun } from "./files.ts";
@@ -133,8 +133,7 @@ export async function bringFiles(
       const file = tagged(`${specHash(run.spec)}-${entry.step}.${entry.kind}.safetensors`, entry.sha256);
       if (lab.query("SELECT 1 FROM artifacts WHERE file = ?", file).length === 0) {
         const data = await readChecked(inside(folder, from), entry.bytes, entry.sha256);
-        touched.push(file);
-        await writeWhole(pathOf(lab, file), data);
+        await bring(lab, file, data, touched);
       }
       brought.set(run, [...brought.get(run) ?? [], { ...entry, file } as Artifact]);
     }
