@@ -5,20 +5,21 @@ import { exportRecorded, type RecordOptions } from "../../lib/lab/record/export.
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { merge } from "../../lib/lab/merge.ts";
 import { Lab } from "../../lib/lab/store.ts";
+import { checksum } from "../../lib/run/files.ts";
 import { scratch } from "./lab_files.ts";
 import { watchedRuns as runs } from "./small_lab.ts";
 import { enter, evaluation, runs as smallRuns, small } from "./small_record.ts";
 import { into, record, taken, watched } from "./watched_lab.ts";
 
-/** All files of a folder, also of those in it. */
-function bytesOf(folder: string): Record<string, Uint8Array> {
+/** The checksums of all files of a folder, also of those in it. */
+function sumsOf(folder: string): Record<string, string> {
   const entries = [...Deno.readDirSync(folder)].toSorted((a, b) => a.name < b.name ? -1 : 1);
   return Object.assign(
     {},
     ...entries.map(({ name, isDirectory }) => {
       const path = join(folder, name);
-      if (!isDirectory) return { [name]: Deno.readFileSync(path) };
-      return Object.fromEntries(Object.entries(bytesOf(path)).map(([below, bytes]) => [`${name}/${below}`, bytes]));
+      if (!isDirectory) return { [name]: checksum(Deno.readFileSync(path)) };
+      return Object.fromEntries(Object.entries(sumsOf(path)).map(([below, sum]) => [`${name}/${below}`, sum]));
     }),
   );
 }
@@ -27,10 +28,10 @@ const ALL: Partial<RecordOptions> = { metrics: "all", files: FILES };
 
 /** That an export is refused in one line, which says what, without another word; and that nothing has changed. */
 async function refused(db: string, folder: string, more: Partial<RecordOptions>, says: RegExp): Promise<void> {
-  const before = bytesOf(folder), said: string[] = [];
+  const before = sumsOf(folder), said: string[] = [];
   const { message } = await assertRejects(() => record(db, folder, { ...more, say: (line) => said.push(line) }), Error);
   assertMatch(message, new RegExp(`^Cannot export watched: [^\n]*${says.source}[^\n]*; --replace writes it all the same$`));
-  assertEquals([said, bytesOf(folder)], [[], before]);
+  assertEquals([said, sumsOf(folder)], [[], before]);
 }
 
 Deno.test("an export over a record that holds more is refused before anything is written, and --replace writes it all the same", () =>
@@ -79,10 +80,10 @@ Deno.test("an export over a record that holds more is refused before anything is
     await refused(db, out, ALL, /lose .* files of weights \(.*, 3 attention logs \(.*; the attention of run \w{16} is left out: .*missing/);
     await record(db, out, { ...ALL, replace: true, say: (line) => said.push(line) });
     assert(said.length > 20);
-    assertEquals(Object.keys(bytesOf(out)), ["experiment.json", "metrics.csv", "runs.csv"]);
+    assertEquals(Object.keys(sumsOf(out)), ["experiment.json", "metrics.csv", "runs.csv"]);
     await record(path("fewer.db"), out, ALL);
     await record(db, out, { metrics: "none", files: [], replace: true, say: () => {} });
-    assertEquals(Object.keys(bytesOf(out)), ["experiment.json", "runs.csv"]);
+    assertEquals(Object.keys(sumsOf(out)), ["experiment.json", "runs.csv"]);
   }));
 
 Deno.test("trained networks go along again, and those of runs that have gone on take their places", () =>
@@ -99,7 +100,7 @@ Deno.test("trained networks go along again, and those of runs that have gone on 
     await into(db, watched(bare));
     await record(db, out, networks);
     assertEquals(
-      Object.keys(bytesOf(out)).map((name) => name.replace(/\w{16}/, "HASH")).slice(-2),
+      Object.keys(sumsOf(out)).map((name) => name.replace(/\w{16}/, "HASH")).slice(-2),
       Array(2).fill("weights/HASH-450.safetensors"),
     );
   }));
@@ -180,9 +181,9 @@ Deno.test("files that are no record's are not written over, nor a record that ca
     await refused(db, path("bare"), { files: [] }, /it has 1 file, the first is metrics\.csv/);
     await record(db, path("out"), ALL);
     // Equal to what is written: a killed export may have left it.
-    const whole = bytesOf(path("out")), weights = Object.keys(whole).filter((name) => name.startsWith("weights/"));
+    const whole = sumsOf(path("out")), weights = Object.keys(whole).filter((name) => name.startsWith("weights/"));
     Deno.mkdirSync(path("bare/weights"));
-    Deno.writeFileSync(path(`bare/${weights[0]}`), whole[weights[0]]);
+    Deno.copyFileSync(path(`out/${weights[0]}`), path(`bare/${weights[0]}`));
     write(`bare/${weights[1]}`, "mine");
     await refused(db, path("bare"), { ...ALL, metrics: "none" }, /it has 1 file, the first is weights\/\w{16}-\d+\.safetensors/);
     Deno.removeSync(path(`bare/${weights[1]}`));
@@ -192,7 +193,7 @@ Deno.test("files that are no record's are not written over, nor a record that ca
     await refused(db, path("out"), ALL, /the record in .*out must be readable, so that nothing of it gets lost: runs\.csv, line 1: /);
     for (const folder of ["list", "out"]) {
       await record(db, path(folder), { ...ALL, replace: true });
-      assertEquals(bytesOf(path(folder)), whole);
+      assertEquals(sumsOf(path(folder)), whole);
     }
   }));
 
@@ -201,10 +202,10 @@ Deno.test("what a killed export left in a record's folders goes with the next, a
     await into(path("a.db"), watched());
     const out = path("out"), part = ".01234567-89ab-4cde-8f01-23456789abcd.part";
     await record(path("a.db"), out, ALL);
-    const before = Object.keys(bytesOf(out)),
+    const before = Object.keys(sumsOf(out)),
       mine = [".half.part", "notes.part", "weights/0123456789abcdef-80.safetensors", `other/${part}`];
     Deno.mkdirSync(join(out, "other"));
     for (const name of [...mine, part, `weights/${part}`, `attention/${part}`]) Deno.writeTextFileSync(join(out, name), "left");
     await record(path("a.db"), out, ALL);
-    assertEquals(Object.keys(bytesOf(out)).toSorted(), [...before, ...mine].toSorted());
+    assertEquals(Object.keys(sumsOf(out)).toSorted(), [...before, ...mine].toSorted());
   }));

@@ -3,14 +3,16 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { Session } from "../../lib/lab/session.ts";
 import { Lab } from "../../lib/lab/store.ts";
+import { checksum } from "../../lib/run/files.ts";
 import { verify } from "../../lib/lab/verify.ts";
 import { fakeEngine } from "../fake_engine.ts";
 import { isWhole, scratch } from "./lab_files.ts";
 import { small, watchedRuns } from "./small_lab.ts";
 import { into, record, taken, watched } from "./watched_lab.ts";
 
-const bytesIn = (folder: string): Map<string, Uint8Array> =>
-  new Map([...Deno.readDirSync(folder)].map(({ name }) => [name, Deno.readFileSync(join(folder, name))]));
+/** The checksums of a folder's files. */
+const sumsIn = (folder: string): Map<string, string> =>
+  new Map([...Deno.readDirSync(folder)].map(({ name }) => [name, checksum(Deno.readFileSync(join(folder, name)))]));
 const part = (digit: number) => `.${digit}1234567-89ab-4cde-8f01-23456789abcd.part`;
 
 Deno.test("files of a database that was moved away, and of a person, stay as they are whatever is swept under its name", () =>
@@ -19,7 +21,8 @@ Deno.test("files of a database that was moved away, and of a person, stay as the
     for (const name of ["notes.part", "0123456789abcdef-80.safetensors", "0123456789abcdef-80.weights.safetensors"]) {
       Deno.writeTextFileSync(join(path("lab.files"), name), "mine");
     }
-    const before = bytesIn(path("lab.files"));
+    const before = sumsIn(path("lab.files"));
+    const mine = checksum(new TextEncoder().encode("mine"));
     assert(before.size > 30);
     Deno.renameSync(path("lab.db"), path("old.db"));
     // Other runs, and the same ones on an engine with other results, to fewer steps and to more.
@@ -27,7 +30,7 @@ Deno.test("files of a database that was moved away, and of a person, stay as the
     for (const steps of [300, 450, 460]) {
       await into(path("lab.db"), watched({ runs: watchedRuns(steps) }), { dips: (_, step) => step === 20 });
     }
-    const after = bytesIn(path("lab.files"));
+    const after = sumsIn(path("lab.files"));
     assertEquals(new Map([...before.keys()].map((name) => [name, after.get(name)!])), before);
     {
       using lab = Lab.open(path("lab.db"));
@@ -39,7 +42,7 @@ Deno.test("files of a database that was moved away, and of a person, stay as the
     Deno.renameSync(path("lab.db"), path("new.db"));
     Deno.renameSync(path("old.db"), path("lab.db"));
     for (const name of after.keys()) {
-      if (!before.has(name) || before.get(name)!.length === 4) Deno.removeSync(join(path("lab.files"), name));
+      if (!before.has(name) || before.get(name) === mine) Deno.removeSync(join(path("lab.files"), name));
     }
     await isWhole(path("lab.db"));
   }));
@@ -70,7 +73,7 @@ Deno.test("what a killed session left of the runs that it had goes, also while a
       put(".half.part"),
     ];
     put(part(1));
-    const names = () => [...bytesIn(lab.folder).keys()].sort();
+    const names = () => [...sumsIn(lab.folder).keys()].sort();
     // A session of a database that lay here before holds its lock, and isn't in this one.
     const held = Deno.openSync(path("a.db-session-01234567-89ab-4cde-8f01-23456789abcd"), { create: true, write: true });
     held.lockSync(true);
@@ -89,13 +92,13 @@ Deno.test("an import that fails removes no file that lay in the folder before", 
     await into(path("a.db"), watched());
     await record(path("a.db"), path("record"), { files: ["attention", "weights"] });
     await taken(path("b.db"), path("record"));
-    const before = bytesIn(path("b.files"));
+    const before = sumsIn(path("b.files"));
     assert(before.size > 20);
     Deno.renameSync(path("b.db"), path("old.db"));
     using lab = Lab.open(path("b.db"));
     lab.declare(watched({ margin: 7 }));
     await assertRejects(() => taken(path("b.db"), path("record")), Error, "experiment watched must have");
-    assertEquals(bytesIn(path("b.files")), before);
+    assertEquals(sumsIn(path("b.files")), before);
   }));
 
 Deno.test("a file beside the database whose name only begins like a lock's stays", () =>
