@@ -84,7 +84,7 @@ export class Session {
     }
   }
 
-  /** Frees the runs of sessions that were killed, and removes what they left of them. @returns how many sessions there are beside this one. */
+  /** Frees the runs of killed sessions, and removes what these left of them. @returns how many sessions there are beside this one. */
   recover(): number {
     const others = this.#lab.query<{ id: number; name: string }>(
       "SELECT id, name FROM sessions WHERE ended_at IS NULL AND id <> ?",

@@ -9,8 +9,8 @@ import { inOneLine } from "../../run/quote.ts";
 import { specHash } from "../../run/spec.ts";
 import type { Artifact } from "../artifacts.ts";
 import type { Lab } from "../store.ts";
-import type { RecordOptions } from "./export.ts";
-import { FILES, FORMAT, type Recorded, type RecordedRun } from "./files.ts";
+import type { Sent } from "./artifacts.ts";
+import { FILES, FORMAT, type Kept, type Recorded, type RecordedRun } from "./files.ts";
 import { readRecorded } from "./read.ts";
 
 /** The record that lies in a folder; without `recorded`, one that can't be read, and `wrong` says why. */
@@ -45,7 +45,8 @@ export interface Export {
   readonly earlier: Earlier | null;
   readonly recorded: Recorded;
   readonly writing: readonly Writing[];
-  readonly options: RecordOptions;
+  /** What is to go along. */
+  readonly options: { readonly metrics: Kept; readonly files?: readonly Sent[]; readonly ended?: boolean };
   /** Lines on files of the lab that are left out. */
   readonly leftOut: readonly string[];
 }
