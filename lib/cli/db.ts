@@ -83,7 +83,9 @@ what was stored must fit; and the files of its runs. It changes nothing.`,
     usage: "--experiment NAME --to FOLDER",
     summary: "Writes an experiment's results as small text files, with where they come from; or its networks, or tables",
     more:
-      `With --hooked, TransformerLens reads what is written, and deno task train --from-hooked reads it back. With --parquet, pandas, polars and
+      `Over an earlier record of the experiment, the new one must have all that it holds, or nothing is written: every run, as many steps,
+weights and logs, and all evaluations where it has all.
+With --hooked, TransformerLens reads what is written, and deno task train --from-hooked reads it back. With --parquet, pandas, polars and
 R's arrow do; the column run is the same in both tables.`,
     flags: {
       "experiment": EXPERIMENT,

@@ -176,7 +176,8 @@ export async function exportTo(call: Call): Promise<number> {
   const sent = SENT.filter((kind) => call.given.has(kind));
   using lab = await open(call, true);
   const networks = call.given.has("networks") ? seedsOf(needed(call, "networks"), "--networks:") : [];
-  const options = { metrics, files: sent, networks, ended: call.given.has("ended"), command: call.command };
+  const [ended, replace] = ["ended", "replace"].map((flag) => call.given.has(flag));
+  const options = { metrics, files: sent, networks, ended, replace, command: call.command };
   const { runs, evaluations, files, bytes } = await exportRecorded(lab, experiment, to, options);
   const kinds = [...sent, ...networks.length > 0 ? ["networks"] : []];
   const what = [

@@ -22,6 +22,7 @@ const TEXT_FLAGS: Readonly<Record<string, Flag>> = {
   "weights": { help: "weights on the way too, where the experiment watches them: one file per state" },
   "networks": { value: "SEEDS", help: "trained networks of these seeds too, for example 0 or 0..4: one file of weights per run" },
   "ended": { help: "only runs that have ended; otherwise all, as far as they are" },
+  "replace": { help: "also where runs, files or evaluations of the record that is there, or files that are no record's, get lost" },
 };
 
 /** Flags of what is written in place of text files, and which flags of `db export` each takes besides. */

@@ -1,9 +1,11 @@
 /**
  * Files of runs, in a folder beside the database. A file is written before its row is entered, and removed after the row of its successor
- * is entered. So at any moment every file that the database names is there, and any other file in the folder is left over.
+ * is entered. So at any moment every file that the database names is there. Any other file in the folder was left by a killed process, or
+ * belongs to somebody else: to another database that had this name before, or to a person. Of such files
+ * only what a session wrote before it was killed is removed (`removeLeftOver`), and none is written over.
  */
 import { join, parse } from "node:path";
-import { checksum, reason, remove, writeAll } from "../run/files.ts";
+import { checksum, reason, remove, writeAll, writeWhole } from "../run/files.ts";
 import { inside, isInside } from "../run/inside.ts";
 import { inOneLine } from "../run/quote.ts";
 import type { RunSpec } from "../run/spec.ts";
@@ -62,10 +64,8 @@ export function dropArtifact(lab: Lab, run: number, { kind, step }: Artifact): v
 /** The name that a session gives a file. */
 const nameOf = (hash: string, { kind, step }: Made) => `${hash}-${step}${kind === "checkpoint" ? "" : `.${kind}`}.safetensors`;
 
-/**
- * Whether this is a session's name of a file, or of a part of one. Where the database doesn't name it, a session that was killed left it.
- */
-const isSessions = (name: string): boolean => /(^[0-9a-f]{16}-\d+(\.(weights|attention))?\.safetensors|\.part)$/.test(name);
+/** Such a name, with the hash. */
+const NAMED = /^([0-9a-f]{16})-\d+(\.(weights|attention))?\.safetensors$/;
 
 /** The name of a file that comes from another lab or a record: never a session's name, and a different one for different bytes. */
 export function tagged(file: string, sha256: string): string {
@@ -84,9 +84,11 @@ export async function storeFiles(
   { replaces = () => false, and }: { readonly replaces?: (stored: Artifact) => boolean; readonly and?: () => void } = {},
 ): Promise<readonly string[]> {
   const entries = files.map((each): Artifact => {
-    const { kind, step, data } = each;
-    return { kind, step, file: nameOf(hash, each), bytes: data.length, sha256: checksum(data) };
+    const { kind, step, data } = each, sha256 = checksum(data), name = nameOf(hash, each);
+    const isOthers = isFile(pathOf(lab, name)) && !isKnown(lab, name);
+    return { kind, step, file: isOthers ? tagged(name, sha256) : name, bytes: data.length, sha256 };
   });
+  const fresh = entries.map(({ file }) => file).filter((file) => !isFile(pathOf(lab, file)));
   await writeAll(entries.map(({ file }, i) => [pathOf(lab, file), files[i].data] as const));
   let gone: readonly Artifact[] = [];
   try {
@@ -98,7 +100,7 @@ export async function storeFiles(
       and?.();
     });
   } catch (error) {
-    removeUnknown(lab, entries.map(({ file }) => file));
+    removeUnknown(lab, fresh);
     throw error;
   }
   for (const { file } of gone) if (!entries.some((entry) => entry.file === file)) removeFile(lab, file);
@@ -129,13 +131,35 @@ export const weightsOf = (spec: RunSpec, step: number, params: Float32Array): Ma
   data: weightsAt(spec, step, params),
 });
 
-/** Removes what a killed session may have left in the folder: files that the database doesn't know. Not while a session is at work. */
-export async function removeLeftOver(lab: Lab): Promise<void> {
+/** Writes a file that comes from elsewhere. @param touched takes its name, unless it was there: then it may be another database's. */
+export async function bring(lab: Lab, file: string, data: Uint8Array, touched: string[]): Promise<void> {
+  if (!isFile(pathOf(lab, file))) touched.push(file);
+  await writeWhole(pathOf(lab, file), data);
+}
+
+/**
+ * Removes what a killed session left of the runs that it had: files with a session's names that the database doesn't know, written since
+ * it began. In the transaction that frees these runs, so that no other session writes files of them meanwhile.
+ */
+export function removeLeftOver(lab: Lab, session: number): void {
+  const had = lab.query<{ hash: string; since: string }>(
+    `SELECT hash, started_at AS since FROM runs r JOIN sessions s ON s.id = ?
+     WHERE r.session = s.id OR r.session IS NULL AND r.id IN (SELECT run FROM work WHERE session = s.id)`,
+    session,
+  );
+  if (had.length === 0) return;
+  const hashes = new Set(had.map(({ hash }) => hash)), since = Date.parse(had[0].since);
+  const written = (name: string) => Deno.statSync(pathOf(lab, name)).mtime?.getTime() ?? 0;
+  const files = namesIn(lab.folder).filter((name) => hashes.has(NAMED.exec(name)?.[1] ?? ""));
+  removeUnknown(lab, files.filter((name) => isFile(pathOf(lab, name)) && written(name) >= since));
+}
+
+function namesIn(folder: string): string[] {
   try {
-    const entries = await Array.fromAsync(Deno.readDir(lab.folder));
-    removeUnknown(lab, entries.filter(({ name, isFile }) => isFile && isSessions(name)).map(({ name }) => name));
+    return Array.from(Deno.readDirSync(folder)).filter(({ isFile }) => isFile).map(({ name }) => name);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
 }
 
@@ -144,6 +168,8 @@ export function removeUnknown(lab: Lab, files: readonly string[]): void {
   const known = new Set(lab.query<{ file: string }>("SELECT file FROM artifacts").map(({ file }) => file));
   for (const file of files) if (!known.has(file)) removeFile(lab, file);
 }
+
+const isKnown = (lab: Lab, file: string): boolean => lab.query("SELECT 1 FROM artifacts WHERE file = ?", file).length > 0;
 
 /** Removes a file of the lab, if it is there. A name in the database that leads out of the folder removes nothing. */
 function removeFile(lab: Lab, file: string): void {

@@ -19,6 +19,9 @@ const prefix = (lab: Placed) => `${lab.place}-session-`;
 /** What a session may be called, so that its lock lies beside the database. */
 const NAME = /^[\w-]{1,100}$/;
 
+/** What a session that takes a lock is called, as `crypto.randomUUID` gives it. */
+const OWN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /**
  * Takes the lock of the session of this name, which is to be in the database only afterwards: a session without a lock counts as killed.
  */
@@ -53,10 +56,9 @@ export function isAtWork(lab: Connection & Placed, session: number | null): bool
 /**
  * Removes the locks that no process holds: those of killed processes, also of one killed before it was in the database or after its end
  * was.
+ * @returns how many are held, also by sessions of another database that had this name before.
  */
-export function removeFreeLocks(lab: Placed): void {
-  for (const name of locks(lab)) isFree(prefix(lab) + name, remove);
-}
+export const removeFreeLocks = (lab: Placed): number => locks(lab).filter((name) => !isFree(prefix(lab) + name, remove)).length;
 
 /** The names of the sessions at work on a lab, as their locks say, whichever version of Grokbook made them. */
 export const atWork = (lab: Placed): string[] => locks(lab).filter((name) => !isFree(prefix(lab) + name));
@@ -65,7 +67,7 @@ export const atWork = (lab: Placed): string[] => locks(lab).filter((name) => !is
 function locks(lab: Placed): string[] {
   const start = basename(prefix(lab));
   return [...Deno.readDirSync(dirname(lab.place))].filter(({ name, isFile }) => isFile && name.startsWith(start))
-    .map(({ name }) => name.slice(start.length));
+    .map(({ name }) => name.slice(start.length)).filter((name) => OWN.test(name));
 }
 
 /** Whether nobody holds this lock, or there is none; what is to be done with a free one is done while nobody else can take it. */

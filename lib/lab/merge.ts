@@ -3,9 +3,9 @@
  * of a run stays: `merge/pair.ts`.
  */
 import { attentionFile } from "../train/attention_file.ts";
-import { checksum, reason, writeWhole } from "../run/files.ts";
+import { checksum, reason } from "../run/files.ts";
 import { inOneLine, quote } from "../run/quote.ts";
-import { type Artifact, artifacts, pathOf, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
+import { type Artifact, artifacts, bring, readArtifact, removeUnknown, tagged } from "./artifacts.ts";
 import { joined, storedLog } from "./attention.ts";
 import { enter, type Merged } from "./merge/enter.ts";
 import { type Pair, pair } from "./merge/pair.ts";
@@ -168,8 +168,7 @@ async function copyFiles(
         continue;
       }
       const sha256 = checksum(data), file = tagged(artifact.file, sha256);
-      touched.push(file);
-      await writeWhole(pathOf(into, file), data);
+      await bring(into, file, data, touched);
       files.set(run.id, [...files.get(run.id) ?? [], { ...artifact, file, sha256, bytes: data.length }]);
     }
   }

@@ -11,6 +11,7 @@ import type { RunSpec } from "../run/spec.ts";
 import type { Beginning, Run } from "../train/train.ts";
 import type { EngineInfo, Metrics, Snapshot } from "../engine/engine.ts";
 import { checkpointFile } from "../train/weights.ts";
+import { removeParts } from "../run/files.ts";
 import { agreement } from "./agreement.ts";
 import { artifacts, type Made, removeLeftOver, removeUnknown, storeFiles, weightsOf } from "./artifacts.ts";
 import { beginningOf, logFile } from "./attention.ts";
@@ -73,7 +74,9 @@ export class Session {
         ).id;
       });
       const session = new Session(lab, id, lock, say);
-      if (session.recover() === 0) await removeLeftOver(lab);
+      session.recover();
+      // Beside a session at work, also one of another database that had this name, a part may be of a file that it writes.
+      if (removeFreeLocks(lab) === 1) await removeParts(lab.folder);
       return session;
     } catch (error) {
       drop(lock);
@@ -81,7 +84,7 @@ export class Session {
     }
   }
 
-  /** Frees the runs of sessions that were killed. @returns how many sessions there are beside this one. */
+  /** Frees the runs of killed sessions, and removes what these left of them. @returns how many sessions there are beside this one. */
   recover(): number {
     const others = this.#lab.query<{ id: number; name: string }>(
       "SELECT id, name FROM sessions WHERE ended_at IS NULL AND id <> ?",
@@ -90,6 +93,7 @@ export class Session {
     const dead = others.filter(({ name }) => isGone(this.#lab, name));
     for (const { id } of dead) {
       this.#lab.write(() => {
+        removeLeftOver(this.#lab, id);
         this.#lab.run("UPDATE sessions SET ended_at = seen_at WHERE id = ?", id);
         this.#lab.run("UPDATE runs SET session = NULL, status = 'stopped' WHERE session = ?", id);
       });

@@ -8,6 +8,24 @@ export const reason = (error: unknown) => error instanceof Error ? error.message
 /** A file that is to be written, and what into it. */
 export type Writing = readonly [path: string, data: string | Uint8Array];
 
+/** The temporary name of a file while it is written. */
+const partOf = (target: string): string => join(dirname(target), `.${crypto.randomUUID()}.part`);
+const PART = /^\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
+
+/**
+ * Removes what processes that were killed left in a folder: files under temporary names, and no others. What is written there meanwhile
+ * fails. @returns how many there were.
+ */
+export async function removeParts(folder: string): Promise<number> {
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch((error) => {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
+    throw error;
+  });
+  const parts = entries.filter(({ name, isFile }) => isFile && PART.test(name));
+  for (const { name } of parts) remove(join(folder, name));
+  return parts.length;
+}
+
 /**
  * Writes a file under a temporary name and renames it: whoever reads it finds the old one or the new one, never a part. Makes its folder if
  * need be. A link stays one; what isn't a file (a pipe, /dev/stdout) is written to, not replaced.
@@ -31,7 +49,7 @@ export async function writeAll(files: Iterable<Writing> | AsyncIterable<Writing>
         await Deno.writeFile(target, bytes);
         continue;
       }
-      const temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+      const temporary = partOf(target);
       await makeFolder(dirname(target), made);
       parts.push({ path, temporary, target });
       await Deno.writeFile(temporary, bytes);
@@ -54,7 +72,7 @@ export async function writeThrough(path: string, write: (temporary: string) => v
   let temporary: string | undefined;
   try {
     const target = await targetOf(path);
-    temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
+    temporary = partOf(target);
     await Deno.mkdir(dirname(target), { recursive: true });
     await write(temporary);
     await flush(temporary);

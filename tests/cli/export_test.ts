@@ -141,7 +141,7 @@ Deno.test("export: post-norm networks are refused unless told, and nothing is wr
     );
     await refused(/Cannot use --metrics with --hooked/, ...all, "--metrics", "all", "--to", path("x"));
     await refused(
-      /Cannot use --from without --hooked: must be one of --metrics, --attention, --weights, --networks, --ended$/,
+      /Cannot use --from without --hooked: must be one of --metrics, --attention, --weights, --networks, --ended, --replace$/,
       "--from",
       from,
       "--to",

@@ -40,7 +40,7 @@ Deno.test("on a full disk, each command fails in a line and leaves nothing half-
       ["db", "merge", "--db", path("merged.db"), path("lab.db")],
       ["db", "import", "--db", path("imported.db"), path("record")],
       ["db", "export", "--db", path("lab.db"), "--experiment", "small", "--metrics", "all", "--to", path("exported")],
-      ["db", "export", "--db", path("lab.db"), "--experiment", "small", "--metrics", "all", "--to", path("old")],
+      ["db", "export", "--db", path("lab.db"), "--experiment", "small", "--metrics", "all", "--to", path("old"), "--replace"],
       ["sweep", "--grid", path("grid.json"), "--db", path("swept.db"), "--engine", "cpu"],
       ["sweep", "--grid", path("grid.json"), "--db", path("sent.db"), "--tasks", "2"],
       [...TRAIN, "--checkpoint", path("new/checkpoints")],

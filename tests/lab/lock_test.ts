@@ -40,10 +40,11 @@ Deno.test("killed before its session was in the database or after its end was: t
   scratch(async (path) => {
     using lab = Lab.open(path("a.db"));
     using other = Lab.open(path("aa.db"));
-    for (const each of [lab, other]) takeLock(each, "killed").file.close();
-    const held = takeLock(lab, "held");
+    const [killed, alive] = [crypto.randomUUID(), crypto.randomUUID()];
+    for (const each of [lab, other]) takeLock(each, killed).file.close();
+    const held = takeLock(lab, alive);
     (await Session.open(lab, { info: fakeEngine().info, command: "test" })).close();
-    assertEquals(locks(path("")), ["a.db-session-held", "aa.db-session-killed"]);
+    assertEquals(locks(path("")), [`a.db-session-${alive}`, `aa.db-session-${killed}`]);
     drop(held);
   }));
 
@@ -55,7 +56,7 @@ Deno.test("locks that are taken while another process tidies up stay", () =>
     await using child = new Deno.Command(Deno.execPath(), { args: ["eval", script], cwd: ROOT, env: { LAB: lab.path }, stdout: "piped" })
       .spawn();
     await child.stdout.getReader().read();
-    const names = Array.from({ length: 2000 }, (_, i) => `${i}`);
+    const names = Array.from({ length: 2000 }, () => crypto.randomUUID());
     const taken = names.map((name) => takeLock(lab, name));
     assertEquals(names.filter((name) => isGone(lab, name)), []);
     taken.forEach(drop);

@@ -94,7 +94,7 @@ Deno.test("a record has the logs, as much of them as figures need, and gives the
     assert(whole.length > 0);
 
     // Without them, none are left in the folder.
-    await record(path("a.db"), path("out"), { files: [] });
+    await record(path("a.db"), path("out"), { files: [], replace: true });
     assertEquals(filesOf(path("out")), ["experiment.json", "metrics.csv", "runs.csv"]);
   }));
 
@@ -118,7 +118,7 @@ Deno.test("a record has the weights on the way, and gives them back; without the
     assertEquals((await taken(path("c.db"), path("out"))).files, 0);
     await record(path("b.db"), path("again"), { files: ["attention", "weights"] });
     assertEquals(bytesOf(path("again")), bytesOf(path("out")));
-    await record(path("a.db"), path("out"), { files: ["attention"] });
+    await record(path("a.db"), path("out"), { files: ["attention"], replace: true });
     assertEquals(bytesOf(path("out")), bytesOf(path("logs")));
   }));
 

@@ -1,12 +1,12 @@
 /** Files that travel with recorded results: attention logs, as much of them as figures need, and weights on the way; and back. */
 import { attentionFile, type AttentionLog } from "../../train/attention_file.ts";
 import { loadWeights, weightsAt } from "../../train/weights.ts";
-import { checksum, reason, remove, writeWhole, type Writing } from "../../run/files.ts";
-import { inside } from "../../run/inside.ts";
+import { checksum, reason, remove, removeParts, type Writing } from "../../run/files.ts";
+import { inside, isInside } from "../../run/inside.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { agreement } from "../agreement.ts";
-import { type Artifact, artifacts, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
+import { type Artifact, artifacts, bring, enterArtifact, lastLog, pathOf, readArtifact, readChecked, tagged } from "../artifacts.ts";
 import { storedLog } from "../attention.ts";
 import { isAtWork } from "../lock.ts";
 import type { RecordedRun } from "./files.ts";
@@ -101,15 +101,18 @@ function thinned({ step }: Artifact, run: Phased, log: AttentionLog): RecordedFi
 export const filesOf = (folder: string, files: readonly RecordedFile[]): Writing[] =>
   files.map(({ entry, data }) => [inside(folder, entry.file), data]);
 
-/** Removes files from a record's folder that lie there from an earlier one. */
-export async function removeOthers(folder: string, files: readonly RecordedFile[]): Promise<void> {
-  const known = new Set(files.map(({ entry }) => entry.file));
-  for (const sent of SENT) {
-    const own = inside(folder, sent), names = await Array.fromAsync(Deno.readDir(own), ({ name }) => name).catch(() => []);
-    for (const file of names.map((name) => `${sent}/${name}`)) {
-      if (isRecordedFile(file) && !known.has(file)) remove(inside(folder, file));
-    }
-    if (names.length > 0 && ![...known].some((file) => file.startsWith(sent))) await Deno.remove(own).catch(() => {});
+/**
+ * Removes from a record's folder the files of an earlier record that the new one doesn't have, and what killed exports left.
+ * @param earlier their names.
+ */
+export async function removeOthers(folder: string, earlier: Iterable<string>, files: readonly RecordedFile[]): Promise<void> {
+  const known = new Set(files.map(({ entry }) => entry.file)), others = [...earlier].filter((file) => !known.has(file));
+  for (const file of others) remove(inside(folder, file));
+  await removeParts(folder);
+  for (const sent of SENT.filter((name) => isInside(folder, name))) {
+    const own = inside(folder, sent), within = (file: string) => file.startsWith(`${sent}/`);
+    const removed = await removeParts(own) + others.filter(within).length;
+    if (removed > 0 && ![...known].some(within)) await Deno.remove(own).catch(() => {});
   }
 }
 
@@ -133,8 +136,7 @@ export async function bringFiles(
       const file = tagged(`${specHash(run.spec)}-${entry.step}.${entry.kind}.safetensors`, entry.sha256);
       if (lab.query("SELECT 1 FROM artifacts WHERE file = ?", file).length === 0) {
         const data = await readChecked(inside(folder, from), entry.bytes, entry.sha256);
-        touched.push(file);
-        await writeWhole(pathOf(lab, file), data);
+        await bring(lab, file, data, touched);
       }
       brought.set(run, [...brought.get(run) ?? [], { ...entry, file } as Artifact]);
     }

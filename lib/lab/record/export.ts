@@ -19,6 +19,7 @@ import {
   type RecordedRun,
   type RecordedSession,
 } from "./files.ts";
+import { assertNothingLost, earlierIn } from "./losses.ts";
 import { thinned } from "./thin.ts";
 
 export interface RecordOptions {
@@ -30,6 +31,8 @@ export interface RecordOptions {
   readonly networks?: readonly number[];
   /** Only runs that have ended. Default: all, as far as they are. */
   readonly ended?: boolean;
+  /** Whether files of the folder are replaced also where something of them would be lost (`losses.ts`). Default: false. */
+  readonly replace?: boolean;
   /** How the record is made, as typed. */
   readonly command: string;
   /** Called with a line for each file that is left out. */
@@ -38,28 +41,29 @@ export interface RecordOptions {
 
 /**
  * Writes an experiment's files into a folder. Runs that aren't done go along as far as they are, unless only those that have `ended` are
- * to. A sweep may be at work meanwhile.
+ * to. A sweep may be at work meanwhile, but no other export into this folder.
  * @returns how many runs, evaluations and files beside them were written, in how many bytes.
- * @throws Error in one line where the folder holds another experiment's record, there is no such experiment, none of its runs has ended, or
- * a file can't be written.
+ * @throws Error in one line where the folder holds another experiment's record, or something that would be lost, there is no such
+ * experiment, none of its runs has ended, or a file can't be written. Then the folder is as it was.
  */
 export async function exportRecorded(
   lab: Lab,
   experiment: string,
   folder: string,
-  { metrics: kept, files: sent = [], networks = [], ended = false, command, say = console.error }: RecordOptions,
+  options: RecordOptions,
 ): Promise<{ runs: number; evaluations: number; files: number; bytes: number }> {
+  const { networks = [], replace = false, say = console.error } = options;
   assertNoOther(experiment, folder);
-  const files: RecordedFile[] = [];
+  const files: RecordedFile[] = [], leftOut: string[] = [];
   const recorded = await lab.read(async () => {
-    const { runs, ...rest } = record(lab, experiment, { metrics: kept, ended, command });
+    const { runs, ...rest } = record(lab, experiment, options);
     const unknown = networks.find((seed) => !runs.some(({ spec }) => spec.seed === seed));
     if (unknown !== undefined) {
       throw new Error(
         `Cannot export networks of ${experiment}: a run must have the seed, current value is ${unknown}, no run of it has that`,
       );
     }
-    return { ...rest, runs: await withFiles(lab, runs, { sent, networks, say }, files) };
+    return { ...rest, runs: await withFiles(lab, runs, { ...options, say: (line) => leftOut.push(line) }, files) };
   });
   // `experiment.json` comes last: without it, or with one that doesn't fit, the others aren't read.
   const texts = recordedFiles(recorded);
@@ -67,10 +71,12 @@ export async function exportRecorded(
     ...filesOf(folder, files),
     ...[...texts].map(([name, text]): Writing => [inside(folder, name), new TextEncoder().encode(text)]),
   ];
+  const earlier = earlierIn(folder);
+  if (!replace) assertNothingLost({ lab, folder, earlier, recorded, writing: all, options, leftOut });
+  for (const line of leftOut) say(line);
   await writeAll(all);
   const bytes = all.reduce((sum, [, data]) => sum + data.length, 0);
-  await removeOthers(folder, files);
-  await removeAll([FILES.metrics, FILES.artifacts].filter((name) => !texts.has(name)).map((name) => inside(folder, name)));
+  await removeOthers(folder, [...earlier?.names ?? []].filter((name) => !texts.has(name)), files);
   const evaluations = recorded.runs.reduce((sum, { metrics }) => sum + metrics.length, 0);
   return { runs: recorded.runs.length, evaluations, files: files.length, bytes };
 }
@@ -92,7 +98,7 @@ function assertNoOther(experiment: string, folder: string): void {
 async function withFiles(
   lab: Lab,
   runs: readonly RecordedRun[],
-  { sent, networks, say }: { sent: readonly Sent[]; networks: readonly number[]; say: (line: string) => void },
+  { files: sent = [], networks = [], say }: Pick<RecordOptions, "files" | "networks"> & { say: (line: string) => void },
   files: RecordedFile[],
 ): Promise<RecordedRun[]> {
   const all: RecordedRun[] = [];
@@ -117,7 +123,7 @@ export type Declared = Pick<Recorded, "question" | "margin" | "keep"> & { readon
 
 export const watchOf = ({ watch }: Pick<Declared, "watch">) => watch === null ? null : JSON.parse(watch) as Watch;
 
-function record(lab: Lab, experiment: string, { metrics: kept, ended, command }: RecordOptions): Recorded {
+function record(lab: Lab, experiment: string, { metrics: kept, ended = false, command }: RecordOptions): Recorded {
   const [row] = lab.query<Declared & { id: number; declared_at: string }>(
     "SELECT id, question, rule, margin, keep, watch, declared_at FROM experiments WHERE name = ?",
     experiment,
@@ -185,12 +191,4 @@ function recordRun(lab: Lab, run: number, until: number, rules: Recorded["rules"
     ...{ step: row.step, error: row.error, thinned: row.thinned === 1 || metrics.length < all.length },
     ...{ metrics, milestones: found, work, artifacts: [] },
   };
-}
-
-async function removeAll(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    await Deno.remove(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
 }

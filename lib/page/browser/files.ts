@@ -17,6 +17,7 @@ export const writeThrough = (path: string, _write: unknown): Promise<void> => Pr
 export const targetOf = (path: string): Promise<string> => Promise.reject(none("follow", path));
 export const makeFolder = (path: string, _made: string[]): Promise<void> => Promise.reject(none("make", path));
 export const removeEmpty = (_made: readonly string[]): Promise<void> => Promise.reject(none("remove", "folders"));
+export const removeParts = (folder: string): Promise<number> => Promise.reject(none("tidy up", folder));
 export const remove = (path: string): void => {
   throw none("remove", path);
 };
