@@ -81,6 +81,21 @@ Deno.test("01 and 02 show no answer to what they ask first, and 02 answers in fo
   assertEquals(summaries, Array(4).fill('<summary style="display: list-item">'));
 });
 
+Deno.test("the project's own notebooks run on databases made anew, their user's on those that they name", async () => {
+  const path = Deno.env.get("PATH") ?? "", bin = Deno.makeTempDirSync({ dir: folder });
+  // In place of nbconvert: of all it is told, where databases are made anew. $4 is the notebook, $6 the folder for its copy.
+  const script = '#!/bin/sh\nprintf "%s" "$GROKBOOK_NOTEBOOK_LABS" > "$6/$4"\n';
+  await Deno.writeTextFile(join(bin, "jupyter-nbconvert"), script, { mode: 0o755 });
+  Deno.env.set("PATH", `${bin}:${path}`);
+  try {
+    const anew = await execute("template.ipynb");
+    assert(anew !== "" && !anew.startsWith(ROOT), anew);
+    assertEquals([await execute("mine.ipynb"), await execute("template.ipynb", { folder: bin })], ["", ""]);
+  } finally {
+    Deno.env.set("PATH", path);
+  }
+});
+
 Deno.test("deno task notebooks: help, and one line for a name that no notebook has", async () => {
   const call = async (...args: string[]) => {
     const options = { args: ["run", "-A", "lib/cli/notebooks.ts", ...args], cwd: ROOT, env: { NO_COLOR: "1" } };
