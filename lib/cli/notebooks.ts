@@ -88,9 +88,9 @@ export const notebookNames = () =>
   filesIn("notebooks", ".ipynb").filter((file) => !file.includes(".ipynb_checkpoints")).map((file) => file.replace(/^notebooks./, ""));
 
 /** The names of the project's own notebooks: those that README links. */
-export function projectNotebooks(): string[] {
+export function projectNotebooks(names: readonly string[] = notebookNames()): string[] {
   const readme = Deno.readTextFileSync(join(ROOT, "README.md"));
-  return notebookNames().filter((name) => readme.includes(`](notebooks/${name})`));
+  return names.filter((name) => readme.includes(`](notebooks/${name})`));
 }
 
 /**
