@@ -67,8 +67,8 @@ Deno.test("page: as many pairs are named as the runs have, at every share and fo
 
 Deno.test("page: a pair is asked about with both numbers whole, in every operation", () => {
   for (const operation of Object.keys(OPERATIONS) as OperationName[]) {
-    const text = asked(operation, 12, 40), constants = OPERATIONS[operation].formula.match(/\d+/g) ?? [];
-    const numbers = [...new Set(text.match(/\d+/g))].filter((number) => !constants.includes(number)).sort();
+    const text = asked(operation, 12, 40), constants = new Set<string>(OPERATIONS[operation].formula.match(/\d+/g));
+    const numbers = [...new Set(text.match(/\d+/g))].filter((number) => !constants.has(number)).sort();
     const [letter] = text.match(/\b[a-z]\b/) ?? [];
     assertEquals([numbers, letter], [["12", "40"], undefined], `${text}: askedBy in lib/page/answers.ts doesn't read this formula`);
   }
