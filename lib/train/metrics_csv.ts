@@ -15,8 +15,8 @@ export interface SeedMetrics {
 }
 
 /**
- * The file's text: by seed as given, then by step. Numbers are written so that reading them gives the same bits; a cell is empty where there
- * is no value.
+ * The file's text: by seed as given, then by step. Numbers are written so that reading them gives the same bits; a cell is empty where
+ * there is no value.
  */
 export function metricsCsv(runs: readonly SeedMetrics[]): string {
   const fields = metricsIn(runs.flatMap(({ metrics }) => metrics)), cell = (value: number) => Number.isNaN(value) ? "" : String(value);
