@@ -5,7 +5,7 @@ import { writeAll, writeWhole } from "../run/files.ts";
 import { quote } from "../run/quote.ts";
 import { FILES } from "../lab/record/files.ts";
 import { ENGINE, THREADS } from "../notebook/show.ts";
-import { BUDGET, LAB_FILE, RECORD, UNFINISHED } from "../notebook/sweep.ts";
+import { BUDGET, LAB_FILE, LABS, RECORD, UNFINISHED } from "../notebook/sweep.ts";
 import { ENGINE_FLAGS, type EngineRequest, engineRequest } from "./engine.ts";
 import { here } from "./files.ts";
 import { type Flag, flagHelp, parse, seconds } from "./flags.ts";
@@ -83,9 +83,15 @@ export const pictures = (outputs: readonly Output[] = []) =>
 /** A cell declares what it shows by how often it says `show`, `watch` and `sweep`; of a list of things that is the least. */
 const declared = (source: Text) => joined(source).match(/\bawait (?:show|watch|sweep)\(/g)?.length ?? 0;
 
-/** The names of the notebooks. */
+/** The names of all notebooks in the folder, those of its user among them. */
 export const notebookNames = () =>
   filesIn("notebooks", ".ipynb").filter((file) => !file.includes(".ipynb_checkpoints")).map((file) => file.replace(/^notebooks./, ""));
+
+/** The names of the project's own notebooks: those that README links. */
+export function projectNotebooks(names: readonly string[] = notebookNames()): string[] {
+  const readme = Deno.readTextFileSync(join(ROOT, "README.md"));
+  return names.filter((name) => readme.includes(`](notebooks/${name})`));
+}
 
 /**
  * What is wrong with an executed notebook, cell by cell; empty where nothing is.
@@ -113,6 +119,8 @@ export function problems(notebook: Notebook, { kept = false } = {}): string[] {
   return wrong;
 }
 
+const NOTEBOOKS = join(ROOT, "notebooks");
+
 /** Where `--record` trains, and leaves what is to be recorded, and notebooks whose experiments aren't whole yet. */
 const RECORDING = join(ROOT, "data", "out", "record");
 
@@ -130,12 +138,12 @@ export interface Execution {
   readonly lab?: string;
 }
 
-/** Runs a notebook where it stands. @returns the executed copy, as text. @throws Error where Jupyter can't. */
-export async function execute(
-  name: string,
-  { folder = join(ROOT, "notebooks"), record, budget, on = {}, lab }: Execution = {},
-): Promise<string> {
-  const copy = await Deno.makeTempDir();
+/**
+ * Runs a notebook where it stands. Databases that one of the project's own names are made anew for it: they are those of its copies.
+ * @returns the executed copy, as text. @throws Error where Jupyter can't.
+ */
+export async function execute(name: string, { folder = NOTEBOOKS, record, budget, on = {}, lab }: Execution = {}): Promise<string> {
+  const copy = await Deno.makeTempDir(), project = folder === NOTEBOOKS && projectNotebooks().includes(name);
   try {
     const { code, stderr } = await new Deno.Command("jupyter-nbconvert", {
       args: [
@@ -150,6 +158,7 @@ export async function execute(
         ...record && { [RECORD]: record },
         ...budget && { [BUDGET]: String(budget) },
         ...lab && { [LAB_FILE]: lab },
+        ...project && { [LABS]: copy },
         ...on.engine && { [ENGINE]: on.engine },
         ...on.threads && { [THREADS]: String(on.threads) },
       },

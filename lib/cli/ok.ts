@@ -1,6 +1,7 @@
 /** `deno task ok`: format, lint, types (also of the notebooks' code), then the tests; stops at the first that fails. */
 import { basename, join } from "node:path";
-import { filesIn, ROOT, run } from "./process.ts";
+import { projectNotebooks } from "./notebooks.ts";
+import { ROOT, run } from "./process.ts";
 
 const HELP = `deno task ok [--checks]
 
@@ -18,14 +19,14 @@ export function script(notebook: Notebook): string {
   ).join("\n");
 }
 
-/** Writes the notebooks' code beside `notebooks/`, so that relative imports and the import map hold, while `use` looks at it. */
+/** Writes the project's notebooks' code beside `notebooks/`, so that relative imports and the import map hold, while `use` looks at it. */
 async function withNotebooks(use: (files: string[]) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ dir: ROOT, prefix: ".notebooks-" });
   try {
     await use(
-      filesIn("notebooks", ".ipynb").filter((notebook) => !notebook.includes(".ipynb_checkpoints")).map((notebook) => {
+      projectNotebooks().map((notebook) => {
         const file = join(folder, `${basename(notebook, ".ipynb")}.ts`);
-        Deno.writeTextFileSync(file, script(JSON.parse(Deno.readTextFileSync(join(ROOT, notebook)))));
+        Deno.writeTextFileSync(file, script(JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", notebook)))));
         return file;
       }),
     );

@@ -48,7 +48,7 @@ const TRAINING: Record<string, Flag> = {
   },
 };
 const OUTPUT: Record<string, Flag> = {
-  "metrics": { value: "FILE.csv", help: "evaluations, one per row; of a resumed run, the earlier ones too" },
+  "metrics": { value: "FILE.csv", help: "evaluations, one per row, with all that is measured; of a resumed run, the earlier ones too" },
   "save": { value: "DIR", help: "weights at the end, DIR/seed_S.safetensors" },
   "save-init": { value: "DIR", help: "weights before the first update, DIR/seed_S.safetensors" },
   "checkpoint": { value: "DIR", help: "all that --resume needs: from the beginning on, every minute, when stopped, and at the end" },

@@ -5,6 +5,7 @@ import { type Engine, kindOf, type Snapshot } from "../engine/engine.ts";
 import { removeEmpty, writeAll, writeWhole, type Writing } from "../run/files.ts";
 import { RULES } from "../run/grokking.ts";
 import { initialise, parameterCount } from "../run/layout.ts";
+import { METRIC_COLUMNS, metricsIn } from "../run/metrics.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey, specHash } from "../run/spec.ts";
 import { CheckpointFolder, metricsBeside, seedFile } from "../train/checkpoints.ts";
@@ -250,17 +251,8 @@ function report(request: Request, { info }: Engine, runs: readonly Run[], speed:
         known_until: gap ? null : followUp(run).known,
         // What a run reached at these steps or later is unknown where its milestones are null.
         ...gap && { missing_evaluations: { first_step: gap.first, last_step: gap.last } },
-        final: last
-          ? {
-            step: last.step,
-            train_loss: last.trainLoss,
-            train_acc: last.trainAcc,
-            val_loss: last.valLoss,
-            val_acc: last.valAcc,
-            weight_norm: last.weightNorm,
-            ...!Number.isNaN(last.noisyAcc) && { noisy_acc: last.noisyAcc },
-          }
-          : null,
+        // What has no value, as the gradient's norm of a run taken up at its last step, is null.
+        final: last ? Object.fromEntries(metricsIn([last]).map((name) => [METRIC_COLUMNS[name], last[name]])) : null,
         ...error !== undefined && { error },
       };
     }),

@@ -65,6 +65,9 @@ export async function show(...things: readonly unknown[]): Promise<void> {
   await settled();
 }
 
+/** Says a line below the cell; in a script on the standard error stream, apart from its results. */
+export const note = (line: string): void => jupyter() ? console.log(line) : console.error(line);
+
 /** `draw(things)`, or `said` where there are none: a notebook may run while little of its experiment is done. */
 export const ifAny = <Thing, Drawn, Said>(things: readonly Thing[], draw: (things: readonly Thing[]) => Drawn, said: Said): Drawn | Said =>
   things.length > 0 ? draw(things) : said;

@@ -3,7 +3,7 @@
  * hours runs in seconds; the rest is trained.
  */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EXPERIMENTS } from "../studies/mod.ts";
 import { type BoardOptions, sweepBoard } from "../figures/sweep.ts";
@@ -19,7 +19,7 @@ import { Lab } from "../lab/store.ts";
 import type { StoredRun } from "../lab/stored.ts";
 import { left, standing, sweep as sweepLab, type SweptRun } from "../lab/sweep.ts";
 import { COMPILING, Pace } from "./pace.ts";
-import { engine, interruptible, live } from "./show.ts";
+import { engine, interruptible, live, note } from "./show.ts";
 import type { News } from "../train/train.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { BoardRun } from "../analysis/runs/run.ts";
@@ -28,6 +28,18 @@ const DATA = fileURLToPath(new URL("../../data/", import.meta.url));
 /** Environment variable: the database that notebooks use in place of the project's lab. Tests set it, so that they see records alone. */
 export const LAB_FILE = "GROKBOOK_NOTEBOOK_LAB";
 const LAB = Deno.env.get(LAB_FILE) || join(DATA, "lab.db");
+/**
+ * Environment variable: a folder in which databases that cells name (`db`) are then made anew. Who runs the project's own notebooks without
+ * a reader sets it: the template names a database in which its copies keep their studies.
+ */
+export const LABS = "GROKBOOK_NOTEBOOK_LABS";
+
+/** The file of the database that a cell names, or of the project's. */
+function fileOf(db: string | undefined): string {
+  const folder = Deno.env.get(LABS);
+  return db !== undefined && folder ? join(folder, basename(db)) : db ?? LAB;
+}
+
 /** The folder of records, each experiment in a folder of its name. */
 export const RECORDED = join(DATA, "recorded");
 
@@ -59,7 +71,7 @@ export interface NotebookSweep extends Pick<BoardOptions, "x"> {
   readonly figure?: ((runs: readonly BoardRun[], options: BoardOptions) => Figure) | null;
   /**
    * Whether the experiment is exactly these runs: other runs in the lab, from an earlier grid of the same name, stay stored, but no longer
-   * belong to it. Default: false, which only adds runs.
+   * belong to it; a line says how many these are. Default: false, which only adds runs.
    */
   readonly exactly?: boolean;
   /** Called after every piece of work, with the new evaluations and all runs of the experiment. */
@@ -78,12 +90,14 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
   const { engine: given, figure = sweepBoard, onProgress, x, exactly = false } = options;
   const wanted = asExperiment(experiment);
   const folder = EXPERIMENTS.some(({ name }) => name === wanted.name) ? Deno.env.get(RECORD) : undefined;
-  const { db = LAB, recorded = RECORDED } = folder ? { db: join(folder, "lab.db"), recorded: false as const } : options;
+  const [db, { recorded = RECORDED }] = folder ? [join(folder, "lab.db"), { recorded: false as const }] : [fileOf(options.db), options];
   checkExperiment(wanted);
   const lab = Lab.open(db), deadline = folder === undefined ? undefined : deadlineOf(wanted);
   try {
+    const before = exactly ? membersOf(lab, wanted) : [];
     if (recorded !== false) await takeRecorded(lab, wanted, join(recorded, wanted.name));
-    lab.declare(wanted, { exactly });
+    const asked = new Set(lab.declare(wanted, { exactly })), others = before.filter((run) => !asked.has(run)).length;
+    if (others > 0) note(takenOut(wanted, others));
     const moving = figure ? live((runs: readonly BoardRun[]) => figure(runs, x ? { x } : {})) : null;
     await moving?.update(standing(lab, wanted).map(({ run }) => run), left(lab, wanted).length > 0 ? COMPILING : undefined);
     if (left(lab, wanted).length > 0) {
@@ -115,6 +129,15 @@ export async function sweep(experiment: Experiment | string, options: NotebookSw
   }
   return Lab.open(db, { readOnly: true });
 }
+
+/** The ids of the runs that an experiment has so far. */
+const membersOf = (lab: Lab, { name }: Experiment): number[] =>
+  lab.query<{ run: number }>("SELECT run FROM members WHERE experiment = (SELECT id FROM experiments WHERE name = ?)", name)
+    .map(({ run }) => run);
+
+const takenOut = ({ name }: Experiment, runs: number): string =>
+  `${name}: ${runs} ${runs === 1 ? "run" : "runs"} of other grids of this name in the lab no longer counted; all that was trained stays ` +
+  "stored, and a sweep of those grids counts it again";
 
 /** When an experiment's budget ends, in ms of performance.now(); it starts when the notebook first sweeps the experiment. */
 const deadlines = new Map<string, number>();
@@ -213,7 +236,8 @@ export async function firstDone(...choices: readonly (readonly Experiment[])[]):
  */
 export const stored = (experiment: Experiment | string, options: Stored = {}): Promise<Lab> => found(asExperiment(experiment), options);
 
-async function found(wanted: Experiment, { db = LAB, recorded = RECORDED }: Stored): Promise<Lab> {
+async function found(wanted: Experiment, options: Stored): Promise<Lab> {
+  const db = fileOf(options.db), { recorded = RECORDED } = options;
   checkExperiment(wanted);
   const lab = Lab.open(db);
   try {

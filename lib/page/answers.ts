@@ -24,12 +24,23 @@ const rgb = (hex: string) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2
 const percent = (share: number) =>
   share > 0.995 ? (share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`) : `${Math.round(100 * share)} %`;
 
-/** An operation with numbers in place of its letters; between two numbers stands the sign of a product, `12·40²`. */
-export function asked(operation: OperationName, a: number, b: number): string {
-  const { formula } = OPERATIONS[operation];
-  if (operation === "random") return `(${a}, ${b})`;
-  return formula.replaceAll(/([xy][²³]?)(?=[xy])/g, "$1·").replaceAll("x", String(a)).replaceAll("y", String(b));
+/** What stands for a number in a formula: letters x and y that no word has, with their powers, and a factor before them. */
+const PRODUCT = /(?<![A-Za-z])(\d*)((?:[xy][⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]*)+)(?![A-Za-z])/g;
+
+/**
+ * A formula with numbers in place of x and y; between two factors stands the sign of a product, `3·12·40²`. Where the formula has neither
+ * letter, as that of random labels, the pair itself.
+ */
+export function askedBy(formula: string, a: number, b: number): string {
+  const text = formula.replaceAll(PRODUCT, (_, factor: string, letters: string) => {
+    const factors = letters.replaceAll(/(?<=.)[xy]/g, "·$&").replaceAll("x", String(a)).replaceAll("y", String(b));
+    return factor === "" ? factors : `${factor}·${factors}`;
+  });
+  return text === formula ? `(${a}, ${b})` : text.replaceAll(/(?<=[\d⁰¹²³⁴⁵⁶⁷⁸⁹])(?=\()|(?<=\))(?=\d)/g, "·");
 }
+
+/** An operation with numbers in place of its letters. */
+export const asked = (operation: OperationName, a: number, b: number): string => askedBy(OPERATIONS[operation].formula, a, b);
 
 export class Answers {
   a = 12;

@@ -62,5 +62,8 @@ export const METRIC_COLUMNS = Object.fromEntries(METRIC_NAMES.map((name) => [nam
 
 /** Whether every evaluation that is stored has it. */
 export const isAlwaysThere = (name: MetricName): boolean => !METRICS[name].late && !METRICS[name].later;
+/** The metrics that some evaluations have: all but those that came later and that none of these has. */
+export const metricsIn = (rows: readonly Metrics[]): MetricName[] =>
+  METRIC_NAMES.filter((name) => !METRICS[name].later || rows.some((row) => !Number.isNaN(row[name])));
 /** Those that came after evaluations were stored. */
 export const LATER_METRICS: readonly MetricName[] = METRIC_NAMES.filter((name) => METRICS[name].later);

@@ -35,7 +35,7 @@ Deno.test("the code in README has the right types, and a wrong one would be seen
   }
 });
 
-Deno.test("every task that README names is in deno.json, and every file that it links is there", () => {
+Deno.test("every task that README names is in deno.json, and every file that it links or names is there", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))) as { tasks: Record<string, unknown> };
   const [text] = README.match(/^\| task +\|[^]*?\n\n/m) ?? [""], table = [...text.matchAll(/^\| `(\w+)` +\|/gm)].map(([, task]) => task);
   assert(table.includes("sweep") && table.includes("demo"), "the table of tasks wasn't found");
@@ -43,7 +43,9 @@ Deno.test("every task that README names is in deno.json, and every file that it 
   assertEquals([...table, ...named].filter((task) => !(task in tasks)), []);
   const links = [...README.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, path]) => path);
   assert(links.length > 10, "links weren't found");
-  for (const path of links) Deno.statSync(join(ROOT, path));
+  const files = [...README.matchAll(/`((?:lib|tests|notebooks)\/[\w./]+)`/g)].map(([, path]) => path);
+  assert(files.includes("lib/run/operations.ts"), "files weren't found");
+  for (const path of [...links, ...files]) Deno.statSync(join(ROOT, path));
 });
 
 /** The columns of README's table of speeds, and its rows. */

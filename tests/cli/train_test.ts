@@ -120,7 +120,7 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
   folder(async (path) => {
     const { stdout } = await trained("--seeds", "0..1", "--metrics", path("sub/m.csv"), "--dump-data", path("d.csv"), "--json");
     const csv = await Deno.readTextFile(path("sub/m.csv"));
-    assertEquals(csv.split("\n")[0], "seed,step,train_loss,train_acc,val_loss,val_acc,weight_norm");
+    assertEquals(csv.split("\n")[0], "seed,step,train_loss,train_acc,val_loss,val_acc,weight_norm,grad_norm,batch_loss,batch_acc");
     assertEquals(
       rowsOf(csv).map(([seed, step]) => `${seed} ${step}`),
       [0, 1].flatMap((seed) => [0, 10, 20, 30, 40].map((step) => `${seed} ${step}`)),
@@ -131,8 +131,10 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
     assertEquals([summary.engine, summary.stopped, summary.spec.data.prime, summary.runs.length], [ENGINE, false, 5, 2]);
     assert(summary.steps_per_second > 0 && summary.run_steps_per_second > summary.steps_per_second && summary.adapter.length > 0);
     const last = rowsOf(csv).at(-1)!.map(Number);
-    const { step, train_loss, train_acc, val_loss, val_acc, weight_norm } = summary.runs[1].final;
-    assertEquals([summary.runs[1].seed, step, train_loss, train_acc, val_loss, val_acc, weight_norm], last);
+    const { seed, final } = summary.runs[1];
+    assertEquals(["seed", ...Object.keys(final)].join(), csv.split("\n")[0]);
+    assertEquals([seed, ...Object.values(final)], last);
+    assertEquals(rowsOf(csv)[0].slice(-3), ["0", "", ""]); // before the first update
     const { grokking_step, censored, known_until } = summary.runs[1];
     assertEquals([grokking_step, censored, known_until], [null, true, 40]);
 
@@ -145,6 +147,15 @@ Deno.test("metrics: the header, a row per seed and evaluation, step 0 included; 
     assertEquals(rowsOf(data).length, 2 * elementCount("x_plus_y", 5) ** 2);
     assert(rowsOf(data).every(([, , a, b, target]) => (Number(a) + Number(b)) % 5 === Number(target)));
     for (const seed of ["0", "1"]) assertEquals(rowsOf(data).filter((row) => row[0] === seed && row[1] === "train").length, 12);
+  }));
+
+Deno.test("metrics that only some runs have are columns of their own and in the summary: the noise that is memorised", () =>
+  folder(async (path) => {
+    const { stdout } = await trained("--label-noise", "0.25", "--metrics", path("n.csv"), "--json"),
+      { runs: [{ final }] } = JSON.parse(stdout);
+    const csv = await Deno.readTextFile(path("n.csv")), header = csv.split("\n")[0].split(",");
+    assertEquals([header.at(-1), Number(rowsOf(csv).at(-1)!.at(-1))], ["noisy_acc", final.noisy_acc]);
+    assert(rowsOf(csv).every((row) => row.length === header.length && row.at(-1) !== ""));
   }));
 
 Deno.test("a rule of ten evaluations in a row can't judge the last nine: the table and the summary say how far it can", async () => {

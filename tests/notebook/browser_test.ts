@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { decode } from "fast-png";
 import type { Locator, Page } from "playwright-core";
-import { joined, notebookNames } from "../../lib/cli/notebooks.ts";
+import { joined, projectNotebooks } from "../../lib/cli/notebooks.ts";
 import { duration } from "../../lib/cli/progress.ts";
 import { TRAIN, VALIDATION } from "../../lib/figures/theme.ts";
 import { launch, SOON } from "../chromium.ts";
@@ -172,7 +172,7 @@ Deno.test({
     assertEquals(await shown(figure(words(5, "a title"), words(20, "its end"))), ['"a title" and "its end" lie on each other']);
 
     const found: string[] = [];
-    for (const name of notebookNames()) {
+    for (const name of projectNotebooks()) {
       for (const [i, { outputs = [] }] of committed(name).cells.entries()) {
         for (const { data = {} } of outputs) {
           const svg = data["image/svg+xml"];

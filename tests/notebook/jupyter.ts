@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { Notebook } from "../../lib/cli/notebooks.ts";
 import { output, ROOT } from "../../lib/cli/process.ts";
-import { LAB_FILE } from "../../lib/notebook/sweep.ts";
+import { LAB_FILE, LABS } from "../../lib/notebook/sweep.ts";
 import { canBrowse as hasBrowser, launch, SOON } from "../chromium.ts";
 
 /** Whether there is a browser, and the Jupyter whose buttons are known here: Notebook 7 has others. */
@@ -50,6 +50,7 @@ export async function inLab(
     env: {
       NO_COLOR: "1",
       [LAB_FILE]: join(settings, "lab.db"),
+      [LABS]: settings,
       JUPYTER_CONFIG_DIR: settings,
       ...stranger && { JUPYTER_DATA_DIR: settings },
     },

@@ -131,6 +131,10 @@ export const book = (...sources: string[]) => ({
 /** A notebook as it is committed. */
 export const committed = (name: string): Notebook => JSON.parse(Deno.readTextFileSync(join(ROOT, "notebooks", name)));
 
+/** Code without its comments and texts, whose words are no code. */
+export const withoutText = (code: string): string =>
+  code.replaceAll(/\/\/.*|\/\*[^]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[^]|[^`\\])*`/g, '""');
+
 /** Where a fresh run and the committed notebook differ in structure. */
 export function differences(committed: Notebook, fresh: Notebook): string[] {
   if (committed.cells.length !== fresh.cells.length) return [`${fresh.cells.length} cells, must be ${committed.cells.length}`];

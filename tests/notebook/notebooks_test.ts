@@ -1,21 +1,57 @@
 /**
- * Every notebook in notebooks/ runs in the real Deno kernel under nbconvert, into a copy; the lesson, which takes long, only where no
+ * Every notebook of the project runs in the real Deno kernel under nbconvert, into a copy; the lesson, which takes long, only where no
  * browser runs it (browser_test.ts). What the committed one shows has to come again: the same cells, every figure and table in its place,
  * no error, no noise, and the findings that its prose tells.
  */
 import { join } from "node:path";
 import { assert, assertEquals } from "@std/assert";
-import { ROOT } from "../../lib/cli/process.ts";
-import { asKept, asks, execute, joined, type Notebook, notebookNames, type Output, pictures, problems } from "../../lib/cli/notebooks.ts";
+import { output, ROOT } from "../../lib/cli/process.ts";
+import {
+  asKept,
+  asks,
+  execute,
+  joined,
+  type Notebook,
+  type Output,
+  pictures,
+  problems,
+  projectNotebooks,
+} from "../../lib/cli/notebooks.ts";
 import { canBrowse } from "./jupyter.ts";
-import { committed, differences, LESSON, shortfalls } from "./notebook_checks.ts";
+import { committed, differences, LESSON, shortfalls, withoutText } from "./notebook_checks.ts";
 
-const notebooks = notebookNames();
+const notebooks = projectNotebooks();
 /** Where a lab is in use, its own runs would stand beside the recorded ones. */
 const folder = Deno.makeTempDirSync(), lab = join(folder, "lab.db");
 Deno.test.afterAll(() => Deno.removeSync(folder, { recursive: true }));
 
-Deno.test("there is a notebook", () => assert(notebooks.includes(LESSON)));
+Deno.test("there is a notebook, and README links all that git knows", async () => {
+  assert(notebooks.includes(LESSON));
+  const tracked = (await output("git", ["-C", ROOT, "ls-files", "--", "notebooks"])).split("\n").filter((file) => file.endsWith(".ipynb"));
+  // Where this isn't a git checkout, there is nothing to compare with.
+  if (tracked.length > 0) assertEquals(tracked.map((file) => file.replace("notebooks/", "")).sort(), notebooks);
+});
+
+Deno.test("a notebook that README doesn't link is its user's, which no test of the project's looks at", () =>
+  assertEquals(projectNotebooks([...notebooks, "mine.ipynb", "grok.ipynb"]), notebooks));
+
+Deno.test("a loop is found in code, not in comments and texts", () => {
+  const found = (code: string) => /\bfor\b|\bwhile\b/.test(withoutText(code));
+  const code = [
+    "for (const x of xs) show(x);",
+    'const url = "http://a"; while (true) {}',
+    "`a`; for (;;) {}",
+    "a / b; /* x */ for (;;) {}",
+  ];
+  const text = [
+    "// two seeds for each setting",
+    'show("later for one");',
+    "/* for\n * a while */ f();",
+    "`one ${name} for all`",
+    "'for \\' while'",
+  ];
+  assertEquals([code.map(found), text.map(found)], [code.map(() => true), text.map(() => false)]);
+});
 
 for (const name of notebooks) {
   const notebook = committed(name);
@@ -28,7 +64,7 @@ for (const name of notebooks) {
     assertEquals([core, others], ['from "../lib/mod.ts"', []]);
     assert(study === "" || /^from "\.\.\/lib\/studies\/\w+\/mod\.ts"$/.test(study), study);
     assert(code[0].startsWith("import "), "the first cell imports");
-    assert(!/\bfor\b|\bwhile\b|GPU|tensor/.test(code.join("\n")), "loops and tensors belong into lib/");
+    assert(!/\bfor\b|\bwhile\b|GPU|tensor/.test(withoutText(code.join("\n"))), "loops and tensors belong into lib/");
     assert(pictures(notebook.cells.flatMap((cell) => cell.outputs ?? [])).length > 0);
   });
 
@@ -79,6 +115,21 @@ Deno.test("01 and 02 show no answer to what they ask first, and 02 answers in fo
   const summaries = texts.flatMap((text) => text.match(/<summary[^>]*>/g) ?? []);
   // Bootstrap, in the classic Notebook, would take the triangle away.
   assertEquals(summaries, Array(4).fill('<summary style="display: list-item">'));
+});
+
+Deno.test("the project's own notebooks run on databases made anew, their user's on those that they name", async () => {
+  const path = Deno.env.get("PATH") ?? "", bin = Deno.makeTempDirSync({ dir: folder });
+  // In place of nbconvert: of all it is told, where databases are made anew. $4 is the notebook, $6 the folder for its copy.
+  const script = '#!/bin/sh\nprintf "%s" "$GROKBOOK_NOTEBOOK_LABS" > "$6/$4"\n';
+  await Deno.writeTextFile(join(bin, "jupyter-nbconvert"), script, { mode: 0o755 });
+  Deno.env.set("PATH", `${bin}:${path}`);
+  try {
+    const anew = await execute("template.ipynb");
+    assert(anew !== "" && !anew.startsWith(ROOT), anew);
+    assertEquals([await execute("mine.ipynb"), await execute("template.ipynb", { folder: bin })], ["", ""]);
+  } finally {
+    Deno.env.set("PATH", path);
+  }
 });
 
 Deno.test("deno task notebooks: help, and one line for a name that no notebook has", async () => {

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { done, type Experiment, EXPERIMENTS, grid, range, recorded, stored, storedRuns, sweep } from "../../lib/mod.ts";
-import { BUDGET, RECORD, UNFINISHED } from "../../lib/notebook/sweep.ts";
+import { BUDGET, LABS, RECORD, UNFINISHED } from "../../lib/notebook/sweep.ts";
 import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { knobWeightDecay } from "../../lib/studies/lessons/knobs.ts";
 import { fakeEngine } from "../fake_engine.ts";
@@ -74,6 +74,47 @@ Deno.test("asked for exactly a grid, a sweep leaves out what an earlier one of i
     assertEquals(await seen({ ...small, runs: shorter }, true), [[1, 300], [2, 300]]);
     assertEquals(await seen(small, true), [[0, 400], [1, 400]]);
     assertEquals(trained(on), ["open 2", "open 1"]);
+  }));
+
+Deno.test("runs that an exact grid leaves out are counted in a line; where nothing is left out, nothing is said", () =>
+  scratch(async (path) => {
+    const db = path("lab.db"), other = { ...small, runs: runs(5).slice(1) }, said: unknown[] = [], { error } = console;
+    console.error = (line) => said.push(line);
+    try {
+      for (const [experiment, exactly] of [[other, true], [small, false], [small, true], [small, true], [other, true]] as const) {
+        said.push(experiment === other ? "other" : "small");
+        (await sweep(experiment, { db, recorded: false, engine: engine(), figure: null, exactly })).close();
+      }
+    } finally {
+      console.error = error;
+    }
+    const line = (runs: string) =>
+      `small: ${runs} of other grids of this name in the lab no longer counted; all that was trained stays stored, and a sweep of those ` +
+      "grids counts it again";
+    assertEquals(said, ["other", "small", "small", line("3 runs"), "small", "other", line("1 run")]);
+  }));
+
+Deno.test("where a notebook is run without a reader, a database that its cells name is made anew elsewhere", () =>
+  scratch(async (path) => {
+    const db = path("study.db"),
+      other = { ...small, runs: runs(5).slice(2) },
+      on = engine(),
+      folder = Deno.makeTempDirSync({ dir: path("") });
+    (await sweep(other, { db, recorded: false, engine: on, figure: null })).close();
+    const before = Deno.readFileSync(db);
+    Deno.env.set(LABS, folder);
+    try {
+      (await sweep(small, { db, recorded: false, engine: on, figure: null, exactly: true })).close();
+      for (const open of [recorded, stored]) {
+        using lab = await open(small, { db, recorded: false });
+        assertEquals(lab.runs("small").map(({ step }) => step), [200, 200]);
+      }
+    } finally {
+      Deno.env.delete(LABS);
+    }
+    assertEquals([Deno.readFileSync(db), Deno.statSync(join(folder, "study.db")).isFile], [before, true]);
+    using lab = await stored(other, { db, recorded: false });
+    assertEquals(lab.runs("small").length, 3);
   }));
 
 Deno.test("without the record all is trained; a record that is broken is said, and the lab stays as it was", () =>

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { notebookNames, type Output } from "../../lib/cli/notebooks.ts";
+import { type Output, projectNotebooks } from "../../lib/cli/notebooks.ts";
 import { unchanged } from "../../lib/cli/lab.ts";
 import { output, ROOT } from "../../lib/cli/process.ts";
 import { canBrowse, inJupyter, inLab, type OpenNotebook } from "./jupyter.ts";
@@ -44,7 +44,7 @@ Deno.test({
   name: "in a Jupyter that trusts none of them, every notebook shows its figures, tables and texts before anything is run",
   ignore: !canBrowse,
   fn: async () => {
-    const names = notebookNames();
+    const names = projectNotebooks();
     // Trust belongs to a notebook's contents: with a mark in it, it is one that nobody has trusted.
     const marked = (name: string) => ({ ...committed(name), metadata: { ...committed(name).metadata, mark: crypto.randomUUID() } });
     await inJupyter(Object.fromEntries(names.map((name) => [name, marked(name)])), async (open) => {
@@ -83,7 +83,7 @@ Deno.test({
     const project = await clone("template.ipynb");
     if (project === null) return console.log("not a git checkout: nothing to clone");
     try {
-      assertEquals(await unchanged(project), notebookNames().filter((name) => name !== "template.ipynb"));
+      assertEquals(await unchanged(project), projectNotebooks().filter((name) => name !== "template.ipynb"));
       await inLab({ project, folder: join(project, "notebooks"), stranger: true }, async (open) => {
         const [lesson, template] = [await open("06_representations.ipynb"), await open("template.ipynb")];
         assertEquals([await lesson.trusted(), await template.trusted()], [true, false]);
