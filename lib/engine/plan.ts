@@ -8,7 +8,7 @@ import { type Layout, layout as layoutOf } from "../run/layout.ts";
 import type { OptimSpec, RunSpec } from "../run/spec.ts";
 import { backward as transformerBackward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
-import { METRICS } from "./evaluation.ts";
+import { METRIC_STRIDE } from "./evaluation.ts";
 import { forward as transformerForward, insideViews, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import * as mlp from "./mlp.ts";
@@ -114,7 +114,7 @@ function reserve(
   buffer("batch_sums", 4);
   buffer("eval.batch", chunk);
   buffer("eval.sums", 4);
-  buffer("metrics", METRICS.length);
+  buffer("metrics", METRIC_STRIDE);
 }
 
 /** What kernels are made for. Cross-entropies are one kind: which of them it is, is a number of the run. */
