@@ -3,7 +3,8 @@
  * of threads, with and without V8's flags. A change of the arithmetic changes them: then say why.
  *
  * In `golden.json`, `weights` are digests of the parameters and both moments: while they are the same, the same was trained. `attention`
- * are digests of the patterns of attention; a metric, under its name, the bits of its word in hexadecimal digits. A new metric adds a table.
+ * are digests of the patterns of attention. Under a metric's name stand the bits of its word, in hexadecimal digits; a new metric adds such
+ * a table.
  */
 import { assertEquals } from "@std/assert";
 import { METRIC_WORDS } from "../../../lib/engine/evaluation.ts";

@@ -57,8 +57,8 @@ const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpe
 const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };
 
 /**
- * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them. Both it and `metrics` are pinned with
- * as many words as there were.
+ * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them. Both it and `metrics` are pinned
+ * with as many words as there were.
  */
 const HYPER_THEN = 16, METRIC_WORDS_THEN = 8, EARLIER_HYPER = structOf("Hyper", HYPER_FIELDS.slice(0, HYPER_THEN));
 /** Comments say shapes and reasons, which may be put better; all else is pinned. */
