@@ -1,12 +1,29 @@
 /** An evaluation on its way from the device, and what its words say. */
 import { type AttentionProbe, attentionSizes, type AttentionSummary } from "../run/attention.ts";
-import { METRIC_NAMES, type Metrics } from "../run/metrics.ts";
+import { pad4 } from "../run/layout.ts";
+import type { MetricName, Metrics } from "../run/metrics.ts";
 import { type RunSpec, sizes } from "../run/spec.ts";
 import type { Evaluation } from "./engine.ts";
 import type { Plan } from "./op.ts";
 
-/** The words of `metrics` a run, in order: all but the step, which the trainer counts, and what only runs with noisy labels have. */
-export const METRICS = METRIC_NAMES.filter((name) => name !== "step" && name !== "noisyAcc");
+/**
+ * The metrics that kernels write at the end of an evaluation, in the order of a run's words of `metrics`. One that is added needs a case in
+ * `cpu/kernels/evaluation.ts`, which is compiled again, and a place in `webgpu/kernels/evaluation.ts`. What kernels don't write,
+ * `evaluationsOf` makes: the step, which the trainer counts, and what only runs with noisy labels have.
+ */
+export const METRIC_WORDS = [
+  "trainLoss",
+  "trainAcc",
+  "valLoss",
+  "valAcc",
+  "weightNorm",
+  "gradNorm",
+  "batchLoss",
+  "batchAcc",
+] as const satisfies readonly MetricName[];
+export type MetricWord = typeof METRIC_WORDS[number];
+/** Words of `metrics` a run: whole vectors of four. */
+export const METRIC_STRIDE = pad4(METRIC_WORDS.length);
 
 /** A row that is evaluated. */
 export interface Due {
@@ -36,9 +53,9 @@ export function evaluationsOf(
   { noisy, attention }: Pick<Plan, "noisy" | "attention">,
 ): readonly Evaluation[] {
   return due.map(({ row, slot, step, hasGradient, spec, probe }) => {
-    const values = Object.fromEntries(METRICS.map((name, at) => [name, words[slot * METRICS.length + at]]));
+    const values = Object.fromEntries(METRIC_WORDS.map((name, at) => [name, words[slot * METRIC_STRIDE + at]]));
     const noisyAcc = noisy ? Math.fround(others[0][slot] / sizes(spec).noisyPairs) : NaN;
-    const metrics = { step, ...values as Omit<Metrics, "step" | "noisyAcc">, noisyAcc, ...!hasGradient && { gradNorm: NaN } };
+    const metrics: Metrics = { step, ...values as Record<MetricWord, number>, noisyAcc, ...!hasGradient && { gradNorm: NaN } };
     if (!probe || !attention) return { row, metrics };
     return {
       row,

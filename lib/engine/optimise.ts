@@ -6,10 +6,10 @@ import { type Area, areas } from "../run/areas.ts";
 import { besideWords } from "../run/beside.ts";
 import { type Group, groupOf, groupsIn } from "../run/groups.ts";
 import type { Layout } from "../run/layout.ts";
-import type { RunSpec } from "../run/spec.ts";
+import type { OptimSpec, RunSpec } from "../run/spec.ts";
 import type { Op, View } from "./op.ts";
 import type { Pass } from "./pass.ts";
-import { MOMENTS, NEWTON_SCHULZ } from "./op/update.ts";
+import { type GradientFilter, MOMENTS, NEWTON_SCHULZ } from "./op/update.ts";
 
 /** Groups whose tensors Muon updates: the hidden matrices. */
 const HIDDEN: readonly Group[] = ["attn", "mlp"];
@@ -39,6 +39,12 @@ export function optimise({ spec, layout, buffer }: Pick<Pass, "spec" | "layout" 
   ];
 }
 
+/** The filters that keep an average. */
+const AVERAGES: Readonly<Record<Exclude<OptimSpec["gradFilter"], "none" | "orthogonal">, GradientFilter["kind"]>> = {
+  "grokfast-ema": "ema",
+  "grokfast-ma": "ma",
+};
+
 /** filtered = what becomes of grads. */
 function filter({ optim: { gradFilter, filterWindow } }: RunSpec, { length: P }: Layout, tensors: readonly Area[]): Op[] {
   const out = { P, grads: "grads", out: "filtered" };
@@ -48,8 +54,14 @@ function filter({ optim: { gradFilter, filterWindow } }: RunSpec, { length: P }:
       return { op: "orthogonalGradient", label: `filtered = ⊥Grad of ${area.name}`, area, params: "params", ...out };
     });
   }
-  const kind = gradFilter === "grokfast-ema" ? "ema" : "ma";
-  return [{ op: "gradientFilter", label: `filtered = ${gradFilter}(grads)`, kind, window: filterWindow, kept: "filter", ...out }];
+  return [{
+    op: "gradientFilter",
+    label: `filtered = ${gradFilter}(grads)`,
+    kind: AVERAGES[gradFilter],
+    window: filterWindow,
+    kept: "filter",
+    ...out,
+  }];
 }
 
 /** Every parameter that isn't frozen and that Muon leaves, in stretches that are treated alike: all at once where all are. */

@@ -5,14 +5,14 @@
 import { type AttentionOptions, attentionSizes, probeSizes } from "../run/attention.ts";
 import { besideWords } from "../run/beside.ts";
 import { type Layout, layout as layoutOf } from "../run/layout.ts";
-import type { RunSpec } from "../run/spec.ts";
+import type { OptimSpec, RunSpec } from "../run/spec.ts";
 import { backward as transformerBackward } from "./backward.ts";
 import type { Watched } from "./engine.ts";
-import { METRICS } from "./evaluation.ts";
+import { METRIC_STRIDE } from "./evaluation.ts";
 import { forward as transformerForward, insideViews, positionRows } from "./forward.ts";
 import { HYPER_WORDS, STATE_WORDS } from "./hyper.ts";
 import * as mlp from "./mlp.ts";
-import type { ListName, Op, Plan } from "./op.ts";
+import type { ListName, Loss, Op, Plan } from "./op.ts";
 import { optimise } from "./optimise.ts";
 import { Pass } from "./pass.ts";
 import { layerRows } from "./rows.ts";
@@ -114,14 +114,20 @@ function reserve(
   buffer("batch_sums", 4);
   buffer("eval.batch", chunk);
   buffer("eval.sums", 4);
-  buffer("metrics", METRICS.length);
+  buffer("metrics", METRIC_STRIDE);
 }
+
+/** What kernels are made for. Cross-entropies are one kind: which of them it is, is a number of the run. */
+const LOSS_KINDS: Readonly<Record<OptimSpec["loss"], Loss["kind"]>> = {
+  ...{ torch: "cross-entropy", stable: "cross-entropy", float64: "cross-entropy" },
+  ...{ stablemax: "stablemax", mse: "mse" },
+};
 
 /** Loss and answers of a pass, and in training the gradient of its logits. */
 function loss(pass: Pass, gradient?: string): Op {
   const { batch, examples, layout: { sizes: { C } }, spec: { optim }, width: { C: stride } } = pass;
   const stats = pass.buffer(pass.end("stats"), 2 * examples), logits = pass.activation(pass.end("logits"), examples, stride);
-  const kind = optim.loss === "stablemax" || optim.loss === "mse" ? optim.loss : "cross-entropy";
+  const kind = LOSS_KINDS[optim.loss];
   return {
     op: "loss",
     label: `${stats}${gradient ? ", d" : ""} = ${kind} of ${logits.buffer}`,

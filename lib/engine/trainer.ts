@@ -9,7 +9,7 @@ import { initialise, type Layout, pad4 } from "../run/layout.ts";
 import { dataset } from "../run/operations.ts";
 import { type RunSpec, shapeKey } from "../run/spec.ts";
 import type { EngineInfo, Evaluation, Snapshot, Trainer } from "./engine.ts";
-import { type Due, evaluationsOf, METRICS, type Pending } from "./evaluation.ts";
+import { type Due, evaluationsOf, METRIC_STRIDE, type Pending } from "./evaluation.ts";
 import type { Executor, Lowered, Part, Queue, Timing } from "./executor.ts";
 import { HYPER_WORDS, hyperWords, STATE_WORDS, stateWords } from "./hyper.ts";
 import type { ListName, Plan } from "./op.ts";
@@ -286,7 +286,7 @@ export class RowTrainer implements Trainer {
     this.#queue.run("endOfEvaluation", 1, slots);
     if (attention) this.#queue.run("attention", 1, slots);
     const words = this.#queue.read([
-      { buffer: "metrics", word: 0, words: METRICS.length * slots },
+      { buffer: "metrics", word: 0, words: METRIC_STRIDE * slots },
       ...noisy ? [{ buffer: noisy, word: 0, words: slots }] : [],
       ...attention ? [{ buffer: "attention", word: 0, words: attention.words * slots }] : [],
     ]);

@@ -54,13 +54,21 @@ export const later = <T extends Value>(kind: Kind<T>, neutral: T, about: About<T
   ...about,
 });
 
-/** A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. */
-export function readBy(field: string, choices: Readonly<Record<string, number | null>>, kind: Kind<number>, about: About<number>) {
-  const words = Object.keys(choices);
+/**
+ * A number that came later and that only some choices of another field read, with its default under each of them: see `readBy`. Help that
+ * names the choices is made from them.
+ */
+export function readBy(
+  field: string,
+  choices: Readonly<Record<string, number | null>>,
+  kind: Kind<number>,
+  { help, ...about }: Omit<About<number>, "help"> & { readonly help: string | ((choices: readonly string[]) => string) },
+) {
+  const words = Object.keys(choices), says = typeof help === "string" ? help : help(words);
   const defaults = Object.entries(choices).flatMap(([choice, value]) => value ? [`${value} with ${choice}`] : []);
   return later(kind, 0, {
     ...about,
-    help: [about.help, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
+    help: [says, ...defaults.length > 0 ? [`unless given, ${defaults.join(", ")}`] : []].join("; "),
     unread: {
       field,
       where: (choice: string) => !words.includes(choice),

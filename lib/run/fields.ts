@@ -8,6 +8,7 @@ import { GROUPS, groupsKind } from "./groups.ts";
 import { BELOW_ONE, BETWEEN, NOT_NEGATIVE, POSITIVE, real, SHARE, single, type Value, whole, word, wordOr } from "./kinds.ts";
 import { model } from "./model_fields.ts";
 import { type OperationName, OPERATIONS } from "./operations.ts";
+import { listed, OPTIMISER_NAMES, optimisersInWords, reading, withL2, without } from "./optimisers.ts";
 
 export { type Field, later } from "./field.ts";
 export { LARGEST_CONTEXT, tokenNames } from "./model_fields.ts";
@@ -60,18 +61,18 @@ const data = {
 const optim = {
   lr: field(single(NOT_NEGATIVE), { help: "learning rate", label: "learning rate" }),
   weightDecay: field(single(NOT_NEGATIVE), {
-    help: "decoupled, as in AdamW; with adam and sgd added to the gradient (L2)",
+    help: `decoupled, as in AdamW; with ${listed(withL2)} added to the gradient (L2)`,
     label: "weight decay",
   }),
   beta1: field(single(BELOW_ONE), {
-    help: "decay of the first moment; with lion, the moment's share in an update; sgd and signsgd don't read it",
+    help: `decay of the first moment; with lion, the moment's share in an update; ${listed(without("beta1"))} don't read it`,
     label: "β₁",
   }),
   beta2: field(single(BELOW_ONE), {
-    help: "decay of the second moment; with lion, of its moment; sgd and signsgd don't read it",
+    help: `decay of the second moment; with lion, of its moment; ${listed(without("beta2"))} don't read it`,
     label: "β₂",
   }),
-  eps: field(single(POSITIVE), { help: "added to the root of the second moment, which adamw, adam and muon have" }),
+  eps: field(single(POSITIVE), { help: `added to the root of the second moment, which ${listed(reading("eps"))} have` }),
   /** lr is scaled by min(update / warmup, 1), updates counted from 0: with warm-up, the first has lr 0. */
   warmup: field(whole(0), { help: "updates over which the learning rate grows from 0", label: "warm-up", unit: "updates" }),
   /** What decays: every parameter, or matrices and embeddings only. */
@@ -99,19 +100,19 @@ const optim = {
     shape: (groups) => `frozen ${groups}`,
   }),
   /**
-   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. `adam` and `sgd` add the decay to
-   * the gradient (L2); the others decay apart from it.
+   * How parameters follow from gradients: `lib/engine/op/update.ts` has each rule's formula and source. What of this
+   * table each of them reads, `optimisers.ts` says.
    */
-  rule: later(word("adamw", "adam", "sgd", "signsgd", "lion", "muon"), "adamw", {
-    help: "the optimiser: adamw, adam and sgd (with L2), signsgd, lion, or muon on hidden matrices and adamw on the rest",
+  rule: later(word(...OPTIMISER_NAMES), "adamw", {
+    help: `the optimiser: ${optimisersInWords()}`,
     label: "optimiser",
     column: "optimiser",
     flag: "optimiser",
     shape: (rule) => rule,
   }),
-  momentum: readBy("rule", { sgd: 0, muon: 0.95 }, single(BELOW_ONE), { help: "of sgd and muon" }),
+  momentum: readBy("rule", { sgd: 0, muon: 0.95 }, single(BELOW_ONE), { help: (rules) => `of ${listed(rules)}` }),
   muonLr: readBy("rule", { muon: 0.02 }, single(NOT_NEGATIVE), {
-    help: "learning rate of the matrices that muon updates; --lr is that of the rest",
+    help: (rules) => `learning rate of the matrices that ${listed(rules)} updates; --lr is that of the rest`,
     label: "Muon's learning rate",
   }),
   /** After warm-up the learning rate stays, or falls to 0 at update `lrSteps`, along half a cosine or a line. */
@@ -122,7 +123,7 @@ const optim = {
   }),
   /** Its own field and not the number of steps: a run that goes on for more steps is the same run. */
   lrSteps: readBy("lrSchedule", { cosine: null, linear: null }, whole(0), {
-    help: "the update at which a cosine or linear schedule reaches 0",
+    help: (schedules) => `the update at which a ${listed(schedules, "or")} schedule reaches 0`,
     label: "learning rate 0 at",
     unit: "updates",
   }),

@@ -1,6 +1,6 @@
 /**
  * What is known of a run after some updates, whatever computed it: every metric of an evaluation, said once. From this table follow the
- * words that an executor hands over, the columns of databases and files, and what is refused there.
+ * columns of databases and files, and what is refused there. Which of them kernels write, `METRIC_WORDS` in `engine/evaluation.ts` says.
  */
 import { NOT_NEGATIVE, type Range, SHARE } from "./kinds.ts";
 

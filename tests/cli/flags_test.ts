@@ -9,6 +9,8 @@ import { OWN_FLAGS as train, readRequest } from "../../lib/cli/request.ts";
 import { FLAGS as sweep } from "../../lib/cli/sweep.ts";
 import { LAB } from "../../lib/cli/process.ts";
 import { MOMENTS } from "../../lib/engine/op/update.ts";
+import { ENTRIES, type Entry } from "../../lib/run/fields.ts";
+import { withL2, without } from "../../lib/run/optimisers.ts";
 import { report } from "../../lib/cli/sweep.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { small } from "../lab/small_lab.ts";
@@ -29,8 +31,8 @@ Deno.test("flags that are short for those of fields hide none of these", () => {
 Deno.test("help that holds for some values of another field names these", () => {
   const rulesWith = (moment: string) => Object.entries(MOMENTS).flatMap(([rule, kept]) => kept.some((one) => one === moment) ? [rule] : []);
   const cases = {
-    "weight-decay": ["adam", "sgd", "L2"],
-    ...{ "beta1": ["lion", "sgd", "signsgd"], "beta2": ["lion", "sgd", "signsgd"], "eps": [...rulesWith("v"), "muon"] },
+    "weight-decay": [...withL2, "L2"],
+    ...{ "beta1": ["lion", ...without("beta1")], "beta2": ["lion", ...without("beta2")], "eps": [...rulesWith("v"), "muon"] },
     ...{
       "layers": ["--mixer none"],
       "d-mlp": ["--mixer none"],
@@ -41,6 +43,24 @@ Deno.test("help that holds for some values of another field names these", () => 
   };
   for (const [flag, words] of Object.entries(cases)) {
     for (const word of words) assertMatch(FIELD_FLAGS[flag].help, new RegExp(`(?<!\\w)${word}(?!\\w)`), flag);
+  }
+});
+
+/** Whether a text has a word that is no part of another. */
+const says = (text: string, word: string) => new RegExp(`(?<![\\w-])${RegExp.escape(word)}(?![\\w-])`).test(text);
+
+Deno.test("help of a field of some words names each of them", () => {
+  for (const { path, field: { kind, help } } of ENTRIES) {
+    for (const word of kind.words ?? []) assertEquals(says(help, word), true, `help of ${path} must name ${word}: ${help}`);
+  }
+});
+
+Deno.test("help that names choices of the field that decides whether a number is read names those that read it, and no others", () => {
+  for (const { path, part, field: { readBy, help } } of ENTRIES) {
+    if (!readBy) continue;
+    const { kind: { words } } = ENTRIES.find((other): other is Entry => other.part === part && other.name === readBy.field)!.field;
+    const named = words!.filter((word) => says(help, word)), choices = words!.filter((word) => Object.hasOwn(readBy.choices, word));
+    assertEquals(named, choices, `help of ${path} must name ${choices} and no other ${readBy.field}: ${help}`);
   }
 });
 

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Metrics } from "../../lib/engine/engine.ts";
+import { evaluationsOf, METRIC_STRIDE, METRIC_WORDS } from "../../lib/engine/evaluation.ts";
 import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import { forward } from "../../lib/engine/forward.ts";
 import type { Plan } from "../../lib/engine/op.ts";
@@ -11,6 +12,7 @@ import { Pass } from "../../lib/engine/pass.ts";
 import { BLOCK, plan } from "../../lib/engine/plan.ts";
 import { layerRows, spanOf } from "../../lib/engine/rows.ts";
 import { RowTrainer } from "../../lib/engine/trainer.ts";
+import { METRIC_NAMES } from "../../lib/run/metrics.ts";
 import { type PresetName, PRESETS, type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { advance, EXECUTORS, testOn } from "./executors.ts";
 
@@ -77,6 +79,16 @@ for (const [name, input] of Object.entries(CASES)) {
     },
   );
 }
+
+Deno.test("evaluation: every metric is a word that kernels write, found where they write it, or is made of what else is known", () => {
+  const spec = runSpec({ data: { labelNoise: 0.5 } }), due = { row: 0, slot: 1, step: 7, hasGradient: true, spec, probe: undefined };
+  const words = Float32Array.from({ length: 2 * METRIC_STRIDE }, (_, at) => at), noisy = Float32Array.of(0, 0);
+  const [{ metrics }] = evaluationsOf([due], [words, noisy], { noisy: "eval.noisy" });
+  const written = Object.fromEntries(METRIC_WORDS.map((name, at) => [name, METRIC_STRIDE + at]));
+  assertEquals({ ...metrics }, { step: 7, ...written, noisyAcc: 0 } as unknown as Metrics);
+  const missing = METRIC_NAMES.filter((name) => !Object.hasOwn(metrics, name));
+  assertEquals(missing, [], `METRIC_WORDS must have ${missing}, with what writes it in both engines, or evaluationsOf must make it`);
+});
 
 Deno.test("evaluation: nothing that depends on one element is computed for every chunk", () => {
   const made = plan(runSpec({ preset: "ai-scientist" }), {}, 256), { elements: C } = made.layout.sizes;

@@ -2,6 +2,7 @@
  * Every operation once more, in doubles and plain loops, straight from the sentences of `op.ts`: what executors are compared with,
  * operation by operation. Buffers are one run's; words that are whole numbers are read through `bits`.
  */
+import { METRIC_WORDS, type MetricWord } from "../../lib/engine/evaluation.ts";
 import type { Batch, ByValue, EmbedSegment, Loss, Op, RowsBy, View } from "../../lib/engine/op.ts";
 import { NORM_EPS } from "../../lib/engine/op.ts";
 import { batchIndex } from "../../lib/run/random.ts";
@@ -302,8 +303,12 @@ export const PERFORM: Perform = {
   endOfEvaluation: ({ params, grads, batchSums, sums, metrics }, memory) => {
     const train = hyper(memory, "train_pairs"), validation = hyper(memory, "pairs") - train, [loss, right, examples] = memory[batchSums];
     const [trainLoss, trainRight, valLoss, valRight] = memory[sums];
-    memory[metrics].set([trainLoss / train, trainRight / train, valLoss / validation, valRight / validation]);
-    memory[metrics].set([Math.hypot(...memory[params]), Math.hypot(...memory[grads]), loss / examples, right / examples], 4);
+    const found: Readonly<Record<MetricWord, number>> = {
+      ...{ trainLoss: trainLoss / train, trainAcc: trainRight / train, valLoss: valLoss / validation, valAcc: valRight / validation },
+      ...{ weightNorm: Math.hypot(...memory[params]), gradNorm: Math.hypot(...memory[grads]) },
+      ...{ batchLoss: loss / examples, batchAcc: right / examples },
+    };
+    memory[metrics].set(METRIC_WORDS.map((name) => found[name]));
     memory[sums].fill(0);
     const { state } = memory;
     if (state[stateAt("step")] % state[stateAt("eval_every")] === 0) memory[batchSums].fill(0);

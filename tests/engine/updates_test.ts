@@ -2,9 +2,13 @@
  * Every update rule, schedule, gradient filter and limit on norms, on every executor: each update against the oracle's, from the same
  * state and the executor's own gradient, tensor by tensor.
  */
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ExecutorEngine } from "../../lib/engine/executor_engine.ts";
 import type { Op } from "../../lib/engine/op.ts";
+import { MOMENTS, type UpdateRule } from "../../lib/engine/op/update.ts";
+import { update } from "../../lib/engine/webgpu/kernels/update.ts";
+import { FIELDS } from "../../lib/run/fields.ts";
+import { OPTIMISERS, reading, withL2 } from "../../lib/run/optimisers.ts";
 import { type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { KERNELS, spoiled, testOn } from "./executors.ts";
 import { difference } from "./update_oracle.ts";
@@ -78,6 +82,37 @@ const ALL = KERNELS.filter(({ all }) => all);
 for (const [name, { input, updates = 3 }] of Object.entries(CASES)) {
   testOn(ALL, `updates: ${name}`, (engine) => check(engine, input, updates));
 }
+
+Deno.test("updates: every optimiser, schedule and gradient filter has a case here", () => {
+  const { rule, lrSchedule, gradFilter } = FIELDS.optim, inputs = Object.values(CASES).map(({ input }) => input);
+  for (const [name, field] of Object.entries({ rule, lrSchedule, gradFilter })) {
+    const tried = inputs.map((input) => run(1, input).optim[name as "rule"]);
+    const without = field.kind.words!.filter((word) => !tried.some((one) => one === word));
+    assertEquals(without, [], `CASES must have one with ${name} ${without}, such as { input: { optim: { ${name}: "${without[0]}" } } }`);
+  }
+});
+
+Deno.test("updates: each optimiser's kernel reads what its help says that it reads", () => {
+  const to = {
+    op: "update",
+    label: "",
+    schedule: "constant",
+    P: 8,
+    first: 0,
+    words: 8,
+    vectorsFrom: 8,
+    decays: true,
+    params: "params",
+  } as const;
+  for (const kind of Object.keys(MOMENTS) as UpdateRule[]) {
+    const { code } = update({ ...to, kind, grads: "grads", moments: MOMENTS[kind] }),
+      reads = (name: string) => new RegExp(`\\bh\\.${name}\\b`).test(code);
+    for (const name of ["beta1", "beta2", "eps"] as const) assertEquals(reads(name), reading(name).includes(kind), `${kind}, ${name}`);
+    assertEquals(reads("momentum"), Object.hasOwn(FIELDS.optim.momentum.readBy!.choices, kind), kind);
+    assertEquals(code.includes("grads[at] + decay * params[at]"), withL2.includes(kind), kind);
+  }
+  assertEquals(OPTIMISERS.muon.reads, OPTIMISERS.adamw.reads);
+});
 
 /** Mistakes that a plan could hold, and what the comparison must name. */
 const MISTAKES: readonly { readonly of: keyof typeof CASES; readonly names: string; readonly change: (op: Op) => Op }[] = [

@@ -4,6 +4,7 @@ import { tfjsEngine } from "../../lib/reference/trainer.ts";
 import { PART_ENTRIES, valueAt } from "../../lib/run/fields.ts";
 import { GROUPS } from "../../lib/run/groups.ts";
 import { read } from "../../lib/run/layout.ts";
+import type { MetricName } from "../../lib/run/metrics.ts";
 import { OPERATIONS } from "../../lib/run/operations.ts";
 import { PRESETS, type RunInput, type RunSpec, runSpec } from "../../lib/run/spec.ts";
 import { difference } from "../engine/update_oracle.ts";
@@ -101,20 +102,31 @@ function apart(is: ArrayLike<number>, must: ArrayLike<number>, most: number): st
   return at < 0 ? null : `number ${at} is ${is[at]}, must be ${must[at]}, at most ${most} from it`;
 }
 
-function metricsApart(is: Metrics, must: Metrics): string | null {
-  for (const name of ["trainLoss", "valLoss", "weightNorm", "trainAcc", "valAcc", "noisyAcc"] as const) {
-    const differs = apart([is[name]], [must[name]], LOSS * Math.max(1, must[name] || 0));
+/** How far each metric may be from the oracle's, of it, or of `least` where it is smaller. */
+const METRICS: { readonly [Name in MetricName]: { readonly share: number; readonly least: number } } = {
+  step: { share: 0, least: 1 },
+  ...{ trainLoss: { share: LOSS, least: 1 }, valLoss: { share: LOSS, least: 1 }, batchLoss: { share: LOSS, least: 1 } },
+  ...{ trainAcc: { share: LOSS, least: 1 }, valAcc: { share: LOSS, least: 1 }, batchAcc: { share: LOSS, least: 1 } },
+  ...{ noisyAcc: { share: LOSS, least: 1 }, weightNorm: { share: LOSS, least: 1 } },
+  gradNorm: { share: GRADIENT, least: 0.1 },
+};
+
+function metricsApart(is: Metrics, must: Partial<Metrics>): string | null {
+  for (const [name, value] of Object.entries(must) as [MetricName, number][]) {
+    const { share, least } = METRICS[name], differs = apart([is[name]], [value], share * Math.max(least, value || 0));
     if (differs) return `${name}: ${differs}`;
   }
   return null;
 }
 
+const metricsOf = async (of: Trainer, row: number): Promise<Metrics> => (await of.evaluate()).find((each) => each.row === row)!.metrics;
+
 /** Where a row's metrics, and its next update, aren't the oracle's from the same state; `null` where they are. */
 async function stepApart(trainer: Trainer, row: number, oracle: Engine): Promise<string | null> {
   const before = await trainer.snapshot(row), reference = await oracle.open([before]);
   try {
-    const metricsOf = async (of: Trainer, row: number) => (await of.evaluate()).find((each) => each.row === row)!.metrics;
-    const metrics = metricsApart(await metricsOf(trainer, row), await metricsOf(reference, 0));
+    // The oracle, which begins at this state, has no gradient; that of the update is compared after it.
+    const { gradNorm: _, ...others } = await metricsOf(reference, 0), metrics = metricsApart(await metricsOf(trainer, row), others);
     if (metrics) return metrics;
     for (const each of [trainer, reference]) await Array.fromAsync(each.advance(1));
     const after = await trainer.snapshot(row), gradient = await trainer.gradient(row), must = await reference.gradient(0);
@@ -125,7 +137,8 @@ async function stepApart(trainer: Trainer, row: number, oracle: Engine): Promise
       const differs = apart(read(tensor, gradient), expected, most);
       if (differs) return `gradient of ${tensor.name}: ${differs}`;
     }
-    return await difference(before, after, trainer.layout, gradient);
+    const norm = metricsApart(await metricsOf(trainer, row), { gradNorm: Math.hypot(...must) });
+    return norm ?? await difference(before, after, trainer.layout, gradient);
   } finally {
     reference.dispose();
   }

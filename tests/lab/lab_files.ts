@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { Lab, type Row } from "../../lib/lab/store.ts";
 import { verify } from "../../lib/lab/verify.ts";
+import { METRIC_COLUMNS, METRIC_NAMES } from "../../lib/run/metrics.ts";
 
 /** Calls the work with the paths of files in a new folder, which is gone afterwards. */
 export async function scratch<T>(work: (path: (name: string) => string) => T | Promise<T>): Promise<T> {
@@ -19,8 +20,8 @@ export function content(path: string): Record<string, Row[]> {
   using lab = Lab.open(path, { readOnly: true });
   return {
     runs: lab.query("SELECT hash, spec, parameters, shape, status, step, error, thinned FROM runs ORDER BY hash"),
-    metrics: lab.query(`SELECT hash, m.step, train_loss, train_acc, val_loss, val_acc, weight_norm, grad_norm, batch_loss, batch_acc
-      FROM metrics m JOIN runs ON id = run ORDER BY hash, m.step`),
+    metrics: lab.query(`SELECT hash, ${METRIC_NAMES.map((name) => `m.${METRIC_COLUMNS[name]}`)} FROM metrics m JOIN runs ON id = run
+      ORDER BY hash, m.step`),
     milestones: lab.query(
       `SELECT hash, rule, memorisation_step, grokking_step, delay, censored, last_step, passing_since, dips, dip_depth, time_below
       FROM milestones JOIN runs ON id = run ORDER BY hash, rule`,

@@ -36,19 +36,49 @@ Deno.test("operations: every pair stands once, every answer is a class", () => {
   }
 });
 
-Deno.test("operations: the polynomials, by hand", () => {
-  const at = (operation: OperationName, a: number, b: number) => table(operation)(a, b);
-  assertEquals(at("x_plus_y", 96, 5), 4);
-  assertEquals(at("x_minus_y", 3, 5), 95);
-  assertEquals(at("x_mul_y", 50, 2), 3);
-  assertEquals(at("x2_plus_y2", 10, 3), 12);
-  assertEquals(at("x2_plus_xy_plus_y2", 10, 3), 42);
-  assertEquals(at("x3_plus_xy", 5, 2), 38);
-  assertEquals(at("x3_plus_xy2_plus_y", 5, 2), 50);
-  assertEquals(at("x3_plus_xy2_plus_y", 96, 96), 94); // −1 −1 −1
-  assertEquals(at("x2_plus_xy_plus_y2_plus_x", 10, 3), 52); // 139 + 10
-  assertEquals(at("x2_plus_y", 10, 3), 6);
-  assertEquals(at("x3_plus_y", 5, 2), 30);
+/**
+ * Every operation's formula, and its answers to some pairs, as they follow from the formula by hand: mod 97, or by the numbers of
+ * permutations in lexicographic order. `a · b` does b first. Random labels follow from none.
+ */
+const BY_HAND: Readonly<Record<string, { readonly formula: string; readonly answers: readonly (readonly [number, number, number])[] }>> = {
+  x_plus_y: { formula: "x + y", answers: [[96, 5, 4], [20, 30, 50], [96, 96, 95]] },
+  x_minus_y: { formula: "x − y", answers: [[3, 5, 95], [5, 3, 2], [0, 96, 1]] },
+  // 2 · 49 and 3 · 65 are 1 more than multiples of 97.
+  x_div_y: { formula: "x / y", answers: [[1, 2, 49], [2, 3, 33], [96, 1, 96], [0, 5, 0]] },
+  x_mul_y: { formula: "x · y", answers: [[50, 2, 3], [96, 96, 1], [7, 8, 56]] },
+  x2_plus_y2: { formula: "x² + y²", answers: [[10, 3, 12], [2, 5, 29], [5, 2, 29]] },
+  x2_plus_xy_plus_y2: { formula: "x² + xy + y²", answers: [[10, 3, 42], [2, 5, 39]] },
+  x3_plus_xy: { formula: "x³ + xy", answers: [[5, 2, 38], [2, 5, 18]] },
+  x3_plus_xy2_plus_y: { formula: "x³ + xy² + y", answers: [[5, 2, 50], [96, 96, 94], [2, 5, 63]] }, // −1 −1 −1
+  // [0,1,2,4,3] swaps the last two, [1,0,2,3,4] the first two, [0,2,1,3,4] those between, [1,2,0,3,4] has number 30.
+  permutation: { formula: "a · b in S5", answers: [[24, 1, 25], [1, 24, 25], [6, 24, 48], [24, 6, 30], [0, 77, 77]] },
+  permutation_aba: { formula: "a · b · a in S5", answers: [[24, 1, 1], [6, 24, 54], [30, 6, 6]] },
+  permutation_aba_inverse: { formula: "a · b · a⁻¹ in S5", answers: [[24, 1, 1], [6, 24, 54], [30, 6, 54]] },
+  random: { formula: "random labels", answers: [] },
+  x2_plus_xy_plus_y2_plus_x: { formula: "x² + xy + y² + x", answers: [[10, 3, 52], [2, 5, 41]] }, // 139 + 10
+  x2_plus_y: { formula: "x² + y", answers: [[10, 3, 6], [3, 10, 19]] },
+  x3_plus_y: { formula: "x³ + y", answers: [[5, 2, 30], [2, 5, 13]] },
+  x_div_y_or_x_minus_y: { formula: "x / y if y is odd, else x − y", answers: [[2, 3, 33], [3, 0, 3], [3, 4, 96], [96, 96, 0]] },
+  x_plus_y_or_x_mul_y: { formula: "x + y if x is even, else x · y", answers: [[96, 5, 4], [5, 20, 3]] },
+  x_plus_y_or_x_minus_y: { formula: "x + y if x is even, else x − y", answers: [[96, 5, 4], [5, 20, 82]] },
+  // Of [0,2,1] and [1,0,2]: the second first, 0 → 1 → 2, 1 → 0 → 0, 2 → 2 → 1, which is [2,0,1], the fifth.
+  permutation_s3: { formula: "a · b in S3", answers: [[1, 2, 4], [2, 1, 3], [3, 4, 0]] },
+  permutation_s4: { formula: "a · b in S4", answers: [[6, 1, 7], [1, 6, 7], [2, 6, 12], [6, 2, 8]] },
+};
+
+Deno.test("operations: answers are those that follow from the formula by hand, and each has some", () => {
+  for (const name of Object.keys(OPERATIONS) as OperationName[]) {
+    const entry = BY_HAND[name], { formula } = OPERATIONS[name];
+    assert(
+      entry && (entry.answers.length > 1 || name === "random"),
+      `BY_HAND must have ${name} with two answers or more that you worked out yourself: ` +
+        `${name}: { formula: "${formula}", answers: [[a, b, answer], …] }`,
+    );
+    assertEquals(entry.formula, formula, `${name}: BY_HAND must have its formula, and answers by it`);
+    const at = table(name);
+    for (const [a, b, answer] of entry.answers) assertEquals(at(a, b), answer, `${name}: ${formula} of ${a} and ${b}`);
+  }
+  assertEquals(Object.keys(BY_HAND).filter((name) => !Object.hasOwn(OPERATIONS, name)), [], "entries of no operation");
 });
 
 Deno.test("operations: those that depend on which number is even", () => {

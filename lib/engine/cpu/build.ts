@@ -4,6 +4,8 @@
  */
 import asc from "assemblyscript/asc";
 import { join } from "node:path";
+import { METRIC_COLUMNS } from "../../run/metrics.ts";
+import { METRIC_WORDS } from "../evaluation.ts";
 import { HYPER, STATE } from "../hyper.ts";
 
 export const KERNELS = join(import.meta.dirname!, "kernels");
@@ -30,6 +32,13 @@ const OFFSETS = [HYPER.map(({ name }) => name), STATE].flatMap((names) =>
   names.map((name, word) => `export const ${name.toUpperCase()}: usize = ${4 * word};\n`)
 ).join("");
 
+/** Which word of `metrics` each metric is, `TRAIN_LOSS`, and how many there are. The kernels import it as "./metrics". */
+const METRICS = [...METRIC_WORDS.map((name) => METRIC_COLUMNS[name].toUpperCase()), "METRIC_WORDS"]
+  .map((name, word) => `export const ${name}: i32 = ${word};\n`).join("");
+
+/** Modules that are made here. */
+const MADE: Readonly<Record<string, string>> = { "hyper.ts": OFFSETS, "metrics.ts": METRICS };
+
 /**
  * The compiled module.
  * @param text Called with the module as text, for people.
@@ -40,7 +49,7 @@ export async function compile(text?: (wat: string) => void): Promise<Uint8Array<
   const messages: string[] = [];
   const { error } = await asc.main(["interpreter.ts", ...OPTIONS, "--outFile", "out.wasm", ...(text ? ["--textFile", "out.wat"] : [])], {
     readFile: (name) => {
-      if (name === "hyper.ts") return OFFSETS;
+      if (Object.hasOwn(MADE, name)) return MADE[name];
       try {
         return Deno.readTextFileSync(join(KERNELS, name));
       } catch {

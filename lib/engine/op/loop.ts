@@ -74,7 +74,7 @@ export interface NoisyRight {
 }
 
 /**
- * `metrics` = what `METRICS` in evaluation.ts lists; sums and chunk start afresh, and at multiples of `eval_every` the batches' sums.
+ * `metrics` = what `METRIC_WORDS` in evaluation.ts lists; sums and chunk start afresh, and at multiples of `eval_every` the batches' sums.
  */
 export interface EndOfEvaluation {
   readonly op: "endOfEvaluation";

@@ -1,9 +1,7 @@
-/**
- * The bits of short trainings, as SHA-256 of weights, metrics and attention. As a program, with V8's flags, say, it prints those of all
- * presets.
- */
+/** The bits of short trainings. As a program, with V8's flags, say, it prints those of all presets. */
 import { createHash } from "node:crypto";
 import { Threads } from "../../../lib/engine/cpu/threads.ts";
+import { METRIC_WORDS } from "../../../lib/engine/evaluation.ts";
 import { type PresetName, PRESETS, type RunInput, runSpec } from "../../../lib/run/spec.ts";
 import { start } from "./runs.ts";
 
@@ -23,28 +21,42 @@ const MUON: RunInput["optim"] & object = {
   },
 };
 
-/** A hash for each of three runs: with two threads or four, some are trained whole and some by a team. */
-export async function bits(preset: PresetName, optim: RunInput["optim"] & object, threads: Threads): Promise<string[]> {
+/** Of a run: a digest of what was trained, the bits of each metric, and a digest of its patterns of attention. */
+export interface Bits {
+  readonly weights: string;
+  readonly metrics: Readonly<Record<string, string>>;
+  readonly attention: string;
+}
+
+const digest = (parts: readonly Uint8Array[]) =>
+  parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex").slice(0, 16);
+
+/** Of each of three runs: with two threads or four, some are trained whole and some by a team. */
+export async function bits(preset: PresetName, optim: RunInput["optim"] & object, threads: Threads): Promise<Bits[]> {
   const specs = [1, 2, 3].map((seed) => runSpec({ preset, ...SHORT, seed, optim }));
   const runs = await start(specs, threads, { attention: {} });
   runs.train(SHORT.schedule.steps);
   runs.evaluate();
   runs.queue.run("attention", 1, specs.length);
-  const buffers = await Promise.all(["params", "metrics", "attention"].map(runs.read));
+  const buffers = await Promise.all(["params", "m", "v", "metrics", "attention"].map(runs.read));
   runs.queue.dispose();
   return specs.map((_, row) => {
-    const hash = createHash("sha256");
-    for (const buffer of buffers) {
+    const [params, m, v, metrics, attention] = buffers.map((buffer) => {
       const words = buffer.length / specs.length;
-      hash.update(new Uint8Array(buffer.buffer, 4 * row * words, 4 * words));
-    }
-    return hash.digest("hex");
+      return new Uint8Array(buffer.buffer, 4 * row * words, 4 * words);
+    });
+    const word = (at: number) => new DataView(metrics.buffer, metrics.byteOffset).getUint32(4 * at, true).toString(16).padStart(8, "0");
+    return {
+      weights: digest([params, m, v]),
+      metrics: Object.fromEntries(METRIC_WORDS.map((name, at) => [name, word(at)])),
+      attention: digest([attention]),
+    };
   });
 }
 
 /** Of everything that is committed, by name. */
-export async function allBits(threads: Threads): Promise<Record<string, string[]>> {
-  const found: Record<string, string[]> = {};
+export async function allBits(threads: Threads): Promise<Record<string, Bits[]>> {
+  const found: Record<string, Bits[]> = {};
   for (const preset of Object.keys(PRESETS) as PresetName[]) found[preset] = await bits(preset, {}, threads);
   found["one-layer, float64"] = await bits("one-layer", { loss: "float64" }, threads);
   found["one-layer, Muon and limits"] = await bits("one-layer", MUON, threads);

@@ -2,6 +2,7 @@
  * What is the native engine's own: its tiles, its clock, its memory and its limits. What every executor must do is tested one folder up.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { METRIC_STRIDE } from "../../../lib/engine/evaluation.ts";
 import { Gpu } from "../../../lib/engine/webgpu/gpu.ts";
 import { WebGpuEngine, webgpuEngine } from "../../../lib/engine/webgpu/engine.ts";
 import { SOFTWARE_TILE } from "../../../lib/engine/webgpu/kernels/gemm.ts";
@@ -136,11 +137,11 @@ test("rows are capped by the workgroups that an axis of a dispatch may have", as
     const executor = new WebGpuEngine(other, SOFTWARE_TILE).executor,
       queue = (await executor.open(await executor.lower(made, rows), rows))!;
     for (const list of ["batch", "step", "chunk", "endOfEvaluation"] as const) queue.run(list, 1, rows);
-    const [words] = await queue.read([{ buffer: "metrics", word: 8 * (rows - 1), words: 8 }]);
+    const [words] = await queue.read([{ buffer: "metrics", word: METRIC_STRIDE * (rows - 1), words: METRIC_STRIDE }]);
     queue.dispose();
     return words.length;
   };
-  assertEquals(await wordsOf(rows), 8);
+  assertEquals(await wordsOf(rows), METRIC_STRIDE);
   await assertRejects(() => wordsOf(axis + 1), Error, "a working device is needed");
   other.device.destroy();
 });

@@ -57,10 +57,10 @@ const sizesOf = (preset: PresetName): Record<string, RunSpec> => ({ full: runSpe
 const TILES = { software: SOFTWARE_TILE, hardware: GPU_TILE };
 
 /**
- * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them, and with as many words as there
- * were.
+ * Words of `hyper` that came later change no kernel that doesn't read them: it is pinned without them. Both it and `metrics` are pinned
+ * with as many words as there were.
  */
-const HYPER_THEN = 16, EARLIER_HYPER = structOf("Hyper", HYPER_FIELDS.slice(0, HYPER_THEN));
+const HYPER_THEN = 16, METRIC_WORDS_THEN = 8, EARLIER_HYPER = structOf("Hyper", HYPER_FIELDS.slice(0, HYPER_THEN));
 /** Comments say shapes and reasons, which may be put better; all else is pinned. */
 const code = (kernel: Kernel) => source(kernel).replace(HYPER, EARLIER_HYPER).replaceAll(/ *\/\/.*$/gm, "");
 const kernelDigest = (kernel: Kernel) => {
@@ -76,7 +76,11 @@ export function pinnedKernels(): Record<string, PinnedPlan> {
       Object.entries(sizesOf(preset)).flatMap(([size, spec]) =>
         Object.entries(TILES).map(([tile, cut]) => {
           const { buffers, lists } = lower(plan(spec, ATTENTION), cut);
-          const words = digest(JSON.stringify([...new Map(buffers).set("hyper", HYPER_THEN)].sort(([a], [b]) => (a < b ? -1 : 1)))).slice(
+          const words = digest(
+            JSON.stringify(
+              [...new Map(buffers).set("hyper", HYPER_THEN).set("metrics", METRIC_WORDS_THEN)].sort(([a], [b]) => (a < b ? -1 : 1)),
+            ),
+          ).slice(
             0,
             8,
           );

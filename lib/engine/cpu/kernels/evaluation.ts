@@ -2,6 +2,9 @@
  * Sums that are kept over batches and over the chunks of an evaluation; means and norms at its end. One thread does each: they are short.
  */
 import { CHUNK, EVAL_EVERY, NOISY_PAIRS, PAIRS, STEP, STEPS, TRAIN_PAIRS } from "./hyper";
+import {
+  BATCH_ACC, BATCH_LOSS, GRAD_NORM, METRIC_WORDS, TRAIN_ACC, TRAIN_LOSS, VAL_ACC, VAL_LOSS, WEIGHT_NORM,
+} from "./metrics";
 import { at, fma, root, total, word } from "./simd";
 
 /** The sum of (loss, right) of examples `from` to `to`, two interleaved, as four lanes: even and odd examples apart. */
@@ -58,18 +61,31 @@ export function length(x: usize, n: i32): f32 {
   return root(total(f32x4.add(a, b)));
 }
 
+/** A metric of the record of `endOfEvaluation`. */
+function metric(which: i32, r: usize, arena: usize): f32 {
+  let hyper = at(r, 0, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), P = word(r, 7);
+  let train = <f32>load<u32>(hyper, TRAIN_PAIRS), held = <f32>(load<u32>(hyper, PAIRS) - load<u32>(hyper, TRAIN_PAIRS));
+  switch (which) {
+    case TRAIN_LOSS: return load<f32>(sums) / train;
+    case TRAIN_ACC: return load<f32>(sums, 4) / train;
+    case VAL_LOSS: return load<f32>(sums, 8) / held;
+    case VAL_ACC: return load<f32>(sums, 12) / held;
+    case WEIGHT_NORM: return length(at(r, 2, arena), P);
+    case GRAD_NORM: return length(at(r, 3, arena), P);
+    case BATCH_LOSS: return load<f32>(batch) / load<f32>(batch, 8);
+    case BATCH_ACC: return load<f32>(batch, 4) / load<f32>(batch, 8);
+    default: return unreachable();
+  }
+}
+
 /**
  * Record: 0 hyper, 1 state, 2 params, 3 grads, 4 batch_sums, 5 sums, 6 metrics, 7 P. Means of the whole sets, norms of parameters and
  * gradient, means of the batches since the last evaluation. The batches' sums start afresh at multiples of `eval_every` alone: a run that
  * ends in between may go on later.
  */
 export function endOfEvaluation(r: usize, arena: usize): void {
-  let hyper = at(r, 0, arena), state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena), P = word(r, 7);
-  let train = <f32>load<u32>(hyper, TRAIN_PAIRS), held = <f32>(load<u32>(hyper, PAIRS) - load<u32>(hyper, TRAIN_PAIRS));
-  store<f32>(metrics, load<f32>(sums) / train); store<f32>(metrics, load<f32>(sums, 4) / train, 4);
-  store<f32>(metrics, load<f32>(sums, 8) / held, 8); store<f32>(metrics, load<f32>(sums, 12) / held, 12);
-  store<f32>(metrics, length(at(r, 2, arena), P), 16); store<f32>(metrics, length(at(r, 3, arena), P), 20);
-  store<f32>(metrics, load<f32>(batch) / load<f32>(batch, 8), 24); store<f32>(metrics, load<f32>(batch, 4) / load<f32>(batch, 8), 28);
+  let state = at(r, 1, arena), batch = at(r, 4, arena), sums = at(r, 5, arena), metrics = at(r, 6, arena);
+  for (let i = 0; i < METRIC_WORDS; i++) store<f32>(metrics + (<usize>i << 2), metric(i, r, arena));
   memory.fill(sums, 0, 16);
   if (load<u32>(state, STEP) % load<u32>(state, EVAL_EVERY) == 0) memory.fill(batch, 0, 16);
   store<u32>(state, 0, CHUNK);

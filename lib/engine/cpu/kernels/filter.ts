@@ -1,17 +1,20 @@
 /** What becomes of the gradient before an update. The formulas are in `engine/op/update.ts`. */
 import { FILTER_ALPHA, FILTER_LAMBDA, ONE_MINUS_FILTER_ALPHA, STEP, STEPS } from "./hyper";
+import { FILTER_EMA, FILTER_MA } from "./opcode";
 import { at, fma, root, share, total, word } from "./simd";
 
 /**
- * Record: 0 hyper, 1 state, 2 grads, 3 kept, 4 filtered, 5 P, 6 window, 0 for an average that decays. A run that has done its steps keeps
- * what it has.
+ * Record: 0 hyper, 1 state, 2 grads, 3 kept, 4 filtered, 5 P, 6 window, 7 which filter. A run that has done its steps keeps what it has.
  */
 export function gradientFilter(r: usize, arena: usize, t: i32, nt: i32): void {
   let state = at(r, 1, arena), P = word(r, 5), step = load<u32>(state, STEP);
   if (step >= load<u32>(state, STEPS)) return;
   let from = <usize>share(P, t, nt, 8) << 2, to = <usize>share(P, t + 1, nt, 8) << 2;
-  if (word(r, 6) == 0) decaying(r, arena, step, from, to);
-  else moving(r, arena, step, from, to);
+  switch (word(r, 7)) {
+    case FILTER_EMA: decaying(r, arena, step, from, to); break;
+    case FILTER_MA: moving(r, arena, step, from, to); break;
+    default: unreachable();
+  }
 }
 
 function decaying(r: usize, arena: usize, step: u32, from: usize, to: usize): void {

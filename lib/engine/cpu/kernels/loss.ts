@@ -1,11 +1,11 @@
 /** The loss and accuracy of each example, and the gradient of the logits. */
 import { exp1, exp4, exp64, log1, log1p, log64 } from "./functions";
 import { LOGIT_SCALE, STABLE_LOSS } from "./hyper";
-import { LOSS_MSE, LOSS_STABLEMAX } from "./opcode";
+import { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_STABLEMAX } from "./opcode";
 import { at, fma, largest, share, total, word } from "./simd";
 
 /** Values of a run's `STABLE_LOSS` word. */
-const STABLE: u32 = 1, FLOAT64: u32 = 2;
+const PLAIN: u32 = 0, STABLE: u32 = 1, FLOAT64: u32 = 2;
 
 /**
  * Record: 0 hyper, 1 batch, 2 logits, 3 stats [examples, (loss, right)], 4 dlogits or 0, 5 examples, 6 C, 7 kind of loss, 8 whether it
@@ -29,7 +29,9 @@ export function loss(r: usize, arena: usize, t: i32, nt: i32): void {
     store<f32>(stats, zy == best && isFirst(z, y, best) ? 1 : 0, 4);
     if (kind == LOSS_STABLEMAX) store<f32>(stats, stablemax(z, d, y, bytes, n, scale));
     else if (kind == LOSS_MSE) store<f32>(stats, squared(z, d, y, bytes, C, n, scale));
+    else if (kind != LOSS_CROSS_ENTROPY) unreachable();
     else if (digits == FLOAT64) store<f32>(stats, example64(z, d, y, best, C, n, scale));
+    else if (digits != STABLE && digits != PLAIN) unreachable();
     else store<f32>(stats, example(z, d, y, m, bytes, n, digits == STABLE, scale));
     fillFrom(z, C, 0);
   }

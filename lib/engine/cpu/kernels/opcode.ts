@@ -42,7 +42,7 @@ export const UNIFORM_ATTENTION = 33;
 export const UNIFORM_ATTENTION_BACKWARD = 34;
 export const NOISY_RIGHT = 35;
 
-/** Rules of an update, and schedules of its learning rate. */
+/** Rules of an update, schedules of its learning rate, and filters of its gradient. A kernel traps on a number that it has no case for. */
 export const RULE_ADAMW = 0;
 export const RULE_ADAM = 1;
 export const RULE_SGD = 2;
@@ -51,6 +51,8 @@ export const RULE_LION = 4;
 export const SCHEDULE_CONSTANT = 0;
 export const SCHEDULE_COSINE = 1;
 export const SCHEDULE_LINEAR = 2;
+export const FILTER_EMA = 0;
+export const FILTER_MA = 1;
 
 /** What follows a product, on its own rows: nothing; an activation; a factor; the slope of an activation as a factor. */
 export const AFTER_NOTHING = 0;

@@ -1,7 +1,7 @@
 /** The first hidden layer of an MLP, from a row of a's table and a row of b's. Its backward pass is two folds. */
 import { gelu, relu, square } from "./activation";
 import { rowOf } from "./embed";
-import { AFTER_GELU, AFTER_RELU, BY_A, BY_B } from "./opcode";
+import { AFTER_GELU, AFTER_RELU, AFTER_SQUARE, BY_A, BY_B } from "./opcode";
 import { at, real, share, word } from "./simd";
 
 /**
@@ -20,6 +20,7 @@ export function pairs(r: usize, arena: usize, t: i32, nt: i32): void {
     }
     if (activation == AFTER_GELU) gelu(pre, out, n);
     else if (activation == AFTER_RELU) relu(pre, out, n);
-    else square(pre, out, n);
+    else if (activation == AFTER_SQUARE) square(pre, out, n);
+    else unreachable();
   }
 }

@@ -4,7 +4,8 @@ import {
   squareWithDerivative,
 } from "./activation";
 import {
-  AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE, ROWS_OF_A_BLOCK, SCRATCH_HEAD,
+  AFTER_FACTOR, AFTER_GELU, AFTER_GELU_SLOPE, AFTER_NOTHING, AFTER_RELU, AFTER_RELU_SLOPE, AFTER_SQUARE, AFTER_SQUARE_SLOPE,
+  ROWS_OF_A_BLOCK, SCRATCH_HEAD,
 } from "./opcode";
 import { packStrip, stripBytes } from "./pack";
 import { at, share, word } from "./simd";
@@ -51,7 +52,8 @@ export function product(r: usize, arena: usize, t: i32, nt: i32, scratch: usize)
       else if (after == AFTER_GELU_SLOPE) multiplyGeluSlope(y, x, n);
       else if (after == AFTER_RELU_SLOPE) multiplyReluSlope(y, x, n);
       else if (after == AFTER_SQUARE) { if (derivative) squareWithDerivative(x, y, n); else square(x, y, n); }
-      else multiplySquareSlope(y, x, n);
+      else if (after == AFTER_SQUARE_SLOPE) multiplySquareSlope(y, x, n);
+      else unreachable();
     }
   }
 }

@@ -4,7 +4,9 @@ import {
   BETA1, BETA2, DECAY_VECTORS, EPS, LOG_BETA1, LOG_BETA2, LR, LR_STEPS, MOMENTUM, ONE_MINUS_BETA1, ONE_MINUS_BETA2,
   STEP, STEPS, WARMUP, WEIGHT_DECAY,
 } from "./hyper";
-import { RULE_ADAM, RULE_ADAMW, RULE_LION, RULE_SGD, SCHEDULE_CONSTANT, SCHEDULE_LINEAR } from "./opcode";
+import {
+  RULE_ADAM, RULE_ADAMW, RULE_LION, RULE_SGD, RULE_SIGNSGD, SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_LINEAR,
+} from "./opcode";
 import { at, fma, root, share, word } from "./simd";
 
 /** 1 − exp(x) for x ≤ 0, without losing small x. */
@@ -15,6 +17,7 @@ function oneMinusExp(x: f32): f32 {
 
 /** What a schedule multiplies the learning rate by, from 1 where warm-up ends to 0 at update `lr_steps`. */
 function falling(hyper: usize, step: u32, schedule: i32): f32 {
+  if (schedule != SCHEDULE_LINEAR && schedule != SCHEDULE_COSINE) unreachable();
   let warmup = load<u32>(hyper, WARMUP), x = min<f32>(<f32>(max(step, warmup) - warmup) / <f32>(load<u32>(hyper, LR_STEPS) - warmup), 1);
   if (x >= 1) return 0;
   if (schedule == SCHEDULE_LINEAR) return 1 - x;
@@ -52,7 +55,8 @@ function stretch(r: usize, arena: usize, from: i32, to: i32, lr: f32, decay: f32
     case RULE_ADAM: adamw(r, arena, from, to, lr, 0, decay); break;
     case RULE_SGD: sgd(r, arena, from, to, lr, decay); break;
     case RULE_LION: lion(r, arena, from, to, lr, decay); break;
-    default: signsgd(r, arena, from, to, lr, decay);
+    case RULE_SIGNSGD: signsgd(r, arena, from, to, lr, decay); break;
+    default: unreachable();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Records of a run's course: batches, loss, sums and metrics. */
-import { METRICS } from "../../evaluation.ts";
+import { METRIC_STRIDE } from "../../evaluation.ts";
 import { HYPER_WORDS, STATE_WORDS } from "../../hyper.ts";
 import type { ByValue, EndOfChunk, EndOfEvaluation, Loss, Sample } from "../../op.ts";
 import { pad4 } from "../../../run/layout.ts";
@@ -147,7 +147,7 @@ export const endOfEvaluation = ({ label, P, params, grads, batchSums, sums, metr
     reads(grads, 0, P),
     writes(batchSums, 0, 4),
     writes(sums, 0, 4),
-    writes(metrics, 0, METRICS.length),
+    writes(metrics, 0, METRIC_STRIDE),
     P,
   ],
   flop: 4 * P,

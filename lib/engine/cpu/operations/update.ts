@@ -17,9 +17,10 @@ import * as code from "../kernels/opcode.ts";
 import { type Range, reads, real, type Record, writes } from "../records.ts";
 import { hyper, state } from "./run.ts";
 
-/** The numbers by which kernels know a rule and a schedule. */
+/** The numbers by which kernels know a rule, a schedule and a filter. */
 const ruleOf = (kind: UpdateRule) => code[`RULE_${kind.toUpperCase() as Uppercase<UpdateRule>}`];
 const scheduleOf = (schedule: Schedule) => code[`SCHEDULE_${schedule.toUpperCase() as Uppercase<Schedule>}`];
+const filterOf = (kind: GradientFilter["kind"]) => code[`FILTER_${kind.toUpperCase() as Uppercase<GradientFilter["kind"]>}`];
 
 /** Words that an area reaches. */
 const inArea = (range: (buffer: string, from: number, words: number) => Range, buffer: string, { offset, rows, columns, stride }: Area) =>
@@ -55,10 +56,19 @@ export function update(op: Plain<Update>): Record {
 }
 
 /** filtered = grads and an average of them. */
-export const gradientFilter = ({ label, P, window, grads, kept, out }: Plain<GradientFilter>): Record => ({
+export const gradientFilter = ({ label, kind, P, window, grads, kept, out }: Plain<GradientFilter>): Record => ({
   label,
   opcode: code.GRADIENT_FILTER,
-  args: [hyper, state, reads(grads, 0, P), writes(kept, 0, (window === 0 ? 1 : window + 1) * P), writes(out, 0, P), P, window],
+  args: [
+    hyper,
+    state,
+    reads(grads, 0, P),
+    writes(kept, 0, (window === 0 ? 1 : window + 1) * P),
+    writes(out, 0, P),
+    P,
+    window,
+    filterOf(kind),
+  ],
   flop: 5 * P,
   bytes: (window === 0 ? 16 : 28) * P,
 });

@@ -34,8 +34,15 @@ const MA = `
   }
   filtered[at] = g + select(0.0, h.filter_lambda / f32(u.window), step + 1u >= u.window) * total;`;
 
+/** What each filter keeps a run, and how many bytes a word of the gradient moves. */
+const FILTERS: Readonly<Record<GradientFilter["kind"], { kept: string; windowed: boolean; body: string; bytes: number }>> = {
+  ema: { kept: "[R, P]", windowed: false, body: EMA, bytes: 16 },
+  ma: { kept: "[R, window + 1, P]", windowed: true, body: MA, bytes: 28 },
+};
+
 /** A run that has done its steps keeps what it has. */
 export function gradientFilter({ label, kind, P, window, grads, kept, out }: GradientFilter): Kernel {
+  const filter = FILTERS[kind];
   return elementwise({
     label,
     count: P / 4,
@@ -43,17 +50,17 @@ export function gradientFilter({ label, kind, P, window, grads, kept, out }: Gra
       hyper,
       state,
       read.vec4f(grads, "[R, P]", "grads"),
-      write.vec4f(kept, kind === "ema" ? "[R, P]" : "[R, window + 1, P]", "kept"),
+      write.vec4f(kept, filter.kept, "kept"),
       write.vec4f(out, "[R, P]", "filtered"),
     ],
-    constants: kind === "ema" ? {} : { window },
+    constants: filter.windowed ? { window } : {},
     functions: `${HYPER}${STATE}`,
     body: `
   let h = hyper[r];
   let step = state[r].step;
-  if (step >= state[r].steps) { return; }${kind === "ema" ? EMA : MA}`,
+  if (step >= state[r].steps) { return; }${filter.body}`,
     flop: 5 * P,
-    bytes: (kind === "ema" ? 16 : 28) * P,
+    bytes: filter.bytes * P,
   });
 }
 
