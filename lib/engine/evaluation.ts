@@ -22,7 +22,7 @@ export const METRIC_WORDS = [
   "batchAcc",
 ] as const satisfies readonly MetricName[];
 export type MetricWord = typeof METRIC_WORDS[number];
-/** Words of `metrics` a run: whole vectors of four. */
+/** Words of `metrics` for each run: whole vectors of four. */
 export const METRIC_STRIDE = pad4(METRIC_WORDS.length);
 
 /** A row that is evaluated. */
