@@ -1,6 +1,7 @@
 /** Records with a part of the evaluations: what thinning leaves of a curve, and what comes back of it. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { range } from "../../lib/lab/experiment.ts";
+import { exportRecorded } from "../../lib/lab/record/export.ts";
 import { importRecorded } from "../../lib/lab/record/import.ts";
 import { MOST, MOVE, thinned } from "../../lib/lab/record/thin.ts";
 import { Lab } from "../../lib/lab/store.ts";
@@ -67,6 +68,11 @@ Deno.test("thin and none: milestones as they were, marked as a part, the same by
       assertEquals((await importRecorded(b, path(kept))).entered, 0);
       assertEquals(b.metrics(1).length, 1000);
     }
-    await record(a, "small", path("all"), "none");
+    await assertRejects(
+      () => record(a, "small", path("all"), "none"),
+      Error,
+      "with 1000, it would have 0); --metrics all takes them along",
+    );
+    await exportRecorded(a, "small", path("all"), { metrics: "none", command: "test", replace: true });
     assertEquals(Object.keys(texts(path("all"))).sort(), ["experiment.json", "runs.csv"]);
   }));
