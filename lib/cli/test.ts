@@ -65,10 +65,10 @@ const GROUPS = [
   /cli\/slurm_test/, // waits for a cluster
   /notebook\/notebooks_test/, // Jupyter
   /notebook\/browser_test|tests\/page\//, // a browser
+  /tests\/(?:lab|fuzz)\//,
+  /cli\/(?:sweep|tasks|train)|train\/kill_test/, // commands
   /tests\/(?:engine\/(?:operations|gradients)_test|reference\/)/,
   /tests\/engine\//,
-  /cli\/(?:sweep|tasks|train)|train\/kill_test/, // commands
-  /tests\/(?:lab|fuzz)\//,
   /tests\/(?:notebook|studies|figures)\//,
   /./,
 ];

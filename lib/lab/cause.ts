@@ -15,7 +15,7 @@ const ROOM = 2 ** 20;
  * @param path the database's, or that of anything else on its disk.
  */
 export function cause(error: unknown, path: string): string {
-  const why = inOneLine(reason(error), 1000);
+  const why = inOneLine(reason(error), 500);
   if (/database (table )?is locked/.test(why)) return `it must be free within ${PATIENCE / 1000} s, another process has it locked`;
   const left = /disk I\/O error|is full/.test(why) && !/must have room/.test(why) ? roomBeside(path) : null;
   return left === null || left >= ROOM ? why : `${why}; its disk must have room, ${Math.floor(left / 1024)} KiB are left`;

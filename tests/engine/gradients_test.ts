@@ -270,8 +270,8 @@ const MISTAKES: readonly { readonly what: string; readonly input?: RunInput; rea
   },
   {
     what: "another loss",
-    input: { optim: { loss: "stablemax" } },
-    change: (op) => op.op === "loss" ? { ...op, kind: "cross-entropy" } : op,
+    input: { optim: { loss: "mse" } },
+    change: (op) => op.op === "loss" ? { ...op, kind: "stablemax" } : op,
   },
   {
     what: "a bias without its gradient",
