@@ -1,8 +1,8 @@
 /**
  * Files of runs, in a folder beside the database. A file is written before its row is entered, and removed after the row of its successor
  * is entered. So at any moment every file that the database names is there. Any other file in the folder was left by a killed process, or
- * belongs to somebody else: to another database that had this name before, or to a person. Of such files
- * only what a session wrote before it was killed is removed (`removeLeftOver`), and none is written over.
+ * belongs to somebody else: to another database that had this name before, or to a person. Of such files only what sessions of this
+ * database wrote before one was killed is removed (`removeLeftOver`), and none is written over.
  */
 import { join, parse } from "node:path";
 import { checksum, reason, remove, writeAll, writeWhole } from "../run/files.ts";
@@ -139,19 +139,22 @@ export async function bring(lab: Lab, file: string, data: Uint8Array, touched: s
 
 /**
  * Removes what a killed session left of the runs that it had: files with a session's names that the database doesn't know, written since
- * it began. In the transaction that frees these runs, so that no other session writes files of them meanwhile.
+ * the first session that worked on the run began. Such a one may have written what the killed one had replaced and not yet removed; what is
+ * older is another database's. In the transaction that frees these runs, so that no other session writes files of them meanwhile.
  */
 export function removeLeftOver(lab: Lab, session: number): void {
   const had = lab.query<{ hash: string; since: string }>(
-    `SELECT hash, started_at AS since FROM runs r JOIN sessions s ON s.id = ?
+    `SELECT hash, (SELECT min(started_at) FROM sessions
+       WHERE id = s.id OR id IN (SELECT session FROM work WHERE run = r.id)) AS since
+     FROM runs r JOIN sessions s ON s.id = ?
      WHERE r.session = s.id OR r.session IS NULL AND r.id IN (SELECT run FROM work WHERE session = s.id)`,
     session,
   );
   if (had.length === 0) return;
-  const hashes = new Set(had.map(({ hash }) => hash)), since = Date.parse(had[0].since);
+  const since = new Map(had.map(({ hash, since }) => [hash, Date.parse(since)]));
   const written = (name: string) => Deno.statSync(pathOf(lab, name)).mtime?.getTime() ?? 0;
-  const files = namesIn(lab.folder).filter((name) => hashes.has(NAMED.exec(name)?.[1] ?? ""));
-  removeUnknown(lab, files.filter((name) => isFile(pathOf(lab, name)) && written(name) >= since));
+  const left = (name: string) => written(name) >= (since.get(NAMED.exec(name)?.[1] ?? "") ?? Infinity);
+  removeUnknown(lab, namesIn(lab.folder).filter((name) => isFile(pathOf(lab, name)) && left(name)));
 }
 
 function namesIn(folder: string): string[] {

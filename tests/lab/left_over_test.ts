@@ -52,20 +52,25 @@ Deno.test("what a killed session left of the runs that it had goes, also while a
     using lab = Lab.open(path("a.db"));
     const ids = lab.declare(watched()), options = { info: fakeEngine().info, command: "test" };
     const hashes = ids.map((id) => lab.query<{ hash: string }>("SELECT hash FROM runs WHERE id = ?", id)[0].hash);
-    const killed = await Session.open(lab, options);
-    killed.close();
-    lab.run("UPDATE sessions SET ended_at = NULL, started_at = '2026-01-02T00:00:00.000Z'");
+    const earlier = await Session.open(lab, options), killed = await Session.open(lab, options);
+    for (const session of [earlier, killed]) session.close();
+    lab.run("UPDATE sessions SET started_at = '2026-01-01T12:00:00.000Z' WHERE id = ?", earlier.id);
+    lab.run("UPDATE sessions SET ended_at = NULL, started_at = '2026-01-02T00:00:00.000Z' WHERE id = ?", killed.id);
     lab.run("UPDATE runs SET status = 'training', session = ? WHERE id = ?", killed.id, ids[0]);
     lab.run("INSERT INTO work VALUES (?, ?, 0, 300, 1)", killed.id, ids[1]);
-    const [days, during] = [["2026-01-01", "stays"], ["2026-01-03", "goes"]];
+    lab.run("INSERT INTO work VALUES (?, ?, 0, 60, 1)", earlier.id, ids[0]);
+    const days = "2026-01-01T00:00Z", afternoon = "2026-01-01T18:00Z", during = "2026-01-03T00:00Z";
     Deno.mkdirSync(lab.folder);
-    const put = (name: string, [day]: string[] = during) => {
+    const put = (name: string, written = during) => {
       Deno.writeTextFileSync(join(lab.folder, name), "left");
-      Deno.utimeSync(join(lab.folder, name), new Date(day), new Date(day));
+      Deno.utimeSync(join(lab.folder, name), new Date(written), new Date(written));
       return name;
     };
     for (const hash of hashes.slice(0, 2)) for (const kind of ["", ".weights", ".attention"]) put(`${hash}-70${kind}.safetensors`);
+    // A state of the session before, which the killed one had replaced and not yet removed; of the other run it wrote none.
+    put(`${hashes[0]}-60.safetensors`, afternoon);
     const stays = [
+      put(`${hashes[1]}-60.safetensors`, afternoon),
       put(`${hashes[0]}-70-01234567.safetensors`),
       put(`${hashes[0]}-80.safetensors`, days),
       put(`${hashes[0]}.part`),
