@@ -6,6 +6,7 @@ import { type Kernel, read, write } from "../../../lib/engine/webgpu/kernels/ker
 import { lower } from "../../../lib/engine/webgpu/lower.ts";
 import { plan } from "../../../lib/engine/plan.ts";
 import { runSpec } from "../../../lib/run/spec.ts";
+import { NARROW } from "../executors.ts";
 
 const gpu = await Gpu.open().catch(() => null);
 const ignore = gpu === null;
@@ -146,6 +147,20 @@ for (const tile of tiles) {
 }
 
 for (const form of ["nn", "nt", "tn"] as const) {
+  Deno.test({ name: `gemm ${form}: on a software driver, any number of columns at once gives the same bits`, ignore }, async () => {
+    const sizes: Case = { form, m: 20, n: 68, k: form === "tn" ? 37 : 36 },
+      { m, n, k } = sizes,
+      { a, b, c, data, expected } = problem(sizes);
+    const kernels = [SOFTWARE_TILE, NARROW].map((tile) => gemm({ label: "c", m, n, k, a, b, c, form, tile }));
+    assert(kernels[0].grid[0] < kernels[1].grid[0], "they must be cut differently");
+    const results: Float32Array[] = [];
+    for (const kernel of kernels) {
+      results.push((await execute(3, [kernel], { ...data, c: new Float32Array(c.runStride * 3 + 64).fill(7) })).c);
+    }
+    compare(results[0], c, sizes, expected);
+    assertEquals(results[1], results[0]);
+  });
+
   Deno.test({ name: `gemm ${form}: every block of a hardware adapter gives the same bits, and the right ones`, ignore }, async () => {
     const sizes: Case = { form, m: 132, n: 132, k: form === "tn" ? 37 : 36, splits: 2, runs: 2 }, { m, n, k } = sizes;
     const { a, b, c, data, runs, expected } = problem(sizes), target = { ...c, buffer: "parts", runStride: 2 * c.runStride };
