@@ -69,8 +69,7 @@ export class Connection {
    */
   table(sql: string, ...parameters: readonly SQLInputValue[]): Table {
     return this.#ask(sql, () => {
-      const statement = this.#prepared(sql);
-      (statement as unknown as Untyped).setReturnArrays(true);
+      const statement = this.#statement(sql, true);
       // All at once: where something goes wrong between two rows, Deno's iterate() ends as if there were no more (2.9.6).
       const rows = statement.all(...parameters) as unknown[] as SQLOutputValue[][];
       return { columns: statement.columns().map(({ name }) => name), rows };
@@ -150,11 +149,15 @@ export class Connection {
     this.close();
   }
 
-  #statement(sql: string): StatementSync {
+  /** @param lists whether it gives its rows as lists. */
+  #statement(sql: string, lists = false): StatementSync {
     // One that was prepared to be run may not be queried.
-    const key = `${this.#reading} ${sql}`;
+    const key = `${this.#reading} ${lists} ${sql}`;
     let statement = this.#statements.get(key);
-    if (!statement) this.#statements.set(key, statement = this.#prepared(sql));
+    if (!statement) {
+      this.#statements.set(key, statement = this.#prepared(sql));
+      (statement as unknown as Untyped).setReturnArrays(lists);
+    }
     return statement;
   }
 

@@ -77,6 +77,7 @@ export function compareTimes(
   const action = "compare times", both = strata.filter(({ a, b }) => a.length > 0 && b.length > 0);
   must(action, "strata with both groups", both.length > 0, "must be at least one", both.length);
   critical(level); // checks it
+  const alpha = alphaOf(level);
   for (const { a, b } of both) for (const sample of [a, b]) checkSample(action, sample, 0);
   const seen = both.map(({ a, b }) => alike(a, b)),
     sizes = scoresOf(seen, which).map(({ a, b }) => [a.length, b.length] as const),
@@ -91,10 +92,14 @@ export function compareTimes(
   const shared = { n, units, events, strata: both.length, watched: [Math.min(...horizons), Math.max(...horizons)] as const };
   if (events[0] + events[1] === 0) return { ...shared, ratio: null, low: null, high: null, sign: 0, p: null, least: null, exact: true };
   const { statistic, p, least, exact } = test(scoresAt(0)), sign = p === 1 ? 0 : -Math.sign(statistic) as -1 | 0 | 1, reach = reachOf(seen);
-  const testAt = {
-    statistic: (log: number) => statisticOf(scoresAt(log)),
-    accepts: (log: number) => test(scoresAt(log)).p >= alphaOf(level),
+  // Factors between which no two times change places give the same scores, and so the same answer.
+  const answers = new Map<string, boolean>();
+  const accepts = (log: number): boolean => {
+    const scores = scoresAt(log), key = JSON.stringify(scores), known = answers.get(key) ?? test(scores, alpha).p >= alpha;
+    answers.set(key, known);
+    return known;
   };
+  const testAt = { statistic: (log: number) => statisticOf(scoresAt(log)), accepts };
   const factors = reach === null ? { ratio: null, low: null, high: null } : factorsOf(testAt, reach, events);
   return { ...shared, ...factors, sign, p, least, exact };
 }

@@ -51,28 +51,26 @@ export function permutationTest(strata: readonly Pair[], options: PermutationOpt
 
 /**
  * The same test for many sets of scores of the same runs: random arrangements are drawn only once, so p-values of different scores are
- * comparable.
+ * comparable. The returned function's `enough`: a p of at least that is all that has to be known; it may then be given too small, though no
+ * smaller than `enough`, for less work.
  * @param sizes runs of each group in each stratum, both above 0.
  * @throws Error for fewer than 100 draws; the returned function throws one for a score that isn't finite, and for other sizes.
  */
 export function permuter(
   sizes: readonly (readonly [number, number])[],
   { seed = 0, draws = 10_000, enumerate = 100_000 }: PermutationOptions = {},
-): (strata: readonly Pair[]) => Permutation {
+): (strata: readonly Pair[], enough?: number) => Permutation {
   const action = "permute";
   must(action, "draws", Number.isInteger(draws) && draws >= 100, "must be a whole number from 100 on", draws);
   const arrangements = sizes.reduce((product, [a, b]) => product * choose(a + b, a), 1), exact = arrangements <= enumerate;
   const drawn = exact ? new Uint32Array() : drawDeals(sizes, draws, new Random(seed, "resample"));
-  return (strata) => {
+  return (strata, enough = 1) => {
     const decks = strata.map(({ a, b }) => ({ scores: [...a, ...b], taken: a.length }));
     const same = decks.length === sizes.length && sizes.every(([a, b], s) => decks[s].taken === a && decks[s].scores.length === a + b);
-    must(
-      action,
-      "the groups' sizes",
-      same,
-      `must be ${JSON.stringify(sizes)}`,
-      JSON.stringify(strata.map(({ a, b }) => [a.length, b.length])),
-    );
+    if (!same) {
+      const wrong = JSON.stringify(strata.map(({ a, b }) => [a.length, b.length]));
+      must(action, "the groups' sizes", false, `must be ${JSON.stringify(sizes)}`, wrong);
+    }
     for (const x of decks.flatMap(({ scores }) => scores)) must(action, "a score", Number.isFinite(x), "must be finite", x);
     const average = averageOf(strata), statistic = statisticOf(strata);
     // Sums of the same scores in another order differ by rounding; they count as equal to the observed one.
@@ -86,7 +84,7 @@ export function permuter(
     }
     const scores = Float64Array.from(decks.flatMap(({ scores }) => scores)), taken = drawn.length / draws;
     let hits = 0;
-    for (let i = 0, k = 0; i < draws; i++) {
+    for (let i = 0, k = 0; i < draws && (hits + 1) / (draws + 1) < enough; i++) {
       let sum = -average;
       for (const end = k + taken; k < end; k++) sum += scores[drawn[k]];
       if (Math.abs(sum) >= limit) hits++;
@@ -162,9 +160,9 @@ function subsetSums(values: readonly number[], taken: number): Float64Array {
   const rests = [Float64Array.of(0), ...Array.from({ length: taken }, () => new Float64Array())];
   for (const value of values.toReversed()) {
     for (let t = taken; t >= 1; t--) {
-      const sums = new Float64Array(rests[t - 1].length + rests[t].length);
-      rests[t - 1].forEach((rest, i) => sums[i] = value + rest);
-      sums.set(rests[t], rests[t - 1].length);
+      const fewer = rests[t - 1], sums = new Float64Array(fewer.length + rests[t].length);
+      for (let i = 0; i < fewer.length; i++) sums[i] = value + fewer[i];
+      sums.set(rests[t], fewer.length);
       rests[t] = sums;
     }
   }

@@ -57,7 +57,25 @@ export interface UShape {
  * @param groups the runs' times at each value of the setting that is to count, such as those above the critical one.
  * @throws Error for fewer than two values, the same value twice, an empty sample, and times that are negative or not finite.
  */
-export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: LaterOptions = {}): UShape {
+export function uShape(groups: readonly Timed[], options: LaterOptions = {}): UShape {
+  const { sorted, means, tau, best, arm } = ends(groups, options);
+  const smallest = arm(0), largest = arm(sorted.length - 1);
+  const [left, right] = [smallest, largest].map((each) => each !== null && each.p < alphaOf(options.level ?? LEVEL));
+  const verdict = left && right ? "u" : right ? "rises" : left ? "falls" : "none";
+  return { verdict, best: sorted[best].x, smallest, largest, means, tau, n: means.reduce((sum, { n }) => sum + n, 0) };
+}
+
+/** What `uShape` says of the largest value, for half of its work. @throws Error where it does. */
+export function largestCompared(groups: readonly Timed[], options: LaterOptions = {}): Pick<UShape, "best" | "largest"> {
+  const { sorted, best, arm } = ends(groups, options);
+  return { best: sorted[best].x, largest: arm(sorted.length - 1) };
+}
+
+/** Level of the lower bounds, and of the verdict. */
+const LEVEL = 0.95;
+
+/** The groups by value, their means, which one is the best, and the comparison of the one at an end with the others. */
+function ends(groups: readonly Timed[], { level = LEVEL, ...drawn }: LaterOptions) {
   const action = "look for a U", sorted = groups.toSorted((a, b) => a.x - b.x);
   must(action, "values", sorted.length > 1, "must be at least two", sorted.length);
   must(
@@ -88,8 +106,5 @@ export function uShape(groups: readonly Timed[], { level = 0.95, ...drawn }: Lat
       ...laterAtEnd(samples[end], others, { level, ...drawn }),
     };
   };
-  const smallest = arm(0), largest = arm(sorted.length - 1);
-  const [left, right] = [smallest, largest].map((each) => each !== null && each.p < alphaOf(level));
-  const verdict = left && right ? "u" : right ? "rises" : left ? "falls" : "none";
-  return { verdict, best: sorted[best].x, smallest, largest, means, tau, n: means.reduce((sum, { n }) => sum + n, 0) };
+  return { sorted, means, tau, best, arm };
 }

@@ -5,10 +5,10 @@
 import { type Contrast, type ContrastRow, contrastTimes } from "../../analysis/statistics/contrasts.ts";
 import { type Corrected, corrected } from "../../analysis/statistics/multiple.ts";
 import type { ObservedPair } from "../../analysis/statistics/sample.ts";
-import { type Arm, uShape } from "../../analysis/statistics/u_shape.ts";
+import { type Arm, largestCompared } from "../../analysis/statistics/u_shape.ts";
 import { followers, PART_ENTRIES, type RunSpec, valueAt } from "../../run/fields.ts";
 import { betweenModuli, betweenWidths, moduliPlaces } from "../../analysis/boundary/moduli.ts";
-import { delayRows } from "../../analysis/boundary/delay.ts";
+import { delayGroups } from "../../analysis/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
 import { type BoardRun, oncePerSeed } from "../../analysis/runs/run.ts";
@@ -61,10 +61,10 @@ export interface WidestRow extends Arm, Corrected {
  * The test allows for choosing the best of the others from the data (`uShape`). No row where the widest are the fastest.
  */
 export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
-  const rows = delayRows(runs).flatMap(({ y, means }) => {
+  const rows = delayGroups(runs).flatMap(({ y, groups: grokked }) => {
     const at = (ratio: number) => runs.filter(({ spec }) => valueAlong(spec, RATIO) === ratio && valueAlong(spec, DECAY) === y);
-    const groups = means.map(({ x }) => ({ x, times: timesTo(moment, at(x)) })).filter(({ times }) => times.length > 0);
-    const { largest, best } = groups.length > 1 ? uShape(groups) : { largest: null, best: 0 };
+    const groups = grokked.map(({ x }) => ({ x, times: timesTo(moment, at(x)) })).filter(({ times }) => times.length > 0);
+    const { largest, best } = groups.length > 1 ? largestCompared(groups) : { largest: null, best: 0 };
     return largest ? [{ weightDecay: y, best, ...largest }] : [];
   });
   return corrected(rows);
