@@ -153,10 +153,8 @@ function reading({ spec, step, params }: Snapshot, options: AttentionOptions): A
 
 /** An update that depends on the run's seed, its step and its state, so that a state tells the way it came. Padding stays zero. */
 function update(state: Snapshot): Snapshot {
-  const step = state.step + 1;
-  return {
-    ...state,
-    step,
-    params: state.params.map((x, i) => x === 0 ? 0 : Math.fround(x * 0.999 + Math.sin(state.spec.seed + step * (i % 7)))),
-  };
+  const step = state.step + 1, added = Array.from({ length: 7 }, (_, i) => Math.sin(state.spec.seed + step * i));
+  const params = state.params.slice();
+  for (let i = 0; i < params.length; i++) params[i] = params[i] === 0 ? 0 : params[i] * 0.999 + added[i % 7];
+  return { ...state, step, params };
 }
