@@ -1,8 +1,15 @@
 /** The commands as tests start them: real processes, a real engine. */
 import { ROOT } from "../../lib/cli/process.ts";
+import { flagged, knowsFlags } from "../../lib/engine/cpu/flags.ts";
 
 /** What most people have, and nothing has to be compiled for it. */
 export const ENGINE = "cpu";
+
+/**
+ * With these variables, a command that trains has V8's flags from its start, as after it has begun itself anew (`restart.ts`), and need not
+ * load twice. Tests of signals, kills and pipes go without them, and begin anew as users' commands do.
+ */
+export const FLAGGED: Record<string, string> = Deno.build.os === "linux" && await knowsFlags() ? flagged() ?? {} : {};
 
 /** A command of `lib/cli`, without colours. */
 export const start = (name: string, args: readonly string[], environment: Record<string, string> = {}) =>

@@ -6,7 +6,7 @@ import { look, unmet } from "../../lib/cli/setup.ts";
 import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { scratch } from "../lab/lab_files.ts";
-import { ENGINE } from "./command.ts";
+import { ENGINE, FLAGGED } from "./command.ts";
 import { type Cluster, processes, startCluster, until } from "./slurm_cluster.ts";
 import { assertWhole, grid, sweep } from "./tasks_process.ts";
 
@@ -35,7 +35,7 @@ async function onCluster(work: (cluster: Cluster, path: (name: string) => string
 }
 
 const status = async (db: string, { env }: Cluster) => {
-  const { code, stdout, stderr } = await sweep(db, ["--status"], env);
+  const { code, stdout, stderr } = await sweep(db, ["--status"], { ...FLAGGED, ...env });
   assertEquals(code, 0, stderr);
   return stdout;
 };

@@ -9,7 +9,7 @@ import { fakeEngine } from "../fake_engine.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { engine, runs, small, train } from "../lab/small_lab.ts";
 import { ended, start } from "./command.ts";
-import { command, GRID, into, prepare } from "./sweep_process.ts";
+import { GRID, into, prepare, swept } from "./sweep_process.ts";
 
 Deno.test("of a lab's experiment, runs that aren't asked for are counted, and those left to do that another engine began", () =>
   scratch(async (path) => {
@@ -43,12 +43,12 @@ Deno.test("a sweep says at its start which runs change their engine and which it
     const more = "The lab has 2 more runs of this experiment that this grid doesn't ask for.\n",
       engines = "4 runs of those that are left " +
         "would go on with cpu from a state that webgpu trained, and no engine alone gives such bits again; --engine webgpu goes on with the same one.\n";
-    const status = ended(await command(...into(db, "--status")).output()), dry = ended(await command(...into(db, "--dry-run")).output());
+    const status = await swept(...into(db, "--status")), dry = await swept(...into(db, "--dry-run"));
     assertMatch(status.stdout, new RegExp(`\\n${more}$`));
     assertEquals(dry.stderr.slice(0, (more + engines).length), more + engines);
-    const part = ended(await command(...into(db, "--shard", "0/2", "--status")).output());
+    const part = await swept(...into(db, "--shard", "0/2", "--status"));
     assertMatch(part.stdout, new RegExp(`\\n${more}$`));
-    const { code, stderr } = ended(await command(...into(db, "--limit", "1")).output());
+    const { code, stderr } = await swept(...into(db, "--limit", "1"));
     assertEquals([code, stderr.slice(0, (more + engines).length)], [0, more + engines]);
     const again = ended(await start("db", ["verify", "--retrain", "1", "--threads", "1", "--db", db]).output());
     assertMatch(again.stderr, /, its runs were trained on webgpu, fake, 1 of them on cpu, .* as well; deno task sweep --engine cpu /);

@@ -5,14 +5,14 @@ import { MIGRATIONS } from "../../lib/lab/schema.ts";
 import { Lab } from "../../lib/lab/store.ts";
 import { content, scratch } from "../lab/lab_files.ts";
 import { MOUNTS, withDisk } from "./small_disk.ts";
-import { command, ended, GRID, into, prepare, sweep } from "./sweep_process.ts";
+import { command, ended, GRID, into, prepare, sweep, swept } from "./sweep_process.ts";
 
 /** What a lab holds after a sweep that nothing happened to. */
 const uninterrupted = (grid?: object) =>
   scratch(async (path) => {
     const db = path("whole.db");
     prepare(db, grid);
-    const { code, stdout, stderr } = ended(await command(...into(db)).output());
+    const { code, stdout, stderr } = await swept(...into(db));
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^night: 6 runs, grokked \d, (?:never \d, )?running 0, waiting 0\n/);
     return content(db);
@@ -65,7 +65,7 @@ Deno.test("killed at twelve random moments and started again each time, a sweep 
       assert(!/error/.test(stderr), stderr);
       killed++;
     }
-    const { code, stderr } = ended(await command(...into(db)).output());
+    const { code, stderr } = await swept(...into(db));
     assertEquals(code, 0, stderr);
     assert(killed >= 8, `killed ${killed} times`);
     assertEquals(content(db), await uninterrupted(LONGER));
@@ -224,7 +224,7 @@ Deno.test("the time given is kept, and the same command goes on; Ctrl-C stops cl
       long = { name: "night", ...GRID, margin: null, grid: { ...GRID.grid, schedule: { steps: 1_000_000, evalEvery: 10 } } };
     prepare(db, long);
     const budgeted = async (budget: string) => {
-      const { code, stdout, stderr } = ended(await command(...into(db, "--budget", budget)).output());
+      const { code, stdout, stderr } = await swept(...into(db, "--budget", budget));
       assertEquals(code, 0, stderr);
       assertStringIncludes(stdout, "The same command goes on.");
     };
@@ -261,18 +261,18 @@ Deno.test("a boundary: what tells where success turns, and no more; the same com
     // Three seeds of each: without weight decay none of these groks in so few steps, so that two say enough.
     const schedule = { steps: 40, evalEvery: 20 }, data = { ...grid.data, prime: 5 };
     prepare(db, { ...GRID, name: "edge", grid: { ...grid, data, schedule, optim: { lr: 0.01, weightDecay: [0, 0.001, 0.002, 0.003] } } });
-    const args = into(db, "--boundary", "optim.weightDecay"), first = ended(await command(...args).output());
+    const args = into(db, "--boundary", "optim.weightDecay"), first = await swept(...args);
     assertEquals(first.code, 0, first.stderr);
     assertStringIncludes(first.stderr, "next: 8 runs at the boundary, of 12");
     assertStringIncludes(first.stdout, "no boundary along optim.weightDecay\nedge: 8 runs, grokked 0, never 8");
-    const before = content(db), again = ended(await command(...args).output());
+    const before = content(db), again = await swept(...args);
     assertEquals([again.code, again.stdout, content(db)], [0, first.stdout, before]);
   }));
 
 Deno.test("a dry run trains nothing and writes nothing, but says what it would take", () =>
   scratch(async (path) => {
     prepare(path("none.db"), { name: "night", ...GRID, watch: { attention: {}, weights: { perDecade: 4 } } });
-    const { code, stdout, stderr } = ended(await command(...into(path("none.db"), "--dry-run", "--shard", "1/3", "--limit", "1")).output());
+    const { code, stdout, stderr } = await swept(...into(path("none.db"), "--dry-run", "--shard", "1/3", "--limit", "1"));
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /\nOn disk: checkpoints [\d.]+ MiB, weights [\d.]+ MiB, attention about [\d.]+ MiB\.\n/);
     assertMatch(stdout, /^night: Does anything get lost\?\n/);

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { ROOT } from "../../lib/cli/process.ts";
 import { content } from "../lab/lab_files.ts";
-import { ENGINE } from "./command.ts";
+import { ENGINE, FLAGGED } from "./command.ts";
 
 /** Twelve runs of two shapes, some seconds of training in all, with batches that are drawn. */
 export const grid = (steps: number, seeds = "0..5") => ({
@@ -31,7 +31,7 @@ export async function program(name: string, args: readonly string[], env: Record
 }
 
 /** The sweep of a grid beside its database. */
-export const sweep = (db: string, args: readonly string[], env?: Record<string, string>) =>
+export const sweep = (db: string, args: readonly string[], env: Record<string, string> = FLAGGED) =>
   program(Deno.execPath(), ["run", "-A", "lib/cli/sweep.ts", "--grid", `${db}.json`, "--db", db, ...args], env);
 
 /** What happened here in one lab is to have happened in the other, bit for bit. */

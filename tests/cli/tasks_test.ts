@@ -19,7 +19,7 @@ import { runSpec } from "../../lib/run/spec.ts";
 import { takeOver } from "../../lib/run/take.ts";
 import { scratch } from "../lab/lab_files.ts";
 import { runs, small, train } from "../lab/small_lab.ts";
-import { ENGINE } from "./command.ts";
+import { ENGINE, FLAGGED } from "./command.ts";
 import { assertWhole, grid, program, sweep } from "./tasks_process.ts";
 
 /** Of a script, what bash says of its syntax: nothing where it is right. */
@@ -186,7 +186,7 @@ const BAD: readonly (readonly [args: string, says: RegExp])[] = [
 
 Deno.test("bad input: one line, exit code 1, nothing written; a dry run needs no Slurm and writes nothing", () =>
   scratch(async (path) => {
-    const base = ["run", "-A", "lib/cli/sweep.ts", "--experiment", "small_map"], env = { PATH: path("") };
+    const base = ["run", "-A", "lib/cli/sweep.ts", "--experiment", "small_map"], env = { ...FLAGGED, PATH: path("") };
     for (const [args, says] of BAD) {
       const words = args.replaceAll("DIR", path("")).split(" "), db = words.includes("--db") ? [] : ["--db", path("lab.db")];
       const { code, stdout, stderr } = await program(Deno.execPath(), [...base, ...words, ...db], env);

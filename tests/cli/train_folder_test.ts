@@ -253,30 +253,36 @@ Deno.test("outputs that can't be written are refused before the first step, and 
     const before = await filesIn(path("."));
     const bad: [string[], RegExp][] = [
       ...["--metrics", "--save", "--save-init", "--checkpoint", "--dump-data", "--config", "--init", "--resume"].flatMap((flag) =>
-        ["", "  "].map((empty): [string[], RegExp] => [[flag, empty], new RegExp(`^error: Cannot read ${flag}: must have a value`)])
+        ["", "  "].map((empty): [string[], RegExp] => [[flag, empty], new RegExp(`^Cannot read ${flag}: must have a value`)])
       ),
-      [["--metrics", path("new/")], /^error: Cannot write --metrics .*: must be a file, its name ends like a folder's$/],
-      [["--metrics", path("x".repeat(300))], /^error: Cannot write --metrics .*: must be a file that can be written, File name too long/],
-      [["--save", path("file")], /^error: Cannot write --save .*: must be a folder, it is a file$/],
-      [["--metrics", path("new/m.csv"), "--save", path("file")], /^error: Cannot write --save/],
+      [["--metrics", path("new/")], /^Cannot write --metrics .*: must be a file, its name ends like a folder's$/],
+      [["--metrics", path("x".repeat(300))], /^Cannot write --metrics .*: must be a file that can be written, File name too long/],
+      [["--save", path("file")], /^Cannot write --save .*: must be a folder, it is a file$/],
+      [["--metrics", path("new/m.csv"), "--save", path("file")], /^Cannot write --save/],
       [
         ["--metrics", path("m.csv"), "--dump-data", path("m.csv")],
-        /^error: Cannot write --dump-data .*: must be a place of its own, --metrics/,
+        /^Cannot write --dump-data .*: must be a place of its own, --metrics/,
       ],
       [
         ["--save", path("new"), "--checkpoint", path("new")],
-        /^error: Cannot write --save .*: must be a place of its own, --checkpoint names/,
+        /^Cannot write --save .*: must be a place of its own, --checkpoint names/,
       ],
       [
         ["--checkpoint", path("new"), "--metrics", path("new/metrics.csv")],
-        /^error: Cannot write --metrics .*: must be a place of its own/,
+        /^Cannot write --metrics .*: must be a place of its own/,
       ],
-      [["--config", path("mine.json"), "--metrics", path("mine.json")], /^error: Cannot write --metrics .*--config names it too$/],
-      [["--metrics", "/proc/no/m.csv"], /^error: Cannot write --metrics .*: must be a folder that can be written in, /],
+      [["--config", path("mine.json"), "--metrics", path("mine.json")], /^Cannot write --metrics .*--config names it too$/],
+      [["--metrics", "/proc/no/m.csv"], /^Cannot write --metrics .*: must be a folder that can be written in, /],
       // A folder that is there, in which nobody can make a file.
-      [["--checkpoint", "/proc"], /^error: Cannot write --checkpoint .*: must be a folder that can be written in, /],
+      [["--checkpoint", "/proc"], /^Cannot write --checkpoint .*: must be a folder that can be written in, /],
     ];
-    for (const [args, says] of bad) await refused(train(...args), says);
+    for (const [args, says] of bad) await refusedHere(["--engine", ENGINE, ...TINY, ...args], says);
+    // Each place where it is refused, in a process: of the words, of a file, of a folder.
+    for (const flag of ["--metrics", "--save", "--checkpoint"]) {
+      const [args, says] = bad.findLast(([args]) => args[0] === flag)!;
+      await refused(train(...args), new RegExp(`^error: ${says.source.slice(1)}`));
+    }
+    await refused(train("--metrics", ""), /^error: Cannot read --metrics: must have a value/);
     assertEquals(await filesIn(path(".")), before);
   }));
 

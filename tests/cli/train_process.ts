@@ -10,7 +10,7 @@ export const ROOT = new URL("../..", import.meta.url);
 
 export const start = (args: readonly string[], environment: Record<string, string> = {}) => command.start("train", args, environment);
 export const ended = async (started: Deno.Command) => command.ended(await started.output());
-export const train = (...args: string[]) => ended(start(args));
+export const train = (...args: string[]) => ended(start(args, command.FLAGGED));
 
 /** Where nothing is going to be trained, V8's flags make no difference: without them a process starts sooner. */
 export const UNFLAGGED = { GROKBOOK_V8_FLAGS: "off" };
