@@ -17,7 +17,10 @@ export const runTraining = (command: (args: string[]) => Promise<number>, name?:
   run(async (args) => {
     // Before anything is read: standard input can be read once.
     const { engine } = parseArgs({ args, options: { engine: { type: "string" } }, strict: false }).values;
-    if (!args.includes("--help")) await restartWithFlags(name ?? (typeof engine === "string" ? engine : undefined));
+    // These two train nothing.
+    if (!args.includes("--help") && !args.includes("--status")) {
+      await restartWithFlags(name ?? (typeof engine === "string" ? engine : undefined));
+    }
     return await command(args);
   });
 

@@ -1,6 +1,7 @@
 /** `deno task test [names…]`: installs what the tests need, runs them, and ends with the plain line `N passed, N failed`. */
 import { join } from "node:path";
 import { filesIn, ROOT } from "./process.ts";
+import { scratchFolder } from "./scratch.ts";
 import { ensure } from "./setup.ts";
 
 const HELP = `deno task test [names…]
@@ -79,6 +80,17 @@ export function groups(files: readonly string[]): string[][] {
   return [...byGroup].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
+/** Where tests write what they throw away; `null`: where programs do. */
+let scratch: string | null = null;
+function removeScratch(): void {
+  if (scratch === null) return;
+  try {
+    Deno.removeSync(scratch, { recursive: true });
+  } catch {
+    // Something that a test has started still writes there.
+  }
+}
+
 /** The tests that run. They end with this process, whatever ends it. */
 const children = new Set<Deno.ChildProcess>();
 function stop(code: number): never {
@@ -89,6 +101,7 @@ function stop(code: number): never {
       // It has ended, and something that it started still prints.
     }
   }
+  removeScratch();
   Deno.exit(code);
 }
 
@@ -170,7 +183,7 @@ async function runFiles(files: readonly string[], show: (chunk: Uint8Array) => v
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", ...files], // types are checked by `deno task ok`
     cwd: ROOT,
-    env: colours ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    env: { ...colours ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }, ...scratch !== null && { TMPDIR: scratch } },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -208,8 +221,12 @@ if (import.meta.main) {
   for (const { file, need, left } of OPTIONAL) {
     if (files.includes(file) && (await ensure([need])).length > 0) console.error(left);
   }
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => stop(signal === "SIGTERM" ? 143 : 129));
+  scratch = scratchFolder();
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    Deno.addSignalListener(signal, () => stop(code));
+  }
   const { count, failures } = await runTests(files);
+  removeScratch();
   if (failures.length > 0) console.log(["\nFailed:", ...failures].join("\n  "));
   console.log(countLine(count));
   Deno.exit(count.failed > 0 || count.passed === 0 ? 1 : 0);

@@ -134,7 +134,9 @@ Deno.test("a command that trains on the processor begins anew with V8's flags, i
 Deno.test("it doesn't where the flags are off or there, another engine is named, or only the help is wanted", async () => {
   const off = await restarted({ GROKBOOK_V8_FLAGS: "off" });
   assertEquals([off.code, off.pids, off.told.flags], [7, [off.pid], null]);
-  for (const args of [["--engine", "tfjs"], ["--engine=webgpu"], ["--help"]]) assertEquals((await restarted({}, args)).pids.length, 1);
+  for (const args of [["--engine", "tfjs"], ["--engine=webgpu"], ["--help"], ["--status"]]) {
+    assertEquals((await restarted({}, args)).pids.length, 1);
+  }
   if (!FLAGGED) return;
   const has = await restarted({ DENO_V8_FLAGS: V8_FLAGS.join(",") });
   assertEquals([has.pids.length, has.told.flags], [1, V8_FLAGS.join(",")]);

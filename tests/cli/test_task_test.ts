@@ -1,5 +1,6 @@
 /** `deno task test`: which files its names choose, the groups that they run in, and what it counts and names of them. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { runsPrograms } from "../../lib/cli/scratch.ts";
 import { count, countLine, groups, runGroup, sum, testFiles } from "../../lib/cli/test.ts";
 import { ended, start } from "./command.ts";
 
@@ -51,6 +52,20 @@ Deno.test("deno task test counts and names the failures of real runs, whatever a
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("what tests throw away is written in memory where programs may run there", () => {
+  const mounts = (options: string, type = "tmpfs") => `proc /proc proc rw 0 0\nshm /dev/shm ${type} ${options} 0 0\n`;
+  assertEquals(
+    [mounts("rw,nosuid,nodev"), mounts("rw,nosuid,nodev,noexec"), mounts("ro"), mounts("rw", "ext4"), ""].map((text) => runsPrograms(text)),
+    [
+      true,
+      false,
+      false,
+      false,
+      false,
+    ],
+  );
 });
 
 Deno.test("names choose test files", () => {

@@ -15,6 +15,14 @@ export async function scratch<T>(work: (path: (name: string) => string) => T | P
   }
 }
 
+/** Copies a lab that nobody has open, with the files of its runs. */
+export function copyLab(from: string, to: string): void {
+  const files = (db: string) => db.replace(/\.db$/, ".files");
+  Deno.copyFileSync(from, to);
+  Deno.mkdirSync(files(to));
+  for (const { name } of Deno.readDirSync(files(from))) Deno.copyFileSync(join(files(from), name), join(files(to), name));
+}
+
 /** All that a lab knows of its runs, by their hashes: no ids, no times, no sessions. Files by their checksums. */
 export function content(path: string): Record<string, Row[]> {
   using lab = Lab.open(path, { readOnly: true });
