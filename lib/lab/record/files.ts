@@ -9,7 +9,7 @@
 // @ts-types="@types/d3-dsv"
 import { csvFormatRows } from "d3-dsv";
 import { checksum } from "../../run/files.ts";
-import { METRIC_COLUMNS, METRIC_NAMES, type MetricName, METRICS } from "../../run/metrics.ts";
+import { METRIC_COLUMNS, METRIC_NAMES, type MetricName, metricsIn } from "../../run/metrics.ts";
 import { entryAt, isNeutral, PART_ENTRIES, valueAt } from "../../run/fields.ts";
 import type { Value as Field } from "../../run/kinds.ts";
 import { type RunSpec, specHash, stableJson } from "../../run/spec.ts";
@@ -129,7 +129,7 @@ export const headerChecksum = ({ sha256: _, ...rest }: Header): string => checks
 /** The checksum of a text. */
 export const checksumOf = (text: string): string => checksum(new TextEncoder().encode(text));
 
-/** The metrics of a record beside the step; one that came later is there where any of its evaluations has it. */
+/** The metrics that a record may have beside the step; which it has, `metricsIn` says. */
 export const METRIC_FIELDS = METRIC_NAMES.filter((name) => name !== "step");
 /** The columns of `metrics.csv`. */
 export const metricsHeader = (fields: readonly MetricName[]): string[] => ["run", "step", ...fields.map((name) => METRIC_COLUMNS[name])];
@@ -177,9 +177,7 @@ export function recordedFiles(recorded: Recorded): Map<string, string> {
     field !== "seed" && field !== "schedule.steps"
   );
   const runs = sorted(recorded.runs, differing);
-  const known = METRIC_FIELDS.filter((field) =>
-    !METRICS[field].later || runs.some((run) => run.metrics.some((row) => !Number.isNaN(row[field])))
-  );
+  const known = metricsIn(runs.flatMap(({ metrics }) => metrics)).filter((field) => field !== "step");
   const precision = Object.fromEntries(
     known.map((field) => [METRIC_COLUMNS[field], runs.every((run) => run.metrics.every((row) => isSingle(row[field]))) ? "f32" : "f64"]),
   ) as Record<string, Precision>;
