@@ -59,17 +59,18 @@ export const testFiles = (names: readonly string[]): string[] =>
   filesIn("tests", "_test.ts").filter((file) => names.length === 0 || names.some((name) => name.trim() !== "" && file.includes(name)));
 
 /**
- * Groups of files, the longest first. A file belongs to the first group that fits. The files of a group run one after the other in one
- * process, and several groups run at once: most wait for programs of their own, for a driver that compiles, or for threads.
+ * Groups of files, the longest first: those in front train on a driver that compiles, where nothing is compiled yet, for minutes on one
+ * thread. A file belongs to the first group that fits. The files of a group run one after the other in one process, and several groups run at
+ * once: most wait for programs of their own, for a driver, or for threads.
  */
 const GROUPS = [
   /cli\/slurm_test/, // waits for a cluster
+  /tests\/(?:engine\/(?:operations|gradients)_test|reference\/)/,
+  /tests\/engine\//,
   /notebook\/notebooks_test/, // Jupyter
   /notebook\/browser_test|tests\/page\//, // a browser
   /tests\/(?:lab|fuzz)\//,
   /cli\/(?:sweep|tasks|train)|train\/kill_test/, // commands
-  /tests\/(?:engine\/(?:operations|gradients)_test|reference\/)/,
-  /tests\/engine\//,
   /tests\/(?:notebook|studies|figures)\//,
   /./,
 ];

@@ -24,8 +24,8 @@ const once = (name: string, open: () => Promise<ExecutorEngine>): Named => {
 
 /** The smallest block, which is compiled soonest; that others give the same bits, the tests of products say. */
 const SMALLEST = { ...GPU_TILE, block: () => BLOCKS[0] };
-/** Fewer columns at once, which takes a third less time to compile; that the bits are the same, the tests of products say too. */
-export const NARROW = { ...SOFTWARE_TILE, unroll: 256 };
+/** Fewer columns at once, which takes half of the time to compile; that the bits are the same, the tests of products say too. */
+export const NARROW = { ...SOFTWARE_TILE, unroll: 64 };
 /** In a browser (`tests/page/suite`) the only adapter may be a program that can't compile the large products made for the processor. */
 const BROWSER = "document" in globalThis;
 
