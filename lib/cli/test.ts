@@ -60,8 +60,8 @@ export const testFiles = (names: readonly string[]): string[] =>
 
 /**
  * Groups of files, the longest first: those in front train on a driver that compiles, where nothing is compiled yet, for minutes on one
- * thread. A file belongs to the first group that fits. The files of a group run one after the other in one process, and several groups run at
- * once: most wait for programs of their own, for a driver, or for threads.
+ * thread. A file belongs to the first group that fits. The files of a group run one after the other in one process, and several groups run
+ * at once: most wait for programs of their own, for a driver, or for threads.
  */
 const GROUPS = [
   /cli\/slurm_test/, // waits for a cluster
