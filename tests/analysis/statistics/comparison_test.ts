@@ -231,3 +231,15 @@ Deno.test("there must be something to compare", () => {
   assertThrows(() => compareTimes([{ a: complete([1]), b: complete([NaN]) }]), Error, "a time must be finite and not negative");
   assertThrows(() => compareTimes([{ a: complete([1]), b: complete([2]) }], { level: 95 }), Error, "level must lie between 0 and 1");
 });
+
+Deno.test("where only it has to be known whether p is at least so much, the answer is that of all draws", () => {
+  const random = new Random(3, "resample"), test = permuter([[20, 20]], { draws: 2000 }), answers = new Set<boolean>();
+  for (let shift = 0; shift < 1.5; shift += 0.1) {
+    const scores = (shift: number) => Array.from({ length: 20 }, () => random.uniform() + shift);
+    const strata = [{ a: scores(shift), b: scores(0) }], { p, exact } = test(strata), enough = test(strata, 0.05);
+    assertEquals([exact, enough.p >= 0.05, enough.p <= p], [false, p >= 0.05, true], `shifted by ${shift}`);
+    if (p < 0.05) assertEquals(enough.p, p);
+    answers.add(p >= 0.05);
+  }
+  assertEquals(answers.size, 2);
+});

@@ -5,7 +5,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { laterAtEnd } from "../../../lib/analysis/statistics/later_at_end.ts";
 import { complete, type Observation } from "../../../lib/analysis/statistics/sample.ts";
-import { type Timed, uShape } from "../../../lib/analysis/statistics/u_shape.ts";
+import { largestCompared, type Timed, uShape } from "../../../lib/analysis/statistics/u_shape.ts";
 import { Random } from "../../../lib/run/random.ts";
 
 /** p-values from this many draws are within this of the exact ones, three standard errors and a little. */
@@ -106,6 +106,7 @@ Deno.test("a U is found; a fall to a floor, a rise and no change are not taken f
 Deno.test("the effect: the largest against the best, with runs that never grok in it", () => {
   const some = groups((i) => [9000, 3000, 3000, 60_000][i], 3, 4);
   const { verdict, best, smallest, largest, tau, n, means } = uShape(some);
+  assertEquals(largestCompared(some), { best, largest });
   assertEquals([verdict, tau, n, means.length], ["u", HORIZON, 20, 4]);
   assert(best === some[1].x || best === some[2].x);
   assertEquals([largest!.x, largest!.n, largest!.events], [some[3].x, [5, 5], [0, 5]]);

@@ -148,17 +148,19 @@ for (const tile of tiles) {
 
 for (const form of ["nn", "nt", "tn"] as const) {
   Deno.test({ name: `gemm ${form}: on a software driver, any number of columns at once gives the same bits`, ignore }, async () => {
-    const sizes: Case = { form, m: 20, n: 68, k: form === "tn" ? 37 : 36 },
-      { m, n, k } = sizes,
-      { a, b, c, data, expected } = problem(sizes);
-    const kernels = [SOFTWARE_TILE, NARROW].map((tile) => gemm({ label: "c", m, n, k, a, b, c, form, tile }));
-    assert(kernels[0].grid[0] < kernels[1].grid[0], "they must be cut differently");
-    const results: Float32Array[] = [];
-    for (const kernel of kernels) {
-      results.push((await execute(3, [kernel], { ...data, c: new Float32Array(c.runStride * 3 + 64).fill(7) })).c);
+    for (const splits of [1, 2]) {
+      const sizes: Case = { form, m: 20, n: 68, k: form === "tn" ? 37 : 36, splits }, { m, n, k } = sizes;
+      const { a, b, c, data, runs, expected } = problem(sizes), parts = { ...c, buffer: "parts", runStride: 2 * c.runStride };
+      const target = splits > 1 ? parts : c, blank = (copies: number) => new Float32Array(c.runStride * runs * copies + 64).fill(7);
+      const products = [SOFTWARE_TILE, NARROW].map((tile) => gemm({ label: "c", m, n, k, a, b, c: target, form, splits, tile }));
+      assert(products[0].grid[0] < products[1].grid[0], "they must be cut differently");
+      const sum = splits > 1 ? [sumSplits({ label: "c", m, n, splits, partial: parts, c })] : [], results: Float32Array[] = [];
+      for (const product of products) {
+        results.push((await execute(runs, [product, ...sum], { ...data, c: blank(1), parts: blank(2) })).c);
+      }
+      compare(results[0], c, sizes, expected);
+      assertEquals(results[1], results[0], `${splits} splits`);
     }
-    compare(results[0], c, sizes, expected);
-    assertEquals(results[1], results[0]);
   });
 
   Deno.test({ name: `gemm ${form}: every block of a hardware adapter gives the same bits, and the right ones`, ignore }, async () => {
