@@ -60,6 +60,7 @@ const CLAIMS: Record<string, readonly RegExp[]> = {
   "05_boundaries.ipynb": [
     /the runs here and the published ones not told apart\. With the runs here it takes 1\.05 times as long/,
     /To grok, networks here take 1\.04 times as many steps as the published ones \(95 %: 1\.02 to 1\.07\), over 45 settings/,
+    />1\.19 \(1\.01 to 1\.38\)<.+>1\.23 \(1\.01 to 1\.41\)</s,
     /With the preset's start of attention networks grok later than with the published start.+>1\.17 \(1\.05 to 1\.29\)<.+>1\.06 \(1\.04 to 1\.08\)</s,
     /The published start\*\*, grokking: the published start and the published runs not told apart\..{0,60}it takes 1\.09 times as long \(95 % interval 0\.971 to/,
     /later with 23 than with 47\. With 23 it takes 1\.94 times as long \(95 % interval 1\.46 to 2\.2\)/,
