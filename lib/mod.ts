@@ -60,6 +60,7 @@ export { bothTests, type Claim, claimTable, contrastFrame, contrastSentences } f
 
 // Comparing runs.
 export { type BoardRun, type Curve, hasEnded, openSentence } from "./analysis/runs/run.ts";
+export type { StudiedRun } from "./analysis/runs/question.ts";
 export { groupsBy, oneAtATime } from "./analysis/runs/groups.ts";
 export { slingshots } from "./analysis/runs/slingshots.ts";
 export { medianStep, timesTo } from "./analysis/runs/times.ts";

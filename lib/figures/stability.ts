@@ -11,8 +11,9 @@ export interface StabilityGroup {
   /** `4×64×2`. */
   readonly name: string;
   /**
-   * The stability of each run, `null` where it never grokked: `milestones(…).stability` of all evaluations, or the lab's columns `dips`,
-   * `dip_depth` and `time_below`. For recorded runs only the columns are right, since a record holds only part of the evaluations.
+   * The stability of each run, the same object in every group that the run is in, `null` where it never grokked: `milestones(…).stability`
+   * of all evaluations, or the lab's columns `dips`, `dip_depth` and `time_below`. For recorded runs only the columns are right, since a
+   * record holds only part of the evaluations.
    */
   readonly runs: readonly (Stability | null)[];
 }
@@ -29,6 +30,8 @@ export interface StabilityOptions {
   readonly title?: string;
   /** A dip is a validation accuracy below this. Default: 0.99. */
   readonly threshold?: number;
+  /** The steps that were looked at, where not all since grokking: `in the last 5,000 epochs`. */
+  readonly during?: string;
 }
 
 /** A group and its row. */
@@ -50,7 +53,7 @@ const ROW = 24, TOP = 34, RIGHT = 92, INDENT = 26;
  * @throws Error where there is no run.
  */
 export function stabilityFigure(sections: readonly StabilitySection[], options: StabilityOptions = {}): Figure {
-  const { task, title, threshold = 0.99 } = options;
+  const { task, title, threshold = 0.99, during } = options;
   const heads: { name: string; y: number }[] = [], rows: Row[] = [];
   let y = 0;
   for (const { name: section, groups } of sections) {
@@ -71,11 +74,11 @@ export function stabilityFigure(sections: readonly StabilitySection[], options: 
   ];
   const drawn = columns.map(({ of, label, ...place }, c) => strip(rows, y, of, { label, ...place, heads: c === 0 ? heads : null }));
   return compose({
-    title: title ?? finding(rows, percent),
+    title: title ?? finding(rows, percent, during),
     subtitle:
-      `${
-        task ? `${task}. ` : ""
-      }One dot per network that grokked, from then on; bar: median of ${FEW} or more. Left: the share of its evaluations with a ` +
+      `${task ? `${task}. ` : ""}One dot per network that grokked, ${
+        during ?? "from then on"
+      }; bar: median of ${FEW} or more. Left: the share of its evaluations with a ` +
       `validation accuracy below ${percent}. Right: how far below that the lowest was, in percentage points.`,
     panels: [drawn],
   });
@@ -150,9 +153,9 @@ const AT_END = { frameAnchor: "right", textAnchor: "end", dx: RIGHT - 16 } as co
 /** `3 of 5`, of the runs that grokked. */
 const dipped = ({ held }: Row) => (held.length === 0 ? "none grokked" : `${held.filter(({ dips }) => dips > 0).length} of ${held.length}`);
 
-/** The finding: how many networks dip, and for how long. Which groups differ is for a test to say. */
-function finding(rows: readonly Row[], percent: string): string {
-  const all = rows.flatMap(({ held }) => held), dips = all.filter((run) => run.dips > 0).length;
+/** The finding: how many networks dip, one that is in several groups once, and for how long. Which groups differ is for a test to say. */
+function finding(rows: readonly Row[], percent: string, during?: string): string {
+  const all = [...new Set(rows.flatMap(({ held }) => held))], dips = all.filter((run) => run.dips > 0).length;
   if (all.length === 0) return "No network has grokked";
   const again = `below ${percent} again`.replaceAll(" ", "\u00a0");
   const some = all.length === 1
@@ -160,6 +163,7 @@ function finding(rows: readonly Row[], percent: string): string {
     : `${dips === 0 ? "None" : count(dips)} of ${count(all.length)} networks that grokked fall${dips === 1 ? "s" : ""} ${again}`;
   const shares = rows.filter(({ held }) => held.length >= FEW).map(({ held }) => medianOf(held, (run) => run.timeBelow));
   const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => Number((100 * share).toPrecision(2)));
-  if (shares.length < 2 || least === most) return some;
-  return `${some}; groups' median times below it: ${least} to ${most}\u00a0% of the steps since`;
+  const then = during ? `${some} ${during}` : some;
+  if (shares.length < 2 || least === most) return then;
+  return `${then}; groups' median times below it: ${least} to ${most}\u00a0%${during ? "" : " of the steps since"}`;
 }

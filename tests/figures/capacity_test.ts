@@ -250,6 +250,13 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
     title(stabilityFigure([{ name: "", groups: [{ name: "a", runs: [held(0)] }] }])),
     "The network that grokked does not fall below 99 % again",
   );
+  // Groups that overlap: a network is counted once. And only some of the steps.
+  const twice = stabilityFigure([...sections, { name: "Once more", groups: [sections[0].groups[1]] }], { during: "in the last 500 steps" });
+  assertEquals(
+    title(twice),
+    "4 of 7 networks that grokked fall below 99 % again in the last 500 steps; groups' median times below it: 0 to 30 %",
+  );
+  assert(texts(twice).join(" ").includes("One dot per network that grokked, in the last 500 steps; bar:"));
   const none = [{ name: "Large", groups: sections[1].groups.slice(0, 1) }];
   assertEquals(title(stabilityFigure(none)), "No network has grokked");
   assertThrows(() => stabilityFigure([{ name: "", groups: [] }]), Error, "there must be at least one run, current value is 0");

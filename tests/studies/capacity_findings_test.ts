@@ -14,8 +14,8 @@ import {
   inTime,
   pairGroups,
   pairPanels,
-  type StudiedRun,
 } from "../../lib/studies/capacity/findings.ts";
+import type { StudiedRun } from "../../lib/analysis/runs/question.ts";
 import type { RunSpec } from "../../lib/run/spec.ts";
 
 const ran = (spec: RunSpec, memorisationStep: number | null, grokkingStep: number | null, timeBelow = 0): StudiedRun => ({

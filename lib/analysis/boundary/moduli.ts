@@ -5,6 +5,7 @@
 import type { Contrast, ContrastRow } from "../statistics/contrasts.ts";
 import { type Interval, type ObservedPair, stretched } from "../statistics/sample.ts";
 import { type BoardRun, oncePerSeed, outcome } from "../runs/run.ts";
+import { type Groups, measured } from "../runs/question.ts";
 import { medianStep, timesTo } from "../runs/times.ts";
 
 /**
@@ -17,16 +18,16 @@ const WITHIN = 1.05;
 const apart = (a: ModulusPlace, b: ModulusPlace) => Math.abs(Math.log(a.dModel / a.prime / (b.dModel / b.prime)));
 
 /** The runs of one modulus at one width; they differ in their seed alone. */
-export interface ModulusPlace {
+export interface ModulusPlace<Run extends BoardRun = BoardRun> {
   readonly prime: number;
   readonly dModel: number;
-  readonly runs: readonly BoardRun[];
+  readonly runs: readonly Run[];
   /** The median grokking step; `null` where half of the runs don't grok, or while any of them still may. */
   readonly median: number | null;
 }
 
 /** By modulus and width, both ascending. A seed that occurs in several experiments counts once: its runs differ only by rounding. */
-export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
+export function moduliPlaces<Run extends BoardRun>(runs: readonly Run[]): ModulusPlace<Run>[] {
   const groups = Map.groupBy(runs, ({ spec: { data, model } }) => `${data.prime} ${model.dModel}`);
   return [...groups.values()].map((group) => {
     const once = oncePerSeed(group);
@@ -40,10 +41,10 @@ export function moduliPlaces(runs: readonly BoardRun[]): ModulusPlace[] {
 export type Held = "ratio" | "width";
 
 /** The places of two moduli that are compared: the nearest first, each once, as long as what is held is equal. */
-function matched(first: readonly ModulusPlace[], second: readonly ModulusPlace[], held: Held): [ModulusPlace, ModulusPlace][] {
-  const equal = (a: ModulusPlace, b: ModulusPlace) => held === "width" ? a.dModel === b.dModel : apart(a, b) <= Math.log(WITHIN);
-  const near = first.flatMap((a) => second.filter((b) => equal(a, b)).map((b): [ModulusPlace, ModulusPlace] => [a, b]));
-  const taken = new Set<ModulusPlace>();
+function matched<Place extends ModulusPlace>(first: readonly Place[], second: readonly Place[], held: Held): [Place, Place][] {
+  const equal = (a: Place, b: Place) => held === "width" ? a.dModel === b.dModel : apart(a, b) <= Math.log(WITHIN);
+  const near = first.flatMap((a) => second.filter((b) => equal(a, b)).map((b): [Place, Place] => [a, b]));
+  const taken = new Set<Place>();
   return near.sort(([a, b], [c, d]) => apart(a, b) - apart(c, d)).filter(([a, b]) => {
     const free = !taken.has(a) && !taken.has(b);
     if (free) taken.add(a).add(b);
@@ -53,19 +54,29 @@ function matched(first: readonly ModulusPlace[], second: readonly ModulusPlace[]
 
 /**
  * Each modulus against the next smaller one, and the largest against the smallest, at equal d_model / p (to 5 %: each width with the
- * nearest) or at equal d_model. With `scaled`, times are steps × p: equal times then mean that steps are inversely proportional to the
- * modulus.
+ * nearest) or at equal d_model.
  */
-export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
+export function moduliCompared<Run extends BoardRun>(places: readonly ModulusPlace<Run>[], held: Held): Contrast<Groups<Run>>[] {
   const primes = [...new Set(places.map(({ prime }) => prime))], of = (prime: number) => places.filter((place) => place.prime === prime);
-  const times = ({ prime, runs }: ModulusPlace) => timesTo("grokked", runs).map(stretched(scaled ? prime : 1));
   const pairs = primes.slice(1).map((prime, i) => [prime, primes[i]] as const);
   if (primes.length > 2) pairs.push([primes[primes.length - 1], primes[0]]);
   return pairs.map(([first, second]) => ({
-    of: `${scaled ? "Steps × p at" : "At"} equal ${held === "width" ? "d_model" : "d_model / p"}`,
+    of: `At equal ${held === "width" ? "d_model" : "d_model / p"}`,
     first: `p ${first}`,
     second: `p ${second}`,
-    strata: matched(of(first), of(second), held).map(([a, b]) => ({ a: times(a), b: times(b) })),
+    strata: matched(of(first), of(second), held).map(([a, b]) => ({ a: a.runs, b: b.runs })),
+  }));
+}
+
+/**
+ * Times to grok of moduli that are compared. With `scaled`, times are steps × p: equal times then mean that steps are inversely
+ * proportional to the modulus.
+ */
+export function betweenModuli(places: readonly ModulusPlace[], held: Held, scaled = false): Contrast<ObservedPair>[] {
+  const times = (runs: readonly BoardRun[]) => timesTo("grokked", runs).map(stretched(scaled ? runs[0].spec.data.prime : 1));
+  return measured(moduliCompared(places, held), times).map(({ of, ...compared }) => ({
+    ...compared,
+    of: scaled ? `Steps × p ${of.toLowerCase()}` : of,
   }));
 }
 
@@ -73,10 +84,10 @@ export function betweenModuli(places: readonly ModulusPlace[], held: Held, scale
  * At each modulus, networks with d_model / p of about 2 (1.85 to 2.15) against narrower ones (at most 1) and wider ones (3.5 to 4.5): does
  * d_model matter at a fixed modulus?
  */
-export function betweenWidths(places: readonly ModulusPlace[]): Contrast<ObservedPair>[] {
+export function widthsCompared<Run extends BoardRun>(places: readonly ModulusPlace<Run>[]): Contrast<Groups<Run>>[] {
   const groups = [...Map.groupBy(places, ({ prime }) => prime)];
-  const of = (some: readonly ModulusPlace[], within: (ratio: number) => boolean) =>
-    timesTo("grokked", some.filter(({ dModel, prime }) => within(dModel / prime)).flatMap(({ runs }) => runs));
+  const of = (some: readonly ModulusPlace<Run>[], within: (ratio: number) => boolean) =>
+    some.filter(({ dModel, prime }) => within(dModel / prime)).flatMap(({ runs }) => runs);
   return [["d_model ≤ p", "twice p", 0, 1], ["four times p", "twice p", 3.5, 4.5]].flatMap(([first, second, low, high]) => [{
     of: "At each p",
     first: String(first),
@@ -87,6 +98,10 @@ export function betweenWidths(places: readonly ModulusPlace[]): Contrast<Observe
     })),
   }]);
 }
+
+/** Times to grok of networks whose widths are compared. */
+export const betweenWidths = (places: readonly ModulusPlace[]): Contrast<ObservedPair>[] =>
+  measured(widthsCompared(places), (runs) => timesTo("grokked", runs));
 
 /** A power of the modulus. */
 export interface Power extends Interval {

@@ -13,7 +13,7 @@ const RATIOS = [72, 96, 120, 144, 192, 240, 288, 388];
 const EXTENDED = [776, 1552];
 
 /** Epochs that a run continues after it has grokked, to see whether it stays so. */
-const MARGIN = 500;
+export const MARGIN = 500;
 
 /** An experiment with the preset `boundaries` and the rule that grokking must last. */
 const boundaries = (name: string, question: string, ...grids: Grid[]): Experiment => ({

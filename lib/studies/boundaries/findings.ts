@@ -11,6 +11,7 @@ import { betweenModuli, betweenWidths, moduliPlaces } from "../../analysis/bound
 import { delayGroups } from "../../analysis/boundary/delay.ts";
 import { DECAY, RATIO, type SurfaceAxis, valueAlong } from "../../analysis/boundary/surface.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
+import { type Groups, measured } from "../../analysis/runs/question.ts";
 import { type BoardRun, oncePerSeed } from "../../analysis/runs/run.ts";
 import { nameOf } from "../../analysis/runs/settings.ts";
 import { capital, factorBetween, factorShort, levelWord, shortNumber } from "../../analysis/words.ts";
@@ -30,23 +31,26 @@ const settingsWithout = (spec: RunSpec, fields: readonly string[]): string =>
  * Each value of a setting compared with the next smaller one, everything else but the seed the same.
  * @param together fields that may change together with it, as d_model with p.
  */
-export function neighbours(
-  runs: readonly BoardRun[],
+export function neighbouring<Run extends BoardRun>(
+  runs: readonly Run[],
   axis: SurfaceAxis,
-  moment: Moment,
   together: readonly string[] = [],
-): Contrast<ObservedPair>[] {
+): Contrast<Groups<Run>>[] {
   const values = [...new Set(runs.map(({ spec }) => valueAlong(spec, axis)))].sort((a, b) => a - b);
   const strata = Map.groupBy(runs, ({ spec }) => settingsWithout(spec, [axis.field, ...together, ...FOLLOWING]));
   return values.slice(1).map((value, i) => ({
     of: capital(label(axis)),
     ...{ first: shortNumber(value), second: shortNumber(values[i]) },
     strata: [...strata.values()].map((some) => ({
-      a: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === value)),
-      b: timesTo(moment, some.filter(({ spec }) => valueAlong(spec, axis) === values[i])),
+      a: some.filter(({ spec }) => valueAlong(spec, axis) === value),
+      b: some.filter(({ spec }) => valueAlong(spec, axis) === values[i]),
     })),
   }));
 }
+
+/** Times to a moment of neighbouring values. */
+export const neighbours = (runs: readonly BoardRun[], axis: SurfaceAxis, moment: Moment, together: readonly string[] = []) =>
+  measured(neighbouring(runs, axis, together), (some) => timesTo(moment, some));
 
 /** How much later the widest networks of a weight decay reach a moment than the fastest ones. */
 export interface WidestRow extends Arm, Corrected {
@@ -69,6 +73,9 @@ export function widest(runs: readonly BoardRun[], moment: Moment): WidestRow[] {
   });
   return corrected(rows);
 }
+
+/** All of a run's settings but its seed and how long it is trained. */
+export const settingOf = ({ spec: { model, data, optim } }: BoardRun): string => JSON.stringify([model, data, optim]);
 
 /** A setting with its published result and ours. */
 export interface BesidePublishedSetting {
@@ -94,7 +101,6 @@ export interface Tally {
  * several experiments that have it: published twice, its runs differ only by rounding. Of ours the one that was watched longest counts.
  */
 export function besidePublishedSettings(published: readonly BoardRun[], here: readonly BoardRun[]): BesidePublishedSetting[] {
-  const settingOf = ({ spec: { model, data, optim } }: BoardRun) => JSON.stringify([model, data, optim]);
   const ours = Map.groupBy(here, settingOf);
   return [...Map.groupBy(published, settingOf)].map(([setting, all]) => {
     const theirs = oncePerSeed(all),

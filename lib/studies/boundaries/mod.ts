@@ -4,6 +4,7 @@ export * from "./experiments.ts";
 export * from "./findings.ts";
 export * from "./in_small.ts";
 export * from "./published.ts";
+export * from "./stability.ts";
 export { type CriticalRow, criticalRows } from "../../analysis/boundary/critical.ts";
 export { type DelayRow, delayRows } from "../../analysis/boundary/delay.ts";
 export { betweenModuli, moduliPlaces, powerOf } from "../../analysis/boundary/moduli.ts";

@@ -1,15 +1,17 @@
 /**
- * Published results of the boundary experiments (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each run memorised,
- * grokked, and was last evaluated, from its evaluations every ten epochs. The published grokking epochs of all 406 runs agree with the
- * sustained rule. Their specs here are the preset's, which begins attention otherwise than they did (`attention_start`), so that
- * settings of both have one name.
+ * Published results of the boundary experiments (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each run memorised and
+ * grokked, how it held what it had understood, and when it was last evaluated, from its evaluations every ten epochs. The published
+ * grokking epochs of all 406 runs agree with the sustained rule. Their specs here are the preset's, which begins attention otherwise than
+ * they did (`attention_start`), so that settings of both have one name.
  */
 // @ts-types="@types/d3-dsv"
-import { csvParse } from "d3-dsv";
+import { csvParse, type DSVRowString } from "d3-dsv";
 import { fileURLToPath } from "node:url";
+import { RULES, type Stability } from "../../run/grokking.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { runSpec } from "../../run/spec.ts";
-import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
+import type { StudiedRun } from "../../analysis/runs/question.ts";
+import type { Curve } from "../../analysis/runs/run.ts";
 
 const fileOf = (name: string) => fileURLToPath(new URL(`../../../data/published/${name}.csv`, import.meta.url));
 const TABLE = fileOf("grokking_boundaries"), ACCURACIES = fileOf("grokking_boundaries_accuracies");
@@ -18,15 +20,31 @@ const TABLE = fileOf("grokking_boundaries"), ACCURACIES = fileOf("grokking_bound
 const LOOKAHEAD = 90;
 
 /** A published run; `experiment` is its experiment's name here. */
-export interface PublishedRun extends BoardRun {
+export interface PublishedRun extends StudiedRun {
   readonly experiment: string;
+  /** From its grokking epoch to 550 epochs later, of every evaluation: about as long as runs here are watched. */
+  readonly stability: Stability | null;
+  /** Its accuracies at the lowest validation accuracy of these epochs; `null` where that isn't below 95 %. */
+  readonly lowest: Accuracies | null;
+  /** Both of its last 5,000 epochs; `null` where these begin less than 550 epochs after it grokked. */
+  readonly late: Pick<PublishedRun, "stability" | "lowest"> | null;
 }
+
+/** Shares of 1. */
+export type Accuracies = Pick<Metrics, "trainAcc" | "valAcc">;
 
 /**
  * The published runs of some experiments, or of all, in the order of their names and settings. @throws Error where the table can't be read.
  */
 export async function publishedBoundaries(...experiments: readonly string[]): Promise<PublishedRun[]> {
   const number = (text: string) => text === "" ? null : Number(text);
+  const held = (row: DSVRowString, of: string): PublishedRun["late"] => {
+    const [dips, depth, trainAcc, timeBelow] = ["dips", "dip_depth", "dip_train_acc", "time_below"].map((name) => number(row[of + name]));
+    return dips === null ? null : {
+      stability: { dips, depth: depth!, timeBelow: timeBelow! },
+      lowest: trainAcc === null ? null : { trainAcc, valAcc: RULES.sustained.accuracy - depth! },
+    };
+  };
   return csvParse(await Deno.readTextFile(TABLE)).filter(({ experiment }) => experiments.length === 0 || experiments.includes(experiment))
     .map((row) => ({
       experiment: row.experiment,
@@ -43,6 +61,8 @@ export async function publishedBoundaries(...experiments: readonly string[]): Pr
       known: Number(row.watched_until) - LOOKAHEAD,
       memorisationStep: number(row.memorisation_step),
       grokkingStep: number(row.grokking_step),
+      ...held(row, "") ?? { stability: null, lowest: null },
+      late: held(row, "late_"),
     }));
 }
 

@@ -4,7 +4,6 @@ import { deviation, mean } from "d3-array";
 import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { must, type ObservedPair } from "../../analysis/statistics/sample.ts";
 import { meanDifference, meanPrediction } from "../../analysis/statistics/compare.ts";
-import type { Stability } from "../../run/grokking.ts";
 import { parameterCount } from "../../run/layout.ts";
 import { type OperationName, OPERATIONS } from "../../run/operations.ts";
 import { type RunSpec, specHash } from "../../run/spec.ts";
@@ -12,16 +11,8 @@ import { type Architecture, architectureName, architectureOf, type Bucket, bucke
 import { CAPACITY_NAMED, type CapacityPair, type CapacityStudy } from "./experiments.ts";
 import { PUBLISHED_BASELINES, PUBLISHED_CAPACITY, PUBLISHED_SEEDS } from "./published.ts";
 import { medianStep, type Moment, timesTo } from "../../analysis/runs/times.ts";
-import { type BoardRun, hasEnded } from "../../analysis/runs/run.ts";
-
-/** A run as the lab gives it. */
-export interface StudiedRun extends BoardRun {
-  readonly stability: Stability | null;
-}
-
-/** The share of evaluations after grokking that lie below the threshold, of each finished run that grokked. */
-const timesBelow = (runs: readonly StudiedRun[]) =>
-  runs.filter(hasEnded).flatMap(({ stability }) => stability ? [stability.timeBelow] : []);
+import { type Groups, measured, type StudiedRun, timesBelow } from "../../analysis/runs/question.ts";
+import { hasEnded } from "../../analysis/runs/run.ts";
 
 /** The group of a run; `null` for runs in neither. */
 type Side = (run: StudiedRun) => "a" | "b" | null;
@@ -35,26 +26,27 @@ function strata(runs: readonly StudiedRun[], side: Side, stratum: (spec: RunSpec
 }
 
 /** Two groups of runs to compare, before a quantity is chosen. */
-export interface Question extends Contrast<{ readonly a: readonly StudiedRun[]; readonly b: readonly StudiedRun[] }> {
+export interface Question extends Contrast<Groups<StudiedRun>> {
   /** The name of what a test assigns to a group as a whole. Default: every run is assigned by itself. */
   readonly unit?: (run: StudiedRun) => string;
 }
 
 export const inTime = (moment: Moment, questions: readonly Question[]): Contrast<ObservedPair>[] =>
-  questions.map(({ unit, ...question }) => {
-    const times = (runs: readonly StudiedRun[]) =>
-      unit ? runs.flatMap((run) => timesTo(moment, [run]).map((each) => ({ ...each, unit: unit(run) }))) : timesTo(moment, runs);
-    return { ...question, strata: question.strata.map(({ a, b }) => ({ a: times(a), b: times(b) })) };
-  });
+  questions.flatMap(({ unit, ...question }) =>
+    measured(
+      [question],
+      (runs) => unit ? runs.flatMap((run) => timesTo(moment, [run]).map((each) => ({ ...each, unit: unit(run) }))) : timesTo(moment, runs),
+    )
+  );
 
 /**
  * The same questions about stability: the share of evaluations below the threshold after grokking.
  * @throws Error for a question with units, which the test of values doesn't have.
  */
 export const inStability = (questions: readonly Question[]): Contrast<Values>[] =>
-  questions.map(({ unit, ...question }) => {
+  questions.flatMap(({ unit, ...question }) => {
     must(`compare the stability of ${question.of}`, "its unit", unit === undefined, "must be the run", "another");
-    return { ...question, strata: question.strata.map(({ a, b }) => ({ a: timesBelow(a), b: timesBelow(b) })) };
+    return measured([question], timesBelow);
   });
 
 const isOf = (architecture: Architecture) => ({ spec }: StudiedRun) =>
