@@ -11,9 +11,9 @@ export interface StabilityGroup {
   /** `4×64×2`. */
   readonly name: string;
   /**
-   * The stability of each run, the same object in every group that the run is in, `null` where it never grokked: `milestones(…).stability`
-   * of all evaluations, or the lab's columns `dips`, `dip_depth` and `time_below`. For recorded runs only the columns are right, since a
-   * record holds only part of the evaluations.
+   * The stability of each run, the same object in every group that the run is in, `null` where it has none, as one that never grokked:
+   * `milestones(…).stability` of all evaluations, or the lab's columns `dips`, `dip_depth` and `time_below`. For recorded runs only the
+   * columns are right, since a record holds only part of the evaluations.
    */
   readonly runs: readonly (Stability | null)[];
 }
@@ -77,7 +77,7 @@ export function stabilityFigure(sections: readonly StabilitySection[], options: 
     title: title ?? finding(rows, percent, during),
     subtitle:
       `${task ? `${task}. ` : ""}One dot per network that grokked, ${
-        during ?? "from then on"
+        during ? `watched ${during}` : "from then on"
       }; bar: median of ${FEW} or more. Left: the share of its evaluations with a ` +
       `validation accuracy below ${percent}. Right: how far below that the lowest was, in percentage points.`,
     panels: [drawn],

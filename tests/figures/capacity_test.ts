@@ -256,7 +256,7 @@ Deno.test("stability: a dot a run that grokked in both strips, the median, and h
     title(twice),
     "4 of 7 networks that grokked fall below 99 % again in the last 500 steps; groups' median times below it: 0 to 30 %",
   );
-  assert(texts(twice).join(" ").includes("One dot per network that grokked, in the last 500 steps; bar:"));
+  assert(texts(twice).join(" ").includes("One dot per network that grokked, watched in the last 500 steps; bar:"));
   const none = [{ name: "Large", groups: sections[1].groups.slice(0, 1) }];
   assertEquals(title(stabilityFigure(none)), "No network has grokked");
   assertThrows(() => stabilityFigure([{ name: "", groups: [] }]), Error, "there must be at least one run, current value is 0");

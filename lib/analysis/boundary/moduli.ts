@@ -88,15 +88,15 @@ export function widthsCompared<Run extends BoardRun>(places: readonly ModulusPla
   const groups = [...Map.groupBy(places, ({ prime }) => prime)];
   const of = (some: readonly ModulusPlace<Run>[], within: (ratio: number) => boolean) =>
     some.filter(({ dModel, prime }) => within(dModel / prime)).flatMap(({ runs }) => runs);
-  return [["d_model ≤ p", "twice p", 0, 1], ["four times p", "twice p", 3.5, 4.5]].flatMap(([first, second, low, high]) => [{
+  return [{ first: "d_model ≤ p", above: 0, most: 1 }, { first: "four times p", above: 3.5, most: 4.5 }].map(({ first, above, most }) => ({
     of: "At each p",
-    first: String(first),
-    second: String(second),
+    first,
+    second: "twice p",
     strata: groups.map(([, some]) => ({
-      a: of(some, (ratio) => ratio > Number(low) && ratio <= Number(high)),
+      a: of(some, (ratio) => ratio > above && ratio <= most),
       b: of(some, (ratio) => ratio > 1.85 && ratio < 2.15),
     })),
-  }]);
+  }));
 }
 
 /** Times to grok of networks whose widths are compared. */

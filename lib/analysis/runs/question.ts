@@ -1,9 +1,9 @@
-/** Two groups of runs to compare, before it is chosen in what. */
+/** Pairs of groups of runs, before it is decided what is compared. */
 import type { Contrast } from "../statistics/contrasts.ts";
 import type { Stability } from "../../run/grokking.ts";
 import { type BoardRun, hasEnded } from "./run.ts";
 
-/** A run as the lab gives it. */
+/** A run with its stability. */
 export interface StudiedRun extends BoardRun {
   readonly stability: Stability | null;
 }
@@ -13,7 +13,7 @@ export interface Groups<Item> {
   readonly b: readonly Item[];
 }
 
-/** The same questions about something that is measured of runs: of none, some or all of a group. */
+/** The same comparisons, of values taken from the runs of each group; `of` may leave runs out. */
 export const measured = <Run, Item>(
   questions: readonly Contrast<Groups<Run>>[],
   of: (runs: readonly Run[]) => readonly Item[],

@@ -1,8 +1,8 @@
 /**
  * Published results of the boundary experiments (github.com/B-Smith-92/grokking-boundaries, commit ae5c14d): when each run memorised and
- * grokked, how it held what it had understood, and when it was last evaluated, from its evaluations every ten epochs. The published
- * grokking epochs of all 406 runs agree with the sustained rule. Their specs here are the preset's, which begins attention otherwise than
- * they did (`attention_start`), so that settings of both have one name.
+ * grokked, how stable its validation accuracy was afterwards, and when it was last evaluated, from its evaluations every ten epochs. The
+ * published grokking epochs of all 406 runs agree with the sustained rule. Their specs here are the preset's, which begins attention
+ * otherwise than they did (`attention_start`), so that settings of both have one name.
  */
 // @ts-types="@types/d3-dsv"
 import { csvParse, type DSVRowString } from "d3-dsv";
@@ -11,12 +11,12 @@ import { RULES, type Stability } from "../../run/grokking.ts";
 import { METRIC_NAMES, type Metrics } from "../../run/metrics.ts";
 import { runSpec } from "../../run/spec.ts";
 import type { StudiedRun } from "../../analysis/runs/question.ts";
-import type { Curve } from "../../analysis/runs/run.ts";
+import type { BoardRun, Curve } from "../../analysis/runs/run.ts";
 
 const fileOf = (name: string) => fileURLToPath(new URL(`../../../data/published/${name}.csv`, import.meta.url));
 const TABLE = fileOf("grokking_boundaries"), ACCURACIES = fileOf("grokking_boundaries_accuracies");
 
-/** Epochs: its rule needs ten evaluations in a row, ten epochs apart, and dates the first. */
+/** In epochs. The rule needs ten evaluations in a row, ten epochs apart; the first of them is the grokking epoch. */
 const LOOKAHEAD = 90;
 
 /** A published run; `experiment` is its experiment's name here. */
@@ -38,7 +38,7 @@ export type Accuracies = Pick<Metrics, "trainAcc" | "valAcc">;
  */
 export async function publishedBoundaries(...experiments: readonly string[]): Promise<PublishedRun[]> {
   const number = (text: string) => text === "" ? null : Number(text);
-  const held = (row: DSVRowString, of: string): PublishedRun["late"] => {
+  const stabilityIn = (row: DSVRowString, of: string): PublishedRun["late"] => {
     const [dips, depth, trainAcc, timeBelow] = ["dips", "dip_depth", "dip_train_acc", "time_below"].map((name) => number(row[of + name]));
     return dips === null ? null : {
       stability: { dips, depth: depth!, timeBelow: timeBelow! },
@@ -61,8 +61,8 @@ export async function publishedBoundaries(...experiments: readonly string[]): Pr
       known: Number(row.watched_until) - LOOKAHEAD,
       memorisationStep: number(row.memorisation_step),
       grokkingStep: number(row.grokking_step),
-      ...held(row, "") ?? { stability: null, lowest: null },
-      late: held(row, "late_"),
+      ...stabilityIn(row, "") ?? { stability: null, lowest: null },
+      late: stabilityIn(row, "late_"),
     }));
 }
 
@@ -71,15 +71,16 @@ export async function publishedBoundaries(...experiments: readonly string[]): Pr
  * those here are watched. Of the published evaluations, every ten epochs, the table has those that `thinned` of lib/lab/record would keep:
  * at most 150 of each run. All metrics but the accuracies are NaN. @throws Error where a table can't be read, and where it lacks a run.
  */
-export async function publishedAccuracies(): Promise<(PublishedRun & Curve)[]> {
+export async function publishedAccuracies(): Promise<(BoardRun & Curve)[]> {
   const key = (decay: number, seed: number) => `${decay} ${seed}`, none = Object.fromEntries(METRIC_NAMES.map((name) => [name, NaN]));
   const rows = Map.groupBy(csvParse(await Deno.readTextFile(ACCURACIES)), (row) => key(Number(row.weight_decay), Number(row.seed)));
-  return (await publishedBoundaries("exp1_weight_decay")).map((run) => {
-    const { optim: { weightDecay }, seed } = run.spec, known = rows.get(key(weightDecay, seed));
+  return (await publishedBoundaries("exp1_weight_decay")).map(({ spec, status, memorisationStep, grokkingStep }) => {
+    const { optim: { weightDecay }, seed } = spec, known = rows.get(key(weightDecay, seed));
     if (!known) throw new Error(`Cannot read ${ACCURACIES}: it must have weight decay ${weightDecay} with seed ${seed}, there is none`);
     const metrics = known.map((row) =>
       ({ ...none, step: Number(row.step), trainAcc: Number(row.train_acc), valAcc: Number(row.val_acc) }) as Metrics
     );
-    return { ...run, step: metrics.at(-1)!.step, known: metrics.at(-1)!.step - LOOKAHEAD, metrics };
+    const { step } = metrics.at(-1)!;
+    return { spec, status, memorisationStep, grokkingStep, step, known: step - LOOKAHEAD, metrics };
   });
 }

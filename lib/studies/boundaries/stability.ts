@@ -7,7 +7,7 @@ import type { Contrast, Values } from "../../analysis/statistics/contrasts.ts";
 import { RULES } from "../../run/grokking.ts";
 import { MARGIN } from "./experiments.ts";
 import { neighbouring, settingOf } from "./findings.ts";
-import type { Accuracies } from "./published.ts";
+import type { PublishedRun } from "./published.ts";
 
 /** Steps by which a run may end later than its margin asks. */
 const LATER = 100;
@@ -19,7 +19,10 @@ const primeOf = ({ spec }: StudiedRun) => spec.data.prime,
   decayOf = ({ spec }: StudiedRun) => spec.optim.weightDecay,
   widthOf = ({ spec }: StudiedRun) => spec.model.dModel;
 
-/** A seed of a setting once, the first: runs of several experiments with one setting are the same, or differ only by rounding. */
+/**
+ * A seed of a setting once, the first. Runs of several experiments with one setting are the same here; published ones differ by rounding,
+ * which moves their dips: of twelve that were published more than once, seven have others each time.
+ */
 export const once = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
   [...Map.groupBy(runs, settingOf).values()].flatMap(oncePerSeed);
 
@@ -27,19 +30,21 @@ export const once = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
 const since = (run: StudiedRun): number | null => hasEnded(run) && run.grokkingStep !== null ? run.step - run.grokkingStep : null;
 
 /**
- * Of runs of this laboratory those that grokked and were then watched about equally long, 500 to 600 steps. Their stability is that of all
- * evaluations since, so that one that went on for longer can't be compared.
+ * Of runs of this laboratory those that grokked and were then watched about equally long: at least 500 steps, less than 600. Their
+ * stability is that of all evaluations since, so that one that went on for longer can't be compared.
  */
 export const watchedAlike = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
-  once(runs.filter((run) => (since(run) ?? Infinity) < MARGIN + LATER));
+  once(runs.filter((run) => (since(run) ?? 0) >= MARGIN && since(run)! < MARGIN + LATER));
 
 /** Those that were watched for longer. */
 export const watchedLonger = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
   once(runs.filter((run) => (since(run) ?? 0) >= MARGIN + LATER));
 
+const decayOne = (run: StudiedRun) => decayOf(run) === 1;
+
 /** Stability by weight decay and by width modulo 97, and by modulus at weight decay 1, as the figure of stability takes it. */
 export function stabilitySections(runs: readonly StudiedRun[]) {
-  const held = once(runs.filter(({ stability }) => stability)), at97 = held.filter((run) => primeOf(run) === MODULUS);
+  const grokked = once(runs.filter(({ stability }) => stability)), at97 = grokked.filter((run) => primeOf(run) === MODULUS);
   const section = (name: string, some: readonly StudiedRun[], of: (run: StudiedRun) => number, label: string) => ({
     name,
     groups: [...Map.groupBy(some, of)].sort(([a], [b]) => a - b).map(([value, group]) => ({
@@ -47,23 +52,22 @@ export function stabilitySections(runs: readonly StudiedRun[]) {
       runs: group.map(({ stability }) => stability),
     })),
   });
-  const decayOne = (run: StudiedRun) => decayOf(run) === 1;
   return [
     section(`p ${MODULUS}, all widths`, at97, decayOf, "decay"),
-    section("Weight decay 1, all widths", held.filter(decayOne), primeOf, "p"),
+    section("Weight decay 1, all widths", grokked.filter(decayOne), primeOf, "p"),
     section(`p ${MODULUS}, weight decay 1`, at97.filter(decayOne), widthOf, "d_model"),
   ].filter(({ groups }) => groups.length > 0);
 }
 
 /**
  * The share of evaluations below 95 % after grokking. Modulo 97: each weight decay against the next smaller one, at one width where all of
- * them were run, and at all widths those that were run at several. At weight decay 1: each modulus against the next smaller one at equal
- * d_model / p, and wide and narrow networks against those twice as wide as their modulus.
+ * them were run, and at all widths those that were run at several. At weight decay 1: each modulus against the next smaller one, and the
+ * largest against the smallest, at equal d_model / p, and wide and narrow networks against those twice as wide as their modulus.
  */
 export function stabilityContrasts(runs: readonly StudiedRun[]): Contrast<Values>[] {
-  const held = once(runs.filter(({ stability }) => stability)), at97 = held.filter((run) => primeOf(run) === MODULUS);
+  const grokked = once(runs.filter(({ stability }) => stability)), at97 = grokked.filter((run) => primeOf(run) === MODULUS);
   const decays = Map.groupBy(at97, decayOf), widthsOf = (run: StudiedRun) => new Set(decays.get(decayOf(run))!.map(widthOf));
-  const places = moduliPlaces(held.filter((run) => decayOf(run) === 1));
+  const places = moduliPlaces(grokked.filter(decayOne));
   return measured(
     [
       ...neighbouring(at97.filter((run) => widthOf(run) === WIDTH), DECAY).map(({ of, ...each }) => ({
@@ -85,11 +89,42 @@ export function stabilityBeside(published: readonly StudiedRun[], here: readonly
   return measured([{ of: "All of these", first: "the runs here", second: "the published ones", strata }], timesBelow)[0];
 }
 
-/** Runs that fell below 95 % after they had grokked, with both accuracies at the lowest validation accuracy of the evaluations given. */
-export const lowestPoints = <Run extends Curve>(runs: readonly Run[]): (Run & { readonly lowest: Accuracies })[] =>
-  runs.flatMap((run) => {
-    const since = run.metrics.filter(({ step }) => run.grokkingStep !== null && step >= run.grokkingStep);
-    if (since.length === 0) return [];
-    const lowest = since.reduce((low, each) => each.valAcc < low.valAcc ? each : low);
-    return lowest.valAcc < RULES.sustained.accuracy ? [{ ...run, lowest }] : [];
+/** Evaluations from the grokking epoch to 550 epochs later. The first ten can't be below 95 %, since the rule asks for them. */
+const SOON = 56, OPEN = SOON - RULES.sustained.times;
+
+/**
+ * Published runs at weight decay 1 compared with themselves, modulus by modulus: the share of evaluations below 95 %, in percent, in the
+ * last 5,000 epochs and in the first 550, there without the ten that can't be below.
+ */
+export function calming(published: readonly PublishedRun[]): Contrast<Values>[] {
+  const both = once(published).flatMap(({ spec, stability, late }) =>
+    stability && late ? [{ spec, stability, late: late.stability! }] : []
+  );
+  const groups = [...Map.groupBy(both.filter(({ spec }) => spec.optim.weightDecay === 1), ({ spec }) => spec.data.prime)];
+  return groups.sort(([a], [b]) => a - b).map(([prime, runs]) => ({
+    of: `p ${prime}`,
+    ...{ first: "in the last 5,000 epochs", second: "in the first 550" },
+    strata: [{
+      a: runs.map(({ late }) => 100 * late.timeBelow),
+      b: runs.map(({ stability }) => 100 * stability.timeBelow * SOON / OPEN),
+    }],
+  }));
+}
+
+/**
+ * What `publishedBoundaries` says of published runs, of runs here: both accuracies at the lowest validation accuracy since grokking, where
+ * that is below 95 %. `null` where it isn't, and where the evaluations given lack it, as a record may.
+ */
+export const withLowest = <Run extends StudiedRun & Curve>(runs: readonly Run[]): (Run & Pick<PublishedRun, "lowest">)[] =>
+  runs.map((run) => {
+    const after = run.metrics.filter(({ step }) => run.grokkingStep !== null && step >= run.grokkingStep);
+    const [lowest = null] = after.toSorted((a, b) => a.valAcc - b.valAcc), known = RULES.sustained.accuracy - (run.stability?.depth ?? 0);
+    return { ...run, lowest: lowest && run.stability!.dips > 0 && Math.abs(lowest.valAcc - known) < 1e-6 ? lowest : null };
   });
+
+/** How many networks at weight decay 1 fall below 95 % after they had grokked, as a title. `during`: when they were watched. */
+export function stabilityFinding(runs: readonly StudiedRun[], during: string): string {
+  const grokked = once(runs.filter(({ stability }) => stability)).filter(decayOne),
+    fallen = grokked.filter(({ stability }) => stability!.dips > 0);
+  return `At weight decay 1, ${fallen.length} of ${grokked.length} networks that grokked fall below 95\u00a0% again ${during}`;
+}
