@@ -72,7 +72,7 @@ export interface Milestones {
   readonly stability: Stability | null;
 }
 
-/** How a run held what it had understood, from its grokking step to its last evaluation. */
+/** How stable a run's validation accuracy was, from its grokking step to its last evaluation. */
 export interface Stability {
   /** Stretches of evaluations below the rule's accuracy. */
   readonly dips: number;

@@ -20,8 +20,8 @@ const primeOf = ({ spec }: StudiedRun) => spec.data.prime,
   widthOf = ({ spec }: StudiedRun) => spec.model.dModel;
 
 /**
- * A seed of a setting once, the first. Runs of several experiments with one setting are the same here; published ones differ by rounding,
- * which moves their dips: of twelve that were published more than once, seven have others each time.
+ * A seed of a setting once, the first. Runs of several experiments with one setting are the same here. Published ones may differ by
+ * rounding, and then their dips do: seven seeds have other dips in each experiment.
  */
 export const once = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
   [...Map.groupBy(runs, settingOf).values()].flatMap(oncePerSeed);
