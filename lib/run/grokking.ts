@@ -72,7 +72,7 @@ export interface Milestones {
   readonly stability: Stability | null;
 }
 
-/** How stable a run's validation accuracy was, from its grokking step to its last evaluation. */
+/** How stable a run's validation accuracy was since its grokking step: to its last evaluation, where nothing else is said. */
 export interface Stability {
   /** Stretches of evaluations below the rule's accuracy. */
   readonly dips: number;

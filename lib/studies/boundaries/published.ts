@@ -26,7 +26,7 @@ export interface PublishedRun extends StudiedRun {
   readonly stability: Stability | null;
   /** Its accuracies at the lowest validation accuracy of these epochs; `null` where that isn't below 95 %. */
   readonly lowest: Accuracies | null;
-  /** Both of its last 5,000 epochs; `null` where these begin less than 550 epochs after it grokked. */
+  /** Both of its last 5,000 epochs; `null` where it never grokked, and where they begin less than 550 epochs after. */
   readonly late: Pick<PublishedRun, "stability" | "lowest"> | null;
 }
 
