@@ -60,8 +60,8 @@ export function stabilitySections(runs: readonly StudiedRun[]) {
 }
 
 /**
- * The share of evaluations below 95 % after grokking. Modulo 97: each weight decay against the next smaller one, at the one width where most
- * of them were run, and at all widths those that were run at several. At weight decay 1: each modulus against the next smaller one, and
+ * The share of evaluations below 95 % after grokking. Modulo 97: each weight decay against the next smaller one, at the width where most of
+ * them were run, and at all widths those that were run at several. At weight decay 1: each modulus against the next smaller one, and
  * the largest against the smallest, at equal d_model / p, and wide and narrow networks against those twice as wide as their modulus.
  */
 export function stabilityContrasts(runs: readonly StudiedRun[]): Contrast<Values>[] {
