@@ -26,8 +26,9 @@ const primeOf = ({ spec }: StudiedRun) => spec.data.prime,
 export const once = <Run extends StudiedRun>(runs: readonly Run[]): Run[] =>
   [...Map.groupBy(runs, settingOf).values()].flatMap(oncePerSeed);
 
-/** Steps that a run which has ended was watched since it grokked; `null` where it didn't. */
-const since = (run: StudiedRun): number | null => hasEnded(run) && run.grokkingStep !== null ? run.step - run.grokkingStep : null;
+/** Steps that a run which has ended was watched since it grokked; `null` where it didn't, and where its stability isn't known. */
+const since = (run: StudiedRun): number | null =>
+  hasEnded(run) && run.grokkingStep !== null && run.stability ? run.step - run.grokkingStep : null;
 
 /**
  * Of runs of this laboratory those that grokked and were then watched about equally long: at least 500 steps, less than 600. Their
@@ -118,8 +119,9 @@ export function calming(published: readonly PublishedRun[]): Contrast<Values>[] 
 export const withLowest = <Run extends StudiedRun & Curve>(runs: readonly Run[]): (Run & Pick<PublishedRun, "lowest">)[] =>
   runs.map((run) => {
     const after = run.metrics.filter(({ step }) => run.grokkingStep !== null && step >= run.grokkingStep);
-    const [lowest = null] = after.toSorted((a, b) => a.valAcc - b.valAcc), known = RULES.sustained.accuracy - (run.stability?.depth ?? 0);
-    return { ...run, lowest: lowest && run.stability!.dips > 0 && Math.abs(lowest.valAcc - known) < 1e-6 ? lowest : null };
+    const [lowest] = after.toSorted((a, b) => a.valAcc - b.valAcc), { dips, depth } = run.stability ?? { dips: 0, depth: 0 };
+    const known = lowest && dips > 0 && Math.abs(lowest.valAcc - (RULES.sustained.accuracy - depth)) < 1e-6;
+    return { ...run, lowest: known ? lowest : null };
   });
 
 /** How many networks at weight decay 1 fall below 95 % after they had grokked, as a title. `during`: when they were watched. */
